@@ -1,0 +1,188 @@
+"""The `gapcast` command; `serve`, `worker` and `lab` start the other rooms as processes."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gapcast._version import __version__
+from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.demo import run_demo
+from gapcast.following import follow
+from gapcast.printing import print_prediction
+
+app = typer.Typer(
+    name="gapcast",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="What an On-Policy Self-Distillation run will gain, before it is paid for.\n\n"
+    "Start a server with [bold]gapcast serve[/], then ask it with [bold]gapcast predict config.yaml[/].",
+    rich_markup_mode="rich",
+)
+console = Console()
+errors = Console(stderr=True)
+
+Url = Annotated[str, typer.Option(envvar="GAPCAST_URL", help="Address of the server.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder of the embedded database and queue (GAPCAST_DATA_DIR; default .gapcast).")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gapcast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _become(module: str, arguments: list[str], settings: dict[str, str | None]) -> None:
+    """Replace this process by `python -m module`, with the given settings on top of the environment."""
+    environment = os.environ | {name: value for name, value in settings.items() if value is not None}
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606
+
+
+def _need_worker_extra() -> None:
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        errors.print(
+            "This needs torch and transformers, which the base install leaves out: pip install 'gapcast\\[worker]'"
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (GAPCAST_HOST; default 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one (GAPCAST_PORT; default 8321).")] = None,
+    data_dir: DataDir = None,
+    worker: Annotated[
+        bool | None, typer.Option("--worker/--no-worker", help="Start a worker too (default: with the embedded queue).")
+    ] = None,
+) -> None:
+    """Serve the API and the page, with a worker of its own when no broker is set.
+
+    Without settings everything lives in the folder .gapcast: SQLite, a queue in files, one worker. For PostgreSQL and
+    Redis set GAPCAST_DATABASE_URL and GAPCAST_BROKER_URL, or write them into gapcast.toml.
+    """
+    if worker is not False and importlib.util.find_spec("torch") is None:
+        errors.print("[yellow]No worker can run here[/] (no torch): pip install 'gapcast\\[worker]' for one.")
+    settings = {
+        "GAPCAST_HOST": host,
+        "GAPCAST_PORT": None if port is None else str(port),
+        "GAPCAST_DATA_DIR": None if data_dir is None else str(data_dir),
+        "GAPCAST_WORKER": {None: None, True: "on", False: "off"}[worker],
+    }
+    _become("service", ["serve"], settings)
+
+
+@app.command()
+def worker(
+    data_dir: DataDir = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Jobs at a time (GAPCAST_WORKER_CONCURRENCY).")] = None,
+) -> None:
+    """Run a worker: it takes jobs from the queue and measures gaps.
+
+    It needs the same GAPCAST_DATABASE_URL and GAPCAST_BROKER_URL (or data folder) as the server.
+    """
+    _need_worker_extra()
+    settings = {
+        "GAPCAST_DATA_DIR": None if data_dir is None else str(data_dir),
+        "GAPCAST_WORKER_CONCURRENCY": None if concurrency is None else str(concurrency),
+    }
+    _become("workers", [], settings)
+
+
+@app.command()
+def predict(
+    configuration: Annotated[
+        Path, typer.Argument(help="A YAML or JSON file with the body of POST /v1/predictions; - reads standard input.")
+    ],
+    url: Url = DEFAULT_URL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+) -> None:
+    """Predict what a configuration will gain, and follow the probe while it is measured.
+
+    Exit codes: 0 a prediction (whatever its verdict), 1 it failed, 2 the configuration or the server is wrong.
+    """
+    body = _read_configuration(configuration)
+    shown = errors if as_json else console
+    try:
+        with Client(url) as client:
+            prediction = follow(client, client.create_prediction(body), shown)
+    except GapcastError as error:
+        _print_refusal(error)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(prediction.model_dump_json(indent=2))
+    else:
+        print_prediction(console, prediction)
+        console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False)
+    if prediction.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def _read_configuration(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        body = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        errors.print(f"Cannot read {path}: {error}", highlight=False, markup=False)
+        raise typer.Exit(2) from error
+    except (yaml.YAMLError, ValueError) as error:
+        errors.print(f"{path} is neither YAML nor JSON: {error}", highlight=False, markup=False)
+        raise typer.Exit(2) from error
+    if not isinstance(body, dict):
+        errors.print(f"{path} must hold a mapping with model, task and context.", highlight=False, markup=False)
+        raise typer.Exit(2)
+    return body
+
+
+def _print_refusal(error: GapcastError) -> None:
+    if len(error.errors) > 1:
+        for row in error.errors:
+            errors.print(f"{row['param']}: {row['message']}", highlight=False, markup=False)
+    else:
+        errors.print(str(error), highlight=False, markup=False)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 8321,
+    data_dir: Annotated[Path, typer.Option(help="Folder of the demo's database, queue and log.")] = Path(
+        ".gapcast/demo"
+    ),
+) -> None:
+    """Serve on this machine alone and predict one run of a bundled lab model.
+
+    In a terminal it goes on serving until Ctrl-C; elsewhere it stops everything that it started.
+    """
+    _need_worker_extra()
+    raise typer.Exit(run_demo(console, port, data_dir))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def lab(context: typer.Context) -> None:
+    """Build the lab's tiny models (`build`) or measure the lab pool's runs (`measure`); `gapcast lab --help`."""
+    _need_worker_extra()
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "workers.lab", *context.args]))
+
+
+def main() -> None:
+    """Run the command."""
+    app()

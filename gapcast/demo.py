@@ -1,0 +1,115 @@
+"""The demo: the whole product on this machine, one real prediction, in less than a minute."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from gapcast.client import Client, GapcastError
+from gapcast.following import follow
+from gapcast.printing import print_prediction
+
+CONFIGURATION = {
+    "model": {"name": "lab/addition-qwen3-s"},
+    "task": "lab/addition",
+    "context": {"kind": "hints", "options": {}},
+    "probe": {"problems": 128, "rollouts": 4},
+}
+START_SECONDS = 60
+
+
+class NotStarted(Exception):
+    """The server did not come up."""
+
+
+def run_demo(console: Console, port: int, data_dir: Path) -> int:
+    """Serve, predict, print; then serve on in a terminal, or stop. Returns the exit code."""
+    log = data_dir / "demo.log"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    console.print("[bold]Gapcast[/]: what will an On-Policy Self-Distillation run gain, before it is paid for?")
+    server = _start(port, data_dir, log)
+    try:
+        address = _address(server, log)
+        console.print(f"Server and worker run on {address} (log: {log}).", highlight=False)
+        context = CONFIGURATION["context"]
+        console.print(f"Asking for {CONFIGURATION['model']} on {CONFIGURATION['task']} with context {context} ...")
+        with Client(address) as client:
+            _wait_until_ready(client, server, log)
+            created = client.create_prediction(CONFIGURATION)
+            if created.ended:
+                console.print("This probe is stored already, so the answer comes at once.")
+            prediction = follow(client, created, console)
+        print_prediction(console, prediction)
+        if prediction.status != "succeeded":
+            return 1
+        console.print(f"The page: {address}/?prediction={prediction.id}", highlight=False)
+        if sys.stdout.isatty() and sys.stdin.isatty():
+            console.print("Serving on; press Ctrl-C to stop.")
+            server.wait()
+        return 0
+    except KeyboardInterrupt:
+        console.print("Stopping.")
+        return 0
+    except (NotStarted, GapcastError) as error:
+        console.print(f"[red]The demo failed[/]: {error}", highlight=False)
+        return 1
+    finally:
+        _stop(server)
+
+
+def _start(port: int, data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
+    # the demo is the embedded default whatever this shell is set to: nobody's production database is touched
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
+    environment |= {"GAPCAST_PORT": str(port), "GAPCAST_DATA_DIR": str(data_dir), "GAPCAST_CONFIG": os.devnull}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "service", "serve"],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us first; we stop it in order
+        )
+
+
+def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        found = re.search(r"Gapcast listens on (\S+)", log.read_text(errors="replace"))
+        if found:
+            return found.group(1)
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise NotStarted(f"the server did not start. {_tail(log)}")
+
+
+def _wait_until_ready(client: Client, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            client.request("GET", "/readyz")
+            return
+        except GapcastError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise NotStarted(f"{error} {_tail(log)}") from error
+            time.sleep(0.1)
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-3:]
+    return f"Its last words ({log}): " + " / ".join(lines)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """Stop the server, which stops its worker; kill what does not end within 20 seconds."""
+    if server.poll() is None:
+        server.terminate()
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)

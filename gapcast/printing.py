@@ -1,0 +1,71 @@
+"""Numbers for people: a prediction in a terminal."""
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from gapcast.models import Estimate, Prediction
+
+VERDICTS = {
+    "train": ("green", "TRAIN: the whole 80 % interval lies above the gain that you ask for."),
+    "skip": ("red", "SKIP: the whole 80 % interval lies below the gain that you ask for."),
+    "probe_more": ("yellow", "PROBE MORE: this probe cannot decide, a larger one could."),
+    "undecided": ("yellow", "UNDECIDED: the law itself is too uncertain here; no probe can decide."),
+    "refused": ("red", "REFUSED: no honest number can be given; the warnings say why."),
+}
+
+
+def points(value: float) -> str:
+    """Write a share as signed accuracy points."""
+    return f"{100 * value:+.1f}"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    return "not run" if estimate is None else f"{points(estimate.value)} ± {100 * estimate.se:.1f} points (± 1 SE)"
+
+
+def print_prediction(console: Console, prediction: Prediction) -> None:
+    """Print an ended prediction: figures, verdict, warnings."""
+    gap, improvement, law = prediction.gap, prediction.improvement, prediction.law
+    if gap is None or improvement is None or law is None:
+        error = prediction.error or {}
+        message = error.get("message") or "no result"
+        console.print(f"[red]{prediction.status}[/]: {message}", highlight=False)
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    size = f", {gap.problems} problems x {gap.rollouts} rollouts" if gap.problems else ", measured elsewhere"
+    table.add_row("Gap", f"[bold]{_estimate(gap)}[/]{size}")
+    table.add_row("", f"student {100 * gap.student:.1f} %, self-teacher {100 * gap.self_teacher:.1f} %")
+    if improvement.value is None:
+        table.add_row("Improvement", "none given")
+    else:
+        table.add_row(
+            "Improvement", f"[bold]{points(improvement.value)} points[/] (predicted, as a run would measure it)"
+        )
+        for one in improvement.intervals:
+            table.add_row("", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points")
+        if improvement.p_positive is not None:
+            chance = f"P(improvement > 0) {improvement.p_positive:.3f}, P(collapse) {improvement.p_collapse:.3f}"
+            table.add_row("", chance)
+    if prediction.controls is not None and prediction.controls.none is not None:
+        controls = prediction.controls
+        table.add_row("Controls", f"none (A/A): {_estimate(controls.none)}")
+        table.add_row("", f"placebo: {_estimate(controls.placebo)}")
+        if controls.leak is not None:
+            leak = controls.leak
+            shares = f"{100 * leak.copied:.1f} % of answers stand in their context, "
+            table.add_row("", f"leak: {shares}{100 * leak.contains_answer:.1f} % of contexts contain the right answer")
+    low, high = law.slope_interval
+    slope = f"slope {law.slope:.2f} (95 % confidence {low:.2f} to {high:.2f})"
+    table.add_row("Law", f"{law.family}: {slope}, {law.n} runs, {law.status}; {law.fit_id}")
+    if prediction.cost is not None and prediction.cost.probe_seconds is not None:
+        training = prediction.cost.training_seconds_estimate
+        then = f", the run would take about {training:.0f} s" if training is not None else ""
+        table.add_row("Cost", f"the probe took {prediction.cost.probe_seconds:.1f} s{then}")
+    console.print(Panel(table, title=prediction.id, title_align="left", expand=False), highlight=False)
+    colour, text = VERDICTS.get(prediction.verdict or "", ("white", str(prediction.verdict)))
+    console.print(f"[bold {colour}]{text}[/]", highlight=False)
+    for warned in prediction.warnings:
+        console.print(f"[yellow]Warning[/] ({warned.code}): {warned.message}", highlight=False)

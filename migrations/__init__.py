@@ -1,0 +1,1 @@
+"""Alembic's migrations; part of the wheel, so that an installed Gapcast can migrate."""

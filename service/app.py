@@ -1,0 +1,114 @@
+"""The API application: rooms put together, nothing else."""
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gapcast import __version__
+from service import health, logs
+from service.catalog import endpoints as catalog
+from service.dependencies import State
+from service.fits import endpoints as fits
+from service.jobs.service import reconcile
+from service.kit import problems
+from service.kit.auth import is_loopback
+from service.kit.ids import new_id
+from service.kit.limits import BodyLimit
+from service.observations import endpoints as observations
+from service.predictions import endpoints as predictions
+from service.predictions.service import settle
+from service.probes import endpoints as probes
+from service.settings import Settings
+from service.web.data import read_chart
+from service.web.endpoints import mount
+
+log = structlog.get_logger()
+
+
+class RequestId:
+    """Give each request an id, answer with it in `X-Request-Id`, and log the request with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = new_id("req")
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 500
+
+        async def tagged(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, tagged)
+        finally:
+            milliseconds = round(1000 * (time.perf_counter() - started), 1)
+            log.debug(
+                "request", method=scope["method"], path=scope["path"], status=status, id=request_id, ms=milliseconds
+            )
+
+
+def _keep_reconciling(state: State, stop: threading.Event) -> None:
+    while not stop.wait(state.settings.reconcile_seconds):
+        try:
+            state.dispatcher.wake(reconcile(state.database, state.settings, settle))
+        except Exception as error:
+            log.warning("reconcile_failed", error=str(error).splitlines()[0])
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application; without arguments from the environment, as uvicorn's factory."""
+    settings = settings or Settings()
+    logs.configure(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state = State(settings)
+        app.state.gapcast = state
+        stop = threading.Event()
+        thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)
+        thread.start()
+        yield
+        stop.set()
+        await asyncio.to_thread(thread.join, 5)
+        state.database.engine.dispose()
+
+    app = FastAPI(
+        title="Gapcast",
+        version=__version__,
+        summary="What an On-Policy Self-Distillation run will gain, before it is paid for.",
+        lifespan=lifespan,
+        docs_url=None,  # its scripts come from another host
+        redoc_url=None,
+    )
+    key = settings.api_key
+    app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
+    api = APIRouter(prefix="/v1")
+    for room in (predictions, probes, observations, fits, catalog):
+        api.include_router(room.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    mount(app, read_chart)
+    problems.install(app)
+    if key is None and is_loopback(settings.host):
+        # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"])
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(RequestId)
+    return app

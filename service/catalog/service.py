@@ -1,0 +1,146 @@
+"""What can be predicted: the models, tasks and context kinds that this server knows."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from service.catalog.schemas import OPTIONS, Context, ContextKind
+from service.errors import UnknownModel, UnknownTask
+from service.kit.errors import InvalidRequest
+
+
+class Model(BaseModel):
+    """A model that a worker can load."""
+
+    object: Literal["model"] = "model"
+    name: str
+    family: str
+    parameters: int
+    source: str
+    revision: str
+
+
+class Task(BaseModel):
+    """A set of problems with a verifier."""
+
+    object: Literal["task"] = "task"
+    name: str
+    verifier: str
+    train_problems: int
+    held_out_problems: int
+    max_tokens: int
+    hint_levels: int
+    revision: str
+
+
+class ContextKindOut(BaseModel):
+    """A way to build the self-teacher's context, and the options that it takes."""
+
+    object: Literal["context_kind"] = "context_kind"
+    kind: ContextKind
+    description: str
+    options_schema: dict[str, Any]
+    example: dict[str, Any]
+
+
+class Listing(BaseModel):
+    """A list that is always whole."""
+
+    object: Literal["list"] = "list"
+    data: list[Any]
+    has_more: Literal[False] = False
+
+
+@cache
+def _lab() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(files("service.catalog").joinpath("lab.json").read_text())
+    return content
+
+
+def models() -> list[Model]:
+    """Every model in the catalog."""
+    return [Model.model_validate(one) for one in _lab()["models"]]
+
+
+def tasks() -> list[Task]:
+    """Every task in the catalog."""
+    return [Task.model_validate({key: one[key] for key in Task.model_fields if key in one}) for one in _lab()["tasks"]]
+
+
+def context_kinds() -> list[ContextKindOut]:
+    """Every context kind with its options' schema and an example."""
+    described = []
+    for kind in ContextKind:
+        described.append(
+            ContextKindOut(
+                kind=kind,
+                description=kind_description(kind),
+                options_schema=OPTIONS[kind].model_json_schema(),
+                example=Context(kind=kind).model_dump(mode="json"),
+            )
+        )
+    return described
+
+
+_DESCRIPTIONS = {
+    ContextKind.none: "No context: a second sample of exactly the student's prompt. The A/A control.",
+    ContextKind.static: "One text for every problem, an expert preamble for example.",
+    ContextKind.feedback: "The verifier's feedback on the student's own attempt.",
+    ContextKind.hints: "Graded partial information about the problem's solution.",
+    ContextKind.reference_solution: "The task's reference solution.",
+    ContextKind.placebo: "Control: another problem's reference solution.",
+}
+
+
+def kind_description(kind: ContextKind) -> str:
+    """What a context kind is, in a sentence."""
+    return _DESCRIPTIONS[kind]
+
+
+def find_model(name: str) -> Model:
+    """Look a model up.
+
+    Raises:
+        UnknownModel: it is not in the catalog.
+    """
+    known = models()
+    for model in known:
+        if model.name == name:
+            return model
+    names = ", ".join(model.name for model in known)
+    raise UnknownModel(
+        f"model.name: {name[:80]!r} is not in the catalog; known models: {names}. "
+        "A gap that was measured elsewhere needs no known model: send `gap` with `model.family`.",
+        param="model.name",
+    )
+
+
+def find_task(name: str) -> Task:
+    """Look a task up.
+
+    Raises:
+        UnknownTask: it is not in the catalog.
+    """
+    known = tasks()
+    for task in known:
+        if task.name == name:
+            return task
+    names = ", ".join(task.name for task in known)
+    raise UnknownTask(f"task: {name[:80]!r} is not in the catalog; known tasks: {names}.", param="task")
+
+
+def check_context(context: Context, task: Task) -> None:
+    """Refuse what the task cannot give.
+
+    Raises:
+        InvalidRequest: more hints are asked for than the task has.
+    """
+    level = context.options.get("level")
+    if level is not None and level > task.hint_levels:
+        raise InvalidRequest(
+            f"context.options.level: {level} is more than the {task.hint_levels} hints that {task.name} has.",
+            param="context.options.level",
+        )

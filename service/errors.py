@@ -1,0 +1,26 @@
+"""The errors that a user can meet; each carries its status and code.
+
+To add one: subclass the nearest error here or in `service.kit.errors`, set `status` and `code`, write the docstring as
+the default detail, and name it in the endpoint's `responses=problems(...)`.
+"""
+
+from service.kit.errors import GapcastError, InvalidRequest
+
+
+class UnknownModel(InvalidRequest):
+    """This model is not in the catalog; GET /v1/models lists those that are."""
+
+    code = "unknown_model"
+
+
+class UnknownTask(InvalidRequest):
+    """This task is not in the catalog; GET /v1/tasks lists those that are."""
+
+    code = "unknown_task"
+
+
+class TooManyJobs(GapcastError):
+    """Too many jobs are waiting; try again when some have ended."""
+
+    status = 429
+    code = "too_many_jobs"

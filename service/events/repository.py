@@ -1,0 +1,25 @@
+"""Appending events and reading them on.
+
+Events of one job are written by whoever holds its row, so their ids grow in the order of their commits and a reader
+that resumes after an id misses none.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.events.models import Event
+from service.kit.clock import now
+
+
+def add(session: Session, tenant: str, subject_id: str, kind: str, data: dict[str, Any]) -> None:
+    """Append one event."""
+    session.add(Event(tenant=tenant, subject_id=subject_id, type=kind, data=data, created_at=now()))
+
+
+def after(session: Session, tenant: str, subjects: Sequence[str], last_id: int, limit: int) -> Sequence[Event]:
+    """Read at most `limit` events of the subjects that follow `last_id`, oldest first."""
+    query = select(Event).where(Event.tenant == tenant, Event.subject_id.in_(subjects), Event.id > last_id)
+    return session.execute(query.order_by(Event.id).limit(limit)).scalars().all()

@@ -1,0 +1,28 @@
+"""Stored fits: immutable versions of the law over one pool."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, Integer, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.kit.clock import Timestamp
+from service.kit.database import Base, Json
+
+
+class Fit(Base):
+    """One version of the law: its record says all that a prediction needs."""
+
+    __tablename__ = "fits"
+    __table_args__ = (
+        UniqueConstraint("tenant", "pool", "fingerprint"),
+        Index("ix_fits_tenant_pool_id", "tenant", "pool", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    pool: Mapped[str] = mapped_column(String(64))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    n: Mapped[int] = mapped_column(Integer)
+    record: Mapped[dict[str, Any]] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(Timestamp)

@@ -1,0 +1,83 @@
+"""The law of a pool: found if it was fitted already, fitted and stored if not."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from service.fits import repository
+from service.fits.models import Fit
+from service.law import GapLaw, Observations, Probe
+from service.law.record import VERSION
+from service.observations import repository as observations
+from service.observations.models import Observation
+
+
+def current(session: Session, tenant: str, pool: str) -> Fit:
+    """The fit of all that the pool holds now. Needs a session that may write: a new observation means a new fit."""
+    rows = observations.fitted(session, tenant, pool)
+    found = repository.by_fingerprint(session, tenant, pool, fingerprint(rows))
+    if found is not None:
+        return found
+    law = GapLaw().fit(_as_law_input(rows))
+    return repository.add(session, tenant, pool, fingerprint(rows), len(rows), law.to_record())
+
+
+def find_current(session: Session, tenant: str, pool: str) -> Fit | None:
+    """The same, but None where it would have to be fitted first."""
+    return repository.by_fingerprint(session, tenant, pool, fingerprint(observations.fitted(session, tenant, pool)))
+
+
+def fingerprint(rows: Sequence[Observation]) -> str:
+    """What makes two fits the same: the law's version and the observations, which never change once stored."""
+    text = "\n".join([str(VERSION), *(row.id for row in rows)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=32)
+def _replayed(_fit_id: str, holder: "_Record") -> GapLaw:
+    return GapLaw.from_record(holder.record)
+
+
+class _Record:
+    """A record that hashes as equal to any other, because the fit's id already names it."""
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        self.record = record
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Record)
+
+
+def law_of(fit: Fit) -> GapLaw:
+    """The estimator behind a stored fit; fits are immutable, so the last few are kept."""
+    return _replayed(fit.id, _Record(fit.record))
+
+
+def _as_law_input(rows: Sequence[Observation]) -> Observations:
+    return Observations(
+        gap=[row.gap for row in rows],
+        gap_var=[row.gap_se**2 for row in rows],
+        improvement=[row.improvement for row in rows],
+        improvement_var=[row.improvement_se**2 for row in rows],
+        cov=[row.cov for row in rows],
+        family=[row.family for row in rows],
+        cell=[row.cell for row in rows],
+        baseline=[math.nan if row.baseline is None else row.baseline for row in rows],
+        collapsed=[row.collapsed for row in rows],
+        ids=[row.id for row in rows],
+    )
+
+
+def curve(law: GapLaw, family: str, cell: str | None, gaps: Sequence[float], level: float) -> dict[str, Any]:
+    """The law over a range of exactly known gaps: mean and prediction band of the latent improvement."""
+    out = law.predict_improvement(Probe(gap=np.asarray(gaps), gap_var=0.0, family=family, cell=cell))
+    lower, upper = out.interval(level)
+    return {"gaps": list(gaps), "mean": out.mean.tolist(), "lower": lower.tolist(), "upper": upper.tolist()}

@@ -1,0 +1,63 @@
+"""Whether the process lives, and whether it can do its work."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from service.dependencies import AppState, State
+from service.migrate import head, revision
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """What the server needs, each `ok` or the reason why not."""
+
+    status: Literal["ok", "unavailable"]
+    database: str
+    migrations: str
+    broker: str
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Say that the process lives."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "A needed part does not answer."}})
+async def readyz(response: Response, state: AppState) -> Readiness:
+    """Say whether database, migrations and broker are there."""
+    readiness = await run_in_threadpool(_check, state)
+    if readiness.status != "ok":
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"
+    return readiness
+
+
+def _check(state: State) -> Readiness:
+    found = {"database": "ok", "migrations": "ok", "broker": "ok"}
+    try:
+        with state.database.read() as session:
+            session.execute(text("SELECT 1"))
+            at = revision(session.connection())
+        if at != head():
+            found["migrations"] = f"at {at}, but this version needs {head()}: run `python -m service migrate`"
+    except Exception as error:
+        found["database"] = type(error).__name__
+        found["migrations"] = "unknown"
+    try:
+        state.dispatcher.check()
+    except Exception as error:
+        found["broker"] = type(error).__name__
+    ok = all(value == "ok" for value in found.values())
+    return Readiness(status="ok" if ok else "unavailable", **found)

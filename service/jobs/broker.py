@@ -1,0 +1,95 @@
+"""The Celery side of a job: an application that both rooms configure alike, and messages that carry only a job's id."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES, filesystem
+
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+WAKE = "gapcast.wake"
+"""The one task: its argument is a job id."""
+QUEUE = "gapcast"
+
+
+class Channel(filesystem.Channel):
+    """kombu's channel, but a message appears whole: kombu opens the file and fills it under readers' eyes."""
+
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        folder = Path(self.data_folder_out)
+        name = f"{monotonic_ns() // 1_000_000}_{uuid.uuid4()}.{queue}.msg"
+        hidden = folder / f".{name}.tmp"
+        hidden.write_text(json.dumps(payload))
+        os.replace(hidden, folder / name)
+
+
+class Transport(filesystem.Transport):
+    """The file-system transport with whole messages."""
+
+    Channel = Channel
+
+
+TRANSPORT_ALIASES["gapcast-filesystem"] = f"{__name__}:Transport"
+
+
+def celery_app(settings: Settings) -> Celery:
+    """Configure Celery: JSON, early acknowledgement, no results, one message at a time (DESIGN.md, Durable jobs)."""
+    app = Celery("gapcast")
+    app.conf.update(
+        broker_url=settings.broker_url,
+        broker_connection_retry_on_startup=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_default_queue=QUEUE,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 10},
+    )
+    if settings.embedded_broker:
+        folder = settings.data_dir / "broker"
+        folders = {name: folder / name for name in ("messages", "control", "processed")}
+        for path in folders.values():
+            path.mkdir(parents=True, exist_ok=True)
+        app.conf.broker_url = "gapcast-filesystem://"
+        app.conf.broker_transport_options = {
+            "data_folder_in": str(folders["messages"]),
+            "data_folder_out": str(folders["messages"]),
+            "control_folder": str(folders["control"]),
+            "polling_interval": 0.2,  # seconds; kombu's second would be most of a small probe's time
+        }
+    return app
+
+
+class Dispatcher:
+    """Sends wake-ups. One that cannot be sent is no loss: the reconciler sends it again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._app = celery_app(settings)
+
+    def wake(self, job_ids: Iterable[str]) -> None:
+        """Publish one message a job."""
+        for job_id in job_ids:
+            try:
+                self._app.send_task(WAKE, args=[job_id], retry=False)
+            except Exception as error:
+                log.warning("wake_up_not_sent", job=job_id, error=str(error))
+
+    def check(self) -> None:
+        """Raise when the broker does not answer within two seconds."""
+        with self._app.connection(connect_timeout=2) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+            with connection.channel() as channel:
+                self._app.amqp.queues[QUEUE].bind(channel).declare()

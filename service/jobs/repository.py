@@ -1,0 +1,204 @@
+"""The SQL of durable jobs. Every change of a running job is guarded by its attempt, the fence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, and_, case, func, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from service.jobs.models import Job, JobState
+from service.kit.clock import now
+from service.kit.ids import new_id
+
+
+def add(session: Session, *, tenant: str, kind: str, subject_id: str) -> Job:
+    """Store a queued job that is due at once."""
+    job = Job(
+        id=new_id("job"),
+        tenant=tenant,
+        kind=kind,
+        subject_id=subject_id,
+        state=JobState.queued,
+        attempt=0,
+        failures=0,
+        available_at=now(),
+        dispatched_at=now(),  # its creator publishes the wake-up after the commit
+        created_at=now(),
+    )
+    session.add(job)
+    session.flush()
+    return job
+
+
+def get(session: Session, job_id: str, *, lock: bool = False) -> Job | None:
+    """Read one job; `lock` holds its row until the transaction ends."""
+    query = select(Job).where(Job.id == job_id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    return session.execute(query).scalar_one_or_none()
+
+
+def count_live(session: Session, tenant: str) -> int:
+    """How many of a tenant's jobs have not ended."""
+    live = (JobState.queued, JobState.running)
+    return session.execute(select(func.count()).where(Job.tenant == tenant, Job.state.in_(live))).scalar_one()
+
+
+def _chosen(query: Select[str]) -> Select[str]:
+    """Pick rows that no other transaction holds; materialized, so that the choice is made once."""
+    locked = query.with_for_update(skip_locked=True).cte("chosen").prefix_with("MATERIALIZED")
+    return select(locked.c.id)
+
+
+def claim(session: Session, job_id: str, worker: str, lease_seconds: float) -> Job | None:
+    """Take a due job: one conditional update that raises the fence. None when it is not to be had."""
+    due = select(Job.id).where(Job.id == job_id, Job.state == JobState.queued, Job.available_at <= now())
+    statement = (
+        update(Job)
+        .where(Job.id.in_(_chosen(due)), Job.state == JobState.queued)
+        .values(
+            state=JobState.running,
+            attempt=Job.attempt + 1,
+            worker=worker,
+            lease_expires_at=now(lease_seconds),
+            started_at=func.coalesce(Job.started_at, now()),
+            progress=None,
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def _held(job_id: str, attempt: int) -> Any:  # noqa: ANN401
+    return and_(Job.id == job_id, Job.attempt == attempt, Job.state == JobState.running)
+
+
+def heartbeat(
+    session: Session, job_id: str, attempt: int, lease_seconds: float, progress: dict[str, Any] | None = None
+) -> bool | None:
+    """Extend the lease. Returns whether a cancel was asked for, or None when the lease is lost."""
+    values: dict[str, Any] = {"lease_expires_at": now(lease_seconds)}
+    if progress is not None:
+        values["progress"] = progress
+    statement = (
+        update(Job)
+        .where(_held(job_id, attempt))
+        .values(values)
+        .returning(Job.cancel_requested_at)
+        .execution_options(synchronize_session=False)
+    )
+    row = session.execute(statement).one_or_none()
+    return None if row is None else row[0] is not None
+
+
+def finish(
+    session: Session, job_id: str, attempt: int, state: JobState, error: dict[str, Any] | None = None
+) -> Job | None:
+    """End a running job; None when this attempt no longer holds it, and then nothing else may be written."""
+    statement = (
+        update(Job)
+        .where(_held(job_id, attempt))
+        .values(state=state, error=error, lease_expires_at=None, finished_at=now())
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def _after_failure(max_failures: int) -> dict[str, Any]:
+    """The values of a job whose attempt came to nothing: cancelled if asked, dead after the budget, else queued."""
+    over = or_(Job.cancel_requested_at.is_not(None), Job.failures + 1 >= max_failures)
+    return {
+        "state": case(
+            (Job.cancel_requested_at.is_not(None), literal(JobState.cancelled.value)),
+            (Job.failures + 1 >= max_failures, literal(JobState.dead.value)),
+            else_=literal(JobState.queued.value),
+        ),
+        "failures": Job.failures + 1,
+        "lease_expires_at": None,
+        "worker": None,
+        # 1, 2, 4, ... seconds, so that a crash that repeats does not spin
+        "available_at": now(literal(1).bitwise_lshift(Job.failures)),
+        "dispatched_at": None,
+        "finished_at": case((over, now()), else_=None),
+    }
+
+
+def release(session: Session, job_id: str, attempt: int, max_failures: int, error: dict[str, Any]) -> Job | None:
+    """Give back a job whose child crashed."""
+    statement = (
+        update(Job)
+        .where(_held(job_id, attempt))
+        .values(**_after_failure(max_failures), error=error)
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def hand_back(session: Session, job_id: str, attempt: int) -> Job | None:
+    """Queue a running job again because its worker stops (no failure of the job), or cancel it if that was asked."""
+    asked = Job.cancel_requested_at.is_not(None)
+    statement = (
+        update(Job)
+        .where(_held(job_id, attempt))
+        .values(
+            state=case((asked, literal(JobState.cancelled.value)), else_=literal(JobState.queued.value)),
+            finished_at=case((asked, now()), else_=None),
+            worker=None,
+            lease_expires_at=None,
+            available_at=now(),
+            dispatched_at=now(),
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def take_back_expired(session: Session, max_failures: int, error: dict[str, Any]) -> Sequence[Job]:
+    """Take back jobs whose lease is over."""
+    expired = select(Job.id).where(Job.state == JobState.running, Job.lease_expires_at < now())
+    statement = (
+        update(Job)
+        .where(Job.id.in_(_chosen(expired)), Job.state == JobState.running)
+        .values(**_after_failure(max_failures), error=error)
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalars().all()
+
+
+def take_undispatched(session: Session, republish_seconds: float) -> Sequence[str]:
+    """Mark due jobs whose wake-up was never sent, or sent long ago, as dispatched, and return their ids."""
+    waiting = select(Job.id).where(
+        Job.state == JobState.queued,
+        Job.available_at <= now(),
+        or_(Job.dispatched_at.is_(None), Job.dispatched_at < now(-republish_seconds)),
+    )
+    statement = (
+        update(Job)
+        .where(Job.id.in_(_chosen(waiting)), Job.state == JobState.queued)
+        .values(dispatched_at=now())
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return session.execute(statement).scalars().all()
+
+
+def request_cancel(session: Session, job_id: str) -> Job | None:
+    """Cancel a queued job at once; ask a running one to stop. None when it has ended already."""
+    queued = Job.state == JobState.queued
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.state.in_((JobState.queued, JobState.running)))
+        .values(
+            state=case((queued, literal(JobState.cancelled.value)), else_=Job.state),
+            finished_at=case((queued, now()), else_=None),
+            cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()

@@ -1,0 +1,43 @@
+"""What happens around a job's life: wake-ups after a commit, and the reconciler that finds what was lost."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.events import repository as events
+from service.jobs import repository
+from service.jobs.models import Job, JobState
+from service.kit.database import Database
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+Settle = Callable[[Session, Job], None]
+"""Called in the transaction that ends a job, whoever ends it, so that what waits for the job ends with it."""
+
+LOST = {
+    "code": "worker_lost",
+    "message": "The worker that ran this job stopped answering.",
+    "param": None,
+    "category": "server",
+}
+
+
+def record_return(session: Session, job: Job, settle: Settle) -> None:
+    """Write down that an attempt came to nothing, and settle the job if that was the last one."""
+    error = job.error or LOST
+    if JobState(job.state).is_terminal:
+        settle(session, job)
+    else:
+        data = {"attempt": job.attempt, "failures": job.failures, "error": error}
+        events.add(session, job.tenant, job.id, "job.retrying", data)
+
+
+def reconcile(database: Database, settings: Settings, settle: Settle) -> Sequence[str]:
+    """Take back expired jobs and return the ids whose wake-up must be sent (again). Harmless in many processes."""
+    with database.write() as session:
+        for job in repository.take_back_expired(session, settings.max_failures, LOST):
+            log.warning("job_taken_back", job=job.id, state=job.state, attempt=job.attempt)
+            record_return(session, job, settle)
+        return repository.take_undispatched(session, settings.republish_seconds)

@@ -1,0 +1,79 @@
+"""The root of the errors that a user can meet, and those that know nothing of gaps and runs."""
+
+from typing import Any
+
+
+class GapcastError(Exception):
+    """Something went wrong."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        param: str | None = None,
+        errors: list[dict[str, Any]] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.param = param
+        self.errors = errors or ([{"param": param, "message": self.detail}] if param else [])
+        self.headers = headers or {}
+        super().__init__(self.detail)
+
+
+class NotFound(GapcastError):
+    """There is no such thing here."""
+
+    status = 404
+    code = "not_found"
+
+
+class InvalidRequest(GapcastError):
+    """The request does not fit."""
+
+    status = 422
+    code = "invalid_request"
+
+
+class IdempotencyMismatch(InvalidRequest):
+    """This Idempotency-Key was used with another body; send a new key with a new body."""
+
+    code = "idempotency_key_reused"
+
+
+class MalformedJson(GapcastError):
+    """The body is not JSON."""
+
+    status = 400
+    code = "malformed_json"
+
+
+class Unauthorized(GapcastError):
+    """This server needs an API key: send it as `Authorization: Bearer KEY`."""
+
+    status = 401
+    code = "unauthorized"
+
+
+class Conflict(GapcastError):
+    """The thing is not in a state that allows this."""
+
+    status = 409
+    code = "conflict"
+
+
+class BodyTooLarge(GapcastError):
+    """The body is larger than this server takes."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class Unavailable(GapcastError):
+    """A part that this server needs does not answer; try again."""
+
+    status = 503
+    code = "unavailable"

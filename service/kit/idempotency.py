@@ -1,0 +1,50 @@
+"""`Idempotency-Key`: the same key with the same body answers with what the first one made."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Header
+from sqlalchemy import String, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from service.kit.clock import Timestamp, now
+from service.kit.database import Base
+from service.kit.errors import IdempotencyMismatch
+
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+
+
+class IdempotencyRow(Base):
+    """One key, unique per tenant, and the id of what it made."""
+
+    __tablename__ = "idempotency_keys"
+    tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[object] = mapped_column(Timestamp)
+
+
+def body_hash(path: str, body: str) -> str:
+    """What makes two requests the same: the path and the validated body."""
+    return hashlib.sha256(f"{path}\n{body}".encode()).hexdigest()
+
+
+def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: str) -> str:
+    """Take the key for `subject_id`, in the transaction that creates it, or return the id that has it already.
+
+    A second request with the key waits on the row's lock until the first one has committed or rolled back.
+
+    Raises:
+        IdempotencyMismatch: the key was used with another body.
+    """
+    dialect = session.get_bind().dialect.name
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(IdempotencyRow).values(
+        tenant=tenant, key=key, body_hash=hashed, subject_id=subject_id, created_at=now()
+    )
+    session.execute(statement.on_conflict_do_nothing())
+    row = session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one()
+    if row.body_hash != hashed:
+        raise IdempotencyMismatch(param="Idempotency-Key")
+    return row.subject_id

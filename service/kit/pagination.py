@@ -1,0 +1,64 @@
+"""Keyset pages in OpenAI's list shape."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute
+
+
+class PageRequest(BaseModel):
+    """Which part of a list is asked for."""
+
+    after: str | None = None
+    limit: int = 20
+    order: Literal["asc", "desc"] = "desc"
+
+
+def page_request(
+    after: Annotated[str | None, Query(max_length=64, description="the id after which the page begins")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Annotated[Literal["asc", "desc"], Query(description="by time of creation")] = "desc",
+) -> PageRequest:
+    """Read `after`, `limit` and `order` from the query."""
+    return PageRequest(after=after, limit=limit, order=order)
+
+
+class Identified(BaseModel):
+    """Whatever has an id."""
+
+    id: str
+
+
+Item = TypeVar("Item", bound=Identified)
+Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+def page_of(items: Sequence[Item], limit: int) -> Page[Item]:
+    """Make a page of at most `limit` items from up to `limit + 1` that were read."""
+    data = list(items[:limit])
+    return Page(
+        data=data,
+        first_id=data[0].id if data else None,
+        last_id=data[-1].id if data else None,
+        has_more=len(items) > limit,
+    )
+
+
+def select_page(query: Selected, key: InstrumentedAttribute[str], page: PageRequest) -> Selected:
+    """Order a query by its id column and cut it to the page, with one row more to know whether others follow."""
+    if page.after is not None:
+        query = query.where(key > page.after if page.order == "asc" else key < page.after)
+    return query.order_by(key.asc() if page.order == "asc" else key.desc()).limit(page.limit + 1)

@@ -1,0 +1,119 @@
+"""RFC 9457 problem details: one shape for every error, whatever raised it."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from service.kit.errors import GapcastError, InvalidRequest, MalformedJson, Unavailable
+
+log = structlog.get_logger()
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldProblem(BaseModel):
+    """One field that does not fit."""
+
+    param: str = Field(description="the field, as a dotted path from the body's root, or a query or header name")
+    message: str
+    value: Any = Field(None, description="what was sent, shortened")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    param: str | None = None
+    errors: list[FieldProblem] = Field(default_factory=list)
+    request_id: str | None = None
+
+
+def problems(*errors: type[GapcastError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` of an endpoint that can raise these errors."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = described.setdefault(error.status, {"model": Problem, "description": ""})
+        entry["description"] = " ".join(
+            [entry["description"], f"`{error.code}`: {(error.__doc__ or '').strip()}"]
+        ).strip()
+    return described
+
+
+def problem_response(request: Request, error: GapcastError) -> Response:
+    """Render an error."""
+    problem = Problem(
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        param=error.param,
+        errors=[FieldProblem.model_validate(one) for one in error.errors],
+        request_id=getattr(request.state, "request_id", None),
+    )
+    return JSONResponse(problem.model_dump(mode="json"), error.status, error.headers, media_type=MEDIA_TYPE)
+
+
+def _shorten(value: Any) -> Any:  # noqa: ANN401
+    """Show a value without echoing a huge one: numbers as they are, anything else as at most 80 characters."""
+    if value is None or isinstance(value, bool | int):
+        return value if value is None or abs(value) < 10**15 else f"{str(value)[:77]}..."
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def from_validation(error: RequestValidationError) -> GapcastError:
+    """Turn FastAPI's validation errors into one of ours, naming each field and its value."""
+    rows: list[dict[str, Any]] = []
+    for row in error.errors():
+        if row["type"] == "json_invalid":
+            return MalformedJson(f"The body is not JSON: {row['ctx']['error']} at character {row['loc'][-1]}.")
+        place = row["loc"][1:] if row["loc"] and row["loc"][0] in {"body", "query", "path", "header"} else row["loc"]
+        param = ".".join(str(part) for part in place) or "body"
+        message = row["msg"].removeprefix("Value error, ")
+        rows.append({"param": param, "message": message, "value": _shorten(row.get("input"))})
+    rows = rows[:20]
+    detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
+    return InvalidRequest(detail, param=rows[0]["param"] if rows else None, errors=rows)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+
+    @app.exception_handler(GapcastError)
+    def _ours(request: Request, error: GapcastError) -> Response:
+        return problem_response(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    def _validation(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(request, from_validation(error))
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> Response:
+        ours = GapcastError(str(error.detail), headers=dict(error.headers or {}))
+        ours.status = error.status_code
+        ours.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        return problem_response(request, ours)
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(InterfaceError)
+    @app.exception_handler(PoolTimeout)
+    def _database(request: Request, error: Exception) -> Response:
+        log.error("database_unavailable", error=str(error).splitlines()[0])
+        unavailable = Unavailable("The database does not answer; try again.", headers={"Retry-After": "5"})
+        return problem_response(request, unavailable)
+
+    @app.exception_handler(Exception)
+    def _unexpected(request: Request, error: Exception) -> Response:
+        log.error("unexpected_error", path=request.url.path, exc_info=error)
+        return problem_response(request, GapcastError("An unexpected error; the server's log has it."))

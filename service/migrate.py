@@ -1,0 +1,47 @@
+"""Bring the database to this version's schema and fill the lab pool."""
+
+from functools import cache
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from service.kit.auth import LOCAL_TENANT
+from service.kit.database import Database
+from service.observations.service import seed_lab_pool
+
+_LOCK = 0x6A9CA57
+"""PostgreSQL advisory lock: several API processes start at once, one of them migrates."""
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, pointing into the installed package."""
+    made = Config()
+    made.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+@cache
+def head() -> str:
+    """The newest revision that this version knows."""
+    return ScriptDirectory.from_config(config()).get_current_head() or ""
+
+
+def revision(connection: Connection) -> str | None:
+    """The revision that the database is at."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(database: Database) -> None:
+    """Run the migrations that are missing, then store the shipped observations that are missing."""
+    with database.engine.execution_options(gapcast_write=True).begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        if revision(connection) != head():
+            command.upgrade(config(connection), "head")
+    with database.write() as session:
+        seed_lab_pool(session, LOCAL_TENANT)

@@ -1,0 +1,201 @@
+"""From a gap and a law to an answer; pure, no database."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from service.catalog.schemas import Recipe, cell_of
+from service.fits.models import Fit
+from service.law import GapLaw, Probe
+from service.observations.models import Observation
+from service.predictions.schemas import (
+    Answer,
+    Control,
+    Controls,
+    Cost,
+    Gap,
+    Improvement,
+    Interval,
+    LawUsed,
+    Leak,
+    PredictionRequest,
+    Warned,
+)
+
+VERDICT_LEVEL = 0.8
+"""The verdict asks where this interval lies (DESIGN.md, REST)."""
+SMALL_VARIANCE = 1e-10
+"""Stands for a gap that is known exactly, when asking whether a larger probe could decide."""
+
+
+class Pool(NamedTuple):
+    """The law of a pool and the observations behind it."""
+
+    fit: Fit
+    law: GapLaw
+    observations: Sequence[Observation]
+
+
+def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str, Any] | None) -> Answer:
+    """Answer a request from its probe's result, or from the gap that it brought.
+
+    Raises:
+        ValueError: neither a result nor a gap is there.
+    """
+    gap = _gap(request, result)
+    cell = cell_of(family, request.task, request.recipe)
+    measurement_var = _measurement_var(pool.observations, gap.se**2)
+    probe = Probe(
+        gap=gap.value,
+        gap_var=gap.se**2,
+        family=family,
+        cell=cell,
+        baseline=gap.student,
+        improvement_var=measurement_var,
+    )
+    out = pool.law.predict_improvement(probe)
+    refused = not np.isfinite(float(out.mean))
+    intervals = [
+        Interval(level=level, lower=float(low), upper=float(high))
+        for level in request.levels
+        for low, high in [out.interval(level)]
+        if not refused
+    ]
+    return Answer(
+        gap=gap,
+        controls=_controls(result),
+        improvement=Improvement(
+            value=None if refused else float(out.mean),
+            intervals=intervals,
+            measurement_se=measurement_var**0.5,
+            p_positive=None if refused else float(out.p_positive),
+            p_collapse=float(out.p_collapse),
+        ),
+        law=_law_used(pool, family, cell),
+        verdict="refused" if refused else _verdict(pool.law, probe, request.min_gain),
+        warnings=[*(Warned(code=one.code, message=one.message) for one in out.warnings), *_probe_warnings(gap, result)],
+        cost=_cost(request.recipe, request.model.name, pool.observations, result),
+        probe=_probe_figures(result),
+    )
+
+
+def _gap(request: PredictionRequest, result: dict[str, Any] | None) -> Gap:
+    if result is not None:
+        return Gap.model_validate(result["gap"])
+    if request.gap is None:
+        raise ValueError("a prediction needs a probe's result or a gap")
+    given = request.gap
+    return Gap(value=given.value, se=given.se, student=given.student, self_teacher=given.student + given.value)
+
+
+def _measurement_var(observations: Sequence[Observation], fallback: float) -> float:
+    """The sampling variance of the future run's measured improvement: the pool's median, else that of this gap."""
+    return median([row.improvement_se**2 for row in observations]) if observations else fallback
+
+
+def _controls(result: dict[str, Any] | None) -> Controls:
+    if result is None:
+        return Controls()
+    given = result["controls"]
+    placebo = given.get("placebo")
+    return Controls(
+        none=Control.model_validate(given["none"]),
+        placebo=Control.model_validate(placebo) if placebo else None,
+        leak=Leak.model_validate(given["leak"]),
+    )
+
+
+def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
+    coefficients = pool.law.coefficients(family)
+    slope, intercept = coefficients.slope, coefficients.intercept
+    n = sum(row.family == family for row in pool.observations)
+    return LawUsed(
+        fit_id=pool.fit.id,
+        family=family,
+        cell=cell,
+        slope=float(slope[0]),
+        slope_interval=[float(slope[1]), float(slope[2])],
+        intercept=float(intercept[0]),
+        intercept_interval=[float(intercept[1]), float(intercept[2])],
+        n=n,
+        status=pool.law.status(family),
+    )
+
+
+def _verdict(law: GapLaw, probe: Probe, min_gain: float) -> str:
+    """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps."""
+    lower, upper = (float(end) for end in law.predict_improvement(probe).interval(VERDICT_LEVEL))
+    if lower > min_gain:
+        return "train"
+    if upper < min_gain:
+        return "skip"
+    exact = Probe(
+        gap=probe.gap,
+        gap_var=SMALL_VARIANCE,
+        family=probe.family,
+        cell=probe.cell,
+        baseline=probe.baseline,
+        improvement_var=probe.improvement_var,
+    )
+    lower, upper = (float(end) for end in law.predict_improvement(exact).interval(VERDICT_LEVEL))
+    return "probe_more" if lower > min_gain or upper < min_gain else "undecided"
+
+
+def _probe_warnings(gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
+    """What the controls say against the gap."""
+    if result is None:
+        return []
+    warned = []
+    none, placebo = result["controls"]["none"], result["controls"].get("placebo")
+    if abs(none["value"]) > 3 * none["se"]:
+        message = (
+            f"The A/A control is {none['value']:+.3f} +- {none['se']:.3f}: two samples of the same prompt differ by "
+            "more than 3 standard errors. Probe again with another seed, and distrust the gap if it stays."
+        )
+        warned.append(Warned(code="none_control_off", message=message))
+    if placebo is not None and placebo["value"] > 3 * placebo["se"]:
+        message = (
+            f"Another problem's context alone gives {placebo['value']:+.3f} +- {placebo['se']:.3f}: part of the gap is "
+            "not information about the problem."
+        )
+        warned.append(Warned(code="placebo_positive", message=message))
+    missing = result.get("contexts_missing", 0.0)
+    if missing > 0.5:
+        message = f"{missing:.0%} of the rollouts had no context to read and count as `none`; the gap is diluted."
+        warned.append(Warned(code="contexts_missing", message=message))
+    truncated = result["arms"]["context"]["truncated"]
+    if truncated > 0.1:
+        message = f"{truncated:.0%} of the self-teacher's rollouts were cut at max_tokens; raise decoding.max_tokens."
+        warned.append(Warned(code="truncated", message=message))
+    if gap.student < 0.02 or gap.student > 0.98:
+        message = f"The student is right in {gap.student:.1%} of its rollouts: at such an end a gap says little."
+        warned.append(Warned(code="student_at_the_end", message=message))
+    return warned
+
+
+def _cost(recipe: Recipe, model: str, observations: Sequence[Observation], result: dict[str, Any] | None) -> Cost:
+    """Probe seconds as measured; training seconds from the pool's runs of this model, by rollouts drawn in training."""
+    rates = [
+        row.provenance["cost"]["seconds"] / _rollouts(Recipe.model_validate(row.provenance["recipe"]))
+        for row in observations
+        if row.model == model and row.provenance.get("cost") and row.provenance.get("recipe")
+    ]
+    return Cost(
+        probe_seconds=result["seconds"]["probe"] if result else None,
+        training_seconds_estimate=median(rates) * _rollouts(recipe) if rates else None,
+        training_seconds_source=f"median of {len(rates)} runs of {model} in this pool, per rollout" if rates else None,
+    )
+
+
+def _rollouts(recipe: Recipe) -> int:
+    return recipe.steps * recipe.problems_per_step * recipe.group_size
+
+
+def _probe_figures(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    if result is None:
+        return None
+    arms = {name: {key: value for key, value in arm.items() if key != "counts"} for name, arm in result["arms"].items()}
+    names = ("contexts_missing", "variance", "seconds", "engine")
+    return {"arms": arms} | {name: result[name] for name in names if name in result}

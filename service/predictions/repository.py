@@ -1,0 +1,55 @@
+"""The SQL of predictions; a pending one is read together with its job."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from service.jobs.models import Job
+from service.kit.clock import now
+from service.kit.pagination import PageRequest, select_page
+from service.predictions.models import PENDING, Prediction
+
+
+def _with_job(tenant: str) -> Select[Prediction, Job]:
+    return select(Prediction, Job).outerjoin(Job, Job.id == Prediction.job_id).where(Prediction.tenant == tenant)
+
+
+def add(session: Session, values: dict[str, Any]) -> Prediction:
+    """Store one."""
+    prediction = Prediction(created_at=now(), **values)
+    session.add(prediction)
+    session.flush()
+    return prediction
+
+
+def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, Job | None] | None:
+    """Read one with its job."""
+    query = _with_job(tenant).where(Prediction.id == prediction_id)
+    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def page(session: Session, tenant: str, request: PageRequest) -> list[tuple[Prediction, Job | None]]:
+    """Read one page, with one row more than its limit."""
+    rows = session.execute(select_page(_with_job(tenant), Prediction.id, request))
+    return [(row[0], row[1]) for row in rows]
+
+
+def waiting_for(session: Session, job_id: str) -> Sequence[Prediction]:
+    """The predictions that a job's end answers."""
+    query = select(Prediction).where(Prediction.job_id == job_id, Prediction.status == PENDING)
+    return session.execute(query.order_by(Prediction.id)).scalars().all()
+
+
+def settle(session: Session, prediction_id: str, values: dict[str, Any]) -> bool:
+    """End a pending prediction; False when it has ended already."""
+    statement = (
+        update(Prediction)
+        .where(Prediction.id == prediction_id, Prediction.status == PENDING)
+        .values(finished_at=now(), **values)
+        .returning(Prediction.id)
+        .execution_options(synchronize_session=False)
+    )
+    return session.execute(statement).one_or_none() is not None

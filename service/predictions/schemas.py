@@ -1,0 +1,182 @@
+"""What a prediction is asked with, and how it answers (DESIGN.md, REST)."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from service.catalog.schemas import Context, Decoding, Level, ProbeSize, Recipe, Strict
+from service.kit.pagination import Identified
+
+
+class ModelRef(Strict):
+    """The model whose run is predicted."""
+
+    name: str = Field(min_length=1, max_length=255)
+    revision: str | None = Field(None, max_length=80, description="null: the catalog's")
+    family: str | None = Field(None, min_length=1, max_length=255, description="the law's group; null: the catalog's")
+
+
+class GivenGap(Strict):
+    """A gap that was measured elsewhere; all three are shares (0.1 = 10 accuracy points)."""
+
+    value: float = Field(ge=-1, le=1, description="self-teacher accuracy minus student accuracy")
+    se: float = Field(gt=0, le=1, description="standard error of the gap")
+    student: float = Field(ge=0, le=1, description="student accuracy")
+
+    @model_validator(mode="after")
+    def _teacher_is_an_accuracy(self) -> Self:
+        if not -1e-9 <= self.student + self.value <= 1 + 1e-9:
+            raise ValueError("student + value is the self-teacher's accuracy and must lie in [0, 1]")
+        return self
+
+
+class PredictionRequest(Strict):
+    """A configuration whose improvement is asked for."""
+
+    model: ModelRef
+    task: str = Field(min_length=1, max_length=255)
+    context: Context
+    recipe: Recipe = Field(default_factory=Recipe)
+    decoding: Decoding = Field(default_factory=Decoding)
+    probe: ProbeSize | None = Field(None, description="the size of the probe; null: the default size")
+    gap: GivenGap | None = Field(None, description="in place of `probe`: a gap that was measured elsewhere")
+    pool: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        description="the observations to predict from; null: `lab` for the lab's models, `default` for others",
+    )
+    levels: list[Level] = Field(default_factory=lambda: [0.8, 0.95], min_length=1, max_length=8)
+    min_gain: float = Field(0.0, ge=-1, le=1, description="the improvement that makes a run worth it, for the verdict")
+
+    @model_validator(mode="after")
+    def _probe_or_gap(self) -> Self:
+        if self.probe is not None and self.gap is not None:
+            raise ValueError("send either `probe` (measure the gap here) or `gap` (measured elsewhere), not both")
+        if self.gap is None and self.probe is None:
+            self.probe = ProbeSize()
+        return self
+
+
+class Gap(BaseModel):
+    """The measured gap; shares, not points."""
+
+    value: float
+    se: float
+    student: float
+    self_teacher: float
+    problems: int | None = None
+    rollouts: int | None = None
+
+
+class Control(BaseModel):
+    """An arm that should show nothing; its gap to the student."""
+
+    value: float
+    se: float
+
+
+class Leak(BaseModel):
+    """How much of the gap may be copying."""
+
+    copied: float = Field(description="share of teacher answers that stand in the context")
+    contains_answer: float = Field(description="share of contexts that contain the answer")
+
+
+class Controls(BaseModel):
+    """What keeps a gap from being an artefact."""
+
+    none: Control | None = None
+    placebo: Control | None = None
+    leak: Leak | None = None
+
+
+class Interval(BaseModel):
+    """A prediction interval of the improvement."""
+
+    level: float
+    lower: float
+    upper: float
+
+
+class Improvement(BaseModel):
+    """The predicted improvement; value and intervals are null when the law refuses."""
+
+    value: float | None
+    intervals: list[Interval]
+    kind: Literal["prediction"] = "prediction"
+    target: Literal["measured"] = "measured"
+    measurement_se: float = Field(description="standard error with which the run's improvement is taken to be measured")
+    p_positive: float | None = Field(description="probability of a positive improvement, if the run does not collapse")
+    p_collapse: float
+
+
+class LawUsed(BaseModel):
+    """The fit behind a prediction; the slope has a 95 % confidence interval."""
+
+    fit_id: str
+    family: str
+    cell: str | None
+    slope: float
+    slope_interval: list[float]
+    intercept: float
+    intercept_interval: list[float]
+    n: int = Field(description="observations of this family")
+    status: Literal["prior_only", "cold", "sparse", "fitted"]
+
+
+class Warned(BaseModel):
+    """Something to know before trusting the number."""
+
+    code: str
+    message: str
+
+
+class Cost(BaseModel):
+    """Seconds on the machine that measured; null where nothing is known."""
+
+    probe_seconds: float | None
+    training_seconds_estimate: float | None
+    training_seconds_source: str | None = None
+
+
+class Answer(BaseModel):
+    """What a prediction says once it is known."""
+
+    gap: Gap
+    controls: Controls
+    improvement: Improvement
+    law: LawUsed
+    verdict: Literal["train", "skip", "probe_more", "undecided", "refused"]
+    warnings: list[Warned]
+    cost: Cost
+    probe: dict[str, Any] | None = Field(None, description="the probe's further figures")
+
+
+class JobError(BaseModel):
+    """Why a job ended without a result."""
+
+    code: str
+    message: str
+    param: str | None = None
+    category: Literal["user", "server"]
+
+
+class PredictionOut(Identified):
+    """A prediction; everything from `gap` to `cost` is null until it has succeeded."""
+
+    object: Literal["prediction"] = "prediction"
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
+    request: PredictionRequest
+    probe_id: str | None
+    progress: dict[str, Any] | None = None
+    gap: Gap | None = None
+    controls: Controls | None = None
+    improvement: Improvement | None = None
+    law: LawUsed | None = None
+    verdict: str | None = None
+    warnings: list[Warned] = Field(default_factory=list)
+    cost: Cost | None = None
+    probe: dict[str, Any] | None = None
+    error: JobError | None = None
+    created_at: str
+    finished_at: str | None

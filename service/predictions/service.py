@@ -1,0 +1,211 @@
+"""Predictions: ask, share a probe, answer when it is measured."""
+
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.catalog import service as catalog
+from service.catalog.schemas import TEMPLATE_VERSION, ProbeConfiguration
+from service.events import repository as events
+from service.fits import service as fits
+from service.jobs import repository as jobs
+from service.jobs.models import Job, JobState
+from service.kit.clock import rfc3339
+from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.idempotency import claim_key
+from service.kit.ids import new_id
+from service.observations import repository as observations
+from service.observations.service import LAB_POOL
+from service.predictions import repository
+from service.predictions.answer import Pool, answer
+from service.predictions.models import PENDING, Prediction
+from service.predictions.schemas import Answer, JobError, PredictionOut, PredictionRequest
+from service.probes import repository as probe_rows
+from service.probes import service as probes
+
+log = structlog.get_logger()
+
+
+def create(
+    session: Session,
+    tenant: str,
+    request: PredictionRequest,
+    max_queued: int,
+    idempotency: tuple[str, str] | None = None,
+) -> tuple[str, list[str]]:
+    """Store a prediction, answered at once where its probe is known; returns its id and the job ids to wake.
+
+    Args:
+        session: a session that writes.
+        tenant: who asks.
+        request: the configuration.
+        max_queued: live jobs of this tenant after which TooManyJobs is raised.
+        idempotency: key and hash of the body.
+    """
+    prediction_id = new_id("pred")
+    if idempotency is not None:
+        first = claim_key(session, tenant, idempotency[0], idempotency[1], prediction_id)
+        if first != prediction_id:
+            return first, []
+    values: dict[str, Any] = {"id": prediction_id, "tenant": tenant, "status": PENDING}
+    wake: list[str] = []
+    result: dict[str, Any] | None = None
+    if request.gap is not None:
+        values["family"] = _family_of_given(request)
+        _fill(request, source="elsewhere")
+    else:
+        configuration, values["family"] = _configure(request)
+        probe, is_new = probes.ensure(session, tenant, configuration, max_queued)
+        values["probe_id"], result = probe.id, probe.result
+        if result is None:
+            values["job_id"] = probe.job_id
+        if is_new:
+            wake.append(probe.job_id)
+    values["pool"] = request.pool
+    values["request"] = request.model_dump(mode="json")
+    prediction = repository.add(session, values)
+    events.add(session, tenant, prediction_id, "prediction.created", {"probe_id": prediction.probe_id})
+    if request.gap is not None or result is not None:
+        _answer(session, prediction, result)
+    return prediction_id, wake
+
+
+def _configure(request: PredictionRequest) -> tuple[ProbeConfiguration, str]:
+    """Resolve names and fill defaults into the request, so that the answer records them."""
+    model, task = catalog.find_model(request.model.name), catalog.find_task(request.task)
+    if request.model.revision not in {None, model.revision}:
+        raise InvalidRequest(
+            f"model.revision: the catalog has {model.revision} of {model.name}; send that or null.",
+            param="model.revision",
+        )
+    catalog.check_context(request.context, task)
+    size = request.probe
+    if size is None:
+        raise ValueError("a request without a gap has a probe size")
+    if size.problems > task.train_problems:
+        raise InvalidRequest(
+            f"probe.problems: {size.problems} is more than the {task.train_problems} training problems of {task.name}.",
+            param="probe.problems",
+        )
+    request.model.revision = model.revision
+    request.model.family = request.model.family or model.family
+    request.decoding.max_tokens = request.decoding.max_tokens or task.max_tokens
+    _fill(request, model.source)
+    configuration = ProbeConfiguration(
+        model=model.name,
+        model_revision=model.revision,
+        task=task.name,
+        task_revision=task.revision,
+        context=request.context,
+        template_version=TEMPLATE_VERSION,
+        decoding=request.decoding,
+        problems=size.problems,
+        rollouts=size.rollouts,
+        seed=size.seed,
+        controls=size.controls,
+    )
+    return configuration, request.model.family
+
+
+def _family_of_given(request: PredictionRequest) -> str:
+    if request.model.family is not None:
+        return request.model.family
+    for model in catalog.models():
+        if model.name == request.model.name:
+            return model.family
+    raise InvalidRequest(
+        f"model.family: {request.model.name[:80]!r} is not in the catalog, so name the family that its law belongs to "
+        "(for example `qwen3`).",
+        param="model.family",
+    )
+
+
+def _fill(request: PredictionRequest, source: str) -> None:
+    known_lab = any(model.name == request.model.name for model in catalog.models() if model.source == "lab")
+    request.pool = request.pool or (LAB_POOL if source == "lab" or known_lab else "default")
+
+
+def _answer(session: Session, prediction: Prediction, result: dict[str, Any] | None) -> None:
+    """Answer a pending prediction under the pool's law of this moment, in the caller's transaction."""
+    fit = fits.current(session, prediction.tenant, prediction.pool)
+    pool = Pool(fit, fits.law_of(fit), observations.fitted(session, prediction.tenant, prediction.pool))
+    request = PredictionRequest.model_validate(prediction.request)
+    try:
+        given = answer(request, prediction.family, pool, result)
+    except Exception:
+        log.exception("prediction_not_computed", prediction=prediction.id)
+        error = JobError(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
+        _end(session, prediction, JobState.failed, {"error": error.model_dump()})
+        return
+    _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": fit.id})
+
+
+def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:
+    if repository.settle(session, prediction.id, {"status": status.value, **values}):
+        data = {"error": values.get("error")} if values.get("error") else {}
+        events.add(session, prediction.tenant, prediction.id, f"prediction.{status}", data)
+
+
+def settle(session: Session, job: Job) -> None:
+    """End every prediction that waits for this job, in the transaction that ends the job."""
+    waiting = repository.waiting_for(session, job.id)
+    if not waiting:
+        return
+    result = probe_rows.by_id(session, job.subject_id).result if job.state == JobState.succeeded else None
+    for prediction in waiting:
+        if job.state == JobState.succeeded:
+            _answer(session, prediction, result)
+        else:
+            _end(session, prediction, JobState(job.state), {"error": job.error})
+
+
+def cancel(session: Session, tenant: str, prediction_id: str) -> None:
+    """Cancel a prediction, and its probe's job when nobody else waits for it.
+
+    Raises:
+        NotFound: there is no such prediction.
+        Conflict: it has ended.
+    """
+    row = repository.get(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    prediction, job = row
+    # the job's row first, as whoever ends the job does: two ends cannot wait for each other
+    if job is not None:
+        jobs.get(session, job.id, lock=True)
+    if not repository.settle(session, prediction.id, {"status": JobState.cancelled.value}):
+        raise Conflict(f"{prediction_id} has ended already and cannot be cancelled.")
+    events.add(session, tenant, prediction_id, "prediction.cancelled", {})
+    if job is not None and not repository.waiting_for(session, job.id):
+        jobs.request_cancel(session, job.id)
+
+
+def missing(prediction_id: str) -> NotFound:
+    """The error for an id that names no prediction of this tenant."""
+    return NotFound(f"There is no prediction {prediction_id[:80]!r}.")
+
+
+def status_of(prediction: Prediction, job: Job | None) -> str:
+    """A pending prediction shows its job's state; a job that ended is about to end it."""
+    if prediction.status != PENDING:
+        return prediction.status
+    return JobState.running if job is None or job.state != JobState.queued else JobState.queued
+
+
+def show(prediction: Prediction, job: Job | None) -> PredictionOut:
+    """A stored prediction as the API shows it."""
+    answered = Answer.model_validate(prediction.answer).model_dump() if prediction.answer else {}
+    return PredictionOut.model_validate(
+        {
+            "id": prediction.id,
+            "status": status_of(prediction, job),
+            "request": prediction.request,
+            "probe_id": prediction.probe_id,
+            "progress": job.progress if job is not None else None,
+            "error": prediction.error,
+            "created_at": rfc3339(prediction.created_at),
+            "finished_at": rfc3339(prediction.finished_at) if prediction.finished_at else None,
+            **answered,
+        }
+    )

@@ -1,0 +1,26 @@
+"""Stored probes, addressed by their content."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.kit.clock import Timestamp
+from service.kit.database import Base, Json
+
+
+class Probe(Base):
+    """One measurement of a gap: asked for (no result yet) or done."""
+
+    __tablename__ = "probes"
+    __table_args__ = (UniqueConstraint("tenant", "key"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(64))
+    configuration: Mapped[dict[str, Any]] = mapped_column(Json)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(Timestamp)
+    finished_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -1,0 +1,87 @@
+"""Settings: `GAPCAST_*` variables first, then `gapcast.toml` in the working folder (or `GAPCAST_CONFIG`)."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from service.kit.auth import is_loopback
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; docs/settings.md is made from these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="GAPCAST_", extra="forbid", allow_inf_nan=False)
+
+    data_dir: Path = Field(Path(".gapcast"), description="folder of the embedded database, message queue and logs")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir")
+    broker_url: str = Field("", description="Celery broker URL (redis://, amqp://); empty: the file system in data_dir")
+    host: str = Field("127.0.0.1", description="address that the API binds to; any but a loopback one needs api_key")
+    port: int = Field(8321, ge=0, le=65535, description="port of the API; 0 takes a free one")
+    api_key: SecretStr | None = Field(None, description="the key that every request must carry; at least 32 characters")
+    api_workers: int = Field(1, ge=1, le=64, description="API processes; more than one needs PostgreSQL")
+    worker: Literal["auto", "on", "off"] = Field(
+        "auto", description="whether `serve` starts a worker of its own; auto: with the file-system broker"
+    )
+    worker_concurrency: int = Field(1, ge=1, le=64, description="jobs that one worker runs at a time")
+    lease_seconds: float = Field(60, gt=0, description="seconds without a heartbeat after which a job is taken back")
+    heartbeat_seconds: float = Field(15, gt=0, description="seconds between a running job's heartbeats")
+    reconcile_seconds: float = Field(10, gt=0, description="seconds between searches for lost jobs")
+    republish_seconds: float = Field(
+        30, gt=0, description="seconds after which an unclaimed job's message is sent again"
+    )
+    max_failures: int = Field(3, ge=1, le=100, description="crashes or lost leases after which a job is dead")
+    job_seconds: float = Field(3600, gt=0, description="seconds that one attempt of a job may run")
+    max_queued_jobs: int = Field(200, ge=1, description="jobs of one tenant that may wait before POST answers 429")
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; a larger body answers 413")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+    @model_validator(mode="after")
+    def _fill(self) -> "Settings":
+        self.data_dir = self.data_dir.expanduser().absolute()
+        self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'gapcast.db'}"
+        self.broker_url = self.broker_url or "filesystem://"
+        if self.api_key is not None and len(self.api_key.get_secret_value()) < 32:
+            raise ValueError("api_key: at least 32 characters, such as `openssl rand -hex 32` prints")
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError("heartbeat_seconds: at most half of lease_seconds, or a late heartbeat loses the job")
+        if self.database_url.startswith("sqlite") and self.api_workers > 1:
+            raise ValueError("api_workers: SQLite serves one API process; set database_url to PostgreSQL for more")
+        return self
+
+    @property
+    def embedded_broker(self) -> bool:
+        """Whether messages travel through the file system."""
+        return self.broker_url.startswith("filesystem")
+
+    @property
+    def starts_worker(self) -> bool:
+        """Whether `serve` starts a worker of its own."""
+        return self.worker == "on" or (self.worker == "auto" and self.embedded_broker)
+
+    def check_bind(self) -> None:
+        """Refuse to listen to other machines without a key.
+
+        Raises:
+            ValueError: the host is not a loopback address and no key is set.
+        """
+        if not is_loopback(self.host) and self.api_key is None:
+            raise ValueError(
+                f"host: {self.host} is reachable from other machines, so GAPCAST_API_KEY must be set "
+                "(or bind to 127.0.0.1)"
+            )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the TOML file."""
+        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("GAPCAST_CONFIG", "gapcast.toml")))
+        return init_settings, env_settings, toml

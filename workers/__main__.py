@@ -1,0 +1,63 @@
+"""`python -m workers`: one worker process, started by `gapcast worker` or as the embedded worker of `gapcast serve`."""
+
+import os
+import sys
+import time
+
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.kit.database import Database
+from service.migrate import head, revision
+from service.settings import Settings
+from workers.app import worker_app
+from workers.process import die_with_parent
+
+PATIENCE = 120.0
+"""seconds that a worker waits for its database to appear and be migrated, as in a fresh `docker compose up`"""
+
+
+def _wait_for_database(settings: Settings) -> None:
+    database = Database(settings.database_url)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with database.engine.connect() as connection:
+                at = revision(connection)
+            problem = "" if at == head() else f"its schema is at {at}, this version needs {head()}"
+        except SQLAlchemyError as error:
+            problem = str(error).splitlines()[0]
+        if not problem:
+            database.engine.dispose()
+            return
+        if time.monotonic() > deadline:
+            sys.exit(f"gapcast: the database is not ready after {PATIENCE:.0f} s: {problem}")
+        time.sleep(1)
+
+
+def main() -> None:
+    """Run until told to stop."""
+    parent = os.environ.pop("GAPCAST_PARENT_PID", None)
+    if parent is not None:
+        die_with_parent(int(parent))
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit(f"gapcast: {error}")
+    _wait_for_database(settings)
+    app = worker_app(settings)
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",  # a thread per job watches its child process; the consumer goes on beside it
+            f"--concurrency={settings.worker_concurrency}",
+            "--without-mingle",
+            "--without-gossip",
+            *(["--without-heartbeat"] if settings.embedded_broker else []),
+            "--loglevel=WARNING",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

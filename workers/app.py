@@ -1,0 +1,52 @@
+"""The Celery application of a worker: one task, whose argument is a job's id."""
+
+import threading
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+
+from service import logs
+from service.jobs.broker import WAKE, Dispatcher, celery_app
+from service.jobs.service import reconcile
+from service.kit.database import Database
+from service.predictions.service import settle
+from service.settings import Settings
+from workers.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+
+def worker_app(settings: Settings) -> Celery:
+    """Build the application and its supervisor."""
+    logs.configure(settings)
+    app = celery_app(settings)
+    database = Database(settings.database_url)
+    dispatcher = Dispatcher(settings)
+    stop = threading.Event()
+    supervisor = Supervisor(settings, database, dispatcher, stop)
+
+    @app.task(name=WAKE)  # type: ignore[untyped-decorator]
+    def wake(job_id: str) -> None:
+        supervisor.run(str(job_id))
+
+    def keep_reconciling() -> None:
+        while True:
+            try:
+                dispatcher.wake(reconcile(database, settings, settle))
+            except Exception as error:
+                log.warning("reconcile_failed", error=str(error).splitlines()[0])
+            if stop.wait(settings.reconcile_seconds):
+                return
+
+    def ready(**_: Any) -> None:  # noqa: ANN401
+        threading.Thread(target=keep_reconciling, name="reconciler", daemon=True).start()
+        log.info("worker_ready", worker=supervisor.name)
+
+    def stopping(**_: Any) -> None:  # noqa: ANN401
+        stop.set()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
+    return app
