@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,7 +19,7 @@ from service.dependencies import State
 from service.fits import endpoints as fits
 from service.jobs.service import reconcile
 from service.kit import problems
-from service.kit.auth import is_loopback
+from service.kit.auth import current_tenant, is_loopback
 from service.kit.ids import new_id
 from service.kit.limits import BodyLimit
 from service.observations import endpoints as observations
@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     key = settings.api_key
     app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
-    api = APIRouter(prefix="/v1")
+    api = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
     for room in (predictions, probes, observations, fits, catalog):
         api.include_router(room.router)
     app.include_router(api)

@@ -9,9 +9,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from service.fits import service as fits
 from service.kit.auth import LOCAL_TENANT
 from service.kit.database import Database
-from service.observations.service import seed_lab_pool
+from service.observations.service import LAB_POOL, seed_lab_pool
 
 _LOCK = 0x6A9CA57
 """PostgreSQL advisory lock: several API processes start at once, one of them migrates."""
@@ -44,4 +45,5 @@ def migrate(database: Database) -> None:
         if revision(connection) != head():
             command.upgrade(config(connection), "head")
     with database.write() as session:
-        seed_lab_pool(session, LOCAL_TENANT)
+        if seed_lab_pool(session, LOCAL_TENANT):
+            fits.current(session, LOCAL_TENANT, LAB_POOL)  # so that the first question need not wait for it

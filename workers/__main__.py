@@ -48,6 +48,7 @@ def main() -> None:
     app = worker_app(settings)
     app.worker_main(
         [
+            "--quiet",
             "worker",
             "--pool=threads",  # a thread per job watches its child process; the consumer goes on beside it
             f"--concurrency={settings.worker_concurrency}",

@@ -25,7 +25,7 @@ def worker_app(settings: Settings) -> Celery:
     database = Database(settings.database_url)
     dispatcher = Dispatcher(settings)
     stop = threading.Event()
-    supervisor = Supervisor(settings, database, dispatcher, stop)
+    supervisor = Supervisor(settings, database, stop)
 
     @app.task(name=WAKE)  # type: ignore[untyped-decorator]
     def wake(job_id: str) -> None:

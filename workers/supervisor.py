@@ -18,7 +18,6 @@ from sqlalchemy.exc import OperationalError
 
 from service.events import repository as events
 from service.jobs import repository as jobs
-from service.jobs.broker import Dispatcher
 from service.jobs.models import Job, JobState
 from service.jobs.service import record_return
 from service.kit.database import Database
@@ -133,13 +132,15 @@ class Child:
 class Supervisor:
     """Runs jobs for one worker process; `run` is called from several threads when the concurrency is above one."""
 
-    def __init__(self, settings: Settings, database: Database, dispatcher: Dispatcher, stop: threading.Event) -> None:
-        self._settings, self._database, self._dispatcher, self._stop = settings, database, dispatcher, stop
+    def __init__(self, settings: Settings, database: Database, stop: threading.Event) -> None:
+        self._settings, self._database, self._stop = settings, database, stop
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     def run(self, job_id: str) -> None:
         """Claim a job and see it to its end; does nothing when it is not to be had."""
         if self._stop.is_set():
+            with self._database.write() as session:
+                jobs.forget_dispatch(session, job_id)
             return
         with self._database.write() as session:
             job = jobs.claim(session, job_id, self.name, self._settings.lease_seconds)
@@ -245,5 +246,3 @@ class Supervisor:
             back = jobs.hand_back(session, job.id, job.attempt)
             if back is not None:
                 events.add(session, job.tenant, job.id, "job.handed_back", {"attempt": job.attempt})
-        if back is not None and back.state == JobState.queued:
-            self._dispatcher.wake([job.id])

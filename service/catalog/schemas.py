@@ -8,7 +8,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 class Strict(BaseModel):
@@ -78,12 +78,15 @@ class Context(Strict):
     """A context kind with its options; defaults are filled in, so that the answer records them."""
 
     kind: ContextKind
-    options: dict[str, Any] = Field(default_factory=dict, description="see GET /v1/context_kinds")
+    options: dict[str, Any] = Field(
+        default_factory=dict, validate_default=True, description="see GET /v1/context_kinds"
+    )
 
-    @model_validator(mode="after")
-    def _fill_options(self) -> Self:
-        self.options = OPTIONS[self.kind].model_validate(self.options).model_dump()
-        return self
+    @field_validator("options")
+    @classmethod
+    def _fill_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        kind = info.data.get("kind")
+        return options if kind is None else OPTIONS[kind].model_validate(options).model_dump()
 
     @property
     def corruption(self) -> Corruption:

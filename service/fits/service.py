@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from service.fits import repository
 from service.fits.models import Fit
-from service.law import GapLaw, Observations, Probe
+from service.law import GapLaw, Observations
 from service.law.record import VERSION
 from service.observations import repository as observations
 from service.observations.models import Observation
@@ -74,10 +73,3 @@ def _as_law_input(rows: Sequence[Observation]) -> Observations:
         collapsed=[row.collapsed for row in rows],
         ids=[row.id for row in rows],
     )
-
-
-def curve(law: GapLaw, family: str, cell: str | None, gaps: Sequence[float], level: float) -> dict[str, Any]:
-    """The law over a range of exactly known gaps: mean and prediction band of the latent improvement."""
-    out = law.predict_improvement(Probe(gap=np.asarray(gaps), gap_var=0.0, family=family, cell=cell))
-    lower, upper = out.interval(level)
-    return {"gaps": list(gaps), "mean": out.mean.tolist(), "lower": lower.tolist(), "upper": upper.tolist()}

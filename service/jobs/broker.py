@@ -63,7 +63,7 @@ def celery_app(settings: Settings) -> Celery:
         folders = {name: folder / name for name in ("messages", "control", "processed")}
         for path in folders.values():
             path.mkdir(parents=True, exist_ok=True)
-        app.conf.broker_url = "gapcast-filesystem://"
+        app.conf.broker_url = "gapcast-filesystem://localhost//"
         app.conf.broker_transport_options = {
             "data_folder_in": str(folders["messages"]),
             "data_folder_out": str(folders["messages"]),

@@ -149,7 +149,7 @@ def hand_back(session: Session, job_id: str, attempt: int) -> Job | None:
             worker=None,
             lease_expires_at=None,
             available_at=now(),
-            dispatched_at=now(),
+            dispatched_at=None,  # the next reconciler sends it: a wake-up from here could come back to this worker
         )
         .returning(Job)
         .execution_options(synchronize_session=False, populate_existing=True)
@@ -185,6 +185,12 @@ def take_undispatched(session: Session, republish_seconds: float) -> Sequence[st
         .execution_options(synchronize_session=False)
     )
     return session.execute(statement).scalars().all()
+
+
+def forget_dispatch(session: Session, job_id: str) -> None:
+    """Have the next reconciler send a queued job's wake-up again, because this one reached a worker that stops."""
+    statement = update(Job).where(Job.id == job_id, Job.state == JobState.queued).values(dispatched_at=None)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def request_cancel(session: Session, job_id: str) -> Job | None:

@@ -1,5 +1,7 @@
 """A limit on the size of a request's body, enforced while it streams in."""
 
+from contextlib import suppress
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,4 +36,12 @@ class BodyLimit:
                 raise error
             return message
 
-        await self.app(scope, counted, send)
+        async def unless_refused(message: Message) -> None:
+            if seen <= self.limit:
+                await send(message)
+
+        # whatever the application makes of the error (FastAPI makes a 400 of it), the answer is ours
+        with suppress(BodyTooLarge):
+            await self.app(scope, counted, unless_refused)
+        if seen > self.limit:
+            await problem_response(request, error)(scope, receive, send)

@@ -47,14 +47,7 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
     gap = _gap(request, result)
     cell = cell_of(family, request.task, request.recipe)
     measurement_var = _measurement_var(pool.observations, gap.se**2)
-    probe = Probe(
-        gap=gap.value,
-        gap_var=gap.se**2,
-        family=family,
-        cell=cell,
-        baseline=gap.student,
-        improvement_var=measurement_var,
-    )
+    probe = _law_probe(gap, gap.se**2, family, cell, measurement_var)
     out = pool.law.predict_improvement(probe)
     refused = not np.isfinite(float(out.mean))
     intervals = [
@@ -74,7 +67,11 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
             p_collapse=float(out.p_collapse),
         ),
         law=_law_used(pool, family, cell),
-        verdict="refused" if refused else _verdict(pool.law, probe, request.min_gain),
+        verdict="refused"
+        if refused
+        else _verdict(
+            pool.law, probe, _law_probe(gap, SMALL_VARIANCE, family, cell, measurement_var), request.min_gain
+        ),
         warnings=[*(Warned(code=one.code, message=one.message) for one in out.warnings), *_probe_warnings(gap, result)],
         cost=_cost(request.recipe, request.model.name, pool.observations, result),
         probe=_probe_figures(result),
@@ -108,7 +105,7 @@ def _controls(result: dict[str, Any] | None) -> Controls:
 
 
 def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
-    coefficients = pool.law.coefficients(family)
+    coefficients = pool.law.coefficients(family, cell)
     slope, intercept = coefficients.slope, coefficients.intercept
     n = sum(row.family == family for row in pool.observations)
     return LawUsed(
@@ -124,23 +121,33 @@ def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
     )
 
 
-def _verdict(law: GapLaw, probe: Probe, min_gain: float) -> str:
-    """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps."""
-    lower, upper = (float(end) for end in law.predict_improvement(probe).interval(VERDICT_LEVEL))
-    if lower > min_gain:
-        return "train"
-    if upper < min_gain:
-        return "skip"
-    exact = Probe(
-        gap=probe.gap,
-        gap_var=SMALL_VARIANCE,
-        family=probe.family,
-        cell=probe.cell,
-        baseline=probe.baseline,
-        improvement_var=probe.improvement_var,
+def _law_probe(gap: Gap, gap_var: float, family: str, cell: str, measurement_var: float) -> Probe:
+    return Probe(
+        gap=gap.value,
+        gap_var=gap_var,
+        family=family,
+        cell=cell,
+        baseline=gap.student,
+        improvement_var=measurement_var,
     )
-    lower, upper = (float(end) for end in law.predict_improvement(exact).interval(VERDICT_LEVEL))
-    return "probe_more" if lower > min_gain or upper < min_gain else "undecided"
+
+
+def _verdict(law: GapLaw, probe: Probe, exact: Probe, min_gain: float) -> str:
+    """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps.
+
+    `exact` is the same gap, known exactly: what an endless probe would have measured, if this one is right.
+    """
+    side = _side(law, probe, min_gain)
+    if side is not None:
+        return side
+    return "undecided" if _side(law, exact, min_gain) is None else "probe_more"
+
+
+def _side(law: GapLaw, probe: Probe, min_gain: float) -> str | None:
+    lower, upper = law.predict_improvement(probe).interval(VERDICT_LEVEL)
+    if float(lower) > min_gain:
+        return "train"
+    return "skip" if float(upper) < min_gain else None
 
 
 def _probe_warnings(gap: Gap, result: dict[str, Any] | None) -> list[Warned]:

@@ -111,7 +111,7 @@ class Improvement(BaseModel):
 
 
 class LawUsed(BaseModel):
-    """The fit behind a prediction; the slope has a 95 % confidence interval."""
+    """The fit behind a prediction: the line of its cell, with 95 % confidence intervals."""
 
     fit_id: str
     family: str

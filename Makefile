@@ -1,0 +1,59 @@
+# `make demo` and `make test` do all the set-up on a fresh machine with Python, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+SERIAL := OMP_NUM_THREADS=1
+
+.DEFAULT_GOAL := check
+.PHONY: check demo test test-slow test-law lint format bench serve lab clean
+
+check: lint test
+
+$(VENV)/.worker: pyproject.toml constraints.txt
+	@echo "Installing Gapcast into $(VENV) (the first time takes a few minutes: torch is large) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e ".[worker]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.worker
+	@echo "Installing what the tests need ..."
+	@$(PIP) -e ".[worker,dev]"
+	@touch $@
+
+demo: $(VENV)/.worker
+	@$(BIN)/gapcast demo
+
+serve: $(VENV)/.worker
+	$(BIN)/gapcast serve
+
+test: $(VENV)/.dev
+	$(SERIAL) $(BIN)/python -m pytest -q -m "not slow and not services and not browser"
+
+# the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser
+test-slow: $(VENV)/.dev
+	@.ci/chromium
+	$(SERIAL) $(BIN)/python -m pytest -q -m "slow or services or browser"
+
+# the whole acceptance table of the law, 800 stores x 4 probes a cell
+test-law: $(VENV)/.dev
+	$(SERIAL) GAPCAST_LAW_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/acceptance
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev
+	$(SERIAL) $(BIN)/python -m bench
+
+lab: $(VENV)/.worker
+	$(BIN)/gapcast lab build
+	$(BIN)/gapcast lab measure
+
+clean:
+	rm -rf $(VENV) .gapcast .pytest_cache .mypy_cache .ruff_cache .hypothesis

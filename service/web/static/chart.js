@@ -1,0 +1,83 @@
+// Draws the law's specification with Vega's expression interpreter (no eval) and colours from the style sheet.
+import { expressionInterpreter } from "/static/vendor/vega-interpreter.min.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+export class LawChart {
+  #container;
+  #spec = null;
+  #view = null;
+  #tip;
+
+  constructor(container) {
+    this.#container = container;
+    this.#tip = document.createElement("dl");
+    this.#tip.className = "tip";
+    this.#tip.hidden = true;
+    document.body.append(this.#tip);
+    dark.addEventListener("change", () => this.#draw());
+    new ResizeObserver(() => this.#draw()).observe(container);
+  }
+
+  async show(spec) {
+    this.#spec = spec;
+    await this.#draw();
+  }
+
+  async #draw() {
+    if (!this.#spec) return;
+    this.#view?.finalize();
+    const { vega, vegaLite } = globalThis;
+    const { spec } = vegaLite.compile(this.#spec, { config: theme() });
+    const runtime = vega.parse(spec, null, { ast: true });
+    this.#view = new vega.View(runtime, { expr: expressionInterpreter, renderer: "svg", container: this.#container, hover: true });
+    this.#view.tooltip((_handler, event, _item, value) => this.#point(event, value));
+    await this.#view.runAsync();
+  }
+
+  #point(event, value) {
+    this.#tip.hidden = !value;
+    if (!value) return;
+    this.#tip.replaceChildren(
+      ...Object.entries(value).flatMap(([name, text]) => [element("dt", name), element("dd", text)]),
+    );
+    const { width, height } = this.#tip.getBoundingClientRect();
+    const left = Math.min(event.clientX + 14, innerWidth - width - 8);
+    const top = event.clientY + 14 + height > innerHeight ? event.clientY - height - 8 : event.clientY + 14;
+    this.#tip.style.left = `${Math.max(8, left)}px`;
+    this.#tip.style.top = `${top}px`;
+  }
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+function theme() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(`--chart-${name}`).trim();
+  const text = { labelColor: colour("text"), titleColor: colour("text"), labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500 };
+  const font = style.getPropertyValue("--chart-font").trim();
+  return {
+    font,
+    background: null,
+    view: { stroke: null },
+    axis: { ...text, gridColor: colour("grid"), domain: false, ticks: false, labelPadding: 6, titlePadding: 10 },
+    axisX: { tickCount: { expr: "ceil(width / 90)" } },
+    legend: { ...text, orient: "top", symbolStrokeWidth: 1.2, symbolSize: 70, padding: 0, offset: 10, columnPadding: 14 },
+    range: { category: ["a", "b", "c", "d", "e", "f", "g", "h"].map(colour) },
+    style: {
+      zero: { color: colour("zero") },
+      "prediction-band": { color: colour("fit"), fillOpacity: 0.12 },
+      "confidence-band": { color: colour("fit"), fillOpacity: 0.25 },
+      fit: { color: colour("fit"), strokeWidth: 2 },
+      "error-bar": { strokeWidth: 1 },
+      observation: { size: 55, strokeWidth: 1.2 },
+      interval: { color: colour("answer"), strokeCap: "round" },
+      prediction: { shape: "diamond", size: 170, filled: true, color: colour("answer"), stroke: colour("paper"), strokeWidth: 1.5, opacity: 1 },
+      refused: { color: colour("answer"), strokeWidth: 1.5, strokeDash: [5, 4] },
+    },
+  };
+}

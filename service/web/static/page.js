@@ -1,0 +1,159 @@
+// The page: opens predictions, follows them live and keeps the plot, the form and the address in step.
+import { ApiError, follow, get, isTerminal, post } from "/static/api.js";
+import * as answer from "/static/answer.js";
+import { LawChart } from "/static/chart.js";
+import { PredictionForm } from "/static/form.js";
+import { showObservations, showRecent } from "/static/tables.js";
+import * as words from "/static/words.js";
+
+const byId = (id) => document.getElementById(id);
+const chart = new LawChart(byId("chart"));
+const form = new PredictionForm(predict);
+const LATEST = new Set(["queued", "running", "succeeded"]);
+const STAGES = { "prediction.created": "Waiting for a worker", "job.started": "Loading the model" };
+let opened = null; // the prediction that is shown
+let following = new AbortController();
+
+async function predict() {
+  form.clearErrors();
+  form.busy(true);
+  try {
+    const prediction = await post("/v1/predictions", form.body(byId("pool").value));
+    history.pushState(null, "", `/?prediction=${encodeURIComponent(prediction.id)}`);
+    openPrediction(prediction);
+    showPanel();
+  } catch (error) {
+    form.fail(known(error));
+  } finally {
+    form.busy(false);
+  }
+}
+
+async function openPrediction(prediction) {
+  following.abort();
+  following = new AbortController();
+  const { signal } = following;
+  opened = prediction;
+  byId("pool").value = prediction.request.pool;
+  answer.show(prediction);
+  showRecentOnes();
+  if (!isTerminal(prediction)) {
+    byId("cancel").disabled = false;
+    const lost = () => answer.progress("The server does not answer; trying again");
+    try {
+      prediction = await follow(prediction.id, progress, lost, signal);
+    } catch (error) {
+      if (!signal.aborted) answer.fail(known(error).message);
+      return;
+    }
+    opened = prediction;
+    answer.show(prediction);
+    showRecentOnes();
+  }
+  if (prediction.error?.param) form.fail(prediction.error);
+  await drawChart(prediction.law?.family);
+}
+
+function progress(event) {
+  const { done, total, unit, arm } = event.data;
+  if (event.type === "probe.progress" && total) answer.progress("", { done, total }, unit, arm);
+  else if (STAGES[event.type]) answer.progress(STAGES[event.type]);
+  if (event.type === "job.started") showRecentOnes();
+}
+
+async function drawChart(family = null) {
+  const query = new URLSearchParams({ pool: byId("pool").value });
+  if (family) query.set("family", family);
+  if (opened && belongs(opened, family)) query.set("prediction", opened.id);
+  try {
+    let data = await get(`/web/chart.json?${query}`);
+    if (data.level === null && data.observations.length) {
+      await get(`/v1/fits/current?${new URLSearchParams({ pool: byId("pool").value })}`); // fits what is not fitted yet
+      data = await get(`/web/chart.json?${query}`);
+    }
+    byId("law-message").textContent = data.message;
+    showFamilies(data.families, data.family);
+    byId("chart-key").hidden = data.level === null;
+    for (const place of byId("chart-key").querySelectorAll("[data-slot=level]")) place.textContent = words.level(data.level ?? 0);
+    showObservations(data.observations);
+    await chart.show(data.spec);
+  } catch (error) {
+    byId("law-message").textContent = known(error).message;
+  }
+}
+
+// A prediction is drawn on the law that it comes from and on no other.
+function belongs(prediction, family) {
+  return prediction.request.pool === byId("pool").value && (!family || !prediction.law || prediction.law.family === family);
+}
+
+function showFamilies(families, chosen) {
+  const names = families.map((family) => family.name);
+  if (chosen && !names.includes(chosen)) families = [...families, { name: chosen, n: 0 }];
+  const select = byId("family");
+  select.replaceChildren(...families.map(({ name, n }) => new Option(`${name} (${words.count(n)})`, name)));
+  select.value = chosen ?? "";
+  select.disabled = families.length === 0;
+}
+
+async function showRecentOnes() {
+  try {
+    const { data } = await get("/v1/predictions?limit=10");
+    showRecent(data, opened?.id);
+    return data;
+  } catch (error) {
+    byId("recent-empty").textContent = known(error).message;
+    byId("recent-empty").hidden = false;
+    return [];
+  }
+}
+
+function showPanel() {
+  byId("answer-title").parentElement.scrollIntoView({ block: "nearest" });
+}
+
+// Opens the prediction that the address names, or the latest of the pool.
+async function openAddress() {
+  const id = new URLSearchParams(location.search).get("prediction");
+  if (!id) {
+    following.abort();
+    opened = null;
+    answer.nothing();
+    const recent = await showRecentOnes();
+    const latest = recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
+    await (latest ? openPrediction(latest) : drawChart());
+    return;
+  }
+  try {
+    const prediction = await get(`/v1/predictions/${encodeURIComponent(id)}`);
+    form.show(prediction.request);
+    const ended = openPrediction(prediction);
+    showPanel();
+    await ended;
+  } catch (error) {
+    answer.fail(known(error).message);
+    await Promise.all([drawChart(), showRecentOnes()]);
+  }
+}
+
+// What the page can show; anything else is a fault of ours and belongs in the console.
+function known(error) {
+  if (error instanceof ApiError) return error;
+  throw error;
+}
+
+byId("cancel").addEventListener("click", async () => {
+  byId("cancel").disabled = true;
+  try {
+    await post(`/v1/predictions/${encodeURIComponent(opened.id)}/cancel`);
+  } catch (error) {
+    if (known(error).status !== 409) answer.fail(known(error).message); // 409: it has ended by itself
+  }
+});
+byId("view").addEventListener("submit", (event) => event.preventDefault());
+byId("pool").addEventListener("change", () => byId("pool").reportValidity() && drawChart());
+byId("family").addEventListener("change", () => drawChart(byId("family").value));
+addEventListener("popstate", openAddress);
+
+await form.load().catch((error) => form.fail(known(error)));
+await openAddress();

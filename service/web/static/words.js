@@ -1,0 +1,83 @@
+// Numbers and states in words. Accuracies are shares in [0, 1] in the API and accuracy points (x 100) on the page.
+
+export const POINTS = "accuracy points";
+const MINUS = "\u2212";
+
+export function points(share) {
+  const text = (100 * share).toFixed(1);
+  if (Number(text) === 0) return "0.0";
+  return text.startsWith("-") ? MINUS + text.slice(1) : `+${text}`;
+}
+
+export function measured({ value, se }) {
+  return `${points(value)} ± ${(100 * se).toFixed(1)}`;
+}
+
+export function percent(share) {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+// Nothing that is estimated is certain.
+export function probability(share) {
+  if (share > 0.999) return "> 99.9 %";
+  if (share < 0.001) return "< 0.1 %";
+  return percent(share);
+}
+
+export function decimal(value) {
+  return value.toFixed(2).replace("-", MINUS);
+}
+
+export function level(share) {
+  return `${Number((100 * share).toFixed(2))} %`;
+}
+
+export function count(value) {
+  return value.toLocaleString("en");
+}
+
+export function duration(seconds) {
+  if (seconds < 90) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} seconds`;
+  if (seconds < 5400) return `${(seconds / 60).toFixed(1)} minutes`;
+  return `${(seconds / 3600).toFixed(1)} hours`;
+}
+
+export function context({ kind, options }) {
+  const parts = [kind.replaceAll("_", " ")];
+  const { level: shown, corruption } = options ?? {};
+  if (shown) parts.push(`${shown} shown`);
+  if (corruption?.rate) parts.push(`${level(corruption.rate)} wrong`);
+  if (corruption && corruption.coverage < 1) parts.push(`${level(corruption.coverage)} covered`);
+  return parts.join(", ");
+}
+
+export const VERDICTS = {
+  train: ["Train", "The whole 80 % interval is above {gain}."],
+  skip: ["Skip", "The whole 80 % interval is below {gain}."],
+  probe_more: ["Probe more", "The 80 % interval spans {gain}; a larger probe could decide."],
+  undecided: ["Undecided", "The 80 % interval spans {gain}, and a larger probe would not change that: more observations would."],
+  refused: ["No prediction", "The law does not reach this far. The warnings say why."],
+};
+
+export const LAW_STATUS = {
+  prior_only: () => "prior only: the pool has no observations",
+  cold: () => "cold: no observation of this family, other families speak for it",
+  sparse: (n) => `sparse: ${n} of this family, no claim about its slope`,
+  fitted: (n) => `fitted on ${count(n)} observations`,
+};
+
+const STATES = { queued: "Waiting for a worker", running: "Running", failed: "Failed", cancelled: "Cancelled", dead: "Gave up" };
+
+export function state(status) {
+  return STATES[status] ?? status;
+}
+
+const ARMS = { none: "no context", context: "self-teacher" };
+
+export function arm(name) {
+  return name ? ` · ${ARMS[name] ?? name.replaceAll("_", " ")}` : "";
+}
+
+export function when(time) {
+  return new Date(time).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+}

@@ -1,0 +1,90 @@
+"""What every test can ask for: settings in a folder of its own, databases, an application without a worker."""
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import create_engine, text
+
+from service.app import create_app
+from service.kit.database import Database
+from service.migrate import migrate
+from service.settings import Settings
+
+POSTGRES = os.environ.get("GAPCAST_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+REQUIRED = os.environ.get("GAPCAST_REQUIRE_SERVICES") == "1"
+
+
+def need(host: str, port: int, name: str) -> None:
+    """Skip where a service is not there, fail where it must be."""
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        if REQUIRED:
+            pytest.fail(f"{name} must answer on {host}:{port} (GAPCAST_REQUIRE_SERVICES=1)")
+        pytest.skip(f"no {name} on {host}:{port}")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test reads the settings of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("GAPCAST_")]:
+        if name not in {"GAPCAST_REQUIRE_SERVICES", "GAPCAST_LAW_FULL"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GAPCAST_CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", log_level="error")
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A fresh PostgreSQL database, dropped afterwards."""
+    need("127.0.0.1", 5432, "PostgreSQL")
+    name = f"gapcast_test_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield POSTGRES.rsplit("/", 1)[0] + f"/{name}"
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database of each kind."""
+    sqlite = f"sqlite:///{tmp_path / 'test.db'}"
+    made = Database(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    migrate(made)
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """The application on SQLite, without a worker."""
+    database = Database(settings.database_url)
+    migrate(database)
+    database.engine.dispose()
+    with TestClient(create_app(settings)) as made:
+        yield made
+
+
+@pytest.fixture
+def configuration() -> dict[str, object]:
+    """A small but whole request."""
+    return {
+        "model": {"name": "lab/addition-qwen3-s"},
+        "task": "lab/addition",
+        "context": {"kind": "hints", "options": {"level": 2}},
+        "probe": {"problems": 16, "rollouts": 2},
+    }

@@ -1,0 +1,88 @@
+"""The embedded default as a user has it: one command, a server and its worker, nothing else."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.product import alive, children_of, environment, eventually, serving
+
+pytestmark = pytest.mark.slow
+
+Body = dict[str, Any]
+
+
+def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) -> None:
+    with serving(tmp_path, {}) as (client, server):
+        created = client.create_prediction(configuration)
+        assert created.status in {"queued", "running"}
+        events = list(client.events(created.id))
+        prediction = client.get_prediction(created.id)
+        assert prediction.status == "succeeded"
+        assert [one.type for one in events][:2] == ["prediction.created", "job.started"]
+        assert events[-1].type == "prediction.succeeded"
+        assert sum(one.type == "prediction.succeeded" for one in events) == 1
+        assert any(one.type == "probe.progress" for one in events)
+        assert prediction.gap is not None
+        assert prediction.gap.problems == 16
+        assert prediction.gap.value == pytest.approx(prediction.gap.self_teacher - prediction.gap.student)
+        probe = client.request("GET", f"/v1/probes/{created.model_extra['probe_id']}")  # type: ignore[index]
+        counts = probe["result"]["arms"]["student"]["counts"]
+        assert sum(counts) / (16 * 2) == pytest.approx(prediction.gap.student)
+        again = client.create_prediction(configuration)
+        assert again.status == "succeeded"
+        assert again.gap == prediction.gap
+        started = children_of(server.process.pid)
+        assert started, "the embedded worker"
+    eventually(lambda: not any(alive(pid) for pid in started), 20)
+
+
+def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(configuration))
+    with serving(tmp_path, {}) as (client, _):
+
+        def gapcast(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-c", "from gapcast.command import main; main()", *arguments],
+                env=environment({"GAPCAST_URL": client.url, "COLUMNS": "200"}),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        done = gapcast("predict", str(file))
+        assert done.returncode == 0, done.stdout + done.stderr
+        for words in ("Gap", "80 % interval", "95 % interval", "none (A/A)", "placebo", f"{client.url}/?prediction="):
+            assert words in done.stdout
+        printed = json.loads(gapcast("predict", str(file), "--json").stdout)
+        assert printed["status"] == "succeeded"
+        file.write_text(json.dumps(configuration | {"task": "no/such"}))
+        wrong = gapcast("predict", str(file))
+        assert wrong.returncode == 2
+        assert "lab/addition" in wrong.stderr
+        file.write_text("{")
+        assert gapcast("predict", str(file)).returncode == 2
+
+
+def test_the_demo_prints_a_prediction_and_stops_all_it_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from gapcast.command import main; main()", "demo", "--port", "0"]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "--data-dir", str(tmp_path / "demo")],
+            env=environment({"COLUMNS": "200", "GAPCAST_DATABASE_URL": "postgresql://nowhere.invalid/x"}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for words in ("Gap", "80 % interval", "95 % interval", "none (A/A)", "The page: http://127.0.0.1:"):
+            assert words in done.stdout
+    assert "stored already" in done.stdout
+    left = subprocess.run(["pgrep", "-f", str(tmp_path / "demo")], capture_output=True, text=True, check=False).stdout
+    assert left == ""

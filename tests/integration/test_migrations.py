@@ -1,0 +1,41 @@
+"""The migrations and the models say the same, on both databases, and a second run changes nothing."""
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from service.kit.database import Base, Database
+from service.migrate import config, head, migrate, revision
+from service.observations.service import shipped
+
+
+def test_the_schema_is_that_of_the_models(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+        assert revision(connection) == head()
+
+
+def test_every_stored_row_has_a_tenant(database: Database) -> None:
+    inspector = inspect(database.engine)
+    for table in inspector.get_table_names():
+        if table != "alembic_version":
+            assert "tenant" in {column["name"] for column in inspector.get_columns(table)}, table
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    migrate(database)
+    with database.read() as session:
+        stored = session.execute(text("SELECT count(*) FROM observations")).scalar()
+    assert stored == len(shipped()) > 0
+
+
+def test_down_and_up_again(database: Database) -> None:
+    with database.engine.execution_options(gapcast_write=True).begin() as connection:
+        command.downgrade(config(connection), "base")
+    with database.engine.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    migrate(database)
+    with database.engine.connect() as connection:
+        assert revision(connection) == head()

@@ -1,0 +1,215 @@
+"""The page in a real browser against the real product: server, worker and a bundled lab model."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMEDRIVER = Path("/usr/bin/chromedriver")
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MINUS = "\N{MINUS SIGN}"
+POINTS = re.compile(rf"[+{MINUS}]?\d+\.\d")
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _chromium() -> None:
+    there = CHROMIUM.exists() and CHROMEDRIVER.exists()
+    if not there and os.environ.get("GAPCAST_REQUIRE_SERVICES") == "1":
+        pytest.fail("Chromium and ChromeDriver are required here and missing")
+    if not there:
+        pytest.skip("Chromium and ChromeDriver are not installed")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, _chromium) -> Iterator[str]:
+    """A running `gapcast serve` with its own worker."""
+    folder = tmp_path_factory.mktemp("page")
+    log = folder / "serve.log"
+    command = [Path(sys.executable).with_name("gapcast"), "serve", "--port", "0", "--data-dir", folder / "data"]
+    with log.open("w") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, start_new_session=True)
+    try:
+        yield wait_until_ready(server, log)
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        found = re.search(r"http://[\w.]+:\d+", log.read_text())
+        if found:
+            try:
+                with urlopen(f"{found[0]}/readyz", timeout=5):
+                    return found[0]
+            except URLError:
+                pass
+        time.sleep(0.2)
+    pytest.fail(f"the server did not get ready:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser(_chromium) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for flag in [*FLAGS, f"--user-data-dir={profile}", "--window-size=1440,900"]:
+            options.add_argument(flag)
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(CHROMEDRIVER)))
+        yield driver
+        driver.quit()
+
+
+def read(address: str, path: str) -> Any:
+    with urlopen(f"{address}{path}", timeout=10) as response:
+        return json.load(response)
+
+
+def text(browser: webdriver.Chrome, selector: str) -> str:
+    return browser.find_element(By.CSS_SELECTOR, selector).text
+
+
+def wait_for(browser: webdriver.Chrome, selector: str, seconds: float = 20) -> None:
+    def shown(driver: webdriver.Chrome) -> bool:
+        return any(one.is_displayed() for one in driver.find_elements(By.CSS_SELECTOR, selector))
+
+    WebDriverWait(browser, seconds).until(shown, f"{selector} is not shown")
+
+
+def points_drawn(browser: webdriver.Chrome) -> int:
+    return len(browser.find_elements(By.CSS_SELECTOR, "#chart svg .mark-symbol.role-mark path"))
+
+
+def shown(share: float) -> str:
+    """What the page writes for a share, in accuracy points."""
+    number = f"{100 * share:+.1f}"
+    return "0.0" if float(number) == 0 else number.replace("-", MINUS)
+
+
+def complaints(browser: webdriver.Chrome) -> list[str]:
+    """What the console says, violations of the content security policy among it."""
+    return [entry["message"] for entry in browser.get_log("browser")]
+
+
+def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
+    browser.get(address)
+    wait_for(browser, "#chart svg path")
+    observations = read(address, "/web/chart.json?pool=lab")["observations"]
+    assert len(observations) >= 3
+    assert points_drawn(browser) == len(observations)
+    assert f"({len(observations)})" in text(browser, "#observations summary")
+
+    Select(browser.find_element(By.NAME, "context.kind")).select_by_value("hints")
+    for name, value in {"context.options.level": "1", "probe.problems": "64", "probe.rollouts": "2"}.items():
+        field = browser.find_element(By.NAME, name)
+        field.clear()
+        field.send_keys(value)
+    assert text(browser, "#probe-size") == "= 128 rollouts per arm"
+    browser.execute_script(
+        """window.progress = [];
+        const line = document.getElementById("progress-text");
+        new MutationObserver(() => window.progress.push(line.textContent)).observe(line, {childList: true});"""
+    )
+    browser.find_element(By.ID, "predict").click()
+    wait_for(browser, "#answer, #answer-error, #form-error", 90)
+    assert browser.find_element(By.ID, "answer").is_displayed(), text(browser, ".answer") + text(browser, "#form")
+
+    progress = browser.execute_script("return window.progress")
+    assert any(re.search(r"\d+ of [\d,]+ rollouts", line) for line in progress), progress
+    prediction = read(address, "/v1/predictions?limit=1")["data"][0]
+    assert browser.current_url == f"{address}/?prediction={prediction['id']}"
+    assert prediction["request"]["context"]["options"]["level"] == 1
+    gap, improvement = prediction["gap"], prediction["improvement"]
+    gap_text = f"{shown(gap['value'])} ± {100 * gap['se']:.1f} accuracy points (SE)"
+    assert text(browser, "[data-part=gap] .headline") == gap_text
+    assert text(browser, "[data-slot=probe]") == "64 problems \N{MULTIPLICATION SIGN} 2 rollouts per arm"
+    assert text(browser, "[data-part=improvement] .headline") == f"{shown(improvement['value'])} accuracy points"
+    rows = browser.find_elements(By.CSS_SELECTOR, ".intervals tbody tr")
+    wanted = [(f"{one['level']:.0%}", shown(one["lower"]), shown(one["upper"])) for one in improvement["intervals"]]
+    assert [tuple(row.text.replace(" %", "%").split()) for row in rows] == wanted
+    assert len(wanted) == 2
+    verdicts = {"train": "Train", "skip": "Skip", "probe_more": "Probe more", "undecided": "Undecided"}
+    assert text(browser, "[data-slot=verdict]") == verdicts[prediction["verdict"]]
+    assert "accuracy points" in text(browser, "[data-slot=verdict-text]")
+    assert POINTS.match(text(browser, "[data-slot=control-none]"))
+    assert text(browser, "[data-slot=law-fit]") == prediction["law"]["fit_id"]
+    spoken = browser.find_element(By.ID, "live").get_attribute("textContent")
+    assert spoken.endswith("accuracy points predicted.")
+
+    WebDriverWait(browser, 10).until(lambda driver: points_drawn(driver) == len(observations) + 1)
+    assert prediction["id"] in browser.find_element(By.CSS_SELECTOR, "#recent a").get_attribute("href")
+    assert complaints(browser) == []
+
+
+def test_a_link_opens_a_prediction_on_a_phone_without_sideways_scrolling(browser, address) -> None:
+    prediction = read(address, "/v1/predictions?limit=1")["data"][0]
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(f"{address}/?prediction={prediction['id']}")
+        wait_for(browser, "#answer")
+        wait_for(browser, "#chart svg path")
+        assert browser.find_element(By.NAME, "probe.problems").get_attribute("value") == "64"
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert complaints(browser) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_an_error_of_the_api_stands_beside_its_field(browser, address) -> None:
+    browser.get(address)
+    wait_for(browser, "#chart svg path")
+    browser.execute_script(
+        """document.getElementById("form").noValidate = true;
+        document.getElementById("probe-problems").value = 1;"""
+    )
+    browser.find_element(By.ID, "predict").click()
+    wait_for(browser, "#probe-problems-error")
+    assert "2" in text(browser, "#probe-problems-error")
+    assert browser.find_element(By.ID, "probe-problems").get_attribute("aria-invalid") == "true"
+    assert not browser.find_element(By.ID, "form-error").is_displayed()
+
+
+def test_an_empty_pool_says_that_the_law_is_the_prior_alone(browser, address) -> None:
+    browser.get(f"{address}/?pool=default")
+    WebDriverWait(browser, 20).until(lambda driver: "no observations" in text(driver, "#law-message"))
+    assert "prior" in text(browser, "#law-message")
+
+
+def test_an_unknown_prediction_is_said(browser, address) -> None:
+    browser.get(f"{address}/?prediction=pred_00000000000000000000000000000000")
+    wait_for(browser, "#answer-error")
+    assert text(browser, "#answer-error")

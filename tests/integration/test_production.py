@@ -1,0 +1,109 @@
+"""The same product on PostgreSQL with Redis or RabbitMQ, by settings alone."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Connection, Queue
+
+from gapcast import Client, Prediction
+from service.jobs.broker import QUEUE
+from tests.conftest import need
+from tests.product import ended, serving, working
+
+pytestmark = [pytest.mark.slow, pytest.mark.services]
+
+Body = dict[str, Any]
+
+
+@pytest.fixture(params=["redis", "amqp"])
+def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A broker whose queue is empty before and after."""
+    if request.param == "redis":
+        need("127.0.0.1", 6379, "Redis")
+        url = "redis://127.0.0.1:6379/9"
+    else:
+        need("127.0.0.1", 5672, "RabbitMQ")
+        url = "amqp://guest:guest@127.0.0.1:5672//"
+
+    def purge() -> None:
+        with Connection(url) as connection, connection.channel() as channel:
+            queue = Queue(QUEUE, channel=channel)
+            queue.declare()
+            queue.purge()
+
+    purge()
+    yield url
+    purge()
+
+
+def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str) -> None:
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
+    with (
+        serving(tmp_path, settings | {"GAPCAST_API_WORKERS": "2"}) as (client, _),
+        working(tmp_path, settings, "first"),
+        working(tmp_path, settings, "second"),
+    ):
+        bodies = [configuration | {"probe": {"problems": 64, "rollouts": 4, "seed": seed}} for seed in (1, 2)]
+        made: list[Prediction] = []
+        ready = threading.Barrier(2)
+
+        def post(body: Body) -> None:
+            with Client(client.url) as own:
+                ready.wait()
+                made.append(own.create_prediction(body))
+
+        threads = [threading.Thread(target=post, args=(body,)) for body in bodies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 2
+        assert [ended(client, one).status for one in made] == ["succeeded", "succeeded"]
+        workers = set()
+        for one in made:
+            page = client.request("GET", f"/v1/predictions/{one.id}/events", params={"limit": 500})["data"]
+            started = [event for event in page if event["type"] == "job.started"]
+            assert len(started) == 1
+            assert started[0]["data"]["attempt"] == 1
+            workers.add(started[0]["data"]["worker"])
+            assert sum(event["type"] == "prediction.succeeded" for event in page) == 1
+        assert len(workers) == 2, "both workers worked"
+
+
+def test_the_same_question_from_many_at_once_is_one_job(tmp_path: Path, configuration: Body, postgres_url: str) -> None:
+    need("127.0.0.1", 6379, "Redis")
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": "redis://127.0.0.1:6379/9"}
+    with serving(tmp_path, settings) as (client, _):
+        made: list[Prediction] = []
+
+        def post() -> None:
+            with Client(client.url) as own:
+                made.append(own.create_prediction(configuration))
+
+        threads = [threading.Thread(target=post) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        probes = {one.model_extra["probe_id"] for one in made if one.model_extra}
+        assert len(made) == 12
+        assert len({one.id for one in made}) == 12
+        assert len(probes) == 1
+
+
+def test_a_message_that_names_no_job_does_no_harm(
+    tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str
+) -> None:
+    from service.jobs.broker import Dispatcher
+    from service.settings import Settings
+
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
+    dispatcher = Dispatcher(Settings(broker_url=broker_url))
+    with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker"):
+        created = client.create_prediction(configuration)
+        dispatcher.wake([f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3])
+        assert ended(client, created).status == "succeeded"

@@ -1,0 +1,51 @@
+import base64
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.kit.auth import presented_key
+from service.kit.database import Database
+from service.migrate import migrate
+from service.settings import Settings
+
+KEY = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> TestClient:
+    settings = Settings(data_dir=tmp_path, api_key=KEY, log_level="error")
+    migrate(Database(settings.database_url))
+    return TestClient(create_app(settings))
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/models", "/v1/fits/current", "/", "/web/chart.json"])
+def test_without_the_key_nothing_is_told(guarded: TestClient, path: str) -> None:
+    with guarded:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !"}):
+            answer = guarded.get(path, headers=headers)
+            assert answer.status_code == 401
+            assert answer.json()["code"] == "unauthorized"
+            assert "Basic" in answer.headers["www-authenticate"]
+
+
+def test_with_the_key_it_is(guarded: TestClient) -> None:
+    basic = base64.b64encode(f"me:{KEY}".encode()).decode()
+    with guarded:
+        for header in (f"Bearer {KEY}", f"Basic {basic}"):
+            assert guarded.get("/v1/predictions", headers={"Authorization": header}).status_code == 200
+
+
+def test_health_is_open(guarded: TestClient) -> None:
+    with guarded:
+        assert guarded.get("/healthz").status_code == 200
+
+
+def test_another_name_for_the_loopback_is_refused(client: TestClient) -> None:
+    assert client.get("/v1/models", headers={"Host": "rebound.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Token x", "Basic Og==", "Basic %%%"])
+def test_what_is_no_key(header: str) -> None:
+    assert presented_key(header) is None

@@ -1,0 +1,182 @@
+"""Whatever is wrong with a request: 4xx, problem+json, the field named, nothing stored."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+Change = dict[str, Any]
+
+
+def merged(base: dict[str, Any], change: Change) -> dict[str, Any]:
+    made = json.loads(json.dumps(base))
+    for key, value in change.items():
+        made[key] = merged(made[key], value) if isinstance(value, dict) and isinstance(made.get(key), dict) else value
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_stored(client: TestClient) -> Iterator[None]:
+    yield
+    from service.kit.database import Database
+
+    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+    with database.read() as session:
+        for table in ("predictions", "probes", "jobs", "events", "idempotency_keys"):
+            assert session.connection().exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0, table
+
+
+WRONG: list[tuple[str, Change]] = [
+    ("model.name", {"model": {"name": "lab/no-such-model"}}),
+    ("model.name", {"model": {"name": "../../etc/passwd"}}),
+    ("model.name", {"model": {"name": ""}}),
+    ("model.revision", {"model": {"revision": "sha256:0"}}),
+    ("task", {"task": "lab/no-such-task"}),
+    ("context.kind", {"context": {"kind": "telepathy"}}),
+    ("context.options.level", {"context": {"options": {"level": 99}}}),
+    ("context.options.level", {"context": {"options": {"level": 5}}}),
+    ("context.options.level", {"context": {"options": {"level": -1}}}),
+    ("context.options.level", {"context": {"options": {"level": "many"}}}),
+    ("context.options.colour", {"context": {"options": {"colour": "red"}}}),
+    ("context.options.corruption.rate", {"context": {"options": {"corruption": {"rate": 1.5}}}}),
+    ("context.options.level", {"context": {"kind": "none"}}),
+    ("probe.problems", {"probe": {"problems": -4}}),
+    ("probe.problems", {"probe": {"problems": 1}}),
+    ("probe.problems", {"probe": {"problems": 513}}),
+    ("probe.problems", {"probe": {"problems": 10**30}}),
+    ("probe.rollouts", {"probe": {"rollouts": 0}}),
+    ("probe.seed", {"probe": {"seed": -1}}),
+    ("probe.target_half_width", {"probe": {"target_half_width": 0.05}}),
+    ("decoding.temperature", {"decoding": {"temperature": -1}}),
+    ("decoding.top_p", {"decoding": {"top_p": 0}}),
+    ("decoding.max_tokens", {"decoding": {"max_tokens": 0}}),
+    ("recipe.steps", {"recipe": {"steps": -1}}),
+    ("recipe", {"recipe": {"ema_rate": 0.1}}),
+    ("recipe.teacher", {"recipe": {"teacher": "moving"}}),
+    ("pool", {"pool": "no pool; drop table"}),
+    ("levels.0", {"levels": [1.0]}),
+    ("levels", {"levels": []}),
+    ("min_gain", {"min_gain": 2}),
+    ("modle", {"modle": {}}),
+]
+
+
+@pytest.mark.parametrize(("param", "change"), WRONG, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_wrong_field_is_named(client: TestClient, configuration: dict[str, Any], param: str, change: Change) -> None:
+    answer = client.post("/v1/predictions", json=merged(configuration, change))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["param"] == param
+    assert problem["errors"][0]["param"] == param
+    assert problem["detail"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("missing", ["model", "task", "context"])
+def test_a_missing_field_is_named(client: TestClient, configuration: dict[str, Any], missing: str) -> None:
+    del configuration[missing]
+    assert client.post("/v1/predictions", json=configuration).json()["param"] == missing
+
+
+def test_a_probe_and_a_gap_together_are_refused(client: TestClient, configuration: dict[str, Any]) -> None:
+    configuration["gap"] = {"value": 0.1, "se": 0.02, "student": 0.5}
+    answer = client.post("/v1/predictions", json=configuration)
+    assert answer.status_code == 422
+    assert "not both" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [
+        {"value": 1.2, "se": 0.02, "student": 0.5},
+        {"value": 0.6, "se": 0.02, "student": 0.5},
+        {"value": 0.1, "se": 0, "student": 0.5},
+        {"value": 0.1, "se": 0.02},
+    ],
+)
+def test_an_impossible_gap_is_refused(client: TestClient, configuration: dict[str, Any], gap: Change) -> None:
+    del configuration["probe"]
+    assert client.post("/v1/predictions", json=configuration | {"gap": gap}).status_code == 422
+
+
+def test_a_gap_of_an_unknown_model_needs_a_family(client: TestClient, configuration: dict[str, Any]) -> None:
+    del configuration["probe"]
+    body = configuration | {"model": {"name": "mine"}, "gap": {"value": 0.1, "se": 0.02, "student": 0.5}}
+    answer = client.post("/v1/predictions", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["param"] == "model.family"
+
+
+@pytest.mark.parametrize("body", ["{", "", "[1, 2", '{"model": NaN}', "\x00", "model=x"])
+def test_what_is_no_json_is_refused(client: TestClient, body: str) -> None:
+    answer = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] in {"malformed_json", "invalid_request"}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_numbers_that_are_none_are_refused(client: TestClient, configuration: dict[str, Any], number: str) -> None:
+    body = json.dumps(configuration | {"min_gain": 0.5}).replace("0.5", number)
+    answer = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_deep_nesting_is_refused(client: TestClient, configuration: dict[str, Any]) -> None:
+    deep = '{"a":' * 50_000 + "1" + "}" * 50_000
+    answer = client.post("/v1/predictions", content=deep, headers={"Content-Type": "application/json"})
+    assert answer.status_code in {400, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_50_megabytes_are_refused_without_being_read(client: TestClient) -> None:
+    answer = client.post("/v1/predictions", content=b" " * 50_000_000, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "body_too_large"
+
+
+def test_50_megabytes_without_a_declared_length_are_refused_too(client: TestClient) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(50):
+            yield b" " * 1_000_000
+
+    answer = client.post("/v1/predictions", content=chunks(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_text_is_not_taken_for_json(client: TestClient, configuration: dict[str, Any]) -> None:
+    answer = client.post("/v1/predictions", content=json.dumps(configuration), headers={"Content-Type": "text/plain"})
+    assert answer.status_code in {415, 422}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/predictions/pred_0", 404),
+        ("/v1/predictions/pred_0/events", 404),
+        ("/v1/predictions?limit=0", 422),
+        ("/v1/predictions?limit=101", 422),
+        ("/v1/predictions?order=up", 422),
+        ("/v1/observations/obs_0", 404),
+        ("/v1/fits/fit_0", 404),
+        ("/v1/fits/current?pool=%00", 422),
+        ("/v1/probes/probe_0", 404),
+        ("/v1/nothing", 404),
+    ],
+)
+def test_every_error_is_a_problem(client: TestClient, path: str, status: int) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+
+
+def test_a_wrong_method_is_a_problem(client: TestClient) -> None:
+    answer = client.delete("/v1/predictions")
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"

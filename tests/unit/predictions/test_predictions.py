@@ -1,0 +1,260 @@
+"""Predictions on the API's side: what is shared, replayed, listed, cancelled; no worker runs here."""
+
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.jobs import repository as jobs
+from service.jobs.models import JobState
+from service.kit.database import Database
+from service.predictions.service import settle
+from service.probes import repository as probes
+from service.settings import Settings
+
+Body = dict[str, Any]
+
+
+def database_of(client: TestClient) -> Database:
+    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+    return database
+
+
+def job_of(client: TestClient, prediction: Body) -> str:
+    with database_of(client).read() as session:
+        probe = probes.by_id(session, prediction["probe_id"])
+    return probe.job_id
+
+
+RESULT: Body = {
+    "gap": {"value": 0.3, "se": 0.03, "student": 0.25, "self_teacher": 0.55, "problems": 16, "rollouts": 2},
+    "arms": {"context": {"accuracy": 0.55, "counts": [1] * 16, "rollouts": 2, "truncated": 0.0}},
+    "controls": {
+        "none": {"value": 0.01, "se": 0.02},
+        "placebo": {"value": -0.1, "se": 0.02},
+        "leak": {"copied": 0.1, "contains_answer": 0.0},
+    },
+    "contexts_missing": 0.0,
+    "seconds": {"probe": 1.5},
+}
+
+
+def end_job(client: TestClient, job_id: str, state: JobState, error: Body | None = None) -> None:
+    """Do what a worker does with a measured probe."""
+    with database_of(client).write() as session:
+        job = jobs.claim(session, job_id, "test", 60)
+        assert job is not None
+        ended = jobs.finish(session, job_id, job.attempt, state, error)
+        assert ended is not None
+        if state == JobState.succeeded:
+            probes.store_result(session, ended.subject_id, RESULT)
+        settle(session, ended)
+
+
+def test_a_new_question_is_accepted_and_says_where_to_look(client: TestClient, configuration: Body) -> None:
+    answer = client.post("/v1/predictions", json=configuration)
+    assert answer.status_code == 202
+    prediction = answer.json()
+    assert prediction["status"] == "queued"
+    assert answer.headers["location"] == f"/v1/predictions/{prediction['id']}"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert client.get(answer.headers["location"]).json() == prediction
+
+
+def test_defaults_are_recorded(client: TestClient, configuration: Body) -> None:
+    del configuration["probe"]
+    request = client.post("/v1/predictions", json=configuration).json()["request"]
+    assert request["probe"]["problems"] == 128
+    assert request["probe"]["rollouts"] == 4
+    assert request["decoding"]["max_tokens"] == 16
+    assert request["recipe"]["steps"] == 150
+    assert request["pool"] == "lab"
+    assert request["model"]["family"] == "lab-qwen3"
+    assert request["model"]["revision"].startswith("sha256:")
+    assert request["context"]["options"]["corruption"] == {"rate": 0.0, "coverage": 1.0}
+
+
+def test_the_same_question_twice_is_measured_once(client: TestClient, configuration: Body) -> None:
+    first = client.post("/v1/predictions", json=configuration).json()
+    second = client.post("/v1/predictions", json=configuration | {"levels": [0.5], "pool": "other"}).json()
+    assert first["id"] != second["id"]
+    assert first["probe_id"] == second["probe_id"]
+    end_job(client, job_of(client, first), JobState.succeeded)
+    ended = [client.get(f"/v1/predictions/{one['id']}").json() for one in (first, second)]
+    assert [one["status"] for one in ended] == ["succeeded", "succeeded"]
+    assert [interval["level"] for interval in ended[1]["improvement"]["intervals"]] == [0.5]
+
+
+def test_a_stored_probe_answers_at_once(client: TestClient, configuration: Body) -> None:
+    first = client.post("/v1/predictions", json=configuration).json()
+    end_job(client, job_of(client, first), JobState.succeeded)
+    answer = client.post("/v1/predictions", json=configuration)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "succeeded"
+    assert answer.json()["gap"]["value"] == 0.3
+    assert "retry-after" not in answer.headers
+
+
+def test_another_seed_is_another_probe(client: TestClient, configuration: Body) -> None:
+    first = client.post("/v1/predictions", json=configuration).json()
+    second = client.post("/v1/predictions", json=configuration | {"probe": configuration["probe"] | {"seed": 1}}).json()
+    assert first["probe_id"] != second["probe_id"]
+
+
+def test_a_failed_probe_is_tried_again_by_the_next_question(client: TestClient, configuration: Body) -> None:
+    first = client.post("/v1/predictions", json=configuration).json()
+    error = {"code": "model_not_loaded", "message": "no such file", "param": "model", "category": "user"}
+    end_job(client, job_of(client, first), JobState.failed, error)
+    failed = client.get(f"/v1/predictions/{first['id']}").json()
+    assert failed["status"] == "failed"
+    assert failed["error"] == error
+    second = client.post("/v1/predictions", json=configuration)
+    assert second.status_code == 202
+    assert second.json()["probe_id"] == first["probe_id"]
+    end_job(client, job_of(client, second.json()), JobState.succeeded)
+    assert client.get(f"/v1/predictions/{second.json()['id']}").json()["status"] == "succeeded"
+    assert client.get(f"/v1/predictions/{first['id']}").json() == failed
+
+
+def test_an_answer_says_what_it_rests_on(client: TestClient, configuration: Body) -> None:
+    created = client.post("/v1/predictions", json=configuration | {"levels": [0.8, 0.95]}).json()
+    end_job(client, job_of(client, created), JobState.succeeded)
+    answer = client.get(f"/v1/predictions/{created['id']}").json()
+    narrow, wide = answer["improvement"]["intervals"]
+    assert wide["lower"] < narrow["lower"] < answer["improvement"]["value"] < narrow["upper"] < wide["upper"]
+    assert answer["improvement"]["kind"] == "prediction"
+    assert answer["law"]["slope_interval"][0] < answer["law"]["slope"] < answer["law"]["slope_interval"][1]
+    assert answer["law"]["status"] == "fitted"
+    assert answer["verdict"] == "train"
+    assert answer["controls"]["placebo"]["value"] == -0.1
+    assert answer["cost"]["probe_seconds"] == 1.5
+    fit = client.get(f"/v1/fits/{answer['law']['fit_id']}").json()
+    assert fit["pool"] == "lab"
+    assert fit["n"] == len(client.get("/v1/observations?pool=lab&limit=100").json()["data"])
+
+
+def test_a_gap_from_elsewhere_is_answered_at_once(client: TestClient) -> None:
+    body = {
+        "model": {"name": "Qwen/Qwen3-8B", "family": "qwen3"},
+        "task": "livecodebench-v6",
+        "context": {"kind": "feedback"},
+        "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+    }
+    answer = client.post("/v1/predictions", json=body)
+    assert answer.status_code == 200
+    prediction = answer.json()
+    assert prediction["request"]["pool"] == "default"
+    assert prediction["law"]["status"] == "prior_only"
+    assert [one["code"] for one in prediction["warnings"]] == ["prior_only"]
+    assert prediction["gap"]["self_teacher"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("gap", "se", "verdict"), [(0.3, 0.02, "train"), (-0.2, 0.02, "skip"), (0.1, 0.2, "probe_more")]
+)
+def test_the_verdict_follows_the_80_percent_interval(client: TestClient, gap: float, se: float, verdict: str) -> None:
+    body = {
+        "model": {"name": "lab/addition-qwen3-s"},
+        "task": "lab/addition",
+        "context": {"kind": "hints"},
+        "gap": {"value": gap, "se": se, "student": 0.3},
+    }
+    answer = client.post("/v1/predictions", json=body).json()
+    assert answer["verdict"] == verdict, answer["improvement"]
+    lower, upper = (answer["improvement"]["intervals"][0][end] for end in ("lower", "upper"))
+    assert {"train": lower > 0, "skip": upper < 0, "probe_more": lower < 0 < upper}[verdict]
+
+
+def test_an_idempotency_key_replays(client: TestClient, configuration: Body) -> None:
+    headers = {"Idempotency-Key": "k1"}
+    first = client.post("/v1/predictions", json=configuration, headers=headers)
+    again = client.post("/v1/predictions", json=configuration, headers=headers)
+    assert again.json()["id"] == first.json()["id"]
+    other = client.post("/v1/predictions", json=configuration | {"min_gain": 0.1}, headers=headers)
+    assert other.status_code == 422
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert len(client.get("/v1/predictions").json()["data"]) == 1
+
+
+def test_lists_page_by_id(client: TestClient, configuration: Body) -> None:
+    made = [client.post("/v1/predictions", json=configuration).json()["id"] for _ in range(5)]
+    first = client.get("/v1/predictions?limit=2").json()
+    assert [one["id"] for one in first["data"]] == made[:2:-1]
+    assert first["has_more"] is True
+    second = client.get(f"/v1/predictions?limit=2&after={first['last_id']}").json()
+    assert [one["id"] for one in second["data"]] == made[2:0:-1]
+    last = client.get(f"/v1/predictions?limit=2&after={second['last_id']}").json()
+    assert [one["id"] for one in last["data"]] == made[:1]
+    assert last["has_more"] is False
+    assert [one["id"] for one in client.get("/v1/predictions?order=asc").json()["data"]] == made
+
+
+def test_cancel_ends_the_prediction_and_its_job(client: TestClient, configuration: Body) -> None:
+    created = client.post("/v1/predictions", json=configuration).json()
+    answer = client.post(f"/v1/predictions/{created['id']}/cancel")
+    assert answer.json()["status"] == "cancelled"
+    with database_of(client).read() as session:
+        job = jobs.get(session, job_of(client, created))
+    assert job is not None
+    assert job.state == "cancelled"
+    assert client.post(f"/v1/predictions/{created['id']}/cancel").status_code == 409
+
+
+def test_cancel_leaves_a_job_that_others_wait_for(client: TestClient, configuration: Body) -> None:
+    first = client.post("/v1/predictions", json=configuration).json()
+    second = client.post("/v1/predictions", json=configuration).json()
+    client.post(f"/v1/predictions/{first['id']}/cancel")
+    end_job(client, job_of(client, second), JobState.succeeded)
+    assert client.get(f"/v1/predictions/{second['id']}").json()["status"] == "succeeded"
+    assert client.get(f"/v1/predictions/{first['id']}").json()["status"] == "cancelled"
+
+
+def test_the_queue_has_an_end(client: TestClient, settings: Settings, configuration: Body) -> None:
+    state = client.app.state.gapcast  # type: ignore[attr-defined]
+    state.settings = settings.model_copy(update={"max_queued_jobs": 1})
+    client.post("/v1/predictions", json=configuration)
+    body = configuration | {"probe": {"problems": 16, "rollouts": 2, "seed": 7}}
+    answer = client.post("/v1/predictions", json=body)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.post("/v1/predictions", json=configuration).status_code == 202, "sharing a probe needs no room"
+
+
+def test_events_tell_the_story_as_json_and_as_a_stream(client: TestClient, configuration: Body) -> None:
+    created = client.post("/v1/predictions", json=configuration).json()
+    end_job(client, job_of(client, created), JobState.succeeded)
+    path = f"/v1/predictions/{created['id']}/events"
+    page = client.get(path).json()
+    assert [one["type"] for one in page["data"]] == ["prediction.created", "prediction.succeeded"]
+    with client.stream("GET", path, headers={"Accept": "text/event-stream"}) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = list(stream.iter_lines())
+    assert [json.loads(line[5:]) for line in lines if line.startswith("data:")] == page["data"]
+    resumed = client.get(path, headers={"Accept": "text/event-stream", "Last-Event-ID": page["data"][0]["id"]})
+    assert resumed.text.count("event: ") == 1
+    assert client.get(path, params={"limit": 1}).json()["has_more"] is True
+    assert client.get(path, params={"after": "x"}).status_code == 422
+
+
+def test_prefer_wait_waits_no_longer_than_asked(client: TestClient, configuration: Body) -> None:
+    answer = client.post("/v1/predictions", json=configuration, headers={"Prefer": "respond-async, wait=1"})
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "wait=1"
+
+
+def test_a_law_that_cannot_be_evaluated_fails_the_prediction_and_not_the_job(
+    client: TestClient, configuration: Body
+) -> None:
+    created = client.post("/v1/predictions", json=configuration).json()
+    job_id = job_of(client, created)
+    with database_of(client).write() as session:
+        job = jobs.claim(session, job_id, "test", 60)
+        assert job is not None
+        ended = jobs.finish(session, job_id, job.attempt, JobState.succeeded)
+        assert ended is not None
+        probes.store_result(session, ended.subject_id, RESULT | {"gap": RESULT["gap"] | {"value": 7.0}})
+        settle(session, ended)
+    answer = client.get(f"/v1/predictions/{created['id']}").json()
+    assert answer["status"] == "failed"
+    assert answer["error"]["code"] == "law_error"

@@ -1,0 +1,76 @@
+"""The rooms keep their doors: who may import whom (docs/design.md, Rooms)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+FORBIDDEN = {
+    "service": {"workers", "torch", "transformers", "vllm"},
+    "service/law": {"service", "workers", "gapcast", "sqlalchemy", "pydantic", "fastapi"},
+    "service/kit": {"service", "workers", "gapcast"},
+    "gapcast": {"service", "workers", "migrations", "torch", "sqlalchemy", "celery", "fastapi"},
+    "migrations": {"workers", "gapcast"},
+}
+MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    wrong = []
+    for path in (ROOT / room).rglob("*.py"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            inside = name.startswith(room.replace("/", ".") + ".")
+            if top in FORBIDDEN[room] and not inside:
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", MODEL_ROOMS)
+def test_the_model_side_of_workers_knows_only_the_catalog(room: str) -> None:
+    wrong = []
+    for path in (ROOT / "workers" / room).rglob("*.py"):
+        for name in imports(path):
+            if name.split(".")[0] in {"sqlalchemy", "celery", "kombu", "fastapi", "gapcast"}:
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+            if name.startswith("service.") and not name.startswith("service.catalog.schemas."):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(' '.join(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    return {name.split(".")[0] for name in printed.stdout.split()}
+
+
+def test_a_child_process_loads_no_database_and_no_broker_code() -> None:
+    loaded = modules_after("import workers.child, workers.probe, service.catalog.schemas")
+    assert "torch" in loaded
+    assert not loaded & {"sqlalchemy", "celery", "kombu", "fastapi", "psycopg", "redis"}
+
+
+def test_the_api_loads_no_model_code() -> None:
+    loaded = modules_after("from service.app import create_app")
+    assert "fastapi" in loaded
+    assert not loaded & {"torch", "transformers", "vllm", "workers"}
+
+
+def test_the_command_starts_without_the_service() -> None:
+    loaded = modules_after("import gapcast.command")
+    assert not loaded & {"service", "workers", "sqlalchemy", "numpy", "celery", "fastapi"}

@@ -1,0 +1,188 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from service.catalog.schemas import ProbeSize, Recipe
+from service.dependencies import read_session
+from service.kit import problems
+from service.kit.errors import NotFound
+from service.web.endpoints import mount, static_directory
+from service.web.plots import ChartData, Curve, ObservationPoint, PredictionPoint
+
+NASTY = '</script><script>alert("model")</script>'
+OURS = sorted([*static_directory.glob("*.js")])
+
+
+class Elements(HTMLParser):
+    """Collects start tags with their attributes, and the text inside scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inline = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag) -> None:
+        self._inside = ""
+
+    def handle_data(self, data) -> None:
+        if self._inside in {"script", "style"}:
+            self.inline += data.strip()
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
+    if prediction_id == "pred_unknown":
+        raise NotFound("No prediction pred_unknown.")
+    assert tenant == "local"
+    if pool == "default":
+        return [], None, None
+    point = ObservationPoint(
+        gap=0.3,
+        gap_se=0.02,
+        improvement=0.28,
+        improvement_se=0.02,
+        model=NASTY,
+        context="hints",
+        family="lab-qwen3",
+        excluded=False,
+    )
+    line = Curve(
+        family=family or "lab-qwen3",
+        gaps=[0, 1],
+        mean=[0, 1],
+        confidence_lower=[0, 1],
+        confidence_upper=[0, 1],
+        prediction_lower=[0, 1],
+        prediction_upper=[0, 1],
+        level=0.95,
+    )
+    found = PredictionPoint(gap=0.1, gap_se=0.1, mean=0.1, intervals=[], label=NASTY)
+    return [point], line, found if prediction_id else None
+
+
+@pytest.fixture
+def client() -> TestClient:
+    app = FastAPI()
+    app.state.api_key_digest = None
+    app.dependency_overrides[read_session] = lambda: None
+    mount(app, read_chart)
+    problems.install(app)
+    return TestClient(app)
+
+
+class TestPage:
+    def test_nothing_is_inline(self, client) -> None:
+        page = Elements(client.get("/").text)
+        assert page.inline == ""
+        assert not page.named("style")
+        for tag, attributes in page.tags:
+            assert "style" not in attributes, tag
+            assert not [name for name in attributes if name.startswith("on")], tag
+
+    def test_everything_comes_from_this_server_and_is_there(self, client) -> None:
+        page = Elements(client.get("/").text)
+        sources = [one["src"] for one in (*page.named("script"), *page.named("img"))]
+        sources += [one["href"] for one in page.named("link")]
+        assert len(sources) >= 7
+        for source in sources:
+            assert source.startswith("/static/")
+            assert client.get(source).status_code == 200, source
+
+    def test_what_comes_in_by_the_address_is_escaped(self, client) -> None:
+        text = client.get("/", params={"pool": '"><script>alert(1)</script>'}).text
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+
+    def test_every_input_has_a_label(self, client) -> None:
+        page = Elements(client.get("/").text)
+        labelled = {one["for"] for one in page.named("label")}
+        inputs = [one["id"] for tag in ("input", "select", "textarea") for one in page.named(tag)]
+        assert len(inputs) > 12
+        assert set(inputs) <= labelled
+
+    def test_every_described_by_and_error_place_exists(self, client) -> None:
+        page = Elements(client.get("/").text)
+        ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        named = [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
+        assert {one for names in named for one in names.split()} <= set(ids)
+        places = {attributes["data-error"] for _, attributes in page.tags if "data-error" in attributes}
+        assert {"model.name", "task", "context.kind", "probe.problems", "recipe.steps"} <= places
+
+    def test_defaults_and_limits_are_those_of_the_api(self, client) -> None:
+        page = Elements(client.get("/").text)
+        inputs = {one["name"]: one for one in page.named("input") if "name" in one}
+        problems_input = inputs["probe.problems"]
+        assert int(problems_input["value"]) == ProbeSize().problems
+        assert (problems_input["min"], problems_input["max"]) == ("2", "100000")
+        assert inputs["probe.seed"]["max"] == str(2**32 - 1)
+        assert float(inputs["recipe.learning_rate"]["value"]) == Recipe().learning_rate
+        assert inputs["recipe.learning_rate"]["step"] == "any"
+        assert "required" not in inputs["context.options.level"]
+        chosen = [one["value"] for one in page.named("option") if "selected" in one]
+        assert chosen == [Recipe().divergence, Recipe().teacher]
+
+
+class TestHeaders:
+    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/page.js", "/static/vendor/vega.min.js"])
+    def test_page_data_and_files_carry_them(self, client, path) -> None:
+        headers = client.get(path).headers
+        policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert not {"script-src", "style-src", "connect-src"} & set(policy)
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+class TestChart:
+    def test_model_text_is_data_and_stays_whole(self, client) -> None:
+        response = client.get("/web/chart.json", params={"prediction": "pred_1"})
+        assert response.headers["content-type"] == "application/json"
+        content = response.json()
+        assert content["observations"][0]["model"] == NASTY
+        assert content["observations"][0]["gap"] == {"value": 0.3, "se": 0.02}
+        assert content["families"] == [{"name": "lab-qwen3", "n": 1}]
+        assert content["level"] == 0.95
+
+    def test_the_family_asked_for_is_shown(self, client) -> None:
+        content = client.get("/web/chart.json", params={"family": "new"}).json()
+        assert content["family"] == "new"
+        assert content["message"].startswith("None of the 1 observations in pool lab is of new")
+
+    def test_an_empty_pool_says_so(self, client) -> None:
+        content = client.get("/web/chart.json", params={"pool": "default"}).json()
+        assert "no observations" in content["message"]
+        assert content["level"] is None
+
+    def test_an_unknown_prediction_is_a_problem(self, client) -> None:
+        response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+
+    def test_a_key_is_asked_for_where_the_api_asks(self, client) -> None:
+        client.app.state.api_key_digest = b"0" * 32
+        for path in ("/", "/web/chart.json"):
+            response = client.get(path)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_our_scripts_make_no_markup_from_text(path) -> None:
+    markup = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment"
+    code = r"\beval\(|new Function|setAttribute\(\"(style|on)"
+    forbidden = f"{markup}|{code}"
+    assert not re.search(forbidden, path.read_text())
