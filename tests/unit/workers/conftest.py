@@ -1,0 +1,49 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.catalog.schemas import TEMPLATE_VERSION, Context, Decoding, ProbeConfiguration
+from workers.engines import Sampling, folder_revision, model_folder
+from workers.engines.transformers import TransformersEngine
+from workers.tasks import Task, load_task
+
+MODEL = "lab/addition-qwen3-s"
+
+
+@pytest.fixture(scope="session")
+def task() -> Task:
+    return load_task("lab/addition")
+
+
+@pytest.fixture(scope="session")
+def engine() -> TransformersEngine:
+    return TransformersEngine.load(model_folder(MODEL))
+
+
+@pytest.fixture
+def sampling() -> Sampling:
+    return Sampling(temperature=1.0, top_p=1.0, max_tokens=8)
+
+
+@pytest.fixture(scope="session")
+def configure(task: Task) -> Callable[..., ProbeConfiguration]:
+    """Makes a small probe's configuration; anything can be overridden."""
+
+    def make(context: dict[str, Any] | None = None, **changes: Any) -> ProbeConfiguration:
+        fields: dict[str, Any] = {
+            "model": MODEL,
+            "model_revision": folder_revision(model_folder(MODEL)),
+            "task": task.name,
+            "task_revision": task.revision,
+            "context": Context.model_validate(context or {"kind": "hints"}),
+            "template_version": TEMPLATE_VERSION,
+            "decoding": Decoding(),
+            "problems": 40,
+            "rollouts": 2,
+            "seed": 0,
+            "controls": [],
+        }
+        return ProbeConfiguration(**{**fields, **changes})
+
+    return make

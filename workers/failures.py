@@ -1,0 +1,24 @@
+"""Failures that a user is told about; everything else that a child raises is the server's fault."""
+
+from typing import Literal
+
+
+class JobError(Exception):
+    """A job failed for a reason that has a name.
+
+    `code` is stable and machine-readable, `message` is for people, `param` names the request's field that caused it
+    (null when none did) and `category` says who can mend it.
+    """
+
+    def __init__(
+        self, code: str, message: str, param: str | None = None, category: Literal["user", "server"] = "user"
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.category: Literal["user", "server"] = category
+
+    def as_dict(self) -> dict[str, str | None]:
+        """The `error` object of a failed job (DESIGN.md, REST)."""
+        return {"code": self.code, "message": self.message, "param": self.param, "category": self.category}

@@ -1,0 +1,89 @@
+"""Builds the lab: trains the models that are missing and writes the catalogue's index."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from workers.engines.folder import LAB_MODELS, folder_revision
+from workers.lab.curriculum import Curriculum
+from workers.lab.models import FAMILY, MODELS, ModelSpec
+from workers.lab.pretrain import pretrain
+from workers.lab.tokenizer import build_tokenizer
+from workers.tasks import Split, load_task
+from workers.tasks.addition import AdditionTask
+
+INDEX = Path(__file__).resolve().parent.parent.parent / "service" / "catalog" / "lab.json"
+"""The service lists the lab's models and tasks from this file, because it never imports a worker."""
+
+Report = Callable[[str], None]
+"""Takes one line for people."""
+
+
+def build(report: Report, folder: Path = LAB_MODELS, index: Path = INDEX) -> None:
+    """Trains every model that has no finished folder yet, then writes the index."""
+    torch.set_num_threads(1)  # see workers.engines.transformers.THREADS
+    for spec in MODELS:
+        if (folder / spec.folder).is_dir():
+            report(f"{spec.name}: already built, skipped")
+        else:
+            build_model(spec, folder / spec.folder, report)
+    write_index(folder, index)
+    report(f"index: {index}")
+
+
+def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
+    """Pre-trains one model and puts its folder in place in one rename, so that a folder there is always whole."""
+    tokenizer = build_tokenizer()
+    model = spec.build(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
+
+    def progress(step: int, accuracies: dict[str, float]) -> None:
+        report(f"{spec.name}: step {step:4d}  " + "  ".join(f"{kind} {a:.3f}" for kind, a in accuracies.items()))
+
+    steps = pretrain(model, tokenizer, Curriculum(AdditionTask(), spec.seed), spec.learning_rate, progress)
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    model.to(torch.bfloat16).save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    (unfinished / "model.safetensors").chmod(0o644)  # safetensors writes 0600, which another user could not load
+    unfinished.rename(folder)
+    report(f"{spec.name}: {steps} steps, {folder_revision(folder)}")
+
+
+def write_index(folder: Path, index: Path) -> None:
+    """Writes the catalogue's index of the lab's models and tasks."""
+    task = load_task(AdditionTask.name)
+    content: dict[str, Any] = {
+        "models": [
+            {
+                "name": spec.name,
+                "family": FAMILY,
+                "parameters": parameters(folder / spec.folder),
+                "source": "lab",
+                "revision": folder_revision(folder / spec.folder),
+            }
+            for spec in MODELS
+        ],
+        "tasks": [
+            {
+                "name": task.name,
+                "source": "lab",
+                "verifier": task.verifier,
+                "train_problems": len(task.problems(Split.train)),
+                "held_out_problems": len(task.problems(Split.held_out)),
+                "max_tokens": task.max_tokens,
+                "hint_levels": task.hint_levels,
+                "preamble": task.preamble,
+                "revision": task.revision,
+            }
+        ],
+    }
+    index.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def parameters(folder: Path) -> int:
+    """Parameters in a model's safetensors file; tied weights are stored, and counted, once."""
+    return sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())

@@ -1,0 +1,141 @@
+"""Measures the lab pool: one OPSD run for every configuration of a fixed list, nothing left out afterwards."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.catalog.schemas import TEMPLATE_VERSION, Context, Decoding, Recipe, cell_of
+from workers.engines import folder_revision, model_folder
+from workers.lab.models import FAMILY, MODELS
+from workers.opsd import TrainingConfiguration, run_training
+from workers.tasks import load_task
+from workers.tasks.addition import AdditionTask
+
+POOL = "lab"
+
+PROBLEMS, ROLLOUTS = 128, 4
+"""The default probe's size. A standard error of the gap of about .03 against gaps from 0 to .65."""
+
+HELD_OUT_PROBLEMS = 64
+"""Only reported beside the improvement: half the size keeps the whole pool within 15 minutes on one core."""
+
+CONTEXTS: Sequence[tuple[str, dict[str, Any]]] = (
+    ("none", {"kind": "none"}),
+    ("static", {"kind": "static"}),
+    ("hints-1", {"kind": "hints", "options": {"level": 1}}),
+    ("hints-2", {"kind": "hints", "options": {"level": 2}}),
+    ("hints-3", {"kind": "hints", "options": {"level": 3}}),
+    ("hints-4", {"kind": "hints", "options": {"level": 4}}),
+    ("feedback", {"kind": "feedback"}),
+    ("solution-coverage-25", {"kind": "reference_solution", "options": {"corruption": {"coverage": 0.25}}}),
+    ("solution-coverage-50", {"kind": "reference_solution", "options": {"corruption": {"coverage": 0.5}}}),
+    ("solution-coverage-80", {"kind": "reference_solution", "options": {"corruption": {"coverage": 0.8}}}),
+    ("hints-3-coverage-60", {"kind": "hints", "options": {"level": 3, "corruption": {"coverage": 0.6}}}),
+    ("solution-corrupted-50", {"kind": "reference_solution", "options": {"corruption": {"rate": 0.5}}}),
+)
+"""Contexts graded by what they tell, by the share of problems that get one, and by how many are wrong (OPSD.md)."""
+
+SEEDS: Sequence[Sequence[int]] = ((0, 1), (0,))
+"""Seeds of the small and of the larger model, which costs twice as much a run and gets one."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the list."""
+
+    model: str
+    label: str
+    context: Context
+    seed: int
+
+    @property
+    def external_id(self) -> str:
+        """Names the run for ever: a second import of the same run changes nothing."""
+        return f"{self.model.replace('/', '-')}:{self.label}:seed-{self.seed}"
+
+
+def runs() -> list[Run]:
+    """The list, first seeds first."""
+    return [
+        Run(spec.name, label, Context.model_validate(context), seeds[repetition])
+        for repetition in range(max(map(len, SEEDS)))
+        for spec, seeds in zip(MODELS, SEEDS, strict=True)
+        if repetition < len(seeds)
+        for label, context in CONTEXTS
+    ]
+
+
+def measure_pool(out: Path, report: Callable[[str], None]) -> None:
+    """Runs what `out` does not hold yet, writes it after every run, and reports the line through all observations."""
+    rows: list[dict[str, Any]] = json.loads(out.read_text()) if out.exists() else []
+    known = {row["external_id"] for row in rows}
+    wanted = runs()
+    for number, run in enumerate(wanted, start=1):
+        if run.external_id in known:
+            report(f"{number}/{len(wanted)} {run.external_id}: already measured, skipped")
+            continue
+        rows.append(measure(run))
+        _write(out, rows)
+        report(f"{number}/{len(wanted)} {describe(rows[-1])}")
+    report(line_through(rows))
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """One training run as an observation with its provenance."""
+    task, recipe = load_task(AdditionTask.name), Recipe()
+    configuration = TrainingConfiguration(
+        model=run.model,
+        model_revision=folder_revision(model_folder(run.model)),
+        task=task.name,
+        task_revision=task.revision,
+        context=run.context,
+        template_version=TEMPLATE_VERSION,
+        recipe=recipe,
+        decoding=Decoding(),
+        problems=PROBLEMS,
+        rollouts=ROLLOUTS,
+        held_out_problems=HELD_OUT_PROBLEMS,
+        seed=run.seed,
+    )
+    result = run_training(configuration, lambda event, data: None)
+    return {
+        "external_id": run.external_id,
+        "pool": POOL,
+        "source": "lab",
+        "family": FAMILY,
+        "cell": cell_of(FAMILY, task.name, recipe),
+        **configuration.model_dump(mode="json"),
+        **result,
+    }
+
+
+def describe(row: dict[str, Any]) -> str:
+    """One observation in one line."""
+    gap, improvement = row["gap"], row["improvement"]
+    return (
+        f"{row['external_id']}: baseline {row['baseline']:.3f}  gap {gap['value']:+.3f} ± {gap['se']:.3f}  "
+        f"improvement {improvement['value']:+.3f} ± {improvement['se']:.3f}  {row['cost']['seconds']:.0f} s"
+    )
+
+
+def line_through(rows: Sequence[dict[str, Any]]) -> str:
+    """Ordinary least squares through all observations, as the paper draws it; the service fits its own law."""
+    x = np.array([row["gap"]["value"] for row in rows])
+    y = np.array([row["improvement"]["value"] for row in rows])
+    slope, intercept = np.polyfit(x, y, 1)
+    r2 = 1 - np.var(y - intercept - slope * x) / np.var(y)
+    seconds = sum(row["cost"]["seconds"] for row in rows)
+    return f"{len(rows)} runs in {seconds:.0f} s: slope {slope:.3f}  intercept {intercept:+.3f}  R2 {r2:.3f}"
+
+
+def _write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """In one rename, so that an interrupted measurement leaves the last whole file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(rows, indent=1) + "\n")
+    os.replace(unfinished, out)
