@@ -53,7 +53,7 @@ bench: $(VENV)/.dev
 
 lab: $(VENV)/.worker
 	$(BIN)/gapcast lab build
-	$(BIN)/gapcast lab measure
+	$(BIN)/gapcast lab measure --out service/observations/lab_pool.json
 
 clean:
 	rm -rf $(VENV) .gapcast .pytest_cache .mypy_cache .ruff_cache .hypothesis

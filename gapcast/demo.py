@@ -17,7 +17,7 @@ from gapcast.printing import print_prediction
 CONFIGURATION = {
     "model": {"name": "lab/addition-qwen3-s"},
     "task": "lab/addition",
-    "context": {"kind": "hints", "options": {}},
+    "context": {"kind": "hints", "options": {"level": 2}},
     "probe": {"problems": 128, "rollouts": 4},
 }
 START_SECONDS = 60
@@ -36,8 +36,10 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
     try:
         address = _address(server, log)
         console.print(f"Server and worker run on {address} (log: {log}).", highlight=False)
-        context = CONFIGURATION["context"]
-        console.print(f"Asking for {CONFIGURATION['model']} on {CONFIGURATION['task']} with context {context} ...")
+        console.print(
+            "Asking: lab/addition-qwen3-s (0.1M parameters, made for this), task lab/addition; the self-teacher is "
+            "shown 2 digits of the answer as hints; frozen teacher, forward KL, 150 steps."
+        )
         with Client(address) as client:
             _wait_until_ready(client, server, log)
             created = client.create_prediction(CONFIGURATION)

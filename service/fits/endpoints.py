@@ -24,14 +24,15 @@ def current_fit(
     """Get the law of all that a pool holds now; it is fitted first if need be."""
     with state.database.read() as session:
         fit = service.find_current(session, tenant, pool)
-    if fit is None:
+        shown = fit_out(fit) if fit is not None else None
+    if shown is None:
         with state.database.write() as session:
-            fit = service.current(session, tenant, pool)
-    response.headers["ETag"] = f'"{fit.id}"'
-    if request.headers.get("if-none-match") == f'"{fit.id}"':
+            shown = fit_out(service.current(session, tenant, pool))
+    response.headers["ETag"] = f'"{shown.id}"'
+    if request.headers.get("if-none-match") == f'"{shown.id}"':
         response.status_code = 304
         return None
-    return fit_out(fit)
+    return shown
 
 
 @router.get("/{fit_id}", responses=problems(NotFound))

@@ -24,5 +24,6 @@ class Fit(Base):
     pool: Mapped[str] = mapped_column(String(64))
     fingerprint: Mapped[str] = mapped_column(String(64))
     n: Mapped[int] = mapped_column(Integer)
-    record: Mapped[dict[str, Any]] = mapped_column(Json)
+    # a quarter of a megabyte: read where it is asked for, not with every prediction
+    record: Mapped[dict[str, Any]] = mapped_column(Json, deferred=True)
     created_at: Mapped[datetime] = mapped_column(Timestamp)

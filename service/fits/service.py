@@ -3,8 +3,6 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -37,27 +35,19 @@ def fingerprint(rows: Sequence[Observation]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@lru_cache(maxsize=32)
-def _replayed(_fit_id: str, holder: "_Record") -> GapLaw:
-    return GapLaw.from_record(holder.record)
-
-
-class _Record:
-    """A record that hashes as equal to any other, because the fit's id already names it."""
-
-    def __init__(self, record: dict[str, Any]) -> None:
-        self.record = record
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Record)
+_KEPT = 32
+_laws: dict[str, GapLaw] = {}
+"""The laws of the last fits that were used, by id; a fit never changes."""
 
 
 def law_of(fit: Fit) -> GapLaw:
-    """The estimator behind a stored fit; fits are immutable, so the last few are kept."""
-    return _replayed(fit.id, _Record(fit.record))
+    """The estimator behind a stored fit; its record is read from the database only when it is not kept."""
+    law = _laws.get(fit.id)
+    if law is None:
+        if len(_laws) >= _KEPT:
+            _laws.clear()
+        law = _laws[fit.id] = GapLaw.from_record(fit.record)
+    return law
 
 
 def _as_law_input(rows: Sequence[Observation]) -> Observations:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.catalog.schemas import Recipe, cell_of
+from service.catalog.schemas import ContextKind, Recipe, cell_of
 from service.fits.models import Fit
 from service.law import GapLaw, Probe
 from service.observations.models import Observation
@@ -72,7 +72,10 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
         else _verdict(
             pool.law, probe, _law_probe(gap, SMALL_VARIANCE, family, cell, measurement_var), request.min_gain
         ),
-        warnings=[*(Warned(code=one.code, message=one.message) for one in out.warnings), *_probe_warnings(gap, result)],
+        warnings=[
+            *(Warned(code=one.code, message=one.message) for one in out.warnings),
+            *_probe_warnings(request, gap, result),
+        ],
         cost=_cost(request.recipe, request.model.name, pool.observations, result),
         probe=_probe_figures(result),
     )
@@ -150,7 +153,7 @@ def _side(law: GapLaw, probe: Probe, min_gain: float) -> str | None:
     return "skip" if float(upper) < min_gain else None
 
 
-def _probe_warnings(gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
+def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
     """What the controls say against the gap."""
     if result is None:
         return []
@@ -168,9 +171,13 @@ def _probe_warnings(gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
             "not information about the problem."
         )
         warned.append(Warned(code="placebo_positive", message=message))
-    missing = result.get("contexts_missing", 0.0)
-    if missing > 0.5:
-        message = f"{missing:.0%} of the rollouts had no context to read and count as `none`; the gap is diluted."
+    wanted = 0.0 if request.context.kind == ContextKind.none else request.context.corruption.coverage
+    missing = result["contexts_missing"] - (1 - wanted)
+    if missing > 0.1:
+        message = (
+            f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for; they count "
+            "as `none` and dilute the gap."
+        )
         warned.append(Warned(code="contexts_missing", message=message))
     truncated = result["arms"]["context"]["truncated"]
     if truncated > 0.1:

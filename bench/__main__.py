@@ -1,0 +1,7 @@
+"""`make bench`: every benchmark against its peer, one table."""
+
+from bench import api, first_light
+
+if __name__ == "__main__":
+    api.main()
+    first_light.main()

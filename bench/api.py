@@ -1,0 +1,131 @@
+"""Requests per second of the API against a bare FastAPI "hello" in the same layout, in one run: ratios, not seconds.
+
+The clients are Python threads on the same machine: they slow the faster peer more, so the ratios flatter us a little.
+"""
+
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from contextlib import suppress
+
+from sqlalchemy import create_engine, text
+
+CLIENTS = 8
+SECONDS = 3.0
+ROUNDS = 3
+POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+GIVEN = {
+    "model": {"name": "bench", "family": "bench"},
+    "task": "bench",
+    "context": {"kind": "hints"},
+    "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+}
+
+
+def load(port: int, method: str, path: str, bodies: bool) -> tuple[float, float]:
+    """Requests per second and the 99th percentile in ms, from CLIENTS threads that keep their connections."""
+    times: list[float] = []
+    failures: list[int] = []
+    deadline = time.perf_counter() + SECONDS
+
+    def client() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        while (began := time.perf_counter()) < deadline:
+            headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": uuid.uuid4().hex} if bodies else {})
+            connection.request(method, path, json.dumps(GIVEN) if bodies else None, headers)
+            answer = connection.getresponse()
+            answer.read()
+            times.append(time.perf_counter() - began)
+            if answer.status >= 300:
+                failures.append(answer.status)
+        connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise SystemExit(f"{method} {path}: {len(failures)} answers were not 2xx: {set(failures)}")
+    return len(times) / SECONDS, 1000 * statistics.quantiles(times, n=100)[98]
+
+
+def wait_for(port: int, path: str) -> None:
+    """Wait until a server answers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            connection.request("GET", path)
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.2)
+    raise SystemExit(f"nothing answers on port {port}")
+
+
+def measure(name: str, settings: dict[str, str], workers: int) -> None:
+    """Run both servers beside each other and alternate between them."""
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = {"GAPCAST_DATA_DIR": folder, "GAPCAST_CONFIG": os.devnull, "GAPCAST_LOG_LEVEL": "error"}
+        environment = os.environ | quiet | {"GAPCAST_WORKER": "off", "GAPCAST_PORT": "18321"} | settings
+        service = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve"], env=environment, stdout=subprocess.DEVNULL
+        )
+        peer = ["-m", "uvicorn", "bench.hello:app", "--port", "18322", "--workers", str(workers)]
+        hello = subprocess.Popen([sys.executable, *peer, "--log-level", "error", "--no-access-log"])
+        try:
+            wait_for(18321, "/readyz")
+            wait_for(18322, "/hello")
+            connection = http.client.HTTPConnection("127.0.0.1", 18321)
+            connection.request("POST", "/v1/predictions", json.dumps(GIVEN), {"Content-Type": "application/json"})
+            path = f"/v1/predictions/{json.loads(connection.getresponse().read())['id']}"
+            rounds = [
+                (
+                    load(18322, "GET", "/hello", False),
+                    load(18321, "GET", path, False),
+                    load(18321, "POST", "/v1/predictions", True),
+                )
+                for _ in range(ROUNDS)
+            ]
+        finally:
+            for process in (service, hello):
+                process.terminate()
+            for process in (service, hello):
+                process.wait(30)
+    bare, get, post = (statistics.median(one[i][0] for one in rounds) for i in range(3))
+    slowest = [max(one[i][1] for one in rounds) for i in (1, 2)]
+    print(f"{name}: hello {bare:.0f}/s")
+    print(f"  GET a prediction      {get:7.0f}/s  {get / bare:.2f} of hello, p99 {slowest[0]:.0f} ms")
+    print(f"  idempotent POST (gap) {post:7.0f}/s  {post / bare:.2f} of hello, p99 {slowest[1]:.0f} ms")
+
+
+def main() -> None:
+    """SQLite with one API process; PostgreSQL with two where one answers."""
+    print(f"API, {CLIENTS} clients, {ROUNDS} rounds of {SECONDS:g} s")
+    measure("SQLite, 1 API process", {}, 1)
+    name = f"gapcast_bench_{uuid.uuid4().hex[:8]}"
+    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2})
+    try:
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except Exception as error:
+        print(f"PostgreSQL: not measured ({type(error).__name__})")
+        return
+    try:
+        url = POSTGRES.rsplit("/", 1)[0] + f"/{name}"
+        measure("PostgreSQL, 2 API processes", {"GAPCAST_DATABASE_URL": url, "GAPCAST_API_WORKERS": "2"}, 2)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+if __name__ == "__main__":
+    main()

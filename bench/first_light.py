@@ -1,0 +1,33 @@
+"""Seconds from the start of the installed product to the printed prediction, and what the probe costs of a run."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.resources import files
+from statistics import median
+
+
+def main() -> None:
+    """Run the demo in a fresh folder, twice, and read the lab pool's costs."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("first", "second"):
+            began = time.perf_counter()
+            command = [sys.executable, "-c", "from gapcast.command import main; main()", "demo", "--port", "0"]
+            done = subprocess.run(
+                [*command, "--data-dir", folder], stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+            if done.returncode:
+                raise SystemExit(done.stdout.decode())
+            print(
+                f"demo, {name} time: {time.perf_counter() - began:.1f} s, start to stop (gate: prediction within 60 s)"
+            )
+    rows = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
+    print(
+        f"an OPSD run of the lab pool: {median(row['cost']['seconds'] for row in rows):.1f} s (median of {len(rows)})"
+    )
+
+
+if __name__ == "__main__":
+    main()

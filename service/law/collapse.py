@@ -1,0 +1,47 @@
+"""Runs that collapse: a second component that an outlier can belong to (docs: LAW step 6)."""
+
+import numpy as np
+from scipy.special import expit
+
+from service.law.hierarchy import line
+from service.law.observations import BoolArray, FloatArray
+from service.law.rows import Rows
+
+PRIOR_COLLAPSED, PRIOR_RUNS = 1, 20  # Beta(1, 19)
+LARGEST_LEVERAGE = 0.98
+SMALLEST_WEIGHT = 0.001
+
+
+def probability(weight_sum: float, n: int) -> float:
+    """Posterior mean of pi, a run's probability to collapse, from the sum of n weights r."""
+    return (PRIOR_COLLAPSED + n - weight_sum) / (PRIOR_RUNS + n)
+
+
+def leave_one_out(
+    rows: Rows, weight: FloatArray, D: FloatArray, mean: FloatArray, cov: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compare each row with what the others say of it.
+
+    Args:
+        rows: N rows.
+        weight: (N,) r.
+        D: (N,) residual variances.
+        mean: (2, L) means of the leaves' coefficients.
+        cov: (3, L) their covariances.
+
+    Returns:
+        residual e/(1-h), its variance D + pv/(1-h), and leverage h = pv r/D, each (N,).
+    """
+    fitted, pv = line(mean[:, rows.leaf], cov[:, rows.leaf], rows.x)
+    h = np.minimum(pv * weight / D, LARGEST_LEVERAGE)
+    return (rows.y - fitted) / (1 - h), D + pv / (1 - h), h
+
+
+def weights(residual: FloatArray, variance: FloatArray, pi: float, known: BoolArray) -> FloatArray:
+    """(N,) r: probability that a run did not collapse; 0 where it is known that it did.
+
+    A collapsed run's improvement has density 1: it can land anywhere on the unit range.
+    """
+    log_normal = -0.5 * (residual**2 / variance + np.log(2 * np.pi * variance))
+    r = expit(log_normal + np.log1p(-pi) - np.log(pi))
+    return np.where(known, 0.0, np.maximum(r, SMALLEST_WEIGHT))

@@ -1,0 +1,110 @@
+"""What a fit says of its rows: which do not belong, whether the line bends, whether a family drifted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t
+
+from service.law import collapse
+from service.law.fitting import Fit, fit
+from service.law.observations import BoolArray, FloatArray, Observations
+
+OUTLIER_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnostics:
+    """One value a row, in the order of the observations.
+
+    Attributes:
+        weight: r, the probability that the run did not collapse.
+        outlier: r < .5.
+        residual: leave-one-out residual, improvement minus what the other rows predict.
+        standardized: the same in its own standard deviations.
+        leverage: h, the share of a row in its own fitted value.
+        influence: how far the row moves its family's slope, in the slope's posterior standard deviations.
+    """
+
+    weight: FloatArray
+    outlier: BoolArray
+    residual: FloatArray
+    standardized: FloatArray
+    leverage: FloatArray
+    influence: FloatArray
+
+    @classmethod
+    def of(cls, fitted: Fit) -> "Diagnostics":
+        """Diagnose every row of a fit."""
+        rows, r, D = fitted.rows, fitted.weight, fitted.residual_variance
+        residual, variance, leverage = collapse.leave_one_out(rows, r, D, fitted.mean, fitted.cov)
+        _, s01, s11 = fitted.cov[:, rows.leaf]
+        slope_shift = (s01 + s11 * rows.x) * r * residual / D
+        back = np.argsort(rows.order)
+        return cls(
+            weight=r[back],
+            outlier=r[back] < OUTLIER_WEIGHT,
+            residual=residual[back],
+            standardized=(residual / np.sqrt(variance))[back],
+            leverage=leverage[back],
+            influence=(slope_shift / np.sqrt(s11))[back],
+        )
+
+
+def curvature_p_value(fitted: Fit) -> float:
+    """One-sided test that improvements bend down: a common xt^2 beside each family's own intercept and slope.
+
+    Weighted least squares with weights r/D. Families of one or two points have nothing left to say after their own
+    line.
+
+    Returns:
+        P(a straight law bends down this much); NaN where no degree of freedom is left.
+    """
+    rows = fitted.rows
+    family, families = rows.leaves.family[rows.leaf], len(rows.leaves.family_place)
+    inside = fitted.weight > 0
+    family, x, y, w = family[inside], rows.x[inside], rows.y[inside], (fitted.weight / fitted.residual_variance)[inside]
+    freedom = np.maximum(np.bincount(family, minlength=families) - 2, 0).sum() - 1
+    if freedom < 1:
+        return float("nan")
+
+    def total(value: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(family, w * value, minlength=families)[family], dtype=np.float64)
+
+    def without(value: FloatArray, regressor: FloatArray) -> FloatArray:
+        square = total(regressor**2)
+        slope = np.divide(total(regressor * value), square, out=np.zeros_like(square), where=square > 1e-12)
+        return value - slope * regressor
+
+    one = np.ones_like(x)
+    x_only = without(x, one)
+    square, y_only = (without(without(value, one), x_only) for value in (x**2, y))
+    information = w @ square**2
+    if information < 1e-12:  # every family's gaps take two values at most
+        return float("nan")
+    bend = w @ (square * y_only) / information
+    scale = w @ (y_only - bend * square) ** 2 / freedom
+    return float(t.cdf(bend * np.sqrt(information / max(scale, 1e-12)), freedom))
+
+
+def drift_log_bayes_factor(observations: Observations, family: str, versions: Sequence[str]) -> float:
+    """Log evidence for a family's versions being families of their own; above 3 is an alarm.
+
+    Args:
+        observations: N stored points.
+        family: whose drift is asked for.
+        versions: N versions; only those of the family's rows matter.
+    """
+    pairs = zip(observations.family, versions, strict=True)
+    split = [f"{name}\0{version}" if name == family else name for name, version in pairs]
+    apart = Observations(
+        gap=observations.gap,
+        gap_var=observations.gap_var,
+        improvement=observations.improvement,
+        improvement_var=observations.improvement_var,
+        cov=observations.cov,
+        family=split,
+        cell=observations.cell,
+        collapsed=observations.collapsed,
+    )
+    return fit(apart).log_evidence - fit(observations).log_evidence

@@ -1,0 +1,94 @@
+"""The grid of spreads (sigma, tau0, tau1, rho) over which everything else is integrated (docs: LAW steps 3, 4, 7)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.stats import halfnorm, t
+
+from service.law.observations import FloatArray
+
+SIGMA = np.geomspace(0.003, 0.12, 12)
+TAU0 = np.array([0.0005, 0.006, 0.012, 0.022, 0.04])
+TAU1 = np.array([0.02, 0.08, 0.16, 0.26, 0.38, 0.52, 0.7, 0.95, 1.3])
+RHO = np.array([0.05, 0.3, 0.6, 1.0])
+NO_CELLS = np.zeros(1)
+REFINED_SIZES = (11, 7, 9)
+
+SIGMA_SCALE, SIGMA_FREEDOM = 0.03, 4  # half-t
+TAU0_SCALE, TAU1_SCALE = 0.02, 0.5  # half-normal
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Axes; a node is one combination. J nodes, numbered with rho running fastest.
+
+    Attributes:
+        sigma: (K,) residual sd.
+        tau0, tau1: sds of families' intercepts and slopes.
+        rho: sds of cells as a share of the families'; a single 0 when nothing stored has a cell.
+    """
+
+    sigma: FloatArray
+    tau0: FloatArray
+    tau1: FloatArray
+    rho: FloatArray
+
+    @classmethod
+    def coarse(cls, *, cells: bool) -> "Grid":
+        """Where every fit starts."""
+        return cls(SIGMA, TAU0, TAU1, RHO if cells else NO_CELLS)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Sizes of the four axes."""
+        return len(self.sigma), len(self.tau0), len(self.tau1), len(self.rho)
+
+    @cached_property
+    def sigma_index(self) -> np.typing.NDArray[np.intp]:
+        """(J,) the place of each node's sigma on its axis."""
+        return np.broadcast_to(np.arange(len(self.sigma))[:, None, None, None], self.shape).reshape(-1)
+
+    @cached_property
+    def family_variance(self) -> FloatArray:
+        """(2, J) T's diagonal: variances of families' intercepts and slopes."""
+        tau0, tau1 = np.broadcast_arrays(self.tau0[:, None, None], self.tau1[:, None])
+        both = np.stack([tau0, tau1]) ** 2
+        return np.broadcast_to(both[:, None], (2, *self.shape)).reshape(2, -1)
+
+    @cached_property
+    def cell_variance(self) -> FloatArray:
+        """(2, J) rho^2 T's diagonal."""
+        rho = np.broadcast_to(self.rho, self.shape).reshape(-1)
+        return np.asarray(rho**2 * self.family_variance)
+
+    @cached_property
+    def log_prior(self) -> FloatArray:
+        """(J,) log of prior density times the node's cell width; rho's four values are equally likely."""
+        sigma = np.log(2) + t.logpdf(self.sigma, SIGMA_FREEDOM, scale=SIGMA_SCALE)
+        sigma += np.log(self.sigma * np.gradient(np.log(self.sigma)))
+        tau0 = halfnorm.logpdf(self.tau0, scale=TAU0_SCALE) + np.log(np.gradient(self.tau0))
+        tau1 = halfnorm.logpdf(self.tau1, scale=TAU1_SCALE) + np.log(np.gradient(self.tau1))
+        rho = np.full(len(self.rho), -np.log(len(self.rho)))
+        return np.asarray(sigma[:, None, None, None] + tau0[:, None, None] + tau1[:, None] + rho).reshape(-1)
+
+    def refined(self, weight: FloatArray, *, families: bool) -> "Grid":
+        """Look closely at sigma, and at ``families``' spreads too: mean +- 3 sd under node weights (J,).
+
+        The half-width is never under one old spacing, so that a peak between two nodes, or beyond the last, is found.
+        """
+        w = weight.reshape(self.shape)
+        sigma = np.exp(_zoom(np.log(self.sigma), w.sum((1, 2, 3)), REFINED_SIZES[0], -np.inf))
+        if not families:
+            return Grid(sigma, self.tau0, self.tau1, self.rho)
+        tau0 = _zoom(self.tau0, w.sum((0, 2, 3)), REFINED_SIZES[1], TAU0[0])
+        tau1 = _zoom(self.tau1, w.sum((0, 1, 3)), REFINED_SIZES[2], TAU1[0])
+        return Grid(sigma, tau0, tau1, self.rho)
+
+
+def _zoom(axis: FloatArray, weight: FloatArray, size: int, smallest: float) -> FloatArray:
+    mean = weight @ axis
+    sd = np.sqrt(weight @ (axis - mean) ** 2)
+    spacing = np.gradient(axis)[np.argmin(np.abs(axis - mean))]
+    half = max(3 * sd, spacing)
+    return np.linspace(max(mean - half, smallest), mean + half, size)

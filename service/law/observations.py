@@ -1,0 +1,187 @@
+"""What goes in: stored (gap, improvement) points, and the probe whose improvement is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+Name = TypeVar("Name", str, "str | None")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Observations:
+    """Stored training runs: N measured (gap, improvement) pairs with their sampling variances.
+
+    Attributes:
+        gap: (N,) self-teacher minus student accuracy before training, in [-1, 1].
+        gap_var: (N,) sampling variance of ``gap``, in [0, 1].
+        improvement: (N,) student accuracy after minus before, in [-1, 1].
+        improvement_var: (N,) sampling variance of ``improvement``, in [0, 1].
+        cov: (N,) covariance of the two sampling errors; 0 where they share no problem.
+        family: N model families.
+        cell: N cells (family x task x recipe class), ``None`` where the point hangs on its family directly.
+        baseline: (N,) student accuracy before training, in [0, 1]; NaN where unknown.
+        collapsed: (N,) True where the run is known to have collapsed.
+        ids: N identifiers, or ``None``.
+    """
+
+    gap: FloatArray
+    gap_var: FloatArray
+    improvement: FloatArray
+    improvement_var: FloatArray
+    cov: FloatArray
+    family: tuple[str, ...]
+    cell: tuple[str | None, ...]
+    baseline: FloatArray
+    collapsed: BoolArray
+    ids: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        *,
+        gap: ArrayLike,
+        gap_var: ArrayLike,
+        improvement: ArrayLike,
+        improvement_var: ArrayLike,
+        family: Sequence[str],
+        cov: ArrayLike | None = None,
+        cell: Sequence[str | None] | None = None,
+        baseline: ArrayLike | None = None,
+        collapsed: ArrayLike | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> None:
+        """Check and store the columns.
+
+        Raises:
+            ValueError: a column has another length, or a value is out of range; names the field and the row.
+        """
+        n = len(family)
+        columns = {
+            "gap": _column("gap", gap, n, -1.0, 1.0),
+            "gap_var": _column("gap_var", gap_var, n, 0.0, 1.0),
+            "improvement": _column("improvement", improvement, n, -1.0, 1.0),
+            "improvement_var": _column("improvement_var", improvement_var, n, 0.0, 1.0),
+            "cov": _column("cov", np.zeros(n) if cov is None else cov, n, -1.0, 1.0),
+            "baseline": _column(
+                "baseline", np.full(n, np.nan) if baseline is None else baseline, n, 0, 1, unknown=True
+            ),
+        }
+        _check_cov(columns["cov"], columns["gap_var"], columns["improvement_var"])
+        for name, value in columns.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "family", _names("family", family, n))
+        object.__setattr__(self, "cell", (None,) * n if cell is None else _names("cell", cell, n, unknown=True))
+        object.__setattr__(self, "ids", None if ids is None else _names("ids", ids, n))
+        flags = np.zeros(n, dtype=np.bool_) if collapsed is None else np.asarray(collapsed, dtype=np.bool_)
+        if flags.shape != (n,):
+            raise ValueError(f"collapsed has shape {flags.shape}, family has {n} rows")
+        object.__setattr__(self, "collapsed", flags)
+
+    def __len__(self) -> int:
+        return len(self.family)
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Probe:
+    """One measured gap, or an array of them that broadcast against each other.
+
+    Attributes:
+        gap, gap_var: the measured gap and its sampling variance, as in ``Observations``.
+        family, cell: whose coefficients apply; an unknown one takes what its level above says.
+        baseline: student accuracy before training, NaN where unknown: without it nothing is clipped or refused.
+        improvement_var: 0 asks for the latent improvement; > 0 for a future measurement with that variance.
+        cov: covariance of the gap's sampling error with that future measurement's; not 0 when they share the
+            student's baseline rollouts.
+        shape: the broadcast shape; every attribute has it flattened.
+    """
+
+    gap: FloatArray
+    gap_var: FloatArray
+    family: tuple[str, ...]
+    cell: tuple[str | None, ...]
+    baseline: FloatArray
+    improvement_var: FloatArray
+    cov: FloatArray
+    shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        *,
+        gap: ArrayLike,
+        gap_var: ArrayLike,
+        family: str | Sequence[str],
+        cell: str | Sequence[str | None] | None = None,
+        baseline: ArrayLike | None = None,
+        improvement_var: ArrayLike = 0.0,
+        cov: ArrayLike = 0.0,
+    ) -> None:
+        """Broadcast and check.
+
+        Raises:
+            ValueError: shapes do not broadcast, or a value is out of range; names the field and the row.
+        """
+        given = (gap, gap_var, np.nan if baseline is None else baseline, improvement_var, cov)
+        numbers = np.broadcast_arrays(
+            *(np.asarray(value, dtype=np.float64) for value in given),
+            np.empty(np.shape(np.asarray(family, dtype=object))),
+            np.empty(np.shape(np.asarray(cell, dtype=object))),
+        )
+        shape = numbers[0].shape
+        n = numbers[0].size
+        limits = {
+            "gap": (-1.0, 1.0),
+            "gap_var": (0.0, 1.0),
+            "baseline": (0.0, 1.0),
+            "improvement_var": (0.0, 1.0),
+            "cov": (-1.0, 1.0),
+        }
+        for (name, (low, high)), value in zip(limits.items(), numbers, strict=False):
+            column = _column(name, value.reshape(-1), n, low, high, unknown=name == "baseline")
+            object.__setattr__(self, name, column)
+        _check_cov(self.cov, self.gap_var, self.improvement_var)
+        families = np.broadcast_to(np.asarray(family, dtype=object), shape).reshape(-1).tolist()
+        cells = np.broadcast_to(np.asarray(cell, dtype=object), shape).reshape(-1).tolist()
+        object.__setattr__(self, "family", _names("family", families, n))
+        object.__setattr__(self, "cell", _names("cell", cells, n, unknown=True))
+        object.__setattr__(self, "shape", shape)
+
+    def __len__(self) -> int:
+        return len(self.family)
+
+
+def _column(name: str, value: ArrayLike, n: int, low: float, high: float, *, unknown: bool = False) -> FloatArray:
+    column = np.array(value, dtype=np.float64)  # a copy, so that the caller's array can change; None becomes NaN
+    if column.shape != (n,):
+        raise ValueError(f"{name} has shape {column.shape}, family has {n} rows")
+    fine = (column >= low) & (column <= high)
+    if unknown:
+        fine |= np.isnan(column)
+    if not fine.all():
+        row = int(np.argmin(fine))
+        raise ValueError(f"{name}, row {row}: {column[row]} is not a number from {low:g} to {high:g}")
+    return column
+
+
+def _names(name: str, values: Sequence[Name], n: int, *, unknown: bool = False) -> tuple[Name, ...]:
+    names = tuple(values)
+    if len(names) != n:
+        raise ValueError(f"{name} has {len(names)} rows, family has {n}")
+    for row, value in enumerate(names):
+        if not (isinstance(value, str) and value) and not (unknown and value is None):
+            raise ValueError(f"{name}, row {row}: {value!r} is not a non-empty string")
+    return names
+
+
+def _check_cov(cov: FloatArray, gap_var: FloatArray, improvement_var: FloatArray) -> None:
+    # rounding of a caller who computes all three from the same differences is forgiven
+    fine = cov**2 <= gap_var * improvement_var * (1 + 1e-9)
+    if not fine.all():
+        row = int(np.argmin(fine))
+        raise ValueError(
+            f"cov, row {row}: {cov[row]} is larger than gap_var {gap_var[row]} "
+            f"and improvement_var {improvement_var[row]} allow"
+        )

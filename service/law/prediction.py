@@ -1,0 +1,113 @@
+"""What comes out: predicted improvements, and what is to be said with them (docs: LAW, "What it says")."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from service.law.mixture import NormalMixture
+from service.law.observations import BoolArray, FloatArray
+
+
+class Status(StrEnum):
+    """How much the law knows of a family."""
+
+    PRIOR_ONLY = "prior_only"
+    """Nothing is stored: the published slopes speak."""
+    COLD = "cold"
+    """No point of this family: the others speak."""
+    SPARSE = "sparse"
+    """Fewer than 3 points: no claim about the slope."""
+    FITTED = "fitted"
+    """3 points or more."""
+
+
+class Code(StrEnum):
+    """Why a prediction comes with a caution."""
+
+    PRIOR_ONLY = "prior_only"
+    COLD = "cold"
+    SPARSE = "sparse"
+    EXTRAPOLATION = "extrapolation"
+    CURVATURE = "curvature"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One thing to know about one prediction.
+
+    Attributes:
+        code: for machines. message: for people.
+        probe: flat index of the probe that it is about; 0 for a scalar probe.
+    """
+
+    code: Code
+    message: str
+    probe: int = 0
+
+
+class Estimate(NamedTuple):
+    """A coefficient's posterior mean and its confidence bounds."""
+
+    mean: float
+    lower: float
+    upper: float
+
+
+class Line(NamedTuple):
+    """A family's line over P gaps with its confidence bounds: arrays of shape (P,)."""
+
+    mean: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Intercept and slope with 95 % confidence intervals."""
+
+    slope: Estimate
+    intercept: Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Predicted improvements. A refused one is NaN in everything but ``p_collapse``; ``warnings`` say why.
+
+    Attributes:
+        mean: expected improvement, with the probe's shape (a numpy float for a scalar probe).
+        p_positive: probability of an improvement above 0 if the run does not collapse.
+        p_collapse: probability that it collapses; never part of the interval.
+        refused: True where no prediction is made.
+        warnings: cautions about all probes, each with its probe's flat index.
+        levels: the levels that ``intervals`` answers.
+    """
+
+    mean: FloatArray
+    p_positive: FloatArray
+    p_collapse: FloatArray
+    refused: BoolArray
+    warnings: tuple[Caution, ...]
+    levels: tuple[float, ...]
+    _mixture: NormalMixture
+    _lowest: FloatArray
+    _highest: FloatArray
+
+    def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
+        """Prediction interval of any level in (0, 1), equal-tailed, clipped to what is possible.
+
+        Raises:
+            ValueError: the level is not inside (0, 1).
+        """
+        shape = np.shape(self.refused)
+        bounds = (np.clip(bound, self._lowest, self._highest) for bound in self._mixture.interval(level))
+        lower, upper = (np.where(self.refused, np.nan, bound.reshape(shape))[()] for bound in bounds)
+        return lower, upper
+
+    @property
+    def intervals(self) -> Mapping[float, tuple[FloatArray, FloatArray]]:
+        """The intervals of the law's own levels."""
+        return {level: self.interval(level) for level in self.levels}

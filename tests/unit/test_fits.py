@@ -1,0 +1,79 @@
+"""Fits by what they were fitted to, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+
+from service.fits import service as fits
+from service.kit.database import Database
+from service.law import Probe
+from service.observations import repository as observations
+from service.observations.models import Observation
+
+
+def fit_id(database: Database, pool: str = "lab") -> str:
+    with database.write() as session:
+        return fits.current(session, "local", pool).id
+
+
+def test_the_same_observations_have_one_fit_however_many_ask(database: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: fit_id(database, "empty"), range(8)))) == 1
+
+
+def test_an_excluded_observation_leads_to_a_new_fit_and_back_to_the_old_one(database: Database) -> None:
+    before = fit_id(database)
+    with database.read() as session:
+        row = observations.fitted(session, "local", "lab")[0]
+    for excluded in (True, False):
+        with database.write() as session:
+            session.execute(update(Observation).where(Observation.id == row.id).values(excluded=excluded))
+        assert (fit_id(database) == before) is not excluded
+
+
+def test_a_stored_fit_predicts_as_the_law_that_was_fitted(database: Database) -> None:
+    probe = Probe(gap=0.2, gap_var=4e-4, family="lab-qwen3", baseline=0.26)
+    with database.write() as session:
+        fit = fits.current(session, "local", "lab")
+        fitted = fits.GapLaw().fit(fits._as_law_input(observations.fitted(session, "local", "lab")))
+        stored = fits.law_of(fit)
+    ours, theirs = (law.predict_improvement(probe) for law in (fitted, stored))
+    assert float(ours.mean) == float(theirs.mean)
+    assert ours.interval(0.95) == theirs.interval(0.95)
+
+
+def test_current_answers_with_an_etag(client: TestClient) -> None:
+    first = client.get("/v1/fits/current", params={"pool": "lab"})
+    fit: dict[str, Any] = first.json()
+    assert fit["families"][0]["family"] == "lab-qwen3"
+    assert fit["n"] == fit["families"][0]["n"] > 11
+    again = client.get("/v1/fits/current", params={"pool": "lab"}, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert client.get(f"/v1/fits/{fit['id']}").json() == fit
+
+
+def test_an_empty_pool_has_the_published_prior(client: TestClient) -> None:
+    fit = client.get("/v1/fits/current").json()
+    assert (fit["pool"], fit["n"], fit["families"]) == ("default", 0, [])
+    assert fit["population"]["status"] == "prior_only"
+    assert fit["population"]["slope"] == pytest.approx(1.2)
+
+
+def test_pools_do_not_inform_each_other(client: TestClient) -> None:
+    body = {
+        "model": {"name": "lab/addition-qwen3-s"},
+        "task": "lab/addition",
+        "context": {"kind": "hints"},
+        "gap": {"value": 0.2, "se": 0.02, "student": 0.25},
+    }
+    lab = client.post("/v1/predictions", json=body | {"pool": "lab"}).json()
+    own = client.post("/v1/predictions", json=body | {"pool": "mine"}).json()
+    assert lab["law"]["status"] == "fitted"
+    assert own["law"]["status"] == "prior_only"
+    widths = [
+        one["improvement"]["intervals"][1]["upper"] - one["improvement"]["intervals"][1]["lower"] for one in (lab, own)
+    ]
+    assert widths[0] < widths[1]
