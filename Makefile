@@ -28,7 +28,7 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -m "not slow and not services and not browser"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser
 test-slow: $(VENV)/.dev

@@ -130,7 +130,7 @@ def predict(
         typer.echo(prediction.model_dump_json(indent=2))
     else:
         print_prediction(console, prediction)
-        console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False)
+        console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
     if prediction.status != "succeeded":
         raise typer.Exit(1)
 

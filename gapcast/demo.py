@@ -35,7 +35,7 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
     server = _start(port, data_dir, log)
     try:
         address = _address(server, log)
-        console.print(f"Server and worker run on {address} (log: {log}).", highlight=False)
+        console.print(f"Server and worker run on {address} (log: {log}).", highlight=False, soft_wrap=True)
         console.print(
             "Asking: lab/addition-qwen3-s (0.1M parameters, made for this), task lab/addition; the self-teacher is "
             "shown 2 digits of the answer as hints; frozen teacher, forward KL, 150 steps."
@@ -49,7 +49,7 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
         print_prediction(console, prediction)
         if prediction.status != "succeeded":
             return 1
-        console.print(f"The page: {address}/?prediction={prediction.id}", highlight=False)
+        console.print(f"The page: {address}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
         if sys.stdout.isatty() and sys.stdin.isatty():
             console.print("Serving on; press Ctrl-C to stop.")
             server.wait()
