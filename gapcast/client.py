@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx2
 
@@ -75,18 +76,33 @@ class Client:
             raise GapcastError(f"no answer from {self.url}: {error}. Is `gapcast serve` running there?") from error
         if response.is_error:
             raise _refusal(response)
-        return response.json()
+        try:
+            return response.json()
+        except ValueError as error:
+            raise GapcastError(f"{self.url} answers, but not as Gapcast does: no JSON", code="not_gapcast") from error
 
-    def create_prediction(self, configuration: Mapping[str, Any], *, wait: float = 0) -> Prediction:
-        """Post a configuration (the body of `POST /v1/predictions`); waits up to `wait` seconds (at most 60)."""
-        # a key of our own makes the POST safe to repeat when the answer is lost on the way
-        headers = {"Idempotency-Key": str(uuid.uuid4())} | ({"Prefer": f"wait={wait:.0f}"} if wait else {})
-        answer = self.request("POST", "/v1/predictions", json=dict(configuration), headers=headers)
+    def create_prediction(
+        self, configuration: Mapping[str, Any], *, wait: float = 0, idempotency_key: str | None = None
+    ) -> Prediction:
+        """Post a configuration (the body of `POST /v1/predictions`); waits up to `wait` seconds (at most 60).
+
+        Posting again with the same `idempotency_key` gives the prediction that the first post made. Without one a fresh
+        key is used, and a post whose answer is lost on the way is repeated once under it.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        headers |= {"Prefer": f"wait={wait:.0f}"} if wait else {}
+        body = dict(configuration)
+        try:
+            answer = self.request("POST", "/v1/predictions", json=body, headers=headers)
+        except GapcastError as error:
+            if error.status:
+                raise
+            answer = self.request("POST", "/v1/predictions", json=body, headers=headers)
         return Prediction.model_validate(answer)
 
     def get_prediction(self, prediction_id: str) -> Prediction:
         """Read a prediction."""
-        return Prediction.model_validate(self.request("GET", f"/v1/predictions/{prediction_id}"))
+        return Prediction.model_validate(self.request("GET", f"/v1/predictions/{quote(prediction_id, safe='')}"))
 
     def list_predictions(self, limit: int = 20, after: str | None = None) -> list[Prediction]:
         """Read one page of predictions, newest first."""
@@ -96,7 +112,9 @@ class Client:
 
     def cancel_prediction(self, prediction_id: str) -> Prediction:
         """Cancel a prediction that has not ended."""
-        return Prediction.model_validate(self.request("POST", f"/v1/predictions/{prediction_id}/cancel"))
+        return Prediction.model_validate(
+            self.request("POST", f"/v1/predictions/{quote(prediction_id, safe='')}/cancel")
+        )
 
     def events(self, prediction_id: str) -> Iterator[Event]:
         """Follow a prediction's events until it has ended; a broken connection is taken up again where it broke.
@@ -104,11 +122,11 @@ class Client:
         Raises:
             GapcastError: the server refused, or did not come back within 30 seconds.
         """
-        last, given_up = "", time.monotonic() + 30
+        last, given_up = "", None
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
             try:
-                path = f"/v1/predictions/{prediction_id}/events"
+                path = f"/v1/predictions/{quote(prediction_id, safe='')}/events"
                 with self._http.stream("GET", path, headers=headers) as response:
                     if response.is_error:
                         response.read()
@@ -116,10 +134,11 @@ class Client:
                     for line in response.iter_lines():
                         if line.startswith("data:"):
                             event = Event.model_validate(json.loads(line[5:]))
-                            last, given_up = event.id, time.monotonic() + 30
+                            last, given_up = event.id, None
                             yield event
                 return
             except httpx2.HTTPError as error:
+                given_up = given_up or time.monotonic() + 30
                 if time.monotonic() > given_up:
                     raise GapcastError(f"no answer from {self.url}: {error}") from error
                 time.sleep(0.5)
@@ -145,6 +164,8 @@ def _refusal(response: httpx2.Response) -> GapcastError:
     try:
         problem = response.json()
     except ValueError:
+        problem = None
+    if not isinstance(problem, dict):
         problem = {}
     return GapcastError(
         problem.get("detail") or f"HTTP {response.status_code}",

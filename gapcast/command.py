@@ -116,13 +116,21 @@ def predict(
 ) -> None:
     """Predict what a configuration will gain, and follow the probe while it is measured.
 
+    The least that it holds: {model: {name: lab/addition-qwen3-s}, task: lab/addition, context: {kind: hints}}
+
     Exit codes: 0 a prediction (whatever its verdict), 1 it failed, 2 the configuration or the server is wrong.
     """
     body = _read_configuration(configuration)
     shown = errors if as_json else console
     try:
         with Client(url) as client:
-            prediction = follow(client, client.create_prediction(body), shown)
+            created = client.create_prediction(body)
+            try:
+                prediction = follow(client, created, shown)
+            except KeyboardInterrupt:
+                cancel = f"curl -X POST {client.url}/v1/predictions/{created.id}/cancel"
+                errors.print(f"No longer following {created.id}, which goes on. To stop it: {cancel}", soft_wrap=True)
+                raise typer.Exit(130) from None
     except GapcastError as error:
         _print_refusal(error)
         raise typer.Exit(2) from error
@@ -147,6 +155,11 @@ def _read_configuration(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         errors.print(f"{path} is neither YAML nor JSON: {error}", highlight=False, markup=False)
         raise typer.Exit(2) from error
+    try:
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        errors.print(f"{path} holds what JSON cannot say (a date, a NaN?): {error}", highlight=False, markup=False)
+        raise typer.Exit(2) from error
     if not isinstance(body, dict):
         errors.print(f"{path} must hold a mapping with model, task and context.", highlight=False, markup=False)
         raise typer.Exit(2)
@@ -163,7 +176,7 @@ def _print_refusal(error: GapcastError) -> None:
 
 @app.command()
 def demo(
-    port: Annotated[int, typer.Option(help="Port to serve on; 0 takes a free one.")] = 8321,
+    port: Annotated[int, typer.Option(help="Port to serve on; a free one if it is taken.")] = 8321,
     data_dir: Annotated[Path, typer.Option(help="Folder of the demo's database, queue and log.")] = Path(
         ".gapcast/demo"
     ),

@@ -3,12 +3,14 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from gapcast.client import Client, GapcastError
 from gapcast.following import follow
@@ -32,7 +34,7 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
     log = data_dir / "demo.log"
     data_dir.mkdir(parents=True, exist_ok=True)
     console.print("[bold]Gapcast[/]: what will an On-Policy Self-Distillation run gain, before it is paid for?")
-    server = _start(port, data_dir, log)
+    server = _start(_free_or_any(port), data_dir, log)
     try:
         address = _address(server, log)
         console.print(f"Server and worker run on {address} (log: {log}).", highlight=False, soft_wrap=True)
@@ -49,25 +51,41 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
         print_prediction(console, prediction)
         if prediction.status != "succeeded":
             return 1
-        console.print(f"The page: {address}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
+        page = f"{address}/?prediction={prediction.id}"
         if sys.stdout.isatty() and sys.stdin.isatty():
+            console.print(f"The page: {page}", highlight=False, soft_wrap=True)
             console.print("Serving on; press Ctrl-C to stop.")
             server.wait()
+        else:
+            again = f"gapcast serve --data-dir {data_dir}"
+            console.print(f"The page: {page} (no terminal, so nothing serves it now; `{again}` does)", soft_wrap=True)
         return 0
     except KeyboardInterrupt:
         console.print("Stopping.")
         return 0
     except (NotStarted, GapcastError) as error:
-        console.print(f"[red]The demo failed[/]: {error}", highlight=False)
+        console.print(f"[red]The demo failed[/]: {escape(str(error))}", highlight=False)
         return 1
     finally:
         _stop(server)
+
+
+def _free_or_any(port: int) -> int:
+    """The port, or 0 (any free one) when somebody listens there already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
 
 
 def _start(port: int, data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
     # the demo is the embedded default whatever this shell is set to: nobody's production database is touched
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
     environment |= {"GAPCAST_PORT": str(port), "GAPCAST_DATA_DIR": str(data_dir), "GAPCAST_CONFIG": os.devnull}
+    environment["GAPCAST_PARENT_PID"] = str(os.getpid())  # the server ends with us, however we end
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "service", "serve"],

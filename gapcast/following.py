@@ -21,6 +21,8 @@ def follow(client: Client, prediction: Prediction, console: Console) -> Predicti
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("waiting for a worker", total=None)
+        if not console.is_terminal:
+            console.print("  waiting for a worker")
         for event in client.events(prediction.id):
             if event.type == "probe.progress":
                 done, total = event.data["done"], event.data["total"]
@@ -34,4 +36,5 @@ def follow(client: Client, prediction: Prediction, console: Console) -> Predicti
                 progress.update(bar, description=PHASES[event.type])
                 if not console.is_terminal:
                     console.print(f"  {PHASES[event.type]}", highlight=False)
+        progress.update(bar, visible=False)
     return client.get_prediction(prediction.id)

@@ -1,6 +1,7 @@
 """Numbers for people: a prediction in a terminal."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -30,7 +31,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     if gap is None or improvement is None or law is None:
         error = prediction.error or {}
         message = error.get("message") or "no result"
-        console.print(f"[red]{prediction.status}[/]: {message}", highlight=False)
+        console.print(f"[red]{prediction.status}[/]: {escape(message)}", highlight=False)
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
@@ -47,8 +48,11 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         for one in improvement.intervals:
             table.add_row("", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points")
         if improvement.p_positive is not None:
-            chance = f"P(improvement > 0) {improvement.p_positive:.3f}, P(collapse) {improvement.p_collapse:.3f}"
+            chance = f"P(improvement > 0) {improvement.p_positive:.3f} unless the run collapses,"
             table.add_row("", chance)
+            table.add_row(
+                "", f"P(collapse) {improvement.p_collapse:.3f}: the share of stored runs that ended far off the law"
+            )
     if prediction.controls is not None and prediction.controls.none is not None:
         controls = prediction.controls
         table.add_row("Controls", f"none (A/A): {_estimate(controls.none)}")
@@ -59,7 +63,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row("", f"leak: {shares}{100 * leak.contains_answer:.1f} % of contexts contain the right answer")
     low, high = law.slope_interval
     slope = f"slope {law.slope:.2f} (95 % confidence {low:.2f} to {high:.2f})"
-    table.add_row("Law", f"{law.family}: {slope}, {law.n} runs, {law.status}; {law.fit_id}")
+    table.add_row("Law", f"{escape(law.family)}: {slope}, {law.n} runs, {law.status}; {law.fit_id}")
     if prediction.cost is not None and prediction.cost.probe_seconds is not None:
         training = prediction.cost.training_seconds_estimate
         then = f", the run would take about {training:.0f} s" if training is not None else ""
@@ -68,4 +72,4 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     colour, text = VERDICTS.get(prediction.verdict or "", ("white", str(prediction.verdict)))
     console.print(f"[bold {colour}]{text}[/]", highlight=False)
     for warned in prediction.warnings:
-        console.print(f"[yellow]Warning[/] ({warned.code}): {warned.message}", highlight=False)
+        console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}", highlight=False)

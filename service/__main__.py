@@ -1,26 +1,35 @@
 """`python -m service serve | migrate`: the API process, started by `gapcast serve` among others."""
 
 import argparse
+import os
+import signal
 import socket
 import sys
 
 import uvicorn
-from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.app import create_app
 from service.jobs.embedded import EmbeddedWorker
 from service.kit.database import Database
+from service.kit.process import die_with_parent, hide_environment
 from service.logs import configure
 from service.migrate import migrate
-from service.settings import Settings
+from service.settings import Settings, load
 
 
-def _settings() -> Settings:
+def _migrate(settings: Settings) -> None:
     try:
-        return Settings()
-    except ValidationError as error:
-        rows = [f"  {'.'.join(map(str, row['loc'])) or 'settings'}: {row['msg']}" for row in error.errors()]
-        sys.exit("\n".join(["gapcast: these settings (GAPCAST_* or gapcast.toml) do not fit:", *rows]))
+        database = Database(settings.database_url)
+        migrate(database)
+        database.engine.dispose()
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        sys.exit(f"gapcast: the database cannot be used: {reason} (database_url, or data_dir where it is empty)")
+
+
+GRACE = 3
+"""seconds that open requests get at the end; an event stream would go on for ever"""
 
 
 def serve(settings: Settings) -> None:
@@ -30,6 +39,9 @@ def serve(settings: Settings) -> None:
     except ValueError as error:
         sys.exit(f"gapcast: {error}")
     configure(settings)
+    hide_environment()
+    # uvicorn raises SIGTERM again when it has shut down; as an exit it passes the `finally` that stops the worker
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,11 +49,10 @@ def serve(settings: Settings) -> None:
         listener.bind((settings.host, settings.port))
     except OSError as error:
         sys.exit(f"gapcast: cannot listen on {settings.host}:{settings.port}: {error.strerror}; try --port 0")
-    database = Database(settings.database_url)
-    migrate(database)
-    database.engine.dispose()
+    _migrate(settings)
     port = listener.getsockname()[1]
     shown = "127.0.0.1" if settings.host in {"0.0.0.0", "::"} else settings.host  # noqa: S104
+    shown = f"[{shown}]" if ":" in shown else shown
     print(f"Gapcast listens on http://{shown}:{port}", flush=True)  # noqa: T201
     worker = EmbeddedWorker(settings) if settings.starts_worker else None
     if worker is not None:
@@ -56,9 +67,13 @@ def serve(settings: Settings) -> None:
                 port=port,
                 workers=settings.api_workers,
                 log_level="warning",
+                timeout_graceful_shutdown=GRACE,
             )
         else:
-            server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning", access_log=False))
+            config = uvicorn.Config(
+                create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+            )
+            server = uvicorn.Server(config)
             server.run(sockets=[listener])
     finally:
         if worker is not None:
@@ -70,9 +85,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m service", description="The Gapcast API process.")
     parser.add_argument("command", choices=["serve", "migrate"], help="serve the API, or only migrate the database")
     arguments = parser.parse_args()
-    settings = _settings()
+    parent = os.environ.pop("GAPCAST_PARENT_PID", None)
+    if parent is not None:
+        die_with_parent(int(parent))
+    settings = load()
     if arguments.command == "migrate":
-        migrate(Database(settings.database_url))
+        _migrate(settings)
     else:
         serve(settings)
 

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gapcast import __version__
@@ -21,7 +20,7 @@ from service.jobs.service import reconcile
 from service.kit import problems
 from service.kit.auth import current_tenant, is_loopback
 from service.kit.ids import new_id
-from service.kit.limits import BodyLimit
+from service.kit.limits import BodyLimit, LocalNamesOnly
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.predictions.service import settle
@@ -69,7 +68,7 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
         try:
             state.dispatcher.wake(reconcile(state.database, state.settings, settle))
         except Exception as error:
-            log.warning("reconcile_failed", error=str(error).splitlines()[0])
+            log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -96,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # its scripts come from another host
         redoc_url=None,
+        openapi_url=None,  # below, behind the key
     )
     key = settings.api_key
     app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
@@ -104,11 +104,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(room.router)
     app.include_router(api)
     app.include_router(health.router)
+    guarded = [Depends(current_tenant)]
+    app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)
     problems.install(app)
     if key is None and is_loopback(settings.host):
         # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "testserver"])
+        app.add_middleware(LocalNamesOnly)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestId)
     return app

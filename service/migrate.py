@@ -37,13 +37,18 @@ def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def _one_at_a_time(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
 def migrate(database: Database) -> None:
     """Run the migrations that are missing, then store the shipped observations that are missing."""
     with database.engine.execution_options(gapcast_write=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        _one_at_a_time(connection)
         if revision(connection) != head():
             command.upgrade(config(connection), "head")
     with database.write() as session:
+        _one_at_a_time(session.connection())
         if seed_lab_pool(session, LOCAL_TENANT):
             fits.current(session, LOCAL_TENANT, LAB_POOL)  # so that the first question need not wait for it

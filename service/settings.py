@@ -1,10 +1,13 @@
 """Settings: `GAPCAST_*` variables first, then `gapcast.toml` in the working folder (or `GAPCAST_CONFIG`)."""
 
 import os
+import sys
+import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from service.kit.auth import is_loopback
@@ -16,11 +19,15 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GAPCAST_", extra="forbid", allow_inf_nan=False)
 
     data_dir: Path = Field(Path(".gapcast"), description="folder of the embedded database, message queue and logs")
-    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in data_dir")
-    broker_url: str = Field("", description="Celery broker URL (redis://, amqp://); empty: the file system in data_dir")
+    database_url: str = Field("", repr=False, description="SQLAlchemy URL; empty: SQLite in data_dir")
+    broker_url: str = Field(
+        "", repr=False, description="Celery broker URL (redis://, amqp://); empty: the file system in data_dir"
+    )
     host: str = Field("127.0.0.1", description="address that the API binds to; any but a loopback one needs api_key")
     port: int = Field(8321, ge=0, le=65535, description="port of the API; 0 takes a free one")
-    api_key: SecretStr | None = Field(None, description="the key that every request must carry; at least 32 characters")
+    api_key: SecretStr | None = Field(
+        None, description="the key that requests must carry (health checks aside); at least 32 characters"
+    )
     api_workers: int = Field(1, ge=1, le=64, description="API processes; more than one needs PostgreSQL")
     worker: Literal["auto", "on", "off"] = Field(
         "auto", description="whether `serve` starts a worker of its own; auto: with the file-system broker"
@@ -34,7 +41,9 @@ class Settings(BaseSettings):
     )
     max_failures: int = Field(3, ge=1, le=100, description="crashes or lost leases after which a job is dead")
     job_seconds: float = Field(3600, gt=0, description="seconds that one attempt of a job may run")
-    max_queued_jobs: int = Field(200, ge=1, description="jobs of one tenant that may wait before POST answers 429")
+    max_queued_jobs: int = Field(
+        200, ge=1, description="jobs of one tenant that may wait or run before POST answers 429"
+    )
     max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; a larger body answers 413")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
 
@@ -43,6 +52,10 @@ class Settings(BaseSettings):
         self.data_dir = self.data_dir.expanduser().absolute()
         self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'gapcast.db'}"
         self.broker_url = self.broker_url or "filesystem://"
+        if not self.database_url.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:", "postgres:")):
+            raise ValueError("database_url: begins with postgresql:// or sqlite:///")
+        if not self.broker_url.startswith(("filesystem:", "redis:", "rediss:", "amqp:", "amqps:")):
+            raise ValueError("broker_url: begins with redis:// or amqp:// (empty: files in data_dir)")
         if self.api_key is not None and len(self.api_key.get_secret_value()) < 32:
             raise ValueError("api_key: at least 32 characters, such as `openssl rand -hex 32` prints")
         if self.heartbeat_seconds * 2 > self.lease_seconds:
@@ -83,5 +96,36 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the TOML file."""
-        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("GAPCAST_CONFIG", "gapcast.toml")))
+        toml = TomlConfigSettingsSource(settings_cls, config_file())
         return init_settings, env_settings, toml
+
+
+OTHERS = {"config", "url", "parent_pid", "require_services", "law_full", "test_postgres"}
+"""GAPCAST_ variables that are no settings"""
+
+
+def load() -> Settings:
+    """The settings, or an exit that names each one that does not fit (and never shows its value: it may be a key)."""
+    for name in os.environ:
+        short = name.removeprefix("GAPCAST_").lower()
+        if name.startswith("GAPCAST_") and short not in Settings.model_fields and short not in OTHERS:
+            sys.stderr.write(f"gapcast: {name} is no setting; docs/settings.md lists them\n")
+    file = config_file()
+    try:
+        if "GAPCAST_CONFIG" in os.environ and not file.exists():
+            sys.exit(f"gapcast: GAPCAST_CONFIG names {file}, which does not exist")
+        return Settings()
+    except ValidationError as error:
+        rows = [f"  {'.'.join(map(str, row['loc'])) or 'settings'}: {_plain(row)}" for row in error.errors()]
+        sys.exit("\n".join([f"gapcast: these settings (GAPCAST_* or {file}) do not fit:", *rows]))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        sys.exit(f"gapcast: {file} cannot be read: {error}")
+
+
+def config_file() -> Path:
+    """Where the TOML file would be."""
+    return Path(os.environ.get("GAPCAST_CONFIG", "gapcast.toml"))
+
+
+def _plain(row: ErrorDetails) -> str:
+    return "no such setting" if row["type"] == "extra_forbidden" else row["msg"].removeprefix("Value error, ")

@@ -75,7 +75,7 @@ def client(settings: Settings) -> Iterator[TestClient]:
     database = Database(settings.database_url)
     migrate(database)
     database.engine.dispose()
-    with TestClient(create_app(settings)) as made:
+    with TestClient(create_app(settings), base_url="http://127.0.0.1:8321") as made:
         yield made
 
 

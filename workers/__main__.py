@@ -4,14 +4,13 @@ import os
 import sys
 import time
 
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.kit.database import Database
+from service.kit.process import die_with_parent, hide_environment
 from service.migrate import head, revision
-from service.settings import Settings
+from service.settings import Settings, load
 from workers.app import worker_app
-from workers.process import die_with_parent
 
 PATIENCE = 120.0
 """seconds that a worker waits for its database to appear and be migrated, as in a fresh `docker compose up`"""
@@ -40,10 +39,8 @@ def main() -> None:
     parent = os.environ.pop("GAPCAST_PARENT_PID", None)
     if parent is not None:
         die_with_parent(int(parent))
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        sys.exit(f"gapcast: {error}")
+    hide_environment()
+    settings = load()
     _wait_for_database(settings)
     app = worker_app(settings)
     app.worker_main(

@@ -36,7 +36,7 @@ def worker_app(settings: Settings) -> Celery:
             try:
                 dispatcher.wake(reconcile(database, settings, settle))
             except Exception as error:
-                log.warning("reconcile_failed", error=str(error).splitlines()[0])
+                log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
             if stop.wait(settings.reconcile_seconds):
                 return
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from workers.process import die_with_parent
+from service.kit.process import die_with_parent
 
 
 def _run(kind: str, configuration: dict[str, Any], emit: Callable[[str, dict[str, Any]], None]) -> dict[str, Any]:

@@ -4,22 +4,22 @@ import json
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import stamina
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
-from service.jobs.service import record_return
+from service.jobs.service import record_return, worker_name
 from service.kit.database import Database
 from service.predictions.service import settle
 from service.probes import repository as probes
@@ -27,10 +27,13 @@ from service.settings import Settings
 
 log = structlog.get_logger()
 
+COMMAND = (sys.executable, "-m", "workers.child")
 TICK = 0.2
 """seconds between looks at the clock while the child is silent"""
 PROGRESS = 0.5
 """seconds between two progress events that are stored: a person sees it move, the database hardly notices"""
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""how a database that does not answer shows"""
 PATIENCE = 300.0
 """seconds for which the end of a job is tried again while the database is away: a result is GPU time, and the fence
 keeps a late one from doing harm"""
@@ -80,9 +83,9 @@ def child_environment() -> dict[str, str]:
 class Child:
     """A job's process in a session of its own."""
 
-    def __init__(self, kind: str, configuration: dict[str, Any]) -> None:
+    def __init__(self, kind: str, configuration: dict[str, Any], command: Sequence[str] = COMMAND) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "workers.child"],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=child_environment(),
@@ -108,15 +111,21 @@ class Child:
             selector.register(stdout, selectors.EVENT_READ)
             while True:
                 if not selector.select(TICK):
+                    if self._process.poll() is not None:  # dead, though something it started holds the pipe open
+                        raise self._crash()
                     yield None
                     continue
                 chunk = os.read(stdout.fileno(), 1 << 16)
                 if not chunk:
-                    raise Crashed(f"the child ended with code {self._process.wait()} and without a result")
+                    raise self._crash()
                 *whole, buffer = (buffer + chunk).split(b"\n")
                 for line in whole:
-                    yield json.loads(line)
+                    yield _message(line)
                 yield None
+
+    def _crash(self) -> Crashed:
+        self.kill()  # a child that closed its pipe may live on
+        return Crashed(f"the child ended with code {self._process.returncode} and without a result")
 
     def kill(self) -> None:
         """End the child and all that it started; vLLM's engine process would outlive it."""
@@ -129,12 +138,23 @@ class Child:
             self._process.stdout.close()
 
 
+def _message(line: bytes) -> dict[str, Any]:
+    """Read a line of the child; what is no JSON object is a crash."""
+    try:
+        message = json.loads(line)
+    except ValueError as error:
+        raise Crashed("the child wrote what is no JSON") from error
+    if not isinstance(message, dict):
+        raise Crashed("the child wrote what is no JSON object")
+    return message
+
+
 class Supervisor:
     """Runs jobs for one worker process; `run` is called from several threads when the concurrency is above one."""
 
     def __init__(self, settings: Settings, database: Database, stop: threading.Event) -> None:
         self._settings, self._database, self._stop = settings, database, stop
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = worker_name(os.getpid())
 
     def run(self, job_id: str) -> None:
         """Claim a job and see it to its end; does nothing when it is not to be had."""
@@ -162,6 +182,10 @@ class Supervisor:
             self._hand_back(job)
         except LeaseLost:
             log.warning("lease_lost", job=job.id, attempt=job.attempt)
+        except Exception as error:
+            log.exception("attempt_failed", job=job.id, attempt=job.attempt)
+            message = f"The worker failed to run this job ({type(error).__name__}); its log says more."
+            self._give_back(job, {"code": "worker_error", "message": message, "param": None, "category": "server"})
         finally:
             child.kill()
 
@@ -171,18 +195,20 @@ class Supervisor:
         beat = reported = time.monotonic()
         held_until = beat + self._settings.lease_seconds
         waiting: dict[str, Any] | None = None
-        for line in child.lines():
+        lines = child.lines()
+        while True:
+            line = next(lines)
             moment = time.monotonic()
-            if self._stop.is_set():
-                raise Stopped
-            if moment > deadline:
-                limit = f"The job ran longer than {self._settings.job_seconds:g} s, the most that one attempt may run."
-                raise Failed({"code": "time_limit", "message": limit, "param": None, "category": "user"})
             if line is not None and "result" in line:
                 result: dict[str, Any] = line["result"]
                 return result
             if line is not None and "error" in line:
                 raise Failed(line["error"])
+            if self._stop.is_set():
+                raise Stopped
+            if moment > deadline:
+                limit = f"The job ran longer than {self._settings.job_seconds:g} s, the most that one attempt may run."
+                raise Failed({"code": "time_limit", "message": limit, "param": None, "category": "user"})
             if line is not None:
                 waiting = line
             due = waiting is not None and moment - reported >= PROGRESS
@@ -190,13 +216,12 @@ class Supervisor:
                 try:
                     self._beat(job, waiting)
                     held_until = moment + self._settings.lease_seconds
-                except OperationalError as error:
-                    log.warning("heartbeat_failed", job=job.id, error=str(error).splitlines()[0])
+                except AWAY as error:
+                    log.warning("heartbeat_failed", job=job.id, error=f"{type(error).__name__}: {error}"[:200])
                     if moment > held_until:
                         raise LeaseLost from error
                 beat = reported = moment
                 waiting = None
-        raise Crashed("the child's output ended")
 
     def _beat(self, job: Job, line: dict[str, Any] | None) -> None:
         with self._database.write() as session:
@@ -209,7 +234,7 @@ class Supervisor:
         if asked:
             raise Cancelled
 
-    @stamina.retry(on=OperationalError, attempts=None, timeout=PATIENCE)
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _end(self, job: Job, result: dict[str, Any]) -> None:
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
@@ -220,7 +245,7 @@ class Supervisor:
             settle(session, ended)
         log.info("job_succeeded", job=job.id, attempt=job.attempt)
 
-    @stamina.retry(on=OperationalError, attempts=None, timeout=PATIENCE)
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _fail(self, job: Job, state: JobState, error: dict[str, Any] | None) -> None:
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, state, error)
@@ -230,7 +255,7 @@ class Supervisor:
             settle(session, ended)
         log.warning("job_ended", job=job.id, state=state, error=error)
 
-    @stamina.retry(on=OperationalError, attempts=None, timeout=PATIENCE)
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _give_back(self, job: Job, error: dict[str, Any]) -> None:
         """After a crash: another attempt, or the end of the budget."""
         with self._database.write() as session:
@@ -239,7 +264,7 @@ class Supervisor:
                 record_return(session, back, settle)
         log.warning("job_crashed", job=job.id, attempt=job.attempt, error=error["message"])
 
-    @stamina.retry(on=OperationalError, attempts=None, timeout=PATIENCE)
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _hand_back(self, job: Job) -> None:
         """When the worker stops: the job is queued again at once and no failure is counted."""
         with self._database.write() as session:

@@ -16,22 +16,33 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=4096)
 
+    @field_validator("*")
+    @classmethod
+    def _no_nul(cls, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, str) and "\x00" in value:
+            raise ValueError("text must not hold the NUL character, which databases cannot store")
+        return value
+
 
 class ContextKind(StrEnum):
-    """How the self-teacher's privileged context is built."""
+    """How the self-teacher's privileged context is built; CONTEXT_KINDS says what each one is."""
 
     none = "none"
-    """No context at all: a second sample of exactly the student's prompt."""
     static = "static"
-    """One text for every problem, an expert preamble for example."""
     feedback = "feedback"
-    """The verifier's feedback on the student's own attempt."""
     hints = "hints"
-    """Graded partial information about the problem's solution."""
     reference_solution = "reference_solution"
-    """The task's reference solution."""
     placebo = "placebo"
-    """Control: another problem's reference solution."""
+
+
+CONTEXT_KINDS = {
+    ContextKind.none: "No context: a second sample of exactly the student's prompt. The A/A control.",
+    ContextKind.static: "One text for every problem, an expert preamble for example.",
+    ContextKind.feedback: "The verifier's feedback on the student's own attempt.",
+    ContextKind.hints: "Graded partial information about the problem's solution.",
+    ContextKind.reference_solution: "The task's reference solution.",
+    ContextKind.placebo: "Control: another problem's reference solution.",
+}
 
 
 class Corruption(Strict):
@@ -183,4 +194,4 @@ def cell_of(family: str, task: str, recipe: Recipe) -> str:
     return f"{family}|{task}|{recipe.recipe_class}"
 
 
-Level = Annotated[float, Field(gt=0, lt=1)]
+Level = Annotated[float, Field(ge=0.001, le=0.999)]

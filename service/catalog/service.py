@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from service.catalog.schemas import OPTIONS, Context, ContextKind
+from service.catalog.schemas import CONTEXT_KINDS, OPTIONS, Context, ContextKind
 from service.errors import UnknownModel, UnknownTask
 from service.kit.errors import InvalidRequest
 
@@ -72,32 +72,15 @@ def tasks() -> list[Task]:
 
 def context_kinds() -> list[ContextKindOut]:
     """Every context kind with its options' schema and an example."""
-    described = []
-    for kind in ContextKind:
-        described.append(
-            ContextKindOut(
-                kind=kind,
-                description=kind_description(kind),
-                options_schema=OPTIONS[kind].model_json_schema(),
-                example=Context(kind=kind).model_dump(mode="json"),
-            )
+    return [
+        ContextKindOut(
+            kind=kind,
+            description=description,
+            options_schema=OPTIONS[kind].model_json_schema(),
+            example=Context(kind=kind).model_dump(mode="json"),
         )
-    return described
-
-
-_DESCRIPTIONS = {
-    ContextKind.none: "No context: a second sample of exactly the student's prompt. The A/A control.",
-    ContextKind.static: "One text for every problem, an expert preamble for example.",
-    ContextKind.feedback: "The verifier's feedback on the student's own attempt.",
-    ContextKind.hints: "Graded partial information about the problem's solution.",
-    ContextKind.reference_solution: "The task's reference solution.",
-    ContextKind.placebo: "Control: another problem's reference solution.",
-}
-
-
-def kind_description(kind: ContextKind) -> str:
-    """What a context kind is, in a sentence."""
-    return _DESCRIPTIONS[kind]
+        for kind, description in CONTEXT_KINDS.items()
+    ]
 
 
 def find_model(name: str) -> Model:
@@ -115,6 +98,7 @@ def find_model(name: str) -> Model:
         f"model.name: {name[:80]!r} is not in the catalog; known models: {names}. "
         "A gap that was measured elsewhere needs no known model: send `gap` with `model.family`.",
         param="model.name",
+        value=name[:80],
     )
 
 
@@ -129,7 +113,9 @@ def find_task(name: str) -> Task:
         if task.name == name:
             return task
     names = ", ".join(task.name for task in known)
-    raise UnknownTask(f"task: {name[:80]!r} is not in the catalog; known tasks: {names}.", param="task")
+    raise UnknownTask(
+        f"task: {name[:80]!r} is not in the catalog; known tasks: {names}.", param="task", value=name[:80]
+    )
 
 
 def check_context(context: Context, task: Task) -> None:
@@ -143,4 +129,5 @@ def check_context(context: Context, task: Task) -> None:
         raise InvalidRequest(
             f"context.options.level: {level} is more than the {task.hint_levels} hints that {task.name} has.",
             param="context.options.level",
+            value=level,
         )

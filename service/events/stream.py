@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Literal, NamedTuple
 
@@ -47,7 +48,7 @@ def wants_stream(accept: str) -> bool:
 def _number(event_id: str | None, param: str) -> int:
     if event_id is None or event_id == "":
         return 0
-    if not event_id.isdigit() or len(event_id) > 18:
+    if re.fullmatch("[0-9]{1,18}", event_id) is None:
         raise InvalidRequest(f"{param}: {event_id[:80]!r} is not the id of an event.", param=param)
     return int(event_id)
 

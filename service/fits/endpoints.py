@@ -27,7 +27,7 @@ def current_fit(
         shown = fit_out(fit) if fit is not None else None
     if shown is None:
         with state.database.write() as session:
-            shown = fit_out(service.current(session, tenant, pool))
+            shown = fit_out(service.current(session, tenant, pool).fit)
     response.headers["ETag"] = f'"{shown.id}"'
     if request.headers.get("if-none-match") == f'"{shown.id}"':
         response.status_code = 304

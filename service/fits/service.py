@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -14,14 +15,22 @@ from service.observations import repository as observations
 from service.observations.models import Observation
 
 
-def current(session: Session, tenant: str, pool: str) -> Fit:
+class Current(NamedTuple):
+    """A fit and the observations that it was fitted to."""
+
+    fit: Fit
+    observations: Sequence[Observation]
+
+
+def current(session: Session, tenant: str, pool: str) -> Current:
     """The fit of all that the pool holds now. Needs a session that may write: a new observation means a new fit."""
     rows = observations.fitted(session, tenant, pool)
-    found = repository.by_fingerprint(session, tenant, pool, fingerprint(rows))
-    if found is not None:
-        return found
-    law = GapLaw().fit(_as_law_input(rows))
-    return repository.add(session, tenant, pool, fingerprint(rows), len(rows), law.to_record())
+    named = fingerprint(rows)
+    fit = repository.by_fingerprint(session, tenant, pool, named)
+    if fit is None:
+        record = GapLaw().fit(_as_law_input(rows)).to_record()
+        fit = repository.add(session, tenant, pool, named, len(rows), record)
+    return Current(fit, rows)
 
 
 def find_current(session: Session, tenant: str, pool: str) -> Fit | None:

@@ -78,6 +78,8 @@ class Dispatcher:
 
     def __init__(self, settings: Settings) -> None:
         self._app = celery_app(settings)
+        # nobody waits for a broker that is away: kombu would try for seconds, whatever `retry` says
+        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0}
 
     def wake(self, job_ids: Iterable[str]) -> None:
         """Publish one message a job."""

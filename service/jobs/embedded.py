@@ -8,7 +8,11 @@ import threading
 import time
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from service.jobs import repository as jobs
+from service.jobs.service import worker_name
+from service.kit.database import Database
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -25,12 +29,13 @@ class EmbeddedWorker:
     def __init__(self, settings: Settings) -> None:
         # the worker reads the same environment and file; only what `serve` was given by flag must be handed on
         self._environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "GAPCAST_API_KEY"},
             "GAPCAST_DATA_DIR": str(settings.data_dir),
             "GAPCAST_DATABASE_URL": settings.database_url,
             "GAPCAST_BROKER_URL": settings.broker_url,
             "GAPCAST_PARENT_PID": str(os.getpid()),
         }
+        self._url = settings.database_url
         self._stop = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="embedded-worker", daemon=True)
@@ -43,15 +48,36 @@ class EmbeddedWorker:
         backoff = 0.5
         while not self._stop.is_set():
             started = time.monotonic()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers"], env=self._environment, start_new_session=True
-            )
-            code = self._process.wait()
+            code = self._run_once()
             if self._stop.is_set():
                 return
             backoff = 0.5 if time.monotonic() - started > STEADY else min(backoff * 2, LONGEST)
             log.warning("worker_died", code=code, restart_in_seconds=backoff)
+            if self._process is not None:
+                self._mourn(self._process.pid)
             self._stop.wait(backoff)
+
+    def _mourn(self, pid: int) -> None:
+        """Nobody need wait for the leases of a worker that we saw die."""
+        database = Database(self._url)
+        try:
+            with database.write() as session:
+                jobs.end_leases_of(session, worker_name(pid))
+        except SQLAlchemyError as error:
+            log.warning("leases_not_ended", error=f"{type(error).__name__}: {error}"[:300])
+        finally:
+            database.engine.dispose()
+
+    def _run_once(self) -> int | None:
+        """Run a worker to its end; returns its exit code, or None when it could not be started."""
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workers"], env=self._environment, start_new_session=True
+            )
+        except OSError as error:
+            log.error("worker_not_started", error=str(error))
+            return None
+        return self._process.wait()
 
     def stop(self) -> None:
         """Ask the worker to end, and end it when it does not within 15 seconds."""

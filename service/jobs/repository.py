@@ -118,8 +118,8 @@ def _after_failure(max_failures: int) -> dict[str, Any]:
         "failures": Job.failures + 1,
         "lease_expires_at": None,
         "worker": None,
-        # 1, 2, 4, ... seconds, so that a crash that repeats does not spin
-        "available_at": now(literal(1).bitwise_lshift(Job.failures)),
+        # 1, 2, 4, ... seconds, so that a crash that repeats does not spin; at most 256
+        "available_at": now(literal(1).bitwise_lshift(case((Job.failures < 8, Job.failures), else_=8))),
         "dispatched_at": None,
         "finished_at": case((over, now()), else_=None),
     }
@@ -168,6 +168,12 @@ def take_back_expired(session: Session, max_failures: int, error: dict[str, Any]
         .execution_options(synchronize_session=False, populate_existing=True)
     )
     return session.execute(statement).scalars().all()
+
+
+def end_leases_of(session: Session, worker: str) -> None:
+    """End the leases of a worker that is known to be dead, so that the next reconciler takes its jobs back."""
+    statement = update(Job).where(Job.worker == worker, Job.state == JobState.running).values(lease_expires_at=now(-1))
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def take_undispatched(session: Session, republish_seconds: float) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """What happens around a job's life: wake-ups after a commit, and the reconciler that finds what was lost."""
 
+import socket
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -24,6 +25,11 @@ LOST = {
 }
 
 
+def worker_name(pid: int) -> str:
+    """How a worker process signs the jobs that it holds."""
+    return f"{socket.gethostname()}:{pid}"
+
+
 def record_return(session: Session, job: Job, settle: Settle) -> None:
     """Write down that an attempt came to nothing, and settle the job if that was the last one."""
     error = job.error or LOST
@@ -40,4 +46,5 @@ def reconcile(database: Database, settings: Settings, settle: Settle) -> Sequenc
         for job in repository.take_back_expired(session, settings.max_failures, LOST):
             log.warning("job_taken_back", job=job.id, state=job.state, attempt=job.attempt)
             record_return(session, job, settle)
+    with database.write() as session:
         return repository.take_undispatched(session, settings.republish_seconds)

@@ -24,6 +24,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_local_name(host_header: str) -> bool:
+    """Whether a Host header names this machine's loopback, with or without a port."""
+    name = host_header.strip()
+    bare = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
+    return is_loopback(bare)
+
+
 def presented_key(header: str) -> str | None:
     """The key in an Authorization header: a bearer token, or the password of Basic (what a browser's prompt sends)."""
     scheme, _, value = header.partition(" ")

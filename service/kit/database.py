@@ -51,7 +51,14 @@ class Database:
         else:
             # 40 threads serve requests (anyio's default); a connection that died while idle is replaced at checkout.
             options.update(pool_size=10, max_overflow=30, pool_pre_ping=True, pool_recycle=1800)
-            options["connect_args"] = {"connect_timeout": 5}
+            # a server that vanished without a word is given up within a minute
+            options["connect_args"] = {
+                "connect_timeout": 5,
+                "keepalives_idle": 20,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 30_000,
+            }
         self.engine: Engine = create_engine(self.url, **options)
         self._write_lock = threading.Lock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:

@@ -14,12 +14,13 @@ class GapcastError(Exception):
         detail: str | None = None,
         *,
         param: str | None = None,
+        value: object = None,
         errors: list[dict[str, Any]] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip()
         self.param = param
-        self.errors = errors or ([{"param": param, "message": self.detail}] if param else [])
+        self.errors = errors or ([{"param": param, "message": self.detail, "value": value}] if param else [])
         self.headers = headers or {}
         super().__init__(self.detail)
 
@@ -77,3 +78,10 @@ class Unavailable(GapcastError):
 
     status = 503
     code = "unavailable"
+
+
+class MisdirectedRequest(GapcastError):
+    """Without an API key this server answers only to 127.0.0.1, localhost and [::1]; set GAPCAST_API_KEY for more."""
+
+    status = 421
+    code = "misdirected_request"

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: the same key with the same body answers with what the first one made."""
 
 import hashlib
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Header
@@ -23,7 +24,7 @@ class IdempotencyRow(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_hash: Mapped[str] = mapped_column(String(64))
     subject_id: Mapped[str] = mapped_column(String(64))
-    created_at: Mapped[object] = mapped_column(Timestamp)
+    created_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
 def body_hash(path: str, body: str) -> str:

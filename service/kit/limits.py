@@ -1,11 +1,12 @@
-"""A limit on the size of a request's body, enforced while it streams in."""
+"""What is refused before a request reaches the application: bodies over a size, and foreign names for the loopback."""
 
 from contextlib import suppress
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.kit.errors import BodyTooLarge
+from service.kit.auth import is_local_name
+from service.kit.errors import BodyTooLarge, MisdirectedRequest
 from service.kit.problems import problem_response
 
 
@@ -26,7 +27,7 @@ class BodyLimit:
         if declared.isdigit() and int(declared) > self.limit:
             await problem_response(request, error)(scope, receive, send)
             return
-        seen = 0
+        seen, started = 0, False
 
         async def counted() -> Message:
             nonlocal seen
@@ -37,11 +38,27 @@ class BodyLimit:
             return message
 
         async def unless_refused(message: Message) -> None:
-            if seen <= self.limit:
+            nonlocal started
+            if started or seen <= self.limit:
+                started = True
                 await send(message)
 
         # whatever the application makes of the error (FastAPI makes a 400 of it), the answer is ours
         with suppress(BodyTooLarge):
             await self.app(scope, counted, unless_refused)
-        if seen > self.limit:
+        if seen > self.limit and not started:
             await problem_response(request, error)(scope, receive, send)
+
+
+class LocalNamesOnly:
+    """Answer 421 to another Host than the loopback: a page elsewhere may have pointed its own name at 127.0.0.1."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or is_local_name(Request(scope).headers.get("host", "")):
+            await self.app(scope, receive, send)
+        else:
+            await problem_response(Request(scope), MisdirectedRequest())(scope, receive, send)

@@ -18,7 +18,9 @@ class PageRequest(BaseModel):
 
 
 def page_request(
-    after: Annotated[str | None, Query(max_length=64, description="the id after which the page begins")] = None,
+    after: Annotated[
+        str | None, Query(pattern="^[a-z]+_[0-9a-f]{32}$", description="the id after which the page begins")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Annotated[Literal["asc", "desc"], Query(description="by time of creation")] = "desc",
 ) -> PageRequest:

@@ -1,14 +1,14 @@
 """RFC 9457 problem details: one shape for every error, whatever raised it."""
 
+import json
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -61,7 +61,9 @@ def problem_response(request: Request, error: GapcastError) -> Response:
         errors=[FieldProblem.model_validate(one) for one in error.errors],
         request_id=getattr(request.state, "request_id", None),
     )
-    return JSONResponse(problem.model_dump(mode="json"), error.status, error.headers, media_type=MEDIA_TYPE)
+    # ASCII, because what was sent and is shown again may hold half a surrogate pair, which UTF-8 cannot say
+    body = json.dumps(problem.model_dump())
+    return Response(body, error.status, error.headers, media_type=MEDIA_TYPE)
 
 
 def _shorten(value: Any) -> Any:  # noqa: ANN401
@@ -78,6 +80,8 @@ def from_validation(error: RequestValidationError) -> GapcastError:
     for row in error.errors():
         if row["type"] == "json_invalid":
             return MalformedJson(f"The body is not JSON: {row['ctx']['error']} at character {row['loc'][-1]}.")
+        if isinstance(row.get("input"), bytes):
+            return InvalidRequest("The body is not read as JSON: send the header Content-Type: application/json.")
         place = row["loc"][1:] if row["loc"] and row["loc"][0] in {"body", "query", "path", "header"} else row["loc"]
         param = ".".join(str(part) for part in place) or "body"
         message = row["msg"].removeprefix("Value error, ")
@@ -100,20 +104,34 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's answer to a body that no parser can read
+            return problem_response(
+                request, MalformedJson("The body is not JSON: wrong encoding, or nested too deeply.")
+            )
         ours = GapcastError(str(error.detail), headers=dict(error.headers or {}))
         ours.status = error.status_code
         ours.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem_response(request, ours)
 
+    @app.exception_handler(DataError)
+    def _unstorable(request: Request, error: DataError) -> Response:
+        log.info("unstorable_value", error=f"{type(error).__name__}: {error}"[:300])
+        detail = "A text holds a character that cannot be stored (NUL, or half a surrogate pair); leave it out."
+        return problem_response(request, InvalidRequest(detail))
+
     @app.exception_handler(OperationalError)
     @app.exception_handler(InterfaceError)
     @app.exception_handler(PoolTimeout)
     def _database(request: Request, error: Exception) -> Response:
-        log.error("database_unavailable", error=str(error).splitlines()[0])
+        log.error("database_unavailable", error=f"{type(error).__name__}: {error}"[:300])
         unavailable = Unavailable("The database does not answer; try again.", headers={"Retry-After": "5"})
         return problem_response(request, unavailable)
 
     @app.exception_handler(Exception)
     def _unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected_error", path=request.url.path, exc_info=error)
-        return problem_response(request, GapcastError("An unexpected error; the server's log has it."))
+        request_id = getattr(request.state, "request_id", None)
+        log.error("unexpected_error", path=request.url.path, id=request_id, exc_info=error)
+        unexpected = GapcastError("An unexpected error; the server's log has it under the request's id.")
+        # this answer is made outside of our middleware, so it carries the id by itself
+        unexpected.headers = {"X-Request-Id": request_id} if request_id else {}
+        return problem_response(request, unexpected)

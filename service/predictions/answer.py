@@ -26,6 +26,9 @@ from service.predictions.schemas import (
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""
+FEW_PROBLEMS = 32
+"""below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
+chance not vary at all"""
 SMALL_VARIANCE = 1e-10
 """Stands for a gap that is known exactly, when asking whether a larger probe could decide."""
 
@@ -51,7 +54,8 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
     out = pool.law.predict_improvement(probe)
     refused = not np.isfinite(float(out.mean))
     intervals = [
-        Interval(level=level, lower=float(low), upper=float(high))
+        # accuracies are shares: no improvement lies outside [-1, 1], however wide the law's own interval
+        Interval(level=level, lower=max(float(low), -1.0), upper=min(float(high), 1.0))
         for level in request.levels
         for low, high in [out.interval(level)]
         if not refused
@@ -74,6 +78,7 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
         ),
         warnings=[
             *(Warned(code=one.code, message=one.message) for one in out.warnings),
+            *_pool_warnings(request, family, cell, pool.observations),
             *_probe_warnings(request, gap, result),
         ],
         cost=_cost(request.recipe, request.model.name, pool.observations, result),
@@ -153,11 +158,35 @@ def _side(law: GapLaw, probe: Probe, min_gain: float) -> str | None:
     return "skip" if float(upper) < min_gain else None
 
 
+def _pool_warnings(request: PredictionRequest, family: str, cell: str, rows: Sequence[Observation]) -> list[Warned]:
+    """What the pool does not hold: anything at all, or a run of this task and recipe class."""
+    if not rows:
+        if request.pool in {None, "default"}:
+            return []
+        return [
+            Warned(code="empty_pool", message=f"The pool {request.pool!r} holds no observations; is that its name?")
+        ]
+    ours = [row for row in rows if row.family == family]
+    if ours and not any(row.cell == cell for row in ours):
+        message = (
+            f"No stored run of {family} is of this task and recipe class ({request.recipe.recipe_class}); the interval "
+            "rests on other cells. With a teacher that moves, improvements run ahead of the gap and saturate."
+        )
+        return [Warned(code="cold_cell", message=message)]
+    return []
+
+
 def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
     """What the controls say against the gap."""
     if result is None:
         return []
     warned = []
+    if gap.problems is not None and gap.problems < FEW_PROBLEMS:
+        message = (
+            f"{gap.problems} problems are too few to know the standard error by: the interval may be far too narrow. "
+            f"Probe at least {FEW_PROBLEMS}."
+        )
+        warned.append(Warned(code="small_probe", message=message))
     none, placebo = result["controls"]["none"], result["controls"].get("placebo")
     if abs(none["value"]) > 3 * none["se"]:
         message = (

@@ -1,6 +1,7 @@
 """POST and GET /v1/predictions."""
 
 import asyncio
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Response
@@ -29,7 +30,7 @@ def preferred_wait(prefer: str | None) -> float:
     """Seconds of `Prefer: wait=N` (RFC 7240), cut to 60; a preference that is no number is ignored."""
     for part in (prefer or "").split(","):
         name, _, value = part.strip().partition("=")
-        if name.strip().lower() == "wait" and value.strip().isdigit():
+        if name.strip().lower() == "wait" and re.fullmatch("[0-9]{1,9}", value.strip()):
             return min(int(value.strip()), MAX_WAIT)
     return 0
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.catalog.schemas import Context, Decoding, Level, ProbeSize, Recipe, Strict
 from service.kit.pagination import Identified
@@ -57,7 +57,13 @@ class PredictionRequest(Strict):
         return self
 
 
-class Gap(BaseModel):
+class Finite(BaseModel):
+    """A part of an answer: no infinity and no NaN, which JSON cannot say."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Gap(Finite):
     """The measured gap; shares, not points."""
 
     value: float
@@ -68,21 +74,21 @@ class Gap(BaseModel):
     rollouts: int | None = None
 
 
-class Control(BaseModel):
+class Control(Finite):
     """An arm that should show nothing; its gap to the student."""
 
     value: float
     se: float
 
 
-class Leak(BaseModel):
+class Leak(Finite):
     """How much of the gap may be copying."""
 
     copied: float = Field(description="share of teacher answers that stand in the context")
     contains_answer: float = Field(description="share of contexts that contain the answer")
 
 
-class Controls(BaseModel):
+class Controls(Finite):
     """What keeps a gap from being an artefact."""
 
     none: Control | None = None
@@ -90,7 +96,7 @@ class Controls(BaseModel):
     leak: Leak | None = None
 
 
-class Interval(BaseModel):
+class Interval(Finite):
     """A prediction interval of the improvement."""
 
     level: float
@@ -98,7 +104,7 @@ class Interval(BaseModel):
     upper: float
 
 
-class Improvement(BaseModel):
+class Improvement(Finite):
     """The predicted improvement; value and intervals are null when the law refuses."""
 
     value: float | None
@@ -110,7 +116,7 @@ class Improvement(BaseModel):
     p_collapse: float
 
 
-class LawUsed(BaseModel):
+class LawUsed(Finite):
     """The fit behind a prediction: the line of its cell, with 95 % confidence intervals."""
 
     fit_id: str
@@ -124,14 +130,14 @@ class LawUsed(BaseModel):
     status: Literal["prior_only", "cold", "sparse", "fitted"]
 
 
-class Warned(BaseModel):
+class Warned(Finite):
     """Something to know before trusting the number."""
 
     code: str
     message: str
 
 
-class Cost(BaseModel):
+class Cost(Finite):
     """Seconds on the machine that measured; null where nothing is known."""
 
     probe_seconds: float | None
@@ -139,7 +145,7 @@ class Cost(BaseModel):
     training_seconds_source: str | None = None
 
 
-class Answer(BaseModel):
+class Answer(Finite):
     """What a prediction says once it is known."""
 
     gap: Gap
@@ -152,7 +158,7 @@ class Answer(BaseModel):
     probe: dict[str, Any] | None = Field(None, description="the probe's further figures")
 
 
-class JobError(BaseModel):
+class Failure(BaseModel):
     """Why a job ended without a result."""
 
     code: str
@@ -177,6 +183,6 @@ class PredictionOut(Identified):
     warnings: list[Warned] = Field(default_factory=list)
     cost: Cost | None = None
     probe: dict[str, Any] | None = None
-    error: JobError | None = None
+    error: Failure | None = None
     created_at: str
     finished_at: str | None

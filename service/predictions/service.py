@@ -15,12 +15,11 @@ from service.kit.clock import rfc3339
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import claim_key
 from service.kit.ids import new_id
-from service.observations import repository as observations
 from service.observations.service import LAB_POOL
 from service.predictions import repository
 from service.predictions.answer import Pool, answer
 from service.predictions.models import PENDING, Prediction
-from service.predictions.schemas import Answer, JobError, PredictionOut, PredictionRequest
+from service.predictions.schemas import Answer, Failure, PredictionOut, PredictionRequest
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 
@@ -53,7 +52,6 @@ def create(
     result: dict[str, Any] | None = None
     if request.gap is not None:
         values["family"] = _family_of_given(request)
-        _fill(request, source="elsewhere")
     else:
         configuration, values["family"] = _configure(request)
         probe, is_new = probes.ensure(session, tenant, configuration, max_queued)
@@ -78,6 +76,7 @@ def _configure(request: PredictionRequest) -> tuple[ProbeConfiguration, str]:
         raise InvalidRequest(
             f"model.revision: the catalog has {model.revision} of {model.name}; send that or null.",
             param="model.revision",
+            value=request.model.revision,
         )
     catalog.check_context(request.context, task)
     size = request.probe
@@ -87,11 +86,12 @@ def _configure(request: PredictionRequest) -> tuple[ProbeConfiguration, str]:
         raise InvalidRequest(
             f"probe.problems: {size.problems} is more than the {task.train_problems} training problems of {task.name}.",
             param="probe.problems",
+            value=size.problems,
         )
     request.model.revision = model.revision
     request.model.family = request.model.family or model.family
     request.decoding.max_tokens = request.decoding.max_tokens or task.max_tokens
-    _fill(request, model.source)
+    request.pool = request.pool or _default_pool(model)
     configuration = ProbeConfiguration(
         model=model.name,
         model_revision=model.revision,
@@ -109,33 +109,32 @@ def _configure(request: PredictionRequest) -> tuple[ProbeConfiguration, str]:
 
 
 def _family_of_given(request: PredictionRequest) -> str:
-    if request.model.family is not None:
-        return request.model.family
-    for model in catalog.models():
-        if model.name == request.model.name:
-            return model.family
-    raise InvalidRequest(
-        f"model.family: {request.model.name[:80]!r} is not in the catalog, so name the family that its law belongs to "
-        "(for example `qwen3`).",
-        param="model.family",
-    )
+    known = next((model for model in catalog.models() if model.name == request.model.name), None)
+    family = request.model.family or (known.family if known is not None else None)
+    if family is None:
+        raise InvalidRequest(
+            f"model.family: {request.model.name[:80]!r} is not in the catalog, so name the family that its law belongs "
+            "to (for example `qwen3`).",
+            param="model.family",
+        )
+    request.pool = request.pool or _default_pool(known)
+    return family
 
 
-def _fill(request: PredictionRequest, source: str) -> None:
-    known_lab = any(model.name == request.model.name for model in catalog.models() if model.source == "lab")
-    request.pool = request.pool or (LAB_POOL if source == "lab" or known_lab else "default")
+def _default_pool(model: catalog.Model | None) -> str:
+    return LAB_POOL if model is not None and model.source == "lab" else "default"
 
 
 def _answer(session: Session, prediction: Prediction, result: dict[str, Any] | None) -> None:
     """Answer a pending prediction under the pool's law of this moment, in the caller's transaction."""
-    fit = fits.current(session, prediction.tenant, prediction.pool)
-    pool = Pool(fit, fits.law_of(fit), observations.fitted(session, prediction.tenant, prediction.pool))
+    fit, rows = fits.current(session, prediction.tenant, prediction.pool)
+    pool = Pool(fit, fits.law_of(fit), rows)
     request = PredictionRequest.model_validate(prediction.request)
     try:
         given = answer(request, prediction.family, pool, result)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)
-        error = JobError(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
+        error = Failure(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
         _end(session, prediction, JobState.failed, {"error": error.model_dump()})
         return
     _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": fit.id})
@@ -202,7 +201,7 @@ def show(prediction: Prediction, job: Job | None) -> PredictionOut:
             "status": status_of(prediction, job),
             "request": prediction.request,
             "probe_id": prediction.probe_id,
-            "progress": job.progress if job is not None else None,
+            "progress": job.progress if job is not None and prediction.status == PENDING else None,
             "error": prediction.error,
             "created_at": rfc3339(prediction.created_at),
             "finished_at": rfc3339(prediction.finished_at) if prediction.finished_at else None,

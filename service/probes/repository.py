@@ -6,7 +6,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from service.kit.clock import now
-from service.kit.ids import new_id
 from service.probes.models import Probe
 
 
@@ -25,11 +24,6 @@ def get(session: Session, tenant: str, probe_id: str) -> Probe | None:
 def by_id(session: Session, probe_id: str) -> Probe:
     """Read one of any tenant; for workers, which serve them all."""
     return session.execute(select(Probe).where(Probe.id == probe_id)).scalar_one()
-
-
-def new_probe_id() -> str:
-    """A fresh probe id."""
-    return new_id("probe")
 
 
 def add(session: Session, values: dict[str, Any]) -> Probe:

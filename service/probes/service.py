@@ -8,6 +8,7 @@ from service.errors import TooManyJobs
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kit.errors import Conflict
+from service.kit.ids import new_id
 from service.probes import repository
 from service.probes.models import Probe
 
@@ -49,7 +50,7 @@ def ensure(session: Session, tenant: str, configuration: ProbeConfiguration, max
 
 def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:
     _check_room(session, tenant, max_queued)
-    probe_id = repository.new_probe_id()
+    probe_id = new_id("probe")
     try:
         with session.begin_nested():
             job = jobs.add(session, tenant=tenant, kind=KIND, subject_id=probe_id)

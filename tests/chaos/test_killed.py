@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from gapcast import Client, Event, GapcastError, Prediction
-from tests.product import QUICK, alive, children_of, ended, eventually, serving, working
+from tests.product import QUICK, alive, children_of, ended, environment, eventually, serving, working
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +39,7 @@ def check_once(client: Client, prediction: Prediction) -> None:
 
 
 def test_a_worker_killed_in_the_middle_of_a_probe(tmp_path: Path, configuration: Body) -> None:
-    with serving(tmp_path, QUICK) as (client, server):
+    with serving(tmp_path, {}) as (client, server):
         created = client.create_prediction(configuration | LONG)
         wait_for(client, created, "probe.progress")
         worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
@@ -99,6 +102,45 @@ def test_a_server_killed_takes_its_worker_along_and_the_next_one_finishes(tmp_pa
     with serving(tmp_path, QUICK) as (client, _):
         assert ended(client, created).status == "succeeded"
         check_once(client, created)
+
+
+def test_a_server_that_is_stopped_hands_the_job_back_though_somebody_listens(
+    tmp_path: Path, configuration: Body
+) -> None:
+    with serving(tmp_path, {}) as (client, server):
+        created = client.create_prediction(configuration | LONG)
+        wait_for(client, created, "probe.progress")
+        listening = threading.Thread(target=lambda: list(client.events(created.id)), daemon=True)
+        listening.start()
+        time.sleep(0.5)
+        started = children_of(server.process.pid)
+        assert server.stop() == 0
+        assert started
+        assert not any(alive(pid) for pid in started)
+    with serving(tmp_path, {}) as (client, _):
+        assert "job.handed_back" in [one.type for one in events(client, created)]
+        assert ended(client, created, 60).status == "succeeded"
+        check_once(client, created)
+
+
+def test_a_demo_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    command = [
+        "-c",
+        "from gapcast.command import main; main()",
+        "demo",
+        "--port",
+        "0",
+        "--data-dir",
+        str(tmp_path / "d"),
+    ]
+    demo = subprocess.Popen([sys.executable, *command], env=environment({}), stdout=subprocess.DEVNULL)
+    try:
+        server = eventually(lambda: children_of(demo.pid))[0]
+        worker = eventually(lambda: children_of(server), 60)[0]
+    finally:
+        demo.kill()
+        demo.wait()
+    eventually(lambda: not alive(server) and not alive(worker), 10)
 
 
 def test_cancel_stops_a_running_probe(tmp_path: Path, configuration: Body) -> None:

@@ -1,5 +1,8 @@
 """The migrations and the models say the same, on both databases, and a second run changes nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -39,3 +42,14 @@ def test_down_and_up_again(database: Database) -> None:
     migrate(database)
     with database.engine.connect() as connection:
         assert revision(connection) == head()
+
+
+@pytest.mark.services
+def test_many_first_starts_at_once(postgres_url: str) -> None:
+    databases = [Database(postgres_url) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, databases))
+    with databases[0].read() as session:
+        assert session.execute(text("SELECT count(*) FROM observations")).scalar() == len(shipped())
+    for database in databases:
+        database.engine.dispose()

@@ -16,7 +16,7 @@ from service.observations.models import Observation
 
 def fit_id(database: Database, pool: str = "lab") -> str:
     with database.write() as session:
-        return fits.current(session, "local", pool).id
+        return fits.current(session, "local", pool).fit.id
 
 
 def test_the_same_observations_have_one_fit_however_many_ask(database: Database) -> None:
@@ -37,7 +37,7 @@ def test_an_excluded_observation_leads_to_a_new_fit_and_back_to_the_old_one(data
 def test_a_stored_fit_predicts_as_the_law_that_was_fitted(database: Database) -> None:
     probe = Probe(gap=0.2, gap_var=4e-4, family="lab-qwen3", baseline=0.26)
     with database.write() as session:
-        fit = fits.current(session, "local", "lab")
+        fit = fits.current(session, "local", "lab").fit
         fitted = fits.GapLaw().fit(fits._as_law_input(observations.fitted(session, "local", "lab")))
         stored = fits.law_of(fit)
     ours, theirs = (law.predict_improvement(probe) for law in (fitted, stored))

@@ -39,6 +39,7 @@ async function openPrediction(prediction) {
   showRecentOnes();
   if (!isTerminal(prediction)) {
     byId("cancel").disabled = false;
+    await drawChart(); // the law, while its prediction is measured
     const lost = () => answer.progress("The server does not answer; trying again");
     try {
       prediction = await follow(prediction.id, progress, lost, signal);

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -138,6 +138,25 @@ def test_a_message_that_was_lost_is_sent_again_once(database: Database, job_id: 
         session.execute(update(Job).where(Job.id == job_id).values(dispatched_at=now(-31)))
         assert jobs.take_undispatched(session, 30) == [job_id]
         assert jobs.take_undispatched(session, 30) == []
+
+
+def test_the_backoff_has_an_end(database: Database, job_id: str) -> None:
+    job = claim(database, job_id)
+    assert job is not None
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(failures=60))
+        released = jobs.release(session, job_id, job.attempt, 100, LOST)
+        assert released is not None
+        moment = session.execute(select(now())).scalar_one()
+    assert 250 < (released.available_at - moment).total_seconds() <= 256
+
+
+def test_the_leases_of_a_dead_worker_end_and_those_of_others_do_not(database: Database, job_id: str) -> None:
+    claim(database, job_id)
+    for name, taken in (("another", []), ("worker", [job_id])):
+        with database.write() as session:
+            jobs.end_leases_of(session, name)
+            assert [job.id for job in jobs.take_back_expired(session, 3, LOST)] == taken
 
 
 def test_ended_jobs_never_change(database: Database, job_id: str) -> None:

@@ -20,7 +20,9 @@ def guarded(tmp_path: Path) -> TestClient:
     return TestClient(create_app(settings))
 
 
-@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/models", "/v1/fits/current", "/", "/web/chart.json"])
+@pytest.mark.parametrize(
+    "path", ["/v1/predictions", "/v1/models", "/v1/fits/current", "/", "/web/chart.json", "/openapi.json"]
+)
 def test_without_the_key_nothing_is_told(guarded: TestClient, path: str) -> None:
     with guarded:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic !"}):
@@ -43,7 +45,14 @@ def test_health_is_open(guarded: TestClient) -> None:
 
 
 def test_another_name_for_the_loopback_is_refused(client: TestClient) -> None:
-    assert client.get("/v1/models", headers={"Host": "rebound.example"}).status_code == 400
+    answer = client.get("/v1/models", headers={"Host": "rebound.example"})
+    assert answer.status_code == 421
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8321", "[::1]:8321", "127.0.0.2"])
+def test_every_name_of_the_loopback_is_served(client: TestClient, host: str) -> None:
+    assert client.get("/v1/models", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Token x", "Basic Og==", "Basic %%%"])

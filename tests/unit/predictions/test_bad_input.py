@@ -2,10 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+
+from service.app import create_app
+from service.kit.database import Database
+from service.migrate import migrate
+from service.settings import Settings
 
 Change = dict[str, Any]
 
@@ -20,8 +26,6 @@ def merged(base: dict[str, Any], change: Change) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _nothing_is_stored(client: TestClient) -> Iterator[None]:
     yield
-    from service.kit.database import Database
-
     database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
     with database.read() as session:
         for table in ("predictions", "probes", "jobs", "events", "idempotency_keys"):
@@ -57,6 +61,9 @@ WRONG: list[tuple[str, Change]] = [
     ("recipe.teacher", {"recipe": {"teacher": "moving"}}),
     ("pool", {"pool": "no pool; drop table"}),
     ("levels.0", {"levels": [1.0]}),
+    ("levels.0", {"levels": [0.9999999999999999]}),
+    ("model.name", {"model": {"name": "a\x00b"}}),
+    ("context.options.text", {"context": {"kind": "static", "options": {"level": None, "text": "a\x00b"}}}),
     ("levels", {"levels": []}),
     ("min_gain", {"min_gain": 2}),
     ("modle", {"modle": {}}),
@@ -151,7 +158,53 @@ def test_50_megabytes_without_a_declared_length_are_refused_too(client: TestClie
 
 def test_text_is_not_taken_for_json(client: TestClient, configuration: dict[str, Any]) -> None:
     answer = client.post("/v1/predictions", content=json.dumps(configuration), headers={"Content-Type": "text/plain"})
-    assert answer.status_code in {415, 422}
+    assert answer.status_code == 422
+    assert "Content-Type: application/json" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"model": {"name": "\xff"}}'])
+def test_wrong_encodings_are_refused(client: TestClient, body: bytes) -> None:
+    answer = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "malformed_json"
+
+
+def test_half_a_surrogate_pair_is_refused_and_shown(client: TestClient) -> None:
+    body = '{"model": {"name": "\\ud800"}, "task": "lab/addition", "context": {"kind": "hints"}}'
+    answer = client.post("/v1/predictions", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["param"] == "model.name"
+
+
+@pytest.mark.parametrize("prefer", ["wait=²".encode("latin-1"), b"wait=" + b"9" * 5000, b"wait=-1", b"wait"])
+def test_a_preference_that_is_none_is_ignored(client: TestClient, prefer: bytes) -> None:
+    assert client.get("/v1/predictions/pred_0", headers={"Prefer": prefer}).status_code == 404
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/predictions/%00",
+        "/v1/predictions/%00/events",
+        "/v1/predictions?after=%00",
+        "/v1/observations/%00",
+        "/v1/observations?pool=%00",
+        "/v1/fits/%00",
+        "/v1/probes/%00",
+        "/web/chart.json?pool=%00",
+        "/web/chart.json?prediction=%00",
+    ],
+)
+def test_postgresql_meets_no_nul(tmp_path: Path, postgres_url: str, path: str) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=postgres_url, log_level="error")
+    database = Database(settings.database_url)
+    migrate(database)
+    database.engine.dispose()
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as on_postgres:
+        answer = on_postgres.get(path)
+    assert answer.status_code in {404, 422}
+    assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +215,8 @@ def test_text_is_not_taken_for_json(client: TestClient, configuration: dict[str,
         ("/v1/predictions?limit=0", 422),
         ("/v1/predictions?limit=101", 422),
         ("/v1/predictions?order=up", 422),
+        ("/v1/predictions?after=zzz", 422),
+        ("/v1/predictions/pred_0/events?after=%C2%B2", 404),
         ("/v1/observations/obs_0", 404),
         ("/v1/fits/fit_0", 404),
         ("/v1/fits/current?pool=%00", 422),

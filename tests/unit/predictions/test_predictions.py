@@ -166,6 +166,32 @@ def test_the_verdict_follows_the_80_percent_interval(client: TestClient, gap: fl
     assert {"train": lower > 0, "skip": upper < 0, "probe_more": lower < 0 < upper}[verdict]
 
 
+def codes(client: TestClient, change: Body) -> list[str]:
+    body = {
+        "model": {"name": "lab/addition-qwen3-s"},
+        "task": "lab/addition",
+        "context": {"kind": "hints"},
+        "gap": {"value": 0.2, "se": 0.02, "student": 0.3},
+    }
+    answer = client.post("/v1/predictions", json=body | change).json()
+    assert all(-1 <= one[end] <= 1 for one in answer["improvement"]["intervals"] for end in ("lower", "upper"))
+    return [one["code"] for one in answer["warnings"]]
+
+
+def test_warnings_say_what_the_pool_does_not_hold(client: TestClient) -> None:
+    assert codes(client, {}) == []
+    assert codes(client, {"recipe": {"teacher": "ema"}}) == ["cold_cell"]
+    assert codes(client, {"task": "another"}) == ["cold_cell"]
+    assert codes(client, {"pool": "nope"}) == ["prior_only", "empty_pool"]
+
+
+def test_a_tiny_probe_is_not_trusted(client: TestClient, configuration: Body) -> None:
+    created = client.post("/v1/predictions", json=configuration).json()
+    end_job(client, job_of(client, created), JobState.succeeded)
+    answer = client.get(f"/v1/predictions/{created['id']}").json()
+    assert [one["code"] for one in answer["warnings"]] == ["small_probe"]
+
+
 def test_an_idempotency_key_replays(client: TestClient, configuration: Body) -> None:
     headers = {"Idempotency-Key": "k1"}
     first = client.post("/v1/predictions", json=configuration, headers=headers)

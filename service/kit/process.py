@@ -1,0 +1,31 @@
+"""What a process asks of the Linux kernel: to die with its parent, and to keep its environment to itself."""
+
+import ctypes
+import os
+import signal
+import sys
+
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when the thread that started it ends; exit if its process is gone already.
+
+    Only Linux can do this; elsewhere the lease and the parent's own clean-up must do.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def hide_environment() -> None:
+    """Keep other processes of this user, a job's child among them, from reading our environment in /proc.
+
+    It holds the API key and the URLs of database and broker. It does not stop a process that runs as root.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,70 @@
+"""What a supervisor makes of a child that does not behave."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.product import alive
+from workers.supervisor import Child, Crashed, child_environment
+
+
+@contextmanager
+def child(script: str) -> Iterator[Child]:
+    made = Child("probe", {}, [sys.executable, "-c", script])
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+def read(made: Child) -> list[dict[str, Any]]:
+    """All that a child says before it crashes; it must crash soon."""
+    said: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 20
+    try:
+        for line in made.lines():
+            assert time.monotonic() < deadline, "nobody noticed"
+            if line is not None:
+                said.append(line)
+    except Crashed:
+        return said
+    raise AssertionError("no crash")
+
+
+def test_lines_arrive_whole_however_they_are_cut() -> None:
+    script = """
+import os, time
+os.write(1, b'{"a": '); time.sleep(0.3); os.write(1, b'1}\\n{"b": "' + b'x' * 3_000_000); os.write(1, b'"}\\n')
+"""
+    with child(script) as made:
+        first, second = read(made)
+    assert first == {"a": 1}
+    assert len(second["b"]) == 3_000_000
+
+
+def test_a_child_that_closes_its_pipe_and_lives_is_ended() -> None:
+    with child("import os, time; os.close(1); time.sleep(60)") as made:
+        assert read(made) == []
+        assert not alive(made._process.pid)
+
+
+def test_a_dead_child_is_noticed_though_its_own_child_holds_the_pipe() -> None:
+    script = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    with child(script) as made:
+        assert read(made) == []
+
+
+@pytest.mark.parametrize("line", ["no json", "5", "[1]", "\\xff"])
+def test_what_is_no_message_is_a_crash(line: str) -> None:
+    with child(f"import os, time; os.write(1, b'{line}\\n'); time.sleep(60)") as made:
+        assert read(made) == []
+
+
+def test_a_child_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GAPCAST_DATABASE_URL", "GAPCAST_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    assert "secret" not in child_environment().values()
