@@ -111,7 +111,8 @@ class Child:
             selector.register(stdout, selectors.EVENT_READ)
             while True:
                 if not selector.select(TICK):
-                    if self._process.poll() is not None:  # dead, though something it started holds the pipe open
+                    # dead, though something it started holds the pipe open; but what it wrote last is read first
+                    if self._process.poll() is not None and not selector.select(0):
                         raise self._crash()
                     yield None
                     continue

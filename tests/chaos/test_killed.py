@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ Body = dict[str, Any]
 
 LONG = {"probe": {"problems": 192, "rollouts": 24}}
 """A probe of some seconds, so that there is a middle."""
+
+
+LONGER = {"probe": {"problems": 512, "rollouts": 64}}
+"""A probe that is not done within the few seconds in which a server stops."""
 
 
 def events(client: Client, prediction: Prediction) -> list[Event]:
@@ -108,9 +113,9 @@ def test_a_server_that_is_stopped_hands_the_job_back_though_somebody_listens(
     tmp_path: Path, configuration: Body
 ) -> None:
     with serving(tmp_path, {}) as (client, server):
-        created = client.create_prediction(configuration | LONG)
+        created = client.create_prediction(configuration | LONGER)
         wait_for(client, created, "probe.progress")
-        listening = threading.Thread(target=lambda: list(client.events(created.id)), daemon=True)
+        listening = threading.Thread(target=listen, args=(client, created), daemon=True)
         listening.start()
         time.sleep(0.5)
         started = children_of(server.process.pid)
@@ -119,8 +124,15 @@ def test_a_server_that_is_stopped_hands_the_job_back_though_somebody_listens(
         assert not any(alive(pid) for pid in started)
     with serving(tmp_path, {}) as (client, _):
         assert "job.handed_back" in [one.type for one in events(client, created)]
-        assert ended(client, created, 60).status == "succeeded"
+        assert ended(client, created, 120).status == "succeeded"
         check_once(client, created)
+
+
+def listen(client: Client, prediction: Prediction) -> None:
+    """Hold an event stream open until the server ends it."""
+    with suppress(GapcastError), Client(client.url) as own:
+        for _ in own.events(prediction.id):
+            pass
 
 
 def test_a_demo_that_is_killed_leaves_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a supervisor makes of a child that does not behave."""
 
+import selectors
 import sys
 import time
 from collections.abc import Iterator
@@ -56,6 +57,20 @@ def test_a_dead_child_is_noticed_though_its_own_child_holds_the_pipe() -> None:
     script = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
     with child(script) as made:
         assert read(made) == []
+
+
+def test_what_a_child_wrote_last_is_read_though_it_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    # as after a pause of the whole worker: the time of the look is over, the child is dead, its result is in the pipe
+    with child("import os; os.write(1, b'{\"result\": {}}\\n')") as made:
+        made._process.wait()
+        select, looks = selectors.DefaultSelector.select, []
+
+        def over_at_first(selector: selectors.DefaultSelector, timeout: float | None = None) -> list[Any]:
+            looks.append(timeout)
+            return select(selector, timeout) if len(looks) > 1 else []
+
+        monkeypatch.setattr(selectors.DefaultSelector, "select", over_at_first)
+        assert read(made) == [{"result": {}}]
 
 
 @pytest.mark.parametrize("line", ["no json", "5", "[1]", "\\xff"])
