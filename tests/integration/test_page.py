@@ -3,21 +3,19 @@
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from gapcast import Client
+from tests.product import serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMEDRIVER = Path("/usr/bin/chromedriver")
@@ -50,34 +48,8 @@ def _chromium() -> None:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, _chromium) -> Iterator[str]:
     """A running `gapcast serve` with its own worker."""
-    folder = tmp_path_factory.mktemp("page")
-    log = folder / "serve.log"
-    command = [Path(sys.executable).with_name("gapcast"), "serve", "--port", "0", "--data-dir", folder / "data"]
-    with log.open("w") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, start_new_session=True)
-    try:
-        yield wait_until_ready(server, log)
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-
-
-def wait_until_ready(server: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        found = re.search(r"http://[\w.]+:\d+", log.read_text())
-        if found:
-            try:
-                with urlopen(f"{found[0]}/readyz", timeout=5):
-                    return found[0]
-            except URLError:
-                pass
-        time.sleep(0.2)
-    pytest.fail(f"the server did not get ready:\n{log.read_text()}")
+    with serving(tmp_path_factory.mktemp("page"), {}) as (client, _):
+        yield client.url
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +185,22 @@ def test_an_unknown_prediction_is_said(browser, address) -> None:
     browser.get(f"{address}/?prediction=pred_00000000000000000000000000000000")
     wait_for(browser, "#answer-error")
     assert text(browser, "#answer-error")
+
+
+def test_the_law_is_drawn_while_a_prediction_is_measured(browser, address) -> None:
+    body = {
+        "model": {"name": "lab/addition-qwen3-m"},
+        "task": "lab/addition",
+        "context": {"kind": "feedback"},
+        "probe": {"problems": 512, "rollouts": 128},
+    }
+    with Client(address) as client:
+        created = client.create_prediction(body)
+        try:
+            browser.get(address)
+            wait_for(browser, "#chart svg path")
+            assert points_drawn(browser) >= 3
+            assert client.get_prediction(created.id).status in {"queued", "running"}
+        finally:
+            client.cancel_prediction(created.id)
+        wait_for(browser, "#answer-error", 30)
