@@ -166,8 +166,8 @@ TEMPLATE_VERSION = "1"
 """Version of the templates in `workers.contexts.templates`; it changes whenever one of them does."""
 
 
-class ProbeConfiguration(Strict):
-    """All that a probe's counts depend on; its hash is the probe's content address."""
+class MeasuredConfiguration(Strict):
+    """What a probe and a training run measure: a model on a task with a context."""
 
     model: str
     model_revision: str = Field(description="SHA-256 of the model's folder")
@@ -176,11 +176,16 @@ class ProbeConfiguration(Strict):
     context: Context
     template_version: str
     decoding: Decoding
+    engine: Literal["transformers"] = "transformers"
+
+
+class ProbeConfiguration(MeasuredConfiguration):
+    """All that a probe's counts depend on; its hash is the probe's content address."""
+
     problems: int
     rollouts: int
     seed: int
     controls: list[ExtraControl]
-    engine: Literal["transformers"] = "transformers"
 
     @property
     def key(self) -> str:

@@ -5,27 +5,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from service.catalog.schemas import Context, Decoding, Recipe, Strict
+from service.catalog.schemas import MeasuredConfiguration, Recipe
 from workers.failures import JobError
 from workers.tasks import derive_seed
 
 
-class TrainingConfiguration(Strict):
+class TrainingConfiguration(MeasuredConfiguration):
     """One OPSD training run."""
 
-    model: str
-    model_revision: str = Field(description="SHA-256 of the model's folder")
-    task: str
-    task_revision: str = Field(description="SHA-256 of the task's problems")
-    context: Context
-    template_version: str
     recipe: Recipe
-    decoding: Decoding
     problems: int = Field(128, ge=2, description="training problems, drawn from the task's train split")
     rollouts: int = Field(4, ge=2, description="rollouts per problem in every evaluation")
     held_out_problems: int = Field(64, ge=2, description="held-out problems evaluated before and after")
     seed: int = Field(0, ge=0, lt=2**32)
-    engine: Literal["transformers"] = "transformers"
 
     @property
     def own_seed(self) -> int:
