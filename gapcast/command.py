@@ -79,7 +79,10 @@ def serve(
     Redis set GAPCAST_DATABASE_URL and GAPCAST_BROKER_URL, or write them into gapcast.toml.
     """
     if worker is not False and importlib.util.find_spec("torch") is None:
-        errors.print("[yellow]No worker can run here[/] (no torch): pip install 'gapcast\\[worker]' for one.")
+        errors.print(
+            "[yellow]No gap can be measured here[/] (no torch; pip install 'gapcast\\[worker]'): probes will fail, "
+            "gaps measured elsewhere are answered."
+        )
     settings = {
         "GAPCAST_HOST": host,
         "GAPCAST_PORT": None if port is None else str(port),
