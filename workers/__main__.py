@@ -17,7 +17,10 @@ PATIENCE = 120.0
 
 
 def _wait_for_database(settings: Settings) -> None:
-    database = Database(settings.database_url)
+    try:
+        database = Database(settings.database_url)
+    except OSError as error:
+        sys.exit(f"gapcast: data_dir cannot be used: {error}")
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
