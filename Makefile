@@ -37,7 +37,7 @@ test-slow: $(VENV)/.dev
 
 # the whole acceptance table of the law, 800 stores x 4 probes a cell
 test-law: $(VENV)/.dev
-	$(SERIAL) GAPCAST_LAW_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/acceptance
+	$(SERIAL) GAPCAST_LAW_FULL=1 $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/acceptance
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
