@@ -97,14 +97,4 @@ def drift_log_bayes_factor(observations: Observations, family: str, versions: Se
     """
     pairs = zip(observations.family, versions, strict=True)
     split = [f"{name}\0{version}" if name == family else name for name, version in pairs]
-    apart = Observations(
-        gap=observations.gap,
-        gap_var=observations.gap_var,
-        improvement=observations.improvement,
-        improvement_var=observations.improvement_var,
-        cov=observations.cov,
-        family=split,
-        cell=observations.cell,
-        collapsed=observations.collapsed,
-    )
-    return fit(apart).log_evidence - fit(observations).log_evidence
+    return fit(observations.regrouped(split)).log_evidence - fit(observations).log_evidence

@@ -51,6 +51,11 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return {name: summary.n for name, summary in self._state.families.items()}
 
     @property
+    def cells_(self) -> set[str]:
+        """Cells of which something is stored."""
+        return {cell for _, cell in self._state.posterior.statistics.leaves.place if cell is not None}
+
+    @property
     def curvature_(self) -> float:
         """P-value of the one-sided test that improvements bend down; NaN with too few points for one."""
         return self._state.curvature

@@ -93,4 +93,4 @@ def _integrated(rows: Rows, known: FloatArray, weight: FloatArray, grid: Grid) -
         families = families or few
         grid = grid.refined(posterior.weight, families=families)
         posterior = Posterior.of(rows.statistics(known, weight, grid.sigma), grid)
-    return posterior
+    return posterior.pruned()

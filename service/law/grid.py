@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import halfnorm, t
 
-from service.law.observations import FloatArray
+from service.law.observations import BoolArray, FloatArray
 
 SIGMA = np.geomspace(0.003, 0.12, 12)
 TAU0 = np.array([0.0005, 0.006, 0.012, 0.022, 0.04])
@@ -17,6 +17,19 @@ REFINED_SIZES = (11, 7, 9)
 
 SIGMA_SCALE, SIGMA_FREEDOM = 0.03, 4  # half-t
 TAU0_SCALE, TAU1_SCALE = 0.02, 0.5  # half-normal
+
+
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """J nodes of a grid: (J,) places of their sigmas, (2, J) diagonals of T and of rho^2 T."""
+
+    sigma_index: np.typing.NDArray[np.intp]
+    family_variance: FloatArray
+    cell_variance: FloatArray
+
+    def at_nodes(self, value: FloatArray) -> FloatArray:
+        """Spread values (..., K) of each sigma to the nodes that have it: (..., J)."""
+        return value[..., self.sigma_index]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +62,15 @@ class Grid:
         """(J,) the place of each node's sigma on its axis."""
         return np.broadcast_to(np.arange(len(self.sigma))[:, None, None, None], self.shape).reshape(-1)
 
+    def at_nodes(self, value: FloatArray) -> FloatArray:
+        """Spread values (..., K) of each sigma to all nodes that have it: (..., J)."""
+        # sigma runs slowest; several times as fast as an index
+        return np.repeat(value, len(self.sigma_index) // len(self.sigma), axis=-1)
+
+    def only(self, keep: BoolArray) -> Nodes:
+        """Pick the nodes where ``keep`` (J,) says so."""
+        return Nodes(self.sigma_index[keep], self.family_variance[:, keep], self.cell_variance[:, keep])
+
     @cached_property
     def family_variance(self) -> FloatArray:
         """(2, J) T's diagonal: variances of families' intercepts and slopes."""
@@ -69,7 +91,7 @@ class Grid:
         sigma += np.log(self.sigma * np.gradient(np.log(self.sigma)))
         tau0 = halfnorm.logpdf(self.tau0, scale=TAU0_SCALE) + np.log(np.gradient(self.tau0))
         tau1 = halfnorm.logpdf(self.tau1, scale=TAU1_SCALE) + np.log(np.gradient(self.tau1))
-        rho = np.full(len(self.rho), -np.log(len(self.rho)))
+        rho = np.full(len(self.rho), -np.log(len(RHO)) if self.rho.any() else 0.0)  # of all four, even if some are gone
         return np.asarray(sigma[:, None, None, None] + tau0[:, None, None] + tau1[:, None] + rho).reshape(-1)
 
     def refined(self, weight: FloatArray, *, families: bool) -> "Grid":

@@ -22,8 +22,8 @@ def message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray,
     p, q = R
     t0, t1 = t
     minor, det = _determinants(A, t)
-    W = np.stack([(a + t1 * minor) / det, b / det, (d + t0 * minor) / det])
-    u = np.stack([((1 + t1 * d) * p - t1 * b * q) / det, ((1 + t0 * a) * q - t0 * b * p) / det])
+    W = np.array([a + t1 * minor, b, d + t0 * minor]) / det
+    u = np.array([(1 + t1 * d) * p - t1 * b * q, (1 + t0 * a) * q - t0 * b * p]) / det
     return W, u, 0.5 * (t0 * p * u[0] + t1 * q * u[1] - np.log(det))
 
 
@@ -46,10 +46,10 @@ def posterior_down(
     _, det = _determinants(A, t)
     B00, B01, B10, B11 = (1 + t1 * d) / det, -t0 * b / det, -t1 * b / det, (1 + t0 * a) / det
     C00, C01, C11 = B00 * t0, B01 * t1, B11 * t1
-    child_mean = np.stack([B00 * m0 + B01 * m1 + C00 * p + C01 * q, B10 * m0 + B11 * m1 + C01 * p + C11 * q])
+    child_mean = np.array([B00 * m0 + B01 * m1 + C00 * p + C01 * q, B10 * m0 + B11 * m1 + C01 * p + C11 * q])
     row0, row1 = B00 * s00 + B01 * s01, B00 * s01 + B01 * s11
     low0, low1 = B10 * s00 + B11 * s01, B10 * s01 + B11 * s11
-    child_cov = np.stack([C00 + row0 * B00 + row1 * B01, C01 + row0 * B10 + row1 * B11, C11 + low0 * B10 + low1 * B11])
+    child_cov = np.array([C00 + row0 * B00 + row1 * B01, C01 + row0 * B10 + row1 * B11, C11 + low0 * B10 + low1 * B11])
     return child_mean, child_cov
 
 

@@ -11,10 +11,9 @@ import numpy as np
 from service.law import collapse
 from service.law.exposure import Exposure, GapSums
 from service.law.fitting import FEWEST_NODES, FEWEST_SIGMAS
-from service.law.grid import Grid
 from service.law.leaves import Leaf, Leaves
-from service.law.observations import Observations
-from service.law.posterior import Posterior, Totals, block_totals, family_block, mixed
+from service.law.observations import FloatArray, Observations
+from service.law.posterior import Posterior, family_block, mixed, one_more
 from service.law.rows import Rows, Statistics
 from service.law.state import FamilySummary, LawState, chained
 
@@ -34,44 +33,42 @@ def add(state: LawState, observation: Observations) -> LawState:
     key = observation.family[0], observation.cell[0]
     if key not in state.posterior.statistics.leaves.place:
         state = _with_leaf(state, key)
-    before = state.posterior
+    before, grid = state.posterior, state.posterior.grid
     leaves = before.statistics.leaves
-    leaf = leaves.place[key]
+    leaf, family = leaves.place[key], leaves.family_place[key[0]]
+    block = family_block(before.statistics, grid, family, family + 1)
+    place = leaf - block.leaves.start
 
     row = Rows.of(observation, state.exposure)
     known = row.known_variance(state.slope[[leaf]], state.slope_square[[leaf]])
-    mean, cov = mixed(*before.coefficients(*key), before.weight)
+    mean, cov = mixed(*before.coefficients_in(block, place), before.weight)
     unused = np.zeros(1)  # so far no part of the fit rests on this row
     residual, variance, _ = collapse.leave_one_out(
         row, unused, before.sigma_square + known, mean[:, None], cov[:, None]
     )
     r = collapse.weights(residual, variance, state.pi, observation.collapsed)
-    more = row.statistics(known, r, before.grid.sigma)
 
-    A, R = before.statistics.A.copy(), before.statistics.R.copy()
-    A[:, leaf] += more.A[:, 0]
-    R[:, leaf] += more.R[:, 0]
-    statistics = Statistics(leaves, A, R, before.statistics.log_factor + more.log_factor)
-    old, new = (_message(sums, before.grid, key[0]) for sums in (before.statistics, statistics))
-    posterior = Posterior(before.grid, statistics, before.totals - old + new)
+    A, R, log_factor = row.own_sums(known, r, grid.sigma)
+    moved, gain = one_more(block, place, grid.at_nodes(A), grid.at_nodes(R), grid)
+    posterior = Posterior(grid, before.statistics.plus(leaf, A, R, log_factor), before.totals + gain)
     after = replace(
         state,
         posterior=posterior,
         gaps=state.gaps.plus(GapSums.of(observation)),
         weight_sum=state.weight_sum + float(r[0]),
+        families=state.families if observation.collapsed[0] else _families(state, observation),
         ids_hash=None
         if observation.ids is None or state.ids_hash is None
         else chained(state.ids_hash, observation.ids),
     )
-    if not observation.collapsed[0]:
-        after = replace(after, families=_families(state, observation))
-    return replace(after, stale=state.stale or _moved(after, key))
+    stale = state.stale or _moved(after, key, posterior.coefficients_in(moved, place))
+    return replace(after, stale=stale, updated=True)
 
 
 def _with_leaf(state: LawState, key: Leaf) -> LawState:
     """Make room for a leaf without rows; its slope is what the level above says."""
     posterior = state.posterior
-    old = posterior.statistics
+    old = posterior.statistics.settled()
     mean, cov = mixed(*posterior.coefficients(*key), posterior.weight)
     leaves = Leaves([*old.leaves.keys, key])
     leaf = leaves.place[key]
@@ -84,22 +81,19 @@ def _with_leaf(state: LawState, key: Leaf) -> LawState:
     )
 
 
-def _message(statistics: Statistics, grid: Grid, family: str) -> Totals:
-    index = statistics.leaves.family_place[family]
-    return block_totals(family_block(statistics, grid, index, index + 1), grid)
-
-
 def _families(state: LawState, observation: Observations) -> dict[str, FamilySummary]:
     family, gap = observation.family[0], float(observation.gap[0])
     n, lowest, highest = state.families.get(family, (0, gap, gap))
-    return {**state.families, family: FamilySummary(n + 1, min(lowest, gap), max(highest, gap))}
+    families = dict(state.families)
+    families[family] = FamilySummary(n + 1, min(lowest, gap), max(highest, gap))
+    return families
 
 
-def _moved(state: LawState, key: Leaf) -> bool:
-    """Whether a full fit would hold other values still."""
+def _moved(state: LawState, key: Leaf, coefficients: tuple[FloatArray, FloatArray]) -> bool:
+    """Whether a full fit would hold other values still; ``coefficients`` are the leaf's, at every node."""
     posterior, held = state.posterior, state.exposure
     now = Exposure.of(state.gaps)
-    mean, cov = mixed(*posterior.coefficients(*key), posterior.weight)
+    mean, cov = mixed(*coefficients, posterior.weight)
     leaf = posterior.statistics.leaves.place[key]
     moves = (
         (now.mean - held.mean) / np.sqrt(held.variance),  # the mean itself can be 0

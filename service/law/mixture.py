@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from service.law.observations import FloatArray
 
-BISECTIONS = 40  # a bracket of the unit range shrinks to 1e-12
+NEGLIGIBLE = 1e-10  # of a tail's probability: what is left out moves its quantile by no more than that many sds
+SHORT = 1e-7  # a Newton step's error is its square over the narrowest normal's sd, none of which is near 1e-5
+NARROW = 1e-11  # a bracket that is as good as a point
+MOST_STEPS = 100  # two or three do; bisection alone would need 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,18 +31,59 @@ class NormalMixture:
         """(P,) probabilities of values (P,) or less."""
         return np.asarray((self.weight * ndtr((value[:, None] - self.mean) / self.sd)).sum(axis=1))
 
-    def quantile(self, probability: float) -> FloatArray:
-        """(P,) quantiles, by bisection between the lowest and the highest of the components' own."""
-        own = self.mean + self.sd * ndtri(probability)
-        low, high = own.min(axis=1), own.max(axis=1)
-        for _ in range(BISECTIONS):
-            middle = 0.5 * (low + high)
-            below = self.cdf(middle) < probability
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.asarray(0.5 * (low + high))
+    def quantiles(self, probabilities: ArrayLike) -> FloatArray:
+        """(P, Q) quantiles at Q probabilities. A mixture's do not depend on those beside it.
+
+        Raises:
+            ValueError: a probability is not inside (0, 1).
+        """
+        p = np.asarray(probabilities, dtype=np.float64).reshape(-1)
+        for value in p:
+            if not 0 < value < 1:
+                raise ValueError(f"probability {value} is not inside (0, 1)")
+        rows = zip(self.weight, self.mean, self.sd, strict=True)
+        return np.array([_quantiles(*row, p) for row in rows]).reshape(len(self.weight), len(p))
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """(P,) equal-tailed bounds that hold ``level`` of the probability."""
         if not 0 < level < 1:
             raise ValueError(f"level {level} is not inside (0, 1)")
-        return self.quantile((1 - level) / 2), self.quantile((1 + level) / 2)
+        lower, upper = self.quantiles([(1 - level) / 2, (1 + level) / 2]).T
+        return lower, upper
+
+
+def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArray) -> FloatArray:
+    """Solve ndtri(cdf) = ndtri(p) by Newton: for a mixture of similar normals the left side is nearly a straight line.
+
+    The root stays between the lowest and the highest of the components' own quantiles; a step that leaves the bracket,
+    or is not half the one before, becomes a bisection.
+    """
+    if not len(p):
+        return p
+    heavy = weight > NEGLIGIBLE * min(p.min(), 1 - p.max()) / len(weight)
+    weight, mean, sd = weight[heavy], mean[heavy], sd[heavy]
+    z = ndtri(p)
+    own = mean + sd * z[:, None]
+    low, high = own.min(axis=1), own.max(axis=1)
+    centre = (weight * mean).sum()
+    spread = np.sqrt((weight * (sd**2 + (mean - centre) ** 2)).sum())
+    value = np.clip(centre + spread * z, low, high)
+    density_weight = weight / (sd * np.sqrt(2 * np.pi))
+    step, arrived = high - low, np.zeros(len(p), dtype=np.bool_)
+    for _ in range(MOST_STEPS):
+        off = (value[:, None] - mean) / sd
+        # sums, not products of matrices: their last bit would depend on how many threads multiply
+        cdf = (weight * ndtr(off)).sum(axis=1)
+        density = (density_weight * np.exp(-0.5 * off**2)).sum(axis=1)
+        low, high = np.where(cdf < p, value, low), np.where(cdf < p, high, value)
+        now = ndtri(cdf)
+        with np.errstate(all="ignore"):  # far out the density is 0: the bracket's middle comes next
+            after = value + (z - now) * np.exp(-0.5 * now**2) / (np.sqrt(2 * np.pi) * density)
+        newton = (after >= low) & (after <= high) & (np.abs(after - value) <= 0.5 * step)
+        after = np.where(newton, after, 0.5 * (low + high))
+        step = np.abs(after - value)
+        value = np.where(arrived, value, after)
+        arrived |= np.where(newton, step <= SHORT, high - low <= NARROW)
+        if arrived.all():
+            break
+    return np.asarray(value)

@@ -84,6 +84,21 @@ class Observations:
     def __len__(self) -> int:
         return len(self.family)
 
+    def regrouped(self, family: Sequence[str]) -> "Observations":
+        """Tell the same points of N other families."""
+        return Observations(
+            gap=self.gap,
+            gap_var=self.gap_var,
+            improvement=self.improvement,
+            improvement_var=self.improvement_var,
+            cov=self.cov,
+            family=family,
+            cell=self.cell,
+            baseline=self.baseline,
+            collapsed=self.collapsed,
+            ids=self.ids,
+        )
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class Probe:

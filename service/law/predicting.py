@@ -66,10 +66,7 @@ def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Predict
     mean = predictive.centre
     extrapolated = _extrapolated(state, probe)
     refused = extrapolated & (mean > MOST_HEADROOM * (1 - probe.baseline))  # False where the baseline is unknown
-    # a measured improvement with a baseline of its own can leave the range by its own noise
-    clipped = ~np.isnan(probe.baseline) & ((probe.improvement_var == 0) | (probe.cov != 0))
-    lowest = np.where(clipped, -probe.baseline, -np.inf)
-    highest = np.where(clipped, 1 - probe.baseline, np.inf)
+    lowest, highest = possible(probe)
 
     def shaped(value: FloatArray) -> FloatArray:
         return np.where(refused, np.nan, value).reshape(probe.shape)[()]
@@ -85,6 +82,13 @@ def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Predict
         _lowest=lowest,
         _highest=highest,
     )
+
+
+def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
+    """(P,) lowest and highest improvements that can come out, infinite where nothing bounds them."""
+    # a measured improvement with a baseline of its own can leave the range by its own noise
+    clipped = ~np.isnan(probe.baseline) & ((probe.improvement_var == 0) | (probe.cov != 0))
+    return np.where(clipped, -probe.baseline, -np.inf), np.where(clipped, 1 - probe.baseline, np.inf)
 
 
 def _extrapolated(state: LawState, probe: Probe) -> BoolArray:

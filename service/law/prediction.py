@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from service.law.mixture import NormalMixture
 from service.law.observations import BoolArray, FloatArray
@@ -102,12 +103,24 @@ class Prediction:
         Raises:
             ValueError: the level is not inside (0, 1).
         """
-        shape = np.shape(self.refused)
-        bounds = (np.clip(bound, self._lowest, self._highest) for bound in self._mixture.interval(level))
-        lower, upper = (np.where(self.refused, np.nan, bound.reshape(shape))[()] for bound in bounds)
-        return lower, upper
+        lower, upper = np.moveaxis(self._shown(np.stack(self._mixture.interval(level), axis=1)), -1, 0)
+        return lower[()], upper[()]
+
+    def quantiles(self, probabilities: ArrayLike) -> FloatArray:
+        """Quantiles at Q probabilities, clipped to what is possible: the probe's shape + (Q,).
+
+        Raises:
+            ValueError: a probability is not inside (0, 1).
+        """
+        return self._shown(self._mixture.quantiles(probabilities))
 
     @property
     def intervals(self) -> Mapping[float, tuple[FloatArray, FloatArray]]:
         """The intervals of the law's own levels."""
         return {level: self.interval(level) for level in self.levels}
+
+    def _shown(self, value: FloatArray) -> FloatArray:
+        """(P, Q) values of the mixtures, clipped, in the probe's shape + (Q,); NaN where refused."""
+        clipped = np.clip(value, self._lowest[:, None], self._highest[:, None])
+        shape = *np.shape(self.refused), value.shape[1]
+        return np.where(np.asarray(self.refused)[..., None], np.nan, clipped.reshape(shape))

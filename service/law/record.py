@@ -28,7 +28,7 @@ PRIORS = {
 
 def to_record(state: LawState) -> dict[str, Any]:
     """Write the state as JSON values; Python's JSON keeps every bit of a float."""
-    statistics, nodes, totals = state.posterior.statistics, state.posterior.grid, state.posterior.totals
+    statistics, nodes, totals = state.posterior.statistics.settled(), state.posterior.grid, state.posterior.totals
     return {
         "version": VERSION,
         "priors": PRIORS,
@@ -39,7 +39,10 @@ def to_record(state: LawState) -> dict[str, Any]:
         "A": statistics.A.tolist(),
         "R": statistics.R.tolist(),
         "log_factor": statistics.log_factor.tolist(),
-        "totals": {"W": totals.W.tolist(), "u": totals.u.tolist(), "log_factor": totals.log_factor.tolist()},
+        # sums over families at every node are most of a record; only updates leave them other than their sum made anew
+        "totals": {"W": totals.W.tolist(), "u": totals.u.tolist(), "log_factor": totals.log_factor.tolist()}
+        if state.updated
+        else None,
         "slope": state.slope.tolist(),
         "slope_square": state.slope_square.tolist(),
         "families": {name: list(summary) for name, summary in state.families.items()},
@@ -68,12 +71,16 @@ def from_record(record: dict[str, Any]) -> LawState:
         np.array(record["R"]).reshape(2, L, K),
         np.array(record["log_factor"]),
     )
-    totals = Totals(**{name: np.array(value) for name, value in record["totals"].items()})
     nodes = Grid(**{name: np.array(axis) for name, axis in record["grid"].items()})
+    if record["totals"] is None:
+        integrated = Posterior.of(statistics, nodes)
+    else:
+        totals = Totals(**{name: np.array(value) for name, value in record["totals"].items()})
+        integrated = Posterior(nodes, statistics, totals)
     return LawState(
         exposure=Exposure(**record["exposure"]),
         pi=record["pi"],
-        posterior=Posterior(nodes, statistics, totals),
+        posterior=integrated,
         slope=np.array(record["slope"]),
         slope_square=np.array(record["slope_square"]),
         families={name: FamilySummary(*summary) for name, summary in record["families"].items()},
@@ -83,4 +90,5 @@ def from_record(record: dict[str, Any]) -> LawState:
         gaps=GapSums(*record["gaps"]),
         weight_sum=record["weight_sum"],
         stale=record["stale"],
+        updated=record["totals"] is not None,
     )

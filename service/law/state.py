@@ -38,6 +38,7 @@ class LawState:
         ids_hash: SHA-256 of the observations' ids in their order; ``None`` if they had none. An update chains.
         gaps, weight_sum: sums over all rows, updates included, of what the exposure needs, and of r.
         stale: a full fit is due: updates moved what the last one fixed.
+        updated: rows were added since the last full fit.
     """
 
     exposure: Exposure
@@ -52,6 +53,7 @@ class LawState:
     gaps: GapSums
     weight_sum: float
     stale: bool = False
+    updated: bool = False
 
     @classmethod
     def of(cls, fitted: Fit, observations: Observations) -> "LawState":

@@ -82,3 +82,58 @@ def test_a_record_replays_after_an_update(store, rows_of):
     assert replayed.stale_ == law.stale_
     with pytest.raises(ValueError, match="2 observations"):
         law.update(rows_of(observations, [1, 2]))
+
+
+def test_an_update_leaves_earlier_states_alone(store, rows_of):
+    observations = store(18, (6, 5, 7), cells=True)
+    law = GapLaw().fit(rows_of(observations, slice(15)))
+    fitted, written = law.state_, law.to_record()
+    law.update(rows_of(observations, [15]))
+    once, then = law.state_, law.to_record()
+    law.update(rows_of(observations, [16])).update(rows_of(observations, [15]))
+    for state, record in ((fitted, written), (once, then)):
+        law.state_ = state
+        assert law.to_record() == record
+    # another row from the same state knows nothing of the first
+    law.state_ = fitted
+    law.update(rows_of(observations, [17]))
+    other = GapLaw().fit(rows_of(observations, slice(15))).update(rows_of(observations, [17]))
+    assert law.to_record() == other.to_record()
+
+
+def test_a_replayed_law_goes_on_the_same(store, rows_of):
+    observations = store(19, (6, 5, 7), cells=True)
+    law = GapLaw().fit(rows_of(observations, slice(12))).update(rows_of(observations, [12]))
+    replayed = GapLaw.from_record(law.to_record())
+    for row in (13, 14, 17):
+        assert law.update(rows_of(observations, [row])).to_record() == (
+            replayed.update(rows_of(observations, [row])).to_record()
+        )
+
+
+def test_a_row_sums_alone_as_it_does_among_others(store, rows_of):
+    observations = store(20, (3,))
+    law = GapLaw().fit(observations)
+    rows = Rows.of(rows_of(observations, [1]), law.state_.exposure)
+    known, weight, sigma = np.array([1e-3]), np.array([0.7]), law.state_.posterior.grid.sigma
+    expected = rows.statistics(known, weight, sigma)
+    for mine, theirs in zip(
+        rows.own_sums(known, weight, sigma), (expected.A[:, 0], expected.R[:, 0], expected.log_factor), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+
+
+def test_changed_families_are_part_of_every_block(store, rows_of):
+    observations = store(21, (6, 5, 7), cells=True)
+    law = GapLaw().fit(rows_of(observations, slice(15)))
+    for row in (3, 14, 15):
+        law.update(rows_of(observations, [row]))
+    posterior = law.state_.posterior
+    assert set(posterior.statistics.changed) == {0, 2}
+    settled = Posterior(posterior.grid, posterior.statistics.settled(), posterior.totals)
+    for mine, theirs in zip(posterior.leaf_moments(), settled.leaf_moments(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for mine, theirs in zip(
+        Posterior.of(posterior.statistics, posterior.grid).population, posterior.population, strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-8)

@@ -6,10 +6,12 @@ from scipy.stats import halfnorm, multivariate_normal, norm, t
 
 from service.law import GapLaw, Observations, Probe
 from service.law.exposure import Exposure, GapSums
+from service.law.fitting import fit
 from service.law.grid import Grid
-from service.law.posterior import Posterior
+from service.law.posterior import Posterior, mixed
 from service.law.predicting import mixture
 from service.law.rows import Rows
+from service.law.state import LawState
 
 MU_MEAN, MU_COV = np.array([0.0, 1.2]), np.diag([0.02**2, 0.5**2])
 
@@ -175,3 +177,40 @@ def test_predictive_components_by_monte_carlo(store):
         assert found.mean[0, place] == pytest.approx(y.mean(), abs=5 * y.std() / len(b) ** 0.5)
         assert found.sd[0, place] == pytest.approx(y.std(), rel=0.006)
     assert found.weight.sum() == pytest.approx(1)
+
+
+def test_values_of_rho_without_weight_are_left_out(store, monkeypatch):
+    observations = store(9, (60,) * 12, cells=True, sigma=0.01)
+    probe = Probe(gap=[0.1, 0.3], gap_var=1e-3, family=["f0", "new"], cell=["c1", "c2"])
+    short = fit(observations)
+    monkeypatch.setattr(Posterior, "pruned", lambda posterior: posterior)
+    whole = fit(observations)
+    assert len(short.posterior.grid.rho) < len(whole.posterior.grid.rho) == 4
+    assert short.log_evidence == pytest.approx(whole.log_evidence, abs=1e-9)
+    states = [LawState.of(fitted, observations) for fitted in (short, whole)]
+    mine, theirs = (mixture(state, probe).quantiles([0.025, 0.5, 0.975]) for state in states)
+    np.testing.assert_allclose(mine, theirs, atol=1e-10)
+
+
+@pytest.mark.parametrize("sizes", [(6, 4, 9), (60,) * 12], ids=["small", "large"])
+def test_moments_of_leaves_are_those_of_their_coefficients(store, sizes):
+    posterior = fit(store(10, sizes, cells=True)).posterior
+    means, covs = posterior.leaf_moments()
+    for index, key in enumerate(posterior.statistics.leaves.keys):
+        mean, cov = mixed(*posterior.coefficients(*key), posterior.weight)
+        np.testing.assert_allclose(means[:, index], mean, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(covs[:, index], cov, rtol=1e-9, atol=1e-12)
+
+
+def test_remembered_coefficients_are_those_asked_for(store):
+    posterior = fit(store(11, (6,) * 10, cells=True)).posterior
+    asked = [(f"f{i}", cell) for i in range(10) for cell in (None, "c1", "new")]
+    first = [posterior.coefficients(*key) for key in asked]
+    for place in (0, 29, 17, 16, 0, 1):
+        fresh = Posterior(posterior.grid, posterior.statistics, posterior.totals).coefficients(*asked[place])
+        for mine, theirs, before in zip(posterior.coefficients(*asked[place]), fresh, first[place], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+            np.testing.assert_array_equal(before, theirs)
+    again = posterior.coefficients("f0", "c1")
+    assert again[0] is posterior.coefficients("f0", "c1")[0]
+    assert (again[0] != posterior.coefficients("f0", None)[0]).any()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from service.law import paired
 from workers.probe.statistics import (
     counts,
     differences,
@@ -75,3 +76,24 @@ class TestCounts:
     def test_successes_are_whole_numbers_and_part_scores_stay(self) -> None:
         assert counts(np.array([[1.0, 1.0], [0.5, 0.0]])) == [2, 0.5]
         assert isinstance(counts(np.array([[1.0, 1.0]]))[0], int)
+
+
+class TestSameAsTheService:
+    """What a probe measures here and what the service makes of the same scores is one number, to the last bit."""
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_bit_by_bit(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        problems, rollouts = int(rng.integers(2, 200)), int(rng.integers(2, 9))
+        accuracy = rng.beta(1, 2, problems)
+        student, teacher, after = (rng.binomial(1, accuracy[:, None], (problems, rollouts)) * 1.0 for _ in range(3))
+        dx, dy = differences(teacher, student), differences(after, student)
+        theirs = paired.paired(dx)
+        assert (estimate(dx).value, estimate(dx).se) == (theirs.value, theirs.se)
+        assert sampling_covariance(dx, dy) == paired.covariance(dx, dy, problems, problems)
+        w_student, w_teacher = within_variance(student), within_variance(teacher)
+        assert w_student is not None
+        assert w_teacher is not None
+        found = paired.measured_components(dx, w_student, w_teacher, rollouts)
+        assert variance_components(student, teacher) == found._asdict()
+        assert w_student == pytest.approx(paired.within_variance(student.mean(axis=1), rollouts))
