@@ -1,7 +1,9 @@
 """`make bench`: every benchmark against its peer, one table."""
 
-from bench import api, first_light
+from bench import api, first_light, law, observations
 
 if __name__ == "__main__":
     api.main()
     first_light.main()
+    law.main()
+    observations.main()

@@ -15,6 +15,7 @@ from gapcast import __version__
 from service import health, logs
 from service.catalog import endpoints as catalog
 from service.dependencies import State
+from service.events import endpoints as events
 from service.fits import endpoints as fits
 from service.jobs.service import reconcile
 from service.kit import problems
@@ -83,8 +84,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)
         thread.start()
+        state.refitter.start()
         yield
         stop.set()
+        await asyncio.to_thread(state.refitter.stop)
         await asyncio.to_thread(thread.join, 5)
         state.database.engine.dispose()
 
@@ -100,8 +103,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     key = settings.api_key
     app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
     api = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, probes, observations, fits, catalog):
+    for room in (predictions, probes, observations, fits, events, catalog):
         api.include_router(room.router)
+    api.include_router(observations.pools_router)
     app.include_router(api)
     app.include_router(health.router)
     guarded = [Depends(current_tenant)]
@@ -111,6 +115,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if key is None and is_loopback(settings.host):
         # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1
         app.add_middleware(LocalNamesOnly)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger={"/v1/observations": settings.max_import_bytes})
     app.add_middleware(RequestId)
     return app

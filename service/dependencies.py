@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from service.fits.service import Refitter
 from service.jobs.broker import Dispatcher
 from service.kit.auth import current_tenant
 from service.kit.database import Database
@@ -19,6 +20,7 @@ class State:
         self.settings = settings
         self.database = Database(settings.database_url)
         self.dispatcher = Dispatcher(settings)
+        self.refitter = Refitter(self.database, settings.reconcile_seconds)
 
 
 def state_of(request: Request) -> State:

@@ -24,3 +24,36 @@ class TooManyJobs(GapcastError):
 
     status = 429
     code = "too_many_jobs"
+
+
+class UnknownPool(InvalidRequest):
+    """This pool holds no observations; leave `pool` out, or import some."""
+
+    code = "unknown_pool"
+
+
+class InvalidFile(InvalidRequest):
+    """The file is not what its media type says, or too much."""
+
+    code = "invalid_file"
+
+
+class UnsupportedMediaType(GapcastError):
+    """This media type is not read here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class ObservationConflict(InvalidRequest):
+    """An external_id is stored already with another content."""
+
+    status = 409
+    code = "observation_conflict"
+
+
+class OldFit(GapcastError):
+    """Another version of the law made this fit; this one can evaluate the pool's newest fit, but not this."""
+
+    status = 409
+    code = "old_fit"

@@ -9,10 +9,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.fits import service as fits
+from service.fits.repository import mark_outdated
 from service.kit.auth import LOCAL_TENANT
 from service.kit.database import Database
-from service.observations.service import LAB_POOL, seed_lab_pool
+from service.observations.service import seed_pools
 
 _LOCK = 0x6A9CA57
 """PostgreSQL advisory lock: several API processes start at once, one of them migrates."""
@@ -50,5 +52,7 @@ def migrate(database: Database) -> None:
             command.upgrade(config(connection), "head")
     with database.write() as session:
         _one_at_a_time(session.connection())
-        if seed_lab_pool(session, LOCAL_TENANT):
-            fits.current(session, LOCAL_TENANT, LAB_POOL)  # so that the first question need not wait for it
+        seed_pools(session, LOCAL_TENANT)
+        mark_outdated(session)
+        for pool in (LAB_POOL, DEFAULT_POOL):
+            fits.current(session, LOCAL_TENANT, pool)  # so that the first question need not wait for it

@@ -1,6 +1,7 @@
 """What every test can ask for: settings in a folder of its own, databases, an application without a worker."""
 
 import os
+import shutil
 import socket
 import uuid
 from collections.abc import Iterator
@@ -59,22 +60,35 @@ def postgres_url() -> Iterator[str]:
         admin.dispose()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """A migrated database of each kind."""
-    sqlite = f"sqlite:///{tmp_path / 'test.db'}"
-    made = Database(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "gapcast.db"
+    made = Database(f"sqlite:///{path}")
     migrate(made)
+    with made.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    made.engine.dispose()
+    return path
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[Database]:
+    """A migrated database of each kind."""
+    if request.param == "sqlite":
+        made = Database(f"sqlite:///{shutil.copy(migrated, tmp_path / 'test.db')}")
+    else:
+        made = Database(request.getfixturevalue("postgres_url"))
+        migrate(made)
     yield made
     made.engine.dispose()
 
 
 @pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
+def client(settings: Settings, migrated: Path) -> Iterator[TestClient]:
     """The application on SQLite, without a worker."""
-    database = Database(settings.database_url)
-    migrate(database)
-    database.engine.dispose()
+    settings.data_dir.mkdir()
+    shutil.copy(migrated, settings.data_dir / "gapcast.db")
     with TestClient(create_app(settings), base_url="http://127.0.0.1:8321") as made:
         yield made
 

@@ -105,7 +105,27 @@ class Context(Strict):
         return Corruption.model_validate(self.options.get("corruption") or {})
 
 
-class Recipe(Strict):
+class ModelRef(Strict):
+    """The model whose run is predicted."""
+
+    name: str = Field(min_length=1, max_length=255)
+    revision: str | None = Field(None, max_length=80, description="null: the catalog's")
+    family: str | None = Field(None, min_length=1, max_length=255, description="the law's group; null: the catalog's")
+
+
+class RecipeClass(Strict):
+    """The part of a recipe that the law groups by (LAW.md, step 7)."""
+
+    teacher: Literal["frozen", "ema", "trust_region"]
+    divergence: Literal["forward_kl", "reverse_kl", "js"]
+
+    @property
+    def recipe_class(self) -> str:
+        """Teacher rule x divergence."""
+        return f"{self.teacher}-{self.divergence}"
+
+
+class Recipe(RecipeClass):
     """The OPSD training run whose improvement is predicted."""
 
     teacher: Literal["frozen", "ema", "trust_region"] = "frozen"
@@ -126,11 +146,6 @@ class Recipe(Strict):
             raise ValueError("ema_rate is only used by the teacher 'ema'; leave it null or set teacher to 'ema'")
         return self
 
-    @property
-    def recipe_class(self) -> str:
-        """Teacher rule x divergence, the part of a recipe that the law groups by (LAW.md, step 7)."""
-        return f"{self.teacher}-{self.divergence}"
-
 
 class Decoding(Strict):
     """How every arm samples; the same for student and self-teacher."""
@@ -140,6 +155,10 @@ class Decoding(Strict):
     max_tokens: int | None = Field(None, ge=1, le=131072, description="tokens; null: the task's own limit")
     thinking: Literal[False] = Field(False, description="the lab's models do not think aloud")
 
+
+FEW_PROBLEMS = 32
+"""below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
+chance not vary at all"""
 
 ExtraControl = Literal["placebo"]
 
@@ -194,7 +213,7 @@ class ProbeConfiguration(MeasuredConfiguration):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def cell_of(family: str, task: str, recipe: Recipe) -> str:
+def cell_of(family: str, task: str, recipe: RecipeClass) -> str:
     """The law's cell: family x task x recipe class (LAW.md, step 7)."""
     return f"{family}|{task}|{recipe.recipe_class}"
 

@@ -3,13 +3,16 @@
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from service.catalog.schemas import CONTEXT_KINDS, OPTIONS, Context, ContextKind
 from service.errors import UnknownModel, UnknownTask
 from service.kit.errors import InvalidRequest
+
+LAB_POOL = "lab"
+DEFAULT_POOL = "default"
 
 
 class Model(BaseModel):
@@ -46,11 +49,14 @@ class ContextKindOut(BaseModel):
     example: dict[str, Any]
 
 
-class Listing(BaseModel):
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Listing(BaseModel, Generic[Item]):
     """A list that is always whole."""
 
     object: Literal["list"] = "list"
-    data: list[Any]
+    data: list[Item]
     has_more: Literal[False] = False
 
 
@@ -100,6 +106,11 @@ def find_model(name: str) -> Model:
         param="model.name",
         value=name[:80],
     )
+
+
+def default_pool(model: Model | None) -> str:
+    """The pool that a model's predictions come from unless another is named."""
+    return LAB_POOL if model is not None and model.source == "lab" else DEFAULT_POOL
 
 
 def find_task(name: str) -> Task:

@@ -14,7 +14,11 @@ class Event(Base):
     """One thing that happened to a subject: a job or what waits for it."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_subject_id_id", "subject_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_events_subject_id_id", "subject_id", "id"),
+        Index("ix_events_tenant_id", "tenant", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
     tenant: Mapped[str] = mapped_column(String(64))

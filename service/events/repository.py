@@ -19,7 +19,18 @@ def add(session: Session, tenant: str, subject_id: str, kind: str, data: dict[st
     session.add(Event(tenant=tenant, subject_id=subject_id, type=kind, data=data, created_at=now()))
 
 
-def after(session: Session, tenant: str, subjects: Sequence[str], last_id: int, limit: int) -> Sequence[Event]:
-    """Read at most `limit` events of the subjects that follow `last_id`, oldest first."""
-    query = select(Event).where(Event.tenant == tenant, Event.subject_id.in_(subjects), Event.id > last_id)
+def after(
+    session: Session,
+    tenant: str,
+    subjects: Sequence[str] | None,
+    last_id: int,
+    limit: int,
+    kind: str | None = None,
+) -> Sequence[Event]:
+    """Read at most `limit` events of the subjects (null: of all) that follow `last_id`, oldest first."""
+    query = select(Event).where(Event.tenant == tenant, Event.id > last_id)
+    if subjects is not None:
+        query = query.where(Event.subject_id.in_(subjects))
+    if kind is not None:
+        query = query.where(Event.type == kind)
     return session.execute(query.order_by(Event.id).limit(limit)).scalars().all()

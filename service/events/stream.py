@@ -26,7 +26,8 @@ class Subject(NamedTuple):
     """Whose events are read, and whether no more will come."""
 
     tenant: str
-    ids: list[str]
+    ids: list[str] | None
+    """null: everything of the tenant's"""
     ended: bool
 
 
@@ -53,12 +54,14 @@ def _number(event_id: str | None, param: str) -> int:
     return int(event_id)
 
 
-def event_page(database: Database, subject: Subject, after: str | None, limit: int) -> EventPage:
+def event_page(
+    database: Database, subject: Subject, after: str | None, limit: int, kind: str | None = None
+) -> EventPage:
     """Read one page."""
     if not 1 <= limit <= BATCH:
         raise InvalidRequest(f"limit: {limit} is not between 1 and {BATCH}.", param="limit")
     with database.read() as session:
-        rows = repository.after(session, subject.tenant, subject.ids, _number(after, "after"), limit + 1)
+        rows = repository.after(session, subject.tenant, subject.ids, _number(after, "after"), limit + 1, kind)
     data = [event_out(row) for row in rows[:limit]]
     return EventPage(
         data=data,

@@ -1,44 +1,149 @@
-"""GET /v1/fits."""
+"""/v1/fits: versions of the law, and what can be asked of each."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
+from service.catalog.schemas import Level
 from service.dependencies import AppState, ReadSession, Tenant
-from service.fits import repository, service
-from service.fits.schemas import FitOut, fit_out
-from service.kit.errors import NotFound
+from service.errors import OldFit, UnknownPool
+from service.fits import analysis, repository, service
+from service.fits.models import Fit
+from service.fits.schemas import (
+    Calibration,
+    CurrentFit,
+    Curve,
+    FitOut,
+    FitRequest,
+    FitSummary,
+    Residuals,
+    Scaling,
+    fit_out,
+    fit_summary,
+)
+from service.kit.errors import InvalidRequest, NotFound
+from service.kit.pagination import Page, PageRequest, page_of, page_request
 from service.kit.problems import problems
+from service.observations import service as observations
+from service.observations.schemas import POOL_PATTERN
 
 router = APIRouter(prefix="/fits", tags=["fits"])
 
+PoolQuery = Annotated[str, Query(pattern=POOL_PATTERN)]
+Name = Annotated[str | None, Query(min_length=1, max_length=600)]
+Share = Annotated[float, Query(ge=-1, le=1)]
+UNCHANGED = {"description": "The ETag sent in If-None-Match is current."}
 
-@router.get("/current", responses={304: {"description": "The ETag sent in If-None-Match is current."}})
-def current_fit(
-    request: Request,
-    response: Response,
-    state: AppState,
-    tenant: Tenant,
-    pool: Annotated[str, Query(max_length=64, pattern=r"^[a-z0-9][a-z0-9_.-]*$")] = "default",
-) -> FitOut | None:
-    """Get the law of all that a pool holds now; it is fitted first if need be."""
-    with state.database.read() as session:
-        fit = service.find_current(session, tenant, pool)
-        shown = fit_out(fit) if fit is not None else None
-    if shown is None:
-        with state.database.write() as session:
-            shown = fit_out(service.current(session, tenant, pool).fit)
-    response.headers["ETag"] = f'"{shown.id}"'
-    if request.headers.get("if-none-match") == f'"{shown.id}"':
+
+def _is_known(request: Request, response: Response, tag: str) -> bool:
+    """Set the answer's ETag; whether the client has it already."""
+    response.headers["ETag"] = f'"{tag}"'
+    known = request.headers.get("if-none-match") == f'"{tag}"'
+    if known:
         response.status_code = 304
-        return None
+    return known
+
+
+@router.get("")
+def list_fits(
+    session: ReadSession,
+    tenant: Tenant,
+    page: Annotated[PageRequest, Depends(page_request)],
+    pool: Annotated[str | None, Query(pattern=POOL_PATTERN)] = None,
+) -> Page[FitSummary]:
+    """List the versions of the law, newest first."""
+    return page_of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
+
+
+@router.post("", status_code=201, responses=problems(UnknownPool))
+def refit_now(request: FitRequest, response: Response, state: AppState, tenant: Tenant) -> FitOut:
+    """Fit a pool now: 201 with a new version, 200 with the newest one where nothing has changed since."""
+    with state.database.write() as session:
+        pool = observations.find_pool(session, tenant, request.pool)
+        is_new = pool.changes > pool.fitted_changes
+        shown = fit_out(service.refit(session, pool) if is_new else service.current(session, tenant, pool.name).fit)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/fits/{shown.id}"
     return shown
 
 
-@router.get("/{fit_id}", responses=problems(NotFound))
-def get_fit(session: ReadSession, tenant: Tenant, fit_id: str) -> FitOut:
-    """Get one version of the law."""
-    fit = repository.get(session, tenant, fit_id)
-    if fit is None:
-        raise NotFound(f"There is no fit {fit_id[:80]!r}.")
-    return fit_out(fit)
+@router.get("/current", responses={304: UNCHANGED, **problems(UnknownPool)})
+def current_fit(
+    request: Request, response: Response, state: AppState, tenant: Tenant, pool: PoolQuery = "default"
+) -> CurrentFit | None:
+    """Get the newest law of a pool; in a pool of at most 5,000 observations it knows every one of them."""
+    with state.database.read() as session:
+        found = service.newest(session, tenant, pool)
+        shown = _shown(found) if found is not None else None
+    if shown is None:
+        with state.database.write() as session:
+            shown = _shown(service.current(session, tenant, pool))
+    return None if _is_known(request, response, f"{shown.id}:{shown.behind}") else shown
+
+
+def _shown(found: service.Current) -> CurrentFit:
+    return CurrentFit(**fit_out(found.fit).model_dump(), behind=found.behind)
+
+
+def _fit(fit_id: str, session: ReadSession, tenant: Tenant) -> Fit:
+    return service.get(session, tenant, fit_id)
+
+
+FoundFit = Annotated[Fit, Depends(_fit)]
+CAN_FAIL = problems(NotFound, OldFit)
+
+
+@router.get("/{fit_id}", responses={304: UNCHANGED, **CAN_FAIL})
+def get_fit(request: Request, response: Response, fit: FoundFit) -> FitOut | None:
+    """Get one version of the law; it never changes."""
+    return None if _is_known(request, response, fit.id) else fit_out(fit)
+
+
+@router.get("/{fit_id}/curve", responses={**CAN_FAIL, **problems(InvalidRequest)})
+def get_curve(
+    fit: FoundFit,
+    family: Annotated[str, Query(min_length=1, max_length=255)],
+    cell: Name = None,
+    level: Annotated[Level, Query()] = 0.95,
+    first: Share = -0.05,
+    last: Share = 0.5,
+    points: Annotated[int, Query(ge=2, le=1000)] = 60,
+    measurement_se: Annotated[
+        float | None, Query(ge=0, le=1, description="noise of the improvement; null: the pool's median, 0: none")
+    ] = None,
+) -> Curve:
+    """Get a family's line with its confidence band, and the prediction band around it, to draw them."""
+    if last <= first:
+        raise InvalidRequest(f"last: {last} is not above first, {first}.", param="last", value=last)
+    usual = (fit.summary or {}).get("measurement_var") or 0.0
+    improvement_var = usual if measurement_se is None else measurement_se**2
+    band = analysis.Band(first, last, points)
+    return analysis.curve(service.law_of(fit), family, cell, band, level, improvement_var)
+
+
+@router.get("/{fit_id}/residuals", responses=CAN_FAIL)
+def get_residuals(
+    session: ReadSession,
+    fit: FoundFit,
+    page: Annotated[PageRequest, Depends(page_request)],
+    family: Name = None,
+    outliers: Annotated[bool, Query(description="only runs that probably do not belong")] = False,
+) -> Residuals:
+    """Get each observation against what the others say of it."""
+    return analysis.residuals(session, fit, family, outliers, page)
+
+
+@router.get("/{fit_id}/scaling", responses=CAN_FAIL)
+def get_scaling(session: ReadSession, fit: FoundFit) -> Scaling:
+    """Get the slope by model size within each family, and whether the sizes share one."""
+    return analysis.scale(session, fit)
+
+
+@router.get("/{fit_id}/calibration", responses={**CAN_FAIL, **problems(InvalidRequest)})
+def get_calibration(
+    session: ReadSession,
+    fit: FoundFit,
+    level: Annotated[list[Level] | None, Query(max_length=8, description="0.5, 0.8 and 0.95 unless named")] = None,
+) -> Calibration:
+    """Get how the predictions turned out whose outcomes this fit knows."""
+    return analysis.calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit.clock import Timestamp
@@ -23,7 +23,13 @@ class Fit(Base):
     tenant: Mapped[str] = mapped_column(String(64))
     pool: Mapped[str] = mapped_column(String(64))
     fingerprint: Mapped[str] = mapped_column(String(64))
+    changes: Mapped[int] = mapped_column(BigInteger)
+    """the pool's change that it was made at: says which rows it was made of"""
+    law_version: Mapped[int] = mapped_column(Integer)
     n: Mapped[int] = mapped_column(Integer)
-    # a quarter of a megabyte: read where it is asked for, not with every prediction
+    """observations"""
+    summary: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """what a prediction and a reader need of the rows beside the law: `service.fits.summary`"""
+    # kilobytes, megabytes with thousands of families: read where it is asked for, not with every prediction
     record: Mapped[dict[str, Any]] = mapped_column(Json, deferred=True)
     created_at: Mapped[datetime] = mapped_column(Timestamp)

@@ -1,14 +1,20 @@
-"""The SQL of fits."""
+"""The SQL of fits, and of which pools are due for one."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.fits.models import Fit
 from service.kit.clock import now
 from service.kit.ids import new_id
+from service.kit.pagination import PageRequest, select_page
+from service.law.record import VERSION
+from service.observations.models import Observation, Pool
+from service.observations.repository import AnyRow, observed_at
+from service.predictions.models import Prediction
 
 
 def get(session: Session, tenant: str, fit_id: str) -> Fit | None:
@@ -16,20 +22,105 @@ def get(session: Session, tenant: str, fit_id: str) -> Fit | None:
     return session.execute(select(Fit).where(Fit.tenant == tenant, Fit.id == fit_id)).scalar_one_or_none()
 
 
-def by_fingerprint(session: Session, tenant: str, pool: str, fingerprint: str) -> Fit | None:
-    """The fit of exactly these observations by exactly this law, if there is one."""
-    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == fingerprint)
-    return session.execute(query).scalar_one_or_none()
+def page(session: Session, tenant: str, pool: str | None, request: PageRequest) -> Sequence[Fit]:
+    """One page, newest first unless asked otherwise, with one row more than its limit."""
+    query = select(Fit).where(Fit.tenant == tenant)
+    if pool is not None:
+        query = query.where(Fit.pool == pool)
+    return session.execute(select_page(query, Fit.id, request)).scalars().all()
 
 
-def add(session: Session, tenant: str, pool: str, fingerprint: str, n: int, record: dict[str, Any]) -> Fit:
-    """Store a fit, or return the one that another process stored first."""
+def add(
+    session: Session,
+    tenant: str,
+    pool: str,
+    changes: int,
+    fingerprint: str,
+    n: int,
+    record: dict[str, Any],
+    summary: dict[str, Any],
+) -> tuple[Fit, bool]:
+    """Store a fit, or return the one of the same rows that is there already; and whether it is new."""
     dialect = session.get_bind().dialect.name
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Fit)
+    fit_id = new_id("fit")
     values = insert.values(
-        id=new_id("fit"), tenant=tenant, pool=pool, fingerprint=fingerprint, n=n, record=record, created_at=now()
+        id=fit_id,
+        tenant=tenant,
+        pool=pool,
+        changes=changes,
+        law_version=VERSION,
+        fingerprint=fingerprint,
+        n=n,
+        record=record,
+        summary=summary,
+        created_at=now(),
     )
     session.execute(values.on_conflict_do_nothing())
-    return session.execute(
-        select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == fingerprint)
-    ).scalar_one()
+    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == fingerprint)
+    fit = session.execute(query).scalar_one()
+    return fit, fit.id == fit_id
+
+
+def claim_due(session: Session, seconds: float) -> Pool | None:
+    """Take a pool that has changed since its last fit, so that no other process fits it at the same time."""
+    due = select(Pool.tenant, Pool.name).where(
+        Pool.changes > Pool.fitted_changes, or_(Pool.claimed_until.is_(None), Pool.claimed_until < now())
+    )
+    # any of them: a pool that changes all the time keeps none of the others waiting
+    first = (
+        due.order_by(func.random()).limit(1).with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
+    )
+    statement = (
+        update(Pool)
+        .where(tuple_(Pool.tenant, Pool.name).in_(select(first.c.tenant, first.c.name)))
+        .values(claimed_until=now(seconds))
+        .returning(Pool)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def mark_outdated(session: Session) -> None:
+    """Make every pool due whose newest fit was made by another version of the law."""
+    outdated = update(Pool).where(Pool.fit_id.in_(select(Fit.id).where(Fit.law_version != VERSION)))
+    session.execute(outdated.values(fitted_changes=-1).execution_options(synchronize_session=False))
+
+
+def point_at(session: Session, tenant: str, pool: str, fit_id: str, changes: int) -> bool:
+    """Make a fit the pool's newest and end the claim; False when one of a later change is there already."""
+    statement = (
+        update(Pool)
+        .where(Pool.tenant == tenant, Pool.name == pool, Pool.fitted_changes < changes)
+        .values(fit_id=fit_id, fitted_changes=changes, claimed_until=None)
+        .returning(Pool.name)
+        .execution_options(synchronize_session=False)
+    )
+    return session.execute(statement).one_or_none() is not None
+
+
+def outcomes(session: Session, tenant: str, pool: str, changes: int) -> Sequence[AnyRow]:
+    """The rows of a pool at one of its changes that are outcomes of answered predictions, with those, oldest first.
+
+    `predicted_at_changes` is the change at which the prediction's fit knew the pool; -1 for a fit of another pool,
+    which cannot have known the outcome.
+    """
+    known = case((Fit.pool == pool, Fit.changes), else_=-1)
+    query = (
+        select(
+            Observation.id,
+            Observation.prediction_id,
+            Observation.improvement,
+            Observation.collapsed,
+            Observation.added_at,
+            Observation.created_at,
+            Prediction.answer,
+            Prediction.fit_id,
+            Prediction.created_at.label("predicted_at"),
+            known.label("predicted_at_changes"),
+        )
+        .join(Prediction, (Prediction.id == Observation.prediction_id) & (Prediction.tenant == Observation.tenant))
+        .join(Fit, Fit.id == Prediction.fit_id)
+        .where(observed_at(tenant, pool, changes), Prediction.answer.is_not(None))
+    )
+    return session.execute(query.order_by(Observation.id)).all()

@@ -1,47 +1,141 @@
-"""The law of a pool: found if it was fitted already, fitted and stored if not."""
+"""The law of a pool: refitted after every change, each version kept."""
 
 import hashlib
-import math
+import threading
+import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from service.errors import OldFit
+from service.events import repository as events
 from service.fits import repository
 from service.fits.models import Fit
+from service.fits.summary import DRIFT_ALARM, summarize
+from service.kit.database import Database
+from service.kit.errors import NotFound
 from service.law import GapLaw, Observations
 from service.law.record import VERSION
 from service.observations import repository as observations
-from service.observations.models import Observation
+from service.observations.models import Pool
+from service.observations.repository import AnyRow
+from service.observations.service import find_pool
+
+log = structlog.get_logger()
+
+AT_ONCE = 5_000
+"""observations up to which a question waits for a fit that is due (about a second at most); a larger pool answers from
+its newest fit and says so"""
+CLAIM_SECONDS = 120.0
+"""after which another process takes over a refit whose process died"""
+
+
+class Draft(NamedTuple):
+    """A fit that is not stored yet."""
+
+    fingerprint: str
+    n: int
+    record: dict[str, Any]
+    summary: dict[str, Any]
 
 
 class Current(NamedTuple):
-    """A fit and the observations that it was fitted to."""
+    """The newest fit of a pool, and how many changes of the pool it does not know yet."""
 
     fit: Fit
-    observations: Sequence[Observation]
+    behind: int
 
 
-def current(session: Session, tenant: str, pool: str) -> Current:
-    """The fit of all that the pool holds now. Needs a session that may write: a new observation means a new fit."""
-    rows = observations.fitted(session, tenant, pool)
-    named = fingerprint(rows)
-    fit = repository.by_fingerprint(session, tenant, pool, named)
+def current(session: Session, tenant: str, name: str) -> Current:
+    """The newest fit. Needs a session that may write: in a small pool a fit that is due is made first.
+
+    Raises:
+        UnknownPool: nothing was ever stored in a pool of this name.
+    """
+    pool = find_pool(session, tenant, name)
+    if pool.fit_id is None or (pool.changes > pool.fitted_changes and pool.observations <= AT_ONCE):
+        return Current(refit(session, pool), 0)
+    fit = repository.get(session, tenant, pool.fit_id)
     if fit is None:
-        record = GapLaw().fit(_as_law_input(rows)).to_record()
-        fit = repository.add(session, tenant, pool, named, len(rows), record)
-    return Current(fit, rows)
+        raise missing(pool.fit_id)
+    return Current(fit, pool.changes - pool.fitted_changes)
 
 
-def find_current(session: Session, tenant: str, pool: str) -> Fit | None:
-    """The same, but None where it would have to be fitted first."""
-    return repository.by_fingerprint(session, tenant, pool, fingerprint(observations.fitted(session, tenant, pool)))
+def newest(session: Session, tenant: str, name: str) -> Current | None:
+    """The same for a session that only reads: None where a fit would have to be made first.
+
+    Raises:
+        UnknownPool: nothing was ever stored in a pool of this name.
+    """
+    pool = find_pool(session, tenant, name)
+    behind = pool.changes - pool.fitted_changes
+    fit = repository.get(session, tenant, pool.fit_id) if pool.fit_id is not None else None
+    return None if fit is None or (behind and pool.observations <= AT_ONCE) else Current(fit, behind)
 
 
-def fingerprint(rows: Sequence[Observation]) -> str:
+def refit(session: Session, pool: Pool) -> Fit:
+    """Fit a pool as it is now, in the caller's transaction."""
+    return keep(session, pool, pool.changes, draft(session, pool.tenant, pool.name, pool.changes))
+
+
+def draft(session: Session, tenant: str, name: str, changes: int) -> Draft:
+    """Fit the rows that a pool had at one of its changes; reads only."""
+    rows = observations.fitted(session, tenant, name, changes)
+    given = as_law_input(rows)
+    record = GapLaw().fit(given).to_record()
+    summary = summarize(rows, given, observations.costs(session, tenant, name))
+    return Draft(fingerprint(rows), len(rows), record, summary)
+
+
+def keep(session: Session, pool: Pool, changes: int, made: Draft) -> Fit:
+    """Store a fit and let the pool point at it, unless a later one came first; the same rows keep their first fit."""
+    fit, is_new = repository.add(
+        session, pool.tenant, pool.name, changes, made.fingerprint, made.n, made.record, made.summary
+    )
+    before = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
+    if repository.point_at(session, pool.tenant, pool.name, fit.id, changes) and is_new:
+        events.add(session, pool.tenant, fit.id, "fit.created", {"pool": pool.name, "n": fit.n, "changes": changes})
+        _alarm(session, fit, before)
+    return fit
+
+
+def _alarm(session: Session, fit: Fit, before: Fit | None) -> None:
+    """Tell of a family that drifts now and did not in the fit before."""
+    known = (before.summary if before is not None else None) or {}
+    for family, found in ((fit.summary or {}).get("drift") or {}).items():
+        was = (known.get("drift") or {}).get(family, {}).get("log_bayes_factor", 0.0)
+        if found["log_bayes_factor"] > DRIFT_ALARM >= was:
+            log.warning("drift", pool=fit.pool, family=family, log_bayes_factor=round(found["log_bayes_factor"], 2))
+            events.add(session, fit.tenant, fit.id, "fit.drift", {"pool": fit.pool, "family": family, **found})
+
+
+def fingerprint(rows: Sequence[AnyRow]) -> str:
     """What makes two fits the same: the law's version and the observations, which never change once stored."""
     text = "\n".join([str(VERSION), *(row.id for row in rows)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def as_law_input(rows: Sequence[AnyRow]) -> Observations:
+    """Stored rows as the law takes them."""
+    names = [column.key for column in observations.FITTED]
+    # by column: attribute by attribute, a million rows take longer to hand over than to fit
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    return Observations(
+        gap=columns["gap"],
+        gap_var=np.square(columns["gap_se"]),
+        improvement=columns["improvement"],
+        improvement_var=np.square(columns["improvement_se"]),
+        cov=columns["cov"],
+        family=columns["family"],
+        cell=columns["cell"],
+        baseline=np.array(columns["baseline"], dtype=np.float64),  # null becomes NaN
+        collapsed=columns["collapsed"],
+        ids=columns["id"],
+    )
 
 
 _KEPT = 32
@@ -50,25 +144,93 @@ _laws: dict[str, GapLaw] = {}
 
 
 def law_of(fit: Fit) -> GapLaw:
-    """The estimator behind a stored fit; its record is read from the database only when it is not kept."""
+    """The estimator behind a stored fit; its record is read from the database only when it is not kept.
+
+    Raises:
+        OldFit: another version of the law wrote the record.
+    """
     law = _laws.get(fit.id)
     if law is None:
         if len(_laws) >= _KEPT:
             _laws.clear()
-        law = _laws[fit.id] = GapLaw.from_record(fit.record)
+        try:
+            law = _laws[fit.id] = GapLaw.from_record(fit.record)
+        except ValueError as error:
+            raise OldFit from error
     return law
 
 
-def _as_law_input(rows: Sequence[Observation]) -> Observations:
-    return Observations(
-        gap=[row.gap for row in rows],
-        gap_var=[row.gap_se**2 for row in rows],
-        improvement=[row.improvement for row in rows],
-        improvement_var=[row.improvement_se**2 for row in rows],
-        cov=[row.cov for row in rows],
-        family=[row.family for row in rows],
-        cell=[row.cell for row in rows],
-        baseline=[math.nan if row.baseline is None else row.baseline for row in rows],
-        collapsed=[row.collapsed for row in rows],
-        ids=[row.id for row in rows],
-    )
+def get(session: Session, tenant: str, fit_id: str) -> Fit:
+    """Read one.
+
+    Raises:
+        NotFound: there is no such fit.
+    """
+    fit = repository.get(session, tenant, fit_id)
+    if fit is None:
+        raise missing(fit_id)
+    return fit
+
+
+def missing(fit_id: str) -> NotFound:
+    """The error for an id that names no fit of this tenant."""
+    return NotFound(f"There is no fit {fit_id[:80]!r}.")
+
+
+class Refitter:
+    """Fits pools that have changed, one after the other, in a thread of this process.
+
+    What is due stands in the pools' rows, so any number of processes may run one and none needs to be told: `wake`
+    only saves the wait.
+    """
+
+    def __init__(self, database: Database, every: float) -> None:
+        self._database, self._every = database, every
+        self._woken, self._stopped = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep_fitting, name="refitter", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look for due pools now."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the fit at hand; returns within 10 seconds."""
+        self._stopped.set()
+        self._woken.set()
+        self._thread.join(10)
+
+    def _keep_fitting(self) -> None:
+        while not self._stopped.is_set():
+            began = time.monotonic()
+            try:
+                found = refit_one(self._database)
+            except SQLAlchemyError as error:
+                log.warning("refit_postponed", error=f"{type(error).__name__}: {error}"[:300])
+                found = False
+            except Exception:
+                log.exception("refit_failed")
+                found = False
+            if found:
+                # at most half of one core: changes that come meanwhile go into the next fit together
+                self._stopped.wait(min(time.monotonic() - began, 5.0))
+            else:
+                self._woken.wait(self._every)
+                self._woken.clear()
+
+
+def refit_one(database: Database) -> bool:
+    """Fit one pool that is due; False when there is none. The fit itself holds no lock and no connection."""
+    with database.write() as session:
+        pool = repository.claim_due(session, CLAIM_SECONDS)
+    if pool is None:
+        return False
+    with database.read() as session:
+        made = draft(session, pool.tenant, pool.name, pool.changes)
+    with database.write() as session:
+        fit = keep(session, pool, pool.changes, made)
+    log.info("refitted", pool=pool.name, n=fit.n, fit=fit.id)
+    return True

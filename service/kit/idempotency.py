@@ -2,15 +2,15 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header
-from sqlalchemy import String, select
+from sqlalchemy import String, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from service.kit.clock import Timestamp, now
-from service.kit.database import Base
+from service.kit.database import Base, Json
 from service.kit.errors import IdempotencyMismatch
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
@@ -24,6 +24,8 @@ class IdempotencyRow(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_hash: Mapped[str] = mapped_column(String(64))
     subject_id: Mapped[str] = mapped_column(String(64))
+    response: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """the answer, where the subject's id alone does not say it"""
     created_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
@@ -49,3 +51,14 @@ def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: 
     if row.body_hash != hashed:
         raise IdempotencyMismatch(param="Idempotency-Key")
     return row.subject_id
+
+
+def remember(session: Session, tenant: str, key: str, response: dict[str, Any]) -> None:
+    """Keep the answer with a key that this transaction has claimed."""
+    statement = update(IdempotencyRow).filter_by(tenant=tenant, key=key).values(response=response)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def remembered(session: Session, tenant: str, key: str) -> dict[str, Any] | None:
+    """The answer that was kept with a key."""
+    return session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one().response

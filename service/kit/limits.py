@@ -1,5 +1,6 @@
 """What is refused before a request reaches the application: bodies over a size, and foreign names for the loopback."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.requests import Request
@@ -11,10 +12,13 @@ from service.kit.problems import problem_response
 
 
 class BodyLimit:
-    """Answer 413 as soon as a body is known to be over `limit` bytes; it is never held in memory."""
+    """Answer 413 as soon as a body is known to be over `limit` bytes; it is never held in memory.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app, self.limit = app, limit
+    `larger` gives paths a limit of their own.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
+        self.app, self.limit, self.larger = app, limit, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -22,9 +26,10 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        error = BodyTooLarge(f"The body is larger than {self.limit} bytes, the most this server takes.")
+        limit = self.larger.get(scope["path"], self.limit)
+        error = BodyTooLarge(f"The body is larger than {limit} bytes, the most this server takes here.")
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.limit:
+        if declared.isdigit() and int(declared) > limit:
             await problem_response(request, error)(scope, receive, send)
             return
         seen, started = 0, False
@@ -33,20 +38,20 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.limit:
+            if seen > limit:
                 raise error
             return message
 
         async def unless_refused(message: Message) -> None:
             nonlocal started
-            if started or seen <= self.limit:
+            if started or seen <= limit:
                 started = True
                 await send(message)
 
         # whatever the application makes of the error (FastAPI makes a 400 of it), the answer is ours
         with suppress(BodyTooLarge):
             await self.app(scope, counted, unless_refused)
-        if seen > self.limit and not started:
+        if seen > limit and not started:
             await problem_response(request, error)(scope, receive, send)
 
 

@@ -1,6 +1,8 @@
 """RFC 9457 problem details: one shape for every error, whatever raised it."""
 
 import json
+import math
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from service.kit.errors import GapcastError, InvalidRequest, MalformedJson, Unavailable
+from service.kit.errors import FieldError, GapcastError, InvalidRequest, MalformedJson, Unavailable
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -68,25 +70,36 @@ def problem_response(request: Request, error: GapcastError) -> Response:
 
 def _shorten(value: Any) -> Any:  # noqa: ANN401
     """Show a value without echoing a huge one: numbers as they are, anything else as at most 80 characters."""
+    if isinstance(value, float) and math.isfinite(value):
+        return value
     if value is None or isinstance(value, bool | int):
         return value if value is None or abs(value) < 10**15 else f"{str(value)[:77]}..."
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def field_problems(errors: Sequence[Any], root: str = "") -> list[dict[str, Any]]:
+    """Each of pydantic's errors as a FieldProblem's values; `root` is the path of what was validated."""
+    rows = []
+    for row in errors:
+        place = row["loc"][1:] if row["loc"] and row["loc"][0] in {"body", "query", "path", "header"} else row["loc"]
+        raised, value = row.get("ctx", {}).get("error"), row.get("input")
+        if isinstance(raised, FieldError):
+            place, value = (*place, raised.param), raised.value
+        param = ".".join(str(part) for part in (root, *place) if part != "") or "body"
+        message = row["msg"].removeprefix("Value error, ")
+        rows.append({"param": param, "message": message, "value": _shorten(value)})
+    return rows
+
+
 def from_validation(error: RequestValidationError) -> GapcastError:
     """Turn FastAPI's validation errors into one of ours, naming each field and its value."""
-    rows: list[dict[str, Any]] = []
     for row in error.errors():
         if row["type"] == "json_invalid":
             return MalformedJson(f"The body is not JSON: {row['ctx']['error']} at character {row['loc'][-1]}.")
         if isinstance(row.get("input"), bytes):
             return InvalidRequest("The body is not read as JSON: send the header Content-Type: application/json.")
-        place = row["loc"][1:] if row["loc"] and row["loc"][0] in {"body", "query", "path", "header"} else row["loc"]
-        param = ".".join(str(part) for part in place) or "body"
-        message = row["msg"].removeprefix("Value error, ")
-        rows.append({"param": param, "message": message, "value": _shorten(row.get("input"))})
-    rows = rows[:20]
+    rows = field_problems(error.errors())[:20]
     detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
     return InvalidRequest(detail, param=rows[0]["param"] if rows else None, errors=rows)
 

@@ -1,35 +1,184 @@
-"""GET /v1/observations."""
+"""/v1/observations: past runs in and out, one by one and as tables."""
 
-from typing import Annotated
+import hashlib
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 
-from service.dependencies import ReadSession, Tenant
-from service.kit.errors import NotFound
+from service.catalog.service import Listing
+from service.dependencies import AppState, ReadSession, Tenant
+from service.errors import InvalidFile, ObservationConflict, UnknownPool, UnsupportedMediaType
+from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, NotFound
+from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, remember, remembered
+from service.kit.ids import new_id
+from service.kit.openapi import inlined
 from service.kit.pagination import Page, PageRequest, page_of, page_request
 from service.kit.problems import problems
-from service.observations import repository
-from service.observations.schemas import ObservationOut, observation_out
+from service.observations import formats, repository, service
+from service.observations.formats import MEDIA_TYPES, Format
+from service.observations.repository import Filter
+from service.observations.schemas import (
+    POOL_PATTERN,
+    BatchIn,
+    BatchOut,
+    ObservationOut,
+    ObservationPatch,
+    PoolOut,
+    columns,
+    observation_out,
+    pool_out,
+)
 
 router = APIRouter(prefix="/observations", tags=["observations"])
+pools_router = APIRouter(prefix="/pools", tags=["observations"])
+
+Name = Annotated[str | None, Query(max_length=255)]
 
 
-@router.get("")
-def list_observations(
-    session: ReadSession,
-    tenant: Tenant,
-    page: Annotated[PageRequest, Depends(page_request)],
+def filters(
     pool: Annotated[str | None, Query(max_length=64)] = None,
+    family: Name = None,
+    task: Name = None,
+    model: Name = None,
+    context_kind: Name = None,
+    source: Name = None,
+    version: Name = None,
+    external_id: Name = None,
+    prediction_id: Name = None,
+    excluded: bool | None = None,
+    collapsed: bool | None = None,
+) -> Filter:
+    """Read a filter from the query."""
+    return Filter(
+        pool, family, task, model, context_kind, source, version, external_id, prediction_id, excluded, collapsed
+    )
+
+
+Wanted = Annotated[Filter, Depends(filters)]
+
+_TABLE = {"schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(columns())}"}}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": inlined(BatchIn)},
+            **{media: _TABLE for form, media in MEDIA_TYPES.items() if form != "json"},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=BatchOut,
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": BatchOut, "description": "All rows were stored already."},
+        **problems(
+            *(InvalidFile, InvalidRequest, ObservationConflict, IdempotencyMismatch),
+            *(UnsupportedMediaType, BodyTooLarge),
+        ),
+    },
+)
+async def create_observations(
+    request: Request,
+    response: Response,
+    state: AppState,
+    tenant: Tenant,
+    pool: Annotated[
+        str | None, Query(pattern=POOL_PATTERN, description="where all rows go; null: where each says")
+    ] = None,
+    idempotency_key: IdempotencyKey = None,
+    content_type: Annotated[str, Header()] = "application/json",
+) -> BatchOut:
+    """Store past runs: all rows of the body, or none of them.
+
+    The body is JSON (`{"observations": [...]}`), NDJSON, CSV or Parquet, by its Content-Type.
+    """
+    form = formats.format_of(content_type)
+    if form is None:
+        raise UnsupportedMediaType(
+            f"Content-Type: {content_type[:80]!r} is not read here; send {', '.join(MEDIA_TYPES.values())}.",
+            param="Content-Type",
+            value=content_type[:80],
+        )
+    body = await request.body()
+
+    def take() -> BatchOut:
+        rows = service.check(formats.read(body, form), pool)
+        with state.database.write() as session:
+            if idempotency_key is None:
+                return service.store(session, tenant, rows)
+            batch_id = new_id("batch")
+            hashed = body_hash(f"/v1/observations?pool={pool}", hashlib.sha256(body).hexdigest())
+            if claim_key(session, tenant, idempotency_key, hashed, batch_id) != batch_id:
+                return BatchOut.model_validate(remembered(session, tenant, idempotency_key))
+            stored = service.store(session, tenant, rows)
+            remember(session, tenant, idempotency_key, stored.model_dump(mode="json"))
+            return stored
+
+    stored = await run_in_threadpool(take)
+    state.refitter.wake()
+    response.status_code = 201 if stored.created else 200
+    return stored
+
+
+@router.get("", responses=problems(UnknownPool))
+def list_observations(
+    session: ReadSession, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)], wanted: Wanted
 ) -> Page[ObservationOut]:
     """List observations, newest first."""
-    rows = repository.page(session, tenant, pool, page)
+    if wanted.pool is not None:
+        service.find_pool(session, tenant, wanted.pool)
+    rows = repository.page(session, tenant, wanted, page)
     return page_of([observation_out(row) for row in rows], page.limit)
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses={
+        200: {"content": {media: {} for media in MEDIA_TYPES.values()}, "description": "The rows as a file."},
+        **problems(UnknownPool),
+    },
+)
+def export_observations(
+    state: AppState,
+    tenant: Tenant,
+    wanted: Wanted,
+    form: Annotated[Format, Query(alias="format")] = "csv",
+) -> StreamingResponse:
+    """Get all rows that the filter names as a file that can be imported again, to the same fit."""
+    return StreamingResponse(
+        formats.write(service.export(state.database, tenant, wanted), form),
+        media_type=MEDIA_TYPES[form],
+        headers={"Content-Disposition": f'attachment; filename="observations.{form}"'},
+    )
 
 
 @router.get("/{observation_id}", responses=problems(NotFound))
 def get_observation(session: ReadSession, tenant: Tenant, observation_id: str) -> ObservationOut:
     """Get one observation."""
-    row = repository.get(session, tenant, observation_id)
-    if row is None:
-        raise NotFound(f"There is no observation {observation_id[:80]!r}.")
-    return observation_out(row)
+    return observation_out(service.find(session, tenant, observation_id))
+
+
+@router.patch("/{observation_id}", responses=problems(NotFound, InvalidRequest, Conflict))
+def patch_observation(state: AppState, tenant: Tenant, observation_id: str, patch: ObservationPatch) -> ObservationOut:
+    """Exclude an observation from its pool's fits, with a reason, or take it back; or name its prediction, once.
+
+    Nothing else of an observation ever changes.
+    """
+    with state.database.write() as session:
+        service.change(session, tenant, observation_id, patch)
+        shown = observation_out(service.find(session, tenant, observation_id))
+    state.refitter.wake()
+    return shown
+
+
+@pools_router.get("")
+def list_pools(session: ReadSession, tenant: Tenant) -> Listing[PoolOut]:
+    """List the pools, by name."""
+    return Listing(data=[pool_out(row) for row in repository.pools(session, tenant)])

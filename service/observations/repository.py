@@ -1,45 +1,199 @@
-"""The SQL of observations."""
+"""The SQL of observations and their pools."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Row, Table, and_, exists, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.kit.clock import now
-from service.kit.ids import new_id
+from service.kit.database import Base
 from service.kit.pagination import PageRequest, select_page
-from service.observations.models import Observation
+from service.observations.models import Exclusion, Observation, Pool
+from service.predictions.models import Prediction
+
+CHUNK = 5_000
+"""values in one IN (...): databases take some ten thousand parameters"""
 
 
-def fitted(session: Session, tenant: str, pool: str) -> Sequence[Observation]:
-    """Every observation of a pool that counts in its fit, in the order of the ids."""
-    query = select(Observation).where(
-        Observation.tenant == tenant, Observation.pool == pool, Observation.excluded.is_(False)
+class Filter(NamedTuple):
+    """Which observations a list shows; null: all."""
+
+    pool: str | None = None
+    family: str | None = None
+    task: str | None = None
+    model: str | None = None
+    context_kind: str | None = None
+    source: str | None = None
+    version: str | None = None
+    external_id: str | None = None
+    prediction_id: str | None = None
+    excluded: bool | None = None
+    collapsed: bool | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Each as SQL."""
+        wanted = self._asdict().items()
+        return [getattr(Observation, name) == value for name, value in wanted if value is not None]
+
+
+def pool(session: Session, tenant: str, name: str) -> Pool | None:
+    """Read a pool as it is now."""
+    query = select(Pool).where(Pool.tenant == tenant, Pool.name == name)
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def pools(session: Session, tenant: str) -> Sequence[Pool]:
+    """The pools of a tenant, by name."""
+    return session.execute(select(Pool).where(Pool.tenant == tenant).order_by(Pool.name)).scalars().all()
+
+
+def lock_pool(session: Session, tenant: str, name: str) -> Pool:
+    """Hold a pool's row until the transaction ends; it is made where there is none.
+
+    All that changes a pool waits here, so changes commit in the order of their numbers.
+    """
+    dialect = session.get_bind().dialect.name
+    made = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Pool).values(
+        tenant=tenant, name=name, changes=0, observations=0, fitted_changes=-1, created_at=now()
     )
-    return session.execute(query.order_by(Observation.id)).scalars().all()
+    session.execute(made.on_conflict_do_nothing())
+    query = select(Pool).where(Pool.tenant == tenant, Pool.name == name).with_for_update()
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one()
 
 
-def page(session: Session, tenant: str, pool: str | None, request: PageRequest) -> Sequence[Observation]:
+AnyRow = Row[*tuple[Any, ...]]
+
+FITTED = (
+    *(Observation.id, Observation.family, Observation.cell, Observation.model, Observation.parameters),
+    *(Observation.context_kind, Observation.version, Observation.baseline, Observation.gap, Observation.gap_se),
+    *(Observation.improvement, Observation.improvement_se, Observation.cov, Observation.collapsed),
+)
+"""What a fit and its diagnostics read of a row."""
+
+
+def observed_at(tenant: str, name: str, changes: int) -> ColumnElement[bool]:
+    """The condition that a row counted in a pool's fit at its change number `changes`."""
+    out = exists().where(
+        Exclusion.observation_id == Observation.id,
+        Exclusion.since <= changes,
+        or_(Exclusion.until.is_(None), Exclusion.until > changes),
+    )
+    return and_(Observation.tenant == tenant, Observation.pool == name, Observation.added_at <= changes, ~out)
+
+
+def fitted(session: Session, tenant: str, name: str, changes: int) -> Sequence[AnyRow]:
+    """The rows that counted in a pool's fit at its change number `changes`, in the order of their ids."""
+    query = select(*FITTED).where(observed_at(tenant, name, changes))
+    return session.execute(query.order_by(Observation.id)).all()
+
+
+def costs(session: Session, tenant: str, name: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Model and provenance of the newest rows of a pool that count; some of them tell what their run cost."""
+    query = select(Observation.model, Observation.provenance).where(
+        Observation.tenant == tenant,
+        Observation.pool == name,
+        Observation.excluded.is_(False),
+    )
+    rows = session.execute(query.order_by(Observation.id.desc()).limit(CHUNK))
+    return ((model, provenance) for model, provenance in rows)
+
+
+def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Sequence[Observation]:
     """One page, newest first unless asked otherwise, with one row more than its limit."""
-    query = select(Observation).where(Observation.tenant == tenant)
-    if pool is not None:
-        query = query.where(Observation.pool == pool)
+    query = select(Observation).where(Observation.tenant == tenant, *wanted.conditions())
     return session.execute(select_page(query, Observation.id, request)).scalars().all()
+
+
+def newest(session: Session, tenant: str, name: str, limit: int) -> Sequence[Observation]:
+    """The newest rows of a pool, the oldest of them first."""
+    query = select(Observation).where(Observation.tenant == tenant, Observation.pool == name)
+    rows = session.execute(query.order_by(Observation.id.desc()).limit(limit)).scalars().all()
+    return rows[::-1]
+
+
+def after(
+    session: Session, tenant: str, wanted: Filter, changes: int | None, last: str, limit: int
+) -> Sequence[Observation]:
+    """The next rows after an id, for reading all of them; `changes`: none that was added later."""
+    query = select(Observation).where(Observation.tenant == tenant, Observation.id > last, *wanted.conditions())
+    if changes is not None:
+        query = query.where(Observation.added_at <= changes)
+    return session.execute(query.order_by(Observation.id).limit(limit)).scalars().all()
 
 
 def get(session: Session, tenant: str, observation_id: str) -> Observation | None:
     """Read one."""
     query = select(Observation).where(Observation.tenant == tenant, Observation.id == observation_id)
-    return session.execute(query).scalar_one_or_none()
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
 
-def known_external_ids(session: Session, tenant: str, pool: str) -> set[str]:
-    """The external ids that a pool has already."""
-    query = select(Observation.external_id).where(Observation.tenant == tenant, Observation.pool == pool)
-    return {one for one in session.execute(query).scalars() if one is not None}
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(values)
+    for start in range(0, len(ordered), CHUNK):
+        yield ordered[start : start + CHUNK]
 
 
-def add(session: Session, tenant: str, values: dict[str, Any]) -> None:
-    """Store one observation."""
-    session.add(Observation(id=new_id("obs"), tenant=tenant, created_at=now(), **values))
+def named(session: Session, tenant: str, name: str, names: Iterable[str]) -> dict[str, Observation]:
+    """Rows of a pool by external id, or by their own id: an exported row without one is named by it."""
+    found: dict[str, Observation] = {}
+    for chunk in _chunks(names):
+        query = select(Observation).where(Observation.tenant == tenant, Observation.pool == name)
+        which = or_(Observation.external_id.in_(chunk), Observation.external_id.is_(None) & Observation.id.in_(chunk))
+        for row in session.execute(query.where(which)).scalars():
+            found[row.external_id or row.id] = row
+    return found
+
+
+def known_contents(session: Session, tenant: str, name: str, contents: Iterable[str]) -> dict[str, str]:
+    """Ids of the rows of a pool by their content, of those that say one of these."""
+    found: dict[str, str] = {}
+    for chunk in _chunks(contents):
+        query = select(Observation.content, Observation.id).where(
+            Observation.tenant == tenant, Observation.pool == name, Observation.content.in_(chunk)
+        )
+        found.update((content, row_id) for content, row_id in session.execute(query))
+    return found
+
+
+def known_predictions(session: Session, tenant: str, ids: Iterable[str]) -> set[str]:
+    """Those of these ids that are answered predictions."""
+    found: set[str] = set()
+    for chunk in _chunks(ids):
+        query = select(Prediction.id).where(
+            Prediction.tenant == tenant, Prediction.id.in_(chunk), Prediction.answer.is_not(None)
+        )
+        found.update(session.execute(query).scalars())
+    return found
+
+
+def add(session: Session, tenant: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Store rows with their ids, and the exclusion of those that come excluded."""
+    if not rows:
+        return
+    session.execute(insert(Table("observations", Base.metadata)).values(tenant=tenant, created_at=now()), list(rows))
+    out = [
+        {"observation_id": row["id"], "since": row["added_at"], "reason": row["excluded_reason"]}
+        for row in rows
+        if row["excluded"]
+    ]
+    if out:
+        session.execute(
+            insert(Table("observation_exclusions", Base.metadata)).values(tenant=tenant, created_at=now()), out
+        )
+
+
+def exclude(session: Session, row: Observation, since: int, reason: str) -> None:
+    """Leave a row out of fits from a change on."""
+    session.add(
+        Exclusion(tenant=row.tenant, observation_id=row.id, since=since, until=None, reason=reason, created_at=now())
+    )
+    row.excluded, row.excluded_reason = True, reason
+
+
+def take_back(session: Session, row: Observation, until: int) -> None:
+    """Let a row count again from a change on."""
+    open_ones = update(Exclusion).where(Exclusion.observation_id == row.id, Exclusion.until.is_(None))
+    session.execute(open_ones.values(until=until).execution_options(synchronize_session=False))
+    row.excluded, row.excluded_reason = False, None

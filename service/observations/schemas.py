@@ -1,12 +1,247 @@
-"""An observation as the API shows it."""
+"""An observation as people send it, and as the API shows it.
 
-from typing import Any, Literal
+The same fields travel as JSON and as columns of a table: `gap.value` is the field `value` of `gap`.
+"""
 
-from pydantic import BaseModel, Field
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Literal, Self, get_args
 
+from pydantic import BaseModel, Field, model_validator
+
+from service.catalog.schemas import RecipeClass, Strict
 from service.kit.clock import rfc3339
+from service.kit.errors import FieldError
 from service.kit.pagination import Identified
-from service.observations.models import Observation
+from service.observations.models import Observation, Pool
+
+POOL_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
+PoolName = Annotated[str, Field(pattern=POOL_PATTERN)]
+VarianceSource = Literal["given", "counts", "assumed"]
+"""Where a variance comes from: sent; made from counts per problem, arms paired; or assumed from means, problems and
+rollouts (docs/law.md)."""
+MOST_PROVENANCE = 16_384
+"""bytes of JSON"""
+MOST_PROBLEMS = 100_000
+
+Count = Annotated[float, Field(ge=0)]
+Counts = Annotated[list[Count], Field(min_length=2, max_length=MOST_PROBLEMS)]
+ProblemId = Annotated[str | int, Field(union_mode="left_to_right")]
+
+
+class MeasuredIn(Strict):
+    """A difference of two accuracies: a value with its standard error, or what both can be made from."""
+
+    value: float | None = Field(None, ge=-1, le=1, description="a share: 0.1 is 10 accuracy points")
+    se: float | None = Field(None, gt=0, le=1, description="standard error of `value` over problems, arms paired")
+    problems: int | None = Field(None, ge=2, le=10_000_000)
+    rollouts: int | None = Field(None, ge=1, le=100_000, description="per problem and arm")
+    variance: VarianceSource | None = Field(None, description="where `se` comes from; null: `given`")
+    problem_ids: list[ProblemId] | None = Field(
+        None, max_length=MOST_PROBLEMS, description="with counts: which problems they belong to"
+    )
+
+    @property
+    def arms(self) -> tuple[list[float], list[float]] | None:
+        """Counts per problem of the arm that is subtracted and of the other one."""
+        first, second = (getattr(self, name) for name in self.arm_names())
+        return None if first is None or second is None else (first, second)
+
+    @classmethod
+    def arm_names(cls) -> tuple[str, str]:
+        """The two fields that hold counts."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _one_way_of_saying_it(self) -> Self:
+        names = self.arm_names()
+        counts = [name for name in names if getattr(self, name) is not None]
+        if not counts:
+            if self.problem_ids is not None:
+                raise FieldError("problem_ids", "belong to counts per problem; leave them out")
+            if self.value is None:
+                raise ValueError(
+                    f"send value and se, or value with problems and rollouts, or counts per problem "
+                    f"({names[0]}, {names[1]}) with rollouts"
+                )
+            if self.se is None and (self.problems is None or self.rollouts is None):
+                raise FieldError("se", "a value needs its se, or problems and rollouts to assume one from")
+            return self
+        if len(counts) == 1:
+            raise ValueError(f"counts need both {names[0]} and {names[1]}; only {counts[0]} is there")
+        if self.value is not None or self.se is not None or self.problems is not None or self.variance is not None:
+            raise ValueError("counts say value, se and problems already; leave those out")
+        if self.rollouts is None:
+            raise FieldError("rollouts", "counts need the number of rollouts per problem and arm")
+        self._check_counts(names)
+        return self
+
+    def _check_counts(self, names: tuple[str, str]) -> None:
+        first, second = (getattr(self, name) for name in names)
+        if len(first) != len(second):
+            raise FieldError(names[1], f"has {len(second)} problems, {names[0]} has {len(first)}")
+        for name, values in zip(names, (first, second), strict=True):
+            for index, value in enumerate(values):
+                if value > (self.rollouts or 0):
+                    raise FieldError(f"{name}.{index}", f"is more than the {self.rollouts} rollouts", value)
+        if self.problem_ids is not None:
+            if len(self.problem_ids) != len(first):
+                raise FieldError("problem_ids", f"{len(self.problem_ids)} entries for {len(first)} problems")
+            if len(set(self.problem_ids)) != len(self.problem_ids):
+                raise FieldError("problem_ids", "holds one id twice")
+
+
+class GapIn(MeasuredIn):
+    """Self-teacher accuracy minus student accuracy, weights frozen, before training."""
+
+    student: Counts | None = Field(None, description="sum of each problem's scores without the context")
+    self_teacher: Counts | None = Field(None, description="the same with the context")
+
+    @classmethod
+    def arm_names(cls) -> tuple[str, str]:
+        """The two fields that hold counts."""
+        return "student", "self_teacher"
+
+
+class ImprovementIn(MeasuredIn):
+    """Student accuracy at the recipe's last step minus before, on the training problems, same decoding."""
+
+    before: Counts | None = Field(None, description="sum of each problem's scores before training")
+    after: Counts | None = Field(None, description="the same after the last step")
+
+    @classmethod
+    def arm_names(cls) -> tuple[str, str]:
+        """The two fields that hold counts."""
+        return "before", "after"
+
+
+class PastRecipe(RecipeClass):
+    """The recipe of a run that has ended; only what the law groups by must be known."""
+
+    steps: int | None = Field(None, ge=1)
+    learning_rate: float | None = Field(None, gt=0)
+    problems_per_step: int | None = Field(None, ge=1)
+    group_size: int | None = Field(None, ge=1)
+    top_k: int | None = Field(None, ge=1)
+    ema_rate: float | None = Field(None, gt=0, le=1)
+    lora_rank: int | None = Field(None, ge=1)
+
+
+ObservedContextKind = Literal[
+    "none",
+    "static",
+    "feedback",
+    "hints",
+    "peer_solution",
+    "reference_solution",
+    "all",
+    "column",
+    "placebo",
+    "shuffled_feedback",
+]
+
+
+class ObservationIn(Strict):
+    """One past run: its gap before training and the improvement that came of it."""
+
+    pool: PoolName | None = Field(None, description="null: `default`; `?pool=` of the request wins")
+    external_id: str | None = Field(
+        None, min_length=1, max_length=255, description="your name of the run; sent again, it is stored once"
+    )
+    family: str = Field(min_length=1, max_length=255, description="the law's group, such as `qwen3`")
+    task: str = Field(min_length=1, max_length=255)
+    model: str = Field(min_length=1, max_length=255)
+    parameters: float | None = Field(None, ge=1, le=1e15, description="number of weights; for the slope by size")
+    context_kind: ObservedContextKind
+    context: dict[str, Any] | None = Field(None, description="the context's options, as you like to note them")
+    recipe: PastRecipe | None = Field(None, description="null: the run counts for its family alone, in no cell")
+    version: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="what may have changed under the family (code, template, evaluation); tested for drift",
+    )
+    baseline: float | None = Field(
+        None, ge=0, le=1, description="student accuracy before training; may be left out with counts"
+    )
+    gap: GapIn
+    improvement: ImprovementIn
+    cov: float | None = Field(
+        None,
+        ge=-1,
+        le=1,
+        description="covariance of both sampling errors; null: from counts with problem_ids on both, else 0",
+    )
+    collapsed: bool = Field(False, description="whether the run is known to have collapsed")
+    prediction_id: str | None = Field(
+        None, min_length=1, max_length=64, description="the prediction whose outcome this is; closes its calibration"
+    )
+    excluded: bool = False
+    excluded_reason: str | None = Field(None, min_length=1, max_length=1000)
+    source: str = Field("import", min_length=1, max_length=32)
+    provenance: dict[str, Any] = Field(default_factory=dict, description="whatever else you want to keep with it")
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.baseline is None and self.improvement.before is None and self.gap.student is None:
+            raise FieldError("baseline", "the student's accuracy before training is needed (headroom is 1 - baseline)")
+        if self.excluded != (self.excluded_reason is not None):
+            raise FieldError("excluded_reason", "an excluded row needs one, and only an excluded row")
+        if self.cov is not None and self.gap.arms and self.improvement.arms and self.improvement.problem_ids:
+            raise FieldError("cov", "counts with problem_ids say it already; leave it out", self.cov)
+        for name in ("provenance", "context"):
+            try:
+                size = len(json.dumps(getattr(self, name), allow_nan=False))
+            except (TypeError, ValueError) as error:
+                raise FieldError(name, f"holds what JSON cannot say ({error})") from None
+            if size > MOST_PROVENANCE:
+                raise FieldError(name, f"{size} bytes of JSON, at most {MOST_PROVENANCE}")
+        return self
+
+
+class BatchIn(BaseModel):
+    """The JSON body of POST /v1/observations."""
+
+    observations: list[ObservationIn]
+
+
+class RowWarning(BaseModel):
+    """Something to know about rows that were stored nevertheless."""
+
+    code: Literal["equal_row", "stored_differently", "assumed_variance", "unknown_covariance", "unknown_prediction"]
+    message: str
+    rows: list[int] = Field(description="the first 20 rows that it is about, counted from 1")
+
+
+class BatchOut(BaseModel):
+    """What became of a batch."""
+
+    object: Literal["observation_batch"] = "observation_batch"
+    created: int
+    existing: int = Field(description="rows whose external_id was stored already with the same content")
+    ids: list[str] = Field(description="one a row, in the rows' order")
+    pools: list[str] = Field(description="the pools that have changed; their laws are being refitted")
+    variance: dict[str, dict[str, int]] = Field(
+        description="for gap and improvement: rows by where their se comes from"
+    )
+    warnings: list[RowWarning]
+
+
+class ObservationPatch(Strict):
+    """Exclude an observation from its pool's fits, take it back, or name the prediction whose outcome it is."""
+
+    excluded: bool | None = None
+    reason: str | None = Field(None, min_length=1, max_length=1000)
+    prediction_id: str | None = Field(None, min_length=1, max_length=64, description="only where it has none yet")
+
+    @model_validator(mode="after")
+    def _reason(self) -> Self:
+        if self.excluded is None and self.prediction_id is None:
+            raise FieldError("excluded", "send excluded (true with a reason, or false) or prediction_id")
+        if self.excluded and self.reason is None:
+            raise FieldError("reason", "say why the observation is excluded; it is kept with it")
+        return self
 
 
 class Measured(BaseModel):
@@ -14,6 +249,9 @@ class Measured(BaseModel):
 
     value: float
     se: float
+    problems: int | None = None
+    rollouts: int | None = None
+    variance: VarianceSource = Field("given", description="where `se` comes from")
 
 
 class ObservationOut(Identified):
@@ -26,21 +264,27 @@ class ObservationOut(Identified):
     task: str
     cell: str | None
     model: str
+    parameters: float | None
     context_kind: str
+    context: dict[str, Any] | None
+    recipe: dict[str, Any] | None
+    version: str | None
     baseline: float | None = Field(description="student accuracy before training, a share in [0, 1]")
     gap: Measured
     improvement: Measured
     cov: float
     collapsed: bool
+    prediction_id: str | None
     excluded: bool
+    excluded_reason: str | None
     source: str
-    recipe: dict[str, Any] | None
     provenance: dict[str, Any]
     created_at: str
 
 
 def observation_out(row: Observation) -> ObservationOut:
     """Show a stored observation."""
+    measured = row.measured or {}
     return ObservationOut(
         id=row.id,
         pool=row.pool,
@@ -49,15 +293,70 @@ def observation_out(row: Observation) -> ObservationOut:
         task=row.task,
         cell=row.cell,
         model=row.model,
+        parameters=row.parameters,
         context_kind=row.context_kind,
+        context=row.provenance.get("context"),
+        recipe=row.provenance.get("recipe"),
+        version=row.version,
         baseline=row.baseline,
-        gap=Measured(value=row.gap, se=row.gap_se),
-        improvement=Measured(value=row.improvement, se=row.improvement_se),
+        gap=Measured(value=row.gap, se=row.gap_se, **measured.get("gap", {})),
+        improvement=Measured(value=row.improvement, se=row.improvement_se, **measured.get("improvement", {})),
         cov=row.cov,
         collapsed=row.collapsed,
+        prediction_id=row.prediction_id,
         excluded=row.excluded,
+        excluded_reason=row.excluded_reason,
         source=row.source,
-        recipe=row.provenance.get("recipe"),
-        provenance=row.provenance,
+        provenance={name: value for name, value in row.provenance.items() if name not in {"context", "recipe"}},
         created_at=rfc3339(row.created_at),
     )
+
+
+class PoolOut(BaseModel):
+    """A named set of observations that are fitted together."""
+
+    object: Literal["pool"] = "pool"
+    name: str
+    observations: int = Field(description="stored rows, excluded ones too")
+    changes: int = Field(description="imports and exclusions so far")
+    fit_id: str | None = Field(description="the newest fit; GET /v1/fits/current makes one that is due")
+    behind: int = Field(description="changes that the newest fit does not know")
+    created_at: str
+
+
+def pool_out(row: Pool) -> PoolOut:
+    """Show a pool."""
+    return PoolOut(
+        name=row.name,
+        observations=row.observations,
+        changes=row.changes,
+        fit_id=row.fit_id,
+        behind=row.changes - max(row.fitted_changes, 0),
+        created_at=rfc3339(row.created_at),
+    )
+
+
+def count_columns() -> Sequence[str]:
+    """The columns that hold counts per problem; none of them is exported, as counts are not kept."""
+    parts: dict[str, type[MeasuredIn]] = {"gap": GapIn, "improvement": ImprovementIn}
+    return [f"{name}.{field}" for name, part in parts.items() for field in (*part.arm_names(), "problem_ids")]
+
+
+@cache
+def columns() -> Sequence[str]:
+    """The columns of an exported table, in order: all that is needed to import it again to the same fit."""
+    names: list[str] = []
+    for name, field in ObservationIn.model_fields.items():
+        nested = next(
+            (
+                one
+                for one in (field.annotation, *get_args(field.annotation))
+                if isinstance(one, type) and issubclass(one, Strict)
+            ),
+            None,
+        )
+        if nested is None:
+            names.append(name)
+        else:
+            names += [f"{name}.{inner}" for inner in nested.model_fields if f"{name}.{inner}" not in count_columns()]
+    return names

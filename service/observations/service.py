@@ -1,14 +1,315 @@
-"""The lab pool: observations that we measured ourselves and ship."""
+"""Storing observations: a batch is stored whole or not at all, and nothing twice."""
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from service.catalog.service import DEFAULT_POOL
+from service.errors import ObservationConflict, UnknownPool
+from service.events import repository as events
+from service.kit.database import Database
+from service.kit.errors import Conflict, FieldError, InvalidRequest, NotFound
+from service.kit.ids import new_id
+from service.kit.problems import field_problems
 from service.observations import repository
+from service.observations.formats import Row
+from service.observations.measuring import CONTENT, Prepared, prepare
+from service.observations.models import Observation, Pool
+from service.observations.repository import Filter
+from service.observations.schemas import BatchOut, ObservationIn, ObservationPatch, RowWarning, observation_out
 
-LAB_POOL = "lab"
+MOST_ERRORS = 20
+"""rows whose errors are told: who has more wants to see the first ones"""
+EXPORT_PAGE = 2_000
+
+
+def check(rows: Sequence[Row], pool: str | None = None) -> list[Prepared]:
+    """Check every row and measure it; `pool` is where all of them go, null: where each says.
+
+    Raises:
+        InvalidRequest: names row, field and value of the first errors.
+    """
+    prepared: list[Prepared] = []
+    problems: list[dict[str, Any]] = []
+    wrong = 0
+    for index, row in enumerate(rows):
+        try:
+            prepared.append(prepare(ObservationIn.model_validate(row), pool))
+            continue
+        except ValidationError as error:
+            found = field_problems(error.errors(), f"observations.{index}")
+        except FieldError as error:
+            param = f"observations.{index}.{error.param}"
+            found = [{"param": param, "message": error.message, "value": error.value}]
+        wrong += 1
+        problems += [one | {"message": f"row {index + 1}: {one['message']}"} for one in found]
+        if wrong == MOST_ERRORS:
+            break
+    if problems:
+        _refuse(problems[:MOST_ERRORS], InvalidRequest)
+    return prepared
+
+
+def _refuse(problems: list[dict[str, Any]], error: type[InvalidRequest]) -> None:
+    first = "; ".join(f"{one['param']}: {one['message']} (got {one['value']!r})" for one in problems[:3])
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    raise error(f"Nothing was stored. {first}{more}", param=problems[0]["param"], errors=problems)
+
+
+def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
+    """Store a batch in the caller's transaction; a row whose external id is there already is not stored again.
+
+    Raises:
+        ObservationConflict: an external id is there already with another content.
+    """
+    ids: list[str] = [""] * len(rows)
+    created = 0
+    equal: list[int] = []
+    different: list[int] = []
+    problems: list[dict[str, Any]] = []
+    changed: list[str] = []
+    by_pool: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        by_pool.setdefault(row.values["pool"], []).append(index)
+    for name in sorted(by_pool):  # in one order, so that two batches never wait for each other
+        pool = repository.lock_pool(session, tenant, name)
+        indices = by_pool[name]
+        named = {index: rows[index].values["external_id"] for index in indices if rows[index].values["external_id"]}
+        unnamed = {rows[index].values["content"] for index in indices if index not in named}
+        known: dict[str, Known] = {
+            external_id: Known(row.id, "stored", _content(row), _beside(row))
+            for external_id, row in repository.named(session, tenant, name, set(named.values())).items()
+        }
+        contents = repository.known_contents(session, tenant, name, unnamed)
+        new: list[dict[str, Any]] = []
+        for index in indices:
+            values, external_id = rows[index].values, named.get(index)
+            if external_id in known:
+                first = known[external_id]
+                ids[index] = first.id
+                if first.content != _content(values):
+                    problems.append(_conflict(index, external_id, first, _content(values)))
+                elif first.beside != _beside(values):
+                    different.append(index)
+                continue
+            if external_id is None and values["content"] in contents:
+                equal.append(index)
+            ids[index] = new_id("obs")
+            new.append(values | {"id": ids[index], "added_at": pool.changes + 1})
+            if external_id is not None:
+                known[external_id] = Known(ids[index], f"row {index + 1}", _content(values), _beside(values))
+            contents[values["content"]] = ids[index]
+        if problems:
+            _refuse(problems[:MOST_ERRORS], ObservationConflict)
+        if new:
+            repository.add(session, tenant, new)
+            pool.changes += 1
+            pool.observations += len(new)
+            created += len(new)
+            changed.append(name)
+    return BatchOut(
+        created=created,
+        existing=len(rows) - created,
+        ids=ids,
+        pools=changed,
+        variance={
+            part: dict(Counter(row.values["measured"][part]["variance"] for row in rows))
+            for part in ("gap", "improvement")
+        },
+        warnings=_warnings(rows, equal, different, _without_prediction(session, tenant, rows)),
+    )
+
+
+class Known(NamedTuple):
+    """A row with a name, stored or earlier in the batch."""
+
+    id: str
+    where: str
+    content: tuple[Any, ...]
+    beside: tuple[Any, ...]
+
+
+def _beside(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
+    """What is kept with a row and is no part of what it says."""
+    return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in ("excluded", "provenance"))
+
+
+def _content(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in CONTENT)
+
+
+def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> dict[str, Any]:
+    other = [
+        f"{name} {theirs!r}, now {ours!r}"
+        for name, theirs, ours in zip(CONTENT, first.content, sent, strict=True)
+        if theirs != ours
+    ]
+    differing = "; ".join(other)
+    message = f"row {index + 1}: has the external_id of {first.where}, but {differing}; name one of them otherwise"
+    if first.where == "stored":
+        message = (
+            f"row {index + 1}: is stored already with {differing}. Observations never change: exclude the stored one "
+            "and send this one under another external_id (a missing prediction_id can be set by PATCH "
+            f"/v1/observations/{first.id})"
+        )
+    return {"param": f"observations.{index}.external_id", "message": message, "value": external_id}
+
+
+def _without_prediction(session: Session, tenant: str, rows: Sequence[Prepared]) -> list[int]:
+    """Rows that name a prediction which is not here, or was never answered."""
+    named = {row.values["prediction_id"] for row in rows} - {None}
+    known = repository.known_predictions(session, tenant, named) | {None}
+    return [index for index, row in enumerate(rows) if row.values["prediction_id"] not in known]
+
+
+def _warnings(
+    rows: Sequence[Prepared], equal: list[int], different: list[int], without_prediction: list[int]
+) -> list[RowWarning]:
+    assumed = [
+        index
+        for index, row in enumerate(rows)
+        if any(part["variance"] == "assumed" for part in row.values["measured"].values())
+    ]
+    unknown = [index for index, row in enumerate(rows) if not row.covariance_known]
+    found: list[RowWarning] = []
+
+    def warn(code: Any, indices: list[int], message: str) -> None:  # noqa: ANN401
+        if indices:
+            found.append(
+                RowWarning(code=code, message=message.format(n=len(indices)), rows=[one + 1 for one in indices[:20]])
+            )
+
+    warn("equal_row", equal, "{n} row(s) without external_id say what another row of the pool says; they were stored.")
+    warn(
+        "stored_differently",
+        different,
+        "{n} row(s) are stored already, and say the same, but come with another `excluded`, recipe, context or "
+        "provenance; the stored rows stay as they are. PATCH excludes or takes back.",
+    )
+    warn(
+        "assumed_variance",
+        assumed,
+        "{n} row(s) came as means with problems x rollouts: their standard errors assume how problems differ "
+        "(docs/law.md). Send counts per problem, or se.",
+    )
+    warn(
+        "unknown_covariance",
+        unknown,
+        "{n} row(s) came without cov: the errors of gap and improvement are taken to be independent, as if both were "
+        "measured on problems of their own. Send cov, or counts with problem_ids on both.",
+    )
+    warn(
+        "unknown_prediction",
+        without_prediction,
+        "{n} row(s) name a prediction_id that is no answered prediction here; they were stored and close no "
+        "calibration.",
+    )
+    return found
+
+
+def change(session: Session, tenant: str, observation_id: str, patch: ObservationPatch) -> None:
+    """Exclude an observation or take it back, or name its prediction; asked for what it is already, it stays.
+
+    Raises:
+        NotFound: there is no such observation.
+        Conflict: it is excluded for another reason, or is the outcome of another prediction.
+        InvalidRequest: there is no such answered prediction.
+    """
+    row = find(session, tenant, observation_id)
+    pool = repository.lock_pool(session, tenant, row.pool)
+    session.refresh(row)
+    if patch.prediction_id is not None:
+        _link(session, row, patch.prediction_id)
+    if patch.excluded is None or (row.excluded == patch.excluded and row.excluded_reason in {None, patch.reason}):
+        return
+    if row.excluded == patch.excluded:
+        raise Conflict(
+            f"reason: {row.id} is excluded already: {str(row.excluded_reason)[:200]!r}. Take it back to exclude it for "
+            "another reason.",
+            param="reason",
+        )
+    pool.changes += 1
+    if patch.excluded:
+        repository.exclude(session, row, pool.changes, patch.reason or "")
+    else:
+        repository.take_back(session, row, pool.changes)
+    kind = "observation.excluded" if patch.excluded else "observation.included"
+    events.add(session, tenant, row.id, kind, {"pool": row.pool, "reason": patch.reason})
+
+
+def find_pool(session: Session, tenant: str, name: str) -> Pool:
+    """A pool.
+
+    Raises:
+        UnknownPool: there is none of this name.
+    """
+    pool = repository.pool(session, tenant, name)
+    if pool is None:
+        names = ", ".join(one.name for one in repository.pools(session, tenant))
+        raise UnknownPool(
+            f"pool: {name[:80]!r} holds no observations; pools that do: {names}. Without `pool`, a model that is not "
+            f"the lab's is predicted from `{DEFAULT_POOL}`.",
+            param="pool",
+            value=name[:80],
+        )
+    return pool
+
+
+def _link(session: Session, row: Observation, prediction_id: str) -> None:
+    """Name the prediction whose outcome a row is; it enters calibrations from now on and no fit."""
+    if not repository.known_predictions(session, row.tenant, [prediction_id]):
+        raise InvalidRequest(f"prediction_id: {prediction_id[:80]!r} is no answered prediction.", param="prediction_id")
+    if row.prediction_id not in {None, prediction_id}:
+        raise Conflict(f"prediction_id: {row.id} is the outcome of {row.prediction_id} already.", param="prediction_id")
+    row.prediction_id = prediction_id
+
+
+def find(session: Session, tenant: str, observation_id: str) -> Observation:
+    """Read one.
+
+    Raises:
+        NotFound: there is no such observation.
+    """
+    row = repository.get(session, tenant, observation_id)
+    if row is None:
+        raise NotFound(f"There is no observation {observation_id[:80]!r}.")
+    return row
+
+
+def export(database: Database, tenant: str, wanted: Filter) -> Iterator[Row]:
+    """Every row that the filter names, as it would be imported, in the order of the ids.
+
+    Read in pages, each in a session of its own: a slow reader holds no connection. Rows that are added meanwhile are
+    left out where the filter names a pool.
+
+    Raises:
+        UnknownPool: there is no such pool; raised at once, before the first row is asked for.
+    """
+    with database.read() as session:
+        changes = find_pool(session, tenant, wanted.pool).changes if wanted.pool is not None else None
+    return _export(database, tenant, wanted, changes)
+
+
+def _export(database: Database, tenant: str, wanted: Filter, changes: int | None) -> Iterator[Row]:
+    last = ""
+    while True:
+        with database.read() as session:
+            rows = repository.after(session, tenant, wanted, changes, last, EXPORT_PAGE)
+        yield from (_importable(row) for row in rows)
+        if len(rows) < EXPORT_PAGE:
+            return
+        last = rows[-1].id
+
+
+def _importable(row: Observation) -> Row:
+    shown = observation_out(row).model_dump(exclude={"id", "object", "cell", "created_at"})
+    shown["external_id"] = row.external_id or row.id
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def shipped() -> list[dict[str, Any]]:
@@ -17,23 +318,20 @@ def shipped() -> list[dict[str, Any]]:
     return rows
 
 
-def seed_lab_pool(session: Session, tenant: str) -> int:
-    """Store the shipped observations that the pool does not have yet; returns how many were new."""
-    known = repository.known_external_ids(session, tenant, LAB_POOL)
-    new = [row for row in shipped() if row["external_id"] not in known]
-    for row in new:
-        repository.add(session, tenant, _stored(row))
-    return len(new)
+def seed_pools(session: Session, tenant: str) -> None:
+    """Make the user's empty pool, and store the shipped observations that are missing."""
+    repository.lock_pool(session, tenant, DEFAULT_POOL)
+    store(session, tenant, check([_row_of_run(run) for run in shipped()]))
 
 
-def _stored(row: dict[str, Any]) -> dict[str, Any]:
-    columns = ("pool", "external_id", "family", "task", "cell", "model", "baseline", "cov", "collapsed", "source")
-    return {name: row[name] for name in columns} | {
-        "context_kind": row["context"]["kind"],
-        "gap": row["gap"]["value"],
-        "gap_se": row["gap"]["se"],
-        "improvement": row["improvement"]["value"],
-        "improvement_se": row["improvement"]["se"],
-        "excluded": False,
-        "provenance": {name: value for name, value in row.items() if name not in {*columns, "gap", "improvement"}},
+def _row_of_run(run: dict[str, Any]) -> Row:
+    taken = {"external_id", "pool", "source", "family", "task", "model", "baseline", "cov", "collapsed", "recipe"}
+    size = {"problems": run["problems"], "rollouts": run["rollouts"], "variance": "counts"}
+    rest = {*taken, "cell", "context", "gap", "improvement", "problems", "rollouts"}
+    return {name: run[name] for name in taken} | {
+        "context_kind": run["context"]["kind"],
+        "context": run["context"],
+        "gap": run["gap"] | size,
+        "improvement": run["improvement"] | size,
+        "provenance": {name: value for name, value in run.items() if name not in rest},
     }

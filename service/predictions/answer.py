@@ -1,15 +1,15 @@
 """From a gap and a law to an answer; pure, no database."""
 
-from collections.abc import Sequence
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.catalog.schemas import ContextKind, Recipe, cell_of
+from service.catalog.schemas import FEW_PROBLEMS, ContextKind, Recipe, cell_of
 from service.fits.models import Fit
+from service.fits.summary import DRIFT_ALARM, rollouts
 from service.law import GapLaw, Probe
-from service.observations.models import Observation
+from service.law import Prediction as Predicted
+from service.predictions.quantiles import PROBABILITIES
 from service.predictions.schemas import (
     Answer,
     Control,
@@ -21,24 +21,27 @@ from service.predictions.schemas import (
     LawUsed,
     Leak,
     PredictionRequest,
+    Quantiles,
     Warned,
 )
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""
-FEW_PROBLEMS = 32
-"""below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
-chance not vary at all"""
 SMALL_VARIANCE = 1e-10
 """Stands for a gap that is known exactly, when asking whether a larger probe could decide."""
 
 
 class Pool(NamedTuple):
-    """The law of a pool and the observations behind it."""
+    """The law of a pool, and how many changes of the pool it does not know yet."""
 
     fit: Fit
     law: GapLaw
-    observations: Sequence[Observation]
+    behind: int
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the fit keeps of its rows."""
+        return self.fit.summary or {}
 
 
 def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str, Any] | None) -> Answer:
@@ -49,7 +52,8 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
     """
     gap = _gap(request, result)
     cell = cell_of(family, request.task, request.recipe)
-    measurement_var = _measurement_var(pool.observations, gap.se**2)
+    # of the future run: the median of the pool's, else that of this gap
+    measurement_var = pool.summary.get("measurement_var") or gap.se**2
     probe = _law_probe(gap, gap.se**2, family, cell, measurement_var)
     out = pool.law.predict_improvement(probe)
     refused = not np.isfinite(float(out.mean))
@@ -68,6 +72,7 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
             intervals=intervals,
             measurement_se=measurement_var**0.5,
             p_positive=None if refused else float(out.p_positive),
+            quantiles=None if refused else _quantiles(out),
             p_collapse=float(out.p_collapse),
         ),
         law=_law_used(pool, family, cell),
@@ -78,12 +83,17 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
         ),
         warnings=[
             *(Warned(code=one.code, message=one.message) for one in out.warnings),
-            *_pool_warnings(request, family, cell, pool.observations),
+            *_pool_warnings(request, family, cell, pool),
             *_probe_warnings(request, gap, result),
         ],
-        cost=_cost(request.recipe, request.model.name, pool.observations, result),
+        cost=_cost(request.recipe, request.model.name, pool.summary, result),
         probe=_probe_figures(result),
     )
+
+
+def _quantiles(out: Predicted) -> Quantiles:
+    values = np.clip(out.quantiles(PROBABILITIES), -1.0, 1.0)
+    return Quantiles(probabilities=list(PROBABILITIES), values=values.tolist())
 
 
 def _gap(request: PredictionRequest, result: dict[str, Any] | None) -> Gap:
@@ -93,11 +103,6 @@ def _gap(request: PredictionRequest, result: dict[str, Any] | None) -> Gap:
         raise ValueError("a prediction needs a probe's result or a gap")
     given = request.gap
     return Gap(value=given.value, se=given.se, student=given.student, self_teacher=given.student + given.value)
-
-
-def _measurement_var(observations: Sequence[Observation], fallback: float) -> float:
-    """The sampling variance of the future run's measured improvement: the pool's median, else that of this gap."""
-    return median([row.improvement_se**2 for row in observations]) if observations else fallback
 
 
 def _controls(result: dict[str, Any] | None) -> Controls:
@@ -115,7 +120,6 @@ def _controls(result: dict[str, Any] | None) -> Controls:
 def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
     coefficients = pool.law.coefficients(family, cell)
     slope, intercept = coefficients.slope, coefficients.intercept
-    n = sum(row.family == family for row in pool.observations)
     return LawUsed(
         fit_id=pool.fit.id,
         family=family,
@@ -124,7 +128,7 @@ def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
         slope_interval=[float(slope[1]), float(slope[2])],
         intercept=float(intercept[0]),
         intercept_interval=[float(intercept[1]), float(intercept[2])],
-        n=n,
+        n=pool.law.families_.get(family, 0),
         status=pool.law.status(family),
     )
 
@@ -158,22 +162,29 @@ def _side(law: GapLaw, probe: Probe, min_gain: float) -> str | None:
     return "skip" if float(upper) < min_gain else None
 
 
-def _pool_warnings(request: PredictionRequest, family: str, cell: str, rows: Sequence[Observation]) -> list[Warned]:
-    """What the pool does not hold: anything at all, or a run of this task and recipe class."""
-    if not rows:
-        if request.pool in {None, "default"}:
-            return []
-        return [
-            Warned(code="empty_pool", message=f"The pool {request.pool!r} holds no observations; is that its name?")
-        ]
-    ours = [row for row in rows if row.family == family]
-    if ours and not any(row.cell == cell for row in ours):
+def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Pool) -> list[Warned]:
+    """What the law does not know: the newest changes of its pool, or a run of this task and recipe class."""
+    warned = []
+    if pool.behind:
+        message = (
+            f"The pool has changed {pool.behind} time(s) since this fit was made, and is being fitted again; ask again "
+            "in a moment for a prediction that knows them."
+        )
+        warned.append(Warned(code="fit_behind", message=message))
+    if family in pool.law.families_ and cell not in pool.law.cells_:
         message = (
             f"No stored run of {family} is of this task and recipe class ({request.recipe.recipe_class}); the interval "
             "rests on other cells. With a teacher that moves, improvements run ahead of the gap and saturate."
         )
-        return [Warned(code="cold_cell", message=message)]
-    return []
+        warned.append(Warned(code="cold_cell", message=message))
+    drift = (pool.summary.get("drift") or {}).get(family)
+    if drift is not None and drift["log_bayes_factor"] > DRIFT_ALARM:
+        message = (
+            f"Stored runs of {family} follow different laws by version ({', '.join(map(repr, drift['versions']))}): "
+            "something besides the gap has changed. Exclude the runs that no longer apply, or name families apart."
+        )
+        warned.append(Warned(code="drift", message=message))
+    return warned
 
 
 def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
@@ -218,22 +229,17 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any]
     return warned
 
 
-def _cost(recipe: Recipe, model: str, observations: Sequence[Observation], result: dict[str, Any] | None) -> Cost:
+def _cost(recipe: Recipe, model: str, summary: dict[str, Any], result: dict[str, Any] | None) -> Cost:
     """Probe seconds as measured; training seconds from the pool's runs of this model, by rollouts drawn in training."""
-    rates = [
-        row.provenance["cost"]["seconds"] / _rollouts(Recipe.model_validate(row.provenance["recipe"]))
-        for row in observations
-        if row.model == model and row.provenance.get("cost") and row.provenance.get("recipe")
-    ]
+    rate, drawn = summary.get("seconds_per_rollout", {}).get(model), rollouts(recipe.model_dump())
+    known = rate is not None and drawn is not None
     return Cost(
         probe_seconds=result["seconds"]["probe"] if result else None,
-        training_seconds_estimate=median(rates) * _rollouts(recipe) if rates else None,
-        training_seconds_source=f"median of {len(rates)} runs of {model} in this pool, per rollout" if rates else None,
+        training_seconds_estimate=rate["median"] * drawn if known else None,
+        training_seconds_source=f"median of {rate['runs']} runs of {model} in this pool, per rollout"
+        if known
+        else None,
     )
-
-
-def _rollouts(recipe: Recipe) -> int:
-    return recipe.steps * recipe.problems_per_step * recipe.group_size
 
 
 def _probe_figures(result: dict[str, Any] | None) -> dict[str, Any] | None:

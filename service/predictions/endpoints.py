@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.dependencies import AppState, ReadSession, State, Tenant
-from service.errors import TooManyJobs, UnknownModel, UnknownTask
+from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import EventPage, Subject, event_page, event_stream, wants_stream
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
@@ -58,7 +58,14 @@ async def _wait(state: State, tenant: str, prediction_id: str, seconds: float) -
     responses={
         200: {"model": PredictionOut, "description": "Answered at once, or within the time of `Prefer: wait`."},
         **problems(
-            UnknownModel, UnknownTask, IdempotencyMismatch, InvalidRequest, MalformedJson, BodyTooLarge, TooManyJobs
+            UnknownModel,
+            UnknownTask,
+            UnknownPool,
+            IdempotencyMismatch,
+            InvalidRequest,
+            MalformedJson,
+            BodyTooLarge,
+            TooManyJobs,
         ),
     },
 )

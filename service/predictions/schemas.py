@@ -4,16 +4,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.catalog.schemas import Context, Decoding, Level, ProbeSize, Recipe, Strict
+from service.catalog.schemas import Context, Decoding, Level, ModelRef, ProbeSize, Recipe, Strict
 from service.kit.pagination import Identified
-
-
-class ModelRef(Strict):
-    """The model whose run is predicted."""
-
-    name: str = Field(min_length=1, max_length=255)
-    revision: str | None = Field(None, max_length=80, description="null: the catalog's")
-    family: str | None = Field(None, min_length=1, max_length=255, description="the law's group; null: the catalog's")
 
 
 class GivenGap(Strict):
@@ -104,6 +96,13 @@ class Interval(Finite):
     upper: float
 
 
+class Quantiles(Finite):
+    """The predictive distribution of the improvement; what its outcome is judged by."""
+
+    probabilities: list[float]
+    values: list[float]
+
+
 class Improvement(Finite):
     """The predicted improvement; value and intervals are null when the law refuses."""
 
@@ -114,6 +113,7 @@ class Improvement(Finite):
     measurement_se: float = Field(description="standard error with which the run's improvement is taken to be measured")
     p_positive: float | None = Field(description="probability of a positive improvement, if the run does not collapse")
     p_collapse: float
+    quantiles: Quantiles | None = None
 
 
 class LawUsed(Finite):

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
 from service.catalog.schemas import TEMPLATE_VERSION, ProbeConfiguration
+from service.catalog.service import DEFAULT_POOL
 from service.events import repository as events
 from service.fits import service as fits
 from service.jobs import repository as jobs
@@ -15,7 +16,7 @@ from service.kit.clock import rfc3339
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import claim_key
 from service.kit.ids import new_id
-from service.observations.service import LAB_POOL
+from service.observations import service as observations
 from service.predictions import repository
 from service.predictions.answer import Pool, answer
 from service.predictions.models import PENDING, Prediction
@@ -60,7 +61,7 @@ def create(
             values["job_id"] = probe.job_id
         if is_new:
             wake.append(probe.job_id)
-    values["pool"] = request.pool
+    values["pool"] = observations.find_pool(session, tenant, request.pool or DEFAULT_POOL).name
     values["request"] = request.model_dump(mode="json")
     prediction = repository.add(session, values)
     events.add(session, tenant, prediction_id, "prediction.created", {"probe_id": prediction.probe_id})
@@ -91,7 +92,7 @@ def _configure(request: PredictionRequest) -> tuple[ProbeConfiguration, str]:
     request.model.revision = model.revision
     request.model.family = request.model.family or model.family
     request.decoding.max_tokens = request.decoding.max_tokens or task.max_tokens
-    request.pool = request.pool or _default_pool(model)
+    request.pool = request.pool or catalog.default_pool(model)
     configuration = ProbeConfiguration(
         model=model.name,
         model_revision=model.revision,
@@ -117,18 +118,14 @@ def _family_of_given(request: PredictionRequest) -> str:
             "to (for example `qwen3`).",
             param="model.family",
         )
-    request.pool = request.pool or _default_pool(known)
+    request.pool = request.pool or catalog.default_pool(known)
     return family
-
-
-def _default_pool(model: catalog.Model | None) -> str:
-    return LAB_POOL if model is not None and model.source == "lab" else "default"
 
 
 def _answer(session: Session, prediction: Prediction, result: dict[str, Any] | None) -> None:
     """Answer a pending prediction under the pool's law of this moment, in the caller's transaction."""
-    fit, rows = fits.current(session, prediction.tenant, prediction.pool)
-    pool = Pool(fit, fits.law_of(fit), rows)
+    fit, behind = fits.current(session, prediction.tenant, prediction.pool)
+    pool = Pool(fit, fits.law_of(fit), behind)
     request = PredictionRequest.model_validate(prediction.request)
     try:
         given = answer(request, prediction.family, pool, result)

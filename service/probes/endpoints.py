@@ -1,15 +1,17 @@
-"""GET /v1/probes/{id}."""
+"""/v1/probes: measurements of gaps, and how large one must be."""
 
 from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from service.dependencies import ReadSession, Tenant
+from service.dependencies import AppState, ReadSession, Tenant
+from service.errors import UnknownPool
 from service.kit.clock import rfc3339
-from service.kit.errors import NotFound
+from service.kit.errors import InvalidRequest, NotFound
 from service.kit.problems import problems
-from service.probes import repository
+from service.probes import repository, sizing
+from service.probes.sizing import SizeOut, SizeRequest
 
 router = APIRouter(prefix="/probes", tags=["probes"])
 
@@ -24,6 +26,13 @@ class ProbeOut(BaseModel):
     result: dict[str, Any] | None
     created_at: str
     finished_at: str | None
+
+
+@router.post("/size", responses=problems(InvalidRequest, UnknownPool, NotFound))
+def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut:
+    """Ask for the cheapest probe whose prediction is as narrow as wanted, or why there is none."""
+    with state.database.write() as session:
+        return sizing.size(session, tenant, request)
 
 
 @router.get("/{probe_id}", responses=problems(NotFound))

@@ -1,18 +1,23 @@
-"""What the page's plot shows, read from the store."""
+"""What the page shows of a pool and its fit, read from the store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from sqlalchemy.orm import Session
 
+from service.fits import analysis, repository
 from service.fits import service as fits
-from service.law import GapLaw, Probe
+from service.fits.models import Fit
+from service.fits.schemas import Calibration, FamilyScaling, Outcome
+from service.fits.summary import DRIFT_ALARM
+from service.law import GapLaw
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
 from service.predictions.models import Prediction
+from service.predictions.quantiles import PROBABILITIES
 from service.predictions.service import missing
-from service.web.plots import ChartData, Curve, ObservationPoint, PredictionPoint
+from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint, PredictionPoint
 
 LEVEL = 0.95
 MARGIN = 0.05
@@ -21,14 +26,19 @@ MOST_POINTS = 2000
 """the newest observations that are drawn: more would be a blot and slow every browser"""
 STEPS = 60
 """points of the curve: smooth at the page's width"""
+LEVELS = (0.8, 0.95)
+"""of the intervals that past predictions are judged by"""
+LOWER, UPPER = PROBABILITIES.index(0.025), PROBABILITIES.index(0.975)
 
 
 def read_chart(session: Session, tenant: str, pool: str, family: str | None, prediction_id: str | None) -> ChartData:
-    """Read observations, one family's curve, and a prediction.
+    """Read observations, one family's curve, the fit that it is of, and a prediction.
 
     Raises:
         NotFound: the tenant has no such prediction.
+        UnknownPool: nothing was ever stored in a pool of this name.
     """
+    found = fits.newest(session, tenant, pool)
     point, prediction = None, None
     if prediction_id is not None:
         row = predictions.get(session, tenant, prediction_id)
@@ -36,14 +46,80 @@ def read_chart(session: Session, tenant: str, pool: str, family: str | None, pre
             raise missing(prediction_id)
         prediction = row[0]
         point = _prediction_point(prediction)
-    rows = observations.fitted(session, tenant, pool)
+    rows = observations.newest(session, tenant, pool, MOST_POINTS)
+    if found is None:
+        return ChartData(observations=[_point(row, {}) for row in rows], prediction=point)
+    law = fits.law_of(found.fit)
     shown, cell = _shown(rows, family, prediction)
-    fit = fits.find_current(session, tenant, pool)
-    curve = None
-    if fit is not None and shown is not None:
-        gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
-        curve = _curve(fits.law_of(fit), shown, cell, gaps)
-    return [_point(row) for row in rows[-MOST_POINTS:]], curve, point
+    gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
+    weights = _weights(session, found.fit)
+    return ChartData(
+        observations=[_point(row, weights or {}) for row in rows],
+        curve=_curve(law, shown, cell, gaps) if shown is not None else None,
+        prediction=point,
+        fit=FitVersion(
+            id=found.fit.id,
+            n=found.fit.n,
+            families=law.families_,
+            behind=found.behind,
+            drift=_drift(found.fit),
+            diagnosed=weights is not None,
+        ),
+    )
+
+
+def _weights(session: Session, fit: Fit) -> Mapping[str, float] | None:
+    """The fit's weight of each of its rows by id; null where fitting them again would keep the page waiting."""
+    if fit.n > fits.AT_ONCE:
+        return None
+    if fit.n == 0:
+        return {}
+    rows, found = analysis.diagnosed(session, fit)
+    return {row.id: weight for row, weight in zip(rows, found.weight.tolist(), strict=True)}
+
+
+def _drift(fit: Fit) -> Mapping[str, Mapping[str, int]] | None:
+    found = (fit.summary or {}).get("drift")
+    if found is None:
+        return None
+    return {family: one["versions"] for family, one in found.items() if one["log_bayes_factor"] > DRIFT_ALARM}
+
+
+def read_sizes(session: Session, tenant: str, fit_id: str) -> Sequence[FamilyScaling]:
+    """Read the slopes by model size; of none where fitting each size would keep the page waiting.
+
+    Raises:
+        NotFound: there is no such fit.
+    """
+    fit = fits.get(session, tenant, fit_id)
+    return analysis.scale(session, fit).families if fit.n <= fits.AT_ONCE else []
+
+
+def read_outcomes(session: Session, tenant: str, fit_id: str) -> tuple[str, Calibration, Sequence[OutcomePoint]]:
+    """Read the fit's pool, how its past predictions turned out, and the newest of them one by one.
+
+    Raises:
+        NotFound: there is no such fit.
+    """
+    fit = fits.get(session, tenant, fit_id)
+    found = analysis.calibration(session, fit, LEVELS)
+    if not found.outcomes:
+        return fit.pool, found, []
+    stored = {row.id: row.answer for row in repository.outcomes(session, tenant, fit.pool, fit.changes)}
+    return fit.pool, found, [_outcome(one, stored[one.observation_id]) for one in found.outcomes]
+
+
+def _outcome(one: Outcome, answer: Mapping[str, Any]) -> OutcomePoint:
+    quantiles = answer["improvement"]["quantiles"]["values"]
+    return OutcomePoint(
+        prediction_id=one.prediction_id,
+        at=one.at,
+        predicted=one.predicted,
+        lower=quantiles[LOWER],
+        upper=quantiles[UPPER],
+        outcome=one.outcome,
+        inside=one.inside[LEVELS.index(LEVEL)],
+    )
 
 
 def _shown(
@@ -52,8 +128,9 @@ def _shown(
     """The family and cell whose line is drawn: the prediction's, else those with the most points."""
     if prediction is not None and family in {None, prediction.family}:
         return prediction.family, prediction.answer["law"]["cell"] if prediction.answer else None
-    shown = family or _most_frequent([row.family for row in rows])
-    return shown, _most_frequent([row.cell for row in rows if row.family == shown and row.cell is not None])
+    fitted = [row for row in rows if not row.excluded]
+    shown = family or _most_frequent([row.family for row in fitted])
+    return shown, _most_frequent([row.cell for row in fitted if row.family == shown and row.cell is not None])
 
 
 def _most_frequent(names: Sequence[str]) -> str | None:
@@ -61,23 +138,22 @@ def _most_frequent(names: Sequence[str]) -> str | None:
 
 
 def _curve(law: GapLaw, family: str, cell: str | None, gaps: list[float]) -> Curve:
-    grid = np.linspace(min([0.0, *gaps]) - MARGIN, min(max([0.3, *gaps]) + MARGIN, 1.0), STEPS)
-    line = law.line(family, grid, cell, LEVEL)
-    # exactly known gaps and the latent improvement: the band is the law's own
-    band = law.predict_improvement(Probe(gap=grid, gap_var=0.0, family=family, cell=cell)).interval(LEVEL)
+    band = analysis.Band(min([0.0, *gaps]) - MARGIN, min(max([0.3, *gaps]) + MARGIN, 1.0), STEPS)
+    # the latent improvement: the band is the law's own
+    found = analysis.curve(law, family, cell, band, LEVEL, improvement_var=0.0)
     return Curve(
         family=family,
-        gaps=grid.tolist(),
-        mean=line.mean.tolist(),
-        confidence_lower=line.lower.tolist(),
-        confidence_upper=line.upper.tolist(),
-        prediction_lower=band[0].tolist(),
-        prediction_upper=band[1].tolist(),
-        level=LEVEL,
+        gaps=found.gap,
+        mean=found.mean,
+        confidence_lower=found.confidence_lower,
+        confidence_upper=found.confidence_upper,
+        prediction_lower=found.prediction_lower,
+        prediction_upper=found.prediction_upper,
+        level=found.level,
     )
 
 
-def _point(row: Observation) -> ObservationPoint:
+def _point(row: Observation, weights: Mapping[str, float]) -> ObservationPoint:
     return ObservationPoint(
         gap=row.gap,
         gap_se=row.gap_se,
@@ -87,6 +163,9 @@ def _point(row: Observation) -> ObservationPoint:
         context=row.context_kind,
         family=row.family,
         excluded=row.excluded,
+        reason=row.excluded_reason,
+        collapsed=row.collapsed,
+        weight=weights.get(row.id),
     )
 
 

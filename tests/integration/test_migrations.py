@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from service.fits import service as fits
 from service.kit.database import Base, Database
 from service.migrate import config, head, migrate, revision
 from service.observations.service import shipped
@@ -53,3 +54,18 @@ def test_many_first_starts_at_once(postgres_url: str) -> None:
         assert session.execute(text("SELECT count(*) FROM observations")).scalar() == len(shipped())
     for database in databases:
         database.engine.dispose()
+
+
+def test_a_database_of_the_first_schema_keeps_its_rows_and_predicts_as_before(database: Database) -> None:
+    def law() -> tuple[int, object]:
+        with database.write() as session:
+            fit = fits.current(session, "local", "lab").fit
+            return fit.n, fits.law_of(fit).coefficients("lab-qwen3")
+
+    before = law()
+    with database.engine.execution_options(gapcast_write=True).begin() as connection:
+        command.downgrade(config(connection), "0001")
+    migrate(database)
+    assert law() == before
+    with database.write() as session:
+        assert fits.current(session, "local", "default").fit.n == 0

@@ -28,8 +28,10 @@ def _nothing_is_stored(client: TestClient) -> Iterator[None]:
     yield
     database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
     with database.read() as session:
-        for table in ("predictions", "probes", "jobs", "events", "idempotency_keys"):
+        for table in ("predictions", "probes", "jobs", "idempotency_keys"):
             assert session.connection().exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0, table
+        told = session.connection().exec_driver_sql("SELECT DISTINCT type FROM events").scalars().all()
+        assert set(told) == {"fit.created"}
 
 
 WRONG: list[tuple[str, Change]] = [
@@ -60,6 +62,7 @@ WRONG: list[tuple[str, Change]] = [
     ("recipe", {"recipe": {"ema_rate": 0.1}}),
     ("recipe.teacher", {"recipe": {"teacher": "moving"}}),
     ("pool", {"pool": "no pool; drop table"}),
+    ("pool", {"pool": "nothing-was-ever-stored-here"}),
     ("levels.0", {"levels": [1.0]}),
     ("levels.0", {"levels": [0.9999999999999999]}),
     ("model.name", {"model": {"name": "a\x00b"}}),

@@ -77,7 +77,7 @@ def test_defaults_are_recorded(client: TestClient, configuration: Body) -> None:
 
 def test_the_same_question_twice_is_measured_once(client: TestClient, configuration: Body) -> None:
     first = client.post("/v1/predictions", json=configuration).json()
-    second = client.post("/v1/predictions", json=configuration | {"levels": [0.5], "pool": "other"}).json()
+    second = client.post("/v1/predictions", json=configuration | {"levels": [0.5], "pool": "default"}).json()
     assert first["id"] != second["id"]
     assert first["probe_id"] == second["probe_id"]
     end_job(client, job_of(client, first), JobState.succeeded)
@@ -182,7 +182,7 @@ def test_warnings_say_what_the_pool_does_not_hold(client: TestClient) -> None:
     assert codes(client, {}) == []
     assert codes(client, {"recipe": {"teacher": "ema"}}) == ["cold_cell"]
     assert codes(client, {"task": "another"}) == ["cold_cell"]
-    assert codes(client, {"pool": "nope"}) == ["prior_only", "empty_pool"]
+    assert codes(client, {"pool": "default"}) == ["prior_only"]
 
 
 def test_a_tiny_probe_is_not_trusted(client: TestClient, configuration: Body) -> None:

@@ -1,0 +1,247 @@
+"""What can be asked of a fit: its curve, its residuals, slopes by model size, and how past predictions turned out."""
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from service.catalog import service as catalog
+from service.fits import repository
+from service.fits.models import Fit
+from service.fits.schemas import (
+    Calibration,
+    Curve,
+    FamilyScaling,
+    Group,
+    Homogeneity,
+    LevelCalibration,
+    Outcome,
+    Residual,
+    Residuals,
+    Scaling,
+    SizeSlope,
+    Trend,
+)
+from service.fits.service import as_law_input, law_of
+from service.kit.clock import rfc3339
+from service.kit.errors import InvalidRequest
+from service.kit.pagination import PageRequest
+from service.law import Diagnostics, GapLaw, Probe
+from service.law.calibration import calibrate, running
+from service.law.scaling import scaling
+from service.observations import repository as observations
+from service.observations.repository import AnyRow
+from service.predictions.quantiles import PROBABILITIES
+
+MOST_OUTCOMES = 1_000
+"""the newest outcomes that a calibration shows one by one; its figures are over all of them"""
+
+
+class Band(NamedTuple):
+    """The range of gaps that a curve spans and its number of points."""
+
+    first: float
+    last: float
+    points: int
+
+
+def curve(law: GapLaw, family: str, cell: str | None, band: Band, level: float, improvement_var: float) -> Curve:
+    """A family's line with its confidence band and the prediction band of an improvement at an exactly known gap."""
+    gaps = np.linspace(band.first, band.last, band.points)
+    line = law.line(family, gaps, cell, level)
+    probe = Probe(gap=gaps, gap_var=0.0, family=family, cell=cell, improvement_var=improvement_var)
+    lower, upper = law.predict_improvement(probe).interval(level)
+    return Curve(
+        family=family,
+        cell=cell,
+        level=level,
+        measurement_se=improvement_var**0.5,
+        gap=gaps.tolist(),
+        mean=line.mean.tolist(),
+        confidence_lower=line.lower.tolist(),
+        confidence_upper=line.upper.tolist(),
+        prediction_lower=lower.tolist(),
+        prediction_upper=upper.tolist(),
+    )
+
+
+class Diagnosed(NamedTuple):
+    """The rows of a fit and what the fit says of each."""
+
+    rows: Sequence[AnyRow]
+    diagnostics: Diagnostics
+
+
+_KEPT = 4
+_diagnosed: dict[str, Diagnosed] = {}
+_one_at_a_time = Lock()
+
+
+def diagnosed(session: Session, fit: Fit) -> Diagnosed:
+    """Fit the rows of a stored fit again: residuals need rows, which no record holds. The last few are kept."""
+    with _one_at_a_time:
+        found = _diagnosed.get(fit.id)
+        if found is None:
+            if len(_diagnosed) >= _KEPT:
+                _diagnosed.clear()
+            rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
+            found = _diagnosed[fit.id] = Diagnosed(rows, GapLaw().fit(as_law_input(rows)).diagnostics_)
+    return found
+
+
+def residuals(session: Session, fit: Fit, family: str | None, outliers: bool, page: PageRequest) -> Residuals:
+    """One page of leave-one-out residuals, and what they say of model sizes and context kinds.
+
+    Those are diagnostics and not groups of the law: the published law spans them.
+    """
+    rows, found = diagnosed(session, fit)
+    wanted = [
+        index
+        for index, row in enumerate(rows)
+        if (family is None or row.family == family) and (found.outlier[index] or not outliers)
+    ]
+    if page.order == "desc":
+        wanted.reverse()
+    if page.after is not None:
+        after = page.after
+        wanted = [one for one in wanted if (rows[one].id > after if page.order == "asc" else rows[one].id < after)]
+    data = [_residual(rows[index], found, index) for index in wanted[: page.limit]]
+    law = law_of(fit)
+    return Residuals(
+        fit_id=fit.id,
+        data=data,
+        first_id=data[0].id if data else None,
+        last_id=data[-1].id if data else None,
+        has_more=len(wanted) > page.limit,
+        outliers=int(found.outlier.sum()),
+        curvature_p=None if np.isnan(law.curvature_) else law.curvature_,
+        context_kinds=_groups(found, [row.context_kind for row in rows]),
+        models=_groups(found, [row.model for row in rows]),
+    )
+
+
+def _residual(row: AnyRow, of: Diagnostics, index: int) -> Residual:
+    return Residual(
+        id=row.id,
+        family=row.family,
+        cell=row.cell,
+        model=row.model,
+        context_kind=row.context_kind,
+        gap=row.gap,
+        improvement=row.improvement,
+        expected=row.improvement - float(of.residual[index]),
+        residual=float(of.residual[index]),
+        standardized=float(of.standardized[index]),
+        leverage=float(of.leverage[index]),
+        influence=float(of.influence[index]),
+        weight=float(of.weight[index]),
+        outlier=bool(of.outlier[index]),
+    )
+
+
+def _groups(found: Diagnostics, names: Sequence[str]) -> list[Group]:
+    """Mean residual of each group, in its own standard errors, runs that probably collapsed left out."""
+    groups = []
+    labels = np.array(names, dtype=object)
+    for name in sorted(set(names)):
+        ours = (labels == name) & ~found.outlier
+        n = int(ours.sum())
+        if n:
+            groups.append(
+                Group(
+                    name=name,
+                    n=n,
+                    mean_residual=float(found.residual[ours].mean()),
+                    z=float(found.standardized[ours].sum() / n**0.5),
+                )
+            )
+    return groups
+
+
+def scale(session: Session, fit: Fit) -> Scaling:
+    """Slopes by model size within each family (LAW.md: a diagnostic; docs/law.md says what the intervals rest on)."""
+    rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
+    catalogued = {model.name: float(model.parameters) for model in catalog.models()}
+    parameters = [row.parameters or catalogued.get(row.model) for row in rows]
+    found = scaling(as_law_input(rows), parameters) if rows else ()
+    return Scaling(
+        fit_id=fit.id,
+        without_parameters=sum(value is None for value in parameters),
+        families=[
+            FamilyScaling(
+                family=one.family,
+                sizes=[SizeSlope(**size._asdict()) for size in one.sizes],
+                trend=Trend(**one.trend._asdict()) if one.trend is not None else None,
+                homogeneity=Homogeneity(**one.homogeneity._asdict()) if one.homogeneity is not None else None,
+            )
+            for one in found
+        ],
+    )
+
+
+def calibration(session: Session, fit: Fit, levels: Sequence[float]) -> Calibration:
+    """How the predictions turned out whose outcomes are among the rows of a fit.
+
+    Left out and counted: outcomes of runs that collapsed (P(collapse) stands beside the interval), refused predictions,
+    those made when their outcome was stored already.
+
+    Raises:
+        InvalidRequest: a level that the stored quantiles do not reach.
+    """
+    widest = PROBABILITIES[-1] - PROBABILITIES[0]
+    for level in levels:
+        if level > widest + 1e-9:
+            raise InvalidRequest(
+                f"level: {level} is over {widest:g}, the widest that is stored", param="level", value=level
+            )
+    left_out = {"collapsed": 0, "refused": 0, "known_before": 0, "without_quantiles": 0}
+    kept = []
+    for row in repository.outcomes(session, fit.tenant, fit.pool, fit.changes):
+        improvement = row.answer["improvement"]
+        if row.collapsed:
+            left_out["collapsed"] += 1
+        elif improvement["value"] is None:
+            left_out["refused"] += 1
+        elif row.predicted_at_changes >= row.added_at or row.predicted_at >= row.created_at:
+            left_out["known_before"] += 1
+        elif not improvement.get("quantiles"):
+            left_out["without_quantiles"] += 1
+        else:
+            kept.append((row, improvement))
+    found = calibrate(
+        [row.improvement for row, _ in kept],
+        [improvement["value"] for _, improvement in kept],
+        PROBABILITIES,
+        np.array([improvement["quantiles"]["values"] for _, improvement in kept]).reshape(-1, len(PROBABILITIES)),
+        levels,
+    )
+    cumulative = [running(inside) for inside in found.inside]
+    outcomes = [
+        Outcome(
+            observation_id=row.id,
+            prediction_id=row.prediction_id,
+            fit_id=row.fit_id,
+            at=rfc3339(row.created_at),
+            predicted=improvement["value"],
+            outcome=row.improvement,
+            pit=float(found.pit[index]),
+            inside=[bool(level[index]) for level in found.inside],
+            coverage_so_far=[float(level[index]) for level in cumulative],
+        )
+        for index, (row, improvement) in enumerate(kept)
+    ]
+    return Calibration(
+        fit_id=fit.id,
+        n=found.n,
+        predictions=len({row.prediction_id for row, _ in kept}),
+        left_out=left_out,
+        bias=found.bias,
+        bias_se=found.bias_se,
+        mae=found.mae,
+        mean_pit=found.mean_pit,
+        pit_histogram=np.histogram(found.pit, bins=10, range=(0, 1))[0].tolist(),
+        levels=[LevelCalibration(**one._asdict()) for one in found.levels],
+        outcomes=outcomes[-MOST_OUTCOMES:],
+    )

@@ -1,0 +1,25 @@
+"""Schemas for bodies that an endpoint reads by itself."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON schema without references, to stand inside an OpenAPI operation; no model may hold itself."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:  # noqa: ANN401
+        if isinstance(node, list):
+            return [resolve(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return resolve(
+                definitions[node["$ref"].rpartition("/")[2]] | {k: v for k, v in node.items() if k != "$ref"}
+            )
+        return {name: resolve(value) for name, value in node.items()}
+
+    resolved: dict[str, Any] = resolve(schema)
+    return resolved

@@ -1,0 +1,330 @@
+"""Tables of observations as JSON, NDJSON, CSV and Parquet: bytes to rows and rows to bytes; knows no database.
+
+A row is nested as in JSON (`{"gap": {"value": ...}}`); in a table the same field is the column `gap.value`, and what is
+an object or a list in JSON (`provenance`, `gap.student`) is its JSON text in CSV.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from service.errors import InvalidFile
+from service.observations.schemas import columns, count_columns
+
+Row = dict[str, Any]
+Format = Literal["json", "ndjson", "csv", "parquet"]
+
+MEDIA_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+}
+MOST_ROWS = 100_000
+"""rows of one import; more would hold a writer's lock for too long"""
+MOST_CELL = 1 << 24
+"""characters in one cell of a CSV file"""
+MOST_TEXT = 1 << 16
+"""bytes in one text of a Parquet file"""
+MOST_UNPACKED = 1 << 28
+"""bytes that a Parquet file may unpack to"""
+MOST_VALUES = 20_000_000
+"""values that a Parquet file may unpack to: repeated ones take no room while packed"""
+
+PIECE = 1 << 18
+"""bytes"""
+
+_JSON_COLUMNS = {"context", "provenance", *count_columns()}
+_WHOLE = {
+    name
+    for name in columns()
+    if name.endswith((".problems", ".rollouts", ".steps", "_per_step", "_size", "_rank", ".top_k"))
+}
+_REAL = {"parameters", "baseline", "cov"} | {name for name in columns() if name.endswith((".value", ".se", "_rate"))}
+_FLAGS = {"collapsed", "excluded"}
+
+csv.field_size_limit(MOST_CELL)
+
+
+def format_of(media_type: str) -> Format | None:
+    """The format with this media type; parameters such as a charset do not matter."""
+    wanted = media_type.partition(";")[0].strip().lower()
+    return next((name for name, known in MEDIA_TYPES.items() if known == wanted), None)
+
+
+def read(body: bytes, form: Format) -> list[Row]:
+    """Read a table; every row is a mapping, not yet checked.
+
+    Raises:
+        InvalidFile: the bytes are not what they should be, or too much.
+    """
+    readers: dict[Format, Callable[[bytes], Iterable[Any]]] = {
+        "json": _read_json,
+        "ndjson": _read_ndjson,
+        "csv": _read_csv,
+        "parquet": _read_parquet,
+    }
+    rows: list[Row] = []
+    for number, row in enumerate(readers[form](body), start=1):
+        if not isinstance(row, dict):
+            raise InvalidFile(f"row {number}: is no object with fields but {str(row)[:80]!r}")
+        if number > MOST_ROWS:
+            raise InvalidFile(f"more than {MOST_ROWS} rows, the most that one import takes; split it")
+        rows.append(row)
+    if not rows:
+        raise InvalidFile("there is no row in it")
+    return rows
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise InvalidFile(f"line {line}: byte {error.start} is not UTF-8 ({error.reason})") from None
+
+
+def _read_json(body: bytes) -> Iterable[Any]:
+    try:
+        content = json.loads(_text(body))
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile(f"the body is not JSON: {error}") from None
+    if isinstance(content, dict):
+        unknown = sorted(set(content) - {"observations"})
+        if unknown or "observations" not in content:
+            raise InvalidFile(
+                'the body must be {"observations": [...]}, but holds '
+                f"{', '.join(map(repr, unknown[:5])) or 'nothing'}"
+            )
+        content = content["observations"]
+    if not isinstance(content, list):
+        raise InvalidFile("observations: must be a list of rows")
+    return content
+
+
+def _read_ndjson(body: bytes) -> Iterable[Any]:
+    for number, line in enumerate(_text(body).split("\n"), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise InvalidFile(f"line {number}: is not JSON: {error}") from None
+
+
+def _read_csv(body: bytes) -> Iterable[Row]:
+    reader = csv.reader(io.StringIO(_text(body), newline=""), strict=True)
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise InvalidFile("the file is empty; its first line names the columns")
+        names = _names([name.strip() for name in header])
+        for number, cells in enumerate(reader, start=1):
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise InvalidFile(
+                    f"row {number} (line {reader.line_num}): has {len(cells)} cells, the header names {len(names)} "
+                    "columns"
+                )
+            pairs = zip(names, cells, strict=True)
+            yield _nested({name: _cell(name, cell, number) for name, cell in pairs if cell.strip()})
+    except csv.Error as error:
+        raise InvalidFile(f"line {reader.line_num}: is not CSV: {error}") from None
+
+
+def _cell(name: str, cell: str, number: int) -> Any:  # noqa: ANN401
+    if name not in _JSON_COLUMNS:
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError) as error:
+        raise InvalidFile(f"row {number}: {name}: is not JSON: {error}", param=name, value=cell[:80]) from None
+
+
+def _read_parquet(body: bytes) -> Iterable[Row]:
+    try:
+        names = _check_parquet(pq.ParquetFile(pa.BufferReader(body)))
+        table = pq.ParquetFile(pa.BufferReader(body), read_dictionary=names, page_checksum_verification=True)
+        for batch in table.iter_batches(batch_size=1024):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                if isinstance(column, pa.DictionaryArray) and len(column.dictionary):
+                    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+                    if longest > MOST_TEXT:
+                        raise InvalidFile(f"{name}: a text of {longest} bytes, at most {MOST_TEXT}", param=name)
+            for row in batch.to_pylist():
+                yield _nested(
+                    {
+                        name: json.loads(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
+                        for name, value in row.items()
+                        if value is not None
+                    }
+                )
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        raise InvalidFile(f"the file is not whole Parquet, or holds what is none: {str(error)[:300]}") from None
+
+
+def _check_parquet(file: pq.ParquetFile) -> list[str]:
+    """Refuse what is nested or unpacks to too much; return the columns of text."""
+    metadata = file.metadata
+    schema = file.schema_arrow
+    _names(schema.names)
+    texts = []
+    for field in schema:
+        kind = field.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            texts.append(field.name)
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            kind = kind.value_type
+        if not (
+            field.name in texts
+            or pa.types.is_integer(kind)
+            or pa.types.is_floating(kind)
+            or pa.types.is_boolean(kind)
+            or pa.types.is_null(kind)
+        ):
+            raise InvalidFile(
+                f"{field.name}: columns of type {field.type} are not read; use text, numbers, booleans or lists of "
+                "numbers, and a column such as gap.value for each nested field",
+                param=field.name,
+            )
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    if metadata.num_rows > MOST_ROWS:
+        raise InvalidFile(f"{metadata.num_rows} rows, at most {MOST_ROWS} in one import; split it")
+    if sum(group.total_byte_size for group in groups) > MOST_UNPACKED:
+        raise InvalidFile(f"the file unpacks to more than {MOST_UNPACKED >> 20} MiB")
+    if sum(group.column(index).num_values for group in groups for index in range(group.num_columns)) > MOST_VALUES:
+        raise InvalidFile(f"the file unpacks to more than {MOST_VALUES} values")
+    return texts
+
+
+def _names(names: list[str]) -> list[str]:
+    known = {*columns(), *_JSON_COLUMNS}
+    for name in names:
+        if name not in known:
+            raise InvalidFile(
+                f"column {name[:80]!r} is unknown; known columns: {', '.join(columns())}, and with counts per problem "
+                f"{', '.join(sorted(_JSON_COLUMNS - set(columns())))}",
+                param=name[:80],
+            )
+        if names.count(name) > 1:
+            raise InvalidFile(f"column {name!r} is there twice", param=name)
+    return names
+
+
+def _nested(flat: Row) -> Row:
+    """`{"gap.value": 1}` as `{"gap": {"value": 1}}`."""
+    row: Row = {}
+    for name, value in flat.items():
+        outer, _, inner = name.partition(".")
+        if inner:
+            row.setdefault(outer, {})[inner] = value
+        else:
+            row[name] = value
+    return row
+
+
+def flat(row: Row) -> Row:
+    """The other way, every column there, null where the row has nothing."""
+
+    def look(name: str) -> Any:  # noqa: ANN401
+        outer, _, inner = name.partition(".")
+        value = row.get(outer)
+        return (value or {}).get(inner) if inner else value
+
+    return {name: look(name) for name in columns()}
+
+
+def write(rows: Iterable[Row], form: Format) -> Iterator[bytes]:
+    """Write rows as a file, piece by piece."""
+    writers: dict[Format, Callable[[Iterable[Row]], Iterator[bytes]]] = {
+        "json": _write_json,
+        "ndjson": _write_ndjson,
+        "csv": _write_csv,
+        "parquet": _write_parquet,
+    }
+    return _in_pieces(writers[form](rows))
+
+
+def _in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Larger pieces: a server hands each to another thread, which takes longer than to write a row."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= PIECE:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _write_json(rows: Iterable[Row]) -> Iterator[bytes]:
+    separator = '{"observations": [\n'
+    for row in rows:
+        yield (separator + json.dumps(row)).encode()
+        separator = ",\n"
+    yield b"\n]}\n" if separator == ",\n" else b'{"observations": []}\n'
+
+
+def _write_ndjson(rows: Iterable[Row]) -> Iterator[bytes]:
+    for row in rows:
+        yield json.dumps(row).encode() + b"\n"
+
+
+def _csv_value(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _write_csv(rows: Iterable[Row]) -> Iterator[bytes]:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns())
+    for row in rows:
+        writer.writerow([_csv_value(value) for value in flat(row).values()])
+        yield out.getvalue().encode()
+        out.seek(0)
+        out.truncate()
+    yield out.getvalue().encode()
+
+
+def _parquet_type(name: str) -> pa.DataType:
+    if name in _FLAGS:
+        return pa.bool_()
+    if name in _WHOLE:
+        return pa.int64()
+    return pa.float64() if name in _REAL else pa.string()
+
+
+def _write_parquet(rows: Iterable[Row]) -> Iterator[bytes]:
+    schema = pa.schema([(name, _parquet_type(name)) for name in columns()])
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "observations.parquet"
+        with pq.ParquetWriter(path, schema, write_page_checksum=True) as writer:
+            for part in _in_parts(rows, 10_000):
+                whole = [
+                    {name: json.dumps(value) if isinstance(value, dict) else value for name, value in flat(row).items()}
+                    for row in part
+                ]
+                writer.write_table(pa.Table.from_pylist(whole, schema))
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+
+
+def _in_parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    part: list[Row] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

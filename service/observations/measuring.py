@@ -1,0 +1,123 @@
+"""From what people send of a run to the numbers that the law takes; pure, no database."""
+
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+from service.catalog.schemas import cell_of
+from service.catalog.service import DEFAULT_POOL
+from service.kit.errors import FieldError
+from service.law import paired
+from service.observations.schemas import MeasuredIn, ObservationIn
+
+FARTHEST = 4.0
+"""standard errors that the accuracy after training may lie outside [0, 1] by: more is no chance"""
+
+
+class Prepared(NamedTuple):
+    """A row ready to be stored."""
+
+    values: dict[str, Any]
+    covariance_known: bool
+
+
+def prepare(row: ObservationIn, pool: str | None = None) -> Prepared:
+    """Turn counts and means into values with standard errors (docs/law.md).
+
+    Raises:
+        FieldError: the numbers contradict each other.
+    """
+    baseline = _baseline(row)
+    gap, gap_se, gap_source = _measure("gap", row.gap, baseline)
+    improvement, improvement_se, improvement_source = _measure("improvement", row.improvement, baseline)
+    after = baseline + improvement
+    if not -FARTHEST * improvement_se <= after <= 1 + FARTHEST * improvement_se:
+        raise FieldError("improvement", f"baseline + improvement is {after:.4g}, no accuracy in [0, 1]", improvement)
+    cov, known = _covariance(row)
+    if cov**2 > gap_se**2 * improvement_se**2 * (1 + 1e-9):
+        raise FieldError("cov", f"is larger than gap.se x improvement.se = {gap_se * improvement_se:.3g} allows", cov)
+    recipe = row.recipe.model_dump() if row.recipe is not None else None
+    values: dict[str, Any] = {
+        name: getattr(row, name)
+        for name in (
+            *("external_id", "family", "task", "model", "parameters", "context_kind", "version", "collapsed"),
+            *("prediction_id", "excluded", "excluded_reason", "source"),
+        )
+    } | {
+        "pool": pool or row.pool or DEFAULT_POOL,
+        "cell": cell_of(row.family, row.task, row.recipe) if row.recipe is not None else None,
+        "baseline": baseline,
+        "gap": gap,
+        "gap_se": gap_se,
+        "improvement": improvement,
+        "improvement_se": improvement_se,
+        "cov": cov,
+        "measured": {"gap": _how(row.gap, gap_source), "improvement": _how(row.improvement, improvement_source)},
+        "provenance": row.provenance
+        | ({"recipe": recipe} if recipe is not None else {})
+        | ({"context": row.context} if row.context is not None else {}),
+    }
+    return Prepared(values | {"content": content_of(values)}, known)
+
+
+def content_of(values: dict[str, Any]) -> str:
+    """Hash all that a row says of its run; what it is called, where it came from and its notes do not matter."""
+    return hashlib.sha256(json.dumps([values[name] for name in CONTENT]).encode()).hexdigest()
+
+
+CONTENT = (
+    *("family", "task", "cell", "model", "parameters", "context_kind", "version", "prediction_id", "baseline"),
+    *("gap", "gap_se", "improvement", "improvement_se", "cov", "collapsed"),
+)
+
+
+def _baseline(row: ObservationIn) -> float:
+    """As sent, else the mean of the counts before training, else of the probe's student."""
+    if row.baseline is not None:
+        return row.baseline
+    for part in (row.improvement, row.gap):
+        if part.arms is not None:
+            return sum(part.arms[0]) / len(part.arms[0]) / (part.rollouts or 1)
+    raise FieldError("baseline", "the student's accuracy before training is needed")
+
+
+def _differences(part: MeasuredIn) -> list[float]:
+    first, second = part.arms or ([], [])
+    return [(after - before) / (part.rollouts or 1) for before, after in zip(first, second, strict=True)]
+
+
+def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float, str]:
+    """Value, standard error and where the latter comes from."""
+    if part.arms is not None:
+        measured = paired.paired(_differences(part))
+        return measured.value, measured.se, "counts"
+    if part.value is None:
+        raise FieldError(name, "has no value")
+    if part.se is not None:
+        return part.value, part.se, part.variance or "given"
+    if not 0 <= baseline + part.value <= 1:
+        raise FieldError(
+            name,
+            f"baseline + {name} is {baseline + part.value:.4g}, no accuracy in [0, 1], so no variance can be assumed: "
+            "send its se",
+            part.value,
+        )
+    components = paired.assumed_components(baseline, part.value)
+    return part.value, components.variance(part.problems or 2, part.rollouts or 1) ** 0.5, "assumed"
+
+
+def _how(part: MeasuredIn, source: str) -> dict[str, Any]:
+    problems = len(part.arms[0]) if part.arms is not None else part.problems
+    return {"problems": problems, "rollouts": part.rollouts, "variance": source}
+
+
+def _covariance(row: ObservationIn) -> tuple[float, bool]:
+    """The covariance and whether it is known: sent, or made from the problems that both counts share."""
+    if row.cov is not None:
+        return row.cov, True
+    if not (row.gap.arms and row.improvement.arms and row.gap.problem_ids and row.improvement.problem_ids):
+        return 0.0, False
+    dx = dict(zip(row.gap.problem_ids, _differences(row.gap), strict=True))
+    dy = dict(zip(row.improvement.problem_ids, _differences(row.improvement), strict=True))
+    shared = [problem for problem in dx if problem in dy]
+    return paired.covariance([dx[one] for one in shared], [dy[one] for one in shared], len(dx), len(dy)), True

@@ -1,0 +1,245 @@
+"""How large a probe must be for a prediction as narrow as wanted (LAW.md, "The size of a probe")."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.orm import Session
+
+from service.catalog import service as catalog
+from service.catalog.schemas import FEW_PROBLEMS, Level, ModelRef, Recipe, Strict, cell_of
+from service.fits import service as fits
+from service.kit.errors import InvalidRequest, NotFound
+from service.law import Probe as Measurement
+from service.law.paired import Components, assumed_components
+from service.law.sizing import Need, Size, needed_variance, plan
+from service.observations.schemas import PoolName
+from service.probes import repository
+
+MOST_PROBLEMS = 100_000
+"""what a probe takes (`probe.problems`)"""
+PRIOR_GAP, PRIOR_STUDENT = 0.15, 0.3
+"""what is expected of a family of which nothing is stored: the law's prior mean of gaps, and a student that is right in
+a third of its rollouts, near where differences vary most"""
+EVALUATION = (128, 4)
+"""problems and rollouts that a run's improvement is taken to be measured with while the pool holds none"""
+
+
+class Expected(Strict):
+    """What the probe is expected to find; shares."""
+
+    gap: float = Field(ge=-1, le=1)
+    student: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _teacher_is_an_accuracy(self) -> Self:
+        if not 0 <= self.student + self.gap <= 1:
+            raise ValueError("student + gap is the self-teacher's accuracy and must lie in [0, 1]")
+        return self
+
+
+class CostOf(Strict):
+    """What a probe costs, in any unit: cost = problems x per_problem + 2 x problems x rollouts x per_rollout."""
+
+    per_problem: float = Field(0.0, ge=0, le=1e9)
+    per_rollout: float = Field(1.0, gt=0, le=1e9)
+
+
+class SizeRequest(Strict):
+    """The width that is wanted."""
+
+    model: ModelRef
+    task: str = Field(min_length=1, max_length=255)
+    recipe: Recipe = Field(default_factory=Recipe)
+    pool: PoolName | None = Field(None, description="null: `lab` for the lab's models, `default` for others")
+    target_half_width: float = Field(gt=0, le=1, description="of the predicted improvement, a share: 0.05 is 5 points")
+    level: Level = 0.95
+    expected: Expected | None = Field(None, description="null: the pilot's, else the family's medians in the pool")
+    pilot_probe_id: str | None = Field(
+        None, max_length=64, description="a measured probe: tells how much problems and rollouts vary; null: assumed"
+    )
+    rollouts: int | None = Field(None, ge=1, le=256, description="per problem and arm; null: the cheapest")
+    most_problems: int | None = Field(None, ge=2, le=MOST_PROBLEMS, description="null: all that the task has")
+    cost: CostOf = Field(default_factory=CostOf)
+
+
+class Variation(BaseModel):
+    """Var(gap) = sigma_d2 / problems + (w_student + w_self_teacher) / (problems x rollouts)."""
+
+    sigma_d2: float
+    w_student: float
+    w_self_teacher: float
+    source: Literal["pilot", "assumed"]
+
+
+class ExpectedOut(BaseModel):
+    """What the probe is expected to find, and who says so."""
+
+    gap: float
+    student: float
+    source: Literal["request", "pilot", "family", "prior"]
+
+
+Verdict = Literal["reachable", "below_floor", "too_few_problems", "refused"]
+
+
+class SizeOut(BaseModel):
+    """The smallest cost that reaches the target; problems and rollouts are null where nothing does."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    object: Literal["probe_size"] = "probe_size"
+    verdict: Verdict
+    message: str
+    problems: int | None
+    rollouts: int | None = Field(description="per problem and arm")
+    cost: float | None = Field(description="in the request's unit, without the controls")
+    gap_se: float | None = Field(description="expected standard error of the gap")
+    half_width: float | None = Field(
+        description="expected half-width of the prediction with this probe; null where it would be refused"
+    )
+    floor: float = Field(description="half-width with an exactly known gap: no probe gets below")
+    level: float
+    measurement_se: float = Field(description="noise with which the run's improvement is taken to be measured")
+    expected: ExpectedOut
+    variation: Variation
+    fit_id: str
+
+
+def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
+    """Answer from the pool's newest fit; needs a session that may write, as a prediction does.
+
+    Raises:
+        InvalidRequest: the family is not known.
+        UnknownPool: there is no such pool.
+        NotFound: there is no such pilot, or it is not measured yet.
+    """
+    model = next((one for one in catalog.models() if one.name == request.model.name), None)
+    family = request.model.family or (model.family if model is not None else None)
+    if family is None:
+        raise InvalidRequest(
+            f"model.family: {request.model.name[:80]!r} is not in the catalog, so name the family that its law belongs "
+            "to (for example `qwen3`).",
+            param="model.family",
+        )
+    pool = request.pool or catalog.default_pool(model)
+    fit = fits.current(session, tenant, pool).fit
+    law, summary = fits.law_of(fit), fit.summary or {}
+    pilot = _pilot(session, tenant, request.pilot_probe_id) if request.pilot_probe_id is not None else None
+    expected = _expected(request, pilot, summary, family)
+    components, source = _components(pilot, expected)
+    improvement_var = summary.get("measurement_var") or components.variance(*EVALUATION)
+    about: dict[str, Any] = {
+        "gap": expected.gap,
+        "family": family,
+        "cell": cell_of(family, request.task, request.recipe),
+        "baseline": expected.student,
+        "improvement_var": improvement_var,
+    }
+    need = needed_variance(law, **about, level=request.level, half_width=request.target_half_width)
+    most = _most_problems(request)
+    planned = None
+    if need.gap_var is not None:
+        costs = {"cost_per_problem": request.cost.per_problem, "cost_per_rollout": request.cost.per_rollout}
+        planned = plan(components, need.gap_var, rollouts=request.rollouts, most_problems=most, **costs)
+        if planned is not None and planned.problems < min(FEW_PROBLEMS, most):
+            planned = _at_least(planned, min(FEW_PROBLEMS, most), components)
+    out = law.predict_improvement(Measurement(gap_var=planned.gap_var if planned is not None else 0.0, **about))
+    width = None
+    if out.refused:
+        planned = None
+    if planned is not None:
+        lower, upper = out.interval(request.level)
+        width = float(upper - lower) / 2
+    verdict = _verdict(need, planned, refused=bool(out.refused))
+    return SizeOut(
+        verdict=verdict,
+        message=_message(verdict, request, need, planned, width, most),
+        problems=planned.problems if planned is not None else None,
+        rollouts=planned.rollouts if planned is not None else None,
+        cost=planned.cost if planned is not None else None,
+        gap_se=planned.gap_var**0.5 if planned is not None else None,
+        half_width=width,
+        floor=need.floor,
+        level=request.level,
+        measurement_se=improvement_var**0.5,
+        expected=expected,
+        variation=Variation(
+            sigma_d2=components.sigma_d2,
+            w_student=components.w_student,
+            w_self_teacher=components.w_teacher,
+            source=source,
+        ),
+        fit_id=fit.id,
+    )
+
+
+def _pilot(session: Session, tenant: str, probe_id: str) -> dict[str, Any]:
+    probe = repository.get(session, tenant, probe_id)
+    if probe is None or probe.result is None:
+        raise NotFound(f"pilot_probe_id: there is no measured probe {probe_id[:80]!r}.", param="pilot_probe_id")
+    return probe.result
+
+
+def _expected(request: SizeRequest, pilot: dict[str, Any] | None, summary: dict[str, Any], family: str) -> ExpectedOut:
+    if request.expected is not None:
+        return ExpectedOut(gap=request.expected.gap, student=request.expected.student, source="request")
+    if pilot is not None:
+        return ExpectedOut(gap=pilot["gap"]["value"], student=pilot["gap"]["student"], source="pilot")
+    gap, student = summary.get("gap", {}).get(family), summary.get("baseline", {}).get(family)
+    if gap is not None and student is not None:
+        return ExpectedOut(gap=gap, student=student, source="family")
+    return ExpectedOut(gap=PRIOR_GAP, student=PRIOR_STUDENT, source="prior")
+
+
+def _components(pilot: dict[str, Any] | None, expected: ExpectedOut) -> tuple[Components, Literal["pilot", "assumed"]]:
+    """As the pilot measured them; a pilot of one rollout a problem could not."""
+    found = pilot["variance"] if pilot is not None else {}
+    if found.get("sigma_d2") is not None:
+        return Components(max(found["sigma_d2"], 0.0), found["w_student"], found["w_teacher"]), "pilot"
+    return assumed_components(expected.student, expected.gap), "assumed"
+
+
+def _at_least(planned: Size, problems: int, components: Components) -> Size:
+    """A probe of so few problems that its standard error could not be trusted, made larger."""
+    variance = components.variance(problems, planned.rollouts)
+    return Size(problems, planned.rollouts, variance, planned.cost * problems / planned.problems)
+
+
+def _most_problems(request: SizeRequest) -> int:
+    task = next((one for one in catalog.tasks() if one.name == request.task), None)
+    return request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
+
+
+def _verdict(need: Need, planned: Size | None, *, refused: bool) -> Verdict:
+    if refused:
+        return "refused"
+    if need.gap_var is None:
+        return "below_floor"
+    return "too_few_problems" if planned is None else "reachable"
+
+
+def _message(
+    verdict: Verdict, request: SizeRequest, need: Need, planned: Size | None, width: float | None, most: int
+) -> str:
+    wanted = f"a half-width of {100 * request.target_half_width:.3g} points at {100 * request.level:g} %"
+    if verdict == "refused":
+        return (
+            "At the expected gap and student accuracy the law refuses to predict, however large the probe: the gap is "
+            "far outside what is stored, and the line there is above 80 % of the headroom. Expect a smaller gap, or "
+            "store runs with such gaps."
+        )
+    if need.gap_var is None:
+        return (
+            f"No probe gives {wanted}: with an exactly known gap it is {100 * need.floor:.3g} points, from the spread "
+            "of runs around the line, the line's own uncertainty and the noise of the run's evaluation. More stored "
+            "runs of this family narrow the second."
+        )
+    if planned is None or width is None:
+        return (
+            f"{wanted} needs a standard error of the gap of {100 * need.gap_var**0.5:.3g} points, which {most} "
+            "problems cannot give. Ask for a wider interval, more rollouts, or bring more problems."
+        )
+    return (
+        f"{planned.problems} problems x {planned.rollouts} rollouts in each arm give a half-width of "
+        f"{100 * width:.3g} points at {100 * request.level:g} %."
+    )

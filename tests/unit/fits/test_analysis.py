@@ -1,0 +1,226 @@
+"""What can be asked of a fit: curve, residuals, scaling, calibration, drift."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from service.fits import repository as fit_rows
+from service.fits import service as fits
+from service.kit.database import Database
+from service.law import record
+from service.migrate import migrate
+from tests.rows import Row, run
+
+Body = dict[str, Any]
+
+
+def post(client: TestClient, rows: list[Row]) -> list[str]:
+    answer = client.post("/v1/observations", json={"observations": rows})
+    assert answer.status_code == 201, answer.text
+    ids: list[str] = answer.json()["ids"]
+    return ids
+
+
+def current(client: TestClient, pool: str = "default") -> Body:
+    fit: Body = client.get("/v1/fits/current", params={"pool": pool}).json()
+    return fit
+
+
+def line(slope: float, n: int, seed: int, **change: Any) -> list[Row]:
+    """Runs of one family on a line, with the noise that they name."""
+    rng = np.random.default_rng(seed)
+    gaps = rng.uniform(0, 0.35, n)
+    measured = gaps + rng.normal(0, 0.02, n)
+    improvements = slope * gaps + rng.normal(0, 0.025, n)
+    return [
+        run(gap={"value": float(x), "se": 0.02}, improvement={"value": float(y), "se": 0.02}, **change)
+        for x, y in zip(measured, improvements, strict=True)
+    ]
+
+
+def asking(gap: float) -> Body:
+    return {
+        "model": {"name": "m", "family": "qwen3"},
+        "task": "livecodebench-v6",
+        "context": {"kind": "feedback"},
+        "gap": {"value": gap, "se": 0.02, "student": 0.4},
+    }
+
+
+def test_a_curve_has_its_bands_inside_each_other(client: TestClient) -> None:
+    post(client, line(1.2, 12, 1))
+    path = f"/v1/fits/{current(client)['id']}/curve"
+    curve = client.get(path, params={"family": "qwen3", "points": 20, "first": 0, "last": 0.4}).json()
+    assert curve["gap"][0] == 0
+    assert curve["gap"][-1] == pytest.approx(0.4)
+    assert curve["measurement_se"] == pytest.approx(0.02), "the pool's median"
+    columns = ("prediction_lower", "confidence_lower", "mean", "confidence_upper", "prediction_upper")
+    for values in zip(*(curve[name] for name in columns), strict=True):
+        assert list(values) == sorted(values)
+    latent = client.get(path, params={"family": "qwen3", "points": 20, "measurement_se": 0}).json()
+    wide, narrow = (
+        one["prediction_upper"][10] - one["prediction_lower"][10]
+        for one in (client.get(path, params={"family": "qwen3", "points": 20}).json(), latent)
+    )
+    assert narrow < wide
+    cold = client.get(path, params={"family": "never-seen"}).json()
+    assert cold["confidence_upper"][-1] - cold["confidence_lower"][-1] > 0.1
+    wrong = client.get(path, params={"family": "qwen3", "first": 0.3, "last": 0.2})
+    assert (wrong.status_code, wrong.json()["param"]) == (422, "last")
+
+
+def test_residuals_name_the_run_that_does_not_belong(client: TestClient) -> None:
+    rows = line(1.2, 15, 2)
+    rows[4]["improvement"] = {"value": -0.3, "se": 0.02}
+    rows[7]["context_kind"] = "hints"
+    ids = post(client, rows)
+    fit = current(client)
+    found = client.get(f"/v1/fits/{fit['id']}/residuals", params={"outliers": True}).json()
+    assert [one["id"] for one in found["data"]] == [ids[4]]
+    assert found["outliers"] == 1
+    assert {one["name"]: one["n"] for one in found["context_kinds"]} == {"feedback": 13, "hints": 1}
+    pages, after = [], None
+    while True:
+        query = {"limit": 6, "order": "asc"} | ({"after": after} if after else {})
+        page = client.get(f"/v1/fits/{fit['id']}/residuals", params=query).json()
+        pages += page["data"]
+        after = page["last_id"]
+        if not page["has_more"]:
+            break
+    assert [one["id"] for one in pages] == ids
+    assert all(one["improvement"] - one["expected"] == pytest.approx(one["residual"]) for one in pages)
+    client.patch(f"/v1/observations/{ids[4]}", json={"excluded": True, "reason": "collapsed"})
+    assert client.get(f"/v1/fits/{current(client)['id']}/residuals").json()["outliers"] == 0
+    again = client.get(f"/v1/fits/{fit['id']}/residuals", params={"outliers": True}).json()
+    assert [one["id"] for one in again["data"]] == [ids[4]], "the old version keeps its rows"
+
+
+def test_scaling_tells_sizes_apart_that_do_not_share_a_slope(client: TestClient) -> None:
+    rows = line(0.6, 12, 3, parameters=1e9, model="s") + line(1.6, 12, 4, parameters=1e10, model="l")
+    rows += line(1.0, 3, 5, parameters=None, model="?")
+    post(client, rows)
+    scaling = client.get(f"/v1/fits/{current(client)['id']}/scaling").json()
+    assert scaling["without_parameters"] == 3
+    (family,) = scaling["families"]
+    assert [one["n"] for one in family["sizes"]] == [12, 12]
+    assert family["trend"]["lower"] < 1.0 < family["trend"]["upper"]
+    assert family["homogeneity"]["p_value"] < 0.01
+    lab = client.get(f"/v1/fits/{current(client, 'lab')['id']}/scaling").json()
+    assert [one["parameters"] for one in lab["families"][0]["sizes"]] == sorted(
+        one["parameters"] for one in client.get("/v1/models").json()["data"] if one["family"] == "lab-qwen3"
+    )[: len(lab["families"][0]["sizes"])], "the catalog knows the lab's models"
+
+
+def test_predictions_that_met_their_outcome_are_judged(client: TestClient) -> None:
+    post(client, line(1.2, 12, 6))
+    rng = np.random.default_rng(7)
+    rows, inside = [], 0
+    for gap in rng.uniform(0.02, 0.3, 12):
+        prediction = client.post("/v1/predictions", json=asking(float(gap))).json()
+        outcome = float(1.2 * gap + rng.normal(0, 0.03))
+        low, high = (prediction["improvement"]["intervals"][1][end] for end in ("lower", "upper"))
+        inside += low <= outcome <= high
+        rows.append(
+            run(
+                gap=asking(float(gap))["gap"] | {"student": None},
+                improvement={"value": outcome, "se": 0.02},
+                prediction_id=prediction["id"],
+            )
+        )
+    for row in rows:
+        row["gap"] = {"value": row["gap"]["value"], "se": row["gap"]["se"]}
+    collapsed = run(improvement={"value": -0.3, "se": 0.02}, collapsed=True, prediction_id=rows[0]["prediction_id"])
+    before = current(client)
+    ids = post(client, [*rows, collapsed])
+    late = client.post("/v1/predictions", json=asking(0.2)).json()
+    fit = current(client)
+    found = client.get(f"/v1/fits/{fit['id']}/calibration").json()
+    assert (found["n"], found["predictions"]) == (12, 12)
+    assert found["left_out"] == {"collapsed": 1, "refused": 0, "known_before": 0, "without_quantiles": 0}
+    by_level = {one["level"]: one for one in found["levels"]}
+    assert by_level[0.95]["coverage"] == pytest.approx(inside / 12)
+    assert by_level[0.95]["lower"] < inside / 12 <= by_level[0.95]["upper"]
+    assert by_level[0.5]["width"] < by_level[0.8]["width"] < by_level[0.95]["width"]
+    assert [one["observation_id"] for one in found["outcomes"]] == ids[:12]
+    assert found["outcomes"][-1]["coverage_so_far"][-1] == pytest.approx(inside / 12)
+    assert sum(found["pit_histogram"]) == 12
+    errors = [one["outcome"] - one["predicted"] for one in found["outcomes"]]
+    assert found["bias"] == pytest.approx(np.mean(errors))
+    assert client.get(f"/v1/fits/{before['id']}/calibration").json()["n"] == 0, "it did not know the outcomes"
+
+    (told,) = post(client, [run(prediction_id=late["id"], external_id="x")])
+    client.patch(f"/v1/observations/{ids[0]}", json={"excluded": True, "reason": "wrong split"})
+    found = client.get(f"/v1/fits/{current(client)['id']}/calibration").json()
+    assert found["n"] == 12, "one more, one less"
+    assert told in [one["observation_id"] for one in found["outcomes"]]
+    wide = client.get(f"/v1/fits/{fit['id']}/calibration", params={"level": 0.999})
+    assert (wide.status_code, wide.json()["param"]) == (422, "level")
+
+
+def test_a_prediction_made_after_its_outcome_does_not_count(client: TestClient) -> None:
+    post(client, [run(external_id="a")])
+    prediction = client.post("/v1/predictions", json=asking(0.2)).json()
+    with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
+        session.connection().exec_driver_sql(f"UPDATE observations SET prediction_id = '{prediction['id']}'")
+    found = client.get(f"/v1/fits/{current(client)['id']}/calibration").json()
+    assert (found["n"], found["left_out"]["known_before"]) == (0, 1)
+
+
+def test_an_outcome_of_an_unknown_prediction_is_told(client: TestClient) -> None:
+    answer = client.post("/v1/observations", json={"observations": [run(prediction_id="pred_1")]}).json()
+    assert [(one["code"], one["rows"]) for one in answer["warnings"]] == [("unknown_prediction", [1])]
+
+
+def test_a_prediction_can_be_named_afterwards_once(client: TestClient) -> None:
+    first, second = (client.post("/v1/predictions", json=asking(gap)).json()["id"] for gap in (0.1, 0.2))
+    (one,) = post(client, [run(external_id="a")])
+    answer = client.post("/v1/observations", json={"observations": [run(external_id="a", prediction_id=first)]})
+    assert answer.status_code == 409
+    assert f"PATCH /v1/observations/{one}" in answer.json()["detail"]
+    changes = current(client)["changes"]
+    assert client.patch(f"/v1/observations/{one}", json={"prediction_id": "pred_1"}).status_code == 422
+    assert client.patch(f"/v1/observations/{one}", json={"prediction_id": first}).json()["prediction_id"] == first
+    assert client.patch(f"/v1/observations/{one}", json={"prediction_id": second}).status_code == 409
+    fit = current(client)
+    assert fit["changes"] == changes, "no fit rests on it"
+    assert client.get(f"/v1/fits/{fit['id']}/calibration").json()["n"] == 1
+
+
+def test_a_family_that_drifts_raises_one_alarm(client: TestClient) -> None:
+    post(client, line(1.5, 12, 8, version="1"))
+    post(client, line(1.5, 6, 9, version="1"))
+    assert current(client)["drift"] == []
+    post(client, line(0.3, 12, 10, version="2"))
+    (drift,) = current(client)["drift"]
+    assert drift["alarm"]
+    assert drift["versions"] == {"1": 18, "2": 12}
+    post(client, line(0.3, 2, 11, version="2"))
+    assert current(client)["drift"][0]["alarm"]
+    alarms = client.get("/v1/events", params={"type": "fit.drift"}).json()["data"]
+    assert [one["data"]["family"] for one in alarms] == ["qwen3"], "told once, not with every fit"
+    warned = client.post("/v1/predictions", json=asking(0.2)).json()["warnings"]
+    assert "drift" in [one["code"] for one in warned]
+
+
+def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:
+    fit = current(client, "lab")
+    fits._laws.clear()
+    with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
+        session.connection().exec_driver_sql("UPDATE fits SET record = json_set(record, '$.version', 0)")
+    answer = client.get(f"/v1/fits/{fit['id']}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "old_fit")
+
+
+def test_a_new_version_of_the_law_fits_every_pool_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    with database.write() as session:
+        before = fits.current(session, "local", "lab").fit
+    for module in (fits, fit_rows, record):
+        monkeypatch.setattr(module, "VERSION", record.VERSION + 1)
+    migrate(database)
+    with database.write() as session:
+        after = fits.current(session, "local", "lab").fit
+        assert after.id != before.id
+        assert after.law_version == before.law_version + 1
+        assert fits.law_of(after).families_ == {"lab-qwen3": after.n}

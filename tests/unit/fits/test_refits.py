@@ -1,0 +1,179 @@
+"""Every change of a pool leads to a refit: coalesced, never lost, and the same as fitting the stored rows."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from service.fits import repository as fit_rows
+from service.fits import service as fits
+from service.kit.clock import now
+from service.kit.database import Database
+from service.law import GapLaw
+from service.observations import repository as observations
+from service.observations import service as stored
+from service.observations.models import Pool
+from service.observations.schemas import ObservationPatch
+from tests.rows import run
+
+
+def add(database: Database, *rows: dict[str, Any]) -> list[str]:
+    checked = stored.check(rows)
+    with database.write() as session:
+        return stored.store(session, "local", checked).ids
+
+
+def pool(session: Session, name: str = "default") -> Pool:
+    found = observations.pool(session, "local", name)
+    assert found is not None
+    return found
+
+
+def check_final(database: Database, name: str = "default") -> int:
+    """The newest fit's record is that of a full refit of the stored rows; returns how many there are."""
+    with database.read() as session:
+        row = pool(session, name)
+        assert row.fitted_changes == row.changes
+        assert row.claimed_until is None
+        fit = fits.get(session, "local", str(row.fit_id))
+        rows = observations.fitted(session, "local", name, row.changes)
+        assert fit.record == GapLaw().fit(fits.as_law_input(rows)).to_record()
+        return fit.n
+
+
+def test_a_refit_covers_all_changes_until_then(database: Database) -> None:
+    for index in range(5):
+        add(database, run(external_id=f"r{index}"))
+    assert fits.refit_one(database)
+    assert not fits.refit_one(database), "five changes, one fit"
+    assert check_final(database) == 5
+
+
+def test_a_change_during_a_refit_is_fitted_afterwards(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(database, run())
+    drafted = fits.draft
+
+    def draft_and_meanwhile(*args: Any) -> fits.Draft:
+        made = drafted(*args)
+        monkeypatch.setattr(fits, "draft", drafted)
+        add(database, run(baseline=0.3))
+        return made
+
+    monkeypatch.setattr(fits, "draft", draft_and_meanwhile)
+    assert fits.refit_one(database)
+    with database.read() as session:
+        row = pool(session)
+        assert (row.changes, row.fitted_changes) == (2, 1)
+    assert fits.refit_one(database)
+    assert check_final(database) == 2
+
+
+def test_a_refit_whose_process_died_is_taken_over(database: Database) -> None:
+    add(database, run())
+    with database.write() as session:
+        assert fit_rows.claim_due(session, 60) is not None
+    assert not fits.refit_one(database), "one process at a time"
+    with database.write() as session:
+        session.execute(update(Pool).values(claimed_until=now(-1)))
+    assert fits.refit_one(database)
+    assert check_final(database) == 1
+
+
+def test_a_late_refit_does_not_replace_a_later_one(database: Database) -> None:
+    add(database, run())
+    with database.read() as session:
+        early = fits.draft(session, "local", "default", 1)
+    add(database, run(baseline=0.3))
+    assert fits.refit_one(database)
+    with database.write() as session:
+        fits.keep(session, pool(session), 1, early)
+    assert check_final(database) == 2
+
+
+def test_a_failing_law_leaves_the_pool_due(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(database, run())
+
+    def broken(*args: Any) -> fits.Draft:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fits, "draft", broken)
+        with pytest.raises(ZeroDivisionError):
+            fits.refit_one(database)
+    with database.write() as session:
+        session.execute(update(Pool).values(claimed_until=now(-1)))
+    assert fits.refit_one(database)
+    assert check_final(database) == 1
+
+
+def test_many_writers_and_refitters_at_once(database: Database) -> None:
+    def client(number: int) -> None:
+        for index in range(10):
+            (one,) = add(database, run(external_id=f"{number}-{index}", gap={"value": index / 50, "se": 0.02}))
+            if index % 3 == 0:
+                with database.write() as session:
+                    stored.change(session, "local", one, ObservationPatch(excluded=True, reason="every third"))
+
+    def refitter(_: int) -> None:
+        for _ in range(8):
+            fits.refit_one(database)
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(client, range(4)))
+        list(threads.map(refitter, range(2)))
+    while fits.refit_one(database):
+        pass
+    assert check_final(database) == 4 * 6
+    with database.read() as session:
+        assert pool(session).changes == 4 * (10 + 4)
+        assert pool(session).observations == 40
+
+
+def test_a_large_pool_answers_from_its_newest_fit_and_says_so(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.app.state.gapcast.refitter.stop()  # type: ignore[attr-defined]
+    body = {
+        "model": {"name": "m", "family": "qwen3"},
+        "task": "livecodebench-v6",
+        "context": {"kind": "feedback"},
+        "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+    }
+    client.post("/v1/predictions", json=body)
+    client.post("/v1/observations", json={"observations": [run()]})
+    monkeypatch.setattr(fits, "AT_ONCE", 0)
+    late = client.post("/v1/predictions", json=body).json()
+    assert late["law"]["n"] == 0
+    assert [one["code"] for one in late["warnings"]] == ["prior_only", "fit_behind"]
+    monkeypatch.setattr(fits, "AT_ONCE", 1)
+    known = client.post("/v1/predictions", json=body).json()
+    assert known["law"]["n"] == 1
+    assert [one["code"] for one in known["warnings"]] == ["sparse"]
+
+
+def test_refit_now_makes_a_version_where_something_changed(client: TestClient) -> None:
+    client.app.state.gapcast.refitter.stop()  # type: ignore[attr-defined]
+    assert client.post("/v1/fits", json={}).status_code == 200
+    client.post("/v1/observations", json={"observations": [run()]})
+    made = client.post("/v1/fits", json={"pool": "default"})
+    assert (made.status_code, made.json()["n"]) == (201, 1)
+    assert made.headers["location"] == f"/v1/fits/{made.json()['id']}"
+    again = client.post("/v1/fits", json={"pool": "default"})
+    assert (again.status_code, again.json()["id"]) == (200, made.json()["id"])
+    assert client.post("/v1/fits", json={"pool": "nothing"}).json()["code"] == "unknown_pool"
+    listed = client.get("/v1/fits", params={"pool": "default"}).json()["data"]
+    assert [one["n"] for one in listed] == [1, 0]
+
+
+def test_the_server_refits_by_itself(client: TestClient) -> None:
+    client.post("/v1/observations", json={"observations": [run()]})
+    from tests.product import eventually
+
+    def fitted() -> bool:
+        events = client.get("/v1/events", params={"type": "fit.created"}).json()["data"]
+        return any(event["data"] == {"pool": "default", "n": 1, "changes": 1} for event in events)
+
+    assert eventually(fitted, 10)

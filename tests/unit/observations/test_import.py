@@ -1,0 +1,352 @@
+"""Past runs come in whole or not at all, as JSON, NDJSON, CSV or Parquet, and come out to the same fit."""
+
+import io
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+
+from service.law import GapLaw
+from service.observations import formats
+from service.observations.formats import MEDIA_TYPES, MOST_TEXT, columns, flat, write
+from tests.rows import Row, run
+
+FORMATS = ["json", "ndjson", "csv", "parquet"]
+
+
+def post(client: TestClient, *rows: Row, **query: Any) -> Any:
+    return client.post("/v1/observations", content=json.dumps({"observations": rows}), params=query)
+
+
+def send(client: TestClient, body: bytes, form: str) -> Any:
+    return client.post("/v1/observations", content=body, headers={"Content-Type": MEDIA_TYPES[form]})
+
+
+def stored(client: TestClient, pool: str = "default") -> int:
+    with client.app.state.gapcast.database.read() as session:  # type: ignore[attr-defined]
+        query = f"SELECT count(*) FROM observations WHERE pool = '{pool}'"
+        return int(session.connection().exec_driver_sql(query).scalar() or 0)
+
+
+def as_bytes(rows: list[Row], form: str) -> bytes:
+    return b"".join(write(rows, form))  # type: ignore[arg-type]
+
+
+def test_a_run_is_stored_and_counts(client: TestClient) -> None:
+    answer = post(client, run(external_id="r1"))
+    assert answer.status_code == 201
+    batch = answer.json()
+    assert (batch["created"], batch["existing"], batch["pools"], batch["warnings"]) == (1, 0, ["default"], [])
+    shown = client.get(f"/v1/observations/{batch['ids'][0]}").json()
+    assert shown["cell"] == "qwen3|livecodebench-v6|frozen-forward_kl"
+    assert shown["gap"] == {"value": 0.2, "se": 0.02, "problems": None, "rollouts": None, "variance": "given"}
+    fit = client.get("/v1/fits/current").json()
+    assert (fit["n"], fit["families"][0]["family"]) == (1, "qwen3")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_exported_imports_to_the_same_fit(client: TestClient, form: str) -> None:
+    rows = [
+        run(
+            external_id=f"r{index}",
+            gap={"value": 0.05 * index, "se": 0.01 + index / 977},
+            collapsed=index == 3,
+            recipe={"teacher": "ema", "divergence": "js", "ema_rate": 0.07} if index % 2 else None,
+            context={"level": index},
+            provenance={"note": 'a "quoted", text\n', "deep": [{"x": None}]},
+        )
+        for index in range(8)
+    ] + [run(excluded=True, excluded_reason="evaluated on the wrong split")]
+    assert post(client, *rows).status_code == 201
+    body = client.get("/v1/observations/export", params={"pool": "default", "format": form}).content
+    again = send(client, body, form).json()
+    assert (again["created"], again["existing"]) == (0, 9), "the row without an external_id is named by its id"
+    first = client.get("/v1/fits/current").json()
+
+    rename = {row["external_id"]: row for row in json_rows(client)}
+    other = [row | {"pool": "other"} for row in rename.values()]
+    assert send(client, as_bytes(other, form), form).json()["created"] == 9
+    second = client.get("/v1/fits/current", params={"pool": "other"}).json()
+    same = ("n", "families", "population", "p_collapse", "curvature_p")
+    assert {name: first[name] for name in same} == {name: second[name] for name in same}
+    assert [one["provenance"] for one in client.get("/v1/observations?pool=other").json()["data"]][-1] == {
+        "note": 'a "quoted", text\n',
+        "deep": [{"x": None}],
+    }
+
+
+def json_rows(client: TestClient) -> list[Row]:
+    body = client.get("/v1/observations/export", params={"pool": "default", "format": "json"})
+    rows: list[Row] = body.json()["observations"]
+    return rows
+
+
+WRONG: list[tuple[str, Row]] = [
+    ("gap.value", {"gap": {"value": float("nan"), "se": 0.02}}),
+    ("gap.value", {"gap": {"value": float("inf"), "se": 0.02}}),
+    ("gap.value", {"gap": {"value": 31, "se": 0.02}}),
+    ("gap.se", {"gap": {"value": 0.3, "se": -0.02}}),
+    ("gap.se", {"gap": {"value": 0.3, "se": 0}}),
+    ("gap.se", {"gap": {"value": 0.3}}),
+    ("improvement.value", {"improvement": {"value": -1.01, "se": 0.02}}),
+    ("improvement", {"improvement": {"value": 0.9, "se": 0.02}}),
+    ("baseline", {"baseline": 1.2}),
+    ("baseline", {"baseline": -0.1}),
+    ("baseline", {"baseline": None}),
+    ("cov", {"cov": 0.01}),
+    ("family", {"family": ""}),
+    ("family", {"family": "a\x00b"}),
+    ("context_kind", {"context_kind": "telepathy"}),
+    ("recipe.teacher", {"recipe": {"teacher": "wise", "divergence": "js"}}),
+    ("recipe.divergence", {"recipe": {"teacher": "ema"}}),
+    ("excluded_reason", {"excluded": True}),
+    ("pool", {"pool": "No Pool"}),
+    ("colour", {"colour": "red"}),
+]
+
+
+@pytest.mark.parametrize(("field", "change"), WRONG, ids=[f"{field}-{index}" for index, (field, _) in enumerate(WRONG)])
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_wrong_row_is_named_and_nothing_is_stored(client: TestClient, form: str, field: str, change: Row) -> None:
+    rows = [run(external_id="fine"), run(external_id="wrong", **change), run(external_id="fine too")]
+    if field == "colour" and form in {"csv", "parquet"}:
+        return  # a table says that of its columns, below
+    answer = send(client, as_bytes(rows, form), form)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert problem["param"] == f"observations.1.{field}"
+    assert problem["errors"][0]["message"].startswith("row 2: ")
+    assert "Nothing was stored" in problem["detail"]
+    assert stored(client) == 0
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_unknown_column_is_named(client: TestClient, form: str) -> None:
+    body = as_bytes([run()], form)
+    if form == "csv":
+        body = body.replace(b"gap.value", b"gap.size", 1)
+    else:
+        table = pq.read_table(io.BytesIO(body))
+        out = io.BytesIO()
+        pq.write_table(table.rename_columns(["gap.size" if name == "gap.value" else name for name in columns()]), out)
+        body = out.getvalue()
+    problem = send(client, body, form).json()
+    assert (problem["code"], problem["param"]) == ("invalid_file", "gap.size")
+    assert "gap.value" in problem["detail"]
+    assert stored(client) == 0
+
+
+BROKEN: list[tuple[str, bytes, str]] = [
+    ("json", b"", "not JSON"),
+    ("json", b'{"observations": [', "not JSON"),
+    ("json", b'{"rows": []}', "'rows'"),
+    ("json", b"[1]", "row 1"),
+    ("json", b'{"observations": []}', "no row"),
+    ("json", b"[" * 100_000, "not JSON"),
+    ("json", b"\xff\xfe", "line 1"),
+    ("ndjson", json.dumps(run()).encode() + b"\n{\n", "line 2"),
+    ("ndjson", b"\n\n", "no row"),
+    ("csv", b"", "empty"),
+    ("csv", b"family,family\na,b\n", "twice"),
+    ("csv", b"family,task\na\n", "row 1 (line 2)"),
+    ("csv", b'family,task\n"a,b\n', "line"),
+    ("csv", b"family,provenance\na,{x}\n", "provenance"),
+    ("csv", b"family,task\n\xff,b\n", "line 2"),
+    ("parquet", b"", "Parquet"),
+    ("parquet", b"PAR1 and then nothing", "Parquet"),
+]
+
+
+@pytest.mark.parametrize(("form", "body", "told"), BROKEN)
+def test_a_broken_file_is_refused(client: TestClient, form: str, body: bytes, told: str) -> None:
+    answer = send(client, body, form)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_file"
+    assert told in answer.json()["detail"]
+    assert stored(client) == 0
+
+
+def test_no_part_of_a_parquet_file_is_taken_for_the_whole(client: TestClient) -> None:
+    whole = as_bytes([run(external_id=f"r{index}") for index in range(50)], "parquet")
+    for size in range(0, len(whole), len(whole) // 40):
+        assert send(client, whole[:size], "parquet").status_code == 422
+    for place in range(4, len(whole), len(whole) // 40):
+        hurt = whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
+        assert send(client, hurt, "parquet").status_code in {200, 201, 422}, "a conflict would be a changed value"
+    assert send(client, whole, "parquet").status_code in {200, 201}
+
+
+def parquet_of(values: dict[str, pa.Array]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(values), out)
+    return out.getvalue()
+
+
+def test_a_small_parquet_file_that_unpacks_to_a_huge_one_is_refused(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = parquet_of({"family": pa.array(["x"] * 200_000)})
+    assert len(many) < 10_000
+    assert "at most" in send(client, many, "parquet").json()["detail"]
+    long_text = parquet_of({"family": pa.array(["x" * (MOST_TEXT + 1)] * 1000)})
+    assert len(long_text) < 100_000
+    assert "a text of" in send(client, long_text, "parquet").json()["detail"]
+    nested = parquet_of({"provenance": pa.array([{"value": 0.1}])})
+    assert "columns of type" in send(client, nested, "parquet").json()["detail"]
+    monkeypatch.setattr(formats, "MOST_VALUES", 10_000)
+    lists = parquet_of({"gap.student": pa.array([[1] * 10_001])})
+    assert len(lists) < 1_000
+    assert "values" in send(client, lists, "parquet").json()["detail"]
+
+
+def test_another_media_type_is_refused(client: TestClient) -> None:
+    answer = client.post("/v1/observations", content=b"<x/>", headers={"Content-Type": "application/xml"})
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_body_over_the_limit_of_imports_is_refused(client: TestClient) -> None:
+    limit = client.app.state.gapcast.settings.max_import_bytes  # type: ignore[attr-defined]
+    answer = client.post("/v1/observations", content=b" " * (limit + 1))
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    row = run(provenance={"text": ["x" * 4000] * 4})
+    assert post(client, *[row] * 100).status_code == 201, "over a megabyte, the limit of other requests"
+
+
+def test_an_external_id_is_stored_once(client: TestClient) -> None:
+    first = post(client, run(external_id="a"), run(external_id="a"), run(external_id="b")).json()
+    assert (first["created"], first["existing"]) == (2, 1)
+    again = post(client, run(external_id="b"), run(external_id="a"))
+    assert (again.status_code, again.json()["created"]) == (200, 0)
+    assert again.json()["ids"] == [first["ids"][2], first["ids"][0]]
+    assert post(client, run(external_id="a"), pool="elsewhere").json()["created"] == 1, "pools have their own names"
+
+
+def test_an_external_id_with_another_content_is_a_conflict(client: TestClient) -> None:
+    post(client, run(external_id="a"))
+    answer = post(client, run(external_id="new"), run(external_id="a", baseline=0.5))
+    assert (answer.status_code, answer.json()["code"]) == (409, "observation_conflict")
+    assert answer.json()["param"] == "observations.1.external_id"
+    assert "baseline 0.4, now 0.5" in answer.json()["detail"]
+    assert stored(client) == 1
+    inside = post(client, run(external_id="c"), run(external_id="c", baseline=0.5))
+    assert inside.status_code == 409
+    assert "the external_id of row 1" in inside.json()["detail"]
+    assert stored(client) == 1
+
+
+def test_a_known_row_that_comes_with_other_notes_is_told(client: TestClient) -> None:
+    post(client, run(external_id="a"))
+    changed = run(external_id="a", excluded=True, excluded_reason="late thought")
+    batch = post(client, changed, run(external_id="a", provenance={"x": 1}), run(external_id="a")).json()
+    assert (batch["created"], batch["existing"]) == (0, 3)
+    assert [(one["code"], one["rows"]) for one in batch["warnings"]] == [("stored_differently", [1, 2])]
+    assert client.get("/v1/observations?excluded=true").json()["data"] == []
+
+
+def test_a_request_can_send_all_rows_to_one_pool(client: TestClient) -> None:
+    body = client.get("/v1/observations/export", params={"pool": "lab"}).content
+    headers = {"Content-Type": "text/csv"}
+    batch = client.post("/v1/observations", content=body, headers=headers, params={"pool": "copy"}).json()
+    assert batch["created"] == stored(client, "lab") == stored(client, "copy")
+    ours, theirs = (
+        client.get("/v1/fits/current", params={"pool": name}).json()["families"] for name in ("lab", "copy")
+    )
+    assert ours == theirs
+
+
+def test_an_unknown_pool_is_no_empty_list(client: TestClient) -> None:
+    for path in ("/v1/observations", "/v1/observations/export"):
+        answer = client.get(path, params={"pool": "labb"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_pool")
+    post(client, run(), pool="mine")
+    listed = client.get("/v1/pools").json()["data"]
+    assert [one["name"] for one in listed] == ["default", "lab", "mine"]
+    assert (listed[2]["observations"], listed[2]["changes"]) == (1, 1)
+
+
+def test_equal_rows_without_a_name_are_kept_and_told(client: TestClient) -> None:
+    first = post(client, run(), run(), run(baseline=0.41)).json()
+    assert first["created"] == 3
+    assert [(one["code"], one["rows"]) for one in first["warnings"]] == [("equal_row", [2])]
+    again = post(client, run()).json()
+    assert [(one["code"], one["rows"]) for one in again["warnings"]] == [("equal_row", [1])]
+    assert stored(client) == 4
+
+
+def test_an_idempotency_key_replays_the_whole_answer(client: TestClient) -> None:
+    body = json.dumps({"observations": [run()]})
+    first, again = (client.post("/v1/observations", content=body, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert first.json() == again.json()
+    assert stored(client) == 1
+    other = client.post("/v1/observations", content=body + " ", headers={"Idempotency-Key": "k"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_lists_are_filtered_and_paged(client: TestClient) -> None:
+    post(client, *(run(external_id=f"r{index}", family="a" if index % 3 else "b") for index in range(30)))
+    found: list[str] = []
+    query: dict[str, Any] = {"pool": "default", "family": "a", "limit": 7, "order": "asc"}
+    while True:
+        page = client.get("/v1/observations", params=query).json()
+        found += [one["external_id"] for one in page["data"]]
+        if not page["has_more"]:
+            break
+        query["after"] = page["last_id"]
+    assert found == [f"r{index}" for index in range(30) if index % 3]
+    assert [one["external_id"] for one in client.get("/v1/observations?external_id=r4").json()["data"]] == ["r4"]
+    assert client.get("/v1/observations?excluded=true").json()["data"] == []
+
+
+def test_excluding_needs_a_reason_and_leads_to_a_refit(client: TestClient) -> None:
+    one, _ = post(client, run(), run(baseline=0.3)).json()["ids"]
+    refused = client.patch(f"/v1/observations/{one}", json={"excluded": True})
+    assert (refused.status_code, refused.json()["param"]) == (422, "reason")
+    before = client.get("/v1/fits/current").json()
+    for _ in range(2):
+        shown = client.patch(f"/v1/observations/{one}", json={"excluded": True, "reason": "leaked"}).json()
+        assert (shown["excluded"], shown["excluded_reason"]) == (True, "leaked")
+    after = client.get("/v1/fits/current").json()
+    assert (after["n"], after["changes"]) == (1, before["changes"] + 1)
+    client.patch(f"/v1/observations/{one}", json={"excluded": False})
+    assert client.get("/v1/fits/current").json()["id"] == before["id"]
+    client.patch(f"/v1/observations/{one}", json={"excluded": True, "reason": "first"})
+    second = client.patch(f"/v1/observations/{one}", json={"excluded": True, "reason": "second"})
+    assert (second.status_code, second.json()["code"]) == (409, "conflict")
+    client.patch(f"/v1/observations/{one}", json={"excluded": False})
+    kinds = [event["type"] for event in client.get("/v1/events", params={"subject": one}).json()["data"]]
+    assert kinds == ["observation.excluded", "observation.included"] * 2
+    assert client.patch(f"/v1/observations/{one}", json={}).status_code == 422
+    assert client.patch("/v1/observations/obs_0", json={"excluded": False}).status_code == 404
+    assert client.patch(f"/v1/observations/{one}", json={"excluded": False, "gap": 1}).status_code == 422
+
+
+def test_the_documented_fields_are_those_that_are_read(client: TestClient) -> None:
+    operation = client.get("/openapi.json").json()["paths"]["/v1/observations"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    row = schema["properties"]["observations"]["items"]["properties"]
+    assert {name.partition(".")[0] for name in columns()} == set(row)
+    assert set(flat(run())) == set(columns())
+
+
+def test_an_imported_pool_predicts_as_the_law_of_its_rows(client: TestClient) -> None:
+    """From counts and numbers sent to the numbers of the law, nothing in between is lost."""
+    rows = [run(gap={"value": 0.03 * i, "se": 0.02}, improvement={"value": 0.04 * i, "se": 0.03}) for i in range(9)]
+    post(client, *rows)
+    shown = client.get("/v1/fits/current").json()["families"][0]
+    from service.law import Observations
+
+    law = GapLaw().fit(
+        Observations(
+            gap=[0.03 * i for i in range(9)],
+            gap_var=[0.02**2] * 9,
+            improvement=[0.04 * i for i in range(9)],
+            improvement_var=[0.03**2] * 9,
+            family=["qwen3"] * 9,
+            cell=["qwen3|livecodebench-v6|frozen-forward_kl"] * 9,
+            baseline=[0.4] * 9,
+        )
+    )
+    assert shown["slope"] == pytest.approx(law.coefficients("qwen3").slope.mean, abs=1e-12)

@@ -1,0 +1,115 @@
+"""From counts and means to the numbers that the law takes."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from service.kit.errors import FieldError
+from service.observations.measuring import prepare
+from service.observations.schemas import ObservationIn
+from tests.rows import Row, run
+
+
+def prepared(**change: object) -> tuple[Row, bool]:
+    values, known = prepare(ObservationIn.model_validate(run(**change)))
+    return values, known
+
+
+def counts(seed: int, problems: int = 40, rollouts: int = 4) -> tuple[list[int], list[int]]:
+    rng = np.random.default_rng(seed)
+    p = rng.uniform(size=problems)
+    return rng.binomial(rollouts, p).tolist(), rng.binomial(rollouts, np.minimum(p + 0.2, 1)).tolist()
+
+
+def test_counts_are_paired_over_problems() -> None:
+    student, teacher = counts(1)
+    values, _ = prepared(gap={"student": student, "self_teacher": teacher, "rollouts": 4}, cov=None)
+    d = (np.array(teacher) - np.array(student)) / 4
+    assert values["gap"] == pytest.approx(d.mean())
+    assert values["gap_se"] == pytest.approx(np.sqrt(d.var(ddof=1) / 40))
+    assert values["measured"]["gap"] == {"problems": 40, "rollouts": 4, "variance": "counts"}
+    assert values["baseline"] == 0.4, "as sent"
+
+
+def test_the_baseline_comes_from_counts_where_it_is_not_sent() -> None:
+    student, teacher = counts(2)
+    gap = {"student": student, "self_teacher": teacher, "rollouts": 4}
+    assert prepared(gap=gap, baseline=None, cov=None)[0]["baseline"] == pytest.approx(np.mean(student) / 4)
+    before, after = counts(3)
+    both = {"before": before, "after": after, "rollouts": 4}
+    values, _ = prepared(gap=gap, improvement=both, baseline=None, cov=None)
+    assert values["baseline"] == pytest.approx(np.mean(before) / 4), "that of the run"
+
+
+def test_the_covariance_comes_from_the_problems_that_both_share() -> None:
+    student, teacher = counts(4)
+    before, after = counts(5)
+    ids = list(range(40))
+    gap = {"student": student, "self_teacher": teacher, "rollouts": 4, "problem_ids": ids}
+    shuffled = ids[::-1]
+    improvement = {"before": before[::-1], "after": after[::-1], "rollouts": 4, "problem_ids": shuffled}
+    values, known = prepared(gap=gap, improvement=improvement, cov=None)
+    dx, dy = np.subtract(teacher, student) / 4, np.subtract(after, before) / 4
+    assert known
+    assert values["cov"] == pytest.approx(np.cov(dx, dy)[0, 1] / 40)
+    half = improvement | {"problem_ids": [one + 20 for one in shuffled]}
+    values, known = prepared(gap=gap, improvement=half, cov=None)
+    # problems 20 to 39 are in both, each mean is over 40
+    assert known
+    assert values["cov"] == pytest.approx(20 / 1600 * np.cov(dx[20:], dy[:20])[0, 1])
+    without = {name: value for name, value in improvement.items() if name != "problem_ids"}
+    assert prepared(gap=gap, improvement=without, cov=None)[0]["cov"] == 0
+    assert not prepared(gap=gap, improvement=without, cov=None)[1]
+
+
+def test_means_with_sizes_get_an_assumed_variance_that_falls_with_them() -> None:
+    def se(problems: int, rollouts: int) -> float:
+        values, _ = prepared(gap={"value": 0.2, "problems": problems, "rollouts": rollouts})
+        assert values["measured"]["gap"]["variance"] == "assumed"
+        found: float = values["gap_se"]
+        return found
+
+    assert se(400, 4) == pytest.approx(se(100, 4) / 2)
+    assert se(100, 16) < se(100, 4) < se(100, 1) < 0.08
+
+
+def test_a_variance_keeps_its_source_when_it_is_imported_again() -> None:
+    values, _ = prepared(gap={"value": 0.2, "se": 0.03, "problems": 64, "rollouts": 2, "variance": "assumed"})
+    assert (values["gap_se"], values["measured"]["gap"]["variance"]) == (0.03, "assumed")
+
+
+@pytest.mark.parametrize(
+    ("param", "change"),
+    [
+        ("improvement", {"improvement": {"value": 0.75, "se": 0.01}}),
+        ("improvement", {"improvement": {"value": -0.6, "se": 0.01}}),
+        ("gap", {"gap": {"value": 0.7, "problems": 100, "rollouts": 4}}),
+        ("cov", {"cov": 0.0007}),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_refused(param: str, change: Row) -> None:
+    with pytest.raises(FieldError) as raised:
+        prepared(**change)
+    assert raised.value.param == param
+
+
+@pytest.mark.parametrize(
+    "gap",
+    [
+        {"value": 0.1, "se": 0.1, "student": [1, 2], "self_teacher": [1, 2], "rollouts": 4},
+        {"student": [1, 2], "rollouts": 4},
+        {"student": [1, 2], "self_teacher": [1, 2, 3], "rollouts": 4},
+        {"student": [1, 2], "self_teacher": [1, 5], "rollouts": 4},
+        {"student": [1, -1], "self_teacher": [1, 1], "rollouts": 4},
+        {"student": [1, 2], "self_teacher": [1, 2]},
+        {"student": [1], "self_teacher": [1], "rollouts": 4},
+        {"student": [1, 2], "self_teacher": [1, 2], "rollouts": 4, "problem_ids": ["a"]},
+        {"student": [1, 2], "self_teacher": [1, 2], "rollouts": 4, "problem_ids": ["a", "a"]},
+        {"value": 0.1, "se": 0.1, "problem_ids": ["a"]},
+        {"se": 0.1},
+        {},
+    ],
+)
+def test_a_measurement_is_said_in_one_way(gap: Row) -> None:
+    with pytest.raises(ValidationError):
+        ObservationIn.model_validate(run(gap=gap))

@@ -1,0 +1,112 @@
+"""How large a probe must be: the size that is answered gives the width that was asked for."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.law.paired import Components
+
+Body = dict[str, Any]
+ASKED: Body = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "target_half_width": 0.12}
+
+
+def size(client: TestClient, **change: Any) -> Body:
+    answer = client.post("/v1/probes/size", json=ASKED | change)
+    assert answer.status_code == 200, answer.text
+    found: Body = answer.json()
+    return found
+
+
+def predicted_half_width(client: TestClient, found: Body, level: float = 0.95) -> float:
+    body = {name: ASKED[name] for name in ("model", "task")} | {
+        "context": {"kind": "hints"},
+        "gap": {"value": found["expected"]["gap"], "se": found["gap_se"], "student": found["expected"]["student"]},
+        "levels": [level],
+    }
+    (interval,) = client.post("/v1/predictions", json=body).json()["improvement"]["intervals"]
+    return float(interval["upper"] - interval["lower"]) / 2
+
+
+@pytest.mark.parametrize(("target", "level"), [(0.12, 0.95), (0.09, 0.95), (0.06, 0.8)])
+def test_a_prediction_from_a_probe_of_this_size_is_as_narrow_as_wanted(
+    client: TestClient, target: float, level: float
+) -> None:
+    found = size(client, target_half_width=target, level=level, rollouts=4)
+    assert found["verdict"] == "reachable"
+    assert found["rollouts"] == 4
+    width = predicted_half_width(client, found, level)
+    assert width <= target + 1e-9
+    assert width == pytest.approx(found["half_width"])
+    variation = found["variation"]
+    components = Components(variation["sigma_d2"], variation["w_student"], variation["w_self_teacher"])
+    assert found["gap_se"] ** 2 == pytest.approx(components.variance(found["problems"], 4))
+    smaller = found | {"gap_se": components.variance(found["problems"] - 1, 4) ** 0.5}
+    assert found["problems"] == 32 or predicted_half_width(client, smaller, level) > target
+
+
+def test_a_target_under_the_floor_is_refused_with_the_floor(client: TestClient) -> None:
+    found = size(client, target_half_width=0.03)
+    assert (found["verdict"], found["problems"], found["cost"]) == ("below_floor", None, None)
+    assert found["floor"] > 0.03
+    exact = found | {"gap_se": 1e-5}
+    assert predicted_half_width(client, exact) == pytest.approx(found["floor"], rel=1e-3)
+    assert f"{100 * found['floor']:.3g} points" in found["message"]
+
+
+def test_few_problems_ask_for_more_rollouts_or_are_too_few(client: TestClient) -> None:
+    free, few = size(client, target_half_width=0.09), size(client, target_half_width=0.09, most_problems=150)
+    assert free["rollouts"] < few["rollouts"]
+    assert few["problems"] <= 150 < free["problems"]
+    none = size(client, target_half_width=0.08, most_problems=20)
+    assert (none["verdict"], none["problems"]) == ("too_few_problems", None)
+    assert "20 problems" in none["message"]
+
+
+def test_dear_problems_ask_for_more_rollouts(client: TestClient) -> None:
+    cheap = size(client, cost={"per_problem": 0, "per_rollout": 1})
+    dear = size(client, cost={"per_problem": 50, "per_rollout": 1})
+    assert (cheap["rollouts"], cheap["cost"]) == (1, 2 * cheap["problems"])
+    assert dear["rollouts"] > 1
+    assert dear["problems"] < cheap["problems"]
+
+
+def test_no_probe_is_smaller_than_its_standard_error_can_be_known_by(client: TestClient) -> None:
+    assert size(client, target_half_width=1.0)["problems"] == 32
+
+
+def test_where_the_law_refuses_no_size_is_promised(client: TestClient) -> None:
+    found = size(client, expected={"gap": 0.9, "student": 0.05}, target_half_width=0.5)
+    assert (found["verdict"], found["problems"], found["half_width"]) == ("refused", None, None)
+
+
+def test_what_is_expected_comes_from_who_knows_best(client: TestClient) -> None:
+    assert size(client)["expected"]["source"] == "family"
+    assert size(client, model={"name": "m", "family": "new"}, task="t")["expected"]["source"] == "prior"
+    given = size(client, expected={"gap": 0.1, "student": 0.5})
+    assert given["expected"] == {"gap": 0.1, "student": 0.5, "source": "request"}
+    assert given["variation"]["source"] == "assumed"
+
+
+@pytest.mark.parametrize(
+    ("param", "change"),
+    [
+        ("target_half_width", {"target_half_width": 0}),
+        ("target_half_width", {"target_half_width": 5}),
+        ("level", {"level": 1}),
+        ("model.family", {"model": {"name": "unknown"}}),
+        ("pool", {"pool": "nothing"}),
+        ("rollouts", {"rollouts": 0}),
+        ("cost.per_rollout", {"cost": {"per_rollout": 0}}),
+        ("expected", {"expected": {"gap": 0.6, "student": 0.5}}),
+        ("colour", {"colour": 1}),
+    ],
+)
+def test_a_wrong_field_is_named(client: TestClient, param: str, change: Body) -> None:
+    answer = client.post("/v1/probes/size", json=ASKED | change)
+    assert (answer.status_code, answer.json()["param"]) == (422, param)
+
+
+def test_an_unknown_pilot_is_not_found(client: TestClient) -> None:
+    answer = client.post("/v1/probes/size", json=ASKED | {"pilot_probe_id": "probe_1"})
+    assert (answer.status_code, answer.json()["param"]) == (404, "pilot_probe_id")
