@@ -2,6 +2,16 @@
 
 from gapcast._version import __version__
 from gapcast.client import Client, GapcastError
-from gapcast.models import Event, Prediction
+from gapcast.models import Batch, Event, Fit, Observation, Prediction, ProbeSize
 
-__all__ = ["Client", "Event", "GapcastError", "Prediction", "__version__"]
+__all__ = [
+    "Batch",
+    "Client",
+    "Event",
+    "Fit",
+    "GapcastError",
+    "Observation",
+    "Prediction",
+    "ProbeSize",
+    "__version__",
+]

@@ -1,21 +1,23 @@
 """The `gapcast` command; `serve`, `worker` and `lab` start the other rooms as processes."""
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from gapcast import observing
 from gapcast._version import __version__
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.demo import run_demo
 from gapcast.following import follow
+from gapcast.law_command import law
 from gapcast.printing import print_prediction
+from gapcast.size_command import size
+from gapcast.terminal import AsJson, Url, console, errors, print_refusal, read_configuration
 
 app = typer.Typer(
     name="gapcast",
@@ -26,10 +28,6 @@ app = typer.Typer(
     "Start a server with [bold]gapcast serve[/], then ask it with [bold]gapcast predict config.yaml[/].",
     rich_markup_mode="rich",
 )
-console = Console()
-errors = Console(stderr=True)
-
-Url = Annotated[str, typer.Option(envvar="GAPCAST_URL", help="Address of the server.")]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of the embedded database and queue (GAPCAST_DATA_DIR; default .gapcast).")
 ]
@@ -115,7 +113,7 @@ def predict(
         Path, typer.Argument(help="A YAML or JSON file with the body of POST /v1/predictions; - reads standard input.")
     ],
     url: Url = DEFAULT_URL,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Predict what a configuration will gain, and follow the probe while it is measured.
 
@@ -123,7 +121,7 @@ def predict(
 
     Exit codes: 0 a prediction (whatever its verdict), 1 it failed, 2 the configuration or the server is wrong.
     """
-    body = _read_configuration(configuration)
+    body = read_configuration(configuration)
     shown = errors if as_json else console
     try:
         with Client(url) as client:
@@ -135,7 +133,7 @@ def predict(
                 errors.print(f"No longer following {created.id}, which goes on. To stop it: {cancel}", soft_wrap=True)
                 raise typer.Exit(130) from None
     except GapcastError as error:
-        _print_refusal(error)
+        print_refusal(error)
         raise typer.Exit(2) from error
     if as_json:
         typer.echo(prediction.model_dump_json(indent=2))
@@ -146,35 +144,9 @@ def predict(
         raise typer.Exit(1)
 
 
-def _read_configuration(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        body = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        errors.print(f"Cannot read {path}: {error}", highlight=False, markup=False)
-        raise typer.Exit(2) from error
-    except (yaml.YAMLError, ValueError) as error:
-        errors.print(f"{path} is neither YAML nor JSON: {error}", highlight=False, markup=False)
-        raise typer.Exit(2) from error
-    try:
-        json.dumps(body, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        errors.print(f"{path} holds what JSON cannot say (a date, a NaN?): {error}", highlight=False, markup=False)
-        raise typer.Exit(2) from error
-    if not isinstance(body, dict):
-        errors.print(f"{path} must hold a mapping with model, task and context.", highlight=False, markup=False)
-        raise typer.Exit(2)
-    return body
-
-
-def _print_refusal(error: GapcastError) -> None:
-    if len(error.errors) > 1:
-        for row in error.errors:
-            errors.print(f"{row['param']}: {row['message']}", highlight=False, markup=False)
-    else:
-        errors.print(str(error), highlight=False, markup=False)
+app.command()(size)
+app.command()(law)
+app.add_typer(observing.app)
 
 
 @app.command()

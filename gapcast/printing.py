@@ -21,6 +21,11 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}"
 
 
+def count(number: int, thing: str) -> str:
+    """Write a number of things: `1 row`, `2 rows`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _estimate(estimate: Estimate | None) -> str:
     return "not run" if estimate is None else f"{points(estimate.value)} ± {100 * estimate.se:.1f} points (± 1 SE)"
 

@@ -1,0 +1,135 @@
+"""The law for people: one version of it as tables and sentences."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gapcast.models import Calibration, Drift, FamilyScaling, Fit, Line, Residuals
+from gapcast.printing import count, points
+from gapcast.terminal import print_table
+
+UNLIKELY = 0.05
+"""p-value under which a reader is warned: the usual one in twenty"""
+
+
+def print_law(
+    console: Console, fit: Fit, families: list[Line], outliers: Residuals, scaling: list[FamilyScaling]
+) -> None:
+    """Print a fit: lines, diagnostics, slopes by size, outliers."""
+    _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {count(fit.n, 'run')}, made {fit.created_at}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Family", overflow="fold")
+    table.add_column("Runs", justify="right")
+    table.add_column("Status")
+    table.add_column("Slope (95 % confidence)", no_wrap=True)
+    table.add_column("Intercept, points (95 % confidence)", no_wrap=True)
+    for line in families:
+        table.add_row(escape(line.family), str(line.n), line.status, *_figures(line))
+    table.add_row("[dim]a new family[/]", "", fit.population.status, *_figures(fit.population))
+    print_table(console, table)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("P(collapse)", f"{fit.p_collapse:.3f}: the share of runs that end far off the law")
+    facts.add_row("Curvature", curvature(fit.curvature_p))
+    shown = {line.family for line in families}
+    for index, text in enumerate(drift([one for one in fit.drift if one.family in shown])):
+        facts.add_row("" if index else "Drift", text)
+    for one in scaling:
+        for index, text in enumerate(by_size(one)):
+            facts.add_row("" if index else "Slope by size", text)
+    print_table(console, facts, wraps=True)
+    print_outliers(console, outliers)
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _figures(line: Line) -> tuple[str, str]:
+    low, high = line.slope_interval
+    under, over = line.intercept_interval
+    return (
+        f"{line.slope:.2f} ({low:.2f} to {high:.2f})",
+        f"{points(line.intercept)} ({points(under)} to {points(over)})",
+    )
+
+
+def curvature(p_value: float | None) -> str:
+    """What the test of a bend says."""
+    if p_value is None:
+        return "too few runs to test whether the line bends down at large gaps"
+    if p_value >= UNLIKELY:
+        return f"p = {p_value:.3f}: no sign that improvements bend down at large gaps"
+    return f"[yellow]p = {p_value:.3f}: improvements seem to bend down at large gaps, where a line promises too much[/]"
+
+
+def drift(found: list[Drift]) -> list[str]:
+    """What the test of each family's versions says."""
+    if not found:
+        return ["nothing to test: no family has runs of several versions, or the pool is too large for it"]
+    lines = []
+    for one in found:
+        versions = ", ".join(f"{name or 'no version'}: {n}" for name, n in one.versions.items())
+        text = f"{one.family}: log Bayes factor {one.log_bayes_factor:.1f} between its versions ({versions})"
+        lines.append(f"[red]ALARM[/] {escape(text)}" if one.alarm else f"none in {escape(text)}")
+    return lines
+
+
+def model_size(parameters: float) -> str:
+    """Write a number of weights as people say it: 8B, 350M, 101K."""
+    for letter, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        if parameters >= 0.9995 * unit:  # so that 999.9M is written 1B
+            return f"{parameters / unit:.3g}{letter}"
+    return f"{parameters:g}"
+
+
+def by_size(found: FamilyScaling) -> Iterator[str]:
+    """The slope of each size of a family, and whether they share one."""
+    for one in found.sizes:
+        interval = f"({one.lower:.2f} to {one.upper:.2f})"
+        yield f"{escape(found.family)} {model_size(one.parameters)}: {one.slope:.2f} {interval}, {count(one.n, 'run')}"
+    if found.homogeneity is not None:
+        p_value = found.homogeneity.p_value
+        differ = "[yellow]they seem to differ[/]" if p_value < UNLIKELY else "no sign that they differ"
+        yield f"one slope for these sizes? p = {p_value:.3f}: {differ}"
+    if found.trend is not None:
+        trend = found.trend
+        interval = f"(95 % confidence {trend.lower:+.2f} to {trend.upper:+.2f})"
+        yield f"{trend.per_tenfold:+.2f} for ten times the parameters {interval}"
+
+
+def print_outliers(console: Console, found: Residuals) -> None:
+    """Print the runs that probably do not belong, with what the others say of them."""
+    if not found.data:
+        _print(console, "[bold]Outliers[/]  none")
+        return
+    _print(console, "[bold]Outliers[/]  these runs are probably not of the law; look at them before you exclude one:")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("Observation", "Family", "Model", "Context"):
+        table.add_column(name, no_wrap=name == "Observation", overflow="fold")
+    for name in ("Gap", "Improvement", "Expected", "P(belongs)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found.data:
+        texts = (escape(one.family), escape(one.model), one.context_kind)
+        numbers = (points(one.gap), points(one.improvement), points(one.expected), f"{one.weight:.3f}")
+        table.add_row(one.id, *texts, *numbers)
+    print_table(console, table)
+    if found.has_more:
+        _print(console, f"The newest {len(found.data)} are shown, of {found.outliers} in the whole pool.")
+
+
+def calibration(found: Calibration) -> str:
+    """How past predictions turned out, in one line."""
+    left_out = [f"{n} {reason.replace('_', ' ')}" for reason, n in found.left_out.items() if n]
+    besides = f" (left out: {', '.join(left_out)})" if left_out else ""
+    if not found.n:
+        return f"no prediction has met its outcome yet{besides}"
+    inside = [f"{round(one.coverage * found.n)} inside {100 * one.level:g} %" for one in found.levels]
+    of = f"of {count(found.n, 'outcome')} {', '.join(inside).replace(' inside', ' were inside', 1)}"
+    if found.bias is not None:
+        se = f" ± {100 * found.bias_se:.1f}" if found.bias_se is not None else ""
+        of += f"; outcome minus prediction {points(found.bias)}{se} points on average"
+    return of + besides

@@ -1,0 +1,57 @@
+"""Observations for people: what became of an import, and a list."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gapcast.models import Batch, Measured, Observation
+from gapcast.printing import count, points
+from gapcast.terminal import print_table
+
+SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
+
+
+def print_batch(console: Console, batch: Batch) -> None:
+    """Print what was stored, where the standard errors come from, each warning, and what is refitted."""
+    existing = f"; {batch.existing} existed already" if batch.existing else ""
+    console.print(f"Stored {count(batch.created, 'observation')}{existing}.", highlight=False)
+    for part in ("gap", "improvement"):
+        found = batch.variance.get(part, {})
+        said = [f"{found[source]} {SOURCES.get(source, source)}" for source in (*SOURCES, *found) if source in found]
+        console.print(f"Standard errors, {part}: {', '.join(dict.fromkeys(said)) or 'none'}", highlight=False)
+    for warned in batch.warnings:
+        rows = ", ".join(map(str, warned.rows))
+        more = ", ..." if len(warned.rows) == 20 else ""
+        text = f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)} Rows: {rows}{more}"
+        console.print(text, highlight=False, soft_wrap=True)
+    if batch.pools:
+        console.print(f"Refitted now: the law of {', '.join(map(escape, batch.pools))}", highlight=False)
+    else:
+        console.print("No pool has changed; no law is refitted.", highlight=False)
+
+
+def _measured(one: Measured) -> str:
+    return f"{points(one.value)} ± {100 * one.se:.1f}"
+
+
+def _remarks(one: Observation) -> str:
+    said = ["collapsed"] if one.collapsed else []
+    said += [f"excluded: {one.excluded_reason}"] if one.excluded else []
+    return "; ".join(said)
+
+
+def print_observations(console: Console, observations: list[Observation]) -> None:
+    """Print observations as a table, gaps and improvements in accuracy points."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("Observation", "Pool", "Family", "Model", "Task", "Context"):
+        table.add_column(name, no_wrap=name == "Observation", overflow="fold")
+    for name in ("Gap ± SE", "Improvement ± SE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("Name", "Remarks"):
+        table.add_column(name, overflow="fold")
+    for one in observations:
+        texts = (one.pool, one.family, one.model, one.task, one.context_kind)
+        numbers = (_measured(one.gap), _measured(one.improvement))
+        last = (one.external_id or "", _remarks(one))
+        table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
+    print_table(console, table)

@@ -1,0 +1,299 @@
+"""`gapcast observations`: past runs in and out of a server's store."""
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.models import Batch
+from gapcast.observation_calls import Filters, Format, format_of
+from gapcast.observation_printing import print_batch, print_observations
+from gapcast.printing import count
+from gapcast.terminal import (
+    AsJson,
+    Url,
+    check_share,
+    check_width,
+    console,
+    exit_on_refusal,
+    print_json,
+    row_refusals,
+    say,
+)
+
+app = typer.Typer(
+    name="observations",
+    no_args_is_help=True,
+    help="Past runs that the law is fitted to: import, add, export, list, exclude, include.\n\n"
+    "Gaps, improvements, accuracies and standard errors are shares: 0.21 is 21 accuracy points.",
+)
+
+Pool = Annotated[str | None, typer.Option(help="Pool of the rows that name none (default: `default`).")]
+OfPool = Annotated[str | None, typer.Option("--pool", help="Of this pool alone.")]
+OfFamily = Annotated[str | None, typer.Option("--family", help="Of this family alone.")]
+OfTask = Annotated[str | None, typer.Option("--task", help="Of this task alone.")]
+OfModel = Annotated[str | None, typer.Option("--model", help="Of this model alone.")]
+OfKind = Annotated[str | None, typer.Option("--context-kind", help="Of this context kind alone.")]
+OfSource = Annotated[str | None, typer.Option("--source", help="Of this source alone, such as `import`.")]
+OfVersion = Annotated[str | None, typer.Option("--version", help="Of this version alone.")]
+OfName = Annotated[str | None, typer.Option("--external-id", help="The run that you named so.")]
+OfPrediction = Annotated[str | None, typer.Option("--prediction", help="Outcomes of this prediction.")]
+Excluded = Annotated[bool | None, typer.Option("--excluded/--included", help="Only these (default: both).")]
+Collapsed = Annotated[bool | None, typer.Option("--collapsed/--not-collapsed", help="Only these (default: both).")]
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A .csv, .ndjson, .jsonl, .json or .parquet file.")],
+    pool: Pool = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Store the runs of a file: all of its rows, or none of them.
+
+    `gapcast observations export` writes such files.
+    Rows with an external_id are stored once, however often they are sent.
+    With --pool all rows go there, without it each where it says.
+
+    Exit codes: 0 all is stored, 2 the file or the server is wrong.
+    """
+    with exit_on_refusal(), Client(url) as client:
+        try:
+            batch = client.import_observations(file, pool)
+        except GapcastError as error:
+            _refused(error, [f"{file}: {line}" for line in row_refusals(error)])
+    _print(batch, as_json)
+
+
+def _refused(error: GapcastError, lines: list[str]) -> None:
+    """Say what is wrong and what that means for the store, and end."""
+    for line in lines:
+        say(line)
+    if 400 <= error.status < 500 or error.code == "unreachable":
+        say("Nothing was stored.")
+    else:
+        say("Whether it was stored is not known. Rows with an external_id can be sent again: they are stored once.")
+    raise typer.Exit(2) from error
+
+
+def _print(batch: Batch, as_json: bool) -> None:
+    if as_json:
+        print_json(batch)
+    else:
+        print_batch(console, batch)
+
+
+SE_HELP = "Its standard error over problems, arms paired."
+
+
+@app.command()
+def add(
+    family: Annotated[str, typer.Option(help="The law's group, such as qwen3.")],
+    task: Annotated[str, typer.Option(help="What it was trained on.")],
+    model: Annotated[str, typer.Option(help="What was trained.")],
+    context_kind: Annotated[str, typer.Option(help="How the self-teacher's context was built, such as feedback.")],
+    baseline: Annotated[float, typer.Option(callback=check_share, help="Student accuracy before training.")],
+    gap: Annotated[
+        float, typer.Option(callback=check_share, help="Self-teacher minus student accuracy before training.")
+    ],
+    improvement: Annotated[
+        float, typer.Option(callback=check_share, help="Student accuracy at the last step minus before.")
+    ],
+    gap_se: Annotated[float | None, typer.Option(callback=check_width, help=SE_HELP)] = None,
+    improvement_se: Annotated[float | None, typer.Option(callback=check_width, help=SE_HELP)] = None,
+    problems: Annotated[int | None, typer.Option(help="In place of a standard error, with --rollouts.")] = None,
+    rollouts: Annotated[int | None, typer.Option(help="Per problem and arm, with --problems.")] = None,
+    cov: Annotated[float | None, typer.Option(callback=check_share, help="Covariance of both sampling errors.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="frozen, ema or trust_region; with --divergence.")] = None,
+    divergence: Annotated[str | None, typer.Option(help="forward_kl, reverse_kl or js; with --teacher.")] = None,
+    parameters: Annotated[float | None, typer.Option(help="Number of weights, such as 8e9.")] = None,
+    external_id: Annotated[
+        str | None, typer.Option(help="Your name of the run; sent again, it is stored once.")
+    ] = None,
+    prediction: Annotated[str | None, typer.Option(help="The prediction whose outcome this is.")] = None,
+    collapsed: Annotated[bool, typer.Option("--collapsed", help="The run is known to have collapsed.")] = False,
+    version: Annotated[str | None, typer.Option(help="Of code, template, evaluation; tested for drift.")] = None,
+    pool: Annotated[str | None, typer.Option(help="Where to (default: `default`).")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Store one run.
+
+    Gap and improvement need a standard error each. Where one is missing, it is assumed from --problems and --rollouts.
+
+    Exit codes: 0 it is stored, 2 an option or the server is wrong.
+    """
+    if (problems, rollouts) != (None, None) and None not in (gap_se, improvement_se):
+        say("--problems and --rollouts stand in for a missing standard error, but both are given: leave them out.")
+        raise typer.Exit(2)
+
+    def measured(value: float, se: float | None) -> dict[str, Any]:
+        return _said(value=value, se=se) if se is not None else _said(value=value, problems=problems, rollouts=rollouts)
+
+    row = _said(
+        family=family,
+        task=task,
+        model=model,
+        context_kind=context_kind,
+        baseline=baseline,
+        gap=measured(gap, gap_se),
+        improvement=measured(improvement, improvement_se),
+        cov=cov,
+        recipe=_said(teacher=teacher, divergence=divergence) or None,
+        parameters=parameters,
+        external_id=external_id,
+        prediction_id=prediction,
+        collapsed=collapsed,
+        version=version,
+    )
+    with exit_on_refusal(), Client(url) as client:
+        if prediction is not None:  # a mistyped one would be stored, and never meet its prediction
+            client.get_prediction(prediction)
+        try:
+            batch = client.add_observations([row], pool)
+        except GapcastError as error:
+            _refused(error, [as_option(line) for line in row_refusals(error)])
+    _print(batch, as_json)
+    if not as_json:
+        typer.echo(batch.ids[0])
+
+
+def _said(**fields: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def as_option(line: str) -> str:
+    """`row 1, gap.se: ...` as `--gap-se: ...`, for who sent options and no row."""
+    if line.startswith("pool: "):
+        return f"--{line}"
+    place, colon, message = line.partition(": ")
+    row, comma, field = place.partition(", ")
+    if not (colon and row == "row 1" and comma):
+        return line
+    name = field.removeprefix("recipe.").removesuffix(".value").replace("prediction_id", "prediction")
+    if name.endswith((".problems", ".rollouts")):
+        name = name.partition(".")[2]
+    return f"--{name.replace('.', '-').replace('_', '-')}: {message}"
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to; what is there is replaced.")],
+    form: Annotated[
+        Format | None, typer.Option("--format", help="csv, ndjson, json or parquet (default: by the ending).")
+    ] = None,
+    pool: OfPool = None,
+    family: OfFamily = None,
+    task: OfTask = None,
+    model: OfModel = None,
+    context_kind: OfKind = None,
+    source: OfSource = None,
+    version: OfVersion = None,
+    external_id: OfName = None,
+    prediction: OfPrediction = None,
+    excluded: Excluded = None,
+    collapsed: Collapsed = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Write stored runs to a file that can be imported again, to the same fit."""
+    wanted = Filters(
+        pool=pool,
+        family=family,
+        task=task,
+        model=model,
+        context_kind=context_kind,
+        source=source,
+        version=version,
+        external_id=external_id,
+        prediction_id=prediction,
+        excluded=excluded,
+        collapsed=collapsed,
+    )
+    with exit_on_refusal(), Client(url) as client:
+        written = client.export_observations(file, form, **wanted)
+        found = rows_in(written, form or format_of(file))
+    console.print(f"Wrote {count(found, 'observation')} to {file}", highlight=False, markup=False, soft_wrap=True)
+
+
+def rows_in(file: Path, form: Format) -> int:
+    """How many rows an exported file holds; a server writes JSON with one row a line."""
+    if form == "parquet":
+        from pyarrow import parquet
+
+        return int(parquet.read_metadata(file).num_rows)
+    with file.open(encoding="utf-8", newline="") as lines:
+        if form == "csv":
+            return sum(1 for _ in csv.reader(lines)) - 1
+        objects = sum(line.startswith("{") for line in lines)
+    return objects - (form == "json")
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    after: Annotated[str | None, typer.Option(help="Those after this one.")] = None,
+    oldest: Annotated[bool, typer.Option("--oldest-first", help="Oldest first (default: newest first).")] = False,
+    pool: OfPool = None,
+    family: OfFamily = None,
+    task: OfTask = None,
+    model: OfModel = None,
+    context_kind: OfKind = None,
+    source: OfSource = None,
+    version: OfVersion = None,
+    external_id: OfName = None,
+    prediction: OfPrediction = None,
+    excluded: Excluded = None,
+    collapsed: Collapsed = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List stored runs, newest first; gaps and improvements in accuracy points with their standard errors."""
+    wanted = Filters(
+        pool=pool,
+        family=family,
+        task=task,
+        model=model,
+        context_kind=context_kind,
+        source=source,
+        version=version,
+        external_id=external_id,
+        prediction_id=prediction,
+        excluded=excluded,
+        collapsed=collapsed,
+    )
+    with exit_on_refusal(), Client(url) as client:
+        found = client.list_observations(limit + 1, after, "asc" if oldest else "desc", **wanted)
+    shown = found[:limit]
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in shown])
+    elif not shown:
+        console.print("No observation is stored that fits.", highlight=False)
+    else:
+        print_observations(console, shown)
+    if len(found) > limit:
+        say(f"There are more: --after {shown[-1].id}")
+
+
+@app.command()
+def exclude(
+    observation: Annotated[str, typer.Argument(metavar="ID", help="The observation.")],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with it.")],
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Leave a run out of its pool's law from now on. Fits that were made stay as they are."""
+    with exit_on_refusal(), Client(url) as client:
+        shown = client.exclude_observation(observation, reason)
+    text = f"{shown.id} is left out of the law of {shown.pool}: {shown.excluded_reason}"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def include(
+    observation: Annotated[str, typer.Argument(metavar="ID", help="The observation.")], url: Url = DEFAULT_URL
+) -> None:
+    """Let an excluded run count again in its pool's law."""
+    with exit_on_refusal(), Client(url) as client:
+        shown = client.include_observation(observation)
+    console.print(f"{shown.id} counts in the law of {shown.pool}.", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,118 @@
+"""The commands around the law as a user types them: real processes against a real server with its worker."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.product import environment, serving
+
+pytestmark = pytest.mark.slow
+
+Done = subprocess.CompletedProcess[str]
+
+
+class Gapcast:
+    """The command, with a server to talk to."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._environment, self._folder = environment({"GAPCAST_URL": url}), folder
+
+    def __call__(self, *arguments: str, expect: int = 0) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-c", "from gapcast.command import main; main()", *arguments],
+            env=self._environment,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == expect, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json").stdout)
+
+
+@contextmanager
+def command(folder: Path, settings: dict[str, str]) -> Iterator[Gapcast]:
+    with serving(folder / "server", settings) as (client, _):
+        yield Gapcast(client.url, folder)
+
+
+def test_past_runs_go_in_and_out_and_the_law_follows(tmp_path: Path) -> None:
+    with command(tmp_path, {"GAPCAST_WORKER": "off"}) as gapcast:
+        gapcast("observations", "export", "lab.csv", "--pool", "lab")
+        table = (tmp_path / "lab.csv").read_text().replace("\nlab,", "\nmine,")
+        (tmp_path / "mine.csv").write_text(table)
+        imported = gapcast("observations", "import", "mine.csv").stdout
+        assert "made from counts" in imported
+        assert "the law of mine" in imported
+        lab, mine = gapcast.json("law", "--pool", "lab")["fit"], gapcast.json("law", "--pool", "mine")["fit"]
+        assert mine["n"] == lab["n"] > 30
+        assert mine["families"][0]["slope"] == pytest.approx(lab["families"][0]["slope"], abs=1e-12)
+
+        lines = table.splitlines()
+        broken = [lines[0], lines[1].replace("lab-qwen3,", "x,", 1).replace("mine,", "Not A Pool,", 1), "1,2"]
+        (tmp_path / "broken.csv").write_text("\n".join(broken))
+        refused = gapcast("observations", "import", "broken.csv", expect=2).stderr
+        assert "row 2 (line 3): has 2 cells" in refused
+        (tmp_path / "broken.csv").write_text("\n".join(broken[:2]))
+        refused = gapcast("observations", "import", "broken.csv", expect=2).stderr
+        assert "broken.csv: row 1, pool: " in refused
+        assert refused.endswith("Nothing was stored.\n")
+        assert gapcast.json("law", "--pool", "mine")["fit"]["id"] == mine["id"]
+
+        config = {"model": {"name": "Qwen3-8B", "family": "qwen3"}, "task": "lcb", "context": {"kind": "feedback"}}
+        gap = {"value": 0.2, "se": 0.02, "student": 0.4}
+        (tmp_path / "config.json").write_text(json.dumps(config | {"gap": gap, "pool": "mine"}))
+        prediction = gapcast.json("predict", "config.json")
+        run = "--family qwen3 --task lcb --model Qwen3-8B --context-kind feedback --baseline 0.4 --gap 0.2"
+        measured = ["--gap-se", "0.02", "--improvement", "0.17", "--improvement-se", "0.03", "--pool", "mine"]
+        added = gapcast("observations", "add", *run.split(), *measured, "--prediction", prediction["id"]).stdout
+        assert "Warning (unknown_covariance)" in added
+        observation = added.split()[-1]
+        shown = gapcast("law", "--pool", "mine").stdout
+        assert "of 1 outcome " in shown
+        assert "qwen3 " in shown
+        listed = gapcast("observations", "list", "--pool", "mine", "--family", "qwen3").stdout
+        assert f"{observation}  mine  qwen3" in listed
+
+        gapcast("observations", "exclude", observation, "--reason", "another tokenizer")
+        assert gapcast.json("law", "--pool", "mine")["fit"]["n"] == mine["n"]
+        excluded = gapcast.json("observations", "list", "--excluded")
+        assert [(one["id"], one["excluded_reason"]) for one in excluded] == [(observation, "another tokenizer")]
+        gapcast("observations", "include", observation)
+        assert gapcast.json("law", "--pool", "mine")["fit"]["n"] == mine["n"] + 1
+
+
+def test_a_pilot_sizes_the_probe(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "model: {name: lab/addition-qwen3-s}\n"
+        "task: lab/addition\n"
+        "context: {kind: hints, options: {level: 2}}\n"
+        "probe: {problems: 32, rollouts: 2}\n"
+    )
+    with command(tmp_path, {}) as gapcast:
+        prediction = gapcast.json("predict", "config.yaml")
+        asked = ["size", "config.yaml", "--half-width", "0.12"]
+        assumed = gapcast.json(*asked)
+        assert (assumed["expected"]["source"], assumed["variation"]["source"]) == ("family", "assumed")
+        for pilot in (prediction["id"], prediction["probe_id"]):
+            sized = gapcast.json(*asked, "--pilot", pilot)
+            assert (sized["expected"]["source"], sized["variation"]["source"]) == ("pilot", "pilot")
+            assert sized["expected"]["gap"] == prediction["gap"]["value"]
+        text = gapcast(*asked, "--pilot", prediction["id"]).stdout
+        assert f"{sized['problems']} problems x {sized['rollouts']} rollout" in text
+        none = gapcast("size", "config.yaml", "--half-width", "0.01", expect=1).stdout
+        assert none.startswith("Not reachable.")
+        hint = gapcast("size", "config.yaml", "--half-width", "5", expect=2).stderr
+        assert "shares" in hint

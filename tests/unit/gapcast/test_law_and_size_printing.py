@@ -1,0 +1,204 @@
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from gapcast import law_printing as printing
+from gapcast.models import Calibration, Drift, FamilyScaling, Fit, ProbeSize, Residuals
+from gapcast.size_command import print_size, request_of
+
+
+def printed(show: Callable[..., None], *what: Any) -> str:
+    out = io.StringIO()
+    show(Console(file=out, width=80), *what)
+    return out.getvalue()
+
+
+LINE = {
+    "family": "qwen3",
+    "status": "fitted",
+    "n": 24,
+    "slope": 0.947,
+    "slope_interval": [0.9, 1.004],
+    "intercept": -0.0144,
+    "intercept_interval": [-0.036, 0.0089],
+}
+NEW = LINE | {"family": "", "n": 0, "status": "cold", "slope": 1.2, "slope_interval": [-0.2, 2.6]}
+FIT = Fit.model_validate(
+    {
+        "id": "fit_1",
+        "pool": "mine",
+        "n": 24,
+        "changes": 3,
+        "fingerprint": "f",
+        "families": [LINE],
+        "population": NEW,
+        "p_collapse": 0.0792,
+        "curvature_p": 0.152,
+        "drift": [],
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+)
+RESIDUAL = {
+    "id": "obs_00000000000000000000000000000001",
+    "family": "qwen3",
+    "cell": None,
+    "model": "Qwen3-[8B]",
+    "context_kind": "hints",
+    "gap": 0.189,
+    "improvement": -0.029,
+    "expected": 0.172,
+    "residual": -0.201,
+    "standardized": -4.8,
+    "leverage": 0.1,
+    "influence": 0.1,
+    "weight": 0.002,
+    "outlier": True,
+}
+
+
+def residuals(*rows: dict[str, Any], has_more: bool = False) -> Residuals:
+    ends = {"first_id": None, "last_id": None, "has_more": has_more}
+    about: dict[str, Any] = {"outliers": 7, "curvature_p": None, "context_kinds": [], "models": []}
+    return Residuals.model_validate({"fit_id": "fit_1", "data": rows} | ends | about)
+
+
+def calibration(n: int, coverages: dict[float, float], **more: Any) -> Calibration:
+    levels = [
+        {"level": level, "coverage": coverage, "lower": 0, "upper": 1, "width": 0.1}
+        for level, coverage in coverages.items()
+    ]
+    figures: dict[str, Any] = {"bias": None, "bias_se": None, "mae": None, "mean_pit": None, "left_out": {}}
+    rest = {"fit_id": "fit_1", "n": n, "predictions": n, "pit_histogram": [], "levels": levels, "outcomes": []}
+    return Calibration.model_validate(figures | rest | more)
+
+
+class TestLaw:
+    def test_lines_are_in_points_with_their_intervals(self) -> None:
+        text = printed(printing.print_law, FIT, FIT.families, residuals(), [])
+        assert "qwen3           24  fitted  0.95 (0.90 to 1.00)      -1.4 (-3.6 to +0.9)" in text
+        assert "a new family        cold    1.20 (-0.20 to 2.60)" in text
+        assert "P(collapse)  0.079" in text
+        assert "Outliers  none" in text
+
+    def test_an_outlier_stands_in_one_line_with_its_id(self) -> None:
+        text = printed(printing.print_outliers, residuals(RESIDUAL))
+        (line,) = [one for one in text.splitlines() if "obs_" in one]
+        assert line.split() == [RESIDUAL["id"], "qwen3", "Qwen3-[8B]", "hints", "+18.9", "-2.9", "+17.2", "0.002"]
+        assert "of 7 in the whole pool" not in text
+        assert "of 7 in the whole pool" in printed(printing.print_outliers, residuals(RESIDUAL, has_more=True))
+
+    @pytest.mark.parametrize(
+        ("p_value", "words"),
+        [(None, "too few runs"), (0.152, "p = 0.152: no sign"), (0.01, "seem to bend down"), (0.05, "no sign")],
+    )
+    def test_curvature(self, p_value: float | None, words: str) -> None:
+        assert words in printing.curvature(p_value)
+
+    def test_drift(self) -> None:
+        assert "no family has runs of several versions" in printing.drift([])[0]
+        values = {"family": "qwen3", "versions": {"": 3, "v2": 9}}
+        quiet = Drift.model_validate(values | {"log_bayes_factor": -0.41, "alarm": False})
+        loud = Drift.model_validate(values | {"log_bayes_factor": 4.2, "alarm": True})
+        shown = printing.drift([quiet, loud])
+        assert shown[0] == "none in qwen3: log Bayes factor -0.4 between its versions (no version: 3, v2: 9)"
+        assert "ALARM" in shown[1]
+        assert "4.2" in shown[1]
+
+    @pytest.mark.parametrize(
+        ("parameters", "words"),
+        [(8.19e9, "8.19B"), (999.9e6, "1B"), (350e6, "350M"), (100992, "101K"), (12, "12"), (1.5e12, "1.5T")],
+    )
+    def test_model_sizes(self, parameters: float, words: str) -> None:
+        assert printing.model_size(parameters) == words
+
+    def test_slopes_by_size(self) -> None:
+        size = {"parameters": 8e9, "n": 1, "slope": 0.9, "se": 0.05, "lower": 0.8, "upper": 1.0}
+        found = {"family": "qwen3", "sizes": [size, size | {"parameters": 4e9, "n": 12}]}
+        trend = {"per_tenfold": 0.24, "se": 0.1, "lower": 0.04, "upper": 0.44}
+        homogeneity = {"q": 3.9, "freedom": 1, "p_value": 0.049}
+        lines = list(
+            printing.by_size(FamilyScaling.model_validate(found | {"trend": trend, "homogeneity": homogeneity}))
+        )
+        assert lines[:2] == ["qwen3 8B: 0.90 (0.80 to 1.00), 1 run", "qwen3 4B: 0.90 (0.80 to 1.00), 12 runs"]
+        assert "they seem to differ" in lines[2]
+        assert "+0.24 for ten times the parameters (95 % confidence +0.04 to +0.44)" in lines[3]
+        bare = FamilyScaling.model_validate(found | {"trend": None, "homogeneity": None})
+        assert len(list(printing.by_size(bare))) == 2
+
+
+class TestCalibration:
+    def test_nothing_yet(self) -> None:
+        assert printing.calibration(calibration(0, {})) == "no prediction has met its outcome yet"
+
+    def test_what_is_left_out_is_said(self) -> None:
+        found = calibration(0, {}, left_out={"collapsed": 2, "refused": 0, "known_before": 1})
+        assert printing.calibration(found).endswith("yet (left out: 2 collapsed, 1 known before)")
+
+    def test_one_line(self) -> None:
+        found = calibration(24, {0.8: 20 / 24, 0.95: 23 / 24}, bias=-0.008, bias_se=0.011)
+        assert printing.calibration(found) == (
+            "of 24 outcomes 20 were inside 80 %, 23 inside 95 %; outcome minus prediction -0.8 ± 1.1 points on average"
+        )
+
+
+SIZE = {
+    "verdict": "reachable",
+    "message": "115 problems x 1 rollouts in each arm give a half-width of 12 points at 95 %.",
+    "problems": 115,
+    "rollouts": 1,
+    "cost": 230.0,
+    "gap_se": 0.0507,
+    "half_width": 0.1198,
+    "floor": 0.0744,
+    "level": 0.95,
+    "measurement_se": 0.0316,
+    "expected": {"gap": 0.208, "student": 0.2529, "source": "family"},
+    "variation": {"sigma_d2": 0.03, "w_student": 0.1, "w_self_teacher": 0.1, "source": "assumed"},
+    "fit_id": "fit_1",
+}
+
+
+class TestSize:
+    def test_a_size(self) -> None:
+        text = printed(print_size, ProbeSize.model_validate(SIZE))
+        assert text.splitlines()[0].rstrip() == "Probe    115 problems x 1 rollout in each arm: 230 rollouts"
+        assert "probe: {problems: 115, rollouts: 1}" in text
+        assert "standard error of 5.1 points" in text
+        assert "± 12.0 points at 95 %" in text
+        assert "± 7.4 points at 95 % with an exactly known gap" in text
+        assert "gap +20.8 points, student 25.3 %: medians of the family's stored runs" in text
+        assert "--pilot" in text
+
+    def test_another_unit_of_cost_is_said(self) -> None:
+        assert "230 rollouts, cost 345" in printed(print_size, ProbeSize.model_validate(SIZE | {"cost": 345.0}))
+
+    def test_a_pilots_variation_is_said(self) -> None:
+        variation = SIZE["variation"] | {"source": "pilot"}  # type: ignore[operator]
+        text = printed(print_size, ProbeSize.model_validate(SIZE | {"variation": variation}))
+        assert "as the pilot measured it" in text
+        assert "--pilot" not in text
+
+    def test_none_says_why_in_one_line_and_the_floor(self) -> None:
+        nothing = {"problems": None, "rollouts": None, "cost": None, "gap_se": None, "half_width": None}
+        none = SIZE | nothing | {"verdict": "below_floor", "message": "No probe gives that. " * 9}
+        text = printed(print_size, ProbeSize.model_validate(none))
+        assert text.startswith("Not reachable. " + "No probe gives that. " * 9)
+        assert "Floor" in text
+        assert "Probe " not in text
+
+    def test_a_probe_whose_prediction_would_be_refused_says_so(self) -> None:
+        assert "refusal" in printed(print_size, ProbeSize.model_validate(SIZE | {"half_width": None}))
+
+    def test_only_what_matters_of_a_configuration_is_sent(self) -> None:
+        model = {"name": "m", "family": "f", "revision": None, "options": {"dtype": "bfloat16"}}
+        whole = {"model": model, "task": "t", "context": {"kind": "hints"}, "recipe": {"teacher": "ema"}, "pool": "p"}
+        assert request_of(whole | {"probe": {}, "levels": [0.8]}) == {
+            "model": {"name": "m", "family": "f"},
+            "task": "t",
+            "recipe": {"teacher": "ema"},
+            "pool": "p",
+        }
+        assert request_of({"model": "m"}) == {"model": "m"}
