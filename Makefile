@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law law-plots lint format bench serve lab clean
 
 check: lint test
 
@@ -19,6 +19,11 @@ $(VENV)/.worker: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.worker
 	@echo "Installing what the tests need ..."
 	@$(PIP) -e ".[worker,dev]"
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e ".[docs]"
 	@touch $@
 
 demo: $(VENV)/.worker
@@ -38,6 +43,10 @@ test-slow: $(VENV)/.dev
 # the whole acceptance table of the law, 800 stores x 4 probes a cell
 test-law: $(VENV)/.dev
 	$(SERIAL) GAPCAST_LAW_FULL=1 $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/acceptance
+
+# the pictures and figures of docs/law.md
+law-plots: $(VENV)/.docs
+	$(SERIAL) $(BIN)/python docs/plot_law.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from service.law import GapLaw, Observations, Probe
+from service.law.paired import assumed_components
 
 Row = dict[str, Any]
 
@@ -79,6 +80,17 @@ def line(rows: list[Row]) -> str:
     return f"n {len(rows)}, slope {slope:.3f}, intercept {intercept:+.3f}, R2 {np.corrcoef(x, y)[0, 1] ** 2:.3f}"
 
 
+def assumed(rows: list[Row], part: str) -> str:
+    """What is assumed of means with problems x rollouts, over the standard error that was measured with all counts."""
+    ratios = [
+        assumed_components(row["baseline"], row[part]["value"]).variance(row["problems"], row["rollouts"]) ** 0.5
+        / row[part]["se"]
+        for row in rows
+    ]
+    low, middle, high = np.quantile(ratios, [0.1, 0.5, 0.9])
+    return f"{part}: median {middle:.2f}, middle 80 % {low:.2f} to {high:.2f}"
+
+
 def main() -> None:
     """Print the table."""
     rows = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
@@ -91,6 +103,9 @@ def main() -> None:
     print("  without the half-wrong contexts:", line([row for row in rows if row not in wrong]))
     for name, (mean, lower, upper) in (("slope", found.slope), ("intercept", found.intercept)):
         print(f"the law's {name}: {mean:.3f} (95 % confidence {lower:.3f} to {upper:.3f})")
+    print("assumed over measured standard error:")
+    for part in ("gap", "improvement"):
+        print(f"  {assumed(rows, part)}")
     print("each context left out:")
     left_out(rows, context_of)
     print("each context left out, the half-wrong contexts nowhere:")
