@@ -35,7 +35,7 @@ def print_law(
     facts.add_row("P(collapse)", f"{fit.p_collapse:.3f}: the share of runs that end far off the law")
     facts.add_row("Curvature", curvature(fit.curvature_p))
     shown = {line.family for line in families}
-    for index, text in enumerate(drift([one for one in fit.drift if one.family in shown])):
+    for index, text in enumerate(drift(fit.drift, shown)):
         facts.add_row("" if index else "Drift", text)
     for one in scaling:
         for index, text in enumerate(by_size(one)):
@@ -66,12 +66,15 @@ def curvature(p_value: float | None) -> str:
     return f"[yellow]p = {p_value:.3f}: improvements seem to bend down at large gaps, where a line promises too much[/]"
 
 
-def drift(found: list[Drift]) -> list[str]:
-    """What the test of each family's versions says."""
-    if not found:
-        return ["nothing to test: no family has runs of several versions, or the pool is too large for it"]
+def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
+    """What the test of each of these families' versions says."""
+    if found is None:
+        return ["not tested: the pool is too large for it"]
+    ours = [one for one in found if one.family in families]
+    if not ours:
+        return ["nothing to test: no family has runs of several versions"]
     lines = []
-    for one in found:
+    for one in ours:
         versions = ", ".join(f"{name or 'no version'}: {n}" for name, n in one.versions.items())
         text = f"{one.family}: log Bayes factor {one.log_bayes_factor:.1f} between its versions ({versions})"
         lines.append(f"[red]ALARM[/] {escape(text)}" if one.alarm else f"none in {escape(text)}")

@@ -206,7 +206,8 @@ class Fit(Answered):
     """what the law says of a family that it has not seen"""
     p_collapse: float
     curvature_p: float | None
-    drift: list[Drift]
+    drift: list[Drift] | None
+    """None: not tested, the pool is too large for it"""
     created_at: str
 
 

@@ -27,7 +27,7 @@ class TooManyJobs(GapcastError):
 
 
 class UnknownPool(InvalidRequest):
-    """This pool holds no observations; leave `pool` out, or import some."""
+    """There is no pool of this name; leave `pool` out, or import observations into it."""
 
     code = "unknown_pool"
 

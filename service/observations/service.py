@@ -252,8 +252,8 @@ def find_pool(session: Session, tenant: str, name: str) -> Pool:
     if pool is None:
         names = ", ".join(one.name for one in repository.pools(session, tenant))
         raise UnknownPool(
-            f"pool: {name[:80]!r} holds no observations; pools that do: {names}. Without `pool`, a model that is not "
-            f"the lab's is predicted from `{DEFAULT_POOL}`.",
+            f"pool: there is no pool {name[:80]!r}, as nothing was ever stored under this name. There are: {names}. "
+            f"Without `pool`, a model that is not the lab's is predicted from `{DEFAULT_POOL}`.",
             param="pool",
             value=name[:80],
         )

@@ -1,5 +1,6 @@
 """From a gap and a law to an answer; pure, no database."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,29 +58,30 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
     probe = _law_probe(gap, gap.se**2, family, cell, measurement_var)
     out = pool.law.predict_improvement(probe)
     refused = not np.isfinite(float(out.mean))
-    intervals = [
-        # accuracies are shares: no improvement lies outside [-1, 1], however wide the law's own interval
-        Interval(level=level, lower=max(float(low), -1.0), upper=min(float(high), 1.0))
-        for level in request.levels
-        for low, high in [out.interval(level)]
-        if not refused
-    ]
+    quantiles = _quantiles(out, request.levels)
     return Answer(
         gap=gap,
         controls=_controls(result),
         improvement=Improvement(
             value=None if refused else float(out.mean),
-            intervals=intervals,
+            intervals=[]
+            if refused
+            else [
+                Interval(level=level, lower=quantiles[low], upper=quantiles[high])
+                for level, (low, high) in zip(request.levels, map(_ends, request.levels), strict=True)
+            ],
             measurement_se=measurement_var**0.5,
             p_positive=None if refused else float(out.p_positive),
-            quantiles=None if refused else _quantiles(out),
+            quantiles=None
+            if refused
+            else Quantiles(probabilities=list(PROBABILITIES), values=[quantiles[one] for one in PROBABILITIES]),
             p_collapse=float(out.p_collapse),
         ),
         law=_law_used(pool, family, cell),
         verdict="refused"
         if refused
         else _verdict(
-            pool.law, probe, _law_probe(gap, SMALL_VARIANCE, family, cell, measurement_var), request.min_gain
+            quantiles, pool.law, _law_probe(gap, SMALL_VARIANCE, family, cell, measurement_var), request.min_gain
         ),
         warnings=[
             *(Warned(code=one.code, message=one.message) for one in out.warnings),
@@ -91,9 +93,19 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
     )
 
 
-def _quantiles(out: Predicted) -> Quantiles:
-    values = np.clip(out.quantiles(PROBABILITIES), -1.0, 1.0)
-    return Quantiles(probabilities=list(PROBABILITIES), values=values.tolist())
+def _ends(level: float) -> tuple[float, float]:
+    """The probabilities at an equal-tailed interval's ends, as they are keys: .1 and not .09999999999999998."""
+    return round((1 - level) / 2, 9), round((1 + level) / 2, 9)
+
+
+def _quantiles(out: Predicted, levels: Sequence[float]) -> dict[float, float]:
+    """All that an answer needs, at once: they are most of its cost.
+
+    Accuracies are shares: no improvement lies outside [-1, 1], however wide the law's own interval.
+    """
+    ends = (end for level in (VERDICT_LEVEL, *levels) for end in _ends(level))
+    probabilities = sorted({*PROBABILITIES, *ends})
+    return dict(zip(probabilities, np.clip(out.quantiles(probabilities), -1.0, 1.0).tolist(), strict=True))
 
 
 def _gap(request: PredictionRequest, result: dict[str, Any] | None) -> Gap:
@@ -144,22 +156,23 @@ def _law_probe(gap: Gap, gap_var: float, family: str, cell: str, measurement_var
     )
 
 
-def _verdict(law: GapLaw, probe: Probe, exact: Probe, min_gain: float) -> str:
+def _verdict(quantiles: dict[float, float], law: GapLaw, exact: Probe, min_gain: float) -> str:
     """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps.
 
     `exact` is the same gap, known exactly: what an endless probe would have measured, if this one is right.
     """
-    side = _side(law, probe, min_gain)
+    low, high = _ends(VERDICT_LEVEL)
+    side = _side(quantiles[low], quantiles[high], min_gain)
     if side is not None:
         return side
-    return "undecided" if _side(law, exact, min_gain) is None else "probe_more"
+    lower, upper = law.predict_improvement(exact).interval(VERDICT_LEVEL)
+    return "undecided" if _side(float(lower), float(upper), min_gain) is None else "probe_more"
 
 
-def _side(law: GapLaw, probe: Probe, min_gain: float) -> str | None:
-    lower, upper = law.predict_improvement(probe).interval(VERDICT_LEVEL)
-    if float(lower) > min_gain:
+def _side(lower: float, upper: float, min_gain: float) -> str | None:
+    if lower > min_gain:
         return "train"
-    return "skip" if float(upper) < min_gain else None
+    return "skip" if upper < min_gain else None
 
 
 def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Pool) -> list[Warned]:

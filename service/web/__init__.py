@@ -1,16 +1,21 @@
-"""The dashboard: one page, its static files and the plot of the law."""
+"""The dashboard: one page, its static files and the plots of the law and of past predictions."""
 
 from service.web.endpoints import ChartReader, mount, router, static_directory, templates
-from service.web.plots import ChartData, Curve, ObservationPoint, PredictionPoint, law_chart
+from service.web.outcome_plot import outcomes_chart
+from service.web.plots import law_chart
+from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint, PredictionPoint
 
 __all__ = [
     "ChartData",
     "ChartReader",
     "Curve",
+    "FitVersion",
     "ObservationPoint",
+    "OutcomePoint",
     "PredictionPoint",
     "law_chart",
     "mount",
+    "outcomes_chart",
     "router",
     "static_directory",
     "templates",

@@ -1,4 +1,4 @@
-"""The page at `/`, its plot's data, its static files and the headers that all of them carry."""
+"""The page at `/`, what its plots and sentences are made of, its static files and the headers of all of them."""
 
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -10,9 +10,20 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
 from service.dependencies import ReadSession, Tenant
-from service.web import form
-from service.web.plots import ChartData, law_chart
-from service.web.summary import families, law_message, observation_rows
+from service.errors import UnknownPool
+from service.web import data, form
+from service.web.outcome_plot import outcomes_chart
+from service.web.plots import law_chart
+from service.web.points import ChartData
+from service.web.summary import (
+    alarms,
+    families,
+    law_message,
+    observation_rows,
+    outcome_rows,
+    outcomes_message,
+    sizes_message,
+)
 
 HERE = Path(__file__).parent
 static_directory = HERE / "static"
@@ -32,12 +43,12 @@ Name = Annotated[str, Query(min_length=1, max_length=255)]
 
 
 class ChartReader(Protocol):
-    """Reads what the plot shows; raises NotFound for a prediction that the tenant does not have."""
+    """Reads what the plot of the law shows; raises NotFound for a prediction and UnknownPool for a pool that is not."""
 
     def __call__(
         self, session: Session, tenant: str, pool: str, family: str | None, prediction_id: str | None
     ) -> ChartData:
-        """Return observations, the curve of the family (of the prediction's, or the largest one) and the prediction."""
+        """Return observations, the fit, a curve (the family's, the prediction's or the largest), and the prediction."""
         ...
 
 
@@ -65,17 +76,45 @@ def chart(
     family: Name | None = None,
     prediction: Name | None = None,
 ) -> Response:
-    """Answer with the plot's specification, the message above it and the rows of its table."""
+    """Answer with the plot's specification, the message above it and the rows of its table.
+
+    A pool that is not there is an answer, too, without a plot: people type its name.
+    """
     read: ChartReader = request.app.state.read_chart
-    observations, curve, point = read(session, tenant, pool, family, prediction)
-    shown = curve.family if curve is not None else family
+    unknown = None
+    try:
+        found = read(session, tenant, pool, family, prediction)
+    except UnknownPool as error:
+        found, unknown = ChartData(), error.detail
+    shown = found.curve.family if found.curve is not None else family
     content = {
-        "spec": law_chart(observations, curve, point),
-        "message": law_message(pool, observations, shown),
+        "spec": law_chart(found.observations, found.curve, found.prediction) if unknown is None else None,
+        "message": unknown or law_message(pool, found, shown),
+        "fit": {"id": found.fit.id, "n": found.fit.n} if found.fit is not None else None,
+        "alarms": alarms(found.fit),
         "family": shown,
-        "families": families(observations),
-        "level": curve.level if curve is not None else None,
-        "observations": observation_rows(observations),
+        "families": families(found.observations, found.fit),
+        "level": found.curve.level if found.curve is not None else None,
+        "observations": observation_rows(found.observations),
+    }
+    return JSONResponse(content, headers=PAGE_HEADERS)
+
+
+@router.get("/web/sizes.json")
+def sizes(tenant: Tenant, session: ReadSession, fit: Name) -> Response:
+    """Answer with one sentence on the slope by model size for each family that has several sizes."""
+    said = [{"name": one.family, "message": sizes_message(one)} for one in data.read_sizes(session, tenant, fit)]
+    return JSONResponse({"families": [one for one in said if one["message"] is not None]}, headers=PAGE_HEADERS)
+
+
+@router.get("/web/outcomes.json")
+def outcomes(tenant: Tenant, session: ReadSession, fit: Name) -> Response:
+    """Answer with how past predictions turned out: a sentence, the plot's specification and the rows of its table."""
+    pool, calibration, points = data.read_outcomes(session, tenant, fit)
+    content = {
+        "message": outcomes_message(pool, calibration),
+        "spec": outcomes_chart(points) if points else None,
+        "outcomes": outcome_rows(points),
     }
     return JSONResponse(content, headers=PAGE_HEADERS)
 

@@ -1,14 +1,16 @@
-"""The page's one plot as a Vega-Lite specification: gap against improvement, the fit and one prediction.
+"""The plot of the law as a Vega-Lite specification: gap against improvement, the fit and one prediction.
 
 Values come in as accuracies in [0, 1] and are drawn in accuracy points (x 100). Colours are no part of a specification:
 marks carry the names of styles, which the page's style sheet gives a light and a dark look.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
+
+from service.web.points import Curve, ObservationPoint, PredictionPoint
 
 POINTS = 100.0
 """Accuracy points in an accuracy of 1."""
@@ -17,54 +19,15 @@ GAP_TITLE = "Gap before training (accuracy points)"
 IMPROVEMENT_TITLE = "Improvement after training (accuracy points)"
 SIGNED = "datum.value === 0 ? '0' : format(datum.value, '+')"
 """A Vega expression: the label of an axis tick."""
+LONGEST_NOTE = 160
+"""characters of a note in a tooltip: the table has the whole of it"""
 
 # Colour and shape both say the context kind, so that neither has to be told apart alone.
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "triangle-left"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObservationPoint:
-    """One (gap, improvement) pair with its standard errors; accuracies in [0, 1]."""
-
-    gap: float
-    gap_se: float
-    improvement: float
-    improvement_se: float
-    model: str
-    context: str
-    family: str
-    excluded: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """A family's law over a grid of gaps: equally long sequences of accuracies."""
-
-    family: str
-    gaps: Sequence[float]
-    mean: Sequence[float]
-    confidence_lower: Sequence[float]
-    confidence_upper: Sequence[float]
-    prediction_lower: Sequence[float]
-    prediction_upper: Sequence[float]
-    level: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictionPoint:
-    """A prediction: the measured gap and, unless it was refused, the improvement with its intervals."""
-
-    gap: float
-    gap_se: float
-    mean: float | None
-    intervals: Sequence[tuple[float, float, float]]
-    """(level, lower, upper) each; drawn thicker the narrower they are."""
-    label: str
-
-
 Rows = dict[str, list[dict[str, Any]]]
 """The rows of each data set of a specification, by name."""
-ChartData = tuple[Sequence[ObservationPoint], Curve | None, PredictionPoint | None]
 
 
 def law_chart(
@@ -72,23 +35,40 @@ def law_chart(
 ) -> dict[str, Any]:
     """Return the Vega-Lite specification of the scatter with the fit and the prediction on it."""
     rows: Rows = {"zero": [{"zero": 0}]}
-    layers = _zero_lines()
+    kinds: list[str] = []
+    levels: tuple[float, ...] | None = None
     if curve is not None:
         rows["curve"] = _curve_rows(curve)
-        layers += _fit()
     if observations:
         rows["observations"] = [_row(one, curve) for one in observations]
-        layers += _scatter(sorted({row["context"] for row in rows["observations"]}))
+        rows["outliers"] = [row for row in rows["observations"] if row["mark"] == "outlier"]
+        kinds = sorted({row["context"] for row in rows["observations"]})
     if prediction is not None:
-        layers += _prediction(prediction, rows)
-    chart = alt.layer(*layers).properties(
-        width="container", height="container", description=_describe(observations, curve, prediction)
-    )
-    # The rows join after altair has checked the specification: it would walk and hash each of them.
-    return {**chart.to_dict(), "datasets": rows}
+        rows["prediction"] = [_prediction_row(prediction)]
+        levels = () if prediction.mean is None else tuple(level for level, _, _ in _widest_first(prediction))
+    made = _specification(curve is not None, tuple(kinds), levels)
+    return {**made, "description": _describe(observations, curve, prediction), "datasets": rows}
 
 
-def _chart(name: str) -> alt.Chart:
+@lru_cache(maxsize=64)
+def _specification(has_curve: bool, kinds: tuple[str, ...], levels: tuple[float, ...] | None) -> dict[str, Any]:
+    """Make the specification without its rows, once for each shape: altair takes a quarter of a second to check it.
+
+    `levels` are those of the prediction's intervals, the widest first: none when it was refused, null without one.
+    """
+    layers = _zero_lines()
+    if has_curve:
+        layers += _fit()
+    if kinds:
+        layers += _scatter(kinds)
+    if levels is not None:
+        layers += _prediction(levels)
+    made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
+    return made
+
+
+def named_data(name: str) -> alt.Chart:
+    """Return a chart of one of the named data sets."""
     return alt.Chart(alt.NamedData(name=name))
 
 
@@ -103,7 +83,7 @@ def _improvement(field: str) -> alt.Y:
 
 
 def _zero_lines() -> list[alt.Chart]:
-    rule = _chart("zero").mark_rule(style="zero", aria=False)
+    rule = named_data("zero").mark_rule(style="zero", aria=False)
     return [rule.encode(x=_gap("zero")), rule.encode(y=_improvement("zero"))]
 
 
@@ -114,7 +94,7 @@ def _curve_rows(curve: Curve) -> list[dict[str, Any]]:
 
 
 def _fit() -> list[alt.Chart]:
-    base = _chart("curve").encode(x=_gap("gap"))
+    base = named_data("curve").encode(x=_gap("gap"))
     prediction = base.mark_area(style="prediction-band", aria=False)
     confidence = base.mark_area(style="confidence-band", aria=False)
     return [
@@ -124,14 +104,15 @@ def _fit() -> list[alt.Chart]:
     ]
 
 
-def _scatter(kinds: list[str]) -> list[alt.Chart]:
-    base = _chart("observations")
+def _scatter(kinds: Sequence[str]) -> list[alt.Chart]:
+    base = named_data("observations")
     legend = alt.Legend(title="Context kind", columns=alt.ExprRef("width < 420 ? 3 : 0"))
     shapes = alt.Scale(domain=kinds, range=[SHAPES[index % len(SHAPES)] for index in range(len(kinds))])
     stroke = alt.Stroke("context", type="nominal", legend=legend, scale=alt.Scale(domain=kinds))
     fill = alt.Fill("context", type="nominal", legend=legend, scale=alt.Scale(domain=kinds))
     faint = alt.condition("datum.focus", alt.value(0.55), alt.value(0.14))
-    clear = alt.condition("datum.focus || datum.excluded", alt.value(0.95), alt.value(0.3))
+    hollow = "datum.mark === 'excluded'"
+    clear = alt.condition(f"datum.focus || {hollow}", alt.value(0.95), alt.value(0.3))
     bars = base.mark_rule(style="error-bar", aria=False).encode(stroke=stroke, opacity=faint)
     tooltip = [
         alt.Tooltip("model:N", title="Model"),
@@ -144,14 +125,20 @@ def _scatter(kinds: list[str]) -> list[alt.Chart]:
     return [
         bars.encode(x=_gap("gap_lower"), x2="gap_upper", y=_improvement("improvement")),
         bars.encode(x=_gap("gap"), y=_improvement("improvement_lower"), y2="improvement_upper"),
-        base.mark_point(style="observation").encode(
+        named_data("outliers")
+        .mark_point(style="outlier", aria=False)
+        .properties(name="outliers")
+        .encode(x=_gap("gap"), y=_improvement("improvement"), opacity=clear),
+        base.mark_point(style="observation")
+        .properties(name="observations")
+        .encode(
             x=_gap("gap"),
             y=_improvement("improvement"),
             stroke=stroke,
             fill=fill,
             shape=alt.Shape("context", type="nominal", legend=legend, scale=shapes),
             opacity=clear,
-            fillOpacity=alt.condition("datum.excluded", alt.value(0), alt.value(0.7)),
+            fillOpacity=alt.condition(hollow, alt.value(0), alt.value(0.7)),
             tooltip=tooltip,
         ),
     ]
@@ -173,37 +160,48 @@ def _row(one: ObservationPoint, curve: Curve | None) -> dict[str, Any]:
         "model": one.model,
         "context": _spoken(one.context),
         "family": one.family,
-        "note": "no, excluded" if one.excluded else "yes",
-        "excluded": one.excluded,
+        "note": one.note if len(one.note) <= LONGEST_NOTE else f"{one.note[: LONGEST_NOTE - 1]}…",
+        "mark": one.mark,
         "focus": not one.excluded and (curve is None or one.family == curve.family),
     }
 
 
-def _prediction(prediction: PredictionPoint, rows: Rows) -> list[alt.Chart]:
+def _widest_first(prediction: PredictionPoint) -> list[tuple[float, float, float]]:
+    return sorted(prediction.intervals, reverse=True)
+
+
+def _prediction_row(prediction: PredictionPoint) -> dict[str, Any]:
     gap, gap_se = POINTS * prediction.gap, POINTS * prediction.gap_se
-    here: dict[str, Any] = {"gap": gap, "gap_lower": gap - gap_se, "gap_upper": gap + gap_se}
-    rows["prediction"] = [here]
-    base = _chart("prediction")
+    row: dict[str, Any] = {"gap": gap, "gap_lower": gap - gap_se, "gap_upper": gap + gap_se}
     if prediction.mean is None:  # refused: only the gap is known
+        return row
+    row |= {"mean": POINTS * prediction.mean, "label": prediction.label, "gap_text": _measured(gap, gap_se)}
+    row["mean_text"] = f"{row['mean']:+.1f} accuracy points"
+    for index, (_, lower, upper) in enumerate(_widest_first(prediction)):
+        low, high = POINTS * lower, POINTS * upper
+        row |= {f"lower_{index}": low, f"upper_{index}": high}
+        row[f"interval_{index}"] = f"{low:+.1f} to {high:+.1f} accuracy points"
+    return row
+
+
+def _prediction(levels: tuple[float, ...]) -> list[alt.Chart]:
+    base = named_data("prediction")
+    if not levels:
         return [base.mark_rule(style="refused").encode(x=_gap("gap"))]
-    here |= {"mean": POINTS * prediction.mean, "label": prediction.label, "gap_text": _measured(gap, gap_se)}
-    here["mean_text"] = f"{POINTS * prediction.mean:+.1f} accuracy points"
     tooltip = [
         alt.Tooltip("label:N", title="Prediction"),
         alt.Tooltip("gap_text:N", title="Gap"),
         alt.Tooltip("mean_text:N", title="Improvement"),
     ]
     layers = []
-    for index, (level, lower, upper) in enumerate(sorted(prediction.intervals, reverse=True)):  # the widest first
-        low, high, text = f"lower_{index}", f"upper_{index}", f"interval_{index}"
-        here |= {low: POINTS * lower, high: POINTS * upper}
-        here[text] = f"{here[low]:+.1f} to {here[high]:+.1f} accuracy points"
-        tooltip.append(alt.Tooltip(text, type="nominal", title=f"{level:.0%} interval"))
+    for index, level in enumerate(levels):
+        tooltip.append(alt.Tooltip(f"interval_{index}", type="nominal", title=f"{level:.0%} interval"))
         bar = base.mark_rule(style="interval", strokeWidth=2 + 4 * index, aria=False)
-        layers.append(bar.encode(x=_gap("gap"), y=_improvement(low), y2=high))
+        layers.append(bar.encode(x=_gap("gap"), y=_improvement(f"lower_{index}"), y2=f"upper_{index}"))
     across = base.mark_rule(style="interval", strokeWidth=2, aria=False)
     layers.append(across.encode(x=_gap("gap_lower"), x2="gap_upper", y=_improvement("mean")))
-    layers.append(base.mark_point(style="prediction").encode(x=_gap("gap"), y=_improvement("mean"), tooltip=tooltip))
+    diamond = base.mark_point(style="prediction").properties(name="prediction")
+    layers.append(diamond.encode(x=_gap("gap"), y=_improvement("mean"), tooltip=tooltip))
     return layers
 
 
@@ -217,6 +215,10 @@ def _measured(value: float, se: float) -> str:
 
 def _describe(observations: Sequence[ObservationPoint], curve: Curve | None, prediction: PredictionPoint | None) -> str:
     parts = [f"Scatter of improvement against gap, in accuracy points: {len(observations)} observations"]
+    for mark, name in (("excluded", "excluded"), ("outlier", "ringed as outliers")):
+        n = sum(one.mark == mark for one in observations)
+        if n:
+            parts.append(f"{n} of them {name}")
     if curve is not None:
         parts.append(f"the law of family {curve.family} with its {curve.level:.0%} bands")
     if prediction is not None:

@@ -1,41 +1,116 @@
-"""What the page says in words and rows about the observations of a pool."""
+"""What the page says in words and rows: about the observations of a pool, its fit, and its past predictions."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.web.plots import ObservationPoint
+from service.fits.schemas import Calibration, FamilyScaling
+from service.web.points import ChartData, FitVersion, ObservationPoint, OutcomePoint
 
 SLOPE_NEEDS = 3
 """Fewer observations of a family make no claim about its slope (LAW.md: status `sparse`)."""
+DIFFER_P = 0.05
+"""under this p-value the sizes of a family are said to differ"""
+MOST_NAMED = 6
+"""sizes, or versions, that one sentence names"""
 
 
-def families(observations: Sequence[ObservationPoint]) -> list[dict[str, Any]]:
+def families(observations: Sequence[ObservationPoint], fit: FitVersion | None) -> list[dict[str, Any]]:
     """Return each family with its number of observations in the fit, the largest first."""
-    counts = Counter(one.family for one in observations if not one.excluded)
-    names = sorted({one.family for one in observations}, key=lambda name: (-counts[name], name))
-    return [{"name": name, "n": counts[name]} for name in names]
+    counts = _counts(observations, fit)
+    names = sorted({*counts, *(one.family for one in observations)}, key=lambda name: (-counts.get(name, 0), name))
+    return [{"name": name, "n": counts.get(name, 0)} for name in names]
 
 
-def law_message(pool: str, observations: Sequence[ObservationPoint], family: str | None) -> str:
-    """Say in one or two sentences what the law of this family rests on."""
-    fitted = [one for one in observations if not one.excluded]
+def _counts(observations: Sequence[ObservationPoint], fit: FitVersion | None) -> Mapping[str, int]:
+    if fit is not None:
+        return fit.families
+    return Counter(one.family for one in observations if not one.excluded)
+
+
+def law_message(pool: str, data: ChartData, family: str | None) -> str:
+    """Say in a few sentences what the law of this family rests on, and what of it is not drawn."""
+    sentences = [_rests_on(pool, _counts(data.observations, data.fit), family if data.fit is not None else None)]
+    if data.fit is not None:
+        sentences += _not_shown(data.fit, len(data.observations))
+    return " ".join(sentences)
+
+
+def _rests_on(pool: str, counts: Mapping[str, int], family: str | None) -> str:
+    fitted = sum(counts.values())
     if not fitted:
         return (
             f"Pool {pool} has no observations in its fit: the law is the prior alone, taken from published slopes "
             "and not from your runs. Import observations or finish a training run to sharpen it."
         )
-    total = f"{len(fitted)} observations in pool {pool}"
+    total = f"{fitted:,} observations in pool {pool}"
     if family is None:
         return f"{total}; the law is not fitted to them yet."
-    n = sum(one.family == family for one in fitted)
+    n = counts.get(family, 0)
     if n == 0:
         return f"None of the {total} is of {family}: its law is what the other families suggest."
     if n < SLOPE_NEEDS:
         return f"Only {n} of the {total} {'is' if n == 1 else 'are'} of {family}: too few to claim a slope."
-    if n == len(fitted):
+    if n == fitted:
         return f"All {total} are of {family}."
-    return f"{n} of the {total} are of {family}; the others say what slopes to expect."
+    return f"{n:,} of the {total} are of {family}; the others say what slopes to expect."
+
+
+def _not_shown(fit: FitVersion, drawn: int) -> list[str]:
+    sentences = []
+    collapsed = fit.n - sum(fit.families.values())
+    if collapsed:
+        sentences.append(f"{collapsed:,} more {'is' if collapsed == 1 else 'are'} stored as collapsed.")
+    if drawn < fit.n:
+        sentences.append(f"The newest {drawn:,} are drawn.")
+    if not fit.diagnosed and fit.n:
+        sentences.append("Outliers of a pool of this size are not marked here; the fit's residuals name them.")
+    if fit.drift is None:
+        sentences.append("Drift was not tested.")
+    if fit.behind:
+        changes = "1 change" if fit.behind == 1 else f"{fit.behind:,} changes"
+        sentences.append(f"The pool has had {changes} since; a new fit is being made.")
+    return sentences
+
+
+def alarms(fit: FitVersion | None) -> list[str]:
+    """Say which families drift, in which versions, and what to do about each."""
+    drift = fit.drift if fit is not None else None
+    return [_alarm(family, versions) for family, versions in sorted((drift or {}).items())]
+
+
+def _alarm(family: str, versions: Mapping[str, int]) -> str:
+    named = [f"{name or 'unnamed'} ({n:,})" for name, n in sorted(versions.items())]
+    shown = named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} more"]
+    return (
+        f"Drift: the versions of {family} follow different lines: {_listed(shown)}. Exclude the observations of those "
+        "that are out of date, or send them under a family of their own."
+    )
+
+
+def sizes_message(scaling: FamilyScaling) -> str | None:
+    """Say a family's slope by model size; nothing where there is one size alone."""
+    sizes, found = scaling.sizes, scaling.homogeneity
+    if found is None:
+        return None
+    slopes = [f"{one.slope:.2f} ± {one.se:.2f} at {compact(one.parameters)}" for one in sizes]
+    said = f"from {slopes[0]} to {slopes[-1]}" if len(slopes) > MOST_NAMED else _listed(slopes)
+    p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.{3 if found.p_value < 0.1 else 2}f}"
+    verdict = "they differ" if found.p_value < DIFFER_P else "no sign that they differ"
+    return f"Slope by model size (± SE): {said} parameters; {verdict}, {p}."
+
+
+def compact(parameters: float) -> str:
+    """Return a number of weights as people say it: 101K, 1.7B."""
+    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if parameters >= unit:
+            scaled = parameters / unit
+            return f"{scaled:.0f}{name}" if scaled >= 100 else f"{scaled:.1f}".removesuffix(".0") + name
+    return f"{parameters:.0f}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def observation_rows(observations: Sequence[ObservationPoint]) -> list[dict[str, Any]]:
@@ -47,7 +122,68 @@ def observation_rows(observations: Sequence[ObservationPoint]) -> list[dict[str,
             "context": one.context,
             "gap": {"value": one.gap, "se": one.gap_se},
             "improvement": {"value": one.improvement, "se": one.improvement_se},
-            "excluded": one.excluded,
+            "note": one.note,
+            "mark": one.mark,
         }
         for one in observations
+    ]
+
+
+def outcomes_message(pool: str, found: Calibration) -> str:
+    """Say how often the intervals held what came, how wide they were and how far off their middles, or how to tell."""
+    left_out = _left_out(found.left_out)
+    if found.n == 0 or found.bias is None:
+        return (
+            f"No prediction has met its outcome in pool {pool} yet. Send a finished run to POST /v1/observations (or "
+            "gapcast observations import) with the prediction_id of its prediction, and it is judged here." + left_out
+        )
+    of = "1 outcome" if found.n == 1 else f"{found.n:,} outcomes"
+    held = [
+        f"{round(one.coverage * found.n):,} came inside their {_percent(one.level)} interval "
+        f"({_percent(one.coverage)}, 95 % confidence {100 * one.lower:.0f} to {_percent(one.upper)})"
+        for one in found.levels
+    ]
+    widths = _listed([f"{100 * one.width:.1f}" for one in found.levels])
+    off = f"{100 * abs(found.bias):.1f}" + (f" ± {100 * found.bias_se:.1f}" if found.bias_se is not None else "")
+    way = "above" if found.bias > 0 else "below"
+    seeds = (
+        f" They belong to {found.predictions:,} predictions: seeds of one err together, which this confidence ignores."
+        if found.predictions < found.n
+        else ""
+    )
+    return (
+        f"Of {of}, {_listed(held)}; the intervals were {widths} accuracy points wide on average, and what came was "
+        f"{off} {way} the prediction." + seeds + left_out
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+REASONS = {
+    "collapsed": "collapsed",
+    "refused": "without a predicted number",
+    "known_before": "known before their prediction",
+    "without_quantiles": "predicted by an older version",
+}
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    parts = [f"{n:,} {REASONS.get(reason, reason)}" for reason, n in counts.items() if n]
+    return f" Left out: {_listed(parts)}." if parts else ""
+
+
+def outcome_rows(outcomes: Sequence[OutcomePoint]) -> list[dict[str, Any]]:
+    """Return the rows of the table of outcomes, the newest first; accuracies in [0, 1]."""
+    return [
+        {
+            "prediction_id": one.prediction_id,
+            "at": one.at,
+            "predicted": one.predicted,
+            "interval": [one.lower, one.upper],
+            "outcome": one.outcome,
+            "inside": one.inside,
+        }
+        for one in reversed(outcomes)
     ]

@@ -11,11 +11,15 @@ from urllib.request import urlopen
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from gapcast import Client
+from gapcast import Client, GapcastError
 from tests.product import serving
+from tests.rows import run
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMEDRIVER = Path("/usr/bin/chromedriver")
@@ -65,6 +69,12 @@ def browser(_chromium) -> Iterator[webdriver.Chrome]:
         driver.quit()
 
 
+@pytest.fixture(autouse=True)
+def _quiet(browser) -> None:
+    """What the console said in the test before is none of this one's."""
+    complaints(browser)
+
+
 def read(address: str, path: str) -> Any:
     with urlopen(f"{address}{path}", timeout=10) as response:
         return json.load(response)
@@ -78,11 +88,17 @@ def wait_for(browser: webdriver.Chrome, selector: str, seconds: float = 20) -> N
     def shown(driver: webdriver.Chrome) -> bool:
         return any(one.is_displayed() for one in driver.find_elements(By.CSS_SELECTOR, selector))
 
-    WebDriverWait(browser, seconds).until(shown, f"{selector} is not shown")
+    redrawn = [StaleElementReferenceException]
+    WebDriverWait(browser, seconds, ignored_exceptions=redrawn).until(shown, f"{selector} is not shown")
 
 
 def points_drawn(browser: webdriver.Chrome) -> int:
-    return len(browser.find_elements(By.CSS_SELECTOR, "#chart svg .mark-symbol.role-mark path"))
+    return len(marks(browser, "#chart", "observations"))
+
+
+def marks(browser: webdriver.Chrome, plot: str, name: str) -> list[WebElement]:
+    """The marks of a layer by its name."""
+    return browser.find_elements(By.CSS_SELECTOR, f"{plot} svg .{name}_marks path")
 
 
 def shown(share: float) -> str:
@@ -141,7 +157,8 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     spoken = browser.find_element(By.ID, "live").get_attribute("textContent")
     assert spoken.endswith("accuracy points predicted.")
 
-    WebDriverWait(browser, 10).until(lambda driver: points_drawn(driver) == len(observations) + 1)
+    WebDriverWait(browser, 10).until(lambda driver: len(marks(driver, "#chart", "prediction")) == 1)
+    assert points_drawn(browser) == len(observations)
     assert prediction["id"] in browser.find_element(By.CSS_SELECTOR, "#recent a").get_attribute("href")
     assert complaints(browser) == []
 
@@ -179,6 +196,134 @@ def test_an_empty_pool_says_that_the_law_is_the_prior_alone(browser, address) ->
     browser.get(f"{address}/?pool=default")
     WebDriverWait(browser, 20).until(lambda driver: "no observations" in text(driver, "#law-message"))
     assert "prior" in text(browser, "#law-message")
+
+
+def test_an_unknown_pool_is_said_in_the_apis_words(browser, address) -> None:
+    with Client(address) as client, pytest.raises(GapcastError) as refused:
+        client.current_fit("nothing")
+    browser.get(f"{address}/?pool=nothing")
+    WebDriverWait(browser, 20).until(lambda driver: text(driver, "#law-message"))
+    assert "'nothing'" in text(browser, "#law-message")
+    assert text(browser, "#law-message") in str(refused.value)
+    for gone in ("chart", "chart-key", "law-sizes", "observations", "past"):
+        assert not browser.find_element(By.ID, gone).is_displayed(), gone
+    assert complaints(browser) == []
+
+    pool = browser.find_element(By.ID, "pool")
+    pool.clear()
+    pool.send_keys(f"lab{Keys.ENTER}")
+    wait_for(browser, "#chart svg path")
+    assert "lab-qwen3" in text(browser, "#law-message")
+    assert complaints(browser) == []
+
+
+NASTY = '</script><script>alert("reason")</script>'
+
+
+def runs(n: int, **change: Any) -> list[dict[str, Any]]:
+    """Runs on a line of slope 1, a little above and below it in turn."""
+    gaps = [0.02 + 0.3 * index / n for index in range(n)]
+    return [
+        run(
+            gap={"value": gap, "se": 0.02},
+            improvement={"value": gap + (0.02, -0.02)[index % 2], "se": 0.02},
+            external_id=f"{index}{change}",
+            **change,
+        )
+        for index, gap in enumerate(gaps)
+    ]
+
+
+def test_excluded_observations_and_outliers_are_marked(browser, address) -> None:
+    rows = runs(12)
+    rows[3]["improvement"] = {"value": -0.3, "se": 0.02}
+    rows[5] |= {"excluded": True, "excluded_reason": NASTY}
+    with Client(address) as client:
+        client.add_observations(rows, "marked")
+        fit = client.current_fit("marked")
+    browser.get(f"{address}/?pool=marked")
+    wait_for(browser, "#chart svg path")
+    assert points_drawn(browser) == 12
+    assert len(marks(browser, "#chart", "outliers")) == 1
+    hollow = [one for one in marks(browser, "#chart", "observations") if one.get_attribute("fill-opacity") == "0"]
+    assert len(hollow) == 1
+    key = text(browser, "#chart-key")
+    assert "outlier: weight in the fit under 0.5 (1)" in key
+    assert "excluded (1)" in key
+
+    ActionChains(browser).move_to_element(hollow[0]).perform()
+    wait_for(browser, ".tip")
+    assert f"no, excluded: {NASTY}" in text(browser, ".tip")
+
+    browser.find_element(By.CSS_SELECTOR, "#observations summary").send_keys(Keys.ENTER)
+    notes = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#observations tbody td:last-child")]
+    assert notes[3] == "outlier, weight < 0.01"
+    assert notes[5] == f"no, excluded: {NASTY}"
+    assert set(notes[:3] + notes[6:]) == {"yes"}
+
+    version = browser.find_element(By.CSS_SELECTOR, "#law-message a")
+    assert version.get_attribute("title") == fit.id
+    assert fit.id.endswith(version.text.rpartition("…")[2])
+    assert "(n = 11)" in text(browser, "#law-message")
+    assert complaints(browser) == []
+
+
+def test_families_that_drift_and_sizes_that_differ_are_told(browser, address) -> None:
+    rows = runs(12, version="old", parameters=1e9) + runs(12, version="new", parameters=1e10)
+    for row in rows[12:]:
+        row["improvement"] = {"value": -row["gap"]["value"], "se": 0.02}
+    with Client(address) as client:
+        client.add_observations(rows, "drifting")
+    browser.get(f"{address}/?pool=drifting")
+    wait_for(browser, "#law-alarms li")
+    assert "versions of qwen3 follow different lines: new (12) and old (12)" in text(browser, "#law-alarms")
+    wait_for(browser, "#law-sizes")
+    assert "at 1B and" in text(browser, "#law-sizes")
+    assert "they differ" in text(browser, "#law-sizes")
+    assert complaints(browser) == []
+
+
+def test_past_predictions_are_shown_with_what_came(browser, address) -> None:
+    with Client(address) as client:
+        client.add_observations(runs(12), "judged")
+        browser.get(f"{address}/?pool=judged")
+        WebDriverWait(browser, 20).until(lambda driver: text(driver, "#past-message"))
+        assert text(browser, "#past-message").startswith("No prediction has met its outcome in pool judged yet.")
+        assert "prediction_id" in text(browser, "#past-message")
+        for gone in ("past-chart", "past-key", "outcomes"):
+            assert not browser.find_element(By.ID, gone).is_displayed(), gone
+
+        outcomes, predicted = [], []
+        for gap, improvement in ((0.1, 0.11), (0.2, 0.19), (0.3, -0.2)):
+            measured = {"value": gap, "se": 0.02}
+            configuration = {
+                "model": {"name": "Qwen/Qwen3-8B", "family": "qwen3"},
+                "task": "livecodebench-v6",
+                "context": {"kind": "feedback"},
+                "pool": "judged",
+                "gap": measured | {"student": 0.4},
+            }
+            predicted.append(client.create_prediction(configuration))
+            outcomes.append(
+                run(gap=measured, improvement={"value": improvement, "se": 0.02}, prediction_id=predicted[-1].id)
+            )
+        client.add_observations(outcomes, "judged")
+    browser.get(f"{address}/?pool=judged")
+    wait_for(browser, "#past-chart svg path")
+    assert len(marks(browser, "#past-chart", "inside")) == 2
+    assert len(marks(browser, "#past-chart", "outside")) == 1
+    said = text(browser, "#past-message")
+    assert said.startswith("Of 3 outcomes, 2 came inside their 80 % interval (67 %, 95 % confidence 21 to 94 %)")
+    assert "accuracy points wide on average" in said
+    browser.find_element(By.CSS_SELECTOR, "#outcomes summary").send_keys(Keys.ENTER)
+    rows = browser.find_elements(By.CSS_SELECTOR, "#outcomes tbody tr")
+    assert [row.find_elements(By.TAG_NAME, "td")[-1].text for row in rows] == ["no", "yes", "yes"]
+    assert [row.find_elements(By.TAG_NAME, "td")[3].text for row in rows] == [shown(one) for one in (-0.2, 0.19, 0.11)]
+    assert complaints(browser) == []
+
+    rows[0].find_element(By.TAG_NAME, "a").click()
+    wait_for(browser, "#answer")
+    assert browser.current_url == f"{address}/?prediction={predicted[2].id}"
 
 
 def test_an_unknown_prediction_is_said(browser, address) -> None:

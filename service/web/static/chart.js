@@ -1,12 +1,13 @@
-// Draws the law's specification with Vega's expression interpreter (no eval) and colours from the style sheet.
+// Draws a specification with Vega's expression interpreter (no eval) and colours from the style sheet.
 import { expressionInterpreter } from "/static/vendor/vega-interpreter.min.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-export class LawChart {
+export class Chart {
   #container;
   #spec = null;
   #view = null;
+  #size = ""; // that was drawn for
   #tip;
 
   constructor(container) {
@@ -16,17 +17,27 @@ export class LawChart {
     this.#tip.hidden = true;
     document.body.append(this.#tip);
     dark.addEventListener("change", () => this.#draw());
-    new ResizeObserver(() => this.#draw()).observe(container);
+    new ResizeObserver(() => this.#size !== this.#measure() && this.#draw()).observe(container);
   }
 
+  // Without a specification there is nothing to see.
   async show(spec) {
     this.#spec = spec;
+    this.#container.hidden = !spec;
     await this.#draw();
   }
 
+  #measure() {
+    return `${this.#container.clientWidth} ${this.#container.clientHeight}`;
+  }
+
   async #draw() {
-    if (!this.#spec) return;
+    this.#size = this.#measure();
     this.#view?.finalize();
+    this.#view = null;
+    this.#tip.hidden = true;
+    this.#container.replaceChildren();
+    if (!this.#spec || !this.#container.clientWidth) return;
     const { vega, vegaLite } = globalThis;
     const { spec } = vegaLite.compile(this.#spec, { config: theme() });
     const runtime = vega.parse(spec, null, { ast: true });
@@ -75,8 +86,13 @@ function theme() {
       fit: { color: colour("fit"), strokeWidth: 2 },
       "error-bar": { strokeWidth: 1 },
       observation: { size: 55, strokeWidth: 1.2 },
+      outlier: { shape: "circle", size: 230, filled: false, color: colour("warn"), strokeWidth: 1.8 },
       interval: { color: colour("answer"), strokeCap: "round" },
       prediction: { shape: "diamond", size: 170, filled: true, color: colour("answer"), stroke: colour("paper"), strokeWidth: 1.5, opacity: 1 },
+      promised: { color: colour("fit"), strokeWidth: 3, strokeOpacity: 0.3, strokeCap: "round" },
+      identity: { color: colour("zero"), strokeWidth: 1.2 },
+      inside: { shape: "circle", size: 50, filled: true, color: colour("answer"), opacity: 0.9 },
+      outside: { shape: "diamond", size: 110, filled: true, color: colour("warn"), opacity: 1 },
       refused: { color: colour("answer"), strokeWidth: 1.5, strokeDash: [5, 4] },
     },
   };

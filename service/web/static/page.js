@@ -1,17 +1,17 @@
 // The page: opens predictions, follows them live and keeps the plot, the form and the address in step.
 import { ApiError, follow, get, isTerminal, post } from "/static/api.js";
 import * as answer from "/static/answer.js";
-import { LawChart } from "/static/chart.js";
 import { PredictionForm } from "/static/form.js";
-import { showObservations, showRecent } from "/static/tables.js";
-import * as words from "/static/words.js";
+import { showLaw, showNoLaw } from "/static/law.js";
+import { showPast } from "/static/past.js";
+import { showRecent } from "/static/tables.js";
 
 const byId = (id) => document.getElementById(id);
-const chart = new LawChart(byId("chart"));
 const form = new PredictionForm(predict);
 const LATEST = new Set(["queued", "running", "succeeded"]);
 const STAGES = { "prediction.created": "Waiting for a worker", "job.started": "Loading the model" };
 let opened = null; // the prediction that is shown
+let drawings = 0; // an answer that comes after a later question is dropped
 let following = new AbortController();
 
 async function predict() {
@@ -63,38 +63,31 @@ function progress(event) {
 }
 
 async function drawChart(family = null) {
-  const query = new URLSearchParams({ pool: byId("pool").value });
+  const mine = ++drawings;
+  const pool = byId("pool").value;
+  const query = new URLSearchParams({ pool });
   if (family) query.set("family", family);
   if (opened && belongs(opened, family)) query.set("prediction", opened.id);
   try {
     let data = await get(`/web/chart.json?${query}`);
-    if (data.level === null && data.observations.length) {
-      await get(`/v1/fits/current?${new URLSearchParams({ pool: byId("pool").value })}`); // fits what is not fitted yet
+    if (data.spec && !data.fit) {
+      await get(`/v1/fits/current?${new URLSearchParams({ pool })}`); // fits what is not fitted yet
       data = await get(`/web/chart.json?${query}`);
     }
-    byId("law-message").textContent = data.message;
-    showFamilies(data.families, data.family);
-    byId("chart-key").hidden = data.level === null;
-    for (const place of byId("chart-key").querySelectorAll("[data-slot=level]")) place.textContent = words.level(data.level ?? 0);
-    showObservations(data.observations);
-    await chart.show(data.spec);
+    if (mine !== drawings) return;
+    showPast(data.fit);
+    await showLaw(data);
   } catch (error) {
-    byId("law-message").textContent = known(error).message;
+    const { message } = known(error);
+    if (mine !== drawings) return;
+    showPast(null);
+    await showNoLaw(message);
   }
 }
 
 // A prediction is drawn on the law that it comes from and on no other.
 function belongs(prediction, family) {
   return prediction.request.pool === byId("pool").value && (!family || !prediction.law || prediction.law.family === family);
-}
-
-function showFamilies(families, chosen) {
-  const names = families.map((family) => family.name);
-  if (chosen && !names.includes(chosen)) families = [...families, { name: chosen, n: 0 }];
-  const select = byId("family");
-  select.replaceChildren(...families.map(({ name, n }) => new Option(`${name} (${words.count(n)})`, name)));
-  select.value = chosen ?? "";
-  select.disabled = families.length === 0;
 }
 
 async function showRecentOnes() {

@@ -1,21 +1,37 @@
-// The two tables: observations behind the plot, and recent predictions.
+// The tables: observations behind the plot, past predictions with their outcomes, and recent predictions.
 import * as words from "/static/words.js";
 
 export function showObservations(rows) {
-  const details = document.getElementById("observations");
+  fill(document.getElementById("observations"), rows, (one) => {
+    const row = tableRow([
+      one.model,
+      one.family,
+      one.context.replaceAll("_", " "),
+      { number: words.measured(one.gap) },
+      { number: words.measured(one.improvement) },
+      one.note,
+    ]);
+    row.dataset.mark = one.mark;
+    return row;
+  });
+}
+
+export function showOutcomes(rows) {
+  fill(document.getElementById("outcomes"), rows, (one) => {
+    const [lower, upper] = one.interval;
+    return tableRow([
+      { link: `/?prediction=${encodeURIComponent(one.prediction_id)}`, text: words.when(one.at), label: "Open its prediction" },
+      { number: words.points(one.predicted) },
+      { number: `${words.points(lower)} to ${words.points(upper)}` },
+      { number: words.points(one.outcome) },
+      one.inside ? "yes" : "no",
+    ]);
+  });
+}
+
+function fill(details, rows, tableRowOf) {
   details.querySelector("[data-slot=count]").textContent = `(${words.count(rows.length)})`;
-  details.querySelector("tbody").replaceChildren(
-    ...rows.map((row) =>
-      tableRow([
-        row.model,
-        row.family,
-        row.context.replaceAll("_", " "),
-        { number: words.measured(row.gap) },
-        { number: words.measured(row.improvement) },
-        row.excluded ? "no, excluded" : "yes",
-      ]),
-    ),
-  );
+  details.querySelector("tbody").replaceChildren(...rows.map(tableRowOf));
 }
 
 export function showRecent(predictions, openId) {

@@ -98,11 +98,12 @@ class TestLaw:
         assert words in printing.curvature(p_value)
 
     def test_drift(self) -> None:
-        assert "no family has runs of several versions" in printing.drift([])[0]
+        assert "no family has runs of several versions" in printing.drift([], set())[0]
+        assert "too large" in printing.drift(None, set())[0]
         values = {"family": "qwen3", "versions": {"": 3, "v2": 9}}
         quiet = Drift.model_validate(values | {"log_bayes_factor": -0.41, "alarm": False})
         loud = Drift.model_validate(values | {"log_bayes_factor": 4.2, "alarm": True})
-        shown = printing.drift([quiet, loud])
+        shown = printing.drift([quiet, loud], {quiet.family, loud.family})
         assert shown[0] == "none in qwen3: log Bayes factor -0.4 between its versions (no version: 3, v2: 9)"
         assert "ALARM" in shown[1]
         assert "4.2" in shown[1]

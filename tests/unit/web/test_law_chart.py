@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import altair as alt
 import pytest
 
-from service.web.plots import Curve, ObservationPoint, PredictionPoint, law_chart
+from service.web.outcome_plot import outcomes_chart
+from service.web.plots import LONGEST_NOTE, law_chart
+from service.web.points import Curve, ObservationPoint, OutcomePoint, PredictionPoint
 
 
 def observation(**changes) -> ObservationPoint:
@@ -30,6 +34,9 @@ CURVE = Curve(
 )
 PREDICTION = PredictionPoint(
     gap=0.2, gap_se=0.03, mean=0.19, intervals=[(0.8, 0.15, 0.23), (0.95, 0.11, 0.27)], label="lab/a, hints"
+)
+OUTCOME = OutcomePoint(
+    prediction_id="pred_1", at="2026-11-22T18:00:00Z", predicted=0.2, lower=0.1, upper=0.3, outcome=0.28, inside=True
 )
 REFUSED = PredictionPoint(gap=0.9, gap_se=0.03, mean=None, intervals=[], label="lab/a, hints")
 
@@ -85,6 +92,44 @@ def test_only_the_curves_family_is_in_focus_and_excluded_points_are_not() -> Non
     assert [row["focus"] for row in rows(law_chart(observations, None, None), "observation")] == [True, True, False]
 
 
+def test_outliers_are_ringed_and_say_their_weight() -> None:
+    stored = [observation(weight=0.98), observation(weight=0.31), observation(collapsed=True, weight=0.0)]
+    stored.append(observation(excluded=True, collapsed=True, reason="twice"))
+    spec = law_chart(stored, CURVE, None)
+    assert [row["note"] for row in rows(spec, "outlier")] == ["outlier, weight 0.31", "no, stored as collapsed"]
+    assert [row["note"] for row in rows(spec, "observation")] == [
+        "yes",
+        "outlier, weight 0.31",
+        "no, stored as collapsed",
+        "no, excluded: twice",
+    ]
+    assert "1 of them excluded, 2 of them ringed as outliers" in spec["description"]
+    [layer] = layers(spec, "observation")
+    assert {"field": "note", "title": "In the fit", "type": "nominal"} in layer["encoding"]["tooltip"]
+
+
+def test_only_excluded_points_are_hollow() -> None:
+    spec = law_chart([observation(excluded=True), observation(weight=0.1)], None, None)
+    [layer] = layers(spec, "observation")
+    condition = layer["encoding"]["fillOpacity"]["condition"]
+    assert (condition["test"], condition["value"]) == ("datum.mark === 'excluded'", 0)
+    assert [row["mark"] for row in rows(spec, "observation")] == ["excluded", "outlier"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "note"), [(None, "yes"), (0.5, "yes"), (0.499, "outlier, weight 0.50"), (0, "outlier, weight < 0.01")]
+)
+def test_an_unknown_weight_is_no_outlier(weight, note) -> None:
+    assert observation(weight=weight).note == note
+
+
+def test_a_long_reason_is_cut_in_the_tooltip_alone() -> None:
+    one = observation(excluded=True, reason="because " * 100)
+    [row] = rows(law_chart([one], None, None), "observation")
+    assert len(row["note"]) == LONGEST_NOTE
+    assert len(one.note) > 800
+
+
 def test_bands_take_their_own_bounds() -> None:
     spec = law_chart([], CURVE, None)
     for name, low, high in (("confidence", 44, 50), ("prediction", 40, 54)):
@@ -127,6 +172,14 @@ def test_a_refused_prediction_shows_its_gap_alone() -> None:
     assert not layers(spec, "interval")
 
 
+def test_each_prediction_gets_the_bars_of_its_own_levels() -> None:
+    other = PredictionPoint(gap=0.1, gap_se=0.03, mean=0.1, intervals=[(0.5, 0.05, 0.15)], label="lab/b, hints")
+    for prediction, levels in ((PREDICTION, ["95%", "80%"]), (other, ["50%"]), (PREDICTION, ["95%", "80%"])):
+        [layer] = layers(law_chart([], None, prediction), "prediction")
+        titles = [one["title"] for one in layer["encoding"]["tooltip"]]
+        assert titles[3:] == [f"{level} interval" for level in levels]
+
+
 def test_large_pools_are_drawn() -> None:
     many = [observation(gap=index / 20_000) for index in range(10_000)]
     assert len(rows(law_chart(many, CURVE, None), "observation")) == 10_000
@@ -134,5 +187,37 @@ def test_large_pools_are_drawn() -> None:
 
 def test_colours_belong_to_the_style_sheet() -> None:
     spec = law_chart([observation()], CURVE, PREDICTION)
-    for layer in spec["layer"]:
+    for layer in [*spec["layer"], *outcomes_chart([OUTCOME])["layer"]]:
         assert not {"color", "fill", "stroke"} & set(layer["mark"])
+
+
+class TestOutcomes:
+    def test_it_is_a_valid_specification(self) -> None:
+        alt.LayerChart.from_dict(outcomes_chart([OUTCOME, replace(OUTCOME, inside=False)]), validate=True)
+
+    def test_an_outcome_stands_over_its_prediction_with_the_interval(self) -> None:
+        spec = outcomes_chart([OUTCOME])
+        [bar], [point] = layers(spec, "promised"), layers(spec, "inside")
+        [row] = rows(spec, "promised")
+        assert (row["predicted"], row["lower"], row["upper"], row["outcome"]) == pytest.approx((20, 10, 30, 28))
+        assert [bar["encoding"][axis]["field"] for axis in ("x", "y", "y2")] == ["predicted", "lower", "upper"]
+        assert [point["encoding"][axis]["field"] for axis in ("x", "y")] == ["predicted", "outcome"]
+
+    def test_what_came_outside_is_another_mark(self) -> None:
+        spec = outcomes_chart([OUTCOME, replace(OUTCOME, outcome=0.5, inside=False)])
+        assert [row["outcome"] for row in rows(spec, "inside")] == pytest.approx([28])
+        assert [row["outcome"] for row in rows(spec, "outside")] == pytest.approx([50])
+        assert "2 outcomes, 1 outside" in spec["description"]
+
+    def test_the_identity_line_spans_the_predictions(self) -> None:
+        spec = outcomes_chart([OUTCOME, replace(OUTCOME, predicted=-0.05)])
+        first, last = rows(spec, "identity")
+        assert first["at"] < -5
+        assert last["at"] > 20
+        [line] = layers(spec, "identity")
+        assert line["encoding"]["x"]["field"] == line["encoding"]["y"]["field"]
+
+    def test_axes_say_their_units(self) -> None:
+        encodings = [layer["encoding"] for layer in outcomes_chart([OUTCOME])["layer"]]
+        titles = {one[axis]["title"] for one in encodings for axis in ("x", "y")}
+        assert titles == {"Predicted improvement (accuracy points)", "Measured improvement (accuracy points)"}

@@ -7,10 +7,11 @@ from fastapi.testclient import TestClient
 
 from service.catalog.schemas import ProbeSize, Recipe
 from service.dependencies import read_session
+from service.errors import UnknownPool
 from service.kit import problems
 from service.kit.errors import NotFound
 from service.web.endpoints import mount, static_directory
-from service.web.plots import ChartData, Curve, ObservationPoint, PredictionPoint
+from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, PredictionPoint
 
 NASTY = '</script><script>alert("model")</script>'
 OURS = sorted([*static_directory.glob("*.js")])
@@ -46,7 +47,9 @@ def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
         raise NotFound("No prediction pred_unknown.")
     assert tenant == "local"
     if pool == "default":
-        return [], None, None
+        return ChartData()
+    if pool == "nothing":
+        raise UnknownPool("pool: 'nothing' holds no observations; pools that do: lab.", param="pool")
     point = ObservationPoint(
         gap=0.3,
         gap_se=0.02,
@@ -55,7 +58,8 @@ def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
         model=NASTY,
         context="hints",
         family="lab-qwen3",
-        excluded=False,
+        excluded=True,
+        reason=NASTY,
     )
     line = Curve(
         family=family or "lab-qwen3",
@@ -68,7 +72,10 @@ def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
         level=0.95,
     )
     found = PredictionPoint(gap=0.1, gap_se=0.1, mean=0.1, intervals=[], label=NASTY)
-    return [point], line, found if prediction_id else None
+    fit = FitVersion(
+        id="fit_1", n=1, families={"lab-qwen3": 1}, behind=0, drift={NASTY: {"": 1, "2": 2}}, diagnosed=True
+    )
+    return ChartData(observations=[point], curve=line, prediction=found if prediction_id else None, fit=fit)
 
 
 @pytest.fixture
@@ -154,6 +161,9 @@ class TestChart:
         content = response.json()
         assert content["observations"][0]["model"] == NASTY
         assert content["observations"][0]["gap"] == {"value": 0.3, "se": 0.02}
+        assert content["observations"][0]["note"] == f"no, excluded: {NASTY}"
+        assert NASTY in content["alarms"][0]
+        assert content["fit"] == {"id": "fit_1", "n": 1}
         assert content["families"] == [{"name": "lab-qwen3", "n": 1}]
         assert content["level"] == 0.95
 
@@ -167,6 +177,14 @@ class TestChart:
         assert "no observations" in content["message"]
         assert content["level"] is None
 
+    def test_an_unknown_pool_is_told_in_the_apis_words(self, client) -> None:
+        response = client.get("/web/chart.json", params={"pool": "nothing"})
+        assert response.status_code == 200, "a browser's console would show anything else as an error"
+        content = response.json()
+        assert content["message"] == "pool: 'nothing' holds no observations; pools that do: lab."
+        assert content["spec"] is None
+        assert (content["fit"], content["families"], content["observations"]) == (None, [], [])
+
     def test_an_unknown_prediction_is_a_problem(self, client) -> None:
         response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
         assert response.status_code == 404
@@ -174,7 +192,7 @@ class TestChart:
 
     def test_a_key_is_asked_for_where_the_api_asks(self, client) -> None:
         client.app.state.api_key_digest = b"0" * 32
-        for path in ("/", "/web/chart.json"):
+        for path in ("/", "/web/chart.json", "/web/sizes.json?fit=x", "/web/outcomes.json?fit=x"):
             response = client.get(path)
             assert response.status_code == 401
             assert response.headers["www-authenticate"].startswith("Basic")

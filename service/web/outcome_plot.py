@@ -1,0 +1,84 @@
+"""The plot of past predictions against what came, as a Vega-Lite specification drawn in accuracy points (x 100)."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import altair as alt
+
+from service.web.plots import POINTS, SIGNED, named_data
+from service.web.points import OutcomePoint
+
+PREDICTED_TITLE = "Predicted improvement (accuracy points)"
+MEASURED_TITLE = "Measured improvement (accuracy points)"
+MARGIN = 2.0
+"""accuracy points that the identity line runs past the outermost prediction"""
+
+
+def outcomes_chart(outcomes: Sequence[OutcomePoint]) -> dict[str, Any]:
+    """Return the specification: the identity line, an interval around it for each prediction, and its outcome.
+
+    Raises:
+        ValueError: there are no outcomes.
+    """
+    rows = [_row(one) for one in outcomes]
+    predicted = [row["predicted"] for row in rows]
+    missed = sum(not one.inside for one in outcomes)
+    return {
+        **_specification(),
+        "description": f"Measured against predicted improvement of {len(rows)} outcomes, {missed} outside their 95% "
+        "interval. The table of outcomes has the same numbers.",
+        "datasets": {
+            "identity": [{"at": min(predicted) - MARGIN}, {"at": max(predicted) + MARGIN}],
+            "outcomes": rows,
+            "inside": [row for row in rows if row["inside"]],
+            "outside": [row for row in rows if not row["inside"]],
+        },
+    }
+
+
+@cache
+def _specification() -> dict[str, Any]:
+    bars = named_data("outcomes").mark_rule(style="promised", aria=False)
+    line = named_data("identity").mark_line(style="identity", aria=False)
+    layers = [
+        bars.encode(x=_predicted("predicted"), y=_measured("lower"), y2="upper"),
+        line.encode(x=_predicted("at"), y=_measured("at")),
+    ]
+    for name in ("inside", "outside"):
+        points = named_data(name).mark_point(style=name).properties(name=name)
+        layers.append(points.encode(x=_predicted("predicted"), y=_measured("outcome"), tooltip=_tooltip()))
+    made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
+    return made
+
+
+def _predicted(field: str) -> alt.X:
+    axis, scale = alt.Axis(labelExpr=SIGNED), alt.Scale(zero=False, nice=True)
+    return alt.X(field, type="quantitative", title=PREDICTED_TITLE, axis=axis, scale=scale)
+
+
+def _measured(field: str) -> alt.Y:
+    axis, scale = alt.Axis(labelExpr=SIGNED), alt.Scale(zero=False, nice=True)
+    return alt.Y(field, type="quantitative", title=MEASURED_TITLE, axis=axis, scale=scale)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("predicted_text:N", title="Predicted"),
+        alt.Tooltip("interval_text:N", title="95% interval"),
+        alt.Tooltip("outcome_text:N", title="Measured"),
+    ]
+
+
+def _row(one: OutcomePoint) -> dict[str, Any]:
+    predicted, lower, upper, outcome = (POINTS * value for value in (one.predicted, one.lower, one.upper, one.outcome))
+    return {
+        "predicted": predicted,
+        "lower": lower,
+        "upper": upper,
+        "outcome": outcome,
+        "inside": one.inside,
+        "predicted_text": f"{predicted:+.1f} accuracy points",
+        "interval_text": f"{lower:+.1f} to {upper:+.1f} accuracy points",
+        "outcome_text": f"{outcome:+.1f} accuracy points",
+    }

@@ -1,0 +1,113 @@
+"""What the page draws and tabulates, read from the store; accuracies in [0, 1]."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from service.law.diagnostics import OUTLIER_WEIGHT
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationPoint:
+    """One (gap, improvement) pair with its standard errors."""
+
+    gap: float
+    gap_se: float
+    improvement: float
+    improvement_se: float
+    model: str
+    context: str
+    family: str
+    excluded: bool = False
+    reason: str | None = None
+    """why it is excluded"""
+    collapsed: bool = False
+    """stored as collapsed: no fit needs to find that out"""
+    weight: float | None = None
+    """the fit's probability that the run follows the law; unknown where the pool is too large to ask"""
+
+    @property
+    def mark(self) -> Literal["excluded", "outlier", ""]:
+        """Why it is drawn apart from the others."""
+        if self.excluded:
+            return "excluded"
+        return "outlier" if self.collapsed or (self.weight is not None and self.weight < OUTLIER_WEIGHT) else ""
+
+    @property
+    def note(self) -> str:
+        """Whether it counts in the fit, in words."""
+        if self.excluded:
+            return f"no, excluded: {self.reason}" if self.reason else "no, excluded"
+        if self.collapsed:
+            return "no, stored as collapsed"
+        if self.mark == "outlier" and self.weight is not None:
+            return "outlier, weight < 0.01" if self.weight < 0.01 else f"outlier, weight {self.weight:.2f}"
+        return "yes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A family's law over a grid of gaps: equally long sequences of accuracies."""
+
+    family: str
+    gaps: Sequence[float]
+    mean: Sequence[float]
+    confidence_lower: Sequence[float]
+    confidence_upper: Sequence[float]
+    prediction_lower: Sequence[float]
+    prediction_upper: Sequence[float]
+    level: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionPoint:
+    """A prediction: the measured gap and, unless it was refused, the improvement with its intervals."""
+
+    gap: float
+    gap_se: float
+    mean: float | None
+    intervals: Sequence[tuple[float, float, float]]
+    """(level, lower, upper) each; drawn thicker the narrower they are."""
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitVersion:
+    """Which version of the law is drawn."""
+
+    id: str
+    n: int
+    """observations that it was made of"""
+    families: Mapping[str, int]
+    """observations by family, those stored as collapsed left out"""
+    behind: int
+    """changes of the pool that it does not know yet"""
+    drift: Mapping[str, Mapping[str, int]] | None
+    """families that look like several, each with its observations by version; null where nothing was tested"""
+    diagnosed: bool
+    """whether outliers are known"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartData:
+    """What the plot shows and the page says of it."""
+
+    observations: Sequence[ObservationPoint] = ()
+    curve: Curve | None = None
+    prediction: PredictionPoint | None = None
+    fit: FitVersion | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomePoint:
+    """A prediction that has met its outcome: predicted mean and 95 % interval, measured improvement."""
+
+    prediction_id: str
+    at: str
+    """when the outcome came, RFC 3339"""
+    predicted: float
+    lower: float
+    upper: float
+    outcome: float
+    inside: bool
+    """whether the interval held the outcome"""

@@ -1,0 +1,82 @@
+// The panel of the law: what it rests on, its alarms, the plot with its key, the slope by model size, and the table.
+import { ApiError, get } from "/static/api.js";
+import { Chart } from "/static/chart.js";
+import { showObservations } from "/static/tables.js";
+import * as words from "/static/words.js";
+
+const byId = (id) => document.getElementById(id);
+const chart = new Chart(byId("chart"));
+let sizes = { fit: null, answer: null }; // of the fit that was asked last
+
+export async function showLaw(data) {
+  byId("law-message").replaceChildren(...version(data.fit), data.message);
+  byId("law-message").classList.toggle("error", !data.spec);
+  byId("law-alarms").replaceChildren(...data.alarms.map(alarm));
+  showFamilies(data.families, data.family);
+  showKey(data);
+  byId("observations").hidden = !data.spec;
+  showObservations(data.observations);
+  showSizes(data.fit, data.family);
+  await chart.show(data.spec);
+}
+
+// Nothing to draw, but a reason.
+export async function showNoLaw(message) {
+  await showLaw({ message, spec: null, fit: null, alarms: [], families: [], family: null, level: null, observations: [] });
+}
+
+// An id's last eight characters tell fits apart: the first ones are the time.
+function version(fit) {
+  if (!fit) return [];
+  const link = document.createElement("a");
+  link.href = `/v1/fits/${encodeURIComponent(fit.id)}`;
+  link.title = fit.id;
+  link.textContent = `fit_\u2026${fit.id.slice(-8)}`;
+  return [link, ` (n = ${words.count(fit.n)}): `];
+}
+
+function alarm(text) {
+  const item = document.createElement("li");
+  item.textContent = text;
+  return item;
+}
+
+function showFamilies(families, chosen) {
+  const names = families.map((family) => family.name);
+  if (chosen && !names.includes(chosen)) families = [...families, { name: chosen, n: 0 }];
+  const select = byId("family");
+  select.replaceChildren(...families.map(({ name, n }) => new Option(`${name} (${words.count(n)})`, name)));
+  select.value = chosen ?? "";
+  select.disabled = families.length === 0;
+}
+
+function showKey({ level, observations }) {
+  const key = byId("chart-key");
+  key.hidden = level === null;
+  for (const place of key.querySelectorAll("[data-slot=level]")) place.textContent = words.level(level ?? 0);
+  for (const place of key.querySelectorAll("[data-mark]")) {
+    const n = observations.filter(({ mark }) => mark === place.dataset.mark).length;
+    place.hidden = n === 0;
+    place.querySelector("b").textContent = words.count(n);
+  }
+}
+
+async function showSizes(fit, family) {
+  const place = byId("law-sizes");
+  place.hidden = true;
+  if (sizes.fit !== (fit?.id ?? null)) {
+    sizes = { fit: fit?.id ?? null, answer: fit && get(`/web/sizes.json?${new URLSearchParams({ fit: fit.id })}`) };
+  }
+  const mine = sizes;
+  const { families } = (await mine.answer?.catch(known)) ?? { families: [] };
+  if (mine !== sizes || byId("family").value !== (family ?? "")) return; // another law is shown by now
+  place.textContent = families.find(({ name }) => name === family)?.message ?? "";
+  place.hidden = !place.textContent;
+}
+
+// The line is an extra: where the server has no answer there is none.
+function known(error) {
+  if (!(error instanceof ApiError)) throw error;
+  sizes = { fit: null, answer: null };
+  return null;
+}
