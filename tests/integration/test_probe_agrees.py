@@ -100,7 +100,9 @@ def probe(model: str, context: Context, seed: int) -> dict[str, Any]:
     return run_probe(configuration, lambda event, data: None)
 
 
-@pytest.mark.parametrize("model", ["lab/addition-qwen3-s", "lab/addition-qwen3-m"])
+@pytest.mark.parametrize(
+    "model", ["lab/addition-qwen3-s", pytest.param("lab/addition-qwen3-m", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", CONTEXTS)
 def test_the_gap_agrees_with_a_measurement_by_hand(model: str, name: str) -> None:
     context = Context.model_validate(CONTEXTS[name])
@@ -113,6 +115,7 @@ def test_the_gap_agrees_with_a_measurement_by_hand(model: str, name: str) -> Non
     assert abs(none["value"]) < 4 * none["se"]
 
 
+@pytest.mark.slow
 def test_the_contexts_are_told_apart() -> None:
     gaps = {name: probe("lab/addition-qwen3-s", Context.model_validate(CONTEXTS[name]), 11)["gap"] for name in CONTEXTS}
     assert gaps["hints"]["value"] > gaps["feedback"]["value"] > gaps["none"]["value"] + 4 * gaps["none"]["se"]

@@ -2,6 +2,9 @@
 
 import io
 import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,12 +12,23 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from service.app import create_app
 from service.law import GapLaw
 from service.observations import formats
 from service.observations.formats import MEDIA_TYPES, MOST_TEXT, columns, flat, write
+from service.settings import Settings
 from tests.rows import Row, run
 
 FORMATS = ["json", "ndjson", "csv", "parquet"]
+
+
+@pytest.fixture(scope="module")
+def refusing(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One application for all that stores nothing."""
+    folder = tmp_path_factory.mktemp("refusing")
+    shutil.copy(migrated, folder / "gapcast.db")
+    with TestClient(create_app(Settings(data_dir=folder, log_level="error")), base_url="http://127.0.0.1") as made:
+        yield made
 
 
 def post(client: TestClient, *rows: Row, **query: Any) -> Any:
@@ -110,17 +124,17 @@ WRONG: list[tuple[str, Row]] = [
 
 @pytest.mark.parametrize(("field", "change"), WRONG, ids=[f"{field}-{index}" for index, (field, _) in enumerate(WRONG)])
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_wrong_row_is_named_and_nothing_is_stored(client: TestClient, form: str, field: str, change: Row) -> None:
+def test_a_wrong_row_is_named_and_nothing_is_stored(refusing: TestClient, form: str, field: str, change: Row) -> None:
     rows = [run(external_id="fine"), run(external_id="wrong", **change), run(external_id="fine too")]
     if field == "colour" and form in {"csv", "parquet"}:
         return  # a table says that of its columns, below
-    answer = send(client, as_bytes(rows, form), form)
+    answer = send(refusing, as_bytes(rows, form), form)
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["param"] == f"observations.1.{field}"
     assert problem["errors"][0]["message"].startswith("row 2: ")
     assert "Nothing was stored" in problem["detail"]
-    assert stored(client) == 0
+    assert stored(refusing) == 0
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -161,12 +175,12 @@ BROKEN: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("form", "body", "told"), BROKEN)
-def test_a_broken_file_is_refused(client: TestClient, form: str, body: bytes, told: str) -> None:
-    answer = send(client, body, form)
+def test_a_broken_file_is_refused(refusing: TestClient, form: str, body: bytes, told: str) -> None:
+    answer = send(refusing, body, form)
     assert answer.status_code == 422
     assert answer.json()["code"] == "invalid_file"
     assert told in answer.json()["detail"]
-    assert stored(client) == 0
+    assert stored(refusing) == 0
 
 
 def test_no_part_of_a_parquet_file_is_taken_for_the_whole(client: TestClient) -> None:
