@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.resources import files
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -15,6 +16,8 @@ from service.fits.repository import mark_outdated
 from service.kit.auth import LOCAL_TENANT
 from service.kit.database import Database
 from service.observations.service import seed_pools
+
+log = structlog.get_logger()
 
 _LOCK = 0x6A9CA57
 """PostgreSQL advisory lock: several API processes start at once, one of them migrates."""
@@ -54,5 +57,9 @@ def migrate(database: Database) -> None:
         _one_at_a_time(session.connection())
         seed_pools(session, LOCAL_TENANT)
         mark_outdated(session)
-        for pool in (LAB_POOL, DEFAULT_POOL):
-            fits.current(session, LOCAL_TENANT, pool)  # so that the first question need not wait for it
+    for pool in (LAB_POOL, DEFAULT_POOL):
+        try:
+            with database.write() as session:
+                fits.current(session, LOCAL_TENANT, pool)  # so that the first question need not wait for it
+        except Exception:
+            log.exception("first_fit_failed", pool=pool)  # the refitter tries again; a start must not fail for it

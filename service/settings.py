@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         200, ge=1, description="jobs of one tenant that may wait or run before POST answers 429"
     )
     max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; a larger body answers 413")
-    max_import_bytes: int = Field(64 << 20, ge=1024, description="bytes; the same for an import of observations")
+    max_import_bytes: int = Field(32 << 20, ge=1024, description="bytes; the same for an import of observations")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
 
     @model_validator(mode="after")

@@ -62,8 +62,9 @@ def curve(law: GapLaw, family: str, cell: str | None, band: Band, level: float, 
         mean=line.mean.tolist(),
         confidence_lower=line.lower.tolist(),
         confidence_upper=line.upper.tolist(),
-        prediction_lower=lower.tolist(),
-        prediction_upper=upper.tolist(),
+        # no improvement lies outside [-1, 1], however wide the law's own band
+        prediction_lower=np.clip(lower, -1, 1).tolist(),
+        prediction_upper=np.clip(upper, -1, 1).tolist(),
     )
 
 

@@ -38,13 +38,15 @@ UNCHANGED = {"description": "The ETag sent in If-None-Match is current."}
 def _is_known(request: Request, response: Response, tag: str) -> bool:
     """Set the answer's ETag; whether the client has it already."""
     response.headers["ETag"] = f'"{tag}"'
-    known = request.headers.get("if-none-match") == f'"{tag}"'
+    wanted = request.headers.get("if-none-match", "").split(",")
+    # weakly, as RFC 9110 says: a proxy that compresses makes a strong tag weak
+    known = any(one.strip().removeprefix("W/") in {"*", f'"{tag}"'} for one in wanted)
     if known:
         response.status_code = 304
     return known
 
 
-@router.get("")
+@router.get("", responses=problems(UnknownPool))
 def list_fits(
     session: ReadSession,
     tenant: Tenant,
@@ -52,17 +54,23 @@ def list_fits(
     pool: Annotated[str | None, Query(pattern=POOL_PATTERN)] = None,
 ) -> Page[FitSummary]:
     """List the versions of the law, newest first."""
+    if pool is not None:
+        observations.find_pool(session, tenant, pool)
     return page_of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
 
 
-@router.post("", status_code=201, responses=problems(UnknownPool))
+@router.post(
+    "",
+    status_code=201,
+    responses={200: {"model": FitOut, "description": "These rows had a fit already."}, **problems(UnknownPool)},
+)
 def refit_now(request: FitRequest, response: Response, state: AppState, tenant: Tenant) -> FitOut:
-    """Fit a pool now: 201 with a new version, 200 with the newest one where nothing has changed since."""
+    """Fit a pool now: 201 with a new version, 200 with the one that these rows have already."""
     with state.database.write() as session:
         pool = observations.find_pool(session, tenant, request.pool)
-        is_new = pool.changes > pool.fitted_changes
-        shown = fit_out(service.refit(session, pool) if is_new else service.current(session, tenant, pool.name).fit)
-    response.status_code = 201 if is_new else 200
+        made = service.refit(session, pool)
+        shown = fit_out(made.fit)
+    response.status_code = 201 if made.is_new else 200
     response.headers["Location"] = f"/v1/fits/{shown.id}"
     return shown
 
@@ -115,6 +123,8 @@ def get_curve(
     """Get a family's line with its confidence band, and the prediction band around it, to draw them."""
     if last <= first:
         raise InvalidRequest(f"last: {last} is not above first, {first}.", param="last", value=last)
+    if measurement_se is None and fit.summary is None:
+        raise OldFit("This fit is from before pools' measurement noise was kept; send measurement_se.")
     usual = (fit.summary or {}).get("measurement_var") or 0.0
     improvement_var = usual if measurement_se is None else measurement_se**2
     band = analysis.Band(first, last, points)

@@ -87,6 +87,12 @@ def mark_outdated(session: Session) -> None:
     session.execute(outdated.values(fitted_changes=-1).execution_options(synchronize_session=False))
 
 
+def end_claim(session: Session, tenant: str, pool: str) -> None:
+    """Let the next refitter take a pool whose fit came to nothing."""
+    statement = update(Pool).where(Pool.tenant == tenant, Pool.name == pool).values(claimed_until=None)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
 def point_at(session: Session, tenant: str, pool: str, fit_id: str, changes: int) -> bool:
     """Make a fit the pool's newest and end the claim; False when one of a later change is there already."""
     statement = (

@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +31,8 @@ log = structlog.get_logger()
 AT_ONCE = 5_000
 """observations up to which a question waits for a fit that is due (about a second at most); a larger pool answers from
 its newest fit and says so"""
-CLAIM_SECONDS = 120.0
-"""after which another process takes over a refit whose process died"""
+CLAIM_SECONDS = 60.0
+"""after which another process takes over a refit whose process died; a longer one is made twice, which does no harm"""
 
 
 class Draft(NamedTuple):
@@ -41,6 +42,20 @@ class Draft(NamedTuple):
     n: int
     record: dict[str, Any]
     summary: dict[str, Any]
+
+
+class Kept(NamedTuple):
+    """A stored fit, and whether these rows had none before."""
+
+    fit: Fit
+    is_new: bool
+
+
+class Input(NamedTuple):
+    """All that is read of a pool to fit it."""
+
+    rows: Sequence[AnyRow]
+    costs: Sequence[tuple[str, dict[str, Any]]]
 
 
 class Current(NamedTuple):
@@ -58,7 +73,7 @@ def current(session: Session, tenant: str, name: str) -> Current:
     """
     pool = find_pool(session, tenant, name)
     if pool.fit_id is None or (pool.changes > pool.fitted_changes and pool.observations <= AT_ONCE):
-        return Current(refit(session, pool), 0)
+        return Current(refit(session, pool).fit, 0)
     fit = repository.get(session, tenant, pool.fit_id)
     if fit is None:
         raise missing(pool.fit_id)
@@ -77,30 +92,36 @@ def newest(session: Session, tenant: str, name: str) -> Current | None:
     return None if fit is None or (behind and pool.observations <= AT_ONCE) else Current(fit, behind)
 
 
-def refit(session: Session, pool: Pool) -> Fit:
+def refit(session: Session, pool: Pool) -> Kept:
     """Fit a pool as it is now, in the caller's transaction."""
-    return keep(session, pool, pool.changes, draft(session, pool.tenant, pool.name, pool.changes))
+    return keep(session, pool, pool.changes, draft(read(session, pool.tenant, pool.name, pool.changes)))
 
 
-def draft(session: Session, tenant: str, name: str, changes: int) -> Draft:
-    """Fit the rows that a pool had at one of its changes; reads only."""
-    rows = observations.fitted(session, tenant, name, changes)
-    given = as_law_input(rows)
-    record = GapLaw().fit(given).to_record()
-    summary = summarize(rows, given, observations.costs(session, tenant, name))
-    return Draft(fingerprint(rows), len(rows), record, summary)
+def read(session: Session, tenant: str, name: str, changes: int) -> Input:
+    """The rows that a pool had at one of its changes."""
+    return Input(
+        observations.fitted(session, tenant, name, changes), observations.costs(session, tenant, name, changes)
+    )
 
 
-def keep(session: Session, pool: Pool, changes: int, made: Draft) -> Fit:
+def draft(given: Input) -> Draft:
+    """Fit rows; no database."""
+    rows = as_law_input(given.rows)
+    record = GapLaw().fit(rows).to_record()
+    return Draft(fingerprint(given.rows), len(rows), record, summarize(given.rows, rows, given.costs))
+
+
+def keep(session: Session, pool: Pool, changes: int, made: Draft) -> Kept:
     """Store a fit and let the pool point at it, unless a later one came first; the same rows keep their first fit."""
     fit, is_new = repository.add(
         session, pool.tenant, pool.name, changes, made.fingerprint, made.n, made.record, made.summary
     )
     before = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
-    if repository.point_at(session, pool.tenant, pool.name, fit.id, changes) and is_new:
-        events.add(session, pool.tenant, fit.id, "fit.created", {"pool": pool.name, "n": fit.n, "changes": changes})
+    if repository.point_at(session, pool.tenant, pool.name, fit.id, changes):
+        if is_new:
+            events.add(session, pool.tenant, fit.id, "fit.created", {"pool": pool.name, "n": fit.n, "changes": changes})
         _alarm(session, fit, before)
-    return fit
+    return Kept(fit, is_new)
 
 
 def _alarm(session: Session, fit: Fit, before: Fit | None) -> None:
@@ -228,9 +249,15 @@ def refit_one(database: Database) -> bool:
         pool = repository.claim_due(session, CLAIM_SECONDS)
     if pool is None:
         return False
-    with database.read() as session:
-        made = draft(session, pool.tenant, pool.name, pool.changes)
-    with database.write() as session:
-        fit = keep(session, pool, pool.changes, made)
+    try:
+        with database.read() as session:
+            given = read(session, pool.tenant, pool.name, pool.changes)
+        made = draft(given)
+        with database.write() as session:
+            fit, _ = keep(session, pool, pool.changes, made)
+    except Exception:
+        with suppress(SQLAlchemyError), database.write() as session:
+            repository.end_claim(session, pool.tenant, pool.name)
+        raise
     log.info("refitted", pool=pool.name, n=fit.n, fit=fit.id)
     return True

@@ -41,7 +41,8 @@ def summarize(
 def rollouts(recipe: dict[str, Any]) -> int | None:
     """Rollouts that a training run draws; null where the recipe does not say."""
     sizes = [recipe.get(name) for name in ("steps", "problems_per_step", "group_size")]
-    return None if None in sizes else math.prod(size or 0 for size in sizes)
+    whole = [size for size in sizes if isinstance(size, int)]
+    return math.prod(whole) if len(whole) == len(sizes) else None
 
 
 def _rates(costs: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -50,7 +51,8 @@ def _rates(costs: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, A
         cost = provenance.get("cost")
         seconds = cost.get("seconds") if isinstance(cost, dict) else None
         drawn = rollouts(provenance.get("recipe") or {})
-        if isinstance(seconds, int | float) and drawn:
+        # notes are people's own: what is no sensible cost is none
+        if isinstance(seconds, int | float) and 0 < seconds < 1e12 and drawn:
             rates.setdefault(model, []).append(seconds / drawn)
     return {model: {"median": median(values), "runs": len(values)} for model, values in rates.items()}
 

@@ -47,18 +47,23 @@ def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: 
         tenant=tenant, key=key, body_hash=hashed, subject_id=subject_id, created_at=now()
     )
     session.execute(statement.on_conflict_do_nothing())
-    row = session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one()
-    if row.body_hash != hashed:
+    row = find_key(session, tenant, key, hashed)
+    return subject_id if row is None else row.subject_id
+
+
+def find_key(session: Session, tenant: str, key: str, hashed: str) -> IdempotencyRow | None:
+    """Read a key that was claimed.
+
+    Raises:
+        IdempotencyMismatch: it was used with another body.
+    """
+    row = session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one_or_none()
+    if row is not None and row.body_hash != hashed:
         raise IdempotencyMismatch(param="Idempotency-Key")
-    return row.subject_id
+    return row
 
 
 def remember(session: Session, tenant: str, key: str, response: dict[str, Any]) -> None:
     """Keep the answer with a key that this transaction has claimed."""
     statement = update(IdempotencyRow).filter_by(tenant=tenant, key=key).values(response=response)
     session.execute(statement.execution_options(synchronize_session=False))
-
-
-def remembered(session: Session, tenant: str, key: str) -> dict[str, Any] | None:
-    """The answer that was kept with a key."""
-    return session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one().response

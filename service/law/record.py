@@ -8,6 +8,7 @@ from service.law import collapse, exposure, grid, posterior
 from service.law.exposure import Exposure, GapSums
 from service.law.grid import Grid
 from service.law.leaves import Leaves
+from service.law.observations import FloatArray
 from service.law.posterior import Posterior, Totals
 from service.law.rows import Statistics
 from service.law.state import FamilySummary, LawState
@@ -36,11 +37,11 @@ def to_record(state: LawState) -> dict[str, Any]:
         "pi": state.pi,
         "grid": {name: getattr(nodes, name).tolist() for name in ("sigma", "tau0", "tau1", "rho")},
         "leaves": [list(leaf) for leaf in statistics.leaves.keys],
-        "A": statistics.A.tolist(),
-        "R": statistics.R.tolist(),
-        "log_factor": statistics.log_factor.tolist(),
+        "A": _written(statistics.A),
+        "R": _written(statistics.R),
+        "log_factor": _written(statistics.log_factor),
         # sums over families at every node are most of a record; only updates leave them other than their sum made anew
-        "totals": {"W": totals.W.tolist(), "u": totals.u.tolist(), "log_factor": totals.log_factor.tolist()}
+        "totals": {name: _written(getattr(totals, name)) for name in ("W", "u", "log_factor")}
         if state.updated
         else None,
         "slope": state.slope.tolist(),
@@ -53,6 +54,11 @@ def to_record(state: LawState) -> dict[str, Any]:
         "weight_sum": state.weight_sum,
         "stale": state.stale,
     }
+
+
+def _written(values: FloatArray) -> Any:  # noqa: ANN401
+    """As lists, without -0.0, which not every store of JSON keeps."""
+    return (values + 0.0).tolist()
 
 
 def from_record(record: dict[str, Any]) -> LawState:

@@ -11,7 +11,7 @@ from service.catalog.service import Listing
 from service.dependencies import AppState, ReadSession, Tenant
 from service.errors import InvalidFile, ObservationConflict, UnknownPool, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, NotFound
-from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, remember, remembered
+from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
 from service.kit.openapi import inlined
 from service.kit.pagination import Page, PageRequest, page_of, page_request
@@ -105,17 +105,25 @@ async def create_observations(
             param="Content-Type",
             value=content_type[:80],
         )
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
     body = await request.body()
 
     def take() -> BatchOut:
+        hashed = body_hash(f"/v1/observations?pool={pool}", hashlib.sha256(body).hexdigest())
+        if idempotency_key is not None:  # before the work of reading the body again
+            with state.database.read() as session:
+                known = find_key(session, tenant, idempotency_key, hashed)
+                if known is not None:
+                    return BatchOut.model_validate(known.response)
         rows = service.check(formats.read(body, form), pool)
         with state.database.write() as session:
             if idempotency_key is None:
                 return service.store(session, tenant, rows)
             batch_id = new_id("batch")
-            hashed = body_hash(f"/v1/observations?pool={pool}", hashlib.sha256(body).hexdigest())
             if claim_key(session, tenant, idempotency_key, hashed, batch_id) != batch_id:
-                return BatchOut.model_validate(remembered(session, tenant, idempotency_key))
+                again = find_key(session, tenant, idempotency_key, hashed)
+                return BatchOut.model_validate(again.response if again is not None else None)
             stored = service.store(session, tenant, rows)
             remember(session, tenant, idempotency_key, stored.model_dump(mode="json"))
             return stored

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from service.errors import InvalidFile
-from service.observations.schemas import columns, count_columns
+from service.observations.schemas import MOST_PROVENANCE, columns, count_columns
 
 Row = dict[str, Any]
 Format = Literal["json", "ndjson", "csv", "parquet"]
@@ -34,6 +34,8 @@ MOST_CELL = 1 << 24
 """characters in one cell of a CSV file"""
 MOST_TEXT = 1 << 16
 """bytes in one text of a Parquet file"""
+MOST_TEXTS = 1 << 25
+"""bytes of all texts of a Parquet file, each counted as often as it stands in a row"""
 MOST_UNPACKED = 1 << 28
 """bytes that a Parquet file may unpack to"""
 MOST_VALUES = 20_000_000
@@ -60,8 +62,8 @@ def format_of(media_type: str) -> Format | None:
     return next((name for name, known in MEDIA_TYPES.items() if known == wanted), None)
 
 
-def read(body: bytes, form: Format) -> list[Row]:
-    """Read a table; every row is a mapping, not yet checked.
+def read(body: bytes, form: Format) -> Iterator[Row]:
+    """Read a table row by row; every row is a mapping, not yet checked.
 
     Raises:
         InvalidFile: the bytes are not what they should be, or too much.
@@ -72,16 +74,24 @@ def read(body: bytes, form: Format) -> list[Row]:
         "csv": _read_csv,
         "parquet": _read_parquet,
     }
-    rows: list[Row] = []
+    number = 0
     for number, row in enumerate(readers[form](body), start=1):
         if not isinstance(row, dict):
             raise InvalidFile(f"row {number}: is no object with fields but {str(row)[:80]!r}")
         if number > MOST_ROWS:
             raise InvalidFile(f"more than {MOST_ROWS} rows, the most that one import takes; split it")
-        rows.append(row)
-    if not rows:
+        yield row
+    if not number:
         raise InvalidFile("there is no row in it")
-    return rows
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Row:
+    """An object whose keys are all different: of two values, none would be known to be meant."""
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:80]!r} is there twice")
+    return row
 
 
 def _text(body: bytes) -> str:
@@ -94,7 +104,7 @@ def _text(body: bytes) -> str:
 
 def _read_json(body: bytes) -> Iterable[Any]:
     try:
-        content = json.loads(_text(body))
+        content = json.loads(_text(body), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"the body is not JSON: {error}") from None
     if isinstance(content, dict):
@@ -114,7 +124,7 @@ def _read_ndjson(body: bytes) -> Iterable[Any]:
     for number, line in enumerate(_text(body).split("\n"), start=1):
         if line.strip():
             try:
-                yield json.loads(line)
+                yield json.loads(line, object_pairs_hook=_unique)
             except (ValueError, RecursionError) as error:
                 raise InvalidFile(f"line {number}: is not JSON: {error}") from None
 
@@ -126,16 +136,14 @@ def _read_csv(body: bytes) -> Iterable[Row]:
         if header is None:
             raise InvalidFile("the file is empty; its first line names the columns")
         names = _names([name.strip() for name in header])
-        for number, cells in enumerate(reader, start=1):
-            if not cells:
-                continue
+        for number, cells in enumerate((row for row in reader if row), start=1):
             if len(cells) != len(names):
                 raise InvalidFile(
                     f"row {number} (line {reader.line_num}): has {len(cells)} cells, the header names {len(names)} "
                     "columns"
                 )
             pairs = zip(names, cells, strict=True)
-            yield _nested({name: _cell(name, cell, number) for name, cell in pairs if cell.strip()})
+            yield _nested({name: _cell(name, cell.strip(), number) for name, cell in pairs if cell.strip()})
     except csv.Error as error:
         raise InvalidFile(f"line {reader.line_num}: is not CSV: {error}") from None
 
@@ -143,8 +151,10 @@ def _read_csv(body: bytes) -> Iterable[Row]:
 def _cell(name: str, cell: str, number: int) -> Any:  # noqa: ANN401
     if name not in _JSON_COLUMNS:
         return cell
+    if name in {"context", "provenance"} and len(cell) > MOST_PROVENANCE:
+        raise InvalidFile(f"row {number}: {name}: {len(cell)} bytes, at most {MOST_PROVENANCE}", param=name)
     try:
-        return json.loads(cell)
+        return json.loads(cell, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise InvalidFile(f"row {number}: {name}: is not JSON: {error}", param=name, value=cell[:80]) from None
 
@@ -153,22 +163,34 @@ def _read_parquet(body: bytes) -> Iterable[Row]:
     try:
         names = _check_parquet(pq.ParquetFile(pa.BufferReader(body)))
         table = pq.ParquetFile(pa.BufferReader(body), read_dictionary=names, page_checksum_verification=True)
+        number = texts = 0
         for batch in table.iter_batches(batch_size=1024):
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                if isinstance(column, pa.DictionaryArray) and len(column.dictionary):
-                    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
-                    if longest > MOST_TEXT:
-                        raise InvalidFile(f"{name}: a text of {longest} bytes, at most {MOST_TEXT}", param=name)
+                texts += _text_bytes(name, column)
+                if texts > MOST_TEXTS:
+                    raise InvalidFile(f"the file's texts unpack to more than {MOST_TEXTS >> 20} MiB; split it")
             for row in batch.to_pylist():
+                number += 1
                 yield _nested(
                     {
-                        name: json.loads(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
+                        name: _cell(name, value, number) if isinstance(value, str) else value
                         for name, value in row.items()
                         if value is not None
                     }
                 )
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise InvalidFile(f"the file is not whole Parquet, or holds what is none: {str(error)[:300]}") from None
+
+
+def _text_bytes(name: str, column: pa.Array) -> int:
+    """How many bytes a column's texts unpack to."""
+    if not isinstance(column, pa.DictionaryArray) or not len(column.dictionary):
+        return 0
+    lengths = pc.binary_length(column.dictionary)
+    longest = pc.max(lengths).as_py() or 0
+    if longest > MOST_TEXT:
+        raise InvalidFile(f"{name}: a text of {longest} bytes, at most {MOST_TEXT}", param=name)
+    return int(pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
 
 
 def _check_parquet(file: pq.ParquetFile) -> list[str]:
@@ -179,6 +201,8 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
     texts = []
     for field in schema:
         kind = field.type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             texts.append(field.name)
         elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -285,7 +309,7 @@ def _csv_value(value: Any) -> Any:  # noqa: ANN401
 
 def _write_csv(rows: Iterable[Row]) -> Iterator[bytes]:
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)  # lines end as RFC 4180 says, and then a lone \r is quoted, too
     writer.writerow(columns())
     for row in rows:
         writer.writerow([_csv_value(value) for value in flat(row).values()])

@@ -66,7 +66,7 @@ def content_of(values: dict[str, Any]) -> str:
 
 
 CONTENT = (
-    *("family", "task", "cell", "model", "parameters", "context_kind", "version", "prediction_id", "baseline"),
+    *("family", "task", "cell", "model", "parameters", "context_kind", "version", "baseline"),
     *("gap", "gap_se", "improvement", "improvement_se", "cov", "collapsed"),
 )
 

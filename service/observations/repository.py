@@ -89,15 +89,11 @@ def fitted(session: Session, tenant: str, name: str, changes: int) -> Sequence[A
     return session.execute(query.order_by(Observation.id)).all()
 
 
-def costs(session: Session, tenant: str, name: str) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Model and provenance of the newest rows of a pool that count; some of them tell what their run cost."""
-    query = select(Observation.model, Observation.provenance).where(
-        Observation.tenant == tenant,
-        Observation.pool == name,
-        Observation.excluded.is_(False),
-    )
+def costs(session: Session, tenant: str, name: str, changes: int) -> Sequence[tuple[str, dict[str, Any]]]:
+    """Model and provenance of the newest rows of a fit; some of them tell what their run cost."""
+    query = select(Observation.model, Observation.provenance).where(observed_at(tenant, name, changes))
     rows = session.execute(query.order_by(Observation.id.desc()).limit(CHUNK))
-    return ((model, provenance) for model, provenance in rows)
+    return [(model, provenance) for model, provenance in rows]
 
 
 def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Sequence[Observation]:

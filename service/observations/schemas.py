@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.catalog.schemas import RecipeClass, Strict
 from service.kit.clock import rfc3339
@@ -24,13 +24,30 @@ rollouts (docs/law.md)."""
 MOST_PROVENANCE = 16_384
 """bytes of JSON"""
 MOST_PROBLEMS = 100_000
+MOST_DEPTH = 32
+"""levels of nesting in notes"""
 
 Count = Annotated[float, Field(ge=0)]
 Counts = Annotated[list[Count], Field(min_length=2, max_length=MOST_PROBLEMS)]
 ProblemId = Annotated[str | int, Field(union_mode="left_to_right")]
 
 
-class MeasuredIn(Strict):
+class RowPart(Strict):
+    """Part of a row as people send it: texts without outer spaces, and no true or false for a number."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_flag_for_a_number(cls, values: Any) -> Any:  # noqa: ANN401
+        for name, value in values.items() if isinstance(values, dict) else ():
+            flags = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bool)]
+            if flags and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+                raise FieldError(name, "true and false are no numbers and no text", flags[0])
+        return values
+
+
+class MeasuredIn(RowPart):
     """A difference of two accuracies: a value with its standard error, or what both can be made from."""
 
     value: float | None = Field(None, ge=-1, le=1, description="a share: 0.1 is 10 accuracy points")
@@ -116,16 +133,16 @@ class ImprovementIn(MeasuredIn):
         return "before", "after"
 
 
-class PastRecipe(RecipeClass):
+class PastRecipe(RecipeClass, RowPart):
     """The recipe of a run that has ended; only what the law groups by must be known."""
 
-    steps: int | None = Field(None, ge=1)
+    steps: int | None = Field(None, ge=1, le=1_000_000_000)
     learning_rate: float | None = Field(None, gt=0)
-    problems_per_step: int | None = Field(None, ge=1)
-    group_size: int | None = Field(None, ge=1)
-    top_k: int | None = Field(None, ge=1)
+    problems_per_step: int | None = Field(None, ge=1, le=1_000_000)
+    group_size: int | None = Field(None, ge=1, le=1_000_000)
+    top_k: int | None = Field(None, ge=1, le=1_000_000_000)
     ema_rate: float | None = Field(None, gt=0, le=1)
-    lora_rank: int | None = Field(None, ge=1)
+    lora_rank: int | None = Field(None, ge=1, le=1_000_000)
 
 
 ObservedContextKind = Literal[
@@ -142,7 +159,7 @@ ObservedContextKind = Literal[
 ]
 
 
-class ObservationIn(Strict):
+class ObservationIn(RowPart):
     """One past run: its gap before training and the improvement that came of it."""
 
     pool: PoolName | None = Field(None, description="null: `default`; `?pool=` of the request wins")
@@ -190,7 +207,11 @@ class ObservationIn(Strict):
             raise FieldError("excluded_reason", "an excluded row needs one, and only an excluded row")
         if self.cov is not None and self.gap.arms and self.improvement.arms and self.improvement.problem_ids:
             raise FieldError("cov", "counts with problem_ids say it already; leave it out", self.cov)
+        for name in ("recipe", "context"):
+            if name in self.provenance:
+                raise FieldError(f"provenance.{name}", f"{name} is a field of the row itself")
         for name in ("provenance", "context"):
+            _check_notes(name, getattr(self, name))
             try:
                 size = len(json.dumps(getattr(self, name), allow_nan=False))
             except (TypeError, ValueError) as error:
@@ -198,6 +219,26 @@ class ObservationIn(Strict):
             if size > MOST_PROVENANCE:
                 raise FieldError(name, f"{size} bytes of JSON, at most {MOST_PROVENANCE}")
         return self
+
+
+def _check_notes(name: str, notes: Any, depth: int = 0) -> None:  # noqa: ANN401
+    """Refuse what could be stored and not be read again.
+
+    Raises:
+        FieldError: nested too deeply, or a text that databases or JSON cannot say.
+    """
+    if depth > MOST_DEPTH:
+        raise FieldError(name, f"is nested more than {MOST_DEPTH} deep")
+    if isinstance(notes, str):
+        if "\x00" in notes or (not notes.isascii() and any("\ud800" <= one <= "\udfff" for one in notes)):
+            raise FieldError(name, "holds a text with NUL or half a surrogate pair", notes)
+    elif isinstance(notes, dict):
+        for key, value in notes.items():
+            _check_notes(name, key, depth + 1)
+            _check_notes(name, value, depth + 1)
+    elif isinstance(notes, list):
+        for value in notes:
+            _check_notes(name, value, depth + 1)
 
 
 class BatchIn(BaseModel):

@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from service.catalog.service import DEFAULT_POOL
+from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.errors import ObservationConflict, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
@@ -28,7 +28,7 @@ MOST_ERRORS = 20
 EXPORT_PAGE = 2_000
 
 
-def check(rows: Sequence[Row], pool: str | None = None) -> list[Prepared]:
+def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
     """Check every row and measure it; `pool` is where all of them go, null: where each says.
 
     Raises:
@@ -82,7 +82,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
         named = {index: rows[index].values["external_id"] for index in indices if rows[index].values["external_id"]}
         unnamed = {rows[index].values["content"] for index in indices if index not in named}
         known: dict[str, Known] = {
-            external_id: Known(row.id, "stored", _content(row), _beside(row))
+            external_id: Known(row.id, row, "stored", _content(row), _beside(row))
             for external_id, row in repository.named(session, tenant, name, set(named.values())).items()
         }
         contents = repository.known_contents(session, tenant, name, unnamed)
@@ -94,6 +94,8 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
                 ids[index] = first.id
                 if first.content != _content(values):
                     problems.append(_conflict(index, external_id, first, _content(values)))
+                elif not _joined(first, values["prediction_id"]):
+                    problems.append(_other_prediction(index, first, values["prediction_id"]))
                 elif first.beside != _beside(values):
                     different.append(index)
                 continue
@@ -102,7 +104,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
             ids[index] = new_id("obs")
             new.append(values | {"id": ids[index], "added_at": pool.changes + 1})
             if external_id is not None:
-                known[external_id] = Known(ids[index], f"row {index + 1}", _content(values), _beside(values))
+                known[external_id] = Known(ids[index], values, f"row {index + 1}", _content(values), _beside(values))
             contents[values["content"]] = ids[index]
         if problems:
             _refuse(problems[:MOST_ERRORS], ObservationConflict)
@@ -129,6 +131,7 @@ class Known(NamedTuple):
     """A row with a name, stored or earlier in the batch."""
 
     id: str
+    row: Observation | dict[str, Any]
     where: str
     content: tuple[Any, ...]
     beside: tuple[Any, ...]
@@ -137,6 +140,21 @@ class Known(NamedTuple):
 def _beside(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
     """What is kept with a row and is no part of what it says."""
     return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in ("excluded", "provenance"))
+
+
+def _joined(first: Known, prediction_id: str | None) -> bool:
+    """Name the prediction of a row that has none yet; False when it has another."""
+    has = first.row["prediction_id"] if isinstance(first.row, dict) else first.row.prediction_id
+    if prediction_id is None or has == prediction_id:
+        return True
+    if has is None and isinstance(first.row, Observation):
+        first.row.prediction_id = prediction_id
+    return has is None and isinstance(first.row, Observation)
+
+
+def _other_prediction(index: int, first: Known, prediction_id: str | None) -> dict[str, Any]:
+    message = f"row {index + 1}: the row with this external_id ({first.where}) is the outcome of another prediction"
+    return {"param": f"observations.{index}.prediction_id", "message": message, "value": prediction_id}
 
 
 def _content(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
@@ -154,8 +172,7 @@ def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...])
     if first.where == "stored":
         message = (
             f"row {index + 1}: is stored already with {differing}. Observations never change: exclude the stored one "
-            "and send this one under another external_id (a missing prediction_id can be set by PATCH "
-            f"/v1/observations/{first.id})"
+            "and send this one under another external_id"
         )
     return {"param": f"observations.{index}.external_id", "message": message, "value": external_id}
 
@@ -321,7 +338,10 @@ def shipped() -> list[dict[str, Any]]:
 def seed_pools(session: Session, tenant: str) -> None:
     """Make the user's empty pool, and store the shipped observations that are missing."""
     repository.lock_pool(session, tenant, DEFAULT_POOL)
-    store(session, tenant, check([_row_of_run(run) for run in shipped()]))
+    runs = {run["external_id"]: run for run in shipped()}
+    # whatever became of those that are there: a start must not fail for them
+    known = repository.named(session, tenant, LAB_POOL, runs)
+    store(session, tenant, check([_row_of_run(run) for name, run in runs.items() if name not in known]))
 
 
 def _row_of_run(run: dict[str, Any]) -> Row:

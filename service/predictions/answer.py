@@ -181,7 +181,7 @@ def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Poo
     if pool.behind:
         message = (
             f"The pool has changed {pool.behind} time(s) since this fit was made, and is being fitted again; ask again "
-            "in a moment for a prediction that knows them."
+            "later for a prediction that knows them."
         )
         warned.append(Warned(code="fit_behind", message=message))
     if family in pool.law.families_ and cell not in pool.law.cells_:

@@ -40,7 +40,8 @@ def page(session: Session, tenant: str, request: PageRequest) -> list[tuple[Pred
 def waiting_for(session: Session, job_id: str) -> Sequence[Prediction]:
     """The predictions that a job's end answers."""
     query = select(Prediction).where(Prediction.job_id == job_id, Prediction.status == PENDING)
-    return session.execute(query.order_by(Prediction.id)).scalars().all()
+    # by pool, as imports lock them: each may fit its pool, and two transactions must not wait for each other
+    return session.execute(query.order_by(Prediction.pool, Prediction.id)).scalars().all()
 
 
 def settle(session: Session, prediction_id: str, values: dict[str, Any]) -> bool:

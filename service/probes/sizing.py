@@ -58,7 +58,9 @@ class SizeRequest(Strict):
         None, max_length=64, description="a measured probe: tells how much problems and rollouts vary; null: assumed"
     )
     rollouts: int | None = Field(None, ge=1, le=256, description="per problem and arm; null: the cheapest")
-    most_problems: int | None = Field(None, ge=2, le=MOST_PROBLEMS, description="null: all that the task has")
+    most_problems: int | None = Field(
+        None, ge=FEW_PROBLEMS, le=MOST_PROBLEMS, description="null: all that the task has"
+    )
     cost: CostOf = Field(default_factory=CostOf)
 
 
@@ -124,7 +126,7 @@ def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
     pool = request.pool or catalog.default_pool(model)
     fit = fits.current(session, tenant, pool).fit
     law, summary = fits.law_of(fit), fit.summary or {}
-    pilot = _pilot(session, tenant, request.pilot_probe_id) if request.pilot_probe_id is not None else None
+    pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
     expected = _expected(request, pilot, summary, family)
     components, source = _components(pilot, expected)
     improvement_var = summary.get("measurement_var") or components.variance(*EVALUATION)
@@ -173,10 +175,19 @@ def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
     )
 
 
-def _pilot(session: Session, tenant: str, probe_id: str) -> dict[str, Any]:
+def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any]:
+    probe_id = request.pilot_probe_id or ""
     probe = repository.get(session, tenant, probe_id)
     if probe is None or probe.result is None:
         raise NotFound(f"pilot_probe_id: there is no measured probe {probe_id[:80]!r}.", param="pilot_probe_id")
+    measured = {"model.name": probe.configuration["model"], "task": probe.configuration["task"]}
+    for param, asked in (("model.name", request.model.name), ("task", request.task)):
+        if measured[param] != asked:
+            raise InvalidRequest(
+                f"pilot_probe_id: measured {measured[param]}, but {param} is {asked[:80]}; name a pilot of the same.",
+                param="pilot_probe_id",
+                value=probe_id,
+            )
     return probe.result
 
 

@@ -176,9 +176,6 @@ def test_an_outcome_of_an_unknown_prediction_is_told(client: TestClient) -> None
 def test_a_prediction_can_be_named_afterwards_once(client: TestClient) -> None:
     first, second = (client.post("/v1/predictions", json=asking(gap)).json()["id"] for gap in (0.1, 0.2))
     (one,) = post(client, [run(external_id="a")])
-    answer = client.post("/v1/observations", json={"observations": [run(external_id="a", prediction_id=first)]})
-    assert answer.status_code == 409
-    assert f"PATCH /v1/observations/{one}" in answer.json()["detail"]
     changes = current(client)["changes"]
     assert client.patch(f"/v1/observations/{one}", json={"prediction_id": "pred_1"}).status_code == 422
     assert client.patch(f"/v1/observations/{one}", json={"prediction_id": first}).json()["prediction_id"] == first
@@ -186,6 +183,19 @@ def test_a_prediction_can_be_named_afterwards_once(client: TestClient) -> None:
     fit = current(client)
     assert fit["changes"] == changes, "no fit rests on it"
     assert client.get(f"/v1/fits/{fit['id']}/calibration").json()["n"] == 1
+
+    def again(**change: Any) -> int:
+        return client.post("/v1/observations", json={"observations": [run(external_id="a", **change)]}).status_code
+
+    assert again() == 200, "the file that it came with is no conflict now"
+    assert again(prediction_id=first) == 200
+    assert again(prediction_id=second) == 409
+    (other,) = post(client, [run(external_id="b")])
+    assert (
+        client.post("/v1/observations", json={"observations": [run(external_id="b", prediction_id=second)]}).status_code
+        == 200
+    )
+    assert client.get(f"/v1/observations/{other}").json()["prediction_id"] == second
 
 
 def test_a_family_that_drifts_raises_one_alarm(client: TestClient) -> None:
@@ -200,8 +210,24 @@ def test_a_family_that_drifts_raises_one_alarm(client: TestClient) -> None:
     assert current(client)["drift"][0]["alarm"]
     alarms = client.get("/v1/events", params={"type": "fit.drift"}).json()["data"]
     assert [one["data"]["family"] for one in alarms] == ["qwen3"], "told once, not with every fit"
+    new = [one["id"] for one in client.get("/v1/observations?version=2").json()["data"]]
+    for one in new:
+        client.patch(f"/v1/observations/{one}", json={"excluded": True, "reason": "another law"})
+    assert current(client)["drift"] == []
+    for one in new:
+        client.patch(f"/v1/observations/{one}", json={"excluded": False})
+    assert current(client)["drift"][0]["alarm"]
+    assert len(client.get("/v1/events", params={"type": "fit.drift"}).json()["data"]) == 2, "it began again"
     warned = client.post("/v1/predictions", json=asking(0.2)).json()["warnings"]
     assert "drift" in [one["code"] for one in warned]
+
+
+def test_a_tag_is_compared_weakly(client: TestClient) -> None:
+    tag = client.get("/v1/fits/current").headers["etag"]
+    for sent in (tag, f"W/{tag}", f'"x", {tag}', "*"):
+        assert client.get("/v1/fits/current", headers={"If-None-Match": sent}).status_code == 304
+    assert client.get("/v1/fits/current", headers={"If-None-Match": '"x"'}).status_code == 200
+    assert client.get("/v1/fits", params={"pool": "nope"}).json()["code"] == "unknown_pool"
 
 
 def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:

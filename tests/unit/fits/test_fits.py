@@ -46,7 +46,7 @@ def test_every_version_can_be_made_again_from_the_rows_that_it_had(database: Dat
     with database.read() as session:
         for version in versions:
             fit = fits.get(session, "local", version)
-            made = fits.draft(session, "local", "lab", fit.changes)
+            made = fits.draft(fits.read(session, "local", "lab", fit.changes))
             assert (made.record, made.fingerprint, made.n) == (fit.record, fit.fingerprint, fit.n)
     assert len(set(versions)) == 5  # the fourth change leaves the rows that the second one left
 

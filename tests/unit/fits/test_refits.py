@@ -13,9 +13,10 @@ from service.fits import service as fits
 from service.kit.clock import now
 from service.kit.database import Database
 from service.law import GapLaw
+from service.migrate import migrate
 from service.observations import repository as observations
 from service.observations import service as stored
-from service.observations.models import Pool
+from service.observations.models import Observation, Pool
 from service.observations.schemas import ObservationPatch
 from tests.rows import run
 
@@ -85,7 +86,7 @@ def test_a_refit_whose_process_died_is_taken_over(database: Database) -> None:
 def test_a_late_refit_does_not_replace_a_later_one(database: Database) -> None:
     add(database, run())
     with database.read() as session:
-        early = fits.draft(session, "local", "default", 1)
+        early = fits.draft(fits.read(session, "local", "default", 1))
     add(database, run(baseline=0.3))
     assert fits.refit_one(database)
     with database.write() as session:
@@ -103,9 +104,25 @@ def test_a_failing_law_leaves_the_pool_due(database: Database, monkeypatch: pyte
         patched.setattr(fits, "draft", broken)
         with pytest.raises(ZeroDivisionError):
             fits.refit_one(database)
+    assert fits.refit_one(database), "the claim was given back"
+    assert check_final(database) == 1
+
+
+def test_a_start_survives_whatever_became_of_the_shipped_runs(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with database.write() as session:
-        session.execute(update(Pool).values(claimed_until=now(-1)))
-    assert fits.refit_one(database)
+        session.execute(update(Observation).where(Observation.pool == "lab").values(prediction_id="p", baseline=0.9))
+
+    def broken(*args: Any) -> fits.Draft:
+        raise ZeroDivisionError
+
+    add(database, run())
+    monkeypatch.setattr(fits, "draft", broken)
+    migrate(database)
+    monkeypatch.undo()
+    while fits.refit_one(database):
+        pass
     assert check_final(database) == 1
 
 

@@ -71,6 +71,7 @@ def test_what_is_exported_imports_to_the_same_fit(client: TestClient, form: str)
             recipe={"teacher": "ema", "divergence": "js", "ema_rate": 0.07} if index % 2 else None,
             context={"level": index},
             provenance={"note": 'a "quoted", text\n', "deep": [{"x": None}]},
+            version=["a\rb", "x\ny", "ü, “q”", None][index % 4],
         )
         for index in range(8)
     ] + [run(excluded=True, excluded_reason="evaluated on the wrong split")]
@@ -118,6 +119,14 @@ WRONG: list[tuple[str, Row]] = [
     ("recipe.divergence", {"recipe": {"teacher": "ema"}}),
     ("excluded_reason", {"excluded": True}),
     ("pool", {"pool": "No Pool"}),
+    ("family", {"family": "  "}),
+    ("recipe.steps", {"recipe": {"teacher": "ema", "divergence": "js", "steps": 10**10}}),
+    ("provenance.recipe", {"provenance": {"recipe": "x"}}),
+    ("provenance.context", {"provenance": {"context": [1]}}),
+    ("provenance", {"provenance": {"a\x00": 1}}),
+    ("provenance", {"provenance": {"a": ["\ud800"]}}),
+    ("provenance", {"provenance": json.loads('{"a":' * 40 + "1" + "}" * 40)}),
+    ("context", {"context": {"a": json.loads("[" * 40 + "1" + "]" * 40)}}),
     ("colour", {"colour": "red"}),
 ]
 
@@ -153,6 +162,31 @@ def test_an_unknown_column_is_named(client: TestClient, form: str) -> None:
     assert stored(client) == 0
 
 
+FLAGS: list[tuple[str, Row]] = [
+    ("gap.value", {"gap": {"value": False, "se": 0.02}}),
+    ("gap.se", {"gap": {"value": 0.1, "se": True}}),
+    ("gap.student", {"gap": {"student": [True, False], "self_teacher": [1, 1], "rollouts": 1}}),
+    ("parameters", {"parameters": True}),
+    ("recipe.steps", {"recipe": {"teacher": "ema", "divergence": "js", "steps": True}}),
+]
+
+
+@pytest.mark.parametrize(("field", "change"), FLAGS)
+def test_true_and_false_are_no_numbers(refusing: TestClient, field: str, change: Row) -> None:
+    answer = post(refusing, run(**change))
+    assert (answer.status_code, answer.json()["param"]) == (422, f"observations.0.{field}")
+
+
+def test_notes_are_no_part_of_any_fit(client: TestClient) -> None:
+    """Whatever people write down of their run's cost."""
+    costs: list[Any] = [{"seconds": -1}, {"seconds": 1e300}, {"seconds": "x"}, {"seconds": True}, 5, None, {}]
+    recipe = {"teacher": "ema", "divergence": "js", "steps": 10**9, "problems_per_step": 10**6, "group_size": 10**6}
+    rows = [run(provenance={"cost": cost}, recipe=recipe, baseline=0.1 + i / 50) for i, cost in enumerate(costs)]
+    assert post(client, *rows).status_code == 201
+    assert client.get("/v1/fits/current").json()["n"] == len(costs)
+    assert len(json_rows(client)) == len(costs)
+
+
 BROKEN: list[tuple[str, bytes, str]] = [
     ("json", b"", "not JSON"),
     ("json", b'{"observations": [', "not JSON"),
@@ -163,6 +197,8 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("json", b"\xff\xfe", "line 1"),
     ("ndjson", json.dumps(run()).encode() + b"\n{\n", "line 2"),
     ("ndjson", b"\n\n", "no row"),
+    ("json", b'{"observations": [], "observations": []}', "twice"),
+    ("ndjson", b'{"family": "a", "family": "b"}', "line 1"),
     ("csv", b"", "empty"),
     ("csv", b"family,family\na,b\n", "twice"),
     ("csv", b"family,task\na\n", "row 1 (line 2)"),
@@ -214,6 +250,25 @@ def test_a_small_parquet_file_that_unpacks_to_a_huge_one_is_refused(
     lists = parquet_of({"gap.student": pa.array([[1] * 10_001])})
     assert len(lists) < 1_000
     assert "values" in send(client, lists, "parquet").json()["detail"]
+
+
+def test_texts_that_unpack_to_too_much_are_refused(client: TestClient) -> None:
+    """Each row would get a text of its own, and JSON a mapping of thousands of objects."""
+    notes = json.dumps({"a": [{}] * 3000})
+    valid = {name: value for name, value in flat(run()).items() if value is not None}
+    columns_of = {name: pa.array([value] * 10_000) for name, value in valid.items()}
+    many = parquet_of(columns_of | {"provenance": pa.array([notes] * 10_000).dictionary_encode()})
+    assert len(many) < 50_000
+    assert "unpack" in send(client, many, "parquet").json()["detail"]
+    long_note = parquet_of({"provenance": pa.array([json.dumps({"a": "x" * 20_000})])})
+    assert "row 1: provenance" in send(client, long_note, "parquet").json()["detail"]
+    wrong = parquet_of({"provenance": pa.array(["{}", "{x}"]), "family": pa.array(["a", "b"])})
+    assert send(client, wrong, "parquet").json()["param"] is not None
+
+
+def test_a_packed_body_is_refused(client: TestClient) -> None:
+    answer = client.post("/v1/observations", content=b"x", headers={"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.json()["param"]) == (415, "Content-Encoding")
 
 
 def test_another_media_type_is_refused(client: TestClient) -> None:

@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.law.paired import Components
+from service.probes import repository as probes
 
 Body = dict[str, Any]
 ASKED: Body = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "target_half_width": 0.12}
@@ -58,9 +59,9 @@ def test_few_problems_ask_for_more_rollouts_or_are_too_few(client: TestClient) -
     free, few = size(client, target_half_width=0.09), size(client, target_half_width=0.09, most_problems=150)
     assert free["rollouts"] < few["rollouts"]
     assert few["problems"] <= 150 < free["problems"]
-    none = size(client, target_half_width=0.08, most_problems=20)
+    none = size(client, target_half_width=0.075, most_problems=32)
     assert (none["verdict"], none["problems"]) == ("too_few_problems", None)
-    assert "20 problems" in none["message"]
+    assert "32 problems" in none["message"]
 
 
 def test_dear_problems_ask_for_more_rollouts(client: TestClient) -> None:
@@ -97,6 +98,7 @@ def test_what_is_expected_comes_from_who_knows_best(client: TestClient) -> None:
         ("model.family", {"model": {"name": "unknown"}}),
         ("pool", {"pool": "nothing"}),
         ("rollouts", {"rollouts": 0}),
+        ("most_problems", {"most_problems": 31}),
         ("cost.per_rollout", {"cost": {"per_rollout": 0}}),
         ("expected", {"expected": {"gap": 0.6, "student": 0.5}}),
         ("colour", {"colour": 1}),
@@ -105,6 +107,17 @@ def test_what_is_expected_comes_from_who_knows_best(client: TestClient) -> None:
 def test_a_wrong_field_is_named(client: TestClient, param: str, change: Body) -> None:
     answer = client.post("/v1/probes/size", json=ASKED | change)
     assert (answer.status_code, answer.json()["param"]) == (422, param)
+
+
+def test_a_pilot_of_something_else_is_refused(client: TestClient, configuration: Body) -> None:
+    created = client.post("/v1/predictions", json=configuration).json()
+    with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
+        probes.store_result(session, created["probe_id"], {"gap": {"value": 0.1, "student": 0.3}, "variance": {}})
+    answer = client.post("/v1/probes/size", json=ASKED | {"pilot_probe_id": created["probe_id"]})
+    assert answer.json()["expected"] == {"gap": 0.1, "student": 0.3, "source": "pilot"}
+    other = ASKED | {"pilot_probe_id": created["probe_id"], "model": {"name": "lab/addition-qwen3-m"}}
+    refused = client.post("/v1/probes/size", json=other)
+    assert (refused.status_code, refused.json()["param"]) == (422, "pilot_probe_id")
 
 
 def test_an_unknown_pilot_is_not_found(client: TestClient) -> None:
