@@ -124,7 +124,7 @@ def test_a_server_that_is_stopped_hands_the_job_back_though_somebody_listens(
         assert not any(alive(pid) for pid in started)
     with serving(tmp_path, {}) as (client, _):
         assert "job.handed_back" in [one.type for one in events(client, created)]
-        assert ended(client, created, 120).status == "succeeded"
+        assert ended(client, created, 200).status == "succeeded"
         check_once(client, created)
 
 
