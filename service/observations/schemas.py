@@ -6,7 +6,7 @@ The same fields travel as JSON and as columns of a table: `gap.value` is the fie
 import json
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -50,6 +50,9 @@ class RowPart(Strict):
 class MeasuredIn(RowPart):
     """A difference of two accuracies: a value with its standard error, or what both can be made from."""
 
+    arm_names: ClassVar[tuple[str, str]]
+    """the two fields that hold counts: of the arm that is subtracted, and of the other one"""
+
     value: float | None = Field(None, ge=-1, le=1, description="a share: 0.1 is 10 accuracy points")
     se: float | None = Field(None, gt=0, le=1, description="standard error of `value` over problems, arms paired")
     problems: int | None = Field(None, ge=2, le=10_000_000)
@@ -62,17 +65,12 @@ class MeasuredIn(RowPart):
     @property
     def arms(self) -> tuple[list[float], list[float]] | None:
         """Counts per problem of the arm that is subtracted and of the other one."""
-        first, second = (getattr(self, name) for name in self.arm_names())
+        first, second = (getattr(self, name) for name in self.arm_names)
         return None if first is None or second is None else (first, second)
-
-    @classmethod
-    def arm_names(cls) -> tuple[str, str]:
-        """The two fields that hold counts."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> Self:
-        names = self.arm_names()
+        names = self.arm_names
         counts = [name for name in names if getattr(self, name) is not None]
         if not counts:
             if self.problem_ids is not None:
@@ -112,25 +110,19 @@ class MeasuredIn(RowPart):
 class GapIn(MeasuredIn):
     """Self-teacher accuracy minus student accuracy, weights frozen, before training."""
 
+    arm_names: ClassVar[tuple[str, str]] = ("student", "self_teacher")
+
     student: Counts | None = Field(None, description="sum of each problem's scores without the context")
     self_teacher: Counts | None = Field(None, description="the same with the context")
-
-    @classmethod
-    def arm_names(cls) -> tuple[str, str]:
-        """The two fields that hold counts."""
-        return "student", "self_teacher"
 
 
 class ImprovementIn(MeasuredIn):
     """Student accuracy at the recipe's last step minus before, on the training problems, same decoding."""
 
+    arm_names: ClassVar[tuple[str, str]] = ("before", "after")
+
     before: Counts | None = Field(None, description="sum of each problem's scores before training")
     after: Counts | None = Field(None, description="the same after the last step")
-
-    @classmethod
-    def arm_names(cls) -> tuple[str, str]:
-        """The two fields that hold counts."""
-        return "before", "after"
 
 
 class PastRecipe(RecipeClass, RowPart):
@@ -380,7 +372,7 @@ def pool_out(row: Pool) -> PoolOut:
 def count_columns() -> Sequence[str]:
     """The columns that hold counts per problem; none of them is exported, as counts are not kept."""
     parts: dict[str, type[MeasuredIn]] = {"gap": GapIn, "improvement": ImprovementIn}
-    return [f"{name}.{field}" for name, part in parts.items() for field in (*part.arm_names(), "problem_ids")]
+    return [f"{name}.{field}" for name, part in parts.items() for field in (*part.arm_names, "problem_ids")]
 
 
 @cache
