@@ -6,7 +6,7 @@ Run `python -m docs.check_probe` in the repository's root; docs/measurements.md 
 import numpy as np
 import torch
 
-from service.catalog.schemas import Context, ContextKind
+from service.catalog.contexts import Context, ContextKind
 from tests.integration.test_probe_agrees import CONTEXTS, measure_by_hand, probe
 
 SEEDS = 60

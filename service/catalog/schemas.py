@@ -5,104 +5,26 @@ They import pydantic alone, because the worker's child process reads them too an
 
 import hashlib
 import json
-from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
-
-class Strict(BaseModel):
-    """A body that refuses fields it does not know, infinities and NaN."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=4096)
-
-    @field_validator("*")
-    @classmethod
-    def _no_nul(cls, value: Any) -> Any:  # noqa: ANN401
-        if isinstance(value, str) and "\x00" in value:
-            raise ValueError("text must not hold the NUL character, which databases cannot store")
-        return value
+from service.catalog.contexts import CONTROL_KINDS, FEEDBACK_KINDS, Context
+from service.catalog.strict import Strict
 
 
-class ContextKind(StrEnum):
-    """How the self-teacher's privileged context is built; CONTEXT_KINDS says what each one is."""
+class ModelOptions(Strict):
+    """How the model is loaded for rollouts."""
 
-    none = "none"
-    static = "static"
-    feedback = "feedback"
-    hints = "hints"
-    reference_solution = "reference_solution"
-    placebo = "placebo"
-
-
-CONTEXT_KINDS = {
-    ContextKind.none: "No context: a second sample of exactly the student's prompt. The A/A control.",
-    ContextKind.static: "One text for every problem, an expert preamble for example.",
-    ContextKind.feedback: "The verifier's feedback on the student's own attempt.",
-    ContextKind.hints: "Graded partial information about the problem's solution.",
-    ContextKind.reference_solution: "The task's reference solution.",
-    ContextKind.placebo: "Control: another problem's reference solution.",
-}
-
-
-class Corruption(Strict):
-    """How much of the privileged context is wrong or missing."""
-
-    rate: float = Field(0.0, ge=0, le=1, description="share of contexts that are wrong")
-    coverage: float = Field(1.0, ge=0, le=1, description="share of problems that get a context at all")
-
-
-class NoOptions(Strict):
-    """`none` has nothing to choose."""
-
-
-class CorruptibleOptions(Strict):
-    """Options of `feedback`, `reference_solution` and `placebo`."""
-
-    corruption: Corruption = Field(default_factory=Corruption)
-
-
-class StaticOptions(CorruptibleOptions):
-    """Options of `static`."""
-
-    text: str | None = Field(None, min_length=1, max_length=2000, description="null: the task's own preamble")
-
-
-class HintsOptions(CorruptibleOptions):
-    """Options of `hints`."""
-
-    source: Literal["task"] = Field("task", description="where hints come from: the task's own graded hints")
-    level: int | None = Field(None, ge=1, le=64, description="how many of the task's graded hints are shown; null: all")
-
-
-OPTIONS: dict[ContextKind, type[Strict]] = {
-    ContextKind.none: NoOptions,
-    ContextKind.static: StaticOptions,
-    ContextKind.feedback: CorruptibleOptions,
-    ContextKind.hints: HintsOptions,
-    ContextKind.reference_solution: CorruptibleOptions,
-    ContextKind.placebo: CorruptibleOptions,
-}
-
-
-class Context(Strict):
-    """A context kind with its options; defaults are filled in, so that the answer records them."""
-
-    kind: ContextKind
-    options: dict[str, Any] = Field(
-        default_factory=dict, validate_default=True, description="see GET /v1/context_kinds"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: float32 on a CPU, the model's own on a GPU"
     )
-
-    @field_validator("options")
-    @classmethod
-    def _fill_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        kind = info.data.get("kind")
-        return options if kind is None else OPTIONS[kind].model_validate(options).model_dump()
-
-    @property
-    def corruption(self) -> Corruption:
-        """The corruption asked for; none where the kind takes none."""
-        return Corruption.model_validate(self.options.get("corruption") or {})
+    tensor_parallel: int = Field(1, ge=1, le=64, description="GPUs that share the model")
+    quantization: str | None = Field(None, pattern=r"^[a-z0-9_-]{1,32}$", description="as vLLM names it; null: none")
+    max_model_len: int | None = Field(
+        None, ge=16, le=10_000_000, description="tokens of prompt and completion together; null: what the model takes"
+    )
+    memory_share: float = Field(0.85, gt=0, le=0.98, description="share of a GPU's memory that vLLM may take")
 
 
 class ModelRef(Strict):
@@ -111,6 +33,7 @@ class ModelRef(Strict):
     name: str = Field(min_length=1, max_length=255)
     revision: str | None = Field(None, max_length=80, description="null: the catalog's")
     family: str | None = Field(None, min_length=1, max_length=255, description="the law's group; null: the catalog's")
+    options: ModelOptions = Field(default_factory=ModelOptions)
 
 
 class RecipeClass(Strict):
@@ -153,49 +76,77 @@ class Decoding(Strict):
     temperature: float = Field(1.0, ge=0, le=10)
     top_p: float = Field(1.0, gt=0, le=1)
     max_tokens: int | None = Field(None, ge=1, le=131072, description="tokens; null: the task's own limit")
-    thinking: Literal[False] = Field(False, description="the lab's models do not think aloud")
+    thinking: bool = Field(
+        False, description="the chat template's thinking mode; true needs a model whose template has one"
+    )
+    stop: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default_factory=list, max_length=4, description="texts that end a completion"
+    )
 
 
 FEW_PROBLEMS = 32
 """below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
 chance not vary at all"""
 
-ExtraControl = Literal["placebo"]
-
-
-def _default_controls() -> list[ExtraControl]:
-    return ["placebo"]
+ExtraControl = Literal["placebo", "shuffled_feedback"]
+EngineName = Literal["auto", "transformers", "vllm", "vllm-server"]
 
 
 class ProbeSize(Strict):
     """How many problems and rollouts the gap is measured with."""
 
     problems: int = Field(
-        128, ge=2, le=100_000, description="problems, drawn without replacement from the task's train split"
+        128,
+        ge=2,
+        le=100_000,
+        description="problems, drawn without replacement from the task's train split; with target_half_width the most",
     )
     rollouts: int = Field(4, ge=1, le=256, description="rollouts per problem and arm")
     seed: int = Field(0, ge=0, lt=2**32)
-    controls: list[ExtraControl] = Field(
-        default_factory=_default_controls, max_length=1, description="controls beside `none`, which is always run"
+    controls: list[ExtraControl] | None = Field(
+        None,
+        max_length=2,
+        description="controls beside `none`, which is always run; null: `placebo` where the context is no control",
     )
-    target_half_width: None = Field(None, description="only null: the size is fixed")
+    target_half_width: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="of the predicted improvement at the highest level, a share: the probe goes on until it is reached; "
+        "null: the size is fixed",
+    )
+    engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
 
 
-TEMPLATE_VERSION = "1"
-"""Version of the templates in `workers.contexts.templates`; it changes whenever one of them does."""
+def controls_of(context: Context, asked: list[ExtraControl] | None) -> list[ExtraControl]:
+    """The controls that a probe of this context runs, sorted.
+
+    Raises:
+        ValueError: a control is asked for that the context cannot have.
+    """
+    has_placebo = context.kind not in CONTROL_KINDS
+    if asked is None:
+        return ["placebo"] if has_placebo else []
+    if "placebo" in asked and not has_placebo:
+        raise ValueError(f"a context of kind {context.kind} is a control itself and has no placebo; send []")
+    if "shuffled_feedback" in asked and context.kind not in FEEDBACK_KINDS:
+        raise ValueError(f"a context of kind {context.kind} shows no feedback to shuffle; leave shuffled_feedback out")
+    return sorted(set(asked))
 
 
 class MeasuredConfiguration(Strict):
     """What a probe and a training run measure: a model on a task with a context."""
 
     model: str
-    model_revision: str = Field(description="SHA-256 of the model's folder")
+    model_revision: str = Field(description="SHA-256 of the model's folder, or what its server is pinned to")
+    model_options: ModelOptions = Field(default_factory=ModelOptions)
     task: str
-    task_revision: str = Field(description="SHA-256 of the task's problems")
+    task_revision: str = Field(description="SHA-256 of the task's problems and verifier")
     context: Context
     template_version: str
     decoding: Decoding
-    engine: Literal["transformers"] = "transformers"
+    group_size: int | None = Field(None, description="the recipe's, where the context depends on the group; else null")
+    engine: EngineName = "auto"
 
 
 class ProbeConfiguration(MeasuredConfiguration):
@@ -205,6 +156,9 @@ class ProbeConfiguration(MeasuredConfiguration):
     rollouts: int
     seed: int
     controls: list[ExtraControl]
+    target_se: float | None = Field(
+        None, description="standard error of the gap at which a sequential probe stops; null: the size is fixed"
+    )
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from service.catalog.schemas import CONTEXT_KINDS, OPTIONS, Context, ContextKind
+from service.catalog.contexts import CONTEXT_KINDS, OPTIONS, Context, ContextKind
 from service.errors import UnknownModel, UnknownTask
 from service.kit.errors import InvalidRequest
 

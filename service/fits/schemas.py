@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.catalog.schemas import Strict
+from service.catalog.strict import Strict
 from service.fits import service
 from service.fits.models import Fit
 from service.fits.summary import DRIFT_ALARM

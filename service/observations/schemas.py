@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.catalog.schemas import RecipeClass, Strict
+from service.catalog.schemas import RecipeClass
+from service.catalog.strict import Strict
 from service.kit.clock import rfc3339
 from service.kit.errors import FieldError
 from service.kit.pagination import Identified

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.catalog.schemas import FEW_PROBLEMS, ContextKind, Recipe, cell_of
+from service.catalog.contexts import ContextKind
+from service.catalog.schemas import FEW_PROBLEMS, Recipe, cell_of
 from service.fits.models import Fit
 from service.fits.summary import DRIFT_ALARM, rollouts
 from service.law import GapLaw, Probe

@@ -4,7 +4,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.catalog.schemas import Context, Decoding, Level, ModelRef, ProbeSize, Recipe, Strict
+from service.catalog.contexts import Context
+from service.catalog.schemas import Decoding, Level, ModelRef, ProbeSize, Recipe
+from service.catalog.strict import Strict
 from service.kit.pagination import Identified
 
 

@@ -6,7 +6,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
-from service.catalog.schemas import TEMPLATE_VERSION, ProbeConfiguration
+from service.catalog.contexts import TEMPLATE_VERSION
+from service.catalog.schemas import ProbeConfiguration
 from service.catalog.service import DEFAULT_POOL
 from service.events import repository as events
 from service.fits import service as fits

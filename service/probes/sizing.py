@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
-from service.catalog.schemas import FEW_PROBLEMS, Level, ModelRef, Recipe, Strict, cell_of
+from service.catalog.schemas import FEW_PROBLEMS, Level, ModelRef, Recipe, cell_of
+from service.catalog.strict import Strict
 from service.fits import service as fits
 from service.kit.errors import InvalidRequest, NotFound
 from service.law import Probe as Measurement

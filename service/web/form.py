@@ -7,7 +7,8 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from service.catalog.schemas import Corruption, HintsOptions, ProbeSize, Recipe, StaticOptions
+from service.catalog.contexts import Corruption, HintsOptions, StaticOptions
+from service.catalog.schemas import ProbeSize, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)

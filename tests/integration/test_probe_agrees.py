@@ -9,7 +9,8 @@ import pytest
 import torch
 import transformers
 
-from service.catalog.schemas import TEMPLATE_VERSION, Context, Decoding, ProbeConfiguration
+from service.catalog.contexts import TEMPLATE_VERSION, Context
+from service.catalog.schemas import Decoding, ProbeConfiguration
 from workers.contexts import build_context, teacher_prompt
 from workers.engines import folder_revision
 from workers.probe import run_probe

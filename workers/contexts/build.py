@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from service.catalog.schemas import Context, ContextKind
+from service.catalog.contexts import Context, ContextKind
 from workers.contexts.templates import BLOCKS, TEACHER_PROMPT, fill
 from workers.failures import JobError
 from workers.tasks import Problem, Task, derive_seed, derive_unit

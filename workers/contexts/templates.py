@@ -7,7 +7,7 @@ contains it.
 import re
 from collections.abc import Mapping
 
-from service.catalog.schemas import ContextKind
+from service.catalog.contexts import ContextKind
 
 BLOCKS: Mapping[ContextKind, str] = {
     ContextKind.static: "{text}",

@@ -1,8 +1,11 @@
-"""What every engine can do: turn prompts into sampled completions."""
+"""What every engine can do: turn prompts into sampled completions, and say how likely given ones are."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
+
+Prompt = str | Sequence[dict[str, str]]
+"""A text, or chat messages `{"role", "content"}`."""
 
 
 @dataclass(frozen=True)
@@ -12,6 +15,18 @@ class Sampling:
     temperature: float
     top_p: float
     max_tokens: int
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion; they are not part of its text."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt that is sampled `n` times."""
+
+    tokens: tuple[int, ...]
+    n: int
+    seed: int
+    """Sample k depends on the prompt, the decoding and (seed, k) alone, whatever else is drawn beside it."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +36,12 @@ class Sample:
     token_ids: tuple[int, ...]
     """The completion's tokens, the end-of-text token included where the model wrote one."""
     text: str
-    """The same without special tokens."""
+    """The same without special tokens, cut before a stop text."""
     truncated: bool
     """The model had not ended when `max_tokens` was reached."""
+    logprobs: tuple[float, ...] = field(default=(), repr=False)
+    """Natural logarithm of each token's probability under the model itself, before temperature and top_p; empty where
+    none were asked for."""
 
 
 class Engine(Protocol):
@@ -33,11 +51,36 @@ class Engine(Protocol):
     def context_length(self) -> int:
         """Tokens that prompt and completion may have together."""
 
-    def count_tokens(self, prompt: str) -> int:
-        """Tokens of a prompt."""
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether prompts are rendered as chats."""
 
-    def generate(self, prompts: Sequence[str], n: int, sampling: Sampling, seed: int) -> list[list[Sample]]:
-        """`n` fresh samples of every prompt, in the prompts' order; the same arguments give the same samples."""
+    def encode(self, prompt: Prompt, *, thinking: bool = False) -> tuple[int, ...]:
+        """The tokens of a prompt; a text is one user message for a model with a chat template.
+
+        Raises:
+            JobError: `no_chat_template` for messages and a model without one, `thinking_not_supported` where the
+                template has no such mode.
+        """
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        *,
+        logprobs: bool = False,
+        report: Callable[[int], None] = lambda samples: None,
+    ) -> list[list[Sample]]:
+        """Fresh samples of every request, in order; the same request gives the same samples on one engine.
+
+        `report` is called with the number of samples that were finished since the last call.
+        """
+
+    def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
+        """Log-probabilities (nats, as in `Sample`) of each completion's tokens after its prompt's."""
 
     def fingerprint(self) -> dict[str, str]:
         """Everything beside the configuration that the samples depend on: engine, versions, precision."""
+
+    def close(self) -> None:
+        """Give back memory and end what the engine started."""

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.catalog.schemas import ContextKind
+from service.catalog.contexts import ContextKind
 from workers.contexts.templates import BLOCKS, TEACHER_PROMPT, fill
 from workers.tasks.addition import ANSWER_DIGITS, DIGITS, AdditionTask, answer_of, diagnose, prompt_of, reveal
 

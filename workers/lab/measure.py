@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog.schemas import TEMPLATE_VERSION, Context, Decoding, Recipe, cell_of
+from service.catalog.contexts import TEMPLATE_VERSION, Context
+from service.catalog.schemas import Decoding, Recipe, cell_of
 from workers.engines import folder_revision, model_folder
 from workers.lab.models import FAMILY, MODELS
 from workers.opsd import TrainingConfiguration, run_training

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch program uses
 
-from service.catalog.schemas import ContextKind
+from service.catalog.contexts import ContextKind
 from workers.lab.curriculum import Curriculum, Example
 
 MAX_STEPS = 4000

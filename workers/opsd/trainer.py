@@ -8,7 +8,8 @@ from typing import Literal
 
 import torch
 
-from service.catalog.schemas import Context, Recipe
+from service.catalog.contexts import Context
+from service.catalog.schemas import Recipe
 from workers.contexts import build_context, require_fit, teacher_prompt
 from workers.engines import Sampling
 from workers.engines.transformers import TransformersEngine

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.catalog.schemas import Context
+from service.catalog.contexts import Context
 from workers.contexts import build_context, require_fit, teacher_prompt
 from workers.engines import Engine, Sample, Sampling
 from workers.probe.statistics import Scores, counts

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from service.catalog.schemas import TEMPLATE_VERSION, Context, ContextKind, ProbeConfiguration
+from service.catalog.contexts import TEMPLATE_VERSION, Context, ContextKind
+from service.catalog.schemas import ProbeConfiguration
 from workers.engines import Sampling, checked_folder
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError

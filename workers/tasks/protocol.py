@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Split(StrEnum):
@@ -23,31 +23,62 @@ class Problem:
 
     id: str
     split: Split
-    prompt: str
-    answer: str
-    reference_solution: str
-    hints: tuple[str, ...]
+    prompt: str | tuple[Mapping[str, str], ...]
+    """A text, or chat messages `{"role", "content"}`."""
+    answer: str | None = None
+    tests: tuple[Any, ...] = ()
+    """As `service.catalog.problems.TestCase` (as dictionaries), or `assert` statements."""
+    fn_name: str | None = None
+    reference_solution: str | None = None
+    privileged_context: str | None = None
+    hints: tuple[str, ...] = ()
     """Graded hints, one per level, in the order in which they are given away."""
+
+    @property
+    def text(self) -> str:
+        """The prompt as one text."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return "\n\n".join(message["content"] for message in self.prompt)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check that a completion failed."""
+
+    input: str | None
+    """What it was tried on; null where the problem itself is the input."""
+    expected: str
+    got: str
+    """What came out, or the error."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says about one completion."""
+
+    score: float
+    """In [0, 1]; 1 is a success."""
+    note: str
+    """What was found, in a sentence that does not give away the answer."""
+    failures: tuple[Case, ...] = field(default=())
+
+    @property
+    def success(self) -> bool:
+        """Whether everything was right."""
+        return self.score >= 1.0
 
 
 class Task(Protocol):
-    """A set of problems with a verifier, feedback and graded hints."""
+    """A set of problems with a verifier and graded hints."""
 
     @property
     def name(self) -> str:
         """The catalogue's name, `lab/addition` for example."""
 
     @property
-    def verifier(self) -> str:
-        """The verifier's name."""
-
-    @property
     def max_tokens(self) -> int:
         """Tokens a completion may have where the decoding leaves it open."""
-
-    @property
-    def hint_levels(self) -> int:
-        """How many graded hints every problem has."""
 
     @property
     def preamble(self) -> str:
@@ -57,14 +88,15 @@ class Task(Protocol):
     def revision(self) -> str:
         """`sha256:` of all that the task says about its problems."""
 
+    @property
+    def slow(self) -> bool:
+        """Whether the verifier waits for other processes, so that several completions are verified side by side."""
+
     def problems(self, split: Split) -> Sequence[Problem]:
-        """All problems of a split, in a fixed order."""
+        """All problems of a split, in a fixed order; they may be read from a file one by one."""
 
-    def score(self, problem: Problem, completion: str) -> float:
-        """The verifier's score of a completion, in [0, 1]."""
-
-    def feedback(self, problem: Problem, completion: str) -> str:
-        """What the verifier says about a completion, without giving away what it did not get right."""
+    def verify(self, problem: Problem, completion: str) -> Verdict:
+        """Score a completion. Thread-safe. The thinking part of a completion has been cut off before."""
 
     def hint_text(self, problem: Problem, level: int) -> str:
         """The first `level` graded hints as one text."""

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from service.catalog.schemas import TEMPLATE_VERSION, Context, Decoding, ProbeConfiguration
+from service.catalog.contexts import TEMPLATE_VERSION, Context
+from service.catalog.schemas import Decoding, ProbeConfiguration
 from workers.engines import Sampling, folder_revision, model_folder
 from workers.engines.transformers import TransformersEngine
 from workers.tasks import Task, load_task

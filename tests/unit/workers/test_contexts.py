@@ -1,6 +1,6 @@
 import pytest
 
-from service.catalog.schemas import Context, ContextKind
+from service.catalog.contexts import Context, ContextKind
 from workers.contexts import build_context, require_fit, teacher_prompt
 from workers.contexts.templates import BLOCKS, fill
 from workers.failures import JobError

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.catalog.schemas import Context, ContextKind, Decoding, ProbeConfiguration
+from service.catalog.contexts import Context, ContextKind
+from service.catalog.schemas import Decoding, ProbeConfiguration
 from workers.engines import Sample, Sampling
 from workers.failures import JobError
 from workers.probe import run_probe

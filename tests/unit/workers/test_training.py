@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from service.catalog.schemas import TEMPLATE_VERSION, Context, ContextKind, Decoding, Recipe
+from service.catalog.contexts import TEMPLATE_VERSION, Context, ContextKind
+from service.catalog.schemas import Decoding, Recipe
 from workers.engines import Sampling, folder_revision, model_folder
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError

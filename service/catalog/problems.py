@@ -1,0 +1,207 @@
+"""What a task file holds: its problems and the verifier that scores completions (OPSD.md, Tasks).
+
+Imports pydantic alone, because the worker's child process reads it too and must not import database code.
+"""
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from service.catalog.strict import Strict
+
+MOST_TEXT = 262_144
+"""characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""
+MOST_TESTS = 256
+"""test cases of one problem"""
+
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
+
+
+class Long(Strict):
+    """Like `Strict`, for texts as long as a problem's."""
+
+    model_config = ConfigDict(str_max_length=MOST_TEXT)
+
+
+class Message(Long):
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: Text = Field(min_length=1)
+
+
+class TestCase(Long):
+    """One case in LiveCodeBench's shape.
+
+    `stdin`: the program reads `input` and must print `output`. `functional`: `input` holds one JSON value a line, the
+    arguments of the problem's `fn_name`, and `output` is its result as JSON.
+    """
+
+    input: Text
+    output: Text
+    testtype: Literal["stdin", "functional"] = "stdin"
+
+
+class ProblemIn(Long):
+    """One line of a task file."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)] | Annotated[list[Message], Field(min_length=1)]
+    answer: Text | None = Field(None, description="what the verifier compares with; numbers may be written as such")
+    tests: list[TestCase | Text] | None = Field(
+        None, min_length=1, max_length=MOST_TESTS, description="cases, or Python `assert` statements; for python_tests"
+    )
+    fn_name: str | None = Field(None, max_length=128, description="the function that functional tests call")
+    reference_solution: Text | None = None
+    privileged_context: Text | None = Field(None, description="any feedback from the world; shown by kind `column`")
+    hints: list[Text] = Field(default_factory=list, max_length=64, description="graded, in the order they are given")
+    id: str | None = Field(None, min_length=1, max_length=255, description="null: `line-N`")
+    split: Literal["train", "held_out"] = "train"
+
+    @field_validator("answer", mode="before")
+    @classmethod
+    def _numbers_are_text(cls, value: Any) -> Any:  # noqa: ANN401
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _functional_tests_name_their_function(self) -> Self:
+        functional = any(isinstance(test, TestCase) and test.testtype == "functional" for test in self.tests or [])
+        if functional and not self.fn_name:
+            raise ValueError("functional tests call a function: name it in fn_name")
+        if self.fn_name is not None and not self.fn_name.isidentifier():
+            raise ValueError("fn_name must be a Python name")
+        return self
+
+
+class ExactVerifier(Strict):
+    """The completion is the answer, surrounding white space aside."""
+
+    kind: Literal["exact"] = "exact"
+
+
+class NumericVerifier(Strict):
+    r"""The completion's last number, or the one in its last `\boxed{}`, equals the answer."""
+
+    kind: Literal["numeric"] = "numeric"
+    relative_tolerance: float = Field(1e-6, ge=0, le=1)
+
+
+class ChoiceVerifier(Strict):
+    """The letter that the completion chooses is the answer."""
+
+    kind: Literal["choice"] = "choice"
+    letters: str = Field("ABCDE", min_length=2, max_length=26, pattern=r"^[A-Z]+$")
+
+
+class RegexVerifier(Strict):
+    """The answer is a regular expression that the whole completion, or any part of it, matches."""
+
+    kind: Literal["regex"] = "regex"
+    whole: bool = Field(True, description="whether the whole completion must match")
+    ignore_case: bool = False
+
+
+class PythonTestsVerifier(Strict):
+    """The completion's Python code passes the problem's tests; it runs in a sandbox."""
+
+    kind: Literal["python_tests"] = "python_tests"
+    seconds: float = Field(10.0, gt=0, le=120, description="seconds that all tests of one completion may take")
+    memory_mb: int = Field(512, ge=64, le=16384, description="MiB that a completion's program may take")
+    partial: bool = Field(False, description="score the share of passed tests in place of all or nothing")
+
+
+class JsonSchemaVerifier(Strict):
+    """The completion is JSON that fits `schema`, and equals the answer where the problem has one."""
+
+    kind: Literal["json_schema"] = "json_schema"
+    json_schema: dict[str, Any] = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
+
+
+class PluginVerifier(Strict):
+    """A Python entry point of the worker's environment, in the group `gapcast.verifiers`."""
+
+    kind: Literal["plugin"] = "plugin"
+    name: str = Field(min_length=1, max_length=128)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+Verifier = Annotated[
+    ExactVerifier
+    | NumericVerifier
+    | ChoiceVerifier
+    | RegexVerifier
+    | PythonTestsVerifier
+    | JsonSchemaVerifier
+    | PluginVerifier,
+    Field(discriminator="kind"),
+]
+
+
+def missing_field(verifier: Verifier, problem: ProblemIn) -> str | None:
+    """The field that the verifier needs and the problem lacks; null when it has all."""
+    if verifier.kind == "python_tests":
+        return None if problem.tests else "tests"
+    if verifier.kind in {"json_schema", "plugin"}:
+        return None
+    return "answer" if problem.answer is None else None
+
+
+def answer_fault(verifier: Verifier, answer: str) -> str | None:
+    """Why an answer cannot be verified by this verifier; null when it can."""
+    if verifier.kind == "regex":
+        try:
+            re.compile(answer)
+        except re.error as error:
+            return f"is no regular expression: {error}"
+    if verifier.kind == "choice" and answer.strip() not in set(verifier.letters):
+        return f"is none of the letters {verifier.letters}"
+    if verifier.kind == "numeric":
+        try:
+            float(answer.replace(",", "").strip())
+        except ValueError:
+            return "is no number"
+    return None
+
+
+class TaskIn(Strict):
+    """What a task file is uploaded with."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?$",
+        description="lower-case; `lab/` and `gapcast/` are taken",
+    )
+    verifier: Verifier
+    max_tokens: int = Field(
+        512, ge=1, le=131072, description="tokens of a completion where the decoding leaves it open"
+    )
+    preamble: str = Field(
+        "You are an expert. Think carefully and give the right answer.",
+        min_length=1,
+        max_length=2000,
+        description="the default text of the context kind `static`",
+    )
+
+
+def canonical(problem: ProblemIn) -> bytes:
+    """One line of a stored task, without its newline; `id` and `split` are always written."""
+    content = problem.model_dump(mode="json", exclude_defaults=True) | {"id": problem.id, "split": problem.split}
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class TaskHash:
+    """The content hash of a task: SHA-256 over its header and its canonical lines, whatever its name is."""
+
+    def __init__(self, task: TaskIn) -> None:
+        header = task.model_dump(mode="json", exclude={"name"})
+        self._digest = hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+
+    def add(self, line: bytes) -> None:
+        """Take the next canonical line."""
+        self._digest.update(line + b"\n")
+
+    @property
+    def revision(self) -> str:
+        """`sha256:` and the hash of everything so far."""
+        return f"sha256:{self._digest.hexdigest()}"
