@@ -2,16 +2,20 @@
 
 from gapcast._version import __version__
 from gapcast.client import Client, GapcastError
-from gapcast.models import Batch, Event, Fit, Observation, Prediction, ProbeSize
+from gapcast.models import Batch, ContextKind, Event, Fit, Model, Observation, Prediction, Probe, ProbeSize, Task
 
 __all__ = [
     "Batch",
     "Client",
+    "ContextKind",
     "Event",
     "Fit",
     "GapcastError",
+    "Model",
     "Observation",
     "Prediction",
+    "Probe",
     "ProbeSize",
+    "Task",
     "__version__",
 ]

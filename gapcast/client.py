@@ -1,21 +1,19 @@
 """The typed client: `from gapcast import Client`."""
 
-import json
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import httpx2
-
-from gapcast.connection import DEFAULT_URL, GapcastError, refusal, segment
+from gapcast.catalog_calls import CatalogCalls
+from gapcast.connection import DEFAULT_URL, GapcastError, segment, waiting
 from gapcast.law_calls import LawCalls
 from gapcast.models import Event, Prediction
 from gapcast.observation_calls import ObservationCalls
+from gapcast.probe_calls import ProbeCalls
 
 __all__ = ["DEFAULT_URL", "Client", "GapcastError"]
 
 
-class Client(ObservationCalls, LawCalls):
+class Client(ProbeCalls, CatalogCalls, ObservationCalls, LawCalls):
     """A connection to one Gapcast server.
 
     Args:
@@ -32,9 +30,8 @@ class Client(ObservationCalls, LawCalls):
         Posting again with the same `idempotency_key` gives the prediction that the first post made. Without one a fresh
         key is used, and a post whose answer is lost on the way is repeated once under it.
         """
-        headers = {"Prefer": f"wait={wait:.0f}"} if wait else {}
         answer = self.post_safely(
-            "/v1/predictions", idempotency_key=idempotency_key, headers=headers, json=dict(configuration)
+            "/v1/predictions", idempotency_key=idempotency_key, headers=waiting(wait), json=dict(configuration)
         )
         return Prediction.model_validate(answer)
 
@@ -58,39 +55,8 @@ class Client(ObservationCalls, LawCalls):
         Raises:
             GapcastError: the server refused, or did not come back within 30 seconds.
         """
-        last, given_up = "", None
-        while True:
-            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
-            try:
-                path = f"/v1/predictions/{segment(prediction_id)}/events"
-                with self._http.stream("GET", path, headers=headers) as response:
-                    if response.is_error:
-                        response.read()
-                        raise refusal(response)
-                    for line in response.iter_lines():
-                        if line.startswith("data:"):
-                            event = Event.model_validate(json.loads(line[5:]))
-                            last, given_up = event.id, None
-                            yield event
-                return
-            except httpx2.HTTPError as error:
-                given_up = given_up or time.monotonic() + 30
-                if time.monotonic() > given_up:
-                    raise GapcastError(f"no answer from {self.url}: {error}") from error
-                time.sleep(0.5)
-
-    def models(self) -> list[dict[str, Any]]:
-        """List the models that a worker can load."""
-        return list(self.request("GET", "/v1/models")["data"])
-
-    def tasks(self) -> list[dict[str, Any]]:
-        """List the tasks."""
-        return list(self.request("GET", "/v1/tasks")["data"])
+        return self.stream_events(f"/v1/predictions/{segment(prediction_id)}/events")
 
     def pools(self) -> list[dict[str, Any]]:
         """List the pools of observations."""
         return list(self.request("GET", "/v1/pools")["data"])
-
-    def context_kinds(self) -> list[dict[str, Any]]:
-        """List the context kinds with their options."""
-        return list(self.request("GET", "/v1/context_kinds")["data"])

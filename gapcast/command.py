@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
-from gapcast import observing
+from gapcast import model_commands, observing, task_commands
 from gapcast._version import __version__
 from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.contexts_command import contexts
 from gapcast.demo import run_demo
 from gapcast.following import follow
 from gapcast.law_command import law
 from gapcast.printing import print_prediction
+from gapcast.probe_command import probe
 from gapcast.size_command import size
 from gapcast.terminal import AsJson, Url, console, errors, print_refusal, read_configuration
 
@@ -144,9 +146,12 @@ def predict(
         raise typer.Exit(1)
 
 
+app.command()(probe)
 app.command()(size)
 app.command()(law)
-app.add_typer(observing.app)
+app.command()(contexts)
+for group in (observing.app, task_commands.app, model_commands.app):
+    app.add_typer(group)
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """One server over HTTP: requests, refusals, and posts that are safe to repeat."""
 
+import json
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -9,8 +11,13 @@ from urllib.parse import quote
 
 import httpx2
 
+from gapcast.models import Event
+
 DEFAULT_URL = "http://127.0.0.1:8321"
 NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol)
+MOST_A_PAGE = 100
+AWAY_SECONDS = 30
+"""for which a server may be away while its events are followed"""
 
 
 class GapcastError(Exception):
@@ -125,6 +132,46 @@ class Connection:
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
 
+    def listed(self, path: str, query: Mapping[str, Any], limit: int, after: str | None) -> Iterator[dict[str, Any]]:
+        """Read up to `limit` items of a list, in several requests where they are more than a page.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+        """
+        while True:
+            size = min(limit, MOST_A_PAGE)
+            page = self.request("GET", path, params=without_nones({**query, "limit": size, "after": after}))
+            yield from page["data"]
+            limit, after = limit - size, page["last_id"]
+            if not page["has_more"] or limit <= 0:
+                return
+
+    def stream_events(self, path: str) -> Iterator[Event]:
+        """Follow events until their subject has ended; a broken connection is taken up again where it broke.
+
+        Raises:
+            GapcastError: the server refused, or did not come back within 30 seconds.
+        """
+        last, given_up = "", None
+        while True:
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last else {})
+            try:
+                with self._http.stream("GET", path, headers=headers) as response:
+                    if response.is_error:
+                        response.read()
+                        raise refusal(response)
+                    for line in response.iter_lines():
+                        if line.startswith("data:"):
+                            event = Event.model_validate(json.loads(line[5:]))
+                            last, given_up = event.id, None
+                            yield event
+                return
+            except httpx2.HTTPError as error:
+                given_up = given_up or time.monotonic() + AWAY_SECONDS
+                if time.monotonic() > given_up:
+                    raise GapcastError(f"no answer from {self.url}: {error}") from error
+                time.sleep(0.5)
+
     def _unreachable(self, error: httpx2.HTTPError) -> GapcastError:
         code = "unreachable" if isinstance(error, NOTHING_SENT) else "answer_lost"
         said = str(error) or type(error).__name__
@@ -156,3 +203,8 @@ def segment(text: str) -> str:
 def without_nones(query: Mapping[str, Any]) -> dict[str, Any]:
     """A query without what is not asked for."""
     return {name: value for name, value in query.items() if value is not None}
+
+
+def waiting(seconds: float) -> dict[str, str]:
+    """The header that asks a server to answer when something has ended, or after that many seconds (at most 60)."""
+    return {"Prefer": f"wait={seconds:.0f}"} if seconds else {}

@@ -1,15 +1,19 @@
-"""Following a prediction in a terminal: a bar where somebody watches, lines where nobody does."""
+"""Following a measurement in a terminal: a bar where somebody watches, lines where nobody does."""
+
+from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gapcast.client import Client
-from gapcast.models import Prediction
+from gapcast.models import Event, Prediction, Probe
 
 PHASES = {
     "job.started": "measuring the gap: loading the model",
     "job.retrying": "the attempt was lost; trying again",
     "job.handed_back": "the worker stopped; waiting for another",
+    "probe.cancel_requested": "waiting for the worker to stop",
 }
 
 
@@ -17,24 +21,45 @@ def follow(client: Client, prediction: Prediction, console: Console) -> Predicti
     """Show a prediction's progress until it has ended, and return it as it ended."""
     if prediction.ended:
         return prediction
+    watch(client.events(prediction.id), console)
+    return client.get_prediction(prediction.id)
+
+
+def follow_probe(client: Client, probe: Probe, console: Console) -> Probe:
+    """Show a probe's progress until it has ended, and return it as it ended."""
+    if probe.ended:
+        return probe
+    watch(client.probe_events(probe.id), console)
+    return client.get_probe(probe.id)
+
+
+def watch(events: Iterable[Event], console: Console) -> None:
+    """Show events until there are no more."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("waiting for a worker", total=None)
         if not console.is_terminal:
             console.print("  waiting for a worker")
-        for event in client.events(prediction.id):
+        for event in events:
             if event.type == "probe.progress":
                 done, total = event.data["done"], event.data["total"]
-                arm = f"sampling rollouts ({event.data['arm']})"
-                progress.update(bar, description=arm, completed=done, total=total)
+                doing = f"sampling rollouts{_so_far(event.data)}"
+                progress.update(bar, description=doing, completed=done, total=total)
                 tenth = 10 * done // total
                 if not console.is_terminal and tenth > shown:
                     shown = tenth
-                    console.print(f"  {arm}: {done} of {total} {event.data['unit']}", highlight=False)
+                    console.print(f"  {doing}: {done} of {total} {event.data['unit']}", highlight=False)
             elif event.type in PHASES:
                 progress.update(bar, description=PHASES[event.type])
                 if not console.is_terminal:
                     console.print(f"  {PHASES[event.type]}", highlight=False)
         progress.update(bar, visible=False)
-    return client.get_prediction(prediction.id)
+
+
+def _so_far(data: dict[str, Any]) -> str:
+    """The gap of the problems that are done, where a probe takes them in several portions."""
+    gap = data.get("gap")
+    if gap is None:
+        return ""
+    return f" (gap so far {100 * gap['value']:+.1f} ± {100 * gap['se']:.1f} points, {data['problems']} problems)"

@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.models import Calibration, Drift, FamilyScaling, Fit, Line, Residuals
-from gapcast.printing import count, points
 from gapcast.terminal import print_table
+from gapcast.wording import count, model_size, points
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""
@@ -79,14 +79,6 @@ def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
         text = f"{one.family}: log Bayes factor {one.log_bayes_factor:.1f} between its versions ({versions})"
         lines.append(f"[red]ALARM[/] {escape(text)}" if one.alarm else f"none in {escape(text)}")
     return lines
-
-
-def model_size(parameters: float) -> str:
-    """Write a number of weights as people say it: 8B, 350M, 101K."""
-    for letter, unit in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
-        if parameters >= 0.9995 * unit:  # so that 999.9M is written 1B
-            return f"{parameters / unit:.3g}{letter}"
-    return f"{parameters:g}"
 
 
 def by_size(found: FamilyScaling) -> Iterator[str]:

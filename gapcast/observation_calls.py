@@ -27,7 +27,6 @@ ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-MOST_A_PAGE = 100
 STORING = httpx2.Timeout(75.0, read=600.0)
 """seconds; 100,000 rows, the most that one import takes, need about a minute where two cores are busy"""
 
@@ -175,16 +174,7 @@ class ObservationCalls(Connection):
             filters: which observations.
         """
         query = _query(filters) | {"order": order}
-        found: list[Observation] = []
-        while True:
-            size = min(limit - len(found), MOST_A_PAGE)
-            page = self.request(
-                "GET", "/v1/observations", params=without_nones(query | {"limit": size, "after": after})
-            )
-            found += [Observation.model_validate(one) for one in page["data"]]
-            if not page["has_more"] or len(found) >= limit:
-                return found
-            after = page["last_id"]
+        return [Observation.model_validate(one) for one in self.listed("/v1/observations", query, limit, after)]
 
     def get_observation(self, observation_id: str) -> Observation:
         """Read an observation."""

@@ -5,8 +5,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.models import Batch, Measured, Observation
-from gapcast.printing import count, points
 from gapcast.terminal import print_table
+from gapcast.wording import count, points
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 

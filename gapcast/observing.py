@@ -10,7 +10,6 @@ from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.models import Batch
 from gapcast.observation_calls import Filters, Format, format_of
 from gapcast.observation_printing import print_batch, print_observations
-from gapcast.printing import count
 from gapcast.terminal import (
     AsJson,
     Url,
@@ -22,6 +21,7 @@ from gapcast.terminal import (
     row_refusals,
     say,
 )
+from gapcast.wording import count
 
 app = typer.Typer(
     name="observations",

@@ -1,11 +1,13 @@
-"""Numbers for people: a prediction in a terminal."""
+"""A prediction for people."""
 
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from gapcast.models import Estimate, Prediction
+from gapcast.models import Prediction
+from gapcast.probe_printing import control_rows
+from gapcast.wording import estimated, gpu_hours, points
 
 VERDICTS = {
     "train": ("green", "TRAIN: the whole 80 % interval lies above the gain that you ask for."),
@@ -14,20 +16,6 @@ VERDICTS = {
     "undecided": ("yellow", "UNDECIDED: the law itself is too uncertain here; no probe can decide."),
     "refused": ("red", "REFUSED: no honest number can be given; the warnings say why."),
 }
-
-
-def points(value: float) -> str:
-    """Write a share as signed accuracy points."""
-    return f"{100 * value:+.1f}"
-
-
-def count(number: int, thing: str) -> str:
-    """Write a number of things: `1 row`, `2 rows`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    return "not run" if estimate is None else f"{points(estimate.value)} ± {100 * estimate.se:.1f} points (± 1 SE)"
 
 
 def print_prediction(console: Console, prediction: Prediction) -> None:
@@ -42,7 +30,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     size = f", {gap.problems} problems x {gap.rollouts} rollouts" if gap.problems else ", measured elsewhere"
-    table.add_row("Gap", f"[bold]{_estimate(gap)}[/]{size}")
+    table.add_row("Gap", f"[bold]{estimated(gap)}[/]{size}")
     table.add_row("", f"student {100 * gap.student:.1f} %, self-teacher {100 * gap.self_teacher:.1f} %")
     if improvement.value is None:
         table.add_row("Improvement", "none given")
@@ -58,21 +46,18 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row(
                 "", f"P(collapse) {improvement.p_collapse:.3f}: the share of stored runs that ended far off the law"
             )
-    if prediction.controls is not None and prediction.controls.none is not None:
-        controls = prediction.controls
-        table.add_row("Controls", f"none (A/A): {_estimate(controls.none)}")
-        table.add_row("", f"placebo: {_estimate(controls.placebo)}")
-        if controls.leak is not None:
-            leak = controls.leak
-            shares = f"{100 * leak.copied:.1f} % of answers stand in their context, "
-            table.add_row("", f"leak: {shares}{100 * leak.contains_answer:.1f} % of contexts contain the right answer")
+    figures = prediction.probe
+    if prediction.controls is not None:
+        for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
+            table.add_row(name, text)
     low, high = law.slope_interval
     slope = f"slope {law.slope:.2f} (95 % confidence {low:.2f} to {high:.2f})"
     table.add_row("Law", f"{escape(law.family)}: {slope}, {law.n} runs, {law.status}; {law.fit_id}")
     if prediction.cost is not None and prediction.cost.probe_seconds is not None:
         training = prediction.cost.training_seconds_estimate
         then = f", the run would take about {training:.0f} s" if training is not None else ""
-        table.add_row("Cost", f"the probe took {prediction.cost.probe_seconds:.1f} s{then}")
+        took = f"the probe took {prediction.cost.probe_seconds:.1f} s{gpu_hours(prediction.cost.probe_gpu_hours)}"
+        table.add_row("Cost", f"{took}{then}")
     console.print(Panel(table, title=prediction.id, title_align="left", expand=False), highlight=False)
     colour, text = VERDICTS.get(prediction.verdict or "", ("white", str(prediction.verdict)))
     console.print(f"[bold {colour}]{text}[/]", highlight=False)

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import ProbeSize
-from gapcast.printing import count, points
 from gapcast.terminal import AsJson, Url, check_level, check_width, console, exit_on_refusal, print_json, print_table
 from gapcast.terminal import read_configuration as read
+from gapcast.wording import count, points
 
 EXPECTED = {
     "request": "as you said",

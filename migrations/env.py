@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from service.catalog.models import StoredProblem, StoredTask
 from service.events.models import Event
 from service.fits.models import Fit
 from service.jobs.models import Job
@@ -11,7 +12,7 @@ from service.observations.models import Observation
 from service.predictions.models import Prediction
 from service.probes.models import Probe
 
-TABLES = (Fit, Job, IdempotencyRow, Observation, Event, Prediction, Probe)
+TABLES = (Fit, Job, IdempotencyRow, Observation, Event, Prediction, Probe, StoredTask, StoredProblem)
 """Imported, so that the metadata knows them when a new revision is written."""
 
 context.configure(

@@ -8,15 +8,27 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
+from service.catalog.entries import ModelEntry, repeated
 from service.kit.auth import is_loopback
 
 
 class Settings(BaseSettings):
     """Everything that can be set; docs/settings.md is made from these descriptions."""
 
-    model_config = SettingsConfigDict(env_prefix="GAPCAST_", extra="forbid", allow_inf_nan=False)
+    model_config = SettingsConfigDict(
+        env_prefix="GAPCAST_",
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # what does not fit may be a key
+    )
 
     data_dir: Path = Field(Path(".gapcast"), description="folder of the embedded database, message queue and logs")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL; empty: SQLite in data_dir")
@@ -46,6 +58,15 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; a larger body answers 413")
     max_import_bytes: int = Field(32 << 20, ge=1024, description="bytes; the same for an import of observations")
+    max_task_bytes: int = Field(
+        256 << 20, ge=1024, description="bytes; the same for a task file, and for what a Parquet file unpacks to"
+    )
+    models: list[ModelEntry] = Field(
+        [],
+        description="the models that may be loaded beside the lab's, each a table `[[models]]` (variable: a JSON list) "
+        "with `name`, `family`, `revision`, and `path` (a folder on the workers) or `url` (an OpenAI-compatible "
+        "server; also `served_as`, `api_key`); optional `parameters`, `chat_template`, `context_length`, `thinking`",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
 
     @model_validator(mode="after")
@@ -61,6 +82,9 @@ class Settings(BaseSettings):
             raise ValueError("api_key: at least 32 characters, such as `openssl rand -hex 32` prints")
         if self.heartbeat_seconds * 2 > self.lease_seconds:
             raise ValueError("heartbeat_seconds: at most half of lease_seconds, or a late heartbeat loses the job")
+        twice = repeated(self.models)
+        if twice is not None:
+            raise ValueError(f"models: the name {twice!r} is there twice; each model has a name of its own")
         if self.database_url.startswith("sqlite") and self.api_workers > 1:
             raise ValueError("api_workers: SQLite serves one API process; set database_url to PostgreSQL for more")
         return self
@@ -119,6 +143,8 @@ def load() -> Settings:
     except ValidationError as error:
         rows = [f"  {'.'.join(map(str, row['loc'])) or 'settings'}: {_plain(row)}" for row in error.errors()]
         sys.exit("\n".join([f"gapcast: these settings (GAPCAST_* or {file}) do not fit:", *rows]))
+    except SettingsError as error:  # a list in a variable, models for one, that is no JSON
+        sys.exit(f"gapcast: {error}; a list in a variable is written as JSON")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         sys.exit(f"gapcast: {file} cannot be read: {error}")
 

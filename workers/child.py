@@ -1,11 +1,14 @@
 """`python -m workers.child`: runs one job from a JSON line on standard input, writes JSON lines to standard output.
 
+The job: `{"kind", "configuration", "resources", "parent_pid"}`.
+
 It imports no database and no broker code and is given no credentials. Lines: `{"event": name, "data": {...}}` while it
 goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`.
 """
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,15 +16,20 @@ from typing import Any
 
 from service.kit.process import die_with_parent
 
+NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
+"""how torch says on a CPU that it got none"""
 
-def _run(kind: str, configuration: dict[str, Any], emit: Callable[[str, dict[str, Any]], None]) -> dict[str, Any]:
+
+def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None]) -> dict[str, Any]:
     # imported here: a wrong kind should not cost torch's start-up
     from service.catalog.schemas import ProbeConfiguration
     from workers.probe import run_probe
+    from workers.resources import Resources
 
-    if kind != "probe":
-        raise ValueError(f"no job of kind {kind!r} is known")
-    return run_probe(ProbeConfiguration.model_validate(configuration), emit)
+    if job["kind"] != "probe":
+        raise ValueError(f"no job of kind {job['kind']!r} is known")
+    configuration = ProbeConfiguration.model_validate(job["configuration"])
+    return run_probe(configuration, Resources.read(configuration.model, job["resources"]), emit)
 
 
 def main() -> None:
@@ -36,17 +44,19 @@ def main() -> None:
         pipe.write(json.dumps(line, allow_nan=False) + "\n")
         pipe.flush()
 
-    from workers.failures import JobError
+    from workers.failures import JobError, out_of_memory
 
     try:
-        result = _run(job["kind"], job["configuration"], lambda name, data: write({"event": name, "data": data}))
+        result = _run(job, lambda name, data: write({"event": name, "data": data}))
     except JobError as error:
         write({"error": error.as_dict()})
     except MemoryError:
-        message = "The worker ran out of memory; ask for fewer problems or rollouts, or a smaller model."
-        write({"error": {"code": "out_of_memory", "message": message, "param": None, "category": "user"}})
+        write({"error": out_of_memory("The worker's memory is full").as_dict()})
     except Exception as error:
         traceback.print_exc()
+        if isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)):
+            write({"error": out_of_memory(str(error).splitlines()[0][:200]).as_dict()})
+            return
         message = f"{type(error).__name__}: {error}"[:500]
         write({"error": {"code": "internal_error", "message": message, "param": None, "category": "server"}})
     else:

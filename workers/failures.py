@@ -22,3 +22,12 @@ class JobError(Exception):
     def as_dict(self) -> dict[str, str | None]:
         """The `error` object of a failed job (DESIGN.md, REST)."""
         return {"code": self.code, "message": self.message, "param": self.param, "category": self.category}
+
+
+def out_of_memory(what: str) -> JobError:
+    """The failure of a model that needs more memory than there is; another attempt would meet it again."""
+    return JobError(
+        "out_of_memory",
+        f"{what}; take a smaller model or a shorter model.options.max_model_len, or ask for fewer rollouts.",
+        "model.options",
+    )

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import stamina
@@ -16,6 +17,8 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from service.catalog import service as catalog
+from service.catalog.export import export_task
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -24,6 +27,7 @@ from service.kit.database import Database
 from service.predictions.service import settle
 from service.probes import repository as probes
 from service.settings import Settings
+from workers.failures import out_of_memory
 
 log = structlog.get_logger()
 
@@ -34,6 +38,8 @@ PROGRESS = 0.5
 """seconds between two progress events that are stored: a person sees it move, the database hardly notices"""
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """how a database that does not answer shows"""
+PARTIAL = "probe.partial"
+"""the child's line with the result so far: it is kept with the probe and is no event of the job"""
 PATIENCE = 300.0
 """seconds for which the end of a job is tried again while the database is away: a result is GPU time, and the fence
 keeps a late one from doing harm"""
@@ -83,7 +89,7 @@ def child_environment() -> dict[str, str]:
 class Child:
     """A job's process in a session of its own."""
 
-    def __init__(self, kind: str, configuration: dict[str, Any], command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, job: dict[str, Any], command: Sequence[str] = COMMAND) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -91,12 +97,12 @@ class Child:
             env=child_environment(),
             start_new_session=True,
         )
-        job = {"kind": kind, "configuration": configuration, "parent_pid": os.getpid()}
+        self._oom_kills = _oom_kills()
         stdin = self._process.stdin
         if stdin is None:
             raise Crashed("the child has no standard input")
         try:
-            stdin.write((json.dumps(job) + "\n").encode())
+            stdin.write((json.dumps(job | {"parent_pid": os.getpid()}) + "\n").encode())
             stdin.close()
         except BrokenPipeError:
             log.warning("child_died_at_start")  # its end is read below as a crash
@@ -124,9 +130,21 @@ class Child:
                     yield _message(line)
                 yield None
 
-    def _crash(self) -> Crashed:
+    def _crash(self) -> Crashed | Failed:
+        by_itself = self._process.poll() is not None or self._waited()
         self.kill()  # a child that closed its pipe may live on
-        return Crashed(f"the child ended with code {self._process.returncode} and without a result")
+        code = self._process.returncode
+        if by_itself and code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
+            return Failed(out_of_memory("The system killed the job because its memory was full").as_dict())
+        return Crashed(f"the child ended with code {code} and without a result")
+
+    def _waited(self) -> bool:
+        """Whether it ends within a moment: its pipe closes a little before it is gone."""
+        try:
+            self._process.wait(TICK)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> None:
         """End the child and all that it started; vLLM's engine process would outlive it."""
@@ -137,6 +155,15 @@ class Child:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def _oom_kills() -> int:
+    """How often this system has killed a process because memory was full; 0 where it does not say."""
+    try:
+        counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    except OSError:
+        return 0
+    return int(counters.get("oom_kill", 0))
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -170,8 +197,10 @@ class Supervisor:
             configuration = probes.by_id(session, job.subject_id).configuration
             events.add(session, job.tenant, job.id, "job.started", {"attempt": job.attempt, "worker": self.name})
         log.info("job_claimed", job=job.id, attempt=job.attempt)
-        child = Child(job.kind, configuration)
+        child = None
         try:
+            resources = self._resources(job, configuration)
+            child = Child({"kind": job.kind, "configuration": configuration, "resources": resources})
             self._end(job, self._watch(job, child))
         except Failed as failure:
             self._fail(job, JobState.failed, failure.error)
@@ -188,7 +217,22 @@ class Supervisor:
             message = f"The worker failed to run this job ({type(error).__name__}); its log says more."
             self._give_back(job, {"code": "worker_error", "message": message, "param": None, "category": "server"})
         finally:
-            child.kill()
+            if child is not None:
+                child.kill()
+
+    def _resources(self, job: Job, configuration: dict[str, Any]) -> dict[str, Any]:
+        """Where this machine has what the job needs; an uploaded task is written to the data folder first."""
+        folder = self._settings.data_dir
+        with self._database.read() as session:
+            task = export_task(
+                session, job.tenant, configuration["task"], configuration["task_revision"], folder / "tasks"
+            )
+        source = catalog.model_sources(self._settings).get(configuration["model"])
+        return {
+            "source": source,
+            "task_folder": str(task) if task is not None else None,
+            "rollouts": str(folder / "rollouts.sqlite"),
+        }
 
     def _watch(self, job: Job, child: Child) -> dict[str, Any]:
         """Keep the lease and store progress until the child has a result."""
@@ -196,6 +240,7 @@ class Supervisor:
         beat = reported = time.monotonic()
         held_until = beat + self._settings.lease_seconds
         waiting: dict[str, Any] | None = None
+        partial: dict[str, Any] | None = None
         lines = child.lines()
         while True:
             line = next(lines)
@@ -210,12 +255,15 @@ class Supervisor:
             if moment > deadline:
                 limit = f"The job ran longer than {self._settings.job_seconds:g} s, the most that one attempt may run."
                 raise Failed({"code": "time_limit", "message": limit, "param": None, "category": "user"})
-            if line is not None:
+            if line is not None and line["event"] == PARTIAL:
+                partial = line["data"]
+            elif line is not None:
                 waiting = line
-            due = waiting is not None and moment - reported >= PROGRESS
+            due = (waiting is not None or partial is not None) and moment - reported >= PROGRESS
             if due or moment - beat >= self._settings.heartbeat_seconds:
                 try:
-                    self._beat(job, waiting)
+                    self._beat(job, waiting, partial)
+                    partial = None
                     held_until = moment + self._settings.lease_seconds
                 except AWAY as error:
                     log.warning("heartbeat_failed", job=job.id, error=f"{type(error).__name__}: {error}"[:200])
@@ -224,12 +272,14 @@ class Supervisor:
                 beat = reported = moment
                 waiting = None
 
-    def _beat(self, job: Job, line: dict[str, Any] | None) -> None:
+    def _beat(self, job: Job, line: dict[str, Any] | None, partial: dict[str, Any] | None) -> None:
         with self._database.write() as session:
             progress = line["data"] if line is not None else None
             asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, progress)
             if asked is None:
                 raise LeaseLost
+            if partial is not None:
+                probes.store_partial(session, job.subject_id, partial)
             if line is not None:
                 events.add(session, job.tenant, job.id, line["event"], line["data"])
         if asked:

@@ -1,25 +1,154 @@
-"""GET /v1/models, /v1/tasks, /v1/context_kinds."""
+"""/v1/models, /v1/tasks and /v1/context_kinds: what can be asked for, and task files of one's own."""
 
-from fastapi import APIRouter
+from typing import IO, Annotated, Any, Literal
 
-from service.catalog import service
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from service.catalog import service, task_files, uploads
+from service.catalog.problems import ProblemIn, TaskIn
+from service.catalog.shown import ContextKindOut, Listing, Model, ProblemOut, Task
+from service.dependencies import AppState, ReadSession, State, Tenant
+from service.errors import InvalidFile, UnsupportedMediaType
+from service.kit.errors import BodyTooLarge, IdempotencyMismatch, InvalidRequest, NotFound, Unavailable
+from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
+from service.kit.ids import new_id
+from service.kit.openapi import inlined
+from service.kit.pagination import Page
+from service.kit.problems import problems
 
 router = APIRouter(tags=["catalog"])
 
+VerifierKind = Literal["exact", "numeric", "choice", "regex", "python_tests", "json_schema", "plugin"]
+
+_TABLE = {
+    "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media: {"schema": inlined(ProblemIn) | {"description": "Each line."}} if form == "ndjson" else _TABLE
+            for media, form in task_files.MEDIA_TYPES.items()
+        },
+    }
+}
+
 
 @router.get("/models")
-def list_models() -> service.Listing[service.Model]:
-    """List the models that a worker can load."""
-    return service.Listing(data=service.models())
+def list_models(state: AppState) -> Listing[Model]:
+    """List the models that a worker can load: the lab's and those of the settings."""
+    return Listing(data=service.models(state.settings.models))
+
+
+@router.get("/models/{name:path}", responses=problems(NotFound))
+def get_model(state: AppState, name: str) -> Model:
+    """Get one model."""
+    return service.show_model(state.settings.models, name)
+
+
+@router.post(
+    "/tasks",
+    status_code=201,
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": Task, "description": "This content is stored already under this name."},
+        **problems(
+            *(InvalidFile, InvalidRequest, IdempotencyMismatch, UnsupportedMediaType, BodyTooLarge, Unavailable),
+        ),
+    },
+)
+async def create_task(
+    request: Request,
+    response: Response,
+    state: AppState,
+    tenant: Tenant,
+    name: Annotated[str, Query(max_length=255, description=TaskIn.model_fields["name"].description)],
+    verifier: VerifierKind,
+    max_tokens: Annotated[int | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
+    preamble: Annotated[str | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
+    options: Annotated[str | None, Query(description="the verifier's options, a JSON object")] = None,
+    idempotency_key: IdempotencyKey = None,
+    content_type: Annotated[str, Header()] = "",
+) -> Task:
+    """Store a task file, JSON lines or Parquet by its Content-Type: all problems of it, or none.
+
+    The same name with other content is a new revision, which the name means from then on; the same content again
+    answers 200. Tasks are never changed or deleted: a probe names the revision that it measured.
+    """
+    form = task_files.form_of(content_type)
+    if form is None:
+        raise UnsupportedMediaType(
+            f"Content-Type: {content_type[:80]!r} is not read here; send {', '.join(task_files.MEDIA_TYPES)}.",
+            param="Content-Type",
+            value=content_type[:80],
+        )
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
+    given = {"max_tokens": max_tokens, "preamble": preamble}
+    task = uploads.header(name, verifier, options, {key: value for key, value in given.items() if value is not None})
+    with task_files.scratch(state.settings.data_dir) as raw:
+        content = await task_files.receive(request.stream(), raw)
+        hashed = body_hash(f"/v1/tasks?{task.model_dump_json()}&{form}", content)
+        key = (idempotency_key, hashed) if idempotency_key is not None else None
+        stored, is_new = await run_in_threadpool(_take, state, tenant, task, form, raw, key)
+    response.status_code = 201 if is_new else 200
+    return stored
+
+
+def _take(
+    state: State, tenant: str, task: TaskIn, form: task_files.Form, raw: IO[bytes], key: tuple[str, str] | None
+) -> tuple[Task, bool]:
+    """Check and store; a key that was used answers with what it made, before the work of reading the file again."""
+    if key is not None:
+        with state.database.read() as session:
+            known = find_key(session, tenant, *key)
+            if known is not None:
+                return Task.model_validate(known.response), True
+    folder = state.settings.data_dir
+    with task_files.scratch(folder) as unpacked, task_files.scratch(folder) as checked:
+        prepared = uploads.prepare(raw, form, task, unpacked, checked, state.settings.max_task_bytes)
+        with state.database.write() as session:
+            if key is None:
+                return uploads.store(session, tenant, prepared)
+            upload_id = new_id("upload")
+            if claim_key(session, tenant, *key, upload_id) != upload_id:
+                again = find_key(session, tenant, *key)
+                return Task.model_validate(again.response if again is not None else None), True
+            stored, is_new = uploads.store(session, tenant, prepared)
+            remember(session, tenant, key[0], stored.model_dump(mode="json"))
+            return stored, is_new
 
 
 @router.get("/tasks")
-def list_tasks() -> service.Listing[service.Task]:
-    """List the tasks that a gap can be measured on."""
-    return service.Listing(data=service.tasks())
+def list_tasks(session: ReadSession, tenant: Tenant) -> Listing[Task]:
+    """List the tasks that a gap can be measured on: the bundled ones, then uploaded ones as their newest revisions."""
+    return Listing(data=service.tasks(session, tenant))
+
+
+# before the path of a task, whose name may hold a slash; no task's name ends with /problems
+@router.get("/tasks/{name:path}/problems", responses=problems(NotFound))
+def list_problems(
+    session: ReadSession,
+    tenant: Tenant,
+    name: str,
+    split: Literal["train", "held_out"] | None = None,
+    after: Annotated[
+        str | None, Query(max_length=255, description="the problem's id after which the page begins")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Page[ProblemOut]:
+    """See what an uploaded task holds, in the file's order; long texts and lists are cut."""
+    return service.preview(session, tenant, name, split, after, limit)
+
+
+@router.get("/tasks/{name:path}", responses=problems(NotFound))
+def get_task(session: ReadSession, tenant: Tenant, name: str) -> Task:
+    """Get the newest revision of a task."""
+    return service.show_task(session, tenant, name)
 
 
 @router.get("/context_kinds")
-def list_context_kinds() -> service.Listing[service.ContextKindOut]:
-    """List the ways to build a self-teacher's context, with their options."""
-    return service.Listing(data=service.context_kinds())
+def list_context_kinds() -> Listing[ContextKindOut]:
+    """List the ways to build a self-teacher's context, with their options' schema and a worked example each."""
+    return Listing(data=service.context_kinds())

@@ -8,16 +8,27 @@ import json
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
+from service.catalog.numbers import parse_number
 from service.catalog.strict import Strict
 
 MOST_TEXT = 262_144
 """characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""
 MOST_TESTS = 256
 """test cases of one problem"""
+MOST_PROBLEMS = 200_000
+"""problems of one task: the largest probe draws 100,000, and as many may be held out"""
 
-Text = Annotated[str, Field(max_length=MOST_TEXT)]
+
+def _no_nul(text: str) -> str:
+    """As `Strict` does for a field, for the texts of a list."""
+    if "\x00" in text:
+        raise ValueError("text must not hold the NUL character, which databases cannot store")
+    return text
+
+
+Text = Annotated[str, Field(max_length=MOST_TEXT), AfterValidator(_no_nul)]
 
 
 class Long(Strict):
@@ -153,16 +164,32 @@ def answer_fault(verifier: Verifier, answer: str) -> str | None:
     if verifier.kind == "regex":
         try:
             re.compile(answer)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             return f"is no regular expression: {error}"
     if verifier.kind == "choice" and answer.strip() not in set(verifier.letters):
         return f"is none of the letters {verifier.letters}"
-    if verifier.kind == "numeric":
+    if verifier.kind == "numeric" and parse_number(answer) is None:
+        return "is no number"
+    if verifier.kind == "json_schema":
         try:
-            float(answer.replace(",", "").strip())
-        except ValueError:
-            return "is no number"
+            parse_json(answer)
+        except (ValueError, RecursionError) as error:
+            return f"is no JSON: {error}"
     return None
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401
+    """What a JSON text says; `NaN` and infinities, which Python would read, are refused.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON value")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 class TaskIn(Strict):

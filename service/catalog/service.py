@@ -1,79 +1,220 @@
 """What can be predicted: the models, tasks and context kinds that this server knows."""
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any
 
-from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
+from service.catalog import repository
 from service.catalog.contexts import CONTEXT_KINDS, OPTIONS, Context, ContextKind
+from service.catalog.entries import ModelEntry
+from service.catalog.models import StoredTask
+from service.catalog.shown import ContextKindOut, Model, ProblemOut, Task
 from service.errors import UnknownModel, UnknownTask
-from service.kit.errors import InvalidRequest
+from service.kit.clock import rfc3339
+from service.kit.errors import InvalidRequest, NotFound
+from service.kit.pagination import Page, page_of
+from service.settings import Settings
 
 LAB_POOL = "lab"
 DEFAULT_POOL = "default"
 
+MOST_NAMES = 20
+"""names that an error lists: who mistyped one finds it, and the answer stays readable"""
+MOST_SHOWN_TEXT, MOST_SHOWN_ITEMS = 2_000, 8
+"""characters of a text and items of a list in a preview: enough to recognise a problem, and 100 of them fit a page"""
 
-class Model(BaseModel):
-    """A model that a worker can load."""
-
-    object: Literal["model"] = "model"
-    name: str
-    family: str
-    parameters: int
-    source: str
-    revision: str
-
-
-class Task(BaseModel):
-    """A set of problems with a verifier."""
-
-    object: Literal["task"] = "task"
-    name: str
-    verifier: str
-    train_problems: int
-    held_out_problems: int
-    max_tokens: int
-    hint_levels: int
-    revision: str
-
-
-class ContextKindOut(BaseModel):
-    """A way to build the self-teacher's context, and the options that it takes."""
-
-    object: Literal["context_kind"] = "context_kind"
-    kind: ContextKind
-    description: str
-    options_schema: dict[str, Any]
-    example: dict[str, Any]
-
-
-Item = TypeVar("Item", bound=BaseModel)
-
-
-class Listing(BaseModel, Generic[Item]):
-    """A list that is always whole."""
-
-    object: Literal["list"] = "list"
-    data: list[Item]
-    has_more: Literal[False] = False
+EXAMPLES: dict[ContextKind, dict[str, Any]] = {
+    ContextKind.none: {},
+    ContextKind.static: {"text": "You are an expert in competitive programming. Test the edge cases first."},
+    ContextKind.feedback: {"max_cases": 2},
+    ContextKind.hints: {"level": 1},
+    ContextKind.peer_solution: {"strip_thinking": True},
+    ContextKind.reference_solution: {"corruption": {"rate": 0.25, "coverage": 0.5}},
+    ContextKind.all: {"max_cases": 2, "feedback_with_solution": True},
+    ContextKind.column: {"column": "privileged_context"},
+    ContextKind.placebo: {"of": "hints", "options": {"level": 1}},
+    ContextKind.shuffled_feedback: {"max_cases": 2},
+}
+"""options that a first try might choose"""
 
 
 @cache
-def _lab() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(files("service.catalog").joinpath("lab.json").read_text())
-    return content
+def _bundled() -> dict[str, list[dict[str, Any]]]:
+    """What comes with the package: the lab's models and tasks, and the other tasks."""
+    room = files("service.catalog")
+    lab = json.loads(room.joinpath("lab.json").read_text())
+    others = json.loads(room.joinpath("bundled_tasks.json").read_text())
+    return {"models": lab["models"], "tasks": [*lab["tasks"], *others["tasks"]]}
 
 
-def models() -> list[Model]:
-    """Every model in the catalog."""
-    return [Model.model_validate(one) for one in _lab()["models"]]
+def models(entries: Sequence[ModelEntry]) -> list[Model]:
+    """The lab's models and those of the settings."""
+    shared = Model.model_fields.keys() & ModelEntry.model_fields.keys()
+    configured = [Model(source=one.source, **{name: getattr(one, name) for name in shared}) for one in entries]
+    return [*(Model.model_validate(one) for one in _bundled()["models"]), *configured]
 
 
-def tasks() -> list[Task]:
-    """Every task in the catalog."""
-    return [Task.model_validate({key: one[key] for key in Task.model_fields if key in one}) for one in _lab()["tasks"]]
+def find_model(entries: Sequence[ModelEntry], name: str) -> Model:
+    """Look a model up.
+
+    Raises:
+        UnknownModel: it is not in the catalog.
+    """
+    known = models(entries)
+    for model in known:
+        if model.name == name:
+            return model
+    raise UnknownModel(
+        f"model.name: {name[:80]!r} is not in the catalog; known models: {_names([one.name for one in known])}. To add "
+        "one, name it under [[models]] in the settings of the server and its workers (docs/settings.md). "
+        "A gap that was measured elsewhere needs no known model: send `gap` with `model.family`.",
+        param="model.name",
+        value=name[:80],
+    )
+
+
+def show_model(entries: Sequence[ModelEntry], name: str) -> Model:
+    """One model.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    try:
+        return find_model(entries, name)
+    except UnknownModel:
+        raise NotFound(f"There is no model {name[:80]!r}; GET /v1/models lists those that are.") from None
+
+
+def model_sources(settings: Settings) -> dict[str, dict[str, str | None]]:
+    """Where each of the settings' models is, key included: for the worker's own processes and nobody else."""
+    return {
+        one.name: {
+            "name": one.name,
+            "path": one.path,
+            "url": one.url,
+            "served_as": one.served_as or one.name if one.url is not None else None,
+            "api_key": one.api_key.get_secret_value() if one.api_key is not None else None,
+        }
+        for one in settings.models
+    }
+
+
+def default_pool(model: Model | None) -> str:
+    """The pool that a model's predictions come from unless another is named."""
+    return LAB_POOL if model is not None and model.source == "lab" else DEFAULT_POOL
+
+
+def task_of(row: StoredTask) -> Task:
+    """A stored task as it is shown."""
+    header = row.header
+    return Task(
+        id=row.id,
+        name=row.name,
+        source="upload",
+        verifier=header["verifier"]["kind"],
+        verifier_options={name: value for name, value in header["verifier"].items() if name != "kind"},
+        max_tokens=header["max_tokens"],
+        preamble=header["preamble"],
+        train_problems=row.train_problems,
+        held_out_problems=row.held_out_problems,
+        hint_levels=row.hint_levels,
+        with_hints=row.with_hints,
+        with_reference_solution=row.with_reference_solution,
+        with_privileged_context=row.with_privileged_context,
+        revision=row.revision,
+        bytes=row.bytes,
+        created_at=rfc3339(row.created_at),
+    )
+
+
+def _bundled_tasks() -> list[Task]:
+    return [Task.model_validate(one) for one in _bundled()["tasks"]]
+
+
+def is_bundled(name: str) -> bool:
+    """Whether a task comes with the package."""
+    return any(task.name == name for task in _bundled_tasks())
+
+
+def tasks(session: Session, tenant: str) -> list[Task]:
+    """The bundled tasks and the tenant's, each as its newest revision."""
+    return [*_bundled_tasks(), *(task_of(row) for row in repository.newest_of_all(session, tenant))]
+
+
+def known_task(session: Session, tenant: str, name: str) -> Task | None:
+    """The newest revision of a task; null when there is none of this name."""
+    bundled = next((task for task in _bundled_tasks() if task.name == name), None)
+    if bundled is not None:
+        return bundled
+    row = repository.newest(session, tenant, name)
+    return task_of(row) if row is not None else None
+
+
+def find_task(session: Session, tenant: str, name: str) -> Task:
+    """Look a task up.
+
+    Raises:
+        UnknownTask: it is not in the catalog.
+    """
+    task = known_task(session, tenant, name)
+    if task is None:
+        names = _names([one.name for one in tasks(session, tenant)])
+        raise UnknownTask(
+            f"task: {name[:80]!r} is not in the catalog; known tasks: {names}. POST /v1/tasks takes your own.",
+            param="task",
+            value=name[:80],
+        )
+    return task
+
+
+def show_task(session: Session, tenant: str, name: str) -> Task:
+    """One task.
+
+    Raises:
+        NotFound: there is none of this name.
+    """
+    task = known_task(session, tenant, name)
+    if task is None:
+        raise NotFound(f"There is no task {name[:80]!r}; GET /v1/tasks lists those that are.")
+    return task
+
+
+def preview(
+    session: Session, tenant: str, name: str, split: str | None, after: str | None, limit: int
+) -> Page[ProblemOut]:
+    """Some problems of an uploaded task, in the file's order.
+
+    Raises:
+        NotFound: there is no such task, it is a bundled one, or it has no problem `after`.
+    """
+    task = show_task(session, tenant, name)
+    if task.id is None:
+        raise NotFound(
+            f"The problems of {name} come with the workers and are not stored here; upload a task to see it."
+        )
+    number = repository.number_of(session, task.id, after) if after is not None else 0
+    if number is None:
+        raise NotFound(f"after: {name} has no problem {str(after)[:80]!r}.", param="after", value=str(after)[:80])
+    rows = repository.problems(session, task.id, split=split, after=number, limit=limit + 1)
+    return page_of([_problem_out(row.number, row.problem_id, row.split, row.body) for row in rows], limit)
+
+
+def _problem_out(number: int, problem_id: str, split: str, body: str) -> ProblemOut:
+    content = json.loads(body)
+    problem = _shortened(content)
+    return ProblemOut(id=problem_id, number=number, split=split, problem=problem, shortened=problem != content)
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, str):
+        return value if len(value) <= MOST_SHOWN_TEXT else f"{value[:MOST_SHOWN_TEXT]}..."
+    if isinstance(value, list):
+        return [_shortened(one) for one in value[:MOST_SHOWN_ITEMS]]
+    return {name: _shortened(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def context_kinds() -> list[ContextKindOut]:
@@ -83,62 +224,44 @@ def context_kinds() -> list[ContextKindOut]:
             kind=kind,
             description=description,
             options_schema=OPTIONS[kind].model_json_schema(),
-            example=Context(kind=kind).model_dump(mode="json"),
+            example=Context(kind=kind, options=EXAMPLES[kind]).model_dump(mode="json"),
         )
         for kind, description in CONTEXT_KINDS.items()
     ]
 
 
-def find_model(name: str) -> Model:
-    """Look a model up.
-
-    Raises:
-        UnknownModel: it is not in the catalog.
-    """
-    known = models()
-    for model in known:
-        if model.name == name:
-            return model
-    names = ", ".join(model.name for model in known)
-    raise UnknownModel(
-        f"model.name: {name[:80]!r} is not in the catalog; known models: {names}. "
-        "A gap that was measured elsewhere needs no known model: send `gap` with `model.family`.",
-        param="model.name",
-        value=name[:80],
-    )
-
-
-def default_pool(model: Model | None) -> str:
-    """The pool that a model's predictions come from unless another is named."""
-    return LAB_POOL if model is not None and model.source == "lab" else DEFAULT_POOL
-
-
-def find_task(name: str) -> Task:
-    """Look a task up.
-
-    Raises:
-        UnknownTask: it is not in the catalog.
-    """
-    known = tasks()
-    for task in known:
-        if task.name == name:
-            return task
-    names = ", ".join(task.name for task in known)
-    raise UnknownTask(
-        f"task: {name[:80]!r} is not in the catalog; known tasks: {names}.", param="task", value=name[:80]
-    )
-
-
 def check_context(context: Context, task: Task) -> None:
-    """Refuse what the task cannot give.
+    """Refuse what the task cannot give, as far as it is known of it.
 
     Raises:
-        InvalidRequest: more hints are asked for than the task has.
+        InvalidRequest: names the option, or the kind whose text no training problem has.
     """
-    level = context.options.get("level")
-    if level is not None and level > task.hint_levels:
-        raise InvalidRequest(
-            f"context.options.level: {level} is more than the {task.hint_levels} hints that {task.name} has.",
-            param="context.options.level",
-            value=level,
-        )
+    content = context.content
+    inner = "context.options" if content is context else "context.options.options"
+    kind = "context.kind" if content is context else "context.options.of"
+    if content.kind is ContextKind.hints and content.options["source"] == "task":
+        level = content.options["level"]
+        if not task.hint_levels:
+            _refuse(kind, content.kind, f"{task.name} has no hints; upload it with `hints`, or set source to 'model'.")
+        if level is not None and level > task.hint_levels:
+            _refuse(f"{inner}.level", level, f"{level} is more than the {task.hint_levels} hints that {task.name} has.")
+    if task.with_reference_solution == 0:
+        if content.options.get("extract_from") == "reference":
+            _refuse(f"{inner}.extract_from", "reference", _lacks(task, "reference_solution"))
+        if content.kind is ContextKind.reference_solution:
+            _refuse(kind, content.kind, _lacks(task, "reference_solution"))
+    if content.kind is ContextKind.column and task.with_privileged_context == 0:
+        _refuse(kind, content.kind, _lacks(task, "privileged_context"))
+
+
+def _lacks(task: Task, field: str) -> str:
+    return f"no training problem of {task.name} has `{field}`; upload the task with it, or choose another kind."
+
+
+def _refuse(param: str, value: object, message: str) -> None:
+    raise InvalidRequest(f"{param}: {message}", param=param, value=value)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more

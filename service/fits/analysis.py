@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
+from service.catalog.entries import ModelEntry
 from service.fits import repository
 from service.fits.models import Fit
 from service.fits.schemas import (
@@ -161,10 +162,14 @@ def _groups(found: Diagnostics, names: Sequence[str]) -> list[Group]:
     return groups
 
 
-def scale(session: Session, fit: Fit) -> Scaling:
-    """Slopes by model size within each family (LAW.md: a diagnostic; docs/law.md says what the intervals rest on)."""
+def scale(session: Session, fit: Fit, entries: Sequence[ModelEntry]) -> Scaling:
+    """Slopes by model size within each family (LAW.md: a diagnostic; docs/law.md says what the intervals rest on).
+
+    A row that does not say its model's size has that of the catalog; `entries` are the settings' models.
+    """
     rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
-    catalogued = {model.name: float(model.parameters) for model in catalog.models()}
+    known = catalog.models(entries)
+    catalogued = {model.name: float(model.parameters) for model in known if model.parameters is not None}
     parameters = [row.parameters or catalogued.get(row.model) for row in rows]
     found = scaling(as_law_input(rows), parameters) if rows else ()
     return Scaling(

@@ -144,9 +144,9 @@ def get_residuals(
 
 
 @router.get("/{fit_id}/scaling", responses=CAN_FAIL)
-def get_scaling(session: ReadSession, fit: FoundFit) -> Scaling:
+def get_scaling(session: ReadSession, state: AppState, fit: FoundFit) -> Scaling:
     """Get the slope by model size within each family, and whether the sizes share one."""
-    return analysis.scale(session, fit)
+    return analysis.scale(session, fit, state.settings.models)
 
 
 @router.get("/{fit_id}/calibration", responses={**CAN_FAIL, **problems(InvalidRequest)})

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from service.catalog.service import Listing
+from service.catalog.shown import Listing
 from service.dependencies import AppState, ReadSession, Tenant
 from service.errors import InvalidFile, ObservationConflict, UnknownPool, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, NotFound

@@ -14,14 +14,12 @@ from service.law import Prediction as Predicted
 from service.predictions.quantiles import PROBABILITIES
 from service.predictions.schemas import (
     Answer,
-    Control,
     Controls,
     Cost,
     Gap,
     Improvement,
     Interval,
     LawUsed,
-    Leak,
     PredictionRequest,
     Quantiles,
     Warned,
@@ -121,13 +119,7 @@ def _gap(request: PredictionRequest, result: dict[str, Any] | None) -> Gap:
 def _controls(result: dict[str, Any] | None) -> Controls:
     if result is None:
         return Controls()
-    given = result["controls"]
-    placebo = given.get("placebo")
-    return Controls(
-        none=Control.model_validate(given["none"]),
-        placebo=Control.model_validate(placebo) if placebo else None,
-        leak=Leak.model_validate(given["leak"]),
-    )
+    return Controls.model_validate(result["controls"])
 
 
 def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
@@ -212,19 +204,30 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any]
             f"Probe at least {FEW_PROBLEMS}."
         )
         warned.append(Warned(code="small_probe", message=message))
-    none, placebo = result["controls"]["none"], result["controls"].get("placebo")
+    none = result["controls"]["none"]
     if abs(none["value"]) > 3 * none["se"]:
         message = (
             f"The A/A control is {none['value']:+.3f} +- {none['se']:.3f}: two samples of the same prompt differ by "
             "more than 3 standard errors. Probe again with another seed, and distrust the gap if it stays."
         )
         warned.append(Warned(code="none_control_off", message=message))
-    if placebo is not None and placebo["value"] > 3 * placebo["se"]:
+    for control, what in (
+        ("placebo", "Another problem's context"),
+        ("shuffled_feedback", "Another attempt's feedback"),
+    ):
+        found = result["controls"].get(control)
+        if found is not None and found["value"] > 3 * found["se"]:
+            message = (
+                f"{what} alone gives {found['value']:+.3f} +- {found['se']:.3f}: part of the gap is not information "
+                "about the problem."
+            )
+            warned.append(Warned(code=f"{control}_positive", message=message))
+    if result.get("stopped_by") == "most_problems":
         message = (
-            f"Another problem's context alone gives {placebo['value']:+.3f} +- {placebo['se']:.3f}: part of the gap is "
-            "not information about the problem."
+            f"The probe took all of its {gap.problems} problems without reaching probe.target_half_width; allow more "
+            "problems."
         )
-        warned.append(Warned(code="placebo_positive", message=message))
+        warned.append(Warned(code="target_not_reached", message=message))
     wanted = 0.0 if request.context.kind == ContextKind.none else request.context.corruption.coverage
     missing = result["contexts_missing"] - (1 - wanted)
     if missing > 0.1:
@@ -249,6 +252,7 @@ def _cost(recipe: Recipe, model: str, summary: dict[str, Any], result: dict[str,
     known = rate is not None and drawn is not None
     return Cost(
         probe_seconds=result["seconds"]["probe"] if result else None,
+        probe_gpu_hours=result["cost"]["gpu_hours"] if result and "cost" in result else None,
         training_seconds_estimate=rate["median"] * drawn if known else None,
         training_seconds_source=f"median of {rate['runs']} runs of {model} in this pool, per rollout"
         if known
@@ -260,5 +264,15 @@ def _probe_figures(result: dict[str, Any] | None) -> dict[str, Any] | None:
     if result is None:
         return None
     arms = {name: {key: value for key, value in arm.items() if key != "counts"} for name, arm in result["arms"].items()}
-    names = ("contexts_missing", "variance", "seconds", "engine")
+    names = (
+        "net_gap",
+        "contexts_missing",
+        "variance",
+        "covariates",
+        "stopped_by",
+        "seconds",
+        "cost",
+        "engine",
+        "template",
+    )
     return {"arms": arms} | {name: result[name] for name in names if name in result}

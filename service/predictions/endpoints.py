@@ -1,7 +1,5 @@
 """POST and GET /v1/predictions."""
 
-import asyncio
-import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Response
@@ -14,25 +12,13 @@ from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, Inva
 from service.kit.idempotency import IdempotencyKey, body_hash
 from service.kit.pagination import Page, PageRequest, page_of, page_request
 from service.kit.problems import problems
+from service.kit.waiting import Prefer, preferred_wait, wait_until
 from service.predictions import repository, service
 from service.predictions.schemas import PredictionOut, PredictionRequest
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
 
 LIVE = {"queued", "running"}
-MAX_WAIT = 60
-"""seconds; what `Prefer: wait` is cut to"""
-POLL = 0.2
-"""seconds between two looks at a prediction that somebody waits for"""
-
-
-def preferred_wait(prefer: str | None) -> float:
-    """Seconds of `Prefer: wait=N` (RFC 7240), cut to 60; a preference that is no number is ignored."""
-    for part in (prefer or "").split(","):
-        name, _, value = part.strip().partition("=")
-        if name.strip().lower() == "wait" and re.fullmatch("[0-9]{1,9}", value.strip()):
-            return min(int(value.strip()), MAX_WAIT)
-    return 0
 
 
 def _read(state: State, tenant: str, prediction_id: str) -> PredictionOut:
@@ -43,13 +29,8 @@ def _read(state: State, tenant: str, prediction_id: str) -> PredictionOut:
         return service.show(*row)
 
 
-async def _wait(state: State, tenant: str, prediction_id: str, seconds: float) -> PredictionOut:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        shown = await run_in_threadpool(_read, state, tenant, prediction_id)
-        if shown.status not in LIVE or asyncio.get_running_loop().time() >= deadline:
-            return shown
-        await asyncio.sleep(POLL)
+def _ended(shown: PredictionOut) -> bool:
+    return shown.status not in LIVE
 
 
 @router.post(
@@ -75,7 +56,7 @@ async def create_prediction(
     state: AppState,
     tenant: Tenant,
     idempotency_key: IdempotencyKey = None,
-    prefer: Annotated[str | None, Header(description="`wait=N` waits up to N seconds (at most 60)")] = None,
+    prefer: Prefer = None,
 ) -> PredictionOut:
     """Ask what an OPSD run would gain."""
     idempotency = None
@@ -84,20 +65,20 @@ async def create_prediction(
 
     def store() -> tuple[str, list[str]]:
         with state.database.write() as session:
-            made = service.create(session, tenant, request, state.settings.max_queued_jobs, idempotency)
+            made = service.create(session, tenant, request, state.settings, idempotency)
         state.dispatcher.wake(made[1])
         return made
 
     prediction_id, _ = await run_in_threadpool(store)
     seconds = preferred_wait(prefer)
-    shown = await _wait(state, tenant, prediction_id, seconds)
+    shown = await wait_until(lambda: _read(state, tenant, prediction_id), _ended, seconds)
     response.headers["Location"] = f"/v1/predictions/{prediction_id}"
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
-    if shown.status in LIVE:
-        response.headers["Retry-After"] = "1"
-    else:
+    if _ended(shown):
         response.status_code = 200
+    else:
+        response.headers["Retry-After"] = "1"
     return shown
 
 
@@ -115,10 +96,10 @@ async def get_prediction(
     prediction_id: str,
     state: AppState,
     tenant: Tenant,
-    prefer: Annotated[str | None, Header(description="`wait=N` waits up to N seconds (at most 60)")] = None,
+    prefer: Prefer = None,
 ) -> PredictionOut:
     """Get one prediction; with `Prefer: wait=N`, once it has ended or the time is over."""
-    return await _wait(state, tenant, prediction_id, preferred_wait(prefer))
+    return await wait_until(lambda: _read(state, tenant, prediction_id), _ended, preferred_wait(prefer))
 
 
 @router.post("/{prediction_id}/cancel", responses=problems(NotFound, Conflict))

@@ -87,6 +87,7 @@ class Controls(Finite):
 
     none: Control | None = None
     placebo: Control | None = None
+    shuffled_feedback: Control | None = None
     leak: Leak | None = None
 
 
@@ -143,6 +144,7 @@ class Cost(Finite):
     """Seconds on the machine that measured; null where nothing is known."""
 
     probe_seconds: float | None
+    probe_gpu_hours: float | None = Field(None, description="0 on a machine without a GPU")
     training_seconds_estimate: float | None
     training_seconds_source: str | None = None
 

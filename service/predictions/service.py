@@ -6,7 +6,6 @@ import structlog
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
-from service.catalog.contexts import TEMPLATE_VERSION
 from service.catalog.schemas import ProbeConfiguration
 from service.catalog.service import DEFAULT_POOL
 from service.events import repository as events
@@ -24,6 +23,9 @@ from service.predictions.models import PENDING, Prediction
 from service.predictions.schemas import Answer, Failure, PredictionOut, PredictionRequest
 from service.probes import repository as probe_rows
 from service.probes import service as probes
+from service.probes import sizing
+from service.probes.configuring import configure
+from service.settings import Settings
 
 log = structlog.get_logger()
 
@@ -32,7 +34,7 @@ def create(
     session: Session,
     tenant: str,
     request: PredictionRequest,
-    max_queued: int,
+    settings: Settings,
     idempotency: tuple[str, str] | None = None,
 ) -> tuple[str, list[str]]:
     """Store a prediction, answered at once where its probe is known; returns its id and the job ids to wake.
@@ -41,7 +43,7 @@ def create(
         session: a session that writes.
         tenant: who asks.
         request: the configuration.
-        max_queued: live jobs of this tenant after which TooManyJobs is raised.
+        settings: the models that may be loaded, and how many jobs of this tenant may wait (TooManyJobs).
         idempotency: key and hash of the body.
     """
     prediction_id = new_id("pred")
@@ -53,10 +55,10 @@ def create(
     wake: list[str] = []
     result: dict[str, Any] | None = None
     if request.gap is not None:
-        values["family"] = _family_of_given(request)
+        values["family"] = _family_of_given(request, settings)
     else:
-        configuration, values["family"] = _configure(request)
-        probe, is_new = probes.ensure(session, tenant, configuration, max_queued)
+        configuration, values["family"] = _configure(session, tenant, request, settings)
+        probe, is_new = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
         values["probe_id"], result = probe.id, probe.result
         if result is None:
             values["job_id"] = probe.job_id
@@ -71,47 +73,35 @@ def create(
     return prediction_id, wake
 
 
-def _configure(request: PredictionRequest) -> tuple[ProbeConfiguration, str]:
+def _configure(
+    session: Session, tenant: str, request: PredictionRequest, settings: Settings
+) -> tuple[ProbeConfiguration, str]:
     """Resolve names and fill defaults into the request, so that the answer records them."""
-    model, task = catalog.find_model(request.model.name), catalog.find_task(request.task)
-    if request.model.revision not in {None, model.revision}:
-        raise InvalidRequest(
-            f"model.revision: the catalog has {model.revision} of {model.name}; send that or null.",
-            param="model.revision",
-            value=request.model.revision,
-        )
-    catalog.check_context(request.context, task)
     size = request.probe
     if size is None:
         raise ValueError("a request without a gap has a probe size")
-    if size.problems > task.train_problems:
-        raise InvalidRequest(
-            f"probe.problems: {size.problems} is more than the {task.train_problems} training problems of {task.name}.",
-            param="probe.problems",
-            value=size.problems,
-        )
-    request.model.revision = model.revision
-    request.model.family = request.model.family or model.family
-    request.decoding.max_tokens = request.decoding.max_tokens or task.max_tokens
-    request.pool = request.pool or catalog.default_pool(model)
-    configuration = ProbeConfiguration(
-        model=model.name,
-        model_revision=model.revision,
-        task=task.name,
-        task_revision=task.revision,
+    configuration, model = configure(
+        session,
+        tenant,
+        settings.models,
+        model=request.model,
+        task=request.task,
         context=request.context,
-        template_version=TEMPLATE_VERSION,
         decoding=request.decoding,
-        problems=size.problems,
-        rollouts=size.rollouts,
-        seed=size.seed,
-        controls=size.controls,
+        size=size,
+        group_size=request.recipe.group_size,
+        target_se=None,
     )
-    return configuration, request.model.family
+    request.pool = request.pool or catalog.default_pool(model)
+    family = request.model.family or model.family
+    if size.target_half_width is not None:
+        target = sizing.target_se(session, tenant, request, family, size.target_half_width, max(request.levels))
+        configuration = configuration.model_copy(update={"target_se": target})
+    return configuration, family
 
 
-def _family_of_given(request: PredictionRequest) -> str:
-    known = next((model for model in catalog.models() if model.name == request.model.name), None)
+def _family_of_given(request: PredictionRequest, settings: Settings) -> str:
+    known = next((model for model in catalog.models(settings.models) if model.name == request.model.name), None)
     family = request.model.family or (known.family if known is not None else None)
     if family is None:
         raise InvalidRequest(
@@ -174,7 +164,9 @@ def cancel(session: Session, tenant: str, prediction_id: str) -> None:
     if not repository.settle(session, prediction.id, {"status": JobState.cancelled.value}):
         raise Conflict(f"{prediction_id} has ended already and cannot be cancelled.")
     events.add(session, tenant, prediction_id, "prediction.cancelled", {})
-    if job is not None and not repository.waiting_for(session, job.id):
+    if job is None or repository.waiting_for(session, job.id):
+        return
+    if not probe_rows.by_id(session, job.subject_id).wanted:
         jobs.request_cancel(session, job.id)
 
 

@@ -1,51 +1,126 @@
 """/v1/probes: measurements of gaps, and how large one must be."""
 
-from typing import Any, Literal
+from typing import Annotated
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.concurrency import run_in_threadpool
 
-from service.dependencies import AppState, ReadSession, Tenant
-from service.errors import UnknownPool
-from service.kit.clock import rfc3339
-from service.kit.errors import InvalidRequest, NotFound
+from service.dependencies import AppState, ReadSession, State, Tenant
+from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
+from service.events.stream import EventPage, Subject, event_page, event_stream, wants_stream
+from service.jobs.models import JobState
+from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
+from service.kit.idempotency import IdempotencyKey, body_hash
+from service.kit.pagination import Page, PageRequest, page_of, page_request
 from service.kit.problems import problems
-from service.probes import repository, sizing
+from service.kit.waiting import Prefer, preferred_wait, wait_until
+from service.predictions.service import settle
+from service.probes import repository, service, sizing
+from service.probes.schemas import ProbeOut, ProbeRequest
 from service.probes.sizing import SizeOut, SizeRequest
 
 router = APIRouter(prefix="/probes", tags=["probes"])
 
 
-class ProbeOut(BaseModel):
-    """A measurement of a gap, with the counts of every arm and problem once it is done."""
+def _read(state: State, tenant: str, probe_id: str) -> ProbeOut:
+    with state.database.read() as session:
+        return service.show(*service.found(session, tenant, probe_id))
 
-    id: str
-    object: Literal["probe"] = "probe"
-    key: str
-    configuration: dict[str, Any]
-    result: dict[str, Any] | None
-    created_at: str
-    finished_at: str | None
+
+def _ended(shown: ProbeOut) -> bool:
+    return JobState(shown.status).is_terminal
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={
+        200: {"model": ProbeOut, "description": "Measured already, or within the time of `Prefer: wait`."},
+        **problems(
+            *(UnknownModel, UnknownTask, IdempotencyMismatch, InvalidRequest, MalformedJson, BodyTooLarge, TooManyJobs)
+        ),
+    },
+)
+async def create_probe(
+    request: ProbeRequest,
+    response: Response,
+    state: AppState,
+    tenant: Tenant,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> ProbeOut:
+    """Measure a gap; a configuration that was measured before answers at once."""
+    idempotency = None
+    if idempotency_key is not None:
+        idempotency = (idempotency_key, body_hash("/v1/probes", request.model_dump_json()))
+
+    def store() -> str:
+        with state.database.write() as session:
+            probe_id, wake = service.create(session, tenant, request, state.settings, idempotency)
+        state.dispatcher.wake(wake)
+        return probe_id
+
+    probe_id = await run_in_threadpool(store)
+    seconds = preferred_wait(prefer)
+    shown = await wait_until(lambda: _read(state, tenant, probe_id), _ended, seconds)
+    response.headers["Location"] = f"/v1/probes/{probe_id}"
+    if seconds:
+        response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
+    if _ended(shown):
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = "1"
+    return shown
 
 
 @router.post("/size", responses=problems(InvalidRequest, UnknownPool, NotFound))
 def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut:
     """Ask for the cheapest probe whose prediction is as narrow as wanted, or why there is none."""
     with state.database.write() as session:
-        return sizing.size(session, tenant, request)
+        return sizing.size(session, tenant, request, state.settings.models)
+
+
+@router.get("")
+def list_probes(
+    session: ReadSession, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]
+) -> Page[ProbeOut]:
+    """List probes, newest first; counts by problem are left out, GET /v1/probes/{id} has them."""
+    rows = repository.page(session, tenant, page)
+    return page_of([service.show(*row, whole=False) for row in rows], page.limit)
 
 
 @router.get("/{probe_id}", responses=problems(NotFound))
-def get_probe(session: ReadSession, tenant: Tenant, probe_id: str) -> ProbeOut:
-    """Get one probe."""
-    probe = repository.get(session, tenant, probe_id)
-    if probe is None:
-        raise NotFound(f"There is no probe {probe_id[:80]!r}.")
-    return ProbeOut(
-        id=probe.id,
-        key=probe.key,
-        configuration=probe.configuration,
-        result=probe.result,
-        created_at=rfc3339(probe.created_at),
-        finished_at=rfc3339(probe.finished_at) if probe.finished_at else None,
-    )
+async def get_probe(state: AppState, tenant: Tenant, probe_id: str, prefer: Prefer = None) -> ProbeOut:
+    """Get one probe; with `Prefer: wait=N`, once it has ended or the time is over."""
+    return await wait_until(lambda: _read(state, tenant, probe_id), _ended, preferred_wait(prefer))
+
+
+@router.post("/{probe_id}/cancel", responses=problems(NotFound, Conflict))
+def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
+    """Cancel a probe that has not ended, and every prediction that waits for it; what was measured is kept."""
+    with state.database.write() as session:
+        service.cancel(session, tenant, probe_id, settle)
+    return _read(state, tenant, probe_id)
+
+
+@router.get("/{probe_id}/events", response_model=EventPage, responses=problems(NotFound))
+async def probe_events(
+    probe_id: str,
+    state: AppState,
+    tenant: Tenant,
+    accept: Annotated[str, Header()] = "application/json",
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> Response | EventPage:
+    """Follow a probe: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
+
+    def look() -> Subject:
+        with state.database.read() as session:
+            probe, job = service.found(session, tenant, probe_id)
+            return Subject(tenant, [probe.id, job.id], ended=JobState(job.state).is_terminal)
+
+    subject = await run_in_threadpool(look)
+    if wants_stream(accept):
+        return event_stream(state.database, look, last_event_id or after)
+    return await run_in_threadpool(event_page, state.database, subject, after, limit)

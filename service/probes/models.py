@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.kit.clock import Timestamp
@@ -22,5 +22,9 @@ class Probe(Base):
     configuration: Mapped[dict[str, Any]] = mapped_column(Json)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    partial: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """what had been measured when the last job ended without a result"""
+    wanted: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    """asked for by itself, and not only by predictions"""
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -1,11 +1,13 @@
 """How large a probe must be for a prediction as narrow as wanted (LAW.md, "The size of a probe")."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
+from service.catalog.entries import ModelEntry
 from service.catalog.schemas import FEW_PROBLEMS, Level, ModelRef, Recipe, cell_of
 from service.catalog.strict import Strict
 from service.fits import service as fits
@@ -14,6 +16,7 @@ from service.law import Probe as Measurement
 from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
 from service.observations.schemas import PoolName
+from service.predictions.schemas import PredictionRequest
 from service.probes import repository
 
 MOST_PROBLEMS = 100_000
@@ -108,15 +111,17 @@ class SizeOut(BaseModel):
     fit_id: str
 
 
-def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
+def size(session: Session, tenant: str, request: SizeRequest, models: Sequence[ModelEntry]) -> SizeOut:
     """Answer from the pool's newest fit; needs a session that may write, as a prediction does.
+
+    `models` are those of the settings.
 
     Raises:
         InvalidRequest: the family is not known.
         UnknownPool: there is no such pool.
         NotFound: there is no such pilot, or it is not measured yet.
     """
-    model = next((one for one in catalog.models() if one.name == request.model.name), None)
+    model = next((one for one in catalog.models(models) if one.name == request.model.name), None)
     family = request.model.family or (model.family if model is not None else None)
     if family is None:
         raise InvalidRequest(
@@ -128,7 +133,7 @@ def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
     fit = fits.current(session, tenant, pool).fit
     law, summary = fits.law_of(fit), fit.summary or {}
     pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
-    expected = _expected(request, pilot, summary, family)
+    expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)
     improvement_var = summary.get("measurement_var") or components.variance(*EVALUATION)
     about: dict[str, Any] = {
@@ -139,7 +144,7 @@ def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
         "improvement_var": improvement_var,
     }
     need = needed_variance(law, **about, level=request.level, half_width=request.target_half_width)
-    most = _most_problems(request)
+    most = _most_problems(session, tenant, request)
     planned = None
     if need.gap_var is not None:
         costs = {"cost_per_problem": request.cost.per_problem, "cost_per_rollout": request.cost.per_rollout}
@@ -176,11 +181,48 @@ def size(session: Session, tenant: str, request: SizeRequest) -> SizeOut:
     )
 
 
+def target_se(
+    session: Session, tenant: str, request: PredictionRequest, family: str, half_width: float, level: float
+) -> float:
+    """Standard error of the gap at which a prediction is expected to be as narrow as wanted.
+
+    Raises:
+        InvalidRequest: no probe, however large, makes it so narrow.
+        UnknownPool: there is no such pool.
+    """
+    fit = fits.current(session, tenant, request.pool or catalog.DEFAULT_POOL).fit
+    law, summary = fits.law_of(fit), fit.summary or {}
+    expected = _expected(None, None, summary, family)
+    improvement_var = summary.get("measurement_var") or assumed_components(expected.student, expected.gap).variance(
+        *EVALUATION
+    )
+    need = needed_variance(
+        law,
+        gap=expected.gap,
+        family=family,
+        cell=cell_of(family, request.task, request.recipe),
+        baseline=expected.student,
+        improvement_var=improvement_var,
+        level=level,
+        half_width=half_width,
+    )
+    if need.gap_var is None:
+        raise InvalidRequest(
+            f"probe.target_half_width: {half_width:g} is below {need.floor:.3g}, the half-width that a prediction at "
+            f"{100 * level:g} % has even with an exactly known gap; ask for more than that, or store more runs of "
+            f"{family}.",
+            param="probe.target_half_width",
+            value=half_width,
+        )
+    return float(need.gap_var**0.5)
+
+
 def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any]:
     probe_id = request.pilot_probe_id or ""
-    probe = repository.get(session, tenant, probe_id)
-    if probe is None or probe.result is None:
+    row = repository.get(session, tenant, probe_id)
+    if row is None or row[0].result is None:
         raise NotFound(f"pilot_probe_id: there is no measured probe {probe_id[:80]!r}.", param="pilot_probe_id")
+    probe = row[0]
     measured = {"model.name": probe.configuration["model"], "task": probe.configuration["task"]}
     for param, asked in (("model.name", request.model.name), ("task", request.task)):
         if measured[param] != asked:
@@ -189,12 +231,14 @@ def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any
                 param="pilot_probe_id",
                 value=probe_id,
             )
-    return probe.result
+    return row[0].result
 
 
-def _expected(request: SizeRequest, pilot: dict[str, Any] | None, summary: dict[str, Any], family: str) -> ExpectedOut:
-    if request.expected is not None:
-        return ExpectedOut(gap=request.expected.gap, student=request.expected.student, source="request")
+def _expected(
+    given: Expected | None, pilot: dict[str, Any] | None, summary: dict[str, Any], family: str
+) -> ExpectedOut:
+    if given is not None:
+        return ExpectedOut(gap=given.gap, student=given.student, source="request")
     if pilot is not None:
         return ExpectedOut(gap=pilot["gap"]["value"], student=pilot["gap"]["student"], source="pilot")
     gap, student = summary.get("gap", {}).get(family), summary.get("baseline", {}).get(family)
@@ -217,8 +261,8 @@ def _at_least(planned: Size, problems: int, components: Components) -> Size:
     return Size(problems, planned.rollouts, variance, planned.cost * problems / planned.problems)
 
 
-def _most_problems(request: SizeRequest) -> int:
-    task = next((one for one in catalog.tasks() if one.name == request.task), None)
+def _most_problems(session: Session, tenant: str, request: SizeRequest) -> int:
+    task = catalog.known_task(session, tenant, request.task)
     return request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
 
 

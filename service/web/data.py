@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.catalog.entries import ModelEntry
 from service.fits import analysis, repository
 from service.fits import service as fits
 from service.fits.models import Fit
@@ -85,14 +86,14 @@ def _drift(fit: Fit) -> Mapping[str, Mapping[str, int]] | None:
     return {family: one["versions"] for family, one in found.items() if one["log_bayes_factor"] > DRIFT_ALARM}
 
 
-def read_sizes(session: Session, tenant: str, fit_id: str) -> Sequence[FamilyScaling]:
+def read_sizes(session: Session, tenant: str, fit_id: str, entries: Sequence[ModelEntry]) -> Sequence[FamilyScaling]:
     """Read the slopes by model size; of none where fitting each size would keep the page waiting.
 
     Raises:
         NotFound: there is no such fit.
     """
     fit = fits.get(session, tenant, fit_id)
-    return analysis.scale(session, fit).families if fit.n <= fits.AT_ONCE else []
+    return analysis.scale(session, fit, entries).families if fit.n <= fits.AT_ONCE else []
 
 
 def read_outcomes(session: Session, tenant: str, fit_id: str) -> tuple[str, Calibration, Sequence[OutcomePoint]]:

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
-from service.dependencies import ReadSession, Tenant
+from service.dependencies import AppState, ReadSession, Tenant
 from service.errors import UnknownPool
 from service.web import data, form
 from service.web.outcome_plot import outcomes_chart
@@ -101,9 +101,10 @@ def chart(
 
 
 @router.get("/web/sizes.json")
-def sizes(tenant: Tenant, session: ReadSession, fit: Name) -> Response:
+def sizes(tenant: Tenant, session: ReadSession, state: AppState, fit: Name) -> Response:
     """Answer with one sentence on the slope by model size for each family that has several sizes."""
-    said = [{"name": one.family, "message": sizes_message(one)} for one in data.read_sizes(session, tenant, fit)]
+    found = data.read_sizes(session, tenant, fit, state.settings.models)
+    said = [{"name": one.family, "message": sizes_message(one)} for one in found]
     return JSONResponse({"families": [one for one in said if one["message"] is not None]}, headers=PAGE_HEADERS)
 
 

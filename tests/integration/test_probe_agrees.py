@@ -10,11 +10,12 @@ import torch
 import transformers
 
 from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, ProbeConfiguration
-from workers.contexts import build_context, teacher_prompt
+from service.catalog.schemas import Decoding, ProbeConfiguration, controls_of
+from workers.contexts import Attempt, BuiltContext, Material, build_context, teacher_prompt
 from workers.engines import folder_revision
 from workers.probe import run_probe
-from workers.tasks import Problem, Split, load_task
+from workers.resources import Resources
+from workers.tasks import Problem, Split, Task, load_task
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBLEMS, ROLLOUTS = 128, 8
@@ -51,6 +52,12 @@ def is_right(problem: Problem, completion: str) -> bool:
     return completion == f"{int(left) + int(right):04d}"
 
 
+def by_hand(context: Context, task: Task, problem: Problem, attempt: str, seed: int, draw: int) -> BuiltContext:
+    """The context for one attempt that was drawn here."""
+    material = Material(problem, (Attempt(attempt, task.verify(problem, attempt)),))
+    return build_context(context, task, material, [], seed=seed, draw=f"by-hand-{draw}")
+
+
 def measure_by_hand(model: str, context: Context, ids: list[str], seed: int) -> tuple[float, float]:
     """The gap and its standard error on the probe's problems, with samples of its own."""
     task = load_task("lab/addition")
@@ -61,9 +68,7 @@ def measure_by_hand(model: str, context: Context, ids: list[str], seed: int) -> 
     rows = [problem for problem in problems for _ in range(ROLLOUTS)]
     attempts = peer.complete([problem.prompt for problem in rows])
     prompts = [
-        teacher_prompt(
-            problem, build_context(context, task, problem, seed=seed, draw=f"by-hand-{i}", attempt=attempts[i])
-        )
+        teacher_prompt(problem, by_hand(context, task, problem, attempts[i], seed, i), "completion")
         for i, problem in enumerate(rows)
     ]
     taught = peer.complete(prompts)
@@ -96,9 +101,9 @@ def probe(model: str, context: Context, seed: int) -> dict[str, Any]:
         problems=PROBLEMS,
         rollouts=ROLLOUTS,
         seed=seed,
-        controls=["placebo"],
+        controls=controls_of(context, None),
     )
-    return run_probe(configuration, lambda event, data: None)
+    return run_probe(configuration, Resources.read(model, {}), lambda event, data: None)
 
 
 @pytest.mark.parametrize(

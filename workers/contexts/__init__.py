@@ -1,5 +1,28 @@
 """Privileged-context construction."""
 
-from workers.contexts.build import BuiltContext, another_problem, build_context, require_fit, teacher_prompt
+from workers.contexts.build import Block, BuiltContext, build_context
+from workers.contexts.extraction import clean_hints, extract_hints, extraction_prompt, solution_to_extract_from
+from workers.contexts.leak import leak
+from workers.contexts.material import Attempt, Material
+from workers.contexts.prompts import prompt_shape, require_fit, student_prompt, teacher_prompt
+from workers.contexts.templates import Shape
+from workers.contexts.thinking import answer_part
 
-__all__ = ["BuiltContext", "another_problem", "build_context", "require_fit", "teacher_prompt"]
+__all__ = [
+    "Attempt",
+    "Block",
+    "BuiltContext",
+    "Material",
+    "Shape",
+    "answer_part",
+    "build_context",
+    "clean_hints",
+    "extract_hints",
+    "extraction_prompt",
+    "leak",
+    "prompt_shape",
+    "require_fit",
+    "solution_to_extract_from",
+    "student_prompt",
+    "teacher_prompt",
+]

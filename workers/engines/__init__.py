@@ -1,6 +1,19 @@
 """Rollout engines."""
 
 from workers.engines.folder import checked_folder, folder_revision, model_folder
+from workers.engines.load import load_engine
 from workers.engines.protocol import Engine, Prompt, Request, Sample, Sampling
+from workers.engines.source import ModelSource
 
-__all__ = ["Engine", "Prompt", "Request", "Sample", "Sampling", "checked_folder", "folder_revision", "model_folder"]
+__all__ = [
+    "Engine",
+    "ModelSource",
+    "Prompt",
+    "Request",
+    "Sample",
+    "Sampling",
+    "checked_folder",
+    "folder_revision",
+    "load_engine",
+    "model_folder",
+]

@@ -1,10 +1,10 @@
 """What every engine can do: turn prompts into sampled completions, and say how likely given ones are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Prompt = str | Sequence[dict[str, str]]
+Prompt = str | Sequence[Mapping[str, str]]
 """A text, or chat messages `{"role", "content"}`."""
 
 

@@ -1,7 +1,8 @@
-"""Rollouts with `transformers`: batches of similar length, one torch thread, seeded."""
+"""Rollouts with `transformers`: batches of similar length, one torch thread, every sample from its own seed."""
 
+import gc
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,66 +10,136 @@ import tokenizers
 import torch
 import transformers
 
-from workers.engines.protocol import Sample, Sampling
+from service.catalog.schemas import ModelOptions
+from workers.engines.failures import model_not_loadable, option_not_supported, require_context
+from workers.engines.prompts import PromptEncoder, end_tokens, require_room
+from workers.engines.protocol import Prompt, Request, Sample, Sampling
+from workers.engines.sampling import SeededPick, StopTexts, cut_before, uniforms
+from workers.failures import JobError, out_of_memory
 
 BATCH_ROLLOUTS = 256
 """Rollouts that are decoded together: the speed of a tiny model on one core no longer grows above this."""
 
+BATCH_TOKENS = 1 << 16
+"""Tokens that a batch keeps in its cache: 10 GB for a model of 8B parameters in 16 bits."""
+
+BATCH_LOGITS = 1 << 24
+"""Logits that exist at a time: 64 MB in float32; 111 rows of a vocabulary of 150,000."""
+
+GPU_FULL = "The GPU's memory is full"
+
 THREADS = 1
 """One torch thread a process: two were up to 25x slower on a busy small machine (OPSD.md, Engines)."""
+
+Row = tuple[int, int]
+"""The index of a request, and which of its samples."""
 
 
 class TransformersEngine:
     """Implements `workers.engines.protocol.Engine` with `AutoModelForCausalLM.generate`."""
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:  # noqa: ANN401 - transformers has no types
+    def __init__(self, model: Any, tokenizer: Any, max_model_len: int | None = None) -> None:  # noqa: ANN401 - transformers has no types
         self.model = model
         self.tokenizer = tokenizer
+        self.end = end_tokens(tokenizer, model.generation_config.eos_token_id)
+        # generate() fills whatever a call leaves open from here (a top_k of 50, penalties, suppressed tokens):
+        # the decoding of the configuration is all there is.
+        model.generation_config = transformers.GenerationConfig()
+        self._prompts = PromptEncoder(tokenizer)
+        self.context_length = require_context(model.config.get_text_config().to_dict(), max_model_len)
 
     @classmethod
-    def load(cls, folder: Path) -> "TransformersEngine":
-        """Loads a model's folder in float32 from safetensors, without network and without the folder's own code."""
+    def load(cls, folder: Path, options: ModelOptions | None = None) -> "TransformersEngine":
+        """Loads a model's folder from safetensors, without network and without the folder's own code.
+
+        Raises:
+            JobError: `model_not_loadable`, `out_of_memory` or `engine_option_not_supported`.
+        """
+        options = options or ModelOptions()
+        if options.tensor_parallel > 1:
+            raise option_not_supported("transformers", "tensor_parallel")
+        if options.quantization is not None:
+            raise option_not_supported("transformers", "quantization")
         torch.set_num_threads(THREADS)
         transformers.utils.logging.disable_progress_bar()  # the job has its own progress events
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        return cls(model.eval(), tokenizer)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = options.dtype if options.dtype != "auto" or device == "cuda" else "float32"
+        try:
+            model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+            model = model.eval().to(device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise out_of_memory(GPU_FULL) from error
+        except (MemoryError, JobError):
+            raise
+        except Exception as error:  # whatever a file that does not fit makes the loaders raise
+            raise model_not_loadable(error) from error
+        if missing := sorted(loading["missing_keys"]):
+            # transformers would fill them with random numbers
+            raise model_not_loadable(f"its files lack {len(missing)} weights of its config.json, {missing[0]} for one")
+        return cls(model, tokenizer, options.max_model_len)
 
     @property
-    def context_length(self) -> int:
-        """Tokens that prompt and completion may have together."""
-        return int(self.model.config.max_position_embeddings)
+    def has_chat_template(self) -> bool:
+        """Whether prompts are rendered as chats."""
+        return self._prompts.has_chat_template
 
-    def count_tokens(self, prompt: str) -> int:
-        """Tokens of a prompt."""
-        return len(self.encode(prompt))
+    def encode(self, prompt: Prompt, *, thinking: bool = False) -> tuple[int, ...]:
+        """The tokens of a prompt (`Engine.encode`)."""
+        return self._prompts.encode(prompt, thinking=thinking)
 
-    def encode(self, prompt: str) -> list[int]:
-        """The token ids of a prompt."""
-        return [int(token) for token in self.tokenizer(prompt)["input_ids"]]
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        *,
+        logprobs: bool = False,
+        report: Callable[[int], None] = lambda samples: None,
+    ) -> list[list[Sample]]:
+        """Fresh samples of every request (`Engine.generate`).
 
-    def generate(self, prompts: Sequence[str], n: int, sampling: Sampling, seed: int) -> list[list[Sample]]:
-        """`n` fresh samples of every prompt, in the prompts' order; the same arguments give the same samples."""
-        encoded = [self.encode(prompt) for prompt in prompts]
-        rows = [index for index in range(len(prompts)) for _ in range(n)]
-        rows.sort(key=lambda index: len(encoded[index]))  # stable, so equal lengths keep the prompts' order
-        samples: list[list[Sample]] = [[] for _ in prompts]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for start in range(0, len(rows), BATCH_ROLLOUTS):
-                batch = rows[start : start + BATCH_ROLLOUTS]
-                for index, sample in zip(batch, self._decode([encoded[i] for i in batch], sampling), strict=True):
-                    samples[index].append(sample)
-        return samples
+        What stands beside a row changes its logits by rounding alone (about 1e-6), which moves a token once in some
+        hundred thousand.
+        """
+        require_room(requests, sampling, self.context_length)
+        rows: list[Row] = [(index, k) for index, request in enumerate(requests) for k in range(request.n)]
+        rows.sort(key=lambda row: len(requests[row[0]].tokens))  # stable, so equal lengths keep the requests' order
+        samples: dict[Row, Sample] = {}
+        for batch in self._batches(rows, requests, sampling):
+            samples.update(zip(batch, self._decode_halving(batch, requests, sampling, logprobs), strict=True))
+            report(len(batch))
+        return [[samples[index, k] for k in range(request.n)] for index, request in enumerate(requests)]
+
+    def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
+        """Log-probabilities of each completion after its prompt (`Engine.score`)."""
+        order = sorted(range(len(pairs)), key=lambda index: len(pairs[index][0]) + len(pairs[index][1]))
+        scores: dict[int, tuple[float, ...]] = {}
+        start = 0
+        while start < len(order):
+            end = start + 1
+            while end < len(order) and self._fits(end + 1 - start, sum(map(len, pairs[order[end]]))):
+                end += 1
+            batch = order[start:end]
+            scores.update(zip(batch, self._score([pairs[index] for index in batch]), strict=True))
+            start = end
+        return [scores[index] for index in range(len(pairs))]
 
     def fingerprint(self) -> dict[str, str]:
-        """Engine, versions, precision and processor architecture."""
+        """Engine, versions, precision and processor."""
+        device = self.model.device
         return {
             "engine": "transformers",
             "dtype": str(self.model.dtype).removeprefix("torch."),
-            "device": str(self.model.device.type),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "tokenizers": tokenizers.__version__,
@@ -76,30 +147,111 @@ class TransformersEngine:
             "machine": platform.machine(),
         }
 
-    def _decode(self, rows: list[list[int]], sampling: Sampling) -> list[Sample]:
+    def close(self) -> None:
+        """Give the memory back."""
+        del self.model
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _fits(self, rows: int, width: int) -> bool:
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        return rows <= BATCH_ROLLOUTS and rows * width <= BATCH_TOKENS and rows * vocabulary <= BATCH_LOGITS
+
+    def _batches(self, rows: list[Row], requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Row]]:
+        batch: list[Row] = []
+        for row in rows:
+            if batch and not self._fits(len(batch) + 1, len(requests[row[0]].tokens) + sampling.max_tokens):
+                yield batch
+                batch = []
+            batch.append(row)
+        if batch:
+            yield batch
+
+    def _decode_halving(
+        self, batch: list[Row], requests: Sequence[Request], sampling: Sampling, logprobs: bool
+    ) -> list[Sample]:
+        """Decodes a batch, in halves where the GPU's memory does not hold it whole: the samples are the same."""
+        try:
+            return self._decode(batch, requests, sampling, logprobs)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise out_of_memory(GPU_FULL) from error
+        torch.cuda.empty_cache()
+        half = len(batch) // 2
+        parts = (batch[:half], batch[half:])
+        return [sample for part in parts for sample in self._decode_halving(part, requests, sampling, logprobs)]
+
+    def _decode(
+        self, batch: list[Row], requests: Sequence[Request], sampling: Sampling, logprobs: bool
+    ) -> list[Sample]:
         """One batch: left-padded prompts in, one sample a row out."""
-        eos, width = int(self.tokenizer.eos_token_id), max(len(row) for row in rows)
-        pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else eos
-        tokens_BT = torch.tensor([[pad] * (width - len(row)) + row for row in rows])
-        mask_BT = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
-        greedy = sampling.temperature == 0
-        # Every sampling default of the model's own generation_config (top_k = 50 for one) is switched off:
-        # the decoding of the configuration is all there is.
+        prompts = [requests[index].tokens for index, _ in batch]
+        width, device = max(map(len, prompts)), self.model.device
+        pad = next((token for token in (self.tokenizer.pad_token_id, *sorted(self.end)) if token is not None), 0)
+        tokens_BT = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=device)
+        mask_BT = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=device)
+        numbers_BT = None
+        if sampling.temperature > 0:
+            seeds = [(requests[index].seed, k) for index, k in batch]
+            numbers_BT = uniforms(seeds, sampling.max_tokens).to(device)
+        pick = SeededPick(sampling, numbers_BT, logprobs)
+        stops = StopTexts(self.tokenizer, sampling.stop, width, len(batch), self.end) if sampling.stop else None
         config = transformers.GenerationConfig(
-            do_sample=not greedy,
-            temperature=1.0 if greedy else sampling.temperature,
-            top_p=1.0 if greedy else sampling.top_p,
-            top_k=0 if not greedy else 50,  # 50 is transformers' own "unset"; greedy search ignores it
+            do_sample=False,  # greedy over what SeededPick leaves: one token
             max_new_tokens=sampling.max_tokens,
-            eos_token_id=eos,
+            eos_token_id=sorted(self.end) or None,
             pad_token_id=pad,
         )
         with torch.inference_mode():
-            out = self.model.generate(input_ids=tokens_BT, attention_mask=mask_BT, generation_config=config)
-        return [self._sample(row, eos) for row in out[:, width:].tolist()]
+            out_BT = self.model.generate(
+                input_ids=tokens_BT,
+                attention_mask=mask_BT,
+                generation_config=config,
+                logits_processor=[pick],
+                stopping_criteria=[stops] if stops else [],
+            )
+        if not pick.finite:
+            raise JobError(
+                "model_not_loadable",
+                f"The model's logits are not numbers in {self.fingerprint()['dtype']}: its weights are damaged, or it "
+                "needs another dtype.",
+                "model",
+            )
+        kept = torch.stack(pick.logprobs, dim=1).tolist() if logprobs else [[]] * len(batch)
+        lengths = stops.lengths if stops else [None] * len(batch)
+        written = out_BT[:, width:].tolist()
+        return [self._sample(*row, sampling.stop) for row in zip(written, kept, lengths, strict=True)]
 
-    def _sample(self, row: list[int], eos: int) -> Sample:
-        """Cuts a row after its first end-of-text token."""
-        ended = eos in row
-        ids = row[: row.index(eos) + 1] if ended else row
-        return Sample(tuple(ids), str(self.tokenizer.decode(ids, skip_special_tokens=True)), not ended)
+    def _sample(self, row: list[int], logprobs: list[float], length: int | None, stop: tuple[str, ...]) -> Sample:
+        """Cuts a row at its stop text or after its first end-of-text token."""
+        if length is None:
+            length = next((place + 1 for place, token in enumerate(row) if token in self.end), None)
+        ids = row[:length]
+        text = cut_before(str(self.tokenizer.decode(ids, skip_special_tokens=True)), stop)
+        return Sample(tuple(ids), text, truncated=length is None, logprobs=tuple(logprobs[: len(ids)]))
+
+    def _score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
+        """One batch, padded on the right: attention is causal, so no token sees the padding.
+
+        It goes through the model piece by piece, so that the logits of all tokens never exist together.
+        """
+        width = max(len(prompt) + len(completion) for prompt, completion in pairs)
+        rows = [[*prompt, *completion] for prompt, completion in pairs]
+        tokens_BT = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.model.device)
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        piece = max(1, BATCH_LOGITS // (vocabulary * len(rows)))
+        found: list[torch.Tensor] = []
+        cache = None
+        with torch.inference_mode():
+            for start in range(0, width - 1, piece):
+                part_BT = tokens_BT[:, start : min(start + piece, width - 1)]
+                out = self.model(input_ids=part_BT, past_key_values=cache, use_cache=True)
+                cache = out.past_key_values
+                next_BT1 = tokens_BT[:, start + 1 : start + 1 + part_BT.shape[1], None]
+                found.append(out.logits.float().log_softmax(dim=-1).gather(2, next_BT1)[:, :, 0])
+        scores = torch.cat(found, dim=1).tolist()
+        return [
+            tuple(row[len(prompt) - 1 : len(prompt) + len(completion) - 1])
+            for row, (prompt, completion) in zip(scores, pairs, strict=True)
+        ]

@@ -13,7 +13,7 @@ from workers.lab.curriculum import Curriculum
 from workers.lab.models import FAMILY, MODELS, ModelSpec
 from workers.lab.pretrain import pretrain
 from workers.lab.tokenizer import build_tokenizer
-from workers.tasks import Split, load_task
+from workers.tasks import Split
 from workers.tasks.addition import AdditionTask
 
 INDEX = Path(__file__).resolve().parent.parent.parent / "service" / "catalog" / "lab.json"
@@ -55,7 +55,7 @@ def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
 
 def write_index(folder: Path, index: Path) -> None:
     """Writes the catalogue's index of the lab's models and tasks."""
-    task = load_task(AdditionTask.name)
+    task = AdditionTask()
     content: dict[str, Any] = {
         "models": [
             {

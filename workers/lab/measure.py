@@ -14,6 +14,7 @@ from service.catalog.schemas import Decoding, Recipe, cell_of
 from workers.engines import folder_revision, model_folder
 from workers.lab.models import FAMILY, MODELS
 from workers.opsd import TrainingConfiguration, run_training
+from workers.resources import Resources
 from workers.tasks import load_task
 from workers.tasks.addition import AdditionTask
 
@@ -95,6 +96,7 @@ def measure(run: Run) -> dict[str, Any]:
         task=task.name,
         task_revision=task.revision,
         context=run.context,
+        group_size=recipe.group_size if run.context.needs_group else None,
         template_version=TEMPLATE_VERSION,
         recipe=recipe,
         decoding=Decoding(),
@@ -103,7 +105,7 @@ def measure(run: Run) -> dict[str, Any]:
         held_out_problems=HELD_OUT_PROBLEMS,
         seed=run.seed,
     )
-    result = run_training(configuration, lambda event, data: None)
+    result = run_training(configuration, Resources.read(run.model, {}), lambda event, data: None)
     return {
         "external_id": run.external_id,
         "pool": POOL,

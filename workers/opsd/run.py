@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from workers.engines import Sampling, checked_folder
+from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
 from workers.opsd.configuration import TrainingConfiguration, require_supported
 from workers.opsd.trainer import StepMetrics, train
-from workers.probe.arms import Arm, ArmRunner
-from workers.probe.run import draw_problems, require_template_version
+from workers.probe.arms import Arm, Draw, Sampler, arm_of
+from workers.probe.run import draw_problems, require_template_version, sampling_of
+from workers.probe.self_teacher import SelfTeacher
 from workers.probe.statistics import Estimate, differences, estimate, sampling_covariance
+from workers.resources import Resources
 from workers.tasks import Split, load_task
 
 Emit = Callable[[str, dict[str, Any]], None]
@@ -20,7 +22,7 @@ REPORT_EVERY = 10
 """Steps between two events: some 15 for the default recipe."""
 
 
-def run_training(configuration: TrainingConfiguration, emit: Emit) -> dict[str, Any]:
+def run_training(configuration: TrainingConfiguration, resources: Resources, emit: Emit) -> dict[str, Any]:
     """Measures baseline and gap, trains, measures again; returns the observation.
 
     Every evaluation draws fresh samples, and no two runs share any (`TrainingConfiguration.own_seed`). The gap and the
@@ -33,19 +35,21 @@ def run_training(configuration: TrainingConfiguration, emit: Emit) -> dict[str, 
     started = time.monotonic()
     require_template_version(configuration.template_version)
     divergence = require_supported(configuration.recipe)
-    seed = configuration.own_seed
-    task = load_task(configuration.task, configuration.task_revision)
+    seed, rollouts = configuration.own_seed, configuration.rollouts
+    task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
     problems = draw_problems(task, configuration.problems, seed)
     held_out = draw_problems(task, configuration.held_out_problems, seed, Split.held_out)
-    engine = TransformersEngine.load(checked_folder(configuration.model, configuration.model_revision))
-    decoding = configuration.decoding
-    sampling = Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens)
-    runner = ArmRunner(engine, task, problems, configuration.rollouts, sampling, seed)
-    held_out_runner = ArmRunner(engine, task, held_out, configuration.rollouts, sampling, seed)
+    folder = checked_folder(resources.source, configuration.model_revision)
+    engine = TransformersEngine.load(folder, configuration.model_options)
+    sampling = sampling_of(configuration, task)
+    sampler = Sampler(engine, task, sampling, seed, configuration.decoding.thinking)
+    contexts = {"train-context": configuration.context}
+    teacher = SelfTeacher(sampler, contexts, rollouts, configuration.group_size)
 
-    before = runner.plain("train-before")
-    self_teacher = runner.with_context("train-context", configuration.context, before)
-    held_out_before = held_out_runner.plain("held-out-before")
+    plain = [Draw.plain("train-before", problems, rollouts), Draw.plain("held-out-before", held_out, rollouts)]
+    before_rows, held_out_rows, *peers = sampler.draw([*plain, *teacher.peers("train-peers", problems)])
+    before, held_out_before = arm_of("train-before", before_rows), arm_of("held-out-before", held_out_rows)
+    self_teacher = arm_of("train-context", teacher.draw(problems, before_rows, peers)["train-context"].rows)
 
     steps = configuration.recipe.steps
 
@@ -65,8 +69,10 @@ def run_training(configuration: TrainingConfiguration, emit: Emit) -> dict[str, 
         seed,
         report,
     )
-    after = runner.plain("train-after")
-    held_out_after = held_out_runner.plain("held-out-after")
+    rows = sampler.draw(
+        [Draw.plain("train-after", problems, rollouts), Draw.plain("held-out-after", held_out, rollouts)]
+    )
+    after, held_out_after = (arm_of(name, table) for name, table in zip(("after", "held-out-after"), rows, strict=True))
     return {
         **observation(before, self_teacher, after),
         "held_out": {

@@ -10,8 +10,18 @@ import torch
 
 from service.catalog.contexts import Context
 from service.catalog.schemas import Recipe
-from workers.contexts import build_context, require_fit, teacher_prompt
-from workers.engines import Sampling
+from workers.contexts import (
+    Attempt,
+    Material,
+    answer_part,
+    build_context,
+    extract_hints,
+    prompt_shape,
+    require_fit,
+    student_prompt,
+    teacher_prompt,
+)
+from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.opsd.logits import completion_logits
 from workers.opsd.losses import opsd_loss
@@ -48,32 +58,44 @@ def train(
 ) -> None:
     """Trains the student's weights in place for `recipe.steps` steps against a frozen copy of them.
 
-    A rollout without a context carries no loss. Rollouts are drawn from the weights that the step starts with.
+    A rollout without a context carries no loss. Rollouts are drawn from the weights that the step starts with. A
+    rollout's group is the step's rollouts of its problem; wrong contexts are made of the step's other problems.
     """
     teacher = copy.deepcopy(student.model).requires_grad_(False)
     pad = int(student.tokenizer.pad_token_id)
     optimizer = torch.optim.AdamW(student.model.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
+    shape = prompt_shape(student)
     batches = _batches(problems, recipe.problems_per_step, seed)
     for step in range(1, recipe.steps + 1):
         batch = next(batches)
-        groups = student.generate(
-            [problem.prompt for problem in batch], recipe.group_size, sampling, derive_seed("rollouts", seed, step)
-        )
-        prompts: list[list[int]] = []
-        teacher_prompts: list[list[int]] = []
+        requests = [
+            Request(
+                student.encode(student_prompt(problem)),
+                recipe.group_size,
+                derive_seed("rollouts", seed, step, problem.id),
+            )
+            for problem in batch
+        ]
+        groups = student.generate(requests, sampling)
+        prompts: list[tuple[int, ...]] = []
+        teacher_prompts: list[tuple[int, ...]] = []
         completions: list[tuple[int, ...]] = []
-        scores: list[float] = []
-        for problem, group in zip(batch, groups, strict=True):
-            for k, sample in enumerate(group):
-                scores.append(task.score(problem, sample.text))
-                built = build_context(context, task, problem, seed=seed, draw=f"step-{step}-{k}", attempt=sample.text)
-                if built.text is None:
-                    continue
-                encoded = student.encode(teacher_prompt(problem, built))
-                require_fit(problem, len(encoded), sampling.max_tokens, student.context_length)
-                prompts.append(student.encode(problem.prompt))
-                teacher_prompts.append(encoded)
-                completions.append(sample.token_ids)
+        materials = [material for pair in zip(batch, groups, strict=True) for material in _materials(task, *pair)]
+        samples = [sample for group in groups for sample in group]
+        scores = [material.group[material.place].verdict.score for material in materials]
+        hint_seed = derive_seed("hints", seed, step)
+        materials = extract_hints(student, context, materials, sampling, hint_seed, shape)
+        for material, sample in zip(materials, samples, strict=True):
+            draw = f"step-{step}-{material.place}"
+            built = build_context(context, task, material, materials, seed=seed, draw=draw)
+            if built.text is None:
+                continue
+            problem = material.problem
+            encoded = student.encode(teacher_prompt(problem, built, shape))
+            require_fit(problem, len(encoded), sampling.max_tokens, student.context_length)
+            prompts.append(student.encode(student_prompt(problem)))
+            teacher_prompts.append(encoded)
+            completions.append(sample.token_ids)
         loss = norm = None
         if completions:
             with torch.no_grad():
@@ -85,6 +107,12 @@ def train(
             optimizer.step()
             loss = float(objective.detach())
         report(StepMetrics(step, loss, sum(scores) / len(scores), len(completions) / len(scores), norm))
+
+
+def _materials(task: Task, problem: Problem, group: Sequence[Sample]) -> list[Material]:
+    """One group's rollouts with their verdicts, each in its own place."""
+    attempts = tuple(Attempt(sample.text, task.verify(problem, answer_part(sample.text))) for sample in group)
+    return [Material(problem, attempts, place) for place in range(len(attempts))]
 
 
 def _batches(problems: Sequence[Problem], size: int, seed: int) -> Iterator[list[Problem]]:

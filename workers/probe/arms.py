@@ -1,116 +1,152 @@
 """The probe's arms: fresh samples for every rollout of every problem, with whatever context an arm gives."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
+from os import cpu_count
+from typing import Any
 
 import numpy as np
 
-from service.catalog.contexts import Context
-from workers.contexts import build_context, require_fit, teacher_prompt
-from workers.engines import Engine, Sample, Sampling
+from workers.contexts import answer_part, require_fit, student_prompt
+from workers.engines import Engine, Prompt, Request, Sample, Sampling
 from workers.probe.statistics import Scores, counts
-from workers.tasks import Problem, Task, derive_seed
+from workers.tasks import Problem, Task, Verdict, derive_seed
 
-CHUNK_PROBLEMS = 32
-"""Problems that are sampled together and then reported. Fixed, because the random numbers of a chunk depend on it."""
+CLOSED = "</think>"
+"""ends the thinking in every template that we know of; the beginning is often part of the prompt"""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Rollouts that are to be drawn: one prompt for each rollout of each problem."""
+
+    arm: str
+    problems: Sequence[Problem]
+    prompts: Sequence[Sequence[Prompt]]
+
+    @classmethod
+    def plain(cls, arm: str, problems: Sequence[Problem], rollouts: int) -> "Draw":
+        """Exactly the student's prompt; the arm's name makes the samples independent of any other arm's."""
+        return cls(arm, problems, [[student_prompt(problem)] * rollouts for problem in problems])
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One completion and what the verifier says about it."""
+
+    sample: Sample
+    verdict: Verdict
+
+
+Rows = list[list[Rollout]]
+"""Rollouts by problem, in the order of the draw."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws and verifies rollouts; `report(samples)` is called as they come."""
+
+    engine: Engine
+    task: Task
+    sampling: Sampling
+    seed: int
+    thinking: bool = False
+    report: Callable[[int], None] = lambda samples: None
+
+    def draw(self, draws: Sequence[Draw]) -> list[Rows]:
+        """All draws together, in one call of the engine; one table of rollouts a draw.
+
+        Raises:
+            JobError: a prompt leaves no room for its completion (`context_too_long`).
+        """
+        requests = [request for draw in draws for request in self._requests(draw)]
+        drawn = iter(self.engine.generate(requests, self.sampling, report=self.report))
+        tables: list[Rows] = []
+        for draw in draws:
+            samples = [_take(drawn, len(prompts)) for prompts in draw.prompts]
+            tables.append(self._verified(draw.problems, samples))
+        return tables
+
+    def _requests(self, draw: Draw) -> Iterable[Request]:
+        """Neighbouring rollouts of one prompt are one request, so that engines read the prompt once."""
+        for problem, prompts in zip(draw.problems, draw.prompts, strict=True):
+            first = 0
+            for prompt, same in groupby(prompts):
+                n = len(list(same))
+                tokens = self.engine.encode(prompt, thinking=self.thinking)
+                require_fit(problem, len(tokens), self.sampling.max_tokens, self.engine.context_length)
+                yield Request(tokens, n, derive_seed("rollouts", draw.arm, self.seed, problem.id, first))
+                first += n
+
+    def _verified(self, problems: Sequence[Problem], samples: list[list[Sample]]) -> Rows:
+        pairs = [(problem, sample) for problem, row in zip(problems, samples, strict=True) for sample in row]
+        if self.task.slow:
+            with ThreadPoolExecutor(cpu_count()) as pool:
+                verdicts = iter(list(pool.map(lambda pair: self.verify(*pair), pairs)))
+        else:
+            verdicts = iter([self.verify(*pair) for pair in pairs])
+        return [[Rollout(sample, next(verdicts)) for sample in row] for row in samples]
+
+    def verify(self, problem: Problem, sample: Sample) -> Verdict:
+        """Score a completion's answer; thinking that was cut off has none."""
+        unfinished = self.thinking and CLOSED not in sample.text
+        return self.task.verify(problem, "" if unfinished else answer_part(sample.text))
+
+
+def _take(drawn: Iterable[list[Sample]], count: int) -> list[Sample]:
+    """The samples of the next requests, up to `count` of them."""
+    samples: list[Sample] = []
+    source = iter(drawn)
+    while len(samples) < count:
+        samples += next(source)
+    return samples
 
 
 @dataclass
 class Arm:
-    """All samples of one arm, in the problems' order."""
+    """What is kept of an arm's rollouts: scores and totals, no texts."""
 
     name: str
-    scores: Scores
-    samples: list[list[Sample]]
-    contexts: list[list[str | None]] = field(default_factory=list)
-    """The context's text of every rollout; null where there was none."""
+    rows: list[list[float]] = field(default_factory=list)
+    tokens: int = 0
+    truncated: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    """Rollouts without a context, by reason."""
 
-    def summary(self) -> dict[str, object]:
+    def add(self, table: Rows) -> None:
+        """Take the rollouts of the next problems."""
+        for row in table:
+            self.rows.append([rollout.verdict.score for rollout in row])
+            self.tokens += sum(len(rollout.sample.token_ids) for rollout in row)
+            self.truncated += sum(rollout.sample.truncated for rollout in row)
+
+    @property
+    def scores(self) -> Scores:
+        """Scores, shape (problems, rollouts)."""
+        return np.array(self.rows, dtype=np.float64)
+
+    @property
+    def rollouts(self) -> int:
+        """Rollouts of all problems together."""
+        return sum(len(row) for row in self.rows)
+
+    def summary(self) -> dict[str, Any]:
         """The arm as the probe's result shows it."""
-        flat = [sample for row in self.samples for sample in row]
         return {
             "accuracy": float(self.scores.mean()),
             "counts": counts(self.scores),
-            "rollouts": int(self.scores.shape[1]),
-            "mean_tokens": sum(len(sample.token_ids) for sample in flat) / len(flat),
-            "truncated": sum(sample.truncated for sample in flat) / len(flat),
+            "rollouts": len(self.rows[0]),
+            "mean_tokens": self.tokens / self.rollouts,
+            "truncated": self.truncated / self.rollouts,
+            "contexts_missing": dict(self.missing),
         }
 
 
-@dataclass(frozen=True)
-class ArmRunner:
-    """Draws arms from one engine on one set of problems; `report(arm, rollouts)` is called after every chunk."""
-
-    engine: Engine
-    task: Task
-    problems: Sequence[Problem]
-    rollouts: int
-    sampling: Sampling
-    seed: int
-    report: Callable[[str, int], None] = lambda arm, rollouts: None
-
-    def plain(self, name: str) -> Arm:
-        """Samples of exactly the student's prompt; the arm's name makes them independent of any other arm's."""
-        return self._run(name, [[problem.prompt] * self.rollouts for problem in self.problems])
-
-    def with_context(self, name: str, context: Context, attempts: Arm) -> Arm:
-        """Samples of the self-teacher; rollout k of a problem is shown what concerns rollout k of `attempts`.
-
-        A rollout without a context gets the student's prompt and a fresh sample: it counts as `none`.
-        """
-        prompts: list[list[str]] = []
-        texts: list[list[str | None]] = []
-        for problem, row in zip(self.problems, attempts.samples, strict=True):
-            built = [
-                build_context(context, self.task, problem, seed=self.seed, draw=f"{name}-{k}", attempt=sample.text)
-                for k, sample in enumerate(row)
-            ]
-            prompts.append([teacher_prompt(problem, context_k) for context_k in built])
-            texts.append([context_k.text for context_k in built])
-        arm = self._run(name, prompts)
-        arm.contexts = texts
-        return arm
-
-    def _run(self, name: str, prompts: list[list[str]]) -> Arm:
-        for problem, row in zip(self.problems, prompts, strict=True):
-            for prompt in set(row):
-                tokens = self.engine.count_tokens(prompt)
-                require_fit(problem, tokens, self.sampling.max_tokens, self.engine.context_length)
-        samples: list[list[Sample]] = []
-        for start in range(0, len(prompts), CHUNK_PROBLEMS):
-            chunk = prompts[start : start + CHUNK_PROBLEMS]
-            flat = [prompt for row in chunk for prompt in row]
-            drawn = self.engine.generate(flat, 1, self.sampling, derive_seed("arm", name, self.seed, start))
-            singles = [group[0] for group in drawn]
-            samples += [singles[i : i + self.rollouts] for i in range(0, len(singles), self.rollouts)]
-            self.report(name, len(flat))
-        scores = [
-            [self.task.score(problem, sample.text) for sample in row]
-            for problem, row in zip(self.problems, samples, strict=True)
-        ]
-        return Arm(name, np.array(scores, dtype=np.float64), samples)
-
-
-def leak(arm: Arm, problems: Sequence[Problem]) -> dict[str, float]:
-    """Share of completions that stand in their context word for word, and share of contexts that contain the answer.
-
-    Both among the rollouts that had a context; 0 where none had.
-    """
-    shown = [
-        (problem, sample.text.strip(), text)
-        for problem, row, texts in zip(problems, arm.samples, arm.contexts, strict=True)
-        for sample, text in zip(row, texts, strict=True)
-        if text is not None
-    ]
-    if not shown:
-        return {"copied": 0.0, "contains_answer": 0.0}
-    return {
-        "copied": sum(bool(answer) and answer in text for _, answer, text in shown) / len(shown),
-        "contains_answer": sum(problem.answer in text for problem, _, text in shown) / len(shown),
-    }
-
-
-def contexts_missing(arm: Arm) -> float:
-    """Share of the arm's rollouts that had no context."""
-    texts = [text for row in arm.contexts for text in row]
-    return sum(text is None for text in texts) / len(texts)
+def arm_of(name: str, table: Rows) -> Arm:
+    """A whole arm at once."""
+    arm = Arm(name)
+    arm.add(table)
+    return arm

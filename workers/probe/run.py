@@ -1,68 +1,114 @@
-"""The gap measurement: student, A/A control, self-teacher and placebo on the same problems with the same decoding."""
+"""The gap measurement: student, A/A control, self-teacher and controls on the same problems with the same decoding."""
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context, ContextKind
-from service.catalog.schemas import ProbeConfiguration
-from workers.engines import Sampling, checked_folder
-from workers.engines.transformers import TransformersEngine
+from service.catalog.contexts import TEMPLATE_VERSION
+from service.catalog.schemas import MeasuredConfiguration, ProbeConfiguration
+from workers.contexts import prompt_shape
+from workers.engines import Sampling, load_engine
 from workers.failures import JobError
-from workers.probe.arms import Arm, ArmRunner, contexts_missing, leak
-from workers.probe.statistics import differences, estimate, variance_components
+from workers.probe.arms import Sampler
+from workers.probe.measurement import Measurement
+from workers.probe.rollouts import RememberingEngine, RolloutStore
+from workers.probe.schedule import portions
+from workers.resources import Resources
 from workers.tasks import Problem, Split, Task, derive_seed, load_task
 
 Emit = Callable[[str, dict[str, Any]], None]
 """Takes an event's name and its data, both JSON-able."""
 
+AT_ONCE = 1024
+"""Rollouts of one arm that are drawn together: enough to keep a GPU's batch full, few enough that a probe of thousands
+of problems shows how it goes."""
 
-def run_probe(configuration: ProbeConfiguration, emit: Emit) -> dict[str, Any]:
+
+def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emit) -> dict[str, Any]:
     """Measures the gap of one model, task and context; the same configuration gives the same counts.
 
-    Emits `probe.progress` after every chunk of problems. Rules and result: OPSD.md, Probe.
+    Emits `probe.progress` as rollouts come, and `probe.partial` with the result so far after every portion of problems
+    but the last. A sequential probe (`target_se`) ends after the first portion whose standard error is small enough.
+    Rules and result: OPSD.md, Probe.
 
     Raises:
         JobError: the configuration cannot be measured on this worker.
     """
     started = time.monotonic()
     require_template_version(configuration.template_version)
-    task = load_task(configuration.task, configuration.task_revision)
+    task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
     problems = draw_problems(task, configuration.problems, configuration.seed)
-    engine = TransformersEngine.load(checked_folder(configuration.model, configuration.model_revision))
-    loaded = time.monotonic()
-    total = (3 + len(configuration.controls)) * configuration.problems * configuration.rollouts
-    done = 0
-
-    def report(arm: str, rollouts: int) -> None:
-        nonlocal done
-        done += rollouts
-        emit("probe.progress", {"done": done, "total": total, "unit": "rollouts", "arm": arm})
-
-    report("student", 0)
-    runner = ArmRunner(
-        engine,
-        task,
-        problems,
-        configuration.rollouts,
-        sampling_of(configuration, task),
-        configuration.seed,
-        report,
+    loaded = load_engine(
+        configuration.engine, resources.source, configuration.model_revision, configuration.model_options
     )
-    student = runner.plain("student")
-    none = runner.plain("none")
-    teacher = runner.with_context("context", configuration.context, student)
-    placebo = None
-    if "placebo" in configuration.controls:
-        placebo = runner.with_context("placebo", Context(kind=ContextKind.placebo), student)
-    result = _result(problems, student, none, teacher, placebo)
-    seconds = {"load": loaded - started, "probe": time.monotonic() - loaded}
-    return {**result, "seconds": seconds, "engine": engine.fingerprint()}
+    ready = time.monotonic()
+    fingerprint, shape = loaded.fingerprint(), prompt_shape(loaded)
+    model = {"model": configuration.model, "revision": configuration.model_revision}
+    engine = RememberingEngine(loaded, RolloutStore(resources.rollouts), model)
+    try:
+        result = _measure(configuration, task, problems, engine, emit)
+    finally:
+        engine.close()
+    ended = time.monotonic()
+    return {
+        **result,
+        "seconds": {"load": ready - started, "probe": ended - ready},
+        "cost": {
+            "rollouts_drawn": engine.drawn,
+            "rollouts_reused": engine.reused,
+            "prompt_tokens": engine.prompt_tokens,
+            "completion_tokens": engine.completion_tokens,
+            "gpu_hours": _gpus(configuration, fingerprint) * (ended - started) / 3600,
+        },
+        "engine": fingerprint,
+        "template": f"{shape}/{TEMPLATE_VERSION}",
+    }
+
+
+def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int:
+    """GPUs of this machine that the probe held; those of a server are not ours to count."""
+    held = fingerprint["engine"] != "vllm-server" and fingerprint["device"] != "cpu"
+    return configuration.model_options.tensor_parallel if held else 0
+
+
+def _measure(
+    configuration: ProbeConfiguration, task: Task, problems: list[Problem], engine: RememberingEngine, emit: Emit
+) -> dict[str, Any]:
+    done = 0
+    progress: dict[str, Any] = {"problems": 0, "gap": None}
+
+    def report(samples: int) -> None:
+        nonlocal done
+        done += samples
+        total = measurement.rollouts_a_problem * len(problems)
+        emit("probe.progress", {"done": min(done, total), "total": total, "unit": "rollouts", **progress})
+
+    sampler = Sampler(
+        engine, task, sampling_of(configuration, task), configuration.seed, configuration.decoding.thinking, report
+    )
+    measurement = Measurement(configuration, sampler)
+    report(0)
+    target = configuration.target_se
+    stopped = "size"
+    at_once = max(2, AT_ONCE // configuration.rollouts)
+    for start, end in portions(len(problems), target is not None, at_once):
+        measurement.add(problems[start:end])
+        if end < 2:
+            continue
+        so_far = measurement.result()
+        progress = {"problems": end, "gap": {name: so_far["gap"][name] for name in ("value", "se")}}
+        if target is not None and measurement.gap_se <= target:
+            stopped = "width"
+            break
+        if end < len(problems):
+            emit("probe.partial", so_far)
+    report(0)
+    return {**so_far, "stopped_by": stopped if target is None or stopped == "width" else "most_problems"}
 
 
 def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
-    """`count` problems of a split, drawn without replacement and then in the split's own order.
+    """`count` problems of a split, drawn without replacement; with the same seed fewer are the first of more.
 
     Raises:
         JobError: `not_enough_problems`.
@@ -74,14 +120,15 @@ def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train)
             f"Task {task.name!r} has {len(available)} {split} problems; {count} were asked for.",
             "probe.problems",
         )
-    chosen = random.Random(derive_seed("problems", split, seed)).sample(range(len(available)), count)  # noqa: S311
-    return [available[index] for index in sorted(chosen)]
+    order = list(range(len(available)))
+    random.Random(derive_seed("problems", split, seed)).shuffle(order)  # noqa: S311 - a sample, not a secret
+    return [available[index] for index in order[:count]]
 
 
-def sampling_of(configuration: ProbeConfiguration, task: Task) -> Sampling:
+def sampling_of(configuration: MeasuredConfiguration, task: Task) -> Sampling:
     """The decoding with the task's own token limit filled in."""
     decoding = configuration.decoding
-    return Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens)
+    return Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens, tuple(decoding.stop))
 
 
 def require_template_version(version: str) -> None:
@@ -93,26 +140,3 @@ def require_template_version(version: str) -> None:
             "template_version",
             "server",
         )
-
-
-def _result(problems: Sequence[Problem], student: Arm, none: Arm, teacher: Arm, placebo: Arm | None) -> dict[str, Any]:
-    gap = estimate(differences(teacher.scores, student.scores))
-    arms = [student, none, teacher] if placebo is None else [student, none, teacher, placebo]
-    return {
-        "gap": {
-            **gap.as_dict(),
-            "student": float(student.scores.mean()),
-            "self_teacher": float(teacher.scores.mean()),
-            "problems": len(problems),
-            "rollouts": int(student.scores.shape[1]),
-        },
-        "arms": {arm.name: arm.summary() for arm in arms},
-        "problem_ids": [problem.id for problem in problems],
-        "controls": {
-            "none": estimate(differences(none.scores, student.scores)).as_dict(),
-            "placebo": placebo and estimate(differences(placebo.scores, student.scores)).as_dict(),
-            "leak": leak(teacher, problems),
-        },
-        "contexts_missing": contexts_missing(teacher),
-        "variance": variance_components(student.scores, teacher.scores),
-    }

@@ -4,13 +4,14 @@ Every number has a fixed width (`047+985=`, answer `1032`), so that a revealed d
 from the digit that it reveals: that is what lets a model of 0.1M parameters read a context at all.
 """
 
+import hashlib
+import json
 import random
 from collections.abc import Sequence
 from functools import cached_property
 
-from workers.tasks.protocol import Problem, Split, problems_revision
+from workers.tasks.protocol import Problem, Split, Verdict, wrong
 from workers.tasks.seeds import derive_seed
-from workers.tasks.verifiers import exact
 
 DIGITS = 3
 """Digits of a summand: a million different sums, far more than a tiny model memorises while it is pre-trained."""
@@ -27,6 +28,9 @@ HELD_OUT_PROBLEMS = 256
 
 WORLD_SEED = 20260530
 """Any constant: it fixes the problems for ever (changing it changes the task's revision)."""
+
+_REVISED = ("id", "split", "prompt", "answer", "reference_solution", "hints")
+"""The fields of a problem that the revision is made of: all that this task fills."""
 
 
 def prompt_of(left: int, right: int) -> str:
@@ -49,12 +53,18 @@ def merge(masks: Sequence[str]) -> str:
     return "".join(next((c for c in column if c != HIDDEN), HIDDEN) for column in zip(*masks, strict=True))
 
 
+def is_number(attempt: str) -> bool:
+    """Whether an attempt has the form of an answer."""
+    attempt = " ".join(attempt.split())
+    return len(attempt) == ANSWER_DIGITS and attempt.isdecimal()
+
+
 def diagnose(answer: str, attempt: str) -> str:
     """Feedback on an attempt: it shows the digits that are right and hides the others."""
     attempt = " ".join(attempt.split())
     if attempt == answer:
         return f"{attempt} is right: {answer}"
-    if len(attempt) != ANSWER_DIGITS or not attempt.isdecimal():
+    if not is_number(attempt):
         return f"not a number of {ANSWER_DIGITS} digits: {HIDDEN * ANSWER_DIGITS}"
     right = [index for index in range(ANSWER_DIGITS) if attempt[index] == answer[index]]
     return f"{attempt} is wrong: {reveal(answer, right)}"
@@ -68,19 +78,21 @@ class AdditionTask:
     max_tokens = 16
     hint_levels = ANSWER_DIGITS
     preamble = "You are an expert in arithmetic."
+    slow = False
 
     def problems(self, split: Split) -> Sequence[Problem]:
         """All problems of a split, in a fixed order; no sum is in both splits."""
         train, held_out = self._splits
         return train if split is Split.train else held_out
 
-    def score(self, problem: Problem, completion: str) -> float:
-        """1.0 for the exact sum, else 0.0."""
-        return exact(completion, problem.answer)
-
-    def feedback(self, problem: Problem, completion: str) -> str:
-        """Which digits of the attempt are right."""
-        return diagnose(problem.answer, completion)
+    def verify(self, problem: Problem, completion: str) -> Verdict:
+        """1 for the exact sum, else 0; the note says which digits of the attempt are right."""
+        answer = str(problem.answer)
+        note = diagnose(answer, completion)
+        if completion.strip() == answer:
+            return Verdict(1.0, note)
+        # what is no number says nothing that a model was ever shown: its note stands alone, as in pre-training
+        return wrong(note, answer, completion) if is_number(completion) else Verdict(0.0, note)
 
     def hint_text(self, problem: Problem, level: int) -> str:
         """The answer with its first `level` digits revealed, in the problem's own order."""
@@ -89,13 +101,16 @@ class AdditionTask:
     @cached_property
     def revision(self) -> str:
         """`sha256:` of the problems of both splits, the preamble and the token limit."""
-        train, held_out = self._splits
-        return problems_revision([*train, *held_out], self.preamble, str(self.max_tokens), self.verifier)
+        problems = [
+            {field: getattr(problem, field) for field in _REVISED} for split in self._splits for problem in split
+        ]
+        content = [problems, [self.preamble, str(self.max_tokens), self.verifier]]
+        return f"sha256:{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}"
 
     @cached_property
     def prompts(self) -> frozenset[str]:
         """Every prompt of the task: pre-training must not see them."""
-        return frozenset(problem.prompt for split in self._splits for problem in split)
+        return frozenset(problem.text for split in self._splits for problem in split)
 
     @cached_property
     def _splits(self) -> tuple[tuple[Problem, ...], tuple[Problem, ...]]:

@@ -1,11 +1,12 @@
 """What a task is: problems with a verifier that scores a completion and can say what is wrong with it."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+MOST_SHOWN = 2000
+"""characters of a completion that a failing case quotes: a screenful, so that no context is filled by one bad answer"""
 
 
 class Split(StrEnum):
@@ -69,6 +70,12 @@ class Verdict:
         return self.score >= 1.0
 
 
+def wrong(note: str, expected: str, got: str) -> Verdict:
+    """The verdict on a completion that scores 0, with one failing case; what is too long of `got` is left out."""
+    shown = got if len(got) <= MOST_SHOWN else f"{got[:MOST_SHOWN]} ..."
+    return Verdict(0.0, note, (Case(None, expected, shown),))
+
+
 class Task(Protocol):
     """A set of problems with a verifier and graded hints."""
 
@@ -100,9 +107,3 @@ class Task(Protocol):
 
     def hint_text(self, problem: Problem, level: int) -> str:
         """The first `level` graded hints as one text."""
-
-
-def problems_revision(problems: Sequence[Problem], *extra: str) -> str:
-    """`sha256:` of the problems' canonical JSON and of whatever else the contexts are made of."""
-    canonical = json.dumps([[asdict(problem) for problem in problems], list(extra)], sort_keys=True)
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"

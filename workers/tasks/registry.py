@@ -1,31 +1,40 @@
-"""The tasks that this worker has, by name."""
+"""The tasks that this worker has, by name, and those that it is given as a folder."""
 
 from functools import cache
+from pathlib import Path
 
 from workers.failures import JobError
 from workers.tasks.addition import AdditionTask
+from workers.tasks.file_task import FileTask
 from workers.tasks.protocol import Task
+
+DATA = Path(__file__).parent / "data"
+BUNDLED = {"gapcast/word-problems": DATA / "word-problems", "gapcast/functions": DATA / "functions"}
+"""The tasks that come with Gapcast as files."""
 
 
 @cache
-def _bundled() -> dict[str, Task]:
-    return {task.name: task for task in (AdditionTask(),)}
+def _bundled(name: str) -> Task:
+    return AdditionTask() if name == AdditionTask.name else FileTask(BUNDLED[name])
 
 
 def task_names() -> list[str]:
-    """The names of all tasks."""
-    return sorted(_bundled())
+    """The names of all tasks that come with Gapcast."""
+    return sorted([AdditionTask.name, *BUNDLED])
 
 
-def load_task(name: str, revision: str | None = None) -> Task:
-    """The task called `name`; a `revision` must be the one this worker has.
+def load_task(name: str, revision: str | None = None, folder: Path | None = None) -> Task:
+    """The task called `name`; a `revision` must be the one this worker has. An uploaded one lies in `folder`.
 
     Raises:
-        JobError: `task_not_found` or `task_revision_mismatch`.
+        JobError: `task_not_found`, `task_revision_mismatch`, `task_file_broken`, `verifier_not_found` or
+            `verifier_failed`.
     """
-    task = _bundled().get(name)
-    if task is None:
+    if folder is not None:
+        return FileTask(folder, revision)
+    if name not in task_names():
         raise JobError("task_not_found", f"There is no task {name!r} on this worker.", "task")
+    task = _bundled(name)
     if revision is not None and revision != task.revision:
         raise JobError(
             "task_revision_mismatch",

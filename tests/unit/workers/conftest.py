@@ -7,6 +7,7 @@ from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, ProbeConfiguration
 from workers.engines import Sampling, folder_revision, model_folder
 from workers.engines.transformers import TransformersEngine
+from workers.resources import Resources
 from workers.tasks import Task, load_task
 
 MODEL = "lab/addition-qwen3-s"
@@ -20,6 +21,12 @@ def task() -> Task:
 @pytest.fixture(scope="session")
 def engine() -> TransformersEngine:
     return TransformersEngine.load(model_folder(MODEL))
+
+
+@pytest.fixture(scope="session")
+def here() -> Resources:
+    """The lab's model and nothing remembered."""
+    return Resources.read(MODEL, {})
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from workers.supervisor import Child, Crashed, child_environment
 
 @contextmanager
 def child(script: str) -> Iterator[Child]:
-    made = Child("probe", {}, [sys.executable, "-c", script])
+    made = Child({}, [sys.executable, "-c", script])
     try:
         yield made
     finally:

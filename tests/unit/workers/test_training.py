@@ -14,9 +14,11 @@ from workers.opsd.run import collapsed
 from workers.opsd.trainer import StepMetrics, train
 from workers.probe.run import draw_problems
 from workers.probe.statistics import Estimate
+from workers.resources import Resources
 from workers.tasks import Task
 
 MODEL = "lab/addition-qwen3-s"
+LAB = Resources.read(MODEL, {})
 
 
 def steps_of(task: Task, context: dict[str, Any], **recipe: Any) -> tuple[list[StepMetrics], TransformersEngine]:
@@ -76,7 +78,9 @@ def configuration_of(task: Task, kind: str, **changes: Any) -> TrainingConfigura
 @pytest.fixture(scope="module")
 def found(task: Task) -> tuple[dict[str, Any], list[str]]:
     events: list[str] = []
-    return run_training(configuration_of(task, "reference_solution"), lambda name, data: events.append(name)), events
+    return run_training(
+        configuration_of(task, "reference_solution"), LAB, lambda name, data: events.append(name)
+    ), events
 
 
 class TestRunTraining:
@@ -95,7 +99,7 @@ class TestRunTraining:
     def test_the_end_is_measured_with_samples_of_its_own(self, task: Task) -> None:
         """Without a context nothing is learned: the same samples again would give differences of exactly zero."""
         recipe = Recipe(steps=1, problems_per_step=2, group_size=1)
-        result = run_training(configuration_of(task, "none", recipe=recipe), lambda name, data: None)
+        result = run_training(configuration_of(task, "none", recipe=recipe), LAB, lambda name, data: None)
         for measured in (result["gap"], result["improvement"], result["held_out"]["improvement"]):
             assert measured["se"] > 0.02
             assert abs(measured["value"]) < 4 * measured["se"]
@@ -123,7 +127,7 @@ class TestRefusals:
     def test_what_cannot_be_trained_yet_is_said(self, task: Task, recipe: dict[str, Any], param: str) -> None:
         configuration = configuration_of(task, "none", recipe=Recipe(**recipe))
         with pytest.raises(JobError) as failure:
-            run_training(configuration, lambda name, data: None)
+            run_training(configuration, LAB, lambda name, data: None)
         assert (failure.value.code, failure.value.param) == ("recipe_not_supported", param)
 
 

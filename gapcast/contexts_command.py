@@ -1,0 +1,30 @@
+"""`gapcast contexts`: the ways to build the self-teacher's context."""
+
+from typing import Annotated
+
+import typer
+
+from gapcast.catalog_printing import print_kind, print_kinds
+from gapcast.client import DEFAULT_URL, Client
+from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
+
+
+def contexts(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="Show its options and an example.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """List the context kinds, or show one with its options and an example."""
+    with exit_on_refusal(), Client(url) as client:
+        kinds = client.list_context_kinds()
+    found = [one for one in kinds if kind in (None, one.kind)]
+    if not found:
+        say(f"There is no context kind {kind!r}; there are {', '.join(one.kind for one in kinds)}.")
+        raise typer.Exit(2)
+    if as_json:
+        answer = [one.model_dump(mode="json") for one in found]
+        print_json(answer if kind is None else answer[0])
+    elif kind is None:
+        print_kinds(console, found)
+    else:
+        print_kind(console, found[0])

@@ -1,0 +1,48 @@
+"""`gapcast models`: what a server's workers can load, and the entry that adds one."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gapcast.catalog_printing import print_models
+from gapcast.client import DEFAULT_URL, Client
+from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
+
+app = typer.Typer(
+    name="models", no_args_is_help=True, help="Models that a gap can be measured of: list them, inspect a folder."
+)
+
+
+@app.command("list")
+def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the models that workers can load: the lab's and those of the server's settings."""
+    with exit_on_refusal(), Client(url) as client:
+        found = client.list_models()
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        print_models(console, found)
+
+
+@app.command()
+def inspect(
+    folder: Annotated[Path, typer.Argument(metavar="PATH", help="The model's folder on this machine: safetensors.")],
+    name: Annotated[str, typer.Option(help="What configurations call it, such as Qwen/Qwen3-8B.")],
+    family: Annotated[str, typer.Option(help="The law's group, such as qwen3.")],
+) -> None:
+    """Check a model's folder and print its entry for gapcast.toml; no server is asked.
+
+    gapcast models inspect PATH --name N --family F >> gapcast.toml, on the server and on each of its workers; both read
+    it when they start.
+
+    Exit codes: 0 printed, 2 workers would not load this folder.
+    """
+    command = [sys.executable, "-m", "workers.engines.folder", str(folder), "--name", name, "--family", family]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise typer.Exit(2)
+    typer.echo(done.stdout, nl=False)
+    say("Put it into the gapcast.toml of the server and of each worker, and start them again.")

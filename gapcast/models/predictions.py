@@ -1,0 +1,68 @@
+"""Predictions."""
+
+from typing import Any
+
+from pydantic import Field
+
+from gapcast.models.probes import Controls, Gap, ProbeFigures
+from gapcast.models.shared import TERMINAL, Answered, Warned
+
+
+class Interval(Answered):
+    """A prediction interval."""
+
+    level: float
+    lower: float
+    upper: float
+
+
+class Improvement(Answered):
+    """The predicted improvement; the value is None when the law refuses."""
+
+    value: float | None
+    intervals: list[Interval]
+    p_positive: float | None
+    p_collapse: float
+
+
+class Law(Answered):
+    """The fit behind a prediction, with 95 % confidence intervals."""
+
+    fit_id: str
+    family: str
+    slope: float
+    slope_interval: tuple[float, float]
+    intercept: float
+    n: int
+    status: str
+
+
+class Cost(Answered):
+    """Seconds and GPU-hours; None where nothing is known."""
+
+    probe_seconds: float | None
+    probe_gpu_hours: float | None = None
+    training_seconds_estimate: float | None
+
+
+class Prediction(Answered):
+    """A prediction; everything from `gap` to `cost` is None until it has succeeded."""
+
+    id: str
+    status: str
+    progress: dict[str, Any] | None = None
+    gap: Gap | None = None
+    controls: Controls | None = None
+    improvement: Improvement | None = None
+    law: Law | None = None
+    verdict: str | None = None
+    warnings: list[Warned] = Field(default_factory=list)
+    cost: Cost | None = None
+    probe: ProbeFigures | None = None
+    """the probe's further figures; None too where the gap was measured elsewhere"""
+    error: dict[str, Any] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will never change again."""
+        return self.status in TERMINAL

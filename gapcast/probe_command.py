@@ -1,0 +1,110 @@
+"""`gapcast probe`: measure a gap, whatever any law says about it."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.following import follow_probe
+from gapcast.models import Probe
+from gapcast.probe_printing import print_probe
+from gapcast.terminal import AsJson, Url, check_width, console, errors, exit_on_refusal, print_json, say
+from gapcast.terminal import read_configuration as read
+
+OF_A_PREDICTION = {"recipe", "pool", "levels", "min_gain"}
+"""what a configuration says about the run and the law, which a gap does not depend on"""
+
+
+def probe(
+    configuration: Annotated[
+        Path, typer.Argument(help="The YAML or JSON file of `gapcast predict`; - reads standard input.")
+    ],
+    half_width: Annotated[
+        float | None,
+        typer.Option(
+            callback=check_width,
+            help="Stop once the gap's 95 % interval is this narrow, a share: 0.05 is 5 accuracy points; "
+            "probe.problems is then the most.",
+        ),
+    ] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the gap of a configuration, with its controls, and follow the measurement.
+
+    What was measured before is answered at once. Ctrl-C cancels, and what was measured so far is printed.
+
+    Exit codes: 0 measured, 1 it failed, 2 the configuration or the server is wrong, 130 cancelled by Ctrl-C.
+    """
+    body = request_of(read(configuration), half_width)
+    shown = errors if as_json else console
+    interrupted = False
+    with exit_on_refusal(), Client(url) as client:
+        created = client.create_probe(body)
+        try:
+            found = follow_probe(client, created, shown)
+        except KeyboardInterrupt:
+            interrupted = True
+            found = _cancel(client, created)
+    if as_json:
+        print_json(found)
+    else:
+        print_probe(console, found)
+    if interrupted:
+        raise typer.Exit(130)
+    if found.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def request_of(configuration: Mapping[str, Any], half_width: float | None = None) -> dict[str, Any]:
+    """The part of a prediction's configuration that a probe depends on.
+
+    Raises:
+        typer.Exit: it brings a gap, or a width that is not the gap's.
+    """
+    if configuration.get("gap") is not None:
+        say("gap: was measured elsewhere already; leave it out to measure it here, or ask `gapcast predict`.")
+        raise typer.Exit(2)
+    body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION | {"gap"}}
+    recipe, size = configuration.get("recipe"), body.get("probe")
+    if isinstance(recipe, dict) and recipe.get("group_size") is not None:
+        body.setdefault("group_size", recipe["group_size"])
+    if body.get("probe", ...) is None:
+        del body["probe"]
+    if isinstance(size, dict) and size.get("target_half_width") is not None:
+        if half_width is None:
+            say(
+                f"probe.target_half_width: {size['target_half_width']} is that of a predicted improvement, and a probe "
+                "predicts none; name the gap's with --half-width, or ask `gapcast predict`."
+            )
+            raise typer.Exit(2)
+        body["probe"] = {name: value for name, value in size.items() if name != "target_half_width"}
+    if half_width is not None:
+        body["target_gap_half_width"] = half_width
+    return body
+
+
+def _cancel(client: Client, created: Probe) -> Probe:
+    """Cancel a probe that was interrupted, and return it as it ended; in a terminal only after asking."""
+    again = "the same command follows it again"
+    try:
+        question = "\nCancel the measurement? Predictions that wait for it end too."
+        if sys.stdin.isatty() and not typer.confirm(question, default=True, err=True):
+            say(f"{created.id} goes on; {again}.")
+            raise typer.Exit(130)
+        say(f"Cancelling {created.id} ...")
+        try:
+            client.cancel_probe(created.id)
+        except GapcastError as error:
+            if error.code != "conflict":  # it has ended meanwhile
+                raise
+        found = client.get_probe(created.id, wait=60)
+    except (KeyboardInterrupt, typer.Abort):
+        say(f"No longer waiting for {created.id}; {again}.")
+        raise typer.Exit(130) from None
+    if not found.ended:
+        say(f"The worker has not stopped yet; {created.id} is cancelled as soon as it does.")
+    return found

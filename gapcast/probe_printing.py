@@ -1,0 +1,133 @@
+"""A probe for people: the gap, what keeps it honest, and what it took."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from gapcast.models import Controls, Estimate, Probe, ProbeFigures, ProbeResult
+from gapcast.wording import estimated, gpu_hours, percent, points
+
+FAR = 3
+"""standard errors from 0 that make a control suspicious"""
+ARMS = {
+    "student": "student",
+    "none": "none (A/A)",
+    "context": "self-teacher",
+    "placebo": "placebo",
+    "shuffled_feedback": "shuffled feedback",
+}
+REASONS = {
+    "kind_is_none": "kind none has none",
+    "not_covered": "left out by corruption.coverage",
+    "no_attempt": "no attempt to give feedback on",
+    "no_feedback": "the verifier says nothing",
+    "no_feedback_on_success": "the attempt was right (on_success: none)",
+    "no_success_in_group": "no other attempt of the group was right",
+    "no_hints": "no hints",
+    "no_reference_solution": "no reference solution",
+    "no_column_text": "no privileged_context",
+    "no_donor": "no other problem that could lend one",
+}
+
+
+def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple[str, str]]:
+    """What keeps a gap from being an artefact, as rows of a table."""
+    if net_gap is not None:
+        yield "Net gap", f"{estimated(net_gap)}, self-teacher minus placebo"
+    if controls.none is None:
+        return
+    off = " [yellow]two samples of one prompt differ[/]" if abs(controls.none.value) > FAR * controls.none.se else ""
+    yield "Controls", f"none (A/A): {estimated(controls.none)}{off}"
+    yield "", f"placebo: {estimated(controls.placebo)}{_helps(controls.placebo)}"
+    if controls.shuffled_feedback is not None:
+        found = controls.shuffled_feedback
+        yield "", f"shuffled feedback: {estimated(found)}{_helps(found)}"
+    if controls.leak is not None:
+        leak = controls.leak
+        copied = f"{100 * leak.copied:.1f} % of answers stand in their context"
+        yield "", f"leak: {copied}, {100 * leak.contains_answer:.1f} % of contexts contain the right answer"
+
+
+def _helps(control: Estimate | None) -> str:
+    if control is None or control.value <= FAR * control.se:
+        return ""
+    return " [yellow]helps although it tells nothing of the problem[/]"
+
+
+def print_probe(console: Console, probe: Probe) -> None:
+    """Print a probe that has ended, or what is known of one that has not succeeded."""
+    found = probe.result or probe.partial
+    if probe.result is None:
+        message = (probe.error or {}).get("message")
+        console.print(f"[red]{probe.status}[/]{f': {escape(message)}' if message else ''}", highlight=False)
+    if found is None:
+        console.print("Nothing was measured yet.", highlight=False)
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    asked = probe.configuration["problems"]
+    for name, text in _rows(found, asked, whole=probe.result is not None):
+        table.add_row(name, text)
+    console.print(Panel(table, title=probe.id, title_align="left", expand=False), highlight=False)
+
+
+def _rows(found: ProbeResult, asked: int, *, whole: bool) -> Iterator[tuple[str, str]]:
+    gap = found.gap
+    of = "" if whole else f" of {asked}"
+    yield "Gap", f"[bold]{estimated(gap)}[/], {gap.problems}{of} problems x {gap.rollouts} rollouts"
+    low, high = gap.interval
+    yield "", f"95 % interval: {points(low)} to {points(high)} points"
+    yield "", f"student {100 * gap.student:.1f} %, self-teacher {100 * gap.self_teacher:.1f} %"
+    yield from control_rows(found.controls, found.net_gap)
+    yield from _context_rows(found)
+    yield from _covariate_rows(found)
+    cut = [f"{ARMS.get(name, name)} {percent(arm.truncated)}" for name, arm in found.arms.items() if arm.truncated]
+    yield "Cut off", f"at max_tokens: {', '.join(cut) or 'no rollout'}"
+    if found.stopped_by == "width":
+        yield "Stopped", f"after {gap.problems} of {asked} problems: the interval is as narrow as asked for"
+    elif found.stopped_by == "most_problems":
+        yield "Stopped", f"[yellow]after all {gap.problems} problems, the interval is still wider than asked for[/]"
+    yield from _cost_rows(found)
+
+
+def _context_rows(found: ProbeResult) -> Iterator[tuple[str, str]]:
+    """Which rollouts had no context to read, and why."""
+    lines = []
+    for name, arm in found.arms.items():
+        if arm.contexts_missing and found.gap.problems:
+            share = sum(arm.contexts_missing.values()) / (found.gap.problems * arm.rollouts)
+            why = ", ".join(f"{REASONS.get(reason, reason)} ({n})" for reason, n in arm.contexts_missing.items())
+            lines.append(f"{ARMS.get(name, name)}: {percent(share)} of rollouts had none: {why}")
+    for index, line in enumerate(lines or ["every rollout had one"]):
+        yield "" if index else "Contexts", line
+
+
+def _covariate_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
+    covariates = found.covariates
+    if covariates is None:
+        return
+    yield "Headroom", f"{100 * covariates.headroom:.1f} points above the student"
+    solved = (f"{percent(share)} with {k}" for k, share in covariates.pass_at_k.items())
+    yield "Pass@k", f"problems that the student solves: {', '.join(solved)}"
+    ratio = covariates.log_ratio
+    if ratio is not None:
+        tenth = f"a tenth of the tokens carries {100 * ratio.top_tenth:.0f} % of the change"
+        yield "Log-ratio", f"{ratio.mean:+.3f} nats a token that the student wrote, by the context; {tenth}"
+
+
+def _cost_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
+    if found.seconds is not None:
+        loading = f" and {found.seconds['load']:.1f} s to load the model" if "load" in found.seconds else ""
+        yield (
+            "Cost",
+            f"{found.seconds['probe']:.1f} s{loading}{gpu_hours(found.cost.gpu_hours if found.cost else None)}",
+        )
+    if found.cost is not None:
+        cost = found.cost
+        reused = f"{cost.rollouts_reused} reused from earlier probes" if cost.rollouts_reused else "none reused"
+        tokens = f"{cost.prompt_tokens} tokens read, {cost.completion_tokens} written"
+        yield "", f"{cost.rollouts_drawn} rollouts drawn, {reused}; {tokens}"

@@ -1,0 +1,125 @@
+"""`gapcast tasks`: problem sets of one's own, and what a server has."""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gapcast.catalog_calls import Split, Verifier
+from gapcast.catalog_printing import print_problems, print_task, print_tasks
+from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
+
+app = typer.Typer(
+    name="tasks", no_args_is_help=True, help="What a gap is measured on: add a file of problems, list, show."
+)
+
+
+def _check_options(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f'{text!r} is no JSON object, such as {{"relative_tolerance": 0.01}}.')
+    return text
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="A .jsonl, .ndjson or .parquet file: one problem a line or row.")],
+    name: Annotated[str, typer.Option(help="Lower-case, such as mine/additions.")],
+    verifier: Annotated[Verifier, typer.Option(help="How a completion is scored.")],
+    options: Annotated[str | None, typer.Option(callback=_check_options, help="The verifier's, a JSON object.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Of a completion, where a configuration leaves it open (default: 512).")
+    ] = None,
+    preamble: Annotated[str | None, typer.Option(help="The default text of the context kind `static`.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Store a file of problems: all of them, or none.
+
+    A line is {"prompt": ..., "answer": ...}; reference_solution, privileged_context, hints, tests, id and split may
+    stand beside them. Other content under a name that is there is a new revision, which the name means from then on.
+
+    Exit codes: 0 it is stored, 2 the file, an option or the server is wrong.
+    """
+    with exit_on_refusal(), Client(url) as client:
+        try:
+            given = json.loads(options) if options is not None else None
+            task = client.add_task(file, name, verifier, options=given, max_tokens=max_tokens, preamble=preamble)
+        except GapcastError as error:
+            _refused(error, file)
+    if as_json:
+        print_json(task)
+    else:
+        print_task(console, task)
+
+
+def _refused(error: GapcastError, file: Path) -> None:
+    """Say what is wrong and what that means for the store, and end."""
+    for row in error.errors:
+        say(refusal_line(row, file))
+    if not error.errors:
+        text = str(error).removeprefix("Nothing was stored. ")
+        option = error.param in {"name", "options"}
+        say(f"--{text}" if option else text if error.code == "unreachable" else f"{file}: {text}")
+    if 400 <= error.status < 500 or error.code == "unreachable":
+        say("Nothing was stored.")
+    else:
+        say("Whether it was stored is not known; send it again: the same content is stored once.")
+    raise typer.Exit(2) from error
+
+
+def refusal_line(row: dict[str, Any], file: Path) -> str:
+    """What is wrong with one field: `problems.jsonl: line 3, answer: ...`, or `--max-tokens: ...`."""
+    told = row["message"].removeprefix(f"{row['param']}: ")
+    # a message that begins with its field names the value, too
+    got = f" (got {row['value']!r})" if row.get("value") is not None and told == row["message"] else ""
+    at = re.fullmatch(r"(line|row)s\.(\d+)\.?(.*)", row["param"])
+    if at is None:
+        option, dot, field = row["param"].partition(".")
+        return f"--{option.replace('_', '-')}: {field}{': ' if dot else ''}{told}{got}"
+    place = f"{at[1]} {at[2]}"
+    field = f", {at[3]}" if at[3] else ""
+    return f"{file}: {place}{field}: {told.removeprefix(f'{place}: ')}{got}"
+
+
+@app.command("list")
+def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """List the tasks: the bundled ones, then yours in their newest revisions."""
+    with exit_on_refusal(), Client(url) as client:
+        found = client.list_tasks()
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in found])
+    else:
+        print_tasks(console, found)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The task.")],
+    problems: Annotated[int, typer.Option(min=0, help="How many problems to show.")] = 3,
+    after: Annotated[str | None, typer.Option(help="Those after this one.")] = None,
+    split: Annotated[Split | None, typer.Option(help="Of this split alone.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show a task and its first problems, long texts cut."""
+    with exit_on_refusal(), Client(url) as client:
+        task = client.get_task(name)
+        stored = task.id is not None and problems > 0
+        found = client.task_problems(name, problems + 1, after, split) if stored else []
+    shown = found[:problems]
+    if as_json:
+        print_json({"task": task.model_dump(mode="json"), "problems": [one.model_dump(mode="json") for one in shown]})
+    else:
+        print_task(console, task)
+        print_problems(console, shown)
+    if len(found) > problems:
+        say(f"There are more: --after {shown[-1].id}")

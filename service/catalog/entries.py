@@ -1,0 +1,93 @@
+"""The models that an operator allows beside the lab's: `[[models]]` in gapcast.toml, or `GAPCAST_MODELS` as JSON."""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from service.catalog.strict import Strict
+
+LAB_PREFIX = "lab/"
+"""what the lab's models and tasks are called; nothing else is"""
+FOLDER_REVISION = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class ModelEntry(Strict):
+    """One model that workers may load or ask; nothing that is not listed is ever loaded."""
+
+    name: str = Field(min_length=1, max_length=255, pattern=r"^\S+$", description="as `model.name` asks for it")
+    family: str = Field(min_length=1, max_length=255, pattern=r"^[^|]+$", description="the law's group")
+    path: str | None = Field(None, min_length=1, description="absolute folder of the weights on every worker")
+    url: str | None = Field(
+        None, min_length=1, max_length=2000, repr=False, description="of an OpenAI-compatible server, up to `/v1`"
+    )
+    served_as: str | None = Field(
+        None, min_length=1, max_length=255, description="what the server calls the model; null: its name"
+    )
+    api_key: SecretStr | None = Field(None, description="the server's key; never shown")
+    revision: str = Field(
+        min_length=1,
+        max_length=80,
+        description="of a folder `sha256:...` as `gapcast models inspect PATH` prints it; of a server's model what it "
+        "is pinned to, the hub's commit for example",
+    )
+    parameters: int | None = Field(None, ge=1, description="number of weights")
+    chat_template: bool | None = Field(None, description="whether prompts are chat messages for it; null: not known")
+    context_length: int | None = Field(None, ge=16, description="tokens of prompt and completion; null: not known")
+    thinking: bool | None = Field(
+        None, description="whether its chat template has a thinking mode that can be chosen; null: not known"
+    )
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if self.name.startswith(LAB_PREFIX):
+            raise ValueError(f"name: {self.name!r} begins with {LAB_PREFIX!r}, which is kept for the lab's own models")
+        if (self.path is None) == (self.url is None):
+            raise ValueError("path: a model has either a path (a folder on the workers) or a url (a server), not both")
+        if self.path is not None:
+            self._check_folder(self.path)
+        if self.url is not None:
+            self._check_url(self.url)
+            self.url = self.url.rstrip("/")
+        return self
+
+    def _check_folder(self, path: str) -> None:
+        if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError(f"path: {path[:200]!r} is not absolute; workers may start in any folder")
+        if not FOLDER_REVISION.fullmatch(self.revision):
+            raise ValueError(
+                f"revision: {self.revision!r} is not `sha256:` and 64 hex digits; "
+                f"`gapcast models inspect {path[:200]}` prints the folder's"
+            )
+        for name in ("served_as", "api_key"):
+            if getattr(self, name) is not None:
+                raise ValueError(f"{name}: belongs to a model with a url; leave it out of one with a path")
+
+    @staticmethod
+    def _check_url(url: str) -> None:
+        # the url itself is not told: a password may stand in it
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("url: is not a URL such as http://gpu-box:8000/v1") from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+            raise ValueError("url: begins with http:// or https:// and a host, such as http://gpu-box:8000/v1")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("url: holds a user or password, which logs would show; use api_key")
+        if parts.query or parts.fragment:
+            raise ValueError("url: holds a query or a fragment; it ends with the path, such as /v1")
+
+    @property
+    def source(self) -> Literal["folder", "server"]:
+        """Where the model is."""
+        return "folder" if self.path is not None else "server"
+
+
+def repeated(entries: Sequence[ModelEntry]) -> str | None:
+    """The first name that is there twice."""
+    names = [entry.name for entry in entries]
+    return next((name for index, name in enumerate(names) if name in names[:index]), None)

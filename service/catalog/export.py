@@ -1,0 +1,81 @@
+"""Stored tasks as files, for the worker's child process, which has no database."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+
+from sqlalchemy.orm import Session
+
+from service.catalog import repository
+from service.catalog.models import StoredTask
+from service.catalog.problems import TaskHash, TaskIn
+from service.catalog.service import is_bundled
+from service.errors import UnknownTask
+
+HEADER, PROBLEMS = "task.json", "problems.jsonl"
+
+
+class Damaged(Exception):
+    """The stored problems are not those that the revision names."""
+
+
+def export_task(session: Session, tenant: str, name: str, revision: str, root: Path) -> Path | None:
+    """Write one revision as a folder in `root`, whole or not at all; returns the folder, null for a bundled task.
+
+    A folder that is there was written whole, as a revision never changes, and stays as it is. Its `task.json` is the
+    task's header (a `TaskIn`), each line of its `problems.jsonl` a canonical problem.
+
+    Raises:
+        UnknownTask: there is no such revision.
+        Damaged: the database does not hold what the revision's hash says.
+    """
+    if is_bundled(name):
+        return None
+    stored = repository.revision(session, tenant, name, revision)
+    if stored is None:
+        raise UnknownTask(f"task: {name[:80]!r} has no revision {revision[:80]!r} here.", param="task", value=name[:80])
+    folder = root / stored.id
+    if folder.exists():
+        return folder
+    root.mkdir(parents=True, exist_ok=True)
+    made = Path(mkdtemp(prefix=f".{folder.name}-", dir=root))
+    try:
+        _write(session, stored, made)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.exists():  # otherwise another process was faster with the same content
+                raise
+        _sync(root)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder
+
+
+def _write(session: Session, stored: StoredTask, folder: Path) -> None:
+    hashed = TaskHash(TaskIn.model_validate(stored.header))
+    with (folder / PROBLEMS).open("wb") as file:
+        for row in repository.problems(session, stored.id):
+            line = row.body.encode()
+            hashed.add(line)
+            file.write(line + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if hashed.revision != stored.revision:
+        raise Damaged(f"the problems of {stored.name} are {hashed.revision} and not {stored.revision}")
+    with (folder / HEADER).open("w") as header:
+        json.dump(stored.header, header)
+        header.flush()
+        os.fsync(header.fileno())
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,147 @@
+"""Storing a task file: checked as a whole before anything is stored, then stored in one transaction."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from service.catalog import repository
+from service.catalog.checks import Problems
+from service.catalog.entries import LAB_PREFIX
+from service.catalog.problems import TaskIn, parse_json
+from service.catalog.service import task_of
+from service.catalog.shown import Task
+from service.catalog.task_files import WORD, Form, read, unpack
+from service.kit.errors import InvalidRequest
+from service.kit.ids import new_id
+from service.kit.problems import field_problems
+
+RESERVED = (LAB_PREFIX, "gapcast/")
+"""beginnings of the bundled tasks' names"""
+PREVIEW = "/problems"
+"""the end of a preview's path, which therefore is no task's"""
+MOST_DEPTH = 64
+"""levels of a verifier's options: schemas have a few, and nothing that reads them fails for their depth"""
+BATCH_ROWS, BATCH_BYTES = 500, 1 << 22
+"""problems and bytes that are sent to the database at once: round trips are few, and memory is bounded"""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task that was checked; its problems wait in a file."""
+
+    task: TaskIn
+    problems: Problems
+    file: IO[bytes]
+
+
+def header(name: str, verifier: str, options: str | None, settings: dict[str, Any]) -> TaskIn:
+    """What a task file is uploaded with, checked; `options` is a JSON object.
+
+    Raises:
+        InvalidRequest: names what does not fit.
+    """
+    given = _read_options(options)
+    try:
+        task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
+    except ValidationError as error:
+        rows = [
+            row | {"param": row["param"].replace(f"verifier.{verifier}", "options", 1)}
+            for row in field_problems(error.errors())
+        ]
+        detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
+        raise InvalidRequest(detail, param=rows[0]["param"], errors=rows) from None
+    if name.startswith(RESERVED) or name.endswith(PREVIEW):
+        raise InvalidRequest(
+            f"name: {name!r} is kept for what comes with Gapcast (lab/..., gapcast/..., .../problems); choose another.",
+            param="name",
+            value=name,
+        )
+    return task
+
+
+def _read_options(options: str | None) -> dict[str, Any]:
+    try:
+        given = parse_json(options) if options else {}
+        fault = _unstorable(given)
+    except (ValueError, RecursionError) as error:
+        fault = f"is not JSON: {error}"
+    if fault is None and (not isinstance(given, dict) or "kind" in given):
+        fault = 'must be a JSON object, such as {"relative_tolerance": 0.01}; `verifier` names the kind'
+    if fault is not None:
+        raise InvalidRequest(f"options: {fault}.", param="options", value=str(options)[:80])
+    return dict(given)
+
+
+def _unstorable(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401
+    """What databases or JSON could not say of it, if anything."""
+    if depth > MOST_DEPTH:
+        return f"is nested more than {MOST_DEPTH} deep"
+    if isinstance(value, str):
+        wrong = "\x00" in value or any("\ud800" <= one <= "\udfff" for one in value)
+        return "holds a text with NUL or half a surrogate pair" if wrong else None
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return next((fault for one in inner if (fault := _unstorable(one, depth + 1)) is not None), None)
+
+
+def prepare(raw: IO[bytes], form: Form, task: TaskIn, unpacked: IO[bytes], out: IO[bytes], most_bytes: int) -> Prepared:
+    """Check a whole file; `unpacked` takes a Parquet file's rows and `out` what will be stored.
+
+    Raises:
+        InvalidFile: names line and field of the first faults.
+    """
+    if form == "parquet":
+        unpack(raw, unpacked, most_bytes)
+    problems = Problems(task, out, WORD[form])
+    problems.take(read(unpacked if form == "parquet" else raw))
+    return Prepared(task, problems, out)
+
+
+def store(session: Session, tenant: str, prepared: Prepared) -> tuple[Task, bool]:
+    """Store a task in the caller's transaction; False where the name has this content already.
+
+    Either way the name means this content from now on.
+    """
+    task, problems, task_id = prepared.task, prepared.problems, new_id("task")
+    values = {
+        "id": task_id,
+        "tenant": tenant,
+        "name": task.name,
+        "revision": problems.revision,
+        "header": task.model_dump(mode="json"),
+        "train_problems": problems.counts["train"],
+        "held_out_problems": problems.counts["held_out"],
+        "hint_levels": problems.hint_levels,
+        "with_hints": problems.with_hints,
+        "with_reference_solution": problems.with_reference_solution,
+        "with_privileged_context": problems.with_privileged_context,
+        "bytes": problems.bytes,
+    }
+    stored = repository.add(session, values)
+    is_new = stored.id == task_id
+    if is_new:
+        for rows in _batches(prepared.file):
+            repository.add_problems(session, tenant, task_id, rows)
+    else:
+        repository.touch(session, stored.id)
+    return task_of(stored), is_new
+
+
+def _batches(file: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
+    file.seek(0)
+    rows: list[dict[str, Any]] = []
+    size = number = 0
+    while head := file.readline():
+        number += 1
+        split, problem_id = json.loads(head)
+        body = file.readline().rstrip(b"\n").decode()
+        rows.append({"number": number, "split": split, "problem_id": problem_id, "body": body})
+        size += len(body)
+        if len(rows) == BATCH_ROWS or size >= BATCH_BYTES:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows

@@ -1,0 +1,36 @@
+"""`Prefer: wait=N` (RFC 7240): answering once something has ended, or when the time is over."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Header
+from fastapi.concurrency import run_in_threadpool
+
+MAX_WAIT = 60
+"""seconds; what `Prefer: wait` is cut to"""
+POLL = 0.2
+"""seconds between two looks at something that somebody waits for"""
+
+Prefer = Annotated[str | None, Header(description="`wait=N` waits up to N seconds (at most 60)")]
+Shown = TypeVar("Shown")
+
+
+def preferred_wait(prefer: str | None) -> float:
+    """Seconds of `Prefer: wait=N`, cut to 60; a preference that is no number is ignored."""
+    for part in (prefer or "").split(","):
+        name, _, value = part.strip().partition("=")
+        if name.strip().lower() == "wait" and re.fullmatch("[0-9]{1,9}", value.strip()):
+            return min(int(value.strip()), MAX_WAIT)
+    return 0
+
+
+async def wait_until(read: Callable[[], Shown], ended: Callable[[Shown], bool], seconds: float) -> Shown:
+    """Read until it has ended or the time is over."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        shown = await run_in_threadpool(read)
+        if ended(shown) or asyncio.get_running_loop().time() >= deadline:
+            return shown
+        await asyncio.sleep(POLL)

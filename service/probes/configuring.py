@@ -1,0 +1,101 @@
+"""From what a client asks to the configuration that a probe is measured with."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from service.catalog import service as catalog
+from service.catalog.contexts import TEMPLATE_VERSION, Context
+from service.catalog.entries import ModelEntry
+from service.catalog.schemas import Decoding, ModelRef, ProbeConfiguration, ProbeSize, controls_of
+from service.catalog.shown import Model
+from service.kit.errors import InvalidRequest
+
+
+def configure(
+    session: Session,
+    tenant: str,
+    models: Sequence[ModelEntry],
+    *,
+    model: ModelRef,
+    task: str,
+    context: Context,
+    decoding: Decoding,
+    size: ProbeSize,
+    group_size: int,
+    target_se: float | None,
+) -> tuple[ProbeConfiguration, Model]:
+    """Resolve names, and fill the defaults into what was asked, so that the answer records them.
+
+    Args:
+        session: reads tasks.
+        tenant: who asks.
+        models: those of the settings.
+        model: filled in place, like `decoding` and `size`.
+        task: its name; the newest revision is meant.
+        context: how the self-teacher's context is built.
+        decoding: of every arm.
+        size: of the probe.
+        group_size: the recipe's.
+        target_se: where a sequential probe stops; null: its size is fixed.
+
+    Raises:
+        UnknownModel: no worker can load it.
+        UnknownTask: there is no such task.
+        InvalidRequest: the parts do not fit each other.
+    """
+    known_model = catalog.find_model(models, model.name)
+    known_task = catalog.find_task(session, tenant, task)
+    if model.revision not in {None, known_model.revision}:
+        raise InvalidRequest(
+            f"model.revision: the catalog has {known_model.revision} of {known_model.name}; send that or null.",
+            param="model.revision",
+            value=model.revision,
+        )
+    catalog.check_context(context, known_task)
+    if size.problems > known_task.train_problems:
+        raise InvalidRequest(
+            f"probe.problems: {size.problems} is more than the {known_task.train_problems} training problems of "
+            f"{known_task.name}.",
+            param="probe.problems",
+            value=size.problems,
+        )
+    try:
+        size.controls = controls_of(context, size.controls)
+    except ValueError as error:
+        raise InvalidRequest(f"probe.controls: {error}.", param="probe.controls", value=size.controls) from error
+    if known_model.source == "server":
+        if size.engine not in {"auto", "vllm-server"}:
+            raise InvalidRequest(
+                f"probe.engine: {known_model.name} is served by URL, so its engine is vllm-server.",
+                param="probe.engine",
+                value=size.engine,
+            )
+        size.engine = "vllm-server"
+    elif size.engine == "vllm-server":
+        raise InvalidRequest(
+            f"probe.engine: {known_model.name} is a folder and no server; send auto, transformers or vllm.",
+            param="probe.engine",
+            value=size.engine,
+        )
+    model.revision = known_model.revision
+    model.family = model.family or known_model.family
+    decoding.max_tokens = decoding.max_tokens or known_task.max_tokens
+    configuration = ProbeConfiguration(
+        model=known_model.name,
+        model_revision=known_model.revision,
+        model_options=model.options,
+        task=known_task.name,
+        task_revision=known_task.revision,
+        context=context,
+        template_version=TEMPLATE_VERSION,
+        decoding=decoding,
+        group_size=group_size if context.needs_group else None,
+        engine=size.engine,
+        problems=size.problems,
+        rollouts=size.rollouts,
+        seed=size.seed,
+        controls=size.controls,
+        target_se=target_se,
+    )
+    return configuration, known_model

@@ -1,0 +1,271 @@
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.catalog.schemas import Decoding, ProbeConfiguration
+from workers.engines import Request, Sample, Sampling
+from workers.engines.transformers import TransformersEngine
+from workers.failures import JobError
+from workers.probe import run_probe
+from workers.probe.arms import Sampler
+from workers.probe.measurement import Measurement
+from workers.probe.rollouts import RememberingEngine, RolloutStore
+from workers.probe.run import draw_problems
+from workers.resources import Resources
+from workers.tasks import Split, Task
+
+Configure = Callable[..., ProbeConfiguration]
+
+
+def ignore(event: str, data: dict[str, Any]) -> None:
+    pass
+
+
+Measure = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def measure(configure: Configure) -> Measure:
+    """Runs a small probe; its events are dropped."""
+
+    def run(context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        configuration = configure(context, **changes)
+        return run_probe(configuration, Resources.read(configuration.model, {}), ignore)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def result(measure: Measure) -> dict[str, Any]:
+    return measure({"kind": "hints", "options": {"level": 3}}, controls=["placebo"])
+
+
+class TestResult:
+    def test_gap_follows_from_the_counts(self, result: dict[str, Any]) -> None:
+        student, teacher = (np.array(result["arms"][name]["counts"]) / 2 for name in ("student", "context"))
+        d = teacher - student
+        assert result["gap"]["value"] == pytest.approx(d.mean())
+        assert result["gap"]["se"] == pytest.approx((d.var(ddof=1) / 40) ** 0.5)
+        assert result["gap"]["self_teacher"] - result["gap"]["student"] == pytest.approx(d.mean())
+        assert (result["gap"]["problems"], result["gap"]["rollouts"]) == (40, 2)
+
+    def test_controls_follow_from_the_counts(self, result: dict[str, Any]) -> None:
+        for control in ("none", "placebo"):
+            d = (np.array(result["arms"][control]["counts"]) - np.array(result["arms"]["student"]["counts"])) / 2
+            assert result["controls"][control]["value"] == pytest.approx(d.mean())
+
+    def test_hints_help_and_another_problems_solution_does_not(self, result: dict[str, Any]) -> None:
+        assert result["gap"]["value"] > 0.15
+        assert result["controls"]["placebo"]["value"] < 0.05
+
+    def test_is_plain_json(self, result: dict[str, Any]) -> None:
+        assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+    def test_names_its_problems(self, result: dict[str, Any], task: Task) -> None:
+        assert len(set(result["problem_ids"])) == 40
+        assert set(result["problem_ids"]) <= {problem.id for problem in task.problems(Split.train)}
+
+
+class TestDeterminism:
+    def test_same_seed_same_counts_other_seed_other_counts(self, measure: Measure, result: dict[str, Any]) -> None:
+        context = {"kind": "hints", "options": {"level": 3}}
+        again = measure(context, controls=["placebo"])
+        same = ("arms", "gap", "controls", "problem_ids", "variance")
+        assert {key: again[key] for key in same} == {key: result[key] for key in same}
+        other = measure(context, seed=1)
+        assert other["arms"]["student"]["counts"] != result["arms"]["student"]["counts"]
+
+    def test_a_placebo_arm_does_not_change_the_others(self, measure: Measure, result: dict[str, Any]) -> None:
+        without = measure({"kind": "hints", "options": {"level": 3}})
+        assert without["controls"]["placebo"] is None
+        assert "placebo" not in without["arms"]
+        assert without["arms"]["context"] == result["arms"]["context"]
+
+
+class TestFreshSamples:
+    def test_kind_none_draws_three_different_samples_of_one_prompt(self, measure: Measure) -> None:
+        found = measure({"kind": "none"})
+        counts = [tuple(found["arms"][name]["counts"]) for name in ("student", "none", "context")]
+        assert len(set(counts)) == 3
+        assert found["contexts_missing"] == 1.0
+        assert found["controls"]["leak"] == {"copied": 0.0, "contains_answer": 0.0}
+
+    def test_every_rollout_of_every_arm_is_drawn_once_and_never_again(
+        self, task: Task, engine: TransformersEngine, configure: Configure
+    ) -> None:
+        """No success of the student is kept and no failure drawn again: the gap's oldest artefact (OPSD.md)."""
+        calls: list[list[Request]] = []
+
+        class Recorder(RememberingEngine):
+            def generate(self, requests: Sequence[Request], *rest: Any, **named: Any) -> list[list[Sample]]:
+                calls.append(list(requests))
+                return super().generate(requests, *rest, **named)
+
+        recorder = Recorder(engine, RolloutStore(None), {})
+        configuration = configure({"kind": "reference_solution"}, rollouts=3, controls=["placebo"])
+        measurement = Measurement(configuration, Sampler(recorder, task, Sampling(1.0, 1.0, 8), 0))
+        problems = draw_problems(task, 20, 0)
+        measurement.add(problems)
+        plain, shown = calls
+        prompts = [engine.encode(problem.prompt) for problem in problems]
+        assert [request.tokens for request in plain] == prompts * 2
+        assert [request.n for request in plain] == [3] * 40
+        assert sum(request.n for request in shown) == 2 * 3 * 20
+        assert not {request.tokens for request in shown} & set(prompts)
+        assert len({request.seed for request in [*plain, *shown]}) == len(plain) + len(shown)
+
+    def test_a_rollout_without_a_context_is_a_fresh_sample_of_the_students_prompt(self, measure: Measure) -> None:
+        found = measure({"kind": "column"}, controls=["placebo"])  # the lab's problems have none
+        assert found["arms"]["context"]["contexts_missing"] == {"no_column_text": 80}
+        assert found["arms"]["placebo"]["contexts_missing"] == {"no_column_text": 80}
+        assert found["arms"]["context"]["counts"] != found["arms"]["student"]["counts"]
+
+
+class TestReuse:
+    def test_six_contexts_sample_the_student_once(
+        self, configure: Configure, here: Resources, tmp_path: Path, measure: Measure
+    ) -> None:
+        remembering = replace(here, rollouts=tmp_path / "rollouts.sqlite")
+        contexts = [
+            *({"kind": "hints", "options": {"level": level}} for level in (1, 2, 3)),
+            *({"kind": kind} for kind in ("reference_solution", "feedback", "peer_solution")),
+        ]
+        found = [
+            run_probe(configure(one, group_size=4 if one["kind"] == "peer_solution" else None), remembering, ignore)
+            for one in contexts
+        ]
+        costs = [one["cost"] for one in found]
+        assert [cost["rollouts_reused"] for cost in costs[:5]] == [0] + [160] * 4
+        assert [cost["rollouts_drawn"] for cost in costs[:5]] == [240] + [80] * 4
+        # two more attempts a problem fill the groups; a peer's right sum reads as the reference solution does
+        assert costs[5]["rollouts_reused"] >= 160
+        assert costs[5]["rollouts_drawn"] + costs[5]["rollouts_reused"] == 320
+        assert all(one["arms"]["student"] == found[0]["arms"]["student"] for one in found)
+        assert found[0]["arms"] == measure(contexts[0])["arms"]  # the memory changes nothing
+
+    def test_a_larger_probe_begins_with_the_smaller_ones_problems(
+        self, configure: Configure, here: Resources, tmp_path: Path
+    ) -> None:
+        remembering = replace(here, rollouts=tmp_path / "rollouts.sqlite")
+        small = run_probe(configure(), remembering, ignore)
+        large = run_probe(configure(problems=60), remembering, ignore)
+        assert large["problem_ids"][:40] == small["problem_ids"]
+        assert large["arms"]["student"]["counts"][:40] == small["arms"]["student"]["counts"]
+        assert large["cost"]["rollouts_reused"] == 240
+
+
+class TestGroups:
+    def test_a_peers_solution_is_a_success_of_the_recipes_group(self, measure: Measure) -> None:
+        found = measure({"kind": "peer_solution"}, group_size=4, controls=["placebo"])
+        assert found["controls"]["leak"]["contains_answer"] == 1.0
+        assert found["gap"]["value"] > 0.1
+        assert found["net_gap"]["value"] > 0.1
+        alone = measure({"kind": "peer_solution"}, group_size=1)
+        assert alone["arms"]["context"]["contexts_missing"] == {"no_success_in_group": 80}
+
+    def test_hints_can_be_extracted_by_the_model(self, measure: Measure) -> None:
+        found = measure({"kind": "hints", "options": {"source": "model"}}, group_size=4)
+        missing = found["arms"]["context"]["contexts_missing"]
+        assert set(missing) == {"no_hints"}
+        assert 0 < missing["no_hints"] < 80
+
+
+class TestSequential:
+    def test_stops_at_the_width_it_was_asked_for(self, measure: Measure) -> None:
+        found = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.07)
+        assert found["stopped_by"] == "width"
+        assert 16 <= found["gap"]["problems"] < 200
+        assert found["gap"]["se"] <= 0.07
+        wider = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.1)
+        assert wider["gap"]["problems"] < found["gap"]["problems"]
+
+    def test_says_when_its_problems_were_not_enough(self, measure: Measure) -> None:
+        found = measure(problems=24, target_se=0.001)
+        assert (found["stopped_by"], found["gap"]["problems"]) == ("most_problems", 24)
+
+    def test_partial_results_come_as_it_goes(self, configure: Configure, here: Resources) -> None:
+        events: list[tuple[str, dict[str, Any]]] = []
+        run_probe(configure(problems=40, target_se=0.001), here, lambda *event: events.append(event))
+        partial = [data for name, data in events if name == "probe.partial"]
+        assert [one["gap"]["problems"] for one in partial] == [16, 24, 32]
+        assert all(len(one["arms"]["context"]["counts"]) == one["gap"]["problems"] for one in partial)
+        shown = [data["gap"] for name, data in events if name == "probe.progress"]
+        assert shown[0] is None
+        assert shown[-1]["se"] > 0
+
+
+class TestCovariates:
+    def test_they_follow_from_the_counts(self, result: dict[str, Any]) -> None:
+        right = np.array(result["arms"]["student"]["counts"])
+        covariates = result["covariates"]
+        assert covariates["headroom"] == pytest.approx(1 - right.mean() / 2)
+        assert covariates["pass_at_k"] == pytest.approx({"1": right.mean() / 2, "2": (right > 0).mean()})
+        assert covariates["mean_sd"] == pytest.approx((right == 1).mean() / 2)
+        assert result["net_gap"]["value"] == pytest.approx(
+            result["gap"]["self_teacher"] - result["arms"]["placebo"]["accuracy"]
+        )
+
+    def test_the_teacher_finds_the_students_tokens_less_likely(self, result: dict[str, Any]) -> None:
+        ratio = result["covariates"]["log_ratio"]
+        assert ratio["mean"] < 0  # minus an estimate of KL(student | self-teacher)
+        assert 0.1 < ratio["top_tenth"] <= 1
+        assert ratio["tokens"] >= 40
+
+
+class TestContexts:
+    def test_uncovered_problems_count_as_none(self, measure: Measure) -> None:
+        found = measure({"kind": "reference_solution", "options": {"corruption": {"coverage": 0.5}}})
+        assert 0.2 < found["contexts_missing"] < 0.8
+        assert found["controls"]["leak"]["contains_answer"] == 1.0
+
+    def test_a_right_answer_under_the_full_solution_counts_as_copied(self, measure: Measure) -> None:
+        found = measure({"kind": "reference_solution"})
+        copied, right = found["controls"]["leak"]["copied"], found["gap"]["self_teacher"]
+        assert right <= copied <= right + 0.05  # a few truncated ones may be part of the solution too
+
+    def test_feedback_is_on_the_students_own_rollouts(self, measure: Measure) -> None:
+        found = measure({"kind": "feedback"})
+        # Feedback on a right attempt repeats it: the contexts that contain the answer are the student's successes.
+        assert found["controls"]["leak"]["contains_answer"] == pytest.approx(found["gap"]["student"])
+
+
+class TestProgress:
+    def test_the_total_is_known_from_the_first_event_and_reached(self, configure: Configure, here: Resources) -> None:
+        events: list[tuple[str, dict[str, Any]]] = []
+        run_probe(configure(controls=["placebo"]), here, lambda name, data: events.append((name, data)))
+        assert {name for name, _ in events} == {"probe.progress"}
+        done = [data["done"] for _, data in events]
+        assert done[0] == 0
+        assert done == sorted(done)
+        assert done[-1] == events[0][1]["total"] == 4 * 40 * 2
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"problems": 513}, "not_enough_problems"),
+            ({"model": "lab/none-such"}, "model_not_found"),
+            ({"model_revision": "sha256:0"}, "model_revision_mismatch"),
+            ({"task": "none-such"}, "task_not_found"),
+            ({"task_revision": "sha256:0"}, "task_revision_mismatch"),
+            ({"template_version": "0"}, "template_version_mismatch"),
+            ({"decoding": Decoding(max_tokens=250)}, "context_too_long"),
+        ],
+    )
+    def test_the_reason_has_a_name(self, measure: Measure, changes: dict[str, Any], code: str) -> None:
+        with pytest.raises(JobError) as failure:
+            measure(**changes)
+        assert failure.value.code == code
+        assert json.dumps(failure.value.as_dict())
+
+    def test_a_context_that_does_not_fit_names_the_problem(self, measure: Measure) -> None:
+        with pytest.raises(JobError) as failure:
+            measure({"kind": "static", "options": {"text": "word " * 60}})
+        assert failure.value.code == "context_too_long"
+        assert "train-" in failure.value.message

@@ -1,0 +1,219 @@
+"""What a program may take, and that nothing of it is left."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from workers.tasks.sandbox import Limits, Session, Status, run
+
+ORDINARY = """
+import asyncio, bisect, collections, dataclasses, datetime, decimal, fractions, functools, hashlib, heapq, itertools
+import json, math, random, re, statistics, string, sys, threading, time, typing, zlib, bz2, lzma, queue, calendar, uuid
+import concurrent.futures, csv, difflib, enum, io, operator, pprint, struct, unicodedata, array, contextlib, textwrap
+@dataclasses.dataclass
+class Point:
+    x: int
+async def later():
+    await asyncio.sleep(0.001)
+    return 5
+found = []
+threads = [threading.Thread(target=found.append, args=(i,)) for i in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    squares = list(pool.map(lambda x: x * x, range(3)))
+sys.setrecursionlimit(10**6)
+deep = lambda n: 0 if n == 0 else 1 + deep(n - 1)
+words = re.findall(r"\\w+", input())
+print(json.dumps([sorted(found), squares, words, Point(3).x, math.gcd(12, 18), deep(20000), asyncio.run(later())]))
+print(len(str(2 ** 100_000)), decimal.Decimal(1) / 3, hashlib.sha256(b"").hexdigest()[:8], sum(map(int, sys.stdin)))
+"""
+
+
+def test_an_ordinary_program_does_not_notice(attempt) -> None:
+    ended = attempt(ORDINARY, "ab, cd\n1\n2\n3\n")
+    assert ended.status is Status.ok, ended.stderr_tail
+    first, second = ended.stdout.decode().splitlines()
+    assert first == '[[0, 1, 2, 3, 4, 5, 6, 7], [0, 1, 4], ["ab", "cd"], 3, 6, 20000, 5]'
+    assert second == "30103 0.3333333333333333333333333333 e3b0c442 6"
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "stdout"),
+    [
+        ("print(1); exit()", Status.ok, b"1\n"),
+        ("import sys; print(1); sys.exit(3)", Status.error, b"1\n"),
+        ("import os; os.write(1, b'x'); os._exit(0)", Status.ok, b"x"),
+        ("import atexit; atexit.register(print, 'end')", Status.ok, b"end\n"),
+        ("import threading, time; threading.Thread(target=lambda: (time.sleep(.05), print(2))).start()", Status.ok, b"2\n"),
+        ("if __name__ == '__main__': print(__name__)", Status.ok, b"__main__\n"),
+        ("print('é', input())", Status.ok, "é ü\n".encode()),
+        ("print(1); 1/0", Status.error, b"1\n"),
+        ("import os; os.abort()", Status.error, b""),
+        ("import ctypes; ctypes.string_at(0)", Status.error, b""),
+        ("import signal; signal.alarm(1); signal.pause()", Status.error, b""),
+        ("import os, signal; signal.raise_signal(signal.SIGKILL)", Status.killed, b""),
+        ("def f(:", Status.syntax, b""),
+        ("x = '\\0'\0", Status.syntax, b""),
+    ],
+)
+def test_how_a_program_ends(attempt, program: str, status: Status, stdout: bytes) -> None:
+    ended = attempt(program, "ü\n")
+    assert (ended.status, ended.stdout) == (status, stdout), ended
+
+
+def test_a_traceback_shows_the_program_and_not_the_harness(attempt) -> None:
+    ended = attempt("def f():\n    return 1 / 0\n\nf()", "")
+    assert ended.stderr_tail.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert "return 1 / 0" in ended.stderr_tail
+    assert "harness" not in ended.stderr_tail
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "bytearray(200 << 20)",
+        "x = []\nwhile True: x.append(bytes(1 << 20))",
+        "1 << (1 << 34)",
+        "import mmap\nx = [mmap.mmap(-1, 64 << 20) for _ in range(4)]",
+        "x = 'a'\nwhile True: x += x",
+        "import threading\nthreading.stack_size(100 << 20)\nfor _ in range(9): threading.Thread(target=input).start()",
+    ],
+)
+def test_memory_is_limited(attempt, program: str) -> None:
+    ended = attempt(program, "")
+    assert ended.status in {Status.memory, Status.error}, ended
+    assert any(word in ended.stderr_tail for word in ("MemoryError", "memory", "can't start new thread")), ended
+
+
+def test_memory_within_the_limit_is_given(attempt) -> None:
+    assert attempt("print(len(bytearray(100 << 20)))", "").stdout == b"104857600\n"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True: pass",
+        "import time; time.sleep(60)",
+        "import os; os.close(0); os.close(1); os.close(2)\nwhile True: pass",
+        "import signal, time\nfor n in range(1, 32):\n  try: signal.signal(n, signal.SIG_IGN)\n  except OSError: pass\ntime.sleep(60)",
+        "import threading, time\nfor _ in range(9): threading.Thread(target=time.sleep, args=(60,)).start()",
+        "import os\nfor _ in range(9):\n  try: os.fork()\n  except OSError: pass\nwhile True: pass",
+        "9 ** 9 ** 9",
+        "try:\n  import time; time.sleep(60)\nfinally:\n  time.sleep(60)",
+        "import sys\nsys.settrace(lambda *a: time.sleep(60))\nimport time\n(lambda: 0)()",
+        "import re; re.match('(a+)+$', 'a' * 40 + 'b')",
+    ],
+)
+def test_a_program_that_does_not_end_is_killed(box: Session, program: str) -> None:
+    started = time.monotonic()
+    ended = box.run(program, "", seconds=0.3)
+    assert ended.status is Status.timeout
+    assert 0.3 <= time.monotonic() - started < 2
+    assert box.run("print(1)", "").stdout == b"1\n"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True: print('x' * 10000)",
+        "import sys\nwhile True: sys.stderr.write('x' * 10000)",
+        "import os, threading\n[threading.Thread(target=lambda: [os.write(1, b'x' * 65536) for _ in range(99)]).start() for _ in '12']",
+    ],
+)
+def test_output_is_limited(attempt, program: str) -> None:
+    ended = attempt(program, "")
+    assert ended.status is Status.output_limit
+    assert len(ended.stdout) < 400_000
+    assert len(ended.stderr_tail) <= 8192
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import sys; sys.setrecursionlimit(10**9)\ndef f(n): return f(n + 1) + 1\nf(0)",
+        "import sys; sys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nprint(x)",
+        "eval('(' * 100000)",
+        "class A:\n  def __repr__(self): return repr(self)\nimport sys; sys.setrecursionlimit(10**9); repr(A())",
+    ],
+)
+def test_deep_recursion_ends_the_program_only(attempt, program: str) -> None:
+    assert attempt(program, "").status in {Status.error, Status.memory}
+
+
+def test_a_program_that_does_not_read_its_input_is_not_waited_for(attempt) -> None:
+    assert attempt("print(1)", "x" * (1 << 20)).stdout == b"1\n"
+
+
+def test_threads_are_few(attempt) -> None:
+    program = "import threading\nthreading.stack_size(65536)\nstop = threading.Event()\nstarted = 0\ntry:\n  while True:\n    threading.Thread(target=stop.wait, daemon=True).start()\n    started += 1\nexcept RuntimeError: print(started < 100)\nstop.set()"
+    assert attempt(program, "").stdout == b"True\n"
+
+
+def test_pipes_hold_little(attempt) -> None:
+    """Memory of the kernel that no limit of address space counts."""
+    program = "import os\npipes = []\ntry:\n  while True: pipes.append(os.pipe())\nexcept OSError: print(len(pipes) < 64)"
+    assert attempt(program, "").stdout == b"True\n"
+
+
+def processes_of(session: int) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(folder.name)
+    return found
+
+
+def test_no_process_is_left() -> None:
+    with Session(Limits(seconds=0.2)) as session:
+        assert session._process is not None
+        first = session._process.pid
+        assert len(processes_of(first)) == 2
+        assert session.run("import time; time.sleep(9)", "").status is Status.timeout
+        assert processes_of(first) == []
+        assert session.run("print(1)", "", seconds=5).stdout == b"1\n"
+        second = session._process.pid
+        assert len(processes_of(second)) == 2
+    assert processes_of(second) == []
+
+
+def test_the_sandbox_dies_with_the_worker() -> None:
+    """The worker is killed, so nothing of it can clean up."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        session = Session(Limits(seconds=60))
+        session.ready()
+        os.write(writer, str(session._process.pid).encode())  # type: ignore[union-attr]
+        session.run("import time; time.sleep(60)", "")
+        os._exit(0)
+    os.close(writer)
+    sandbox = int(os.read(reader, 32))
+    os.close(reader)
+    time.sleep(0.3)
+    assert len(processes_of(sandbox)) == 3
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    deadline = time.monotonic() + 5
+    while processes_of(sandbox) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert processes_of(sandbox) == []
+
+
+def test_no_descriptor_is_left() -> None:
+    run("print(1)", "", Limits())
+    before = len(os.listdir("/proc/self/fd"))
+    for program in ("print(1)", "def f(:", "while True: pass", "while True: print('x' * 9999)"):
+        run(program, "1", Limits(seconds=0.2))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_runs_do_not_see_each_other(attempt) -> None:
+    attempt("import builtins, sys\nbuiltins.found = sys.modules['found'] = 1", "")
+    assert attempt("import builtins, sys\nprint(hasattr(builtins, 'found'), 'found' in sys.modules)", "").stdout == b"False False\n"

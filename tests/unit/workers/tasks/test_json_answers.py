@@ -1,0 +1,92 @@
+from typing import Any
+
+import pytest
+
+from service.catalog.problems import JsonSchemaVerifier
+from workers.failures import JobError
+from workers.tasks import Problem, Split, Verdict
+from workers.tasks.json_answers import JsonAnswers
+
+SCHEMA = {
+    "type": "object",
+    "required": ["n"],
+    "properties": {"n": {"type": "integer"}, "unit": {"enum": ["m", "km"]}, "code": {"pattern": "^(a|aa|a?)+c$"}},
+}
+
+
+def verify(completion: str, answer: str | None = None, schema: dict[str, Any] = SCHEMA) -> Verdict:
+    problem = Problem(id="p", split=Split.train, prompt="?", answer=answer)
+    return JsonAnswers(JsonSchemaVerifier(json_schema=schema))(problem, completion)
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        '{"n": 1}',
+        'First ```json\n{"n": "x"}\n``` but then\n```json\n{"n": 1}\n```\nDone.',
+        '```json {"n": 1} ```',
+        '```json\n{"n": 1, "s": "a ``` inside"}\n```',
+        '```json\n{"n": 1}',
+    ],
+)
+def test_the_last_block_counts_or_else_the_whole_completion(completion: str) -> None:
+    assert verify(completion).success
+
+
+@pytest.mark.parametrize(
+    ("completion", "note"),
+    [
+        ("n is 1", "There is no JSON"),
+        ('{"n": NaN}', "NaN is no JSON value"),
+        ("{}", "'n' is a required property"),
+        ('{"n": "x"}', "$.n: 'x' is not of type 'integer'"),
+        ("[" * 100_000, "longer than"),
+        ("[" * 50_000, "nested too deeply"),
+        ("1" * 5000, "There is no JSON"),
+    ],
+)
+def test_says_what_does_not_fit(completion: str, note: str) -> None:
+    verdict = verify(completion)
+    assert verdict.score == 0
+    assert note in verdict.note
+
+
+def test_a_note_does_not_list_what_would_be_allowed() -> None:
+    verdict = verify('{"n": 1, "unit": "mm"}')
+    assert verdict.note == "$.unit: the value is not one that the schema allows."
+
+
+@pytest.mark.parametrize(
+    ("completion", "score"), [('{"n": 1.0}', 1), ('{"n": 2}', 0), ('{"n": 1, "x": true}', 0), ('{"n": true}', 0)]
+)
+def test_equals_the_answer_as_json(completion: str, score: float) -> None:
+    verdict = verify(completion, '{"n": 1}')
+    assert verdict.score == score
+    assert score or verdict.failures[0].expected == '{"n": 1}'
+
+
+def test_a_pattern_that_backtracks_without_end_is_stopped() -> None:
+    assert "was stopped" in verify('{"n": 1, "code": "' + "a" * 5000 + 'cb"}').note
+
+
+def test_nothing_is_fetched_from_the_network() -> None:
+    with pytest.raises(JobError) as failure:
+        verify("1", schema={"$ref": "http://127.0.0.1:9/schema.json"})
+    assert failure.value.code == "verifier_failed"
+    assert "http://127.0.0.1:9/schema.json" in failure.value.message
+
+
+def test_a_reference_within_the_schema_works() -> None:
+    schema = {"$defs": {"list": {"type": "array", "items": {"$ref": "#/$defs/list"}}}, "$ref": "#/$defs/list"}
+    assert verify("[[], [[]]]", schema=schema).success
+    assert not verify("[[], [1]]", schema=schema).success
+
+
+def test_what_is_no_schema_is_the_tasks_fault() -> None:
+    with pytest.raises(JobError) as failure:
+        verify("1", schema={"type": "number of things"})
+    assert (failure.value.code, failure.value.param) == ("verifier_failed", "task")
+
+
+def test_a_schema_that_only_refers_to_itself_scores_nothing() -> None:
+    assert "nested too deeply" in verify("1", schema={"$ref": "#"}).note

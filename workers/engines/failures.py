@@ -1,0 +1,44 @@
+"""The failures that all engines share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workers.failures import JobError
+
+
+def model_not_loadable(reason: object) -> JobError:
+    """The model's files are there, but they do not make a model."""
+    text = f"{type(reason).__name__}: {reason}" if isinstance(reason, BaseException) else str(reason)
+    return JobError("model_not_loadable", f"The model could not be loaded: {' '.join(text.split())}"[:500], "model")
+
+
+def option_not_supported(engine: str, option: str) -> JobError:
+    """An engine cannot do what a model's option asks for."""
+    return JobError(
+        "engine_option_not_supported",
+        f"The engine {engine} has no {option}: leave it out, or ask for the engine vllm.",
+        f"model.options.{option}",
+    )
+
+
+def require_context(config: Mapping[str, Any], asked: int | None) -> int:
+    """Tokens of prompt and completion together: what the model was made for, or less where less was asked for.
+
+    Raises:
+        JobError: `context_too_long` where more was asked for, `model_not_loadable` where the model does not say.
+    """
+    names = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
+    longest = next((value for name in names if isinstance(value := config.get(name), int) and value > 0), asked)
+    if longest is None:
+        raise JobError(
+            "model_not_loadable",
+            "The model's config.json does not say how long its context is: set model.options.max_model_len.",
+            "model.options.max_model_len",
+        )
+    if asked is not None and asked > longest:
+        raise JobError(
+            "context_too_long",
+            f"model.options.max_model_len is {asked}, but the model's context holds {longest} tokens.",
+            "model.options.max_model_len",
+        )
+    return asked or longest

@@ -1,0 +1,145 @@
+"""Where a model's files are, what they hash to, and which files are refused.
+
+Only the files that lie in the folder itself count. Sub-folders (`original/`, `onnx/`, a download's `.cache/`) are
+neither hashed nor refused, because no loader reads them: code is only reached through keys that are refused here.
+"""
+
+import hashlib
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workers.engines.failures import model_not_loadable
+from workers.engines.source import ModelSource
+from workers.failures import JobError
+
+LAB_MODELS = Path(__file__).resolve().parents[2] / "lab" / "models"
+
+LAB_PREFIX = "lab/"
+
+REFUSED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".py"})
+"""Files that can carry code: a model's folder that has one is not loaded at all."""
+
+REFUSED_NAMES = frozenset({"adapter_config.json"})
+"""An adapter names another folder or repository, which would be loaded unchecked."""
+
+REFUSED_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation", "attn_implementation")
+"""What begins so in a configuration makes a loader import code, of the folder or of a repository of kernels."""
+
+PIECE = 1 << 20
+"""Bytes that are hashed at a time."""
+
+
+def model_folder(name: str) -> Path:
+    """The folder of the lab's model called `name`.
+
+    Raises:
+        JobError: `model_not_found`.
+    """
+    short = name.removeprefix(LAB_PREFIX)
+    folder = LAB_MODELS / short
+    if short == name or "/" in short or short.startswith(".") or not (folder / "config.json").is_file():
+        raise JobError("model_not_found", f"There is no model {name!r} on this worker.", "model")
+    return folder
+
+
+def folder_revision(folder: Path) -> str:
+    """`sha256:` over the names, sizes and bytes of the folder's own files, sorted by name."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        digest.update(f"{file.name}\n{file.stat().st_size}\n".encode())
+        with file.open("rb") as content:
+            while piece := content.read(PIECE):
+                digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def checked_folder(source: ModelSource, revision: str) -> Path:
+    """The folder of a model whose files are safe to load and hash to the revision asked for.
+
+    Raises:
+        JobError: `model_not_found`, `unsafe_model_file`, `model_not_loadable` or `model_revision_mismatch`.
+    """
+    folder = model_folder(source.name) if source.path is None else source.path
+    try:
+        refuse_unsafe(folder, source.name)
+        found = folder_revision(folder)
+    except OSError as error:
+        raise model_not_loadable(error) from error
+    if found != revision:
+        raise JobError(
+            "model_revision_mismatch",
+            f"The files of model {source.name!r} hash to {found}, not to the revision asked for, {revision}.",
+            "model_revision",
+            "server",
+        )
+    return folder
+
+
+def refuse_unsafe(folder: Path, name: str) -> None:
+    """Refuses a folder that is no whole model, or that could run code while it is loaded.
+
+    Raises:
+        JobError: `model_not_found`, `unsafe_model_file` or `model_not_loadable`.
+    """
+    if not folder.is_dir():
+        raise JobError("model_not_found", f"Model {name!r} has no folder on this worker.", "model")
+    root = root_of(folder.resolve())
+    for file in sorted(folder.iterdir()):
+        if file.is_dir():
+            continue
+        if file.suffix.lower() in REFUSED_SUFFIXES or file.name in REFUSED_NAMES:
+            raise _unsafe(name, f"a file that is not loaded: {file.name}")
+        if not file.resolve().is_relative_to(root):
+            raise _unsafe(name, f"a link that leaves its folder: {file.name}")
+        if not file.exists():
+            raise model_not_loadable(f"{file.name} is a link to nothing, as a download leaves that was stopped")
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise _unsafe(name, f"something that is no file: {file.name}")
+        if "config" in file.name and file.suffix == ".json":
+            for key in _keys(read_json(file)):
+                if key.startswith(REFUSED_KEYS):
+                    raise _unsafe(name, f"the key {key!r} in {file.name}, which makes a loader run other code")
+    if not (folder / "config.json").is_file():
+        raise model_not_loadable("its folder has no config.json")
+    if not any(folder.glob("*.safetensors")):
+        raise model_not_loadable("its folder has no *.safetensors, the only format of weights that is loaded")
+
+
+def root_of(folder: Path) -> Path:
+    """What no link may leave: the folder; of a snapshot in Hugging Face's cache the model's part of that cache."""
+    snapshots = folder.parent
+    if snapshots.name == "snapshots" and snapshots.parent.name.startswith("models--"):
+        return snapshots.parent
+    return folder
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        JobError: `model_not_loadable`.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise model_not_loadable(f"{file.name} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise model_not_loadable(f"{file.name} is no JSON object")
+    return content
+
+
+def _keys(value: object) -> Iterator[str]:
+    """Every key at any depth."""
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _keys(item)
+
+
+def _unsafe(name: str, what: str) -> JobError:
+    return JobError("unsafe_model_file", f"Model {name!r} has {what}", "model")

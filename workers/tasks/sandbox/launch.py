@@ -1,0 +1,108 @@
+"""`python -I -S launch.py CONTROL`: becomes the sandbox, then runs one program after the other in it.
+
+Two processes: the outer one makes the namespaces and waits; the inner one is the first process of the new pid
+namespace, gives up everything and then forks for every program, so that a program costs a fork and not a start of
+Python. If either dies, the kernel kills whatever is left inside. `CONTROL` is a Unix socket of packets; the answers of
+a program never travel on it.
+"""
+
+import os
+import sys
+import types
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+PACKAGE = "workers.tasks.sandbox"
+for name in ("workers", "workers.tasks", PACKAGE):  # without running their __init__: the library is all there is here
+    sys.modules[name] = types.ModuleType(name)
+sys.modules[PACKAGE].__path__ = [HERE]
+
+import json  # noqa: E402
+import socket  # noqa: E402
+from typing import Any  # noqa: E402
+
+from workers.tasks.sandbox import confine, harness, preload, seccomp  # noqa: E402
+
+CONTROL, CHANNEL = 3, 3
+"""the descriptor of the control socket here, and of a program's private channel in its own process"""
+MEGABYTE = 1 << 20
+PACKET = 4096
+"""bytes of a control packet: a few short fields"""
+
+
+def main() -> None:
+    """Confine this process, then serve."""
+    given = int(sys.argv[1])
+    if given != CONTROL:
+        os.dup2(given, CONTROL, inheritable=False)
+        os.close(given)
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, CONTROL)
+    try:
+        preload.preload()
+        as_root, space = os.geteuid() == 0, confine.address_space()
+        if os.uname().machine not in seccomp.MACHINES:
+            raise confine.Refused("seccomp", f"there is no table of system calls for {os.uname().machine}")
+        ruleset = confine.landlock_rules()
+        library = os.open(confine.standard_library(), os.O_PATH | os.O_CLOEXEC)
+        namespaces = confine.enter_namespaces()
+        confine.die_with_parent()
+        control.send(json.dumps({"namespaces": namespaces}).encode())
+        if not control.recv(PACKET):  # the worker has gone before it mapped the user
+            return
+        inner = os.fork()
+    except (confine.Refused, OSError) as error:
+        control.send(json.dumps({"refused": str(error)}).encode())
+        return
+    if inner:
+        os.waitpid(inner, 0)
+        return
+    try:
+        confine.lock_files(ruleset, os.path.realpath(__file__))
+        confine.enter_library(library)
+        confine.become_nobody(as_root)
+        if os.path.exists(os.path.join(HERE, "launch.py")) or os.getpid() != 1:
+            raise confine.Refused("chroot", "the files or the processes outside can still be seen")
+    except (confine.Refused, OSError) as error:
+        control.send(json.dumps({"refused": str(error)}).encode())
+        os._exit(1)
+    control.send(b'{"ready": true}')
+    while _serve(control, space):
+        pass
+    os._exit(0)
+
+
+def _serve(control: socket.socket, space: int) -> bool:
+    """Run one program; False when the worker has gone."""
+    packet, descriptors, _, _ = socket.recv_fds(control, PACKET, 4)
+    if not packet:
+        return False
+    job = json.loads(packet)
+    pid = os.fork()
+    if pid == 0:
+        _become_program(job, descriptors, space)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    _, status = os.waitpid(pid, 0)
+    control.send(json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode())
+    return True
+
+
+def _become_program(job: dict[str, Any], descriptors: list[int], space: int) -> None:
+    """In the forked process: its own four descriptors, its limits, the filter; never returns."""
+    code = harness.BROKEN
+    try:
+        for number, descriptor in enumerate(descriptors):  # these are above 3, so none is overwritten
+            os.dup2(descriptor, number)
+        os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+        confine.limit_resources(space + job["memory_mb"] * MEGABYTE, job["cpu_seconds"])
+        seccomp.install(seccomp.assemble(os.uname().machine, os.getpid()))
+    except (confine.Refused, OSError) as error:
+        os.write(2, f"the program was not run: {error}".encode())
+        os._exit(code)
+    try:
+        code = harness.run(job["mode"], CHANNEL)
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
