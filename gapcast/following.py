@@ -8,12 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gapcast.client import Client
 from gapcast.models import Event, Prediction, Probe
+from gapcast.wording import points
 
+SAMPLING = "sampling rollouts"
 PHASES = {
     "job.started": "measuring the gap: loading the model",
     "job.retrying": "the attempt was lost; trying again",
     "job.handed_back": "the worker stopped; waiting for another",
-    "probe.cancel_requested": "waiting for the worker to stop",
 }
 
 
@@ -44,12 +45,13 @@ def watch(events: Iterable[Event], console: Console) -> None:
         for event in events:
             if event.type == "probe.progress":
                 done, total = event.data["done"], event.data["total"]
-                doing = f"sampling rollouts{_so_far(event.data)}"
-                progress.update(bar, description=doing, completed=done, total=total)
+                known = _so_far(event.data)
+                progress.update(bar, description=known or SAMPLING, completed=done, total=total)
                 tenth = 10 * done // total
                 if not console.is_terminal and tenth > shown:
                     shown = tenth
-                    console.print(f"  {doing}: {done} of {total} {event.data['unit']}", highlight=False)
+                    doing = f"{SAMPLING} ({known})" if known else SAMPLING
+                    console.print(f"  {doing}: {done} of {total} {event.data['unit']}", highlight=False, soft_wrap=True)
             elif event.type in PHASES:
                 progress.update(bar, description=PHASES[event.type])
                 if not console.is_terminal:
@@ -62,4 +64,4 @@ def _so_far(data: dict[str, Any]) -> str:
     gap = data.get("gap")
     if gap is None:
         return ""
-    return f" (gap so far {100 * gap['value']:+.1f} ± {100 * gap['se']:.1f} points, {data['problems']} problems)"
+    return f"gap so far {points(gap['value'])} ± {100 * gap['se']:.1f} points, {data['problems']} problems"

@@ -4,6 +4,7 @@ Imports pydantic alone, because the worker's child process reads it too and must
 """
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -169,12 +170,12 @@ class Context(Strict):
         kind = info.data.get("kind")
         return options if kind is None else OPTIONS[kind].model_validate(options).model_dump()
 
-    @property
+    @cached_property
     def corruption(self) -> Corruption:
         """The corruption asked for; none where the kind takes none."""
         return Corruption.model_validate(self.options.get("corruption") or {})
 
-    @property
+    @cached_property
     def content(self) -> "Context":
         """What is shown: for a placebo the context that it is another problem's of, else the context itself."""
         if self.kind is not ContextKind.placebo:

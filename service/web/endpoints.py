@@ -62,6 +62,9 @@ def page(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
         "pool": pool,
         "context_options": form.CONTEXT_OPTIONS,
         "probe": form.PROBE,
+        "probe_end": form.PROBE_END,
+        "controls": form.CONTROLS,
+        "decoding": form.DECODING,
         "recipe": form.RECIPE,
     }
     return templates.TemplateResponse(request, "page.html", context, headers=PAGE_HEADERS)

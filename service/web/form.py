@@ -1,14 +1,29 @@
 """The form's fields. Names are paths in the request's body; limits, defaults and choices come from its schemas."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from service.catalog.contexts import Corruption, HintsOptions, StaticOptions
-from service.catalog.schemas import ProbeSize, Recipe
+from service.catalog.contexts import (
+    CONTROL_KINDS,
+    FEEDBACK_KINDS,
+    AllOptions,
+    ColumnOptions,
+    ContextKind,
+    Corruption,
+    FeedbackOptions,
+    HintsOptions,
+    PeerSolutionOptions,
+    PlaceboOptions,
+    StaticOptions,
+)
+from service.catalog.schemas import Decoding, ProbeSize, Recipe
+
+POINTS = 100
+"""of accuracy in 1, the API's unit"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +39,19 @@ class Field:
     minimum: float | None
     maximum: float | None
     whole: bool
-    choices: Sequence[str]
+    choices: Sequence[tuple[str, str]]
+    """What is sent, and what is read."""
+    checkbox: bool
+    checked: bool
     longest: int | None
     empty: str
     """What an empty input means."""
+    wide: bool
+    """Whether it takes the form's whole width."""
+    when: str
+    """`option=value`: the value that another option must have for this one to mean anything; empty: any."""
+    scale: int
+    """What the API's number is multiplied by to be shown."""
 
     @property
     def id(self) -> str:
@@ -35,24 +59,42 @@ class Field:
         return self.name.replace(".", "-")
 
 
-def field(path: str, schema: type[BaseModel], label: str, note: str = "", empty: str = "") -> Field:
+def field(
+    path: str,
+    schema: type[BaseModel],
+    label: str,
+    note: str = "",
+    *,
+    empty: str = "",
+    words: Mapping[str, str] | None = None,
+    wide: bool = False,
+    when: str = "",
+    scale: int = 1,
+) -> Field:
     """Describe the input of one field of a schema; the path's last part is the field's name."""
     info = schema.model_fields[path.rpartition(".")[2]]
     default = info.get_default()
     whole = info.annotation in (int, int | None)
     maximum = _limit(info, "le")
     below = _limit(info, "lt")
+    if below is not None and whole:
+        maximum = below - 1
     return Field(
         name=path,
         label=label,
         note=note,
         value="" if default is None else str(default),
-        minimum=_limit(info, "ge") if _limit(info, "gt") is None else _limit(info, "gt"),
-        maximum=below - 1 if below is not None and whole else maximum,
+        minimum=_scaled(_limit(info, "ge") if _limit(info, "gt") is None else _limit(info, "gt"), scale),
+        maximum=_scaled(maximum, scale),
         whole=whole,
-        choices=get_args(info.annotation) if get_origin(info.annotation) is Literal else (),
+        choices=[(one, (words or {}).get(one, one.replace("_", " "))) for one in _choices(info.annotation)],
+        checkbox=info.annotation is bool,
+        checked=default is True,
         longest=_limit(info, "max_length"),
         empty=empty,
+        wide=wide,
+        when=when,
+        scale=scale,
     )
 
 
@@ -61,16 +103,100 @@ def _limit(info: FieldInfo, name: str) -> int | None:
     return limits[0] if limits else None
 
 
+def _scaled(limit: int | None, scale: int) -> int | None:
+    return None if limit is None else limit * scale
+
+
+def _choices(annotation: Any) -> Sequence[str]:  # noqa: ANN401
+    """The words that a field takes, null or not."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return next((get_args(one) for one in get_args(annotation) if get_origin(one) is Literal), ())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A control that a probe can run beside `none`."""
+
+    name: str
+    label: str
+    kinds: Collection[ContextKind]
+    """of the contexts that can have it"""
+    checked: bool
+
+
 CONTEXT_OPTIONS = [
-    field("context.options.level", HintsOptions, "Hints shown", "hints per problem", empty="all"),
-    field("context.options.text", StaticOptions, "Text", "one text for every problem", empty="the task's own preamble"),
-    field("context.options.corruption.rate", Corruption, "Corruption rate", "share of contexts, 0 to 1"),
-    field("context.options.corruption.coverage", Corruption, "Coverage", "share of problems, 0 to 1"),
+    field("context.options.of", PlaceboOptions, "Another problem's", "shown in place of the problem's own", wide=True),
+    field(
+        "context.options.column",
+        ColumnOptions,
+        "Column",
+        "of the task file",
+        words={"privileged_context": "privileged_context"},
+        wide=True,
+    ),
+    field("context.options.source", HintsOptions, "Hints from", words={"task": "the task", "model": "the model"}),
+    field("context.options.level", HintsOptions, "Hints shown", empty="all", when="source=task"),
+    field(
+        "context.options.extract_from",
+        HintsOptions,
+        "Extracted from",
+        "a correct one",
+        words={"peer": "a peer's solution", "reference": "the reference"},
+        when="source=model",
+    ),
+    field("context.options.max_cases", AllOptions, "Failing cases", "shown, at most"),
+    field(
+        "context.options.on_success",
+        FeedbackOptions,
+        "After a success",
+        "of the student",
+        words={"none": "no context"},
+    ),
+    field("context.options.show_expected", FeedbackOptions, "Show expected outputs", "gives answers away", wide=True),
+    field("context.options.strip_thinking", PeerSolutionOptions, "Leave out the peer's thinking", wide=True),
+    field("context.options.feedback_with_solution", AllOptions, "Feedback beside a peer's solution too", wide=True),
+    field(
+        "context.options.text",
+        StaticOptions,
+        "Text",
+        "one text for every problem",
+        empty="the task's own preamble",
+        wide=True,
+    ),
+    field("context.options.corruption.rate", Corruption, "Wrong contexts", "share of contexts"),
+    field("context.options.corruption.coverage", Corruption, "Coverage", "share of problems"),
 ]
 PROBE = [
     field("probe.problems", ProbeSize, "Problems", "problems"),
-    field("probe.rollouts", ProbeSize, "Rollouts", "rollouts per problem"),
+    field("probe.rollouts", ProbeSize, "Rollouts", "per problem"),
     field("probe.seed", ProbeSize, "Seed", "same seed, same counts"),
+]
+PROBE_END = [
+    field(
+        "probe.target_half_width",
+        ProbeSize,
+        "Stop within",
+        "\N{PLUS-MINUS SIGN} accuracy points of the prediction",
+        empty="fixed size",
+        scale=POINTS,
+    ),
+    field(
+        "probe.engine",
+        ProbeSize,
+        "Engine",
+        "auto: by the worker",
+        words={"vllm": "vLLM", "vllm-server": "vLLM server"},
+    ),
+]
+CONTROLS = [
+    Control(name="placebo", label="Placebo", kinds=sorted({*ContextKind} - CONTROL_KINDS), checked=True),
+    Control(name="shuffled_feedback", label="Shuffled feedback", kinds=sorted(FEEDBACK_KINDS), checked=False),
+]
+DECODING = [
+    field("decoding.temperature", Decoding, "Temperature", "0: greedy"),
+    field("decoding.max_tokens", Decoding, "Max tokens", "tokens per rollout", empty="the task's"),
+    field("decoding.thinking", Decoding, "Thinking mode", "of the model's chat template", wide=True),
 ]
 RECIPE = [
     field("recipe.steps", Recipe, "Steps", "optimizer steps"),

@@ -69,6 +69,38 @@ def test_a_child_killed_in_the_middle_of_a_probe(tmp_path: Path, configuration: 
         check_once(client, created)
 
 
+def test_what_was_sampled_before_a_kill_is_not_sampled_again(tmp_path: Path, configuration: Body) -> None:
+    with serving(tmp_path, QUICK) as (client, server):
+        created = client.create_prediction(configuration | LONG)
+        eventually(
+            lambda: any(one.type == "probe.progress" and one.data["problems"] for one in events(client, created)), 60
+        )
+        worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
+        os.kill(children_of(worker)[0], signal.SIGKILL)
+        assert ended(client, created).status == "succeeded"
+        probe = client.request("GET", f"/v1/probes/{created.probe_id}")["result"]
+        cost = probe["cost"]
+        assert cost["rollouts_reused"] >= 42 * 24 * 4  # at least the portion that was done
+        assert cost["rollouts_drawn"] + cost["rollouts_reused"] == 192 * 24 * 4
+        again = client.create_prediction(configuration | LONG | {"pool": "default"})  # the same probe
+        assert again.probe_id == created.probe_id
+
+
+def test_a_cancelled_probe_keeps_what_it_has_measured(tmp_path: Path, configuration: Body) -> None:
+    with serving(tmp_path, QUICK) as (client, _):
+        created = client.create_prediction(configuration | LONGER)
+        eventually(
+            lambda: any(one.type == "probe.progress" and one.data["problems"] for one in events(client, created)), 60
+        )
+        client.request("POST", f"/v1/probes/{created.probe_id}/cancel")
+        assert ended(client, created).status == "cancelled"
+        probe = client.request("GET", f"/v1/probes/{created.probe_id}")
+        assert probe["status"] == "cancelled"
+        problems = probe["partial"]["gap"]["problems"]
+        assert 0 < problems < 512
+        assert len(probe["partial"]["arms"]["context"]["counts"]) == problems
+
+
 def test_a_frozen_worker_loses_its_lease_and_writes_nothing_when_it_wakes(tmp_path: Path, configuration: Body) -> None:
     settings = QUICK | {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off"}
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "first") as first:

@@ -1,7 +1,6 @@
 """Rollouts with vLLM in this process: on a GPU the fast way, on a CPU mainly for tests."""
 
 import contextlib
-import gc
 import importlib.util
 import os
 import platform
@@ -193,7 +192,6 @@ class VllmEngine:
         with contextlib.suppress(AttributeError):  # a process engine has one, an engine in this process need not
             self.llm.llm_engine.engine_core.shutdown()
         del self.llm
-        gc.collect()
         cleanup_dist_env_and_memory()
 
     def _run(

@@ -76,6 +76,9 @@ def write_index(folder: Path, index: Path) -> None:
                 "held_out_problems": len(task.problems(Split.held_out)),
                 "max_tokens": task.max_tokens,
                 "hint_levels": task.hint_levels,
+                "with_hints": len(task.problems(Split.train)),
+                "with_reference_solution": len(task.problems(Split.train)),
+                "with_privileged_context": 0,
                 "preamble": task.preamble,
                 "revision": task.revision,
             }

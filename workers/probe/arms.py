@@ -62,7 +62,8 @@ class Sampler:
         Raises:
             JobError: a prompt leaves no room for its completion (`context_too_long`).
         """
-        requests = [request for draw in draws for request in self._requests(draw)]
+        encoded: dict[str | None, tuple[int, ...]] = {}
+        requests = [request for draw in draws for request in self._requests(draw, encoded)]
         drawn = iter(self.engine.generate(requests, self.sampling, report=self.report))
         tables: list[Rows] = []
         for draw in draws:
@@ -70,13 +71,16 @@ class Sampler:
             tables.append(self._verified(draw.problems, samples))
         return tables
 
-    def _requests(self, draw: Draw) -> Iterable[Request]:
+    def _requests(self, draw: Draw, encoded: dict[str | None, tuple[int, ...]]) -> Iterable[Request]:
         """Neighbouring rollouts of one prompt are one request, so that engines read the prompt once."""
         for problem, prompts in zip(draw.problems, draw.prompts, strict=True):
             first = 0
             for prompt, same in groupby(prompts):
                 n = len(list(same))
-                tokens = self.engine.encode(prompt, thinking=self.thinking)
+                text = prompt if isinstance(prompt, str) else None
+                tokens = encoded.get(text) or self.engine.encode(prompt, thinking=self.thinking)
+                if text is not None:
+                    encoded[text] = tokens
                 require_fit(problem, len(tokens), self.sampling.max_tokens, self.engine.context_length)
                 yield Request(tokens, n, derive_seed("rollouts", draw.arm, self.seed, problem.id, first))
                 first += n

@@ -1,5 +1,6 @@
 """The gap measurement: student, A/A control, self-teacher and controls on the same problems with the same decoding."""
 
+import gc
 import random
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     loaded = load_engine(
         configuration.engine, resources.source, configuration.model_revision, configuration.model_options
     )
+    gc.freeze()  # what the libraries hold is never garbage, and looking through it again cost 5 % of a small probe
     ready = time.monotonic()
     fingerprint, shape = loaded.fingerprint(), prompt_shape(loaded)
     model = {"model": configuration.model, "revision": configuration.model_revision}

@@ -5,6 +5,7 @@ statements run in a second sandbox that calls the program's functions from there
 """
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,15 +14,20 @@ from typing import Any, Self
 from service.catalog.problems import PythonTestsVerifier
 from workers.failures import JobError
 from workers.tasks.protocol import Case, Verdict
-from workers.tasks.sandbox import Channel, Ended, Limits, SandboxUnavailable, Session, Status, check
-from workers.tasks.sandbox.plain import decode, encode, json_form, read_json
+from workers.tasks.sandbox import Channel, Ended, Limits, SandboxUnavailable, Session, Status, borrowed, check
+from workers.tasks.sandbox.plain import read_json
 from workers.tasks.sandbox.printed import same_output
 
 MOST_SHOWN = 2000
 """characters of a failed test's texts: enough to see what went wrong, little enough for a prompt"""
 
-FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[\w+.-]*)[^\n]*\n(?P<code>.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.M | re.S)
-"""a fenced block of Markdown; one that is never closed goes to the end"""
+FENCE = re.compile(
+    r"^[ \t]*+```[ \t]*+(?P<language>[\w+.-]*+)[^\n]*+\n(?P<code>.*?)(?:^[ \t]*+```[ \t]*+$|\Z)", re.M | re.S
+)
+"""a fenced block of Markdown; one that is never closed goes to the end. Nothing is tried twice: it takes linear time"""
+
+NO_ERROR = "no error"
+"""what is expected of a test that does not compare"""
 
 Test = Mapping[str, Any] | str
 
@@ -40,11 +46,13 @@ def verify_python(completion: str, tests: Sequence[Test], fn_name: str | None, s
 
     Raises:
         JobError: `sandbox_unavailable` where this machine cannot confine the code, which then does not run;
-            `test_invalid` for a test that is itself no Python or no JSON.
+            `test_invalid` for a test that is itself no Python or no JSON, and where there is none.
     """
     reason = check()
     if reason is not None:
         raise unavailable(reason)
+    if not tests:
+        raise JobError("test_invalid", "A problem of the task has no tests.", "task")
     code = extract_code(completion)
     if not code.strip():
         return Verdict(0.0, "There is no code in the answer.")
@@ -78,15 +86,18 @@ class _Run:
     def __init__(self, code: str, fn_name: str | None, spec: PythonTestsVerifier) -> None:
         self._code, self._fn_name, self._spec = code, fn_name, spec
         self._left = spec.seconds
-        limits = Limits(spec.seconds, spec.memory_mb)
-        self._program, self._judge = Session(limits), Session(limits)
+        self._limits = Limits(spec.seconds, spec.memory_mb)
+        self._borrowed = contextlib.ExitStack()
+        self._program: Session
+        self._judge: Session
 
     def __enter__(self) -> Self:
+        self._program = self._borrowed.enter_context(borrowed(self._limits))
+        self._judge = self._borrowed.enter_context(borrowed(self._limits))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._program.kill()
-        self._judge.kill()
+        self._borrowed.close()
 
     def verdict(self, tests: Sequence[Test]) -> Verdict:
         """Run them."""
@@ -137,64 +148,52 @@ class _Run:
         return _case(given, expected, f"{self._ended(outcome.status)} {outcome.stderr_tail}".strip())
 
     def _functional(self, given: str, expected: str, deadline: float) -> Case | None:
+        lines = [line for line in given.split("\n") if line.strip()]
         try:
-            arguments = [read_json(line) for line in given.splitlines() if line.strip()]
-            wanted = read_json(expected)
+            wanted = [read_json(text) for text in (*lines, expected)][-1]
         except (ValueError, RecursionError) as error:
             raise JobError("test_invalid", f"A functional test of the task is no JSON: {error}", "task") from error
         try:
             with self._serve(deadline) as program:
-                request = {"do": "entry", "name": self._fn_name, "args": encode(arguments, _not_plain)}
-                got = _value(self._ask(program, request))
-                return None if json_form(got) == wanted else _case(given, expected, _shown(got))
+                answer = program.ask({"do": "entry", "name": self._fn_name, "lines": lines})
+        except Ended as end:
+            return _case(given, expected, self._ended(end.status))
         except _Failed as failure:
             return _case(given, expected, str(failure))
+        if not isinstance(answer, dict) or "value" not in answer:
+            return _case(given, expected, _message(answer))
+        return None if answer["value"] == wanted else _case(given, expected, json.dumps(answer["value"], default=str))
 
     def _asserts(self, test: str, deadline: float) -> Case | None:
         try:
             with self._serve(deadline) as program, self._judge.talk("judge", deadline) as judge:
                 said = judge.ask({"source": test, "fn_name": self._fn_name})
                 while "ask" in said:
-                    said = judge.ask(self._ask(program, said["ask"]))
-        except _Failed as failure:
-            return _case(test, "no error", str(failure))
+                    program.tell(json.dumps(said["ask"]).encode())
+                    judge.tell(program.hear_line())  # read by the judge alone, in its sandbox
+                    said = judge.hear()
         except Ended as end:
-            return _case(test, "no error", self._ended(end.status))
+            return _case(test, NO_ERROR, self._ended(end.status))
+        except _Failed as failure:
+            return _case(test, NO_ERROR, str(failure))
         if "invalid" in said:
             raise JobError("test_invalid", f"A test of the task does not compile: {said['invalid']}", "task")
         if said["passed"]:
             return None
-        source, wanted = said.get("compared", (test, "no error"))
+        source, wanted = said.get("compared", (test, NO_ERROR))
         return _case(source, wanted, said["got"])
 
     @contextlib.contextmanager
     def _serve(self, deadline: float) -> Iterator[Channel]:
         """A process in which the program has been executed, and which calls its functions."""
         with self._program.talk("serve", deadline) as channel:
-            begun = self._ask(channel, {"source": self._code})
+            begun = channel.ask({"source": self._code})
             if "syntax" in begun:
                 raise _Uncompiled(str(begun["syntax"]))
-            begun = self._hear(channel)
-            if "raised" in begun:
-                raise _Failed(str(begun["raised"]))
+            begun = channel.hear()
+            if begun != {"ready": True}:
+                raise _Failed(_message(begun))
             yield channel
-
-    def _ask(self, program: Channel, message: Any) -> dict[str, Any]:  # noqa: ANN401
-        try:
-            program.tell(message)
-        except Ended as end:
-            raise _Failed(self._ended(end.status)) from None
-        return self._hear(program)
-
-    def _hear(self, program: Channel) -> dict[str, Any]:
-        """The program's answer, of which nothing is certain but that it is JSON."""
-        try:
-            answer = program.hear()
-        except Ended as end:
-            raise _Failed(self._ended(end.status)) from None
-        if not isinstance(answer, dict):
-            raise _Failed(self._ended(Status.error))
-        return answer
 
     def _ended(self, status: Status) -> str:
         match status:
@@ -211,30 +210,17 @@ class _Run:
         return "The program ended with an error."
 
 
-def _value(answer: dict[str, Any]) -> Any:  # noqa: ANN401
-    """The plain value in an answer."""
-    if "value" not in answer:
-        raise _Failed(str(answer.get("message", "The program gave no result.")))
-    try:
-        return decode(answer["value"], _not_plain)
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise _Failed(f"The result is not a plain value: {error}") from None
-
-
-def _not_plain(_: Any) -> Any:  # noqa: ANN401
-    raise TypeError("an object of the program's own")
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401
-    try:
-        return repr(value)
-    except (ValueError, RecursionError):  # an integer that is too long to be written
-        return "a value that is too large to be shown"
+def _message(answer: Any) -> str:  # noqa: ANN401
+    """What an answer without a value says, if anything: nothing is certain about it."""
+    said = answer.get("message") if isinstance(answer, dict) else None
+    return said if isinstance(said, str) else "The program gave no result."
 
 
 def _cut(text: str) -> str:
+    """A text that can be stored and shown: not too long, no half characters, no NUL."""
     left_out = len(text) - MOST_SHOWN
-    return text if left_out <= 0 else f"{text[:MOST_SHOWN]} ... ({left_out} more characters)"
+    whole = text[:MOST_SHOWN].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    return whole if left_out <= 0 else f"{whole} ... ({left_out} more characters)"
 
 
 def _case(given: str, expected: str, got: str) -> Case:

@@ -22,23 +22,30 @@ export function fail(message) {
   byId("answer-error").hidden = false;
 }
 
-// Progress is spoken in steps of a quarter and when the arm changes, and drawn at every event.
+export function progress(text) {
+  byId("progress").querySelector("progress").removeAttribute("value");
+  tell(text, text);
+}
+
+// How far the probe is, and the gap so far; a sequential probe may end before its total.
+export function measuring({ done, total, unit, problems, gap }, request) {
+  const bar = byId("progress").querySelector("progress");
+  bar.max = total;
+  bar.value = done;
+  const most = request.probe?.target_half_width ? "at most " : "";
+  const rollouts = `${words.count(done)} of ${most}${words.count(total)} ${unit}`;
+  const found = gap ? `Gap so far ${words.measured(gap)} ${words.POINTS} (SE) on ${words.count(problems)} problems` : "";
+  tell(rollouts, String(Math.floor((4 * done) / total)), found);
+}
+
+// Drawn at every event, and spoken when the step is another one: at each quarter of a probe.
 let spoken = "";
 
-export function progress(text, done = null, unit = "", arm = "") {
+function tell(text, step, found = "") {
   byId("progress").hidden = false;
-  const bar = byId("progress").querySelector("progress");
-  let shown = text;
-  if (done) {
-    bar.max = done.total;
-    bar.value = done.done;
-    shown = `${words.count(done.done)} of ${words.count(done.total)} ${unit}${words.arm(arm)}`;
-  } else {
-    bar.removeAttribute("value");
-  }
-  byId("progress-text").textContent = shown;
-  const step = done ? `${Math.floor((4 * done.done) / done.total)}${arm}` : text;
-  if (step !== spoken) byId("live").textContent = shown;
+  byId("progress-text").textContent = text;
+  byId("progress-gap").textContent = found;
+  if (step !== spoken) byId("live").textContent = [text, found].filter(Boolean).join(". ");
   spoken = step;
 }
 
@@ -49,8 +56,8 @@ export function show(prediction) {
   byId("what").textContent = [request.model.name, request.task, words.context(request.context), words.when(prediction.created_at)].join(" · ");
   byId("what").hidden = false;
   if (!isTerminal(prediction)) {
-    const now = prediction.progress;
-    progress(words.state(prediction.status), now?.total ? now : null, now?.unit, now?.arm);
+    if (prediction.progress) measuring(prediction.progress, request);
+    else progress(words.state(prediction.status));
     return;
   }
   if (prediction.status !== "succeeded") {
@@ -79,25 +86,50 @@ function fill(prediction) {
   slot("gap", words.measured(gap));
   slot("student", `${words.percent(gap.student)} accuracy`);
   slot("self-teacher", `${words.percent(gap.self_teacher)} accuracy`);
+  slot("net-gap", estimate(prediction.probe?.net_gap));
   slot("probe", gap.problems ? `${words.count(gap.problems)} problems × ${gap.rollouts} rollouts per arm` : "measured elsewhere");
 
-  part("controls").hidden = !(controls.none || controls.placebo || controls.leak);
-  for (const name of ["none", "placebo"]) {
-    slot(`control-${name}`, controls[name] ? `${words.measured(controls[name])} ${words.POINTS}` : "not run");
-  }
-  slot("leak-copied", controls.leak ? `${words.percent(controls.leak.copied)} of self-teacher answers` : "not measured");
-  slot("leak-contains", controls.leak ? `${words.percent(controls.leak.contains_answer)} of contexts` : "not measured");
+  part("controls").hidden = !(controls.none || controls.placebo || controls.shuffled_feedback || controls.leak);
+  for (const name of ["none", "placebo", "shuffled_feedback"]) slot(`control-${name}`, estimate(controls[name]));
+  const leak = prediction.probe?.contexts_missing < 1 ? controls.leak : null; // nothing leaks where nothing was shown
+  slot("leak-copied", leak && `${words.percent(leak.copied)} of self-teacher answers`);
+  slot("leak-contains", leak && `${words.percent(leak.contains_answer)} of contexts`);
+
+  part("probe").hidden = !prediction.probe;
+  if (prediction.probe) fillProbe(prediction);
 
   slot("law-family", law.family);
   slot("law-status", words.LAW_STATUS[law.status](law.n));
   fillLine(law);
   slot("law-fit", law.fit_id);
   find("law-fit").href = `/v1/fits/${encodeURIComponent(law.fit_id)}`;
-  slot("cost-probe", cost.probe_seconds === null ? "none: a stored probe answered" : words.duration(cost.probe_seconds));
+  const held = cost.probe_gpu_hours ? `, ${words.gpuHours(cost.probe_gpu_hours)}` : "";
+  slot("cost-probe", cost.probe_seconds === null ? null : `${words.duration(cost.probe_seconds)}${held}`);
+  const drawn = prediction.probe?.cost;
+  const reused = drawn?.rollouts_reused ? `, ${words.count(drawn.rollouts_reused)} reused from earlier probes` : "";
+  slot("cost-rollouts", drawn ? `${words.count(drawn.rollouts_drawn)} drawn${reused}` : null);
   const training = cost.training_seconds_estimate;
   slot("cost-training", training === null ? "unknown" : `about ${words.duration(training)}`);
   slot("id", prediction.id);
   find("json").href = `/v1/predictions/${encodeURIComponent(prediction.id)}`;
+}
+
+// What a reader asks for second.
+function fillProbe({ request, gap, probe }) {
+  const { covariates, arms, engine } = probe;
+  const ratio = covariates?.log_ratio;
+  slot("headroom", covariates ? `${words.plainPoints(covariates.headroom)} points` : null);
+  slot("pass-at-k", covariates ? words.passAtK(covariates.pass_at_k) : null);
+  slot("spread", covariates ? `${words.plainPoints(covariates.mean_sd)} points (SD, mean over problems)` : null);
+  slot("log-ratio", ratio ? `${words.decimal(ratio.mean)} nats per token; a tenth of the tokens carries ${words.percent(ratio.top_tenth)} of the change` : null);
+  slot("truncated", words.truncated(arms));
+  slot("missing", request.context.kind === "none" ? null : words.missing(probe.contexts_missing, arms.context.contexts_missing));
+  slot("stopped", words.STOPPED[probe.stopped_by]?.(words.count(gap.problems), words.count(request.probe.problems)) ?? null);
+  slot("engine", engine ? words.engine(engine) : null);
+}
+
+function estimate(found) {
+  return found ? `${words.measured(found)} points` : null;
 }
 
 function fillLine(law) {
@@ -153,8 +185,11 @@ function part(name) {
   return article.querySelector(`[data-part="${name}"]`);
 }
 
+// Null is what is not known: its row is not shown.
 function slot(name, text) {
-  find(name).textContent = text;
+  const place = find(name);
+  place.textContent = text;
+  if (place.tagName === "DD") place.hidden = place.previousElementSibling.hidden = text === null;
 }
 
 function number(text) {

@@ -56,8 +56,7 @@ async function openPrediction(prediction) {
 }
 
 function progress(event) {
-  const { done, total, unit, arm } = event.data;
-  if (event.type === "probe.progress" && total) answer.progress("", { done, total }, unit, arm);
+  if (event.type === "probe.progress") answer.measuring(event.data, opened.request);
   else if (STAGES[event.type]) answer.progress(STAGES[event.type]);
   if (event.type === "job.started") showRecentOnes();
 }

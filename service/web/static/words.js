@@ -24,6 +24,10 @@ export function probability(share) {
   return percent(share);
 }
 
+export function plainPoints(share) {
+  return (100 * share).toFixed(1);
+}
+
 export function decimal(value) {
   return value.toFixed(2).replace("-", MINUS);
 }
@@ -42,10 +46,18 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} hours`;
 }
 
+export function gpuHours(hours) {
+  return `${hours < 0.01 ? "< 0.01" : hours.toFixed(2)} GPU-hours`;
+}
+
+const PLAIN = (name) => name.replaceAll("_", " ");
+
 export function context({ kind, options }) {
-  const parts = [kind.replaceAll("_", " ")];
-  const { level: shown, corruption } = options ?? {};
+  const { of, level: shown, source, extract_from: from, corruption } = options ?? {};
+  if (of) return `placebo of ${context({ kind: of, options: { ...options.options, corruption } })}`;
+  const parts = [PLAIN(kind)];
   if (shown) parts.push(`${shown} shown`);
+  if (source === "model") parts.push(`from a ${from} solution`);
   if (corruption?.rate) parts.push(`${level(corruption.rate)} wrong`);
   if (corruption && corruption.coverage < 1) parts.push(`${level(corruption.coverage)} covered`);
   return parts.join(", ");
@@ -72,10 +84,43 @@ export function state(status) {
   return STATES[status] ?? status;
 }
 
-const ARMS = { none: "no context", context: "self-teacher" };
+const ARMS = { none: "A/A", context: "self-teacher" };
 
-export function arm(name) {
-  return name ? ` · ${ARMS[name] ?? name.replaceAll("_", " ")}` : "";
+export function truncated(arms) {
+  const cut = Object.entries(arms).filter(([, arm]) => arm.truncated);
+  return cut.map(([name, arm]) => `${ARMS[name] ?? PLAIN(name)} ${percent(arm.truncated)}`).join(", ") || "no rollout";
+}
+
+export function passAtK(shares) {
+  return Object.entries(shares).map(([k, share]) => `${percent(share)} with ${k}`).join(", ");
+}
+
+const REASONS = {
+  not_covered: "left out by the coverage",
+  no_attempt: "no attempt to give feedback on",
+  no_feedback: "the verifier says nothing",
+  no_feedback_on_success: "the attempt was right",
+  no_success_in_group: "no other attempt of the group was right",
+  no_hints: "no hints",
+  no_reference_solution: "no reference solution",
+  no_column_text: "no text in the column",
+  no_donor: "no other problem that could lend one",
+};
+
+// `reasons` counts rollouts.
+export function missing(share, reasons) {
+  const why = Object.entries(reasons).map(([reason, n]) => `${REASONS[reason] ?? PLAIN(reason)} (${count(n)})`);
+  return share ? `${percent(share)} of rollouts: ${why.join(", ")}` : "no rollout";
+}
+
+// Of a sequential probe alone: any other ends when its size is measured.
+export const STOPPED = {
+  width: (problems, most) => `narrow enough after ${problems} of at most ${most} problems`,
+  most_problems: (problems) => `after all ${problems} problems, wider than asked for`,
+};
+
+export function engine({ engine: name, device, dtype, ...versions }) {
+  return [[name, versions[name]].filter(Boolean).join(" "), device, dtype].filter(Boolean).join(", ");
 }
 
 export function when(time) {

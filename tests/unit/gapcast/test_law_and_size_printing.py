@@ -8,6 +8,7 @@ from rich.console import Console
 from gapcast import law_printing as printing
 from gapcast.models import Calibration, Drift, FamilyScaling, Fit, ProbeSize, Residuals
 from gapcast.size_command import print_size, request_of
+from gapcast.wording import model_size
 
 
 def printed(show: Callable[..., None], *what: Any) -> str:
@@ -113,7 +114,7 @@ class TestLaw:
         [(8.19e9, "8.19B"), (999.9e6, "1B"), (350e6, "350M"), (100992, "101K"), (12, "12"), (1.5e12, "1.5T")],
     )
     def test_model_sizes(self, parameters: float, words: str) -> None:
-        assert printing.model_size(parameters) == words
+        assert model_size(parameters) == words
 
     def test_slopes_by_size(self) -> None:
         size = {"parameters": 8e9, "n": 1, "slope": 0.9, "se": 0.05, "lower": 0.8, "upper": 1.0}

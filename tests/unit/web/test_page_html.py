@@ -1,11 +1,13 @@
 import re
 from html.parser import HTMLParser
+from typing import Any, get_args
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.catalog.schemas import ProbeSize, Recipe
+from service.catalog.contexts import OPTIONS, Context, ContextKind, Corruption
+from service.catalog.schemas import EngineName, ProbeSize, Recipe, controls_of
 from service.dependencies import read_session
 from service.errors import UnknownPool
 from service.kit import problems
@@ -78,6 +80,13 @@ def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
     return ChartData(observations=[point], curve=line, prediction=found if prediction_id else None, fit=fit)
 
 
+def can_have(kind: ContextKind, control: Any) -> bool:
+    try:
+        return control in controls_of(Context(kind=kind), [control])
+    except ValueError:
+        return False
+
+
 @pytest.fixture
 def client() -> TestClient:
     app = FastAPI()
@@ -125,7 +134,25 @@ class TestPage:
         named = [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
         assert {one for names in named for one in names.split()} <= set(ids)
         places = {attributes["data-error"] for _, attributes in page.tags if "data-error" in attributes}
-        assert {"model.name", "task", "context.kind", "probe.problems", "recipe.steps"} <= places
+        assert {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps"} <= places
+
+    def test_every_option_of_every_context_kind_has_an_input(self, client) -> None:
+        page = Elements(client.get("/").text)
+        names = {one.get("name") for tag in ("input", "select", "textarea") for one in page.named(tag)}
+        options = {name for kind in OPTIONS.values() for name in kind.model_fields}
+        of_itself = {"corruption", "options"}
+        wanted = {f"context.options.{name}" for name in options - of_itself}
+        wanted |= {f"context.options.corruption.{name}" for name in Corruption.model_fields}
+        assert wanted == {name for name in names if name is not None and name.startswith("context.options.")}
+
+    def test_controls_are_offered_to_the_kinds_that_can_have_them(self, client) -> None:
+        page = Elements(client.get("/").text)
+        groups = [one["data-kinds"] for one in page.named("div") if "data-kinds" in one]
+        boxes = [one for one in page.named("input") if one.get("name") == "probe.controls"]
+        offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, groups, strict=True)}
+        assert offered == {name: {kind for kind in ContextKind if can_have(kind, name)} for name in offered}
+        assert set(offered) == {"placebo", "shuffled_feedback"}
+        assert [box["value"] for box in boxes if "checked" in box] == ["placebo"]
 
     def test_defaults_and_limits_are_those_of_the_api(self, client) -> None:
         page = Elements(client.get("/").text)
@@ -137,8 +164,16 @@ class TestPage:
         assert float(inputs["recipe.learning_rate"]["value"]) == Recipe().learning_rate
         assert inputs["recipe.learning_rate"]["step"] == "any"
         assert "required" not in inputs["context.options.level"]
+        half_width = inputs["probe.target_half_width"]
+        assert (half_width["min"], half_width["max"], half_width["data-scale"]) == ("0", "100", "100")
+        assert "required" not in half_width
+        assert "checked" in inputs["context.options.strip_thinking"]
+        assert "checked" not in inputs["context.options.show_expected"]
+        values = [one["value"] for one in page.named("option") if "value" in one]
+        assert set(get_args(EngineName)) | {"peer", "reference", "privileged_context"} <= set(values)
         chosen = [one["value"] for one in page.named("option") if "selected" in one]
-        assert chosen == [Recipe().divergence, Recipe().teacher]
+        filled = ["reference_solution", "privileged_context", "task", "feedback", "auto"]
+        assert chosen == [*filled, Recipe().divergence, Recipe().teacher]
 
 
 class TestHeaders:

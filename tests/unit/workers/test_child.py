@@ -1,16 +1,18 @@
 """What a supervisor makes of a child that does not behave."""
 
+import os
 import selectors
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.product import alive
-from workers.supervisor import Child, Crashed, child_environment
+from workers.supervisor import Child, Crashed, Failed, child_environment
 
 
 @contextmanager
@@ -83,3 +85,37 @@ def test_a_child_gets_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GAPCAST_DATABASE_URL", "GAPCAST_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN"):
         monkeypatch.setenv(name, "secret")
     assert "secret" not in child_environment().values()
+
+
+@pytest.fixture
+def small_memory() -> Iterator[str]:
+    """The file to which a process writes its id to be held to 64 MiB, so that the kernel kills it for more."""
+    for root, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(root) / f"gapcast-test-{os.getpid()}"
+        with suppress(OSError):
+            group.mkdir()
+            try:
+                (group / limit).write_text(str(64 << 20))
+                yield str(group / "cgroup.procs")
+            finally:
+                group.rmdir()
+            return
+    pytest.skip("this machine gives no memory limits to set")
+
+
+def test_a_child_whose_memory_is_full_is_told_apart_from_a_crash(small_memory: str) -> None:
+    script = f"""
+import os, pathlib
+pathlib.Path({small_memory!r}).write_text(str(os.getpid()))
+held = [bytearray(1 << 20) for _ in range(256)]
+"""
+    with child(script) as made, pytest.raises(Failed) as failure:
+        for _ in made.lines():
+            pass
+    assert failure.value.error["code"] == "out_of_memory"
+    assert failure.value.error["category"] == "user"
+
+
+def test_a_child_that_is_killed_with_memory_to_spare_is_a_crash() -> None:
+    with child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)") as made:
+        assert read(made) == []

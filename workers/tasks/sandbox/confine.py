@@ -44,12 +44,20 @@ def _prctl(option: int, value: int, protection: str) -> int:
     return _done(libc.prctl(option, value, 0, 0, 0), protection, f"prctl({option})")
 
 
-def enter_namespaces() -> dict[str, str]:
-    """Make new namespaces and say which they are; the next child is the first process of the new pid namespace."""
+def enter_namespaces() -> None:
+    """Make new namespaces; the next child is the first process of the new pid namespace."""
+    before = _namespaces()
     _done(libc.unshare(sum(NAMESPACES.values())), "namespaces", "unshare of user, network, pid, ipc and uts namespaces")
-    _done(libc.sethostname(b"sandbox", 7), "namespaces", "sethostname")
+    after = _namespaces()
+    shared = [name for name in after if after[name] == before[name]]
+    if shared:
+        raise Refused("namespaces", f"{', '.join(shared)} are still those of the machine")
+    _done(libc.sethostname(b"sandbox", 7), "namespaces", "sethostname")  # only now that it is not the machine's
+
+
+def _namespaces() -> dict[str, str]:
+    """Which they are, but for the pid namespace: its first process sees for itself that it is the first."""
     try:
-        # the pid namespace has no name before its first process, which sees for itself that it is the first
         return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES if name != "pid"}
     except OSError as error:
         raise Refused("namespaces", f"/proc cannot be read: {error.strerror}") from error
@@ -114,6 +122,11 @@ def enter_library(library: int) -> None:
         raise Refused("chroot", f"the standard library cannot be the root: {error.strerror}") from error
     sys.path[:] = ["/", "/lib-dynload"]
     sys.path_importer_cache.clear()
+    before = os.path.dirname(os.__file__)
+    for module in list(sys.modules.values()):  # packages that are loaded look for their other modules by name
+        folders = getattr(module, "__path__", None)
+        if isinstance(folders, list):
+            folders[:] = [folder.removeprefix(before) for folder in folders]
 
 
 def become_nobody(as_root: bool) -> None:
@@ -135,11 +148,6 @@ def become_nobody(as_root: bool) -> None:
     if held.raw != sets:
         raise Refused("capabilities", "some are left")
     _prctl(PR_SET_DUMPABLE, 0, "dumpable")
-    _prctl(PR_SET_PDEATHSIG, 9, "pdeathsig")
-
-
-def die_with_parent() -> None:
-    """Be killed when the process that started this one ends."""
     _prctl(PR_SET_PDEATHSIG, 9, "pdeathsig")
 
 

@@ -42,7 +42,7 @@ def run(mode: str, channel: int) -> int:
     module = _module("program", generous_builtins())
     raised, exit_code = _execute(code, module)
     if raised is not None:
-        send(stream, {"raised": raised})
+        send(stream, {"message": raised})
         return exit_code or 1
     send(stream, {"ready": True})
     return serve.run(stream, vars(module))

@@ -19,7 +19,10 @@ class ProgramError(Exception):
 
 
 class Remote:
-    """An object of the program. It equals only objects of the program, never a plain value."""
+    """An object of the program. It equals only objects of the program, never a plain value.
+
+    What it contains is looked for among its items, here: the object itself might claim to contain everything.
+    """
 
     _ask: Callable[..., Any]
 
@@ -51,9 +54,6 @@ class Remote:
 
     def __delitem__(self, key: Any) -> None:  # noqa: ANN401
         self._do("delete_item", key)
-
-    def __contains__(self, item: Any) -> bool:  # noqa: ANN401
-        return bool(self._do("contains", item))
 
     def __iter__(self) -> Any:  # noqa: ANN401
         return iter(self._do("items"))
@@ -172,4 +172,5 @@ def _names(tree: ast.AST, fn_name: str | None, ask: Callable[..., Any]) -> dict[
     # a program that redefines `abs` must not decide what the tests' `abs` is, unless that is what is tested
     wanted = {name for name in free - modules if name == fn_name or not hasattr(builtins, name)}
     found = {name: importlib.import_module(name) for name in modules}
-    return found | {name: ask("name", name=name) for name in ask("names", names=sorted(wanted))}
+    given = wanted.intersection(ask("names", names=sorted(wanted)))  # it may claim to give more
+    return found | {name: ask("name", name=name) for name in sorted(given)}

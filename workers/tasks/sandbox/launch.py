@@ -2,8 +2,8 @@
 
 Two processes: the outer one makes the namespaces and waits; the inner one is the first process of the new pid
 namespace, gives up everything and then forks for every program, so that a program costs a fork and not a start of
-Python. If either dies, the kernel kills whatever is left inside. `CONTROL` is a Unix socket of packets; the answers of
-a program never travel on it.
+Python. When the worker goes, or either of the two, the kernel kills whatever is left inside. `CONTROL` is a Unix socket
+of packets; the answers of a program never travel on it.
 """
 
 import os
@@ -17,6 +17,8 @@ for name in ("workers", "workers.tasks", PACKAGE):  # without running their __in
 sys.modules[PACKAGE].__path__ = [HERE]
 
 import json  # noqa: E402
+import select  # noqa: E402
+import signal  # noqa: E402
 import socket  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -43,9 +45,8 @@ def main() -> None:
             raise confine.Refused("seccomp", f"there is no table of system calls for {os.uname().machine}")
         ruleset = confine.landlock_rules()
         library = os.open(confine.standard_library(), os.O_PATH | os.O_CLOEXEC)
-        namespaces = confine.enter_namespaces()
-        confine.die_with_parent()
-        control.send(json.dumps({"namespaces": namespaces}).encode())
+        confine.enter_namespaces()
+        control.send(b'{"unmapped": true}')
         if not control.recv(PACKET):  # the worker has gone before it mapped the user
             return
         inner = os.fork()
@@ -53,7 +54,11 @@ def main() -> None:
         control.send(json.dumps({"refused": str(error)}).encode())
         return
     if inner:
-        os.waitpid(inner, 0)
+        watch = select.poll()
+        watch.register(control, 0)  # hung up when the worker has gone, whichever of its threads started this
+        watch.register(os.pidfd_open(inner), select.POLLIN)
+        watch.poll()
+        os.kill(inner, signal.SIGKILL)
         return
     try:
         confine.lock_files(ruleset, os.path.realpath(__file__))

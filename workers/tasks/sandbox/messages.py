@@ -26,15 +26,20 @@ def receive(stream: BinaryIO) -> Any:  # noqa: ANN401
 
 def send(stream: BinaryIO, message: Any) -> None:  # noqa: ANN401
     """Send a message."""
-    data = memoryview(json.dumps(message).encode() + b"\n")
+    send_line(stream, json.dumps(message))
+
+
+def send_line(stream: BinaryIO, line: str) -> None:
+    """Send a message that is JSON already."""
+    data = memoryview(line.encode() + b"\n")
     while data:
         data = data[stream.write(data) or 0 :]
 
 
 def describe(error: BaseException) -> str:
     """`ValueError: text`, with the program's line where one is known."""
-    text = "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    text = "".join(traceback.format_exception_only(error)).strip().rpartition("\n")[2]
     if isinstance(error, SyntaxError):
-        return f"{text} (line {error.lineno})"
+        return f"{text} (line {error.lineno})" if error.lineno else text
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
     return f"{text} (line {lines[-1]})" if lines else text

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workers.tasks.sandbox.outcome import Ended, Status
+from workers.tasks.sandbox.plain import read_json
 
 CHUNK = 65536
 """bytes read at once: a pipe's usual buffer"""
@@ -33,21 +34,28 @@ class Channel:
         """Send a message and wait for the answer.
 
         Raises:
-            Ended: when none came, or one that is no message.
+            Ended: when none came, or one that is no JSON.
         """
-        self.tell(message)
+        self.tell(json.dumps(message).encode())
         return self.hear()
 
-    def tell(self, message: Any) -> None:  # noqa: ANN401
-        """Send a message."""
+    def hear(self) -> Any:  # noqa: ANN401
+        """The next message, of which nothing is certain but that it is JSON."""
+        try:
+            return read_json(self.hear_line())
+        except (ValueError, RecursionError):
+            raise Ended(Status.error) from None
+
+    def tell(self, line: bytes) -> None:
+        """Send a message that is JSON already."""
         try:
             self._wait()
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(line + b"\n")
         except OSError:  # it ended, or its time is over
             raise Ended(self._ended(self._deadline)) from None
 
-    def hear(self) -> Any:  # noqa: ANN401
-        """The next message."""
+    def hear_line(self) -> bytes:
+        """The next message as it came, to be handed on."""
         parts, size = [self._received], len(self._received)
         while b"\n" not in parts[-1]:
             try:
@@ -62,10 +70,7 @@ class Channel:
             if size > MESSAGE_BYTES:
                 raise Ended(Status.output_limit)
         line, _, self._received = b"".join(parts).partition(b"\n")
-        try:
-            return json.loads(line)
-        except (ValueError, RecursionError):
-            raise Ended(Status.error) from None
+        return line
 
     def _wait(self) -> None:
         left = self._deadline - time.monotonic()

@@ -71,15 +71,33 @@ def decode(data: Any, make: Callable[[int], Any]) -> Any:  # noqa: ANN401
     raise ValueError(f"no plain value: {kind}")
 
 
-def read_json(text: str) -> Any:  # noqa: ANN401
-    """A JSON text with integers of any length."""
-    return json.loads(text, parse_int=lambda digits: int(digits if len(digits) < DECIMAL_DIGITS else Decimal(digits)))
+def read_json(text: str | bytes) -> Any:  # noqa: ANN401
+    """JSON in which a very long integer becomes a decimal number, equal to its like and read in no time."""
+    return json.loads(text, parse_int=lambda digits: (int if len(digits) < DECIMAL_DIGITS else Decimal)(digits))
 
 
 def json_form(value: Any) -> Any:  # noqa: ANN401
-    """What is left of a plain value once it has been JSON: tuples are lists, keys are texts."""
-    if isinstance(value, list | tuple):
-        return [json_form(item) for item in value]
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else json.dumps(key): json_form(item) for key, item in value.items()}
-    return value
+    """The value as JSON would have it: a tuple is a list, a key is a text, an object of any other kind an error."""
+    return _json_form(encode(value, _no_json))
+
+
+def _json_form(data: Any) -> Any:  # noqa: ANN401
+    if isinstance(data, list):
+        return [_json_form(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    ((kind, content),) = data.items()
+    match kind:
+        case "tuple":
+            return [_json_form(item) for item in content]
+        case "dict":
+            return {
+                key if isinstance(key, str) else json.dumps(_json_form(key)): _json_form(item) for key, item in content
+            }
+        case "int" | "float":
+            return decode(data, _no_json)
+    raise TypeError(f"a {kind} is not JSON")
+
+
+def _no_json(_: Any) -> Any:  # noqa: ANN401
+    raise TypeError("an object of the program's own is not JSON")

@@ -9,8 +9,9 @@ from typing import Any
 
 COMMON = ("math", "re", "string", "bisect", "heapq", "collections", "itertools", "functools", "operator", "random")
 """modules that most solutions import"""
-OTHERS = ("typing", "copy", "json", "datetime", "time", "dataclasses", "fractions", "statistics", "io")
-LINKED = ("zlib", "_bz2", "_lzma", "_hashlib", "_decimal", "_uuid", "pyexpat")
+OTHERS = ("typing", "copy", "json", "datetime", "time", "io")
+"""modules that load quickly or are loaded anyway; the rest of the library is imported by the programs that need it"""
+LINKED = ("zlib", "_bz2", "_lzma", "_hashlib", "_decimal", "pyexpat")
 """modules that need shared libraries, which have no path in the sandbox any more"""
 STARRED = ("typing", "math", "collections", "itertools", "functools", "bisect", "heapq")
 """modules whose names function-style solutions use without importing them, as on the sites that they come from"""

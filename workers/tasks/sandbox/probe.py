@@ -64,8 +64,7 @@ DANGEROUS = {
 seccomp"""
 
 MEANING = {
-    "start": "namespaces, Landlock, no_new_privs and no capabilities, each checked at every start",
-    "namespaces": "user, network, ipc and uts namespaces of its own; the pid namespace is checked at every start",
+    "start": "own namespaces, own root, Landlock, no_new_privs, no capabilities: checked at every start",
     "processes": "no second process, no other program, no signal to others",
     "network": "no sockets",
     "kernel": "dangerous system calls are refused",
@@ -93,9 +92,6 @@ def protections() -> Iterator[Protection]:
     try:
         with Session(LIMITS) as session:
             yield Protection("start", True, MEANING["start"])
-            own = {name: os.readlink(f"/proc/self/ns/{name}") for name in session.namespaces}
-            apart = all(session.namespaces[name] != own[name] for name in own)
-            yield Protection("namespaces", apart, MEANING["namespaces"])
             yield from _attempts(session)
             for name, program, status in (
                 ("memory", "bytearray(80 << 20)", Status.memory),

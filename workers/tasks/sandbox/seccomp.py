@@ -28,6 +28,8 @@ PTHREAD = 0x3D0F00
 DETACHED = 0x400000
 """CLONE_DETACHED, which musl adds and the kernel ignores"""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | (os.O_TMPFILE & ~os.O_DIRECTORY)
+ODD_FLAGS = 0xFFFFFFFF & ~(0x40 | 0x4000)
+"""all flags of a send or receive but MSG_DONTWAIT and MSG_NOSIGNAL: out-of-band data has been a way into the kernel"""
 PROT_WRITE, PROT_EXEC, MAP_ANONYMOUS = 2, 4, 0x20
 NEWEST = 462
 """mseal, the newest call when this list was made: what comes later is MISSING, as it is on an older kernel"""
@@ -62,6 +64,12 @@ def _thread_flags(refused: int) -> list[Instruction]:
     return [_low(0), (AND, 0, 0, 0xFFFFFFFF & ~DETACHED), (EQUAL, 0, refused, PTHREAD)]
 
 
+def _futex_operations(refused: int) -> list[Instruction]:
+    """Wait, wake and requeue; not those that lend a priority, which Python does not use and exploits have."""
+    checks = _one_of(1, 0, 1, 3, 4, 5, 9, 10)(refused)
+    return [checks[0], (AND, 0, 0, 0x7F), *checks[1:]]  # without the flags "private" and "real-time clock"
+
+
 def _only_files_are_executable(refused: int) -> list[Instruction]:
     """`mmap`: executable memory is a library's, never writable and never anonymous, so no machine code is made."""
     return [
@@ -75,7 +83,7 @@ def _only_files_are_executable(refused: int) -> list[Instruction]:
 
 # name: (x86_64, aarch64), from asm/unistd_64.h and asm-generic/unistd.h; None where the machine has no such call
 PLAIN: dict[str, tuple[int | None, int | None]] = {
-    "read": (0, 63), "write": (1, 64), "futex": (202, 98), "brk": (12, 214), "munmap": (11, 215), "mremap": (25, 216),
+    "read": (0, 63), "write": (1, 64), "brk": (12, 214), "munmap": (11, 215), "mremap": (25, 216),
     "close": (3, 57), "fstat": (5, 80), "lseek": (8, 62), "newfstatat": (262, 79), "clock_gettime": (228, 113),
     "readv": (19, 65), "writev": (20, 66), "pread64": (17, 67), "preadv": (295, 69), "close_range": (436, 436),
     "stat": (4, None), "lstat": (6, None), "statx": (332, 291), "access": (21, None), "faccessat": (269, 48),
@@ -96,6 +104,7 @@ PLAIN: dict[str, tuple[int | None, int | None]] = {
     "membarrier": (324, 283), "getrandom": (318, 278), "exit": (60, 93), "exit_group": (231, 94),
 }  # fmt: skip
 CHECKED: dict[str, tuple[int | None, int | None, Sequence[Check]]] = {
+    "futex": (202, 98, [_futex_operations]),
     "mmap": (9, 222, [_only_files_are_executable]),
     "mprotect": (10, 226, [_no_bits(2, PROT_EXEC)]),
     # DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE and the plain hints: what an allocator asks for
@@ -111,8 +120,8 @@ CHECKED: dict[str, tuple[int | None, int | None, Sequence[Check]]] = {
     "prlimit64": (302, 261, [_null(0), _null(2)]),  # reads its own
     # asyncio wakes itself through a pair of stream sockets; a datagram could be sent to a path
     "socketpair": (53, 199, [_one_of(0, 1), _one_of(1, 1, 1 | 0o4000, 1 | 0o2000000, 1 | 0o2004000)]),
-    "sendto": (44, 206, [_null(4)]),
-    "recvfrom": (45, 207, [_null(4)]),
+    "sendto": (44, 206, [_null(4), _no_bits(3, ODD_FLAGS)]),
+    "recvfrom": (45, 207, [_null(4), _no_bits(3, ODD_FLAGS)]),
 }
 
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}

@@ -6,6 +6,7 @@ number. Standard library only.
 """
 
 import builtins
+import json
 import operator
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -20,7 +21,6 @@ OPERATIONS: dict[str, Operation] = {
     "item": operator.getitem,
     "set_item": operator.setitem,
     "delete_item": operator.delitem,
-    "contains": operator.contains,
     "items": list,
     "length": len,
     "truth": bool,
@@ -42,10 +42,10 @@ def run(stream: BinaryIO, names: dict[str, Any]) -> int:
 
     while (request := messages.receive(stream)) is not None:
         try:
-            answer = _answer(request, names, objects, keep)
+            answer = json.dumps(_answer(request, names, objects, keep))
         except BaseException as error:
-            answer = {"raised": _known(type(error)), "message": messages.describe(error)}
-        messages.send(stream, answer)
+            answer = json.dumps({"raised": _known(type(error)), "message": messages.describe(error)})
+        messages.send_line(stream, answer)
     return 0
 
 
@@ -57,9 +57,10 @@ def _answer(
         return {"value": [name for name in request["names"] if name in names]}
     if operation == "name":
         return {"value": plain.encode(names[request["name"]], keep)}
-    arguments = plain.decode(request["args"], objects.__getitem__)
     if operation == "entry":
-        return {"value": plain.encode(_entry(names, request["name"])(*arguments), keep)}
+        arguments = [json.loads(line) for line in request["lines"]]
+        return {"value": plain.json_form(_entry(names, request["name"])(*arguments))}
+    arguments = plain.decode(request["args"], objects.__getitem__)
     target = objects[request["on"]]
     if operation != "call":
         return {"value": plain.encode(OPERATIONS[operation](target, *arguments), keep)}

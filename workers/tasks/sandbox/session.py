@@ -28,9 +28,9 @@ PACKET = 4096
 
 
 class Session:
-    """One sandbox: started once, then a fork for each program. Use it from one thread, as a context.
+    """One sandbox: started once, then a fork for each program, one at a time.
 
-    A program that ends badly ends the sandbox with it; the next one gets a new one.
+    A program that has to be killed ends the sandbox with it; the next one gets a new one.
 
     Raises:
         SandboxUnavailable: where it cannot be started with every protection.
@@ -38,7 +38,6 @@ class Session:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.namespaces: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._running = False
@@ -50,9 +49,14 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.kill()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it is started and free."""
+        return not self._running and self._process is not None and self._process.poll() is None
+
     def ready(self) -> None:
         """Have a sandbox that waits for a program, so that no program's time goes into the start."""
-        if self._running or self._process is None:
+        if not self.waiting:
             self.kill()
             self._start()
 
@@ -64,7 +68,7 @@ class Session:
             self._control = None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
+        if process.poll() is None:  # else its number may be another's by now, and the kernel has ended the rest
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if process.stderr is not None:
@@ -89,8 +93,9 @@ class Session:
             else:
                 self.kill()
             return Outcome(status, output.stdout, output.stderr, time.monotonic() - started)
-        except Ended as end:
-            return Outcome(end.status, seconds=time.monotonic() - started)
+        except Ended as end:  # before anything of the program ran
+            output.collect(b"", time.monotonic() + LINGER_SECONDS)
+            return Outcome(end.status, stderr_tail=output.stderr, seconds=time.monotonic() - started)
         finally:
             output.close()
             self._close(channel)
@@ -120,6 +125,8 @@ class Session:
         except TimeoutError:
             self.kill()
             return Status.timeout
+        except OSError:
+            packet = b""
         if not packet:  # the sandbox was killed as a whole
             self.kill()
             return Status.killed
@@ -142,6 +149,10 @@ class Session:
             self._control.settimeout(START_SECONDS)
             socket.send_fds(self._control, [json.dumps(job).encode()], [*descriptors, there.fileno()])
             self._running = True
+        except OSError:
+            here.close()
+            self.kill()
+            raise Ended(Status.killed) from None
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -152,20 +163,20 @@ class Session:
         if sys.platform != "linux":
             raise SandboxUnavailable(f"namespaces: {sys.platform} has none, only Linux does")
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER), str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                cwd="/",
-                env={},
-            )
         try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-B", "-X", "utf8", str(LAUNCHER), str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                    cwd="/",
+                    env={},
+                )
             self._control.settimeout(START_SECONDS)
-            self.namespaces = self._said()["namespaces"]
+            self._said()
             _map_user(self._process.pid)
             self._control.send(b"mapped")
             self._said()

@@ -1,4 +1,5 @@
-"""What a hostile program tries. Each attempt prints ESCAPED where it works, and is shown to work outside the sandbox."""
+# ruff: noqa: E501 - one program a line
+"""What a hostile program tries. Each attempt prints ESCAPED where it works, and is shown to work outside."""
 
 import os
 import socket
@@ -129,7 +130,13 @@ def outside(program: str, given: str, folder: Path) -> str:
     arguments = [sys.executable, "-I", "-S", "-c", program]
     with (folder / "open").open("w") as file:
         ended = subprocess.run(
-            arguments, input=given, env=environment, cwd=folder, capture_output=True, text=True, pass_fds=[file.fileno()]
+            arguments,
+            input=given,
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            pass_fds=[file.fileno()],
         )
     return ended.stdout
 

@@ -1,3 +1,4 @@
+import socket
 from typing import Any
 
 import pytest
@@ -70,10 +71,15 @@ def test_a_pattern_that_backtracks_without_end_is_stopped() -> None:
 
 
 def test_nothing_is_fetched_from_the_network() -> None:
-    with pytest.raises(JobError) as failure:
-        verify("1", schema={"$ref": "http://127.0.0.1:9/schema.json"})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
+        with pytest.raises(JobError) as failure:
+            verify("1", schema={"$ref": address})
+        with pytest.raises(TimeoutError):  # nobody has knocked
+            server.accept()
     assert failure.value.code == "verifier_failed"
-    assert "http://127.0.0.1:9/schema.json" in failure.value.message
+    assert address in failure.value.message
 
 
 def test_a_reference_within_the_schema_works() -> None:

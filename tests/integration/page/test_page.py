@@ -1,95 +1,23 @@
 """The page in a real browser against the real product: server, worker and a bundled lab model."""
 
-import json
-import os
 import re
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client, GapcastError
-from tests.product import serving
+from tests.browser import complaints, read, text, wait_for
 from tests.rows import run
 
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMEDRIVER = Path("/usr/bin/chromedriver")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MINUS = "\N{MINUS SIGN}"
 POINTS = re.compile(rf"[+{MINUS}]?\d+\.\d")
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chromium() -> None:
-    there = CHROMIUM.exists() and CHROMEDRIVER.exists()
-    if not there and os.environ.get("GAPCAST_REQUIRE_SERVICES") == "1":
-        pytest.fail("Chromium and ChromeDriver are required here and missing")
-    if not there:
-        pytest.skip("Chromium and ChromeDriver are not installed")
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory, _chromium) -> Iterator[str]:
-    """A running `gapcast serve` with its own worker."""
-    with serving(tmp_path_factory.mktemp("page"), {}) as (client, _):
-        yield client.url
-
-
-@pytest.fixture(scope="module")
-def browser(_chromium) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in [*FLAGS, f"--user-data-dir={profile}", "--window-size=1440,900"]:
-            options.add_argument(flag)
-        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(CHROMEDRIVER)))
-        yield driver
-        driver.quit()
-
-
-@pytest.fixture(autouse=True)
-def _quiet(browser) -> None:
-    """What the console said in the test before is none of this one's."""
-    complaints(browser)
-
-
-def read(address: str, path: str) -> Any:
-    with urlopen(f"{address}{path}", timeout=10) as response:
-        return json.load(response)
-
-
-def text(browser: webdriver.Chrome, selector: str) -> str:
-    return browser.find_element(By.CSS_SELECTOR, selector).text
-
-
-def wait_for(browser: webdriver.Chrome, selector: str, seconds: float = 20) -> None:
-    def shown(driver: webdriver.Chrome) -> bool:
-        return any(one.is_displayed() for one in driver.find_elements(By.CSS_SELECTOR, selector))
-
-    redrawn = [StaleElementReferenceException]
-    WebDriverWait(browser, seconds, ignored_exceptions=redrawn).until(shown, f"{selector} is not shown")
 
 
 def points_drawn(browser: webdriver.Chrome) -> int:
@@ -105,11 +33,6 @@ def shown(share: float) -> str:
     """What the page writes for a share, in accuracy points."""
     number = f"{100 * share:+.1f}"
     return "0.0" if float(number) == 0 else number.replace("-", MINUS)
-
-
-def complaints(browser: webdriver.Chrome) -> list[str]:
-    """What the console says, violations of the content security policy among it."""
-    return [entry["message"] for entry in browser.get_log("browser")]
 
 
 def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:

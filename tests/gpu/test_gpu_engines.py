@@ -1,0 +1,64 @@
+"""Transformers, vLLM in this process and vLLM as a server, each on the GPU in float32."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.catalog.schemas import ModelOptions
+from tests.vllm.contract import ChatContract, EngineContract
+from tests.vllm.server import serve
+from workers.engines import Engine, ModelSource, load_engine
+from workers.engines.transformers import TransformersEngine
+from workers.engines.vllm import VllmEngine
+
+SMALL = ModelOptions(dtype="float32", memory_share=0.3)
+"""Leaves room beside the other engines of these tests."""
+
+
+class TestTransformersOnGpu(EngineContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls, reference: TransformersEngine) -> Engine:
+        assert reference.model.device.type == "cuda"
+        return reference
+
+
+class TestVllmOnGpu(EngineContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls, plain_folder: Path) -> Iterator[Engine]:
+        engine = VllmEngine.load(plain_folder, SMALL)
+        yield engine
+        engine.close()
+
+
+class TestVllmChatOnGpu(ChatContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chat_engine(cls, chat_folder: Path) -> Iterator[Engine]:
+        engine = VllmEngine.load(chat_folder, SMALL)
+        yield engine
+        engine.close()
+
+
+class TestServerOnGpu(EngineContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def engine(cls, plain_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+        log = tmp_path_factory.mktemp("server") / "log"
+        with serve(plain_folder, log, "--gpu-memory-utilization", "0.3", cpu=False) as url:
+            source = ModelSource("test/model", url=url, served_as="served")
+            engine = load_engine("auto", source, "pinned", ModelOptions())
+            yield engine
+            engine.close()
+
+
+def test_auto_takes_vllm_and_the_models_own_precision(plain_folder: Path) -> None:
+    from workers.engines import folder_revision
+
+    source = ModelSource("test/model", path=plain_folder)
+    engine = load_engine("auto", source, folder_revision(plain_folder), ModelOptions(memory_share=0.3))
+    assert engine.fingerprint()["engine"] == "vllm"
+    assert engine.fingerprint()["dtype"] == "bfloat16"
+    engine.close()

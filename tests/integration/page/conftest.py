@@ -1,0 +1,61 @@
+"""A browser, and the real product for it."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+
+from tests.browser import complaints
+from tests.product import serving
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMEDRIVER = Path("/usr/bin/chromedriver")
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _chromium() -> None:
+    there = CHROMIUM.exists() and CHROMEDRIVER.exists()
+    if not there and os.environ.get("GAPCAST_REQUIRE_SERVICES") == "1":
+        pytest.fail("Chromium and ChromeDriver are required here and missing")
+    if not there:
+        pytest.skip("Chromium and ChromeDriver are not installed")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, _chromium) -> Iterator[str]:
+    """A running `gapcast serve` with its own worker."""
+    with serving(tmp_path_factory.mktemp("page"), {}) as (client, _):
+        yield client.url
+
+
+@pytest.fixture(scope="module")
+def browser(_chromium) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        for flag in [*FLAGS, f"--user-data-dir={profile}", "--window-size=1440,900"]:
+            options.add_argument(flag)
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(CHROMEDRIVER)))
+        yield driver
+        driver.quit()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(browser) -> None:
+    """What the console said in the test before is none of this one's."""
+    complaints(browser)

@@ -1,0 +1,291 @@
+"""The form: what it sends for each context kind, and what comes of it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver import Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from gapcast import Client
+from service.catalog.contexts import Context, ContextKind
+from tests.browser import complaints, read, text, wait_for
+
+CORRUPTION = {"corruption.rate", "corruption.coverage"}
+FEEDBACK = {"max_cases", "show_expected", "on_success"}
+ALL = {*FEEDBACK, "strip_thinking", "feedback_with_solution"}
+WRONG = {"corruption": {"rate": 0.25, "coverage": 0.5}}
+CONTENT = ["placebo"]
+
+Chosen = dict[str, str | bool]
+CASES: list[tuple[str, Chosen, set[str], dict[str, Any], list[str]]] = [
+    ("none", {}, set(), {}, []),
+    ("static", {"text": "Take care."}, {"text", *CORRUPTION}, {"text": "Take care."}, CONTENT),
+    ("static", {}, {"text", *CORRUPTION}, {"text": None}, CONTENT),
+    (
+        "feedback",
+        {"max_cases": "3", "show_expected": True, "on_success": "none"},
+        {*FEEDBACK, *CORRUPTION},
+        {"max_cases": 3, "show_expected": True, "on_success": "none"},
+        CONTENT,
+    ),
+    (
+        "hints",
+        {"level": "2", "corruption.rate": "0.25", "corruption.coverage": "0.5"},
+        {"source", "level", *CORRUPTION},
+        {"level": 2, **WRONG},
+        CONTENT,
+    ),
+    (
+        "hints",
+        {"level": "2", "source": "model", "extract_from": "reference"},
+        {"source", "extract_from", *CORRUPTION},
+        {"source": "model", "extract_from": "reference"},
+        CONTENT,
+    ),
+    ("peer_solution", {"strip_thinking": False}, {"strip_thinking", *CORRUPTION}, {"strip_thinking": False}, CONTENT),
+    ("reference_solution", {"corruption.coverage": "0.5"}, CORRUPTION, {"corruption": {"coverage": 0.5}}, CONTENT),
+    ("all", {"feedback_with_solution": True}, {*ALL, *CORRUPTION}, {"feedback_with_solution": True}, CONTENT),
+    ("column", {}, {"column", *CORRUPTION}, {}, CONTENT),
+    (
+        "placebo",
+        {"of": "hints", "level": "2", "corruption.coverage": "0.5"},
+        {"of", "source", "level", *CORRUPTION},
+        {"of": "hints", "options": {"level": 2}, "corruption": {"coverage": 0.5}},
+        [],
+    ),
+    (
+        "placebo",
+        {"of": "all", "show_expected": True},
+        {"of", *ALL, *CORRUPTION},
+        {"of": "all", "options": {"show_expected": True}},
+        [],
+    ),
+    ("shuffled_feedback", {"max_cases": "2"}, {*FEEDBACK, *CORRUPTION}, {"max_cases": 2}, []),
+]
+OPTIONS = "context.options."
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def columned(tmp_path_factory, address) -> str:
+    """The name of an uploaded task with a column of contexts."""
+    path = tmp_path_factory.mktemp("task") / "sums.jsonl"
+    rows = [
+        {"prompt": f"{number:03d}+001=", "answer": f"{number + 1:04d}", "privileged_context": "Add one."}
+        for number in range(700)
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    with Client(address) as client:
+        return client.add_task(path, "mine/sums", "exact", max_tokens=16).name
+
+
+def opened(browser: webdriver.Chrome, address: str) -> None:
+    browser.get(address)
+    wait_for(browser, "#chart svg path")
+
+
+def choose(browser: webdriver.Chrome, name: str, value: str | bool) -> None:
+    """Do what a person does with the input of this name."""
+    field = browser.find_element(By.NAME, name)
+    if isinstance(value, bool):
+        if field.is_selected() != value:
+            field.send_keys(Keys.SPACE)
+    elif field.tag_name == "select":
+        Select(field).select_by_value(value)
+    else:
+        field.clear()
+        field.send_keys(value)
+
+
+def asked(browser: webdriver.Chrome, address: str) -> dict[str, Any]:
+    """Press the button; the prediction as the API shows it."""
+    before = browser.current_url
+    browser.find_element(By.ID, "predict").click()
+    refused = (By.CSS_SELECTOR, "#form .error:not([hidden])")
+    WebDriverWait(browser, 20).until(lambda driver: driver.current_url != before or driver.find_elements(*refused))
+    assert not browser.find_elements(*refused), text(browser, "#form")
+    prediction: dict[str, Any] = read(address, f"/v1/predictions/{browser.current_url.rpartition('=')[2]}")
+    return prediction
+
+
+@pytest.mark.parametrize(("kind", "chosen", "offered", "options", "controls"), CASES)
+def test_each_context_kind_is_asked_for_with_what_it_takes(
+    browser, address, columned, kind, chosen, offered, options, controls
+) -> None:
+    opened(browser, address)
+    if kind == "column":
+        choose(browser, "task", columned)
+    choose(browser, "context.kind", kind)
+    for name, value in chosen.items():
+        choose(browser, OPTIONS + name, value)
+    fields = browser.find_elements(By.CSS_SELECTOR, f"[name^='{OPTIONS}']")
+    shown = {field.get_attribute("name").removeprefix(OPTIONS) for field in fields if field.is_displayed()}
+    assert shown == offered
+    choose(browser, "probe.problems", "512")
+    choose(browser, "probe.rollouts", "128")
+    with Client(address) as client:
+        first = asked(browser, address)
+        client.cancel_prediction(first["id"])
+        assert first["request"]["context"] == Context(kind=ContextKind(kind), options=options).model_dump(mode="json")
+        assert first["request"]["probe"]["controls"] == controls
+        opened(browser, browser.current_url)
+        again = asked(browser, address)
+        client.cancel_prediction(again["id"])
+    assert again["id"] != first["id"]
+    assert again["request"] == first["request"]
+    assert complaints(browser) == []
+
+
+def test_probe_and_decoding_are_sent_in_the_apis_units(browser, address) -> None:
+    opened(browser, address)
+    choose(browser, "context.kind", "feedback")
+    for summary in browser.find_elements(By.CSS_SELECTOR, "#form summary"):
+        summary.send_keys(Keys.ENTER)
+    chosen = {
+        "probe.problems": "512",
+        "probe.rollouts": "128",
+        "probe.seed": "7",
+        "probe.target_half_width": "14",
+        "probe.engine": "transformers",
+        "decoding.temperature": "0.7",
+        "decoding.max_tokens": "12",
+    }
+    for name, value in chosen.items():
+        choose(browser, name, value)
+    assert text(browser, "#probe-size") == "at most 65,536 rollouts per arm"
+    placebo, shuffled = browser.find_elements(By.NAME, "probe.controls")
+    for box in (placebo, shuffled):
+        box.send_keys(Keys.SPACE)
+    with Client(address) as client:
+        found = asked(browser, address)
+        client.cancel_prediction(found["id"])
+    assert found["request"]["probe"] == {
+        "problems": 512,
+        "rollouts": 128,
+        "seed": 7,
+        "controls": ["shuffled_feedback"],
+        "target_half_width": 0.14,
+        "engine": "transformers",
+    }
+    decoding = found["request"]["decoding"]
+    assert (decoding["temperature"], decoding["max_tokens"], decoding["thinking"]) == (0.7, 12, False)
+
+
+def test_what_is_chosen_is_described(browser, address) -> None:
+    opened(browser, address)
+    assert text(browser, "#model-name-note") == "family lab-qwen3, 101K parameters, comes with Gapcast"
+    assert text(browser, "#task-note") == "512 training problems, verifier exact"
+    choose(browser, "task", "gapcast/functions")
+    assert text(browser, "#task-note") == "90 training problems, verifier python tests"
+    problems = browser.find_element(By.NAME, "probe.problems")
+    assert (problems.get_attribute("value"), problems.get_attribute("max")) == ("90", "90")
+    described = {one["kind"]: one["description"] for one in read(address, "/v1/context_kinds")["data"]}
+    kinds = [one.get_attribute("value") for one in Select(browser.find_element(By.NAME, "context.kind")).options]
+    assert kinds == list(described)
+    for kind in kinds:
+        choose(browser, "context.kind", kind)
+        assert text(browser, "#context-kind-note") == described[kind].replace("`", "")
+    engines = Select(browser.find_element(By.NAME, "probe.engine")).options
+    assert [one.get_attribute("value") for one in engines if one.is_enabled()] == ["auto", "transformers", "vllm"]
+
+
+def test_a_width_that_cannot_be_reached_is_said_beside_its_field(browser, address) -> None:
+    opened(browser, address)
+    choose(browser, "probe.target_half_width", "0.5")
+    browser.find_element(By.ID, "predict").click()
+    wait_for(browser, "#probe-target_half_width-error")
+    said = text(browser, "#probe-target_half_width-error")
+    assert said.startswith("0.005 is below ")
+    assert said.endswith("0.01 is 1 accuracy point.")
+
+
+WATCH = """window.seen = [];
+for (const id of ["progress-text", "progress-gap"]) {
+  const line = document.getElementById(id);
+  new MutationObserver(() => window.seen.push(line.textContent)).observe(line, {childList: true});
+}"""
+
+
+def answered(browser: webdriver.Chrome, address: str) -> dict[str, Any]:
+    """Ask and wait for the answer; the prediction."""
+    asked(browser, address)
+    wait_for(browser, "#answer, #answer-error, #form-error", 120)
+    assert browser.find_element(By.ID, "answer").is_displayed(), text(browser, ".answer")
+    prediction: dict[str, Any] = read(address, f"/v1/predictions/{browser.current_url.rpartition('=')[2]}")
+    return prediction
+
+
+def test_peers_are_measured_and_read(browser, address) -> None:
+    opened(browser, address)
+    browser.find_element(By.NAME, "context.kind").send_keys("peer")
+    choose(browser, "probe.problems", "512")
+    browser.execute_script(WATCH)
+    found = answered(browser, address)
+    seen = browser.execute_script("return window.seen")
+    assert any(re.search(r"^[\d,]+ of [\d,]+ rollouts$", line) for line in seen), seen
+    gap_so_far = re.compile(r"^Gap so far \S+ ± \S+ accuracy points \(SE\) on [\d,]+ problems$")
+    assert any(gap_so_far.search(line) for line in seen), seen
+    figures = found["probe"]
+    net, share = figures["net_gap"], figures["contexts_missing"]
+    assert text(browser, "[data-slot=net-gap]") == f"+{100 * net['value']:.1f} ± {100 * net['se']:.1f} points"
+    assert re.search(r"\d ± \d.* points$", text(browser, "[data-slot=control-placebo]"))
+    assert not browser.find_element(By.CSS_SELECTOR, "[data-slot=control-shuffled_feedback]").is_displayed()
+
+    assert not browser.find_element(By.CSS_SELECTOR, "[data-slot=headroom]").is_displayed()
+    browser.find_element(By.CSS_SELECTOR, "[data-part=probe] summary").send_keys(Keys.ENTER)
+    assert text(browser, "[data-slot=headroom]") == f"{100 * figures['covariates']['headroom']:.1f} points"
+    solved = [f"{100 * one:.1f} % with {k}" for k, one in figures["covariates"]["pass_at_k"].items()]
+    assert text(browser, "[data-slot=pass-at-k]") == ", ".join(solved)
+    assert "nats per token" in text(browser, "[data-slot=log-ratio]")
+    assert share > 0
+    lost = f"{100 * share:.1f} % of rollouts: no other attempt of the group was right ("
+    assert text(browser, "[data-slot=missing]").startswith(lost)
+    assert text(browser, "[data-slot=truncated]")
+    assert text(browser, "[data-slot=engine]").startswith("transformers ")
+    assert not browser.find_element(By.CSS_SELECTOR, "[data-slot=stopped]").is_displayed()
+    assert text(browser, "[data-slot=cost-rollouts]") == f"{figures['cost']['rollouts_drawn']:,} drawn"
+    assert "GPU" not in text(browser, "[data-part=cost]")
+    assert complaints(browser) == []
+
+
+def test_a_sequential_probe_says_what_stopped_it_and_what_it_reused(browser, address) -> None:
+    opened(browser, address)
+    choose(browser, "context.kind", "feedback")
+    shuffled = browser.find_element(By.ID, "probe-controls-shuffled_feedback")
+    shuffled.send_keys(Keys.SPACE)
+    choose(browser, "probe.problems", "512")
+    choose(browser, "probe.target_half_width", "14")
+    browser.execute_script(WATCH)
+    found = answered(browser, address)
+    assert any(" of at most " in line for line in browser.execute_script("return window.seen"))
+    assert text(browser, "[data-slot=control-shuffled_feedback]").endswith(" points")
+    browser.find_element(By.CSS_SELECTOR, "[data-part=probe] summary").send_keys(Keys.ENTER)
+    stopped = f"narrow enough after {found['gap']['problems']} of at most 512 problems"
+    assert text(browser, "[data-slot=stopped]") == stopped
+    reused = found["probe"]["cost"]["rollouts_reused"]
+    assert reused > 0
+    assert text(browser, "[data-slot=cost-rollouts]").endswith(f" drawn, {reused:,} reused from earlier probes")
+
+
+def test_a_gap_that_was_measured_elsewhere_shows_nothing_of_a_probe(browser, address) -> None:
+    with Client(address) as client:
+        given = client.create_prediction(
+            {
+                "model": {"name": "lab/addition-qwen3-s"},
+                "task": "lab/addition",
+                "context": {"kind": "all"},
+                "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+            }
+        )
+    browser.get(f"{address}/?prediction={given.id}")
+    wait_for(browser, "#answer")
+    for name in ("net-gap", "cost-probe", "cost-rollouts"):
+        assert not browser.find_element(By.CSS_SELECTOR, f"[data-slot={name}]").is_displayed(), name
+    for name in ("controls", "probe"):
+        assert not browser.find_element(By.CSS_SELECTOR, f"[data-part={name}]").is_displayed(), name
+    assert complaints(browser) == []

@@ -1,0 +1,134 @@
+"""A model and a task of one's own as a user brings them: real processes, from a folder and a file to a gap."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gapcast import Client
+from tests.product import environment, eventually, serving
+
+pytestmark = pytest.mark.slow
+
+MODEL = Path(__file__).parents[2] / "workers" / "lab" / "models" / "addition-qwen3-s"
+# whoever runs the tests may have us ignore Ctrl-C
+COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from gapcast.command import main; main()"
+)
+
+
+class Gapcast:
+    """The command, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.url = folder, ""
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *arguments],
+            env=environment({"GAPCAST_URL": self.url}),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
+        process = self.start(*arguments)
+        out, told = process.communicate(timeout=120)
+        assert process.returncode == expect, f"{arguments}: {process.returncode}\n{out}\n{told}"
+        return out
+
+    def write(self, name: str, **configuration: Any) -> str:
+        usual = {"model": {"name": "mine/tiny"}, "task": "mine/sums", "probe": {"problems": 32, "rollouts": 4}}
+        (self.folder / name).write_text(json.dumps(usual | configuration))
+        return name
+
+
+@pytest.fixture(scope="module")
+def gapcast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gapcast]:
+    """With a server whose settings name a model that was inspected, and a task that was uploaded."""
+    folder = tmp_path_factory.mktemp("own")
+    made = Gapcast(folder)
+    shutil.copytree(MODEL, folder / "tiny")
+    entry = made("models", "inspect", "tiny", "--name", "mine/tiny", "--family", "tiny")
+    (folder / "gapcast.toml").write_text(entry)
+    draw = random.Random(1)
+    with (folder / "sums.jsonl").open("w") as file:
+        for number in range(600):
+            left, right = draw.randrange(1000), draw.randrange(1000)
+            answer = f"{left + right:04d}"
+            row = {"prompt": f"{left:03d}+{right:03d}=", "answer": answer, "reference_solution": answer}
+            if number % 2:
+                row["privileged_context"] = answer
+            file.write(f"{json.dumps(row)}\n")
+    with serving(folder / "server", {"GAPCAST_CONFIG": str(folder / "gapcast.toml")}) as (client, _):
+        made.url = client.url
+        made("tasks", "add", "sums.jsonl", "--name", "mine/sums", "--verifier", "exact", "--max-tokens", "16")
+        yield made
+
+
+def test_an_inspected_folder_is_a_model_of_the_server(gapcast: Gapcast) -> None:
+    (entry,) = tomllib.loads((gapcast.folder / "gapcast.toml").read_text())["models"]
+    with Client(gapcast.url) as client:
+        model = client.get_model("mine/tiny")
+    assert (model.source, model.family, model.revision) == ("folder", "tiny", entry["revision"])
+    assert "mine/tiny" in gapcast("models", "list")
+
+
+def test_a_solution_gives_a_gap_and_so_does_a_column(gapcast: Gapcast) -> None:
+    solution = gapcast.write("solution.json", context={"kind": "reference_solution"})
+    text = gapcast("probe", solution)
+    for words in ("sampling rollouts", "95 % interval", "self-teacher minus placebo", "every rollout had one"):
+        assert words in text
+    measured = json.loads(gapcast("probe", solution, "--json"))
+    gap = measured["result"]["gap"]
+    assert gap["value"] > 3 * gap["se"]
+    assert measured["result"]["controls"]["leak"]["contains_answer"] == 1.0
+
+    column = json.loads(gapcast("probe", gapcast.write("column.json", context={"kind": "column"}), "--json"))
+    half = column["result"]
+    assert 0.2 < half["contexts_missing"] < 0.8
+    assert half["arms"]["context"]["contexts_missing"].keys() == {"no_column_text"}
+    assert half["cost"]["rollouts_reused"] >= 2 * 32 * 4  # the student and its A/A control are those of the first probe
+
+    prediction = json.loads(gapcast("predict", solution, "--json"))
+    assert prediction["probe_id"] == measured["id"]
+    assert prediction["gap"]["value"] == gap["value"]
+    assert (prediction["law"]["family"], prediction["law"]["status"]) == ("tiny", "prior_only")
+
+
+def test_a_probe_stops_at_the_width_that_was_asked_for(gapcast: Gapcast) -> None:
+    size = {"problems": 512, "rollouts": 4, "seed": 1}
+    wide = gapcast.write("wide.json", context={"kind": "reference_solution"}, probe=size)
+    text = gapcast("probe", wide, "--half-width", "0.15")
+    assert "of 512 problems: the interval is as narrow as asked for" in text
+
+
+def test_ctrl_c_keeps_what_was_measured(gapcast: Gapcast) -> None:
+    size = {"problems": 600, "rollouts": 256, "seed": 2}
+    process = gapcast.start("probe", gapcast.write("long.json", context={"kind": "reference_solution"}, probe=size))
+    with Client(gapcast.url) as client:
+        probe = eventually(lambda: next((one for one in client.list_probes() if one.partial is not None), None))
+        os.kill(process.pid, signal.SIGINT)
+        out, told = process.communicate(timeout=60)
+        ended = client.get_probe(probe.id)
+        assert (process.returncode, ended.status) == (130, "cancelled"), out + told
+        assert ended.partial is not None
+        done = ended.partial.gap.problems
+        assert done is not None
+        assert 2 <= done < 600
+        assert len(ended.partial.problem_ids or []) == done
+        assert f"{done} of 600 problems x 256 rollouts" in out
+        types = [event.type for event in client.probe_events(probe.id)]
+        assert types[-1] == "job.cancelled"

@@ -1,0 +1,135 @@
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from gapcast.models import Prediction, Probe
+from gapcast.printing import print_prediction
+from gapcast.probe_printing import print_probe
+
+ARM = {"accuracy": 0.25, "counts": [1], "rollouts": 4, "mean_tokens": 5.0, "truncated": 0.0, "contexts_missing": {}}
+CONTROL = {"value": 0.001, "se": 0.02}
+RESULT: dict[str, Any] = {
+    "gap": {"value": 0.172, "se": 0.031, "student": 0.273, "self_teacher": 0.445, "problems": 128, "rollouts": 4},
+    "net_gap": {"value": 0.358, "se": 0.033},
+    "arms": {
+        "student": ARM | {"truncated": 0.125},
+        "none": ARM,
+        "context": ARM | {"contexts_missing": {"not_covered": 64, "no_hints": 64}},
+        "placebo": ARM,
+    },
+    "controls": {
+        "none": CONTROL,
+        "placebo": {"value": -0.186, "se": 0.025},
+        "shuffled_feedback": None,
+        "leak": {"copied": 0.002, "contains_answer": 0.5},
+    },
+    "contexts_missing": 0.25,
+    "covariates": {
+        "headroom": 0.727,
+        "pass_at_k": {"1": 0.273, "4": 0.51},
+        "mean_sd": 0.2,
+        "log_ratio": {"mean": -0.125, "top_tenth": 0.54, "tokens": 100},
+    },
+    "stopped_by": "size",
+    "seconds": {"load": 3.5, "probe": 2.1},
+    "cost": {
+        "rollouts_drawn": 1024,
+        "rollouts_reused": 512,
+        "prompt_tokens": 10,
+        "completion_tokens": 20,
+        "gpu_hours": 0.0,
+    },
+}
+
+
+def text_of(**more: Any) -> str:
+    probe = {"id": "probe_1", "status": "succeeded", "key": "k", "configuration": {"problems": 256}, "created_at": "t"}
+    out = io.StringIO()
+    print_probe(Console(file=out, width=200), Probe.model_validate(probe | {"result": RESULT} | more))
+    return out.getvalue()
+
+
+def test_the_gap_and_everything_that_keeps_it_honest() -> None:
+    text = text_of()
+    for words in (
+        "+17.2 ± 3.1 points (± 1 SE), 128 problems x 4 rollouts",
+        "95 % interval: +11.1 to +23.3 points",
+        "student 27.3 %, self-teacher 44.5 %",
+        "Net gap    +35.8 ± 3.3 points (± 1 SE), self-teacher minus placebo",
+        "none (A/A): +0.1 ± 2.0 points",
+        "placebo: -18.6 ± 2.5 points",
+        "0.2 % of answers stand in their context, 50.0 % of contexts contain the right answer",
+        "self-teacher: 25.0 % of rollouts had none: left out by corruption.coverage (64), no hints (64)",
+        "72.7 points above the student",
+        "27.3 % with 1, 51.0 % with 4",
+        "-0.125 nats a token",
+        "at max_tokens: student 12.5 %",
+        "2.1 s and 3.5 s to load the model",
+        "1024 rollouts drawn, 512 reused from earlier probes",
+    ):
+        assert words in text
+    assert "shuffled" not in text
+    assert "GPU-hours" not in text
+    assert "Stopped" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("none", 0.1, "two samples of one prompt differ"),
+        ("none", -0.1, "two samples of one prompt differ"),
+        ("placebo", 0.1, "helps although it tells nothing of the problem"),
+        ("shuffled_feedback", 0.1, "shuffled feedback: +10.0 ± 2.0 points (± 1 SE) helps although"),
+    ],
+)
+def test_a_control_that_is_off_is_said_to_be(name: str, value: float, words: str) -> None:
+    controls = RESULT["controls"] | {name: {"value": value, "se": 0.02}}
+    assert words in text_of(result=RESULT | {"controls": controls})
+
+
+@pytest.mark.parametrize(("by", "words"), [("width", "after 128 of 256 problems"), ("most_problems", "still wider")])
+def test_a_sequential_probe_says_why_it_stopped(by: str, words: str) -> None:
+    assert words in text_of(result=RESULT | {"stopped_by": by})
+
+
+def test_gpu_hours_where_a_gpu_was_held() -> None:
+    assert "0.013 GPU-hours" in text_of(result=RESULT | {"cost": RESULT["cost"] | {"gpu_hours": 0.0125}})
+
+
+def test_what_is_known_of_a_cancelled_probe() -> None:
+    partial = {name: RESULT[name] for name in ("gap", "arms", "controls", "contexts_missing")}
+    text = text_of(status="cancelled", result=None, partial=partial)
+    assert text.startswith("cancelled\n")
+    assert "128 of 256 problems x 4 rollouts" in text
+    assert "Cost" not in text
+
+
+def test_a_failed_probe_says_why() -> None:
+    error = {"code": "x", "message": "no [such] file", "param": None, "category": "server"}
+    assert text_of(status="failed", result=None, error=error) == "failed: no [such] file\nNothing was measured yet.\n"
+
+
+def test_an_interval_stays_within_what_accuracies_allow() -> None:
+    gap = RESULT["gap"] | {"value": 0.9, "se": 0.1}
+    assert "+70.4 to +100.0 points" in text_of(result=RESULT | {"gap": gap})
+
+
+def test_a_prediction_shows_the_net_gap_and_every_control() -> None:
+    law = {"fit_id": "f", "family": "x", "slope": 1.0, "slope_interval": [0.9, 1.1], "intercept": 0.0, "n": 3}
+    prediction = {
+        "id": "pred_1",
+        "status": "succeeded",
+        "gap": RESULT["gap"],
+        "controls": RESULT["controls"] | {"shuffled_feedback": CONTROL},
+        "improvement": {"value": None, "intervals": [], "p_positive": None, "p_collapse": 0.1},
+        "law": law | {"status": "fitted"},
+        "verdict": "refused",
+        "cost": {"probe_seconds": 2.0, "probe_gpu_hours": 0.5, "training_seconds_estimate": None},
+        "probe": {name: RESULT[name] for name in ("arms", "net_gap", "covariates", "cost")},
+    }
+    out = io.StringIO()
+    print_prediction(Console(file=out, width=200), Prediction.model_validate(prediction))
+    for words in ("Net gap      +35.8 ± 3.3", "shuffled feedback: +0.1 ± 2.0", "took 2.0 s, 0.5 GPU-hours"):
+        assert words in out.getvalue()

@@ -1,0 +1,226 @@
+"""Probes on the API's side: asked for, shared, listed, cancelled, and what remains of them; no worker runs here."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.jobs import repository as jobs
+from service.jobs.models import JobState
+from service.kit.database import Database
+from service.predictions.service import settle
+from service.probes import repository as probes
+
+Body = dict[str, Any]
+
+RESULT: Body = {
+    "gap": {"value": 0.3, "se": 0.03, "student": 0.25, "self_teacher": 0.55, "problems": 16, "rollouts": 2},
+    "net_gap": {"value": 0.4, "se": 0.04},
+    "arms": {
+        name: {"accuracy": 0.5, "counts": [1] * 16, "rollouts": 2, "truncated": 0.0} for name in ("student", "context")
+    },
+    "problem_ids": [f"train-{number}" for number in range(16)],
+    "controls": {
+        "none": {"value": 0.01, "se": 0.02},
+        "placebo": {"value": -0.1, "se": 0.02},
+        "shuffled_feedback": None,
+        "leak": {"copied": 0.1, "contains_answer": 0.0},
+    },
+    "contexts_missing": 0.0,
+    "seconds": {"probe": 1.5},
+    "cost": {"gpu_hours": 0.25},
+    "stopped_by": "size",
+}
+
+
+def database_of(client: TestClient) -> Database:
+    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+    return database
+
+
+def job_of(client: TestClient, probe_id: str) -> str:
+    with database_of(client).read() as session:
+        return probes.by_id(session, probe_id).job_id
+
+
+def claim(client: TestClient, probe_id: str) -> str:
+    job_id = job_of(client, probe_id)
+    with database_of(client).write() as session:
+        assert jobs.claim(session, job_id, "test", 60) is not None
+    return job_id
+
+
+def end(client: TestClient, probe_id: str, state: JobState, error: Body | None = None) -> None:
+    """Do what a worker does at the end of an attempt that it has claimed."""
+    with database_of(client).write() as session:
+        job = jobs.get(session, job_of(client, probe_id))
+        assert job is not None
+        ended = jobs.finish(session, job.id, job.attempt, state, error)
+        assert ended is not None
+        if state == JobState.succeeded:
+            probes.store_result(session, probe_id, RESULT)
+        settle(session, ended)
+
+
+@pytest.fixture
+def asked(configuration: Body) -> Body:
+    return configuration
+
+
+class TestCreate:
+    def test_is_accepted_once_and_answers_at_once_when_measured(self, client: TestClient, asked: Body) -> None:
+        first = client.post("/v1/probes", json=asked)
+        assert (first.status_code, first.json()["status"]) == (202, "queued")
+        assert client.get(first.headers["location"]).json() == first.json()
+        again = client.post("/v1/probes", json=asked)
+        assert again.json()["id"] == first.json()["id"]
+        claim(client, first.json()["id"])
+        end(client, first.json()["id"], JobState.succeeded)
+        done = client.post("/v1/probes", json=asked)
+        assert (done.status_code, done.json()["status"], done.json()["result"]) == (200, "succeeded", RESULT)
+
+    def test_shares_its_measurement_with_predictions(self, client: TestClient, asked: Body) -> None:
+        probe = client.post("/v1/probes", json=asked).json()
+        prediction = client.post("/v1/predictions", json=asked).json()
+        assert prediction["probe_id"] == probe["id"]
+
+    def test_everything_that_counts_depend_on_is_recorded(self, client: TestClient, asked: Body) -> None:
+        made = client.post("/v1/probes", json=asked).json()["configuration"]
+        assert made["controls"] == ["placebo"]
+        assert made["group_size"] is None
+        assert (made["engine"], made["target_se"]) == ("auto", None)
+        peers = client.post("/v1/probes", json=asked | {"context": {"kind": "peer_solution"}, "group_size": 8}).json()
+        assert peers["configuration"]["group_size"] == 8
+
+    def test_the_groups_size_matters_only_to_contexts_made_of_groups(self, client: TestClient, asked: Body) -> None:
+        one, two = (client.post("/v1/probes", json=asked | {"group_size": size}).json()["id"] for size in (4, 8))
+        assert one == two
+
+    def test_a_wanted_width_becomes_a_standard_error(self, client: TestClient, asked: Body) -> None:
+        made = client.post("/v1/probes", json=asked | {"target_gap_half_width": 0.0392}).json()
+        assert made["configuration"]["target_se"] == pytest.approx(0.02)
+
+    @pytest.mark.parametrize(
+        ("change", "param"),
+        [
+            ({"probe": {"target_half_width": 0.1}}, "probe.target_half_width"),
+            ({"probe": {"problems": 513}}, "probe.problems"),
+            ({"probe": {"engine": "vllm-server"}}, "probe.engine"),
+            ({"probe": {"controls": ["shuffled_feedback"]}}, "probe.controls"),
+            ({"context": {"kind": "none"}, "probe": {"controls": ["placebo"]}}, "probe.controls"),
+            ({"context": {"kind": "column"}}, "context.kind"),
+            ({"context": {"kind": "hints", "options": {"source": "model", "level": 2}}}, "context.options"),
+            ({"model": {"name": "somebody/elses"}}, "model.name"),
+            ({"task": "somebody/elses"}, "task"),
+            ({"target_gap_half_width": 0}, "target_gap_half_width"),
+            ({"recipe": {}}, "recipe"),
+        ],
+    )
+    def test_what_does_not_fit_names_its_field(self, client: TestClient, asked: Body, change: Body, param: str) -> None:
+        answer = client.post("/v1/probes", json=asked | change)
+        assert answer.status_code == 422
+        assert answer.json()["param"].startswith(param)
+        assert client.get("/v1/probes").json()["data"] == []
+
+    def test_a_key_replays(self, client: TestClient, asked: Body) -> None:
+        key = {"Idempotency-Key": "k"}
+        first = client.post("/v1/probes", json=asked, headers=key).json()
+        assert client.post("/v1/probes", json=asked, headers=key).json()["id"] == first["id"]
+        other = client.post("/v1/probes", json=asked | {"group_size": 7}, headers=key)
+        assert other.status_code == 422
+
+
+class TestList:
+    def test_is_paged_and_leaves_out_what_grows_with_the_problems(self, client: TestClient, asked: Body) -> None:
+        ids = [
+            client.post("/v1/probes", json=asked | {"probe": {"problems": 16, "seed": seed}}).json()["id"]
+            for seed in range(3)
+        ]
+        claim(client, ids[2])
+        end(client, ids[2], JobState.succeeded)
+        page = client.get("/v1/probes?limit=2").json()
+        assert [one["id"] for one in page["data"]] == [ids[2], ids[1]]
+        assert page["has_more"]
+        assert "problem_ids" not in page["data"][0]["result"]
+        assert "counts" not in page["data"][0]["result"]["arms"]["student"]
+        assert page["data"][0]["result"]["gap"] == RESULT["gap"]
+        rest = client.get(f"/v1/probes?after={page['last_id']}").json()
+        assert [one["id"] for one in rest["data"]] == [ids[0]]
+
+
+class TestCancel:
+    def test_a_queued_probe_ends_with_whatever_waits_for_it(self, client: TestClient, asked: Body) -> None:
+        prediction = client.post("/v1/predictions", json=asked).json()
+        probe = client.post("/v1/probes", json=asked).json()
+        cancelled = client.post(f"/v1/probes/{probe['id']}/cancel")
+        assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
+        assert client.get(f"/v1/predictions/{prediction['id']}").json()["status"] == "cancelled"
+        again = client.post(f"/v1/probes/{probe['id']}/cancel")
+        assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+    def test_what_was_measured_is_kept_until_a_result_replaces_it(self, client: TestClient, asked: Body) -> None:
+        probe = client.post("/v1/probes", json=asked).json()
+        claim(client, probe["id"])
+        with database_of(client).write() as session:
+            probes.store_partial(session, probe["id"], RESULT | {"contexts_missing": 0.5})
+        assert client.post(f"/v1/probes/{probe['id']}/cancel").json()["status"] == "running"  # until its worker hears
+        end(client, probe["id"], JobState.cancelled)
+        shown = client.get(f"/v1/probes/{probe['id']}").json()
+        assert (shown["status"], shown["result"]) == ("cancelled", None)
+        assert shown["partial"]["contexts_missing"] == 0.5
+        retried = client.post("/v1/probes", json=asked).json()
+        assert (retried["id"], retried["status"]) == (probe["id"], "queued")
+        assert retried["partial"] == shown["partial"]
+        claim(client, probe["id"])
+        end(client, probe["id"], JobState.succeeded)
+        whole = client.get(f"/v1/probes/{probe['id']}").json()
+        assert (whole["result"], whole["partial"]) == (RESULT, None)
+
+    def test_a_probe_that_was_asked_for_outlives_its_predictions(self, client: TestClient, asked: Body) -> None:
+        prediction = client.post("/v1/predictions", json=asked).json()
+        client.post("/v1/probes", json=asked)
+        client.post(f"/v1/predictions/{prediction['id']}/cancel")
+        assert client.get(f"/v1/probes/{prediction['probe_id']}").json()["status"] == "queued"
+
+    def test_a_probe_that_only_predictions_wait_for_does_not(self, client: TestClient, asked: Body) -> None:
+        prediction = client.post("/v1/predictions", json=asked).json()
+        client.post(f"/v1/predictions/{prediction['id']}/cancel")
+        assert client.get(f"/v1/probes/{prediction['probe_id']}").json()["status"] == "cancelled"
+
+    @pytest.mark.parametrize("path", ["", "/events", "/cancel"])
+    def test_another_id_is_not_found(self, client: TestClient, path: str) -> None:
+        method = client.post if path == "/cancel" else client.get
+        assert method(f"/v1/probes/probe_none{path}").status_code == 404
+
+
+class TestEvents:
+    def test_a_page_and_a_stream_that_ends_with_the_probe(self, client: TestClient, asked: Body) -> None:
+        probe = client.post("/v1/probes", json=asked).json()
+        client.post(f"/v1/probes/{probe['id']}/cancel")
+        page = client.get(f"/v1/probes/{probe['id']}/events").json()
+        assert [event["type"] for event in page["data"]] == ["probe.cancel_requested"]
+        stream = client.get(f"/v1/probes/{probe['id']}/events", headers={"Accept": "text/event-stream"})
+        assert "event: probe.cancel_requested" in stream.text
+
+
+class TestAnswer:
+    def test_a_prediction_shows_the_controls_and_the_cost(self, client: TestClient, asked: Body) -> None:
+        prediction = client.post("/v1/predictions", json=asked).json()
+        claim(client, prediction["probe_id"])
+        end(client, prediction["probe_id"], JobState.succeeded)
+        shown = client.get(f"/v1/predictions/{prediction['id']}").json()
+        assert shown["cost"]["probe_gpu_hours"] == 0.25
+        assert shown["probe"]["net_gap"] == RESULT["net_gap"]
+        assert shown["controls"]["shuffled_feedback"] is None
+
+    def test_a_target_below_the_floor_is_refused_with_the_floor(self, client: TestClient, asked: Body) -> None:
+        answer = client.post("/v1/predictions", json=asked | {"probe": {"problems": 64, "target_half_width": 0.001}})
+        assert (answer.status_code, answer.json()["param"]) == (422, "probe.target_half_width")
+        assert "even with an exactly known gap" in answer.json()["detail"]
+
+    def test_a_target_above_it_makes_the_probe_sequential(self, client: TestClient, asked: Body) -> None:
+        prediction = client.post(
+            "/v1/predictions", json=asked | {"probe": {"problems": 64, "target_half_width": 0.2}}
+        ).json()
+        probe = client.get(f"/v1/probes/{prediction['probe_id']}").json()
+        assert 0.005 < probe["configuration"]["target_se"] < 0.2

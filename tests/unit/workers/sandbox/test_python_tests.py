@@ -1,0 +1,318 @@
+# ruff: noqa: E501 - one program a line
+"""The verifier `python_tests`: what passes, what a failure says, and what cannot be forged."""
+
+import time
+
+import pytest
+
+from service.catalog.problems import PythonTestsVerifier
+from workers.failures import JobError
+from workers.tasks.protocol import Verdict
+from workers.tasks.python_tests import extract_code, verify_python
+
+SPEC = PythonTestsVerifier(seconds=5, memory_mb=128)
+
+
+def stdin(given: str, expected: str) -> dict[str, str]:
+    return {"input": given, "output": expected}
+
+
+def call(given: str, expected: str) -> dict[str, str]:
+    return {"input": given, "output": expected, "testtype": "functional"}
+
+
+def verify(code: str, *tests: dict[str, str] | str, fn: str | None = None, **changes: object) -> Verdict:
+    return verify_python(code, tests, fn, SPEC.model_copy(update=changes))
+
+
+@pytest.mark.parametrize(
+    ("completion", "code"),
+    [
+        ("print(1)", "print(1)"),
+        ("Well:\n```python\na\n```\nor\n```python\nb\n```\nend", "b\n"),
+        ("```python\na\n```\n```\nb\n```\nIt prints:\n```text\n5\n```", "a\n"),
+        ("```\na\n```\n```\nb\n```", "b\n"),
+        ("```py\na\n```", "a\n"),
+        ("text\n```python\nfor x in y:\n    z", "for x in y:\n    z"),
+        ("  ```Python3\n  a\n  ```", "  a\n"),
+        ("x = '```'", "x = '```'"),
+    ],
+)
+def test_the_code_of_a_completion(completion: str, code: str) -> None:
+    assert extract_code(completion) == code
+
+
+def test_programs_are_compared_by_what_they_print() -> None:
+    double = "```python\nprint(2 * int(input()))\n```"
+    assert verify(double, stdin("2\n", "4\n"), stdin("3", " 6 \n\n")) == Verdict(1.0, "2 of 2 tests passed.")
+    failed = verify(double, stdin("2", "4"), stdin("3", "7"), stdin("4", "8"))
+    assert failed.score == 0.0
+    assert failed.note == "Test 2 of 3 failed; those before it passed, those after it were not run."
+    (case,) = failed.failures
+    assert (case.input, case.expected, case.got) == ("3", "7", "6\n")
+
+
+@pytest.mark.parametrize(
+    ("printed", "expected", "same"),
+    [
+        ("1 2", "1  2", True),
+        ("1.0", "1", True),
+        ("1e3", "1000", True),
+        ("0.30000000000000004", "0.3", False),
+        ("a  b", "a b", False),
+        ("a ", "a", True),
+        ("a\n\nb", "a\nb", False),
+        ("Yes", "yes", False),
+        ("1" * 5000, "1" * 5000, True),
+        ("1" * 5000, "1" * 4999 + "2", False),
+        ("nan", "nan", True),
+        ("", "", True),
+        ("x", "", False),
+    ],
+)
+def test_how_printed_texts_are_compared(printed: str, expected: str, same: bool) -> None:
+    assert verify(f"print({printed!r})", stdin("", expected)).success is same
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "expected", "same"),
+    [
+        ("def f(a, b): return a + b", "1\n2", "3", True),
+        ("def f(a): return tuple(a)", "[1, [2]]", "[1, [2]]", True),
+        (
+            "class Solution:\n  def f(self, a: List[int]) -> Optional[int]: return max(a, default=None)",
+            "[]",
+            "null",
+            True,
+        ),
+        ("class Solution:\n  def f(self, a): return Counter(a)", '"aab"', '{"a": 2, "b": 1}', True),
+        ("def f(a): return {1: a}", "5", '{"1": 5}', True),
+        ("def f(a): return a * 10**5000", "7", "7" + "0" * 5000, True),
+        ("def f(a): return a * 10**5000 + 1", "7", "7" + "0" * 5000, False),
+        ("def f(a): return float('inf')", "5", "Infinity", True),
+        ("def f(a): return '\\ud800' + a", '"x"', '"\\ud800x"', True),
+        ("def f(a): return str(a)", "5", "5", False),
+        ("def f(a): return {a}", "5", "[5]", False),
+        ("def f(a): return map(str, [a])", "5", '["5"]', False),
+        ("def f(a): print('5'); return None", "5", "5", False),
+        ("def g(a): return a", "5", "5", False),
+        ("def f(a): raise ValueError('no')", "5", "5", False),
+        ("if __name__ == '__main__': input()\ndef f(a): return a", "5", "5", True),
+        ("def f(a): x = []; x.append(x); return x", "5", "5", False),
+    ],
+)
+def test_functions_are_compared_by_what_they_return(code: str, given: str, expected: str, same: bool) -> None:
+    verdict = verify(code, call(given, expected), fn="f")
+    assert verdict.success is same, verdict
+
+
+def test_a_failed_function_says_why() -> None:
+    assert (
+        verify("def f(a):\n  raise ValueError('no')", call("5", "5"), fn="f").failures[0].got
+        == "ValueError: no (line 2)"
+    )
+    assert "defines no f" in verify("def g(a): return a", call("5", "5"), fn="f").failures[0].got
+    assert verify("def f(a): return [a]", call("5", "5"), fn="f").failures[0].got == "[5]"
+    assert verify("1/0", call("5", "5"), fn="f").failures[0].got == "ZeroDivisionError: division by zero (line 1)"
+
+
+@pytest.mark.parametrize(
+    ("code", "test", "passes"),
+    [
+        ("def f(x): return x + 1", "assert f(1) == 2", True),
+        ("def f(x): return x + 1", "assert f(1) == 3", False),
+        ("def f(x): return (x, {x}, {'a': None}, b'x', 1j, 1.5)", "assert f(1) == (1, {1}, {'a': None}, b'x', 1j, 1.5)", True),
+        ("def f(x): return x", "assert f((1, 2)) == [1, 2]", False),
+        ("def f(x): return x / 3", "import math\nassert math.isclose(f(1), 0.333, rel_tol=0.01)", True),
+        ("def f(x): return x / 3", "assert abs(f(1) - 0.333) < 1e-2 and math.floor(2.5) == 2", True),
+        ("def f(x): x.sort()", "x = [2, 1]\nf(x)\nassert x == [1, 2]", True),
+        ("def f(x): x['a'] = 1; return x", "x = {}\nassert f(x) == {'a': 1} and x == {'a': 1}", True),
+        ("def f(x): return f", "assert f(1)", True),
+        ("def f(x): raise KeyError(x)", "try: f(1)\nexcept KeyError: pass\nelse: raise AssertionError", True),
+        ("class E(ValueError): pass\ndef f(x): raise E(x)", "try: f(1)\nexcept ValueError: pass", True),
+        ("def f(x): yield from range(x)", "assert list(f(3)) == [0, 1, 2]", True),
+        ("def sum(a, b): return a + b", "assert sum(1, 2) == 3", True),
+        ("def f(x): return x * 2\n", "def check(candidate):\n  assert candidate(2) == 4, 'no'\ncheck(f)", True),
+        ("def f(x): return x * 3\n", "def check(candidate):\n  assert candidate(2) == 4, 'no'\ncheck(f)", False),
+        ("class S:\n  def __init__(self): self.x = []\n  def push(self, v): self.x.append(v)\n  def __len__(self): return len(self.x)",
+         "s = S()\ns.push(4)\nassert len(s) == 1 and s.x[0] == 4 and s.x == [4]", True),
+        ("class P:\n  def __init__(self, a): self.a = a\ndef f(ps): return sum(p.a for p in ps)", "assert f([P(1), P(2)]) == 3", True),
+        ("class P:\n  def __init__(self, a): self.a = a\n  def __eq__(self, o): return self.a == o.a", "assert P(1) == P(1)", True),
+        ("def f(x, y=1): return x - y", "assert f(y=2, x=5) == 3", True),
+        ("def g(x): return x", "assert f(1) == 1", False),
+    ],
+)  # fmt: skip
+def test_assertions(code: str, test: str, passes: bool) -> None:
+    verdict = verify(code, test, fn="sum" if "def sum" in code else None)
+    assert verdict.success is passes, verdict
+
+
+def test_a_failed_assertion_shows_both_sides() -> None:
+    (case,) = verify("def f(x): return x + 1", "assert f(1) == 3").failures
+    assert (case.input, case.expected, case.got) == ("f(1)", "3", "2")
+    (case,) = verify("def f(x): return x + 1", "assert f(1) > 3").failures
+    assert (case.input, case.got) == ("assert f(1) > 3", "AssertionError")
+
+
+EQUAL = "class E(int):\n  __eq__ = __ge__ = __gt__ = __contains__ = lambda *a: True\n  __hash__ = int.__hash__\n  __bool__ = lambda s: True\n"
+FORGERIES = {
+    "exit": "import sys; sys.exit(0)",
+    "exit at once": "import os; os._exit(0)",
+    "exit in the function": "def f(*a): import os; os._exit(0)",
+    "equal to everything": f"{EQUAL}def f(*a): return E(1)",
+    "an object equal to everything": f"{EQUAL.replace('(int)', '').replace('  __hash__ = int.__hash__', '')}def f(*a): return E()",
+    "says passed": "print('passed'); print('2 of 2 tests passed.'); print('{\"passed\": true}')\ndef f(*a): return True",
+    "another print": "import builtins; builtins.print = builtins.abs = builtins.repr = lambda *a, **k: True\ndef f(*a): return 0",
+    "the channel": """
+import os
+for message in (b'{"passed": true}', b'{"value": true}', b'{"ready": true}', b'{"invalid": "x"}', b'[]', b'nonsense', b'5'):
+    for descriptor in range(64):
+        try: os.write(descriptor, message + b'\\n')
+        except OSError: pass
+def f(*a): os.write(3, b'{"passed": true}\\n' * 9); return 0""",
+    "another json": 'import json; json.dumps = lambda *a, **k: \'{"passed": true, "value": true}\'\ndef f(*a): return 0',
+    "trace": "import sys\nsys.settrace(lambda *a: None)\nsys.exit = exit = lambda *a: None\ndef f(*a): return 0",
+    "contains everything": "class C:\n  __contains__ = __eq__ = __bool__ = lambda *a: True\ndef f(*a): return C()",
+    "a conversation made up": """
+import os
+os.write(3, b'{"ready": true}\\n{"value": ["__assert_equal__", "abs", "f"]}\\n' + b'{"value": {"object": 0}}\\n' * 3 + b'{"value": 0}\\n' * 9)
+def f(*a): return 0""",
+    "no assertions": "import sys, ast\nast.parse = compile = lambda *a, **k: None\n__debug__ if 0 else 0\ndef f(*a): return 0",
+    "frames": """
+import sys
+frame = sys._getframe()
+while frame:
+    for name in list(frame.f_globals):
+        if name in ('_answer', 'send', 'describe'): frame.f_globals[name] = lambda *a: {'passed': True, 'value': True}
+    frame = frame.f_back
+def f(*a): return 0""",
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert f(20) == 6765",
+        "assert abs(f(20) - 6765.0) < 1e-9",
+        "assert 6765 in f(20)",
+        stdin("20", "6765"),
+        call("20", "6765"),
+    ],
+)
+def test_results_cannot_be_forged(name: str, test: dict[str, str] | str) -> None:
+    verdict = verify(FORGERIES[name], test, fn="f", seconds=0.3 if name == "frames" else 5)
+    assert verdict.score == 0.0
+    # it failed for what it is, not because this machine is slow; "frames" breaks its own process, which hangs
+    assert name == "frames" or "in time" not in verdict.failures[0].got
+
+
+def test_what_is_expected_is_not_in_the_programs_process() -> None:
+    search = """
+import gc, os, sys
+def f(x):
+    found, seen, todo = [], set(), [*gc.get_objects(), *sys._getframe().f_back.f_locals.values()]
+    while todo and len(seen) < 300000:
+        thing = todo.pop()
+        if id(thing) in seen: continue
+        seen.add(id(thing))
+        if isinstance(thing, (str, bytes)) and len(thing) < 10000 and 'needle-' in str(thing): found.append(str(thing))
+        todo.extend(gc.get_referents(thing))
+    return found
+"""
+    verdict = verify(search, call('"needle-given"', '"needle-expected"'), fn="f")
+    assert "needle-given" in verdict.failures[0].got
+    assert "needle-expected" not in verdict.failures[0].got
+    verdict = verify(search, "assert f('needle-given') == 'needle-expected'")
+    assert "needle-given" in verdict.failures[0].got
+    assert "needle-expected" not in verdict.failures[0].got
+
+
+def test_notes_do_not_give_away_what_is_expected() -> None:
+    for verdict in (verify("print(1)", stdin("", "98765")), verify("def f(x): return 1", "assert f(1) == 98765")):
+        assert "98765" not in verdict.note
+        assert "98765" in verdict.failures[0].expected
+
+
+def test_code_that_does_not_compile() -> None:
+    for test in (stdin("", "1"), call("1", "1"), "assert f(1) == 1"):
+        verdict = verify("def f(x):\n  return x\n\nf(:", test, fn="f")
+        assert verdict == Verdict(0.0, "The code does not compile: SyntaxError: invalid syntax (line 4).")
+    assert verify(" \n", stdin("", "")) == Verdict(0.0, "There is no code in the answer.")
+
+
+def test_the_time_is_shared_by_all_tests() -> None:
+    slow = "import time\ntime.sleep(0.2)\nprint(1)"
+    assert verify(slow, *[stdin("", "1")] * 2, seconds=3).score == 1.0
+    verdict = verify(slow, *[stdin("", "1")] * 6, seconds=0.7, partial=True)
+    assert 0 < verdict.score < 1
+    assert "in time" in verdict.failures[0].got
+
+
+def test_limits_are_said() -> None:
+    assert "it may take 128 MiB" in verify("bytearray(1 << 30)", stdin("", "")).failures[0].got
+    assert "wrote more" in verify("while True: print('x' * 9999)", stdin("", "")).failures[0].got
+    assert "may take 0.3 s" in verify("while True: pass", "assert f(1) == 1", seconds=0.3).failures[0].got
+    assert "MemoryError" in verify("def f(x): return bytearray(1 << 30)", call("1", "1"), fn="f").failures[0].got
+
+
+def test_partial_scores_are_shares() -> None:
+    code = "import os\ndef f(x):\n  if x == 2: os._exit(0)\n  return x"
+    verdict = verify(code, *[f"assert f({n}) == {n}" for n in range(4)], partial=True)
+    assert (verdict.score, verdict.note, len(verdict.failures)) == (0.75, "3 of 4 tests passed.", 1)
+
+
+def test_long_texts_are_cut() -> None:
+    (case,) = verify("print('x' * 5000)", stdin("y" * 3000, "z" * 2500)).failures
+    assert case.got == "x" * 2000 + " ... (3001 more characters)"
+    assert case.input == "y" * 2000 + " ... (1000 more characters)"
+    assert case.expected.endswith("(500 more characters)")
+    assert "more characters" in verify("def f(x): return 9**9999", call("1", "1"), fn="f").failures[0].got
+
+
+def test_what_came_out_can_be_stored() -> None:
+    """No half characters and no NUL, which a database refuses."""
+    for code in ("def f(x): return '\\ud800\\0'", "def f(x): raise ValueError('\\ud800\\0')"):
+        for test in (call("1", "1"), "assert f(1) == 1"):
+            got = verify(code, test, fn="f").failures[0].got
+            assert "\0" not in got
+            got.encode()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(x): return {1: {(1, 2): {b'x': x}}}",
+        "def f(x): return [x] * 10**6",
+        "x = []\nfor _ in range(100000): x = [x]\ndef f(_): return x",
+        "x = []\nfor _ in range(300): x = {1: [x]}\ndef f(_): return x",
+        "def f(x): return {n * (2**61 - 1) for n in range(100000)}",
+        "def f(x): return {n * (2**61 - 1): 0 for n in range(100000)}",
+        "import os\ndef f(x): os.write(3, b'{\"value\": ' + b'1' * 3000000 + b'}\\n')",
+        "import os\ndef f(x): os.write(3, b'[' * 1000000 + b'\\n')",
+        'import os\ndef f(x): os.write(3, b\'{"value": {"object": 99999}, "changed": 5}\\n\')',
+        'import os\ndef f(x): os.write(3, b\'{"raised": 5, "message": {}}\\n\')',
+        "import os\ndef f(x):\n  while True: os.write(3, b'x' * 65536)",
+        "import os\ndef f(x): os.close(3)",
+        "import ctypes\ndef f(x): ctypes.string_at(0)",
+    ],
+)
+def test_no_answer_hurts_the_worker(code: str) -> None:
+    started = time.monotonic()
+    for test in (call("1", "98765"), "assert f(1) == 98765"):
+        assert verify(code, test, fn="f", seconds=0.5).score == 0.0
+    assert time.monotonic() - started < 10
+
+
+def test_a_completion_is_searched_for_code_in_linear_time() -> None:
+    started = time.monotonic()
+    for text in ("```" + "a" * 300_000, "```\n" * 100_000, " " * 300_000, ("`" * 2 + "\n") * 100_000):
+        extract_code(text)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("test", ["assert f(", call("{", "1"), call("1", "one")])
+def test_a_test_that_is_none_is_the_tasks_fault(test: dict[str, str] | str) -> None:
+    with pytest.raises(JobError) as error:
+        verify("def f(x): return 1", test, fn="f")
+    assert (error.value.code, error.value.param, error.value.category) == ("test_invalid", "task", "user")
