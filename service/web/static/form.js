@@ -50,6 +50,8 @@ export class PredictionForm {
       const value = find(request, this.#path(input));
       if (value !== undefined) write(input, value);
     }
+    const tokens = this.#form.elements["decoding.max_tokens"];
+    if (tokens.valueAsNumber === this.#tasks.get(request.task)?.max_tokens) tokens.value = ""; // another task has another limit
     this.#describe();
   }
 

@@ -1,5 +1,6 @@
 """A browser, and the real product for it."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,17 @@ FLAGS = [
 ]
 
 
+SERVED = {
+    "name": "far/away",
+    "family": "far",
+    "url": "http://127.0.0.1:9/v1",
+    "revision": "1",
+    "parameters": 8_000_000_000,
+    "thinking": False,
+}
+"""a model that is listed and, behind a port where nothing answers, never asked"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _chromium() -> None:
     there = CHROMIUM.exists() and CHROMEDRIVER.exists()
@@ -37,8 +49,8 @@ def _chromium() -> None:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, _chromium) -> Iterator[str]:
-    """A running `gapcast serve` with its own worker."""
-    with serving(tmp_path_factory.mktemp("page"), {}) as (client, _):
+    """A running `gapcast serve` with its own worker, which lists a model of the operator's."""
+    with serving(tmp_path_factory.mktemp("page"), {"GAPCAST_MODELS": json.dumps([SERVED])}) as (client, _):
         yield client.url
 
 

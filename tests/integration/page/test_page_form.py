@@ -134,6 +134,7 @@ def test_each_context_kind_is_asked_for_with_what_it_takes(
         assert first["request"]["context"] == Context(kind=ContextKind(kind), options=options).model_dump(mode="json")
         assert first["request"]["probe"]["controls"] == controls
         opened(browser, browser.current_url)
+        assert browser.find_element(By.NAME, "decoding.max_tokens").get_attribute("value") == ""
         again = asked(browser, address)
         client.cancel_prediction(again["id"])
     assert again["id"] != first["id"]
@@ -190,8 +191,25 @@ def test_what_is_chosen_is_described(browser, address) -> None:
     for kind in kinds:
         choose(browser, "context.kind", kind)
         assert text(browser, "#context-kind-note") == described[kind].replace("`", "")
-    engines = Select(browser.find_element(By.NAME, "probe.engine")).options
-    assert [one.get_attribute("value") for one in engines if one.is_enabled()] == ["auto", "transformers", "vllm"]
+
+
+def test_what_a_model_cannot_do_is_not_offered(browser, address) -> None:
+    opened(browser, address)
+    for summary in browser.find_elements(By.CSS_SELECTOR, "#form summary"):
+        summary.send_keys(Keys.ENTER)
+    engine, thinking = (browser.find_element(By.NAME, name) for name in ("probe.engine", "decoding.thinking"))
+
+    def engines() -> list[str | None]:
+        return [one.get_attribute("value") for one in Select(engine).options if one.is_enabled()]
+
+    assert engines() == ["auto", "transformers", "vllm"]
+    assert thinking.is_displayed()
+    choose(browser, "probe.engine", "vllm")
+    choose(browser, "model.name", "far/away")
+    assert text(browser, "#model-name-note") == "family far, 8B parameters, on a vLLM server"
+    assert engines() == ["auto", "vllm-server"]
+    assert engine.get_attribute("value") == "auto"
+    assert not thinking.is_displayed()
 
 
 def test_a_width_that_cannot_be_reached_is_said_beside_its_field(browser, address) -> None:

@@ -151,6 +151,6 @@ def test_an_attempt_escapes_outside_and_not_inside(
     inside = attempt(program, given)
     assert b"ESCAPED" not in inside.stdout
     assert inside.status in {Status.ok, Status.error}, inside
-    assert "Error" in inside.stderr_tail or inside.stdout == b"nothing found\n", inside
+    assert "rror" in inside.stderr_tail or inside.stdout == b"nothing found\n", inside
     assert "SyntaxError" not in inside.stderr_tail
     assert "ESCAPED" in outside(program, given, tmp_path), "the attempt itself is broken"

@@ -197,6 +197,14 @@ def processes_of(session: int) -> list[str]:
     return found
 
 
+def test_the_sandbox_is_started_without_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen from outside: what a process was started with stays in its memory, whatever it clears later."""
+    monkeypatch.setenv("GAPCAST_SECRET", "x")
+    with Session(Limits()) as session:
+        assert session._process is not None
+        assert Path(f"/proc/{session._process.pid}/environ").read_bytes() in {b"", b"LC_CTYPE=C.UTF-8\0"}
+
+
 def test_no_process_is_left() -> None:
     with Session(Limits(seconds=0.2)) as session:
         assert session._process is not None
