@@ -78,6 +78,7 @@ def configure(
             param="probe.engine",
             value=size.engine,
         )
+    _check_decoding(decoding, known_model)
     model.revision = known_model.revision
     model.family = model.family or known_model.family
     decoding.max_tokens = decoding.max_tokens or known_task.max_tokens
@@ -99,3 +100,21 @@ def configure(
         target_se=target_se,
     )
     return configuration, known_model
+
+
+def _check_decoding(decoding: Decoding, model: Model) -> None:
+    """Refuse what is known to end in a failure once the model is loaded."""
+    if decoding.thinking and model.thinking is False:
+        raise InvalidRequest(
+            f"decoding.thinking: {model.name} has no thinking mode; send false.",
+            param="decoding.thinking",
+            value=True,
+        )
+    most = decoding.max_tokens or 0
+    if model.context_length is not None and most >= model.context_length:
+        raise InvalidRequest(
+            f"decoding.max_tokens: {most} leaves no room for a prompt in the {model.context_length} tokens that "
+            f"{model.name} holds.",
+            param="decoding.max_tokens",
+            value=most,
+        )

@@ -61,17 +61,14 @@ class VllmEngine:
             JobError: `engine_not_available`, `model_not_loadable` or `out_of_memory`.
         """
         if importlib.util.find_spec("vllm") is None:
-            raise JobError(
-                "engine_not_available",
-                "vLLM is not installed on this worker: pip install 'gapcast[worker,vllm]', or ask for the engine "
-                "transformers.",
-                "probe.engine",
-            )
+            raise _not_available("vLLM is not installed on this worker: pip install 'gapcast[worker,vllm]'")
         gpu = torch.cuda.is_available()
         context_length = require_context(_text_config(folder), options.max_model_len)
         os.environ.update(ENVIRONMENT if gpu else ENVIRONMENT | CPU_ENVIRONMENT)
-        import vllm  # reads the environment
-
+        try:
+            from vllm import LLM  # reads the environment
+        except ImportError as error:
+            raise _not_available(f"vLLM is not whole on this worker ({error})") from error
         where: dict[str, Any] = (
             {"gpu_memory_utilization": options.memory_share}
             if gpu
@@ -82,7 +79,7 @@ class VllmEngine:
             }
         )
         try:
-            llm = vllm.LLM(
+            llm = LLM(
                 str(folder),
                 dtype="float32" if options.dtype == "auto" and not gpu else options.dtype,
                 tensor_parallel_size=options.tensor_parallel,
@@ -233,6 +230,10 @@ def _sample(completion: Any) -> Sample:  # noqa: ANN401 - vllm need not be insta
         truncated=completion.finish_reason == "length",
         logprobs=tuple(float(step[token].logprob) for step, token in zip(kept, ids, strict=bool(kept))),
     )
+
+
+def _not_available(why: str) -> JobError:
+    return JobError("engine_not_available", f"{why}; or ask for the engine transformers.", "probe.engine")
 
 
 def _load_failure(error: Exception) -> JobError:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from workers.engines.folder import LAB_MODELS, folder_revision
 from workers.lab.curriculum import Curriculum
-from workers.lab.models import FAMILY, MODELS, ModelSpec
+from workers.lab.models import CONTEXT_LENGTH, FAMILY, MODELS, ModelSpec
 from workers.lab.pretrain import pretrain
 from workers.lab.tokenizer import build_tokenizer
 from workers.tasks import Split
@@ -64,6 +64,9 @@ def write_index(folder: Path, index: Path) -> None:
                 "parameters": parameters(folder / spec.folder),
                 "source": "lab",
                 "revision": folder_revision(folder / spec.folder),
+                "chat_template": False,
+                "context_length": CONTEXT_LENGTH,
+                "thinking": False,
             }
             for spec in MODELS
         ],

@@ -63,6 +63,6 @@ def test_a_wider_target_stops_earlier_and_none_stops_before_the_pilot() -> None:
     rng = np.random.default_rng(2)
     d = (rng.binomial(4, teacher[:PROBLEMS]) - rng.binomial(4, student[:PROBLEMS])) / 4
     ends = [stopped(d, target) for target in (1.0, 0.05, 0.03, 0.02)]
-    assert ends[0] == 16
+    assert ends[0] == 32
     assert ends == sorted(ends)
-    assert 16 < ends[1] < ends[3] < PROBLEMS
+    assert 32 < ends[1] < ends[3] < PROBLEMS

@@ -114,6 +114,8 @@ class TestCreate:
             ({"task": "somebody/elses"}, "task"),
             ({"target_gap_half_width": 0}, "target_gap_half_width"),
             ({"recipe": {}}, "recipe"),
+            ({"decoding": {"thinking": True}}, "decoding.thinking"),
+            ({"decoding": {"max_tokens": 256}}, "decoding.max_tokens"),
         ],
     )
     def test_what_does_not_fit_names_its_field(self, client: TestClient, asked: Body, change: Body, param: str) -> None:

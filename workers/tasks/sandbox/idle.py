@@ -10,7 +10,7 @@ from workers.tasks.sandbox.outcome import Limits
 from workers.tasks.sandbox.session import Session
 
 MOST_IDLE = 16
-"""sandboxes that are kept: two for each of eight completions verified side by side, some 10 MB each"""
+"""sandboxes that are kept: two for each of eight completions verified side by side, some 20 MB each"""
 
 _idle: deque[Session] = deque()
 """the one used last is taken first; adding and taking are atomic, so threads need no lock"""

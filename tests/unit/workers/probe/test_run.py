@@ -177,10 +177,10 @@ class TestGroups:
 
 class TestSequential:
     def test_stops_at_the_width_it_was_asked_for(self, measure: Measure) -> None:
-        found = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.07)
+        found = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.06)
         assert found["stopped_by"] == "width"
-        assert 16 <= found["gap"]["problems"] < 200
-        assert found["gap"]["se"] <= 0.07
+        assert 32 <= found["gap"]["problems"] < 200
+        assert found["gap"]["se"] <= 0.06
         wider = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.1)
         assert wider["gap"]["problems"] < found["gap"]["problems"]
 
@@ -190,9 +190,9 @@ class TestSequential:
 
     def test_partial_results_come_as_it_goes(self, configure: Configure, here: Resources) -> None:
         events: list[tuple[str, dict[str, Any]]] = []
-        run_probe(configure(problems=40, target_se=0.001), here, lambda *event: events.append(event))
+        run_probe(configure(problems=56, target_se=0.001), here, lambda *event: events.append(event))
         partial = [data for name, data in events if name == "probe.partial"]
-        assert [one["gap"]["problems"] for one in partial] == [16, 24, 32]
+        assert [one["gap"]["problems"] for one in partial] == [32, 40, 48]
         assert all(len(one["arms"]["context"]["counts"]) == one["gap"]["problems"] for one in partial)
         shown = [data["gap"] for name, data in events if name == "probe.progress"]
         assert shown[0] is None

@@ -112,6 +112,15 @@ class TestFileTask:
             texts = list(pool.map(lambda i: problems[i % 200].text, range(4000)))
         assert texts == [problems[i % 200].text for i in range(4000)]
 
+    def test_a_task_that_is_gone_keeps_no_file_open(self, tmp_path: Path, write: Write) -> None:
+        write(sums(3))
+        descriptors = Path("/dev/fd")
+        before = len(list(descriptors.iterdir()))
+        for _ in range(20):
+            FileTask(tmp_path)
+        gc.collect()
+        assert len(list(descriptors.iterdir())) == before
+
     def test_a_large_file_is_not_held_in_memory(self, tmp_path: Path, write: Write) -> None:
         write(sums(3000, privileged_context="x" * 10_000))  # 30 MB
         tracemalloc.start()

@@ -66,6 +66,11 @@ def test_equals_the_answer_as_json(completion: str, score: float) -> None:
     assert score or verdict.failures[0].expected == '{"n": 1}'
 
 
+@pytest.mark.parametrize(("completion", "score"), [("[1, {}]", 1), ("[1.0, {}]", 1), ("[true, {}]", 0), ("[1]", 0)])
+def test_true_is_not_one(completion: str, score: float) -> None:
+    assert verify(completion, "[1, {}]", schema={}).score == score
+
+
 def test_a_pattern_that_backtracks_without_end_is_stopped() -> None:
     assert "was stopped" in verify('{"n": 1, "code": "' + "a" * 5000 + 'cb"}').note
 
