@@ -23,7 +23,8 @@ def serve(folder: Path, log: Path, *options: str, cpu: bool = True) -> Iterator[
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     if cpu:
         environment |= {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-        options = (*options, "--enforce-eager", "--kv-cache-memory-bytes", str(64 << 20))
+        # a prompt read in two pieces makes vLLM rewind the generator of a seeded request, which a CPU cannot
+        options = (*options, "--enforce-eager", "--no-enable-chunked-prefill", "--kv-cache-memory-bytes", str(64 << 20))
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "served", "--dtype", "float32"]
     with log.open("wb") as output:

@@ -44,7 +44,10 @@ class TransformersEngine:
         self.end = end_tokens(tokenizer, model.generation_config.eos_token_id)
         # generate() fills whatever a call leaves open from here (a top_k of 50, penalties, suppressed tokens):
         # the decoding of the configuration is all there is.
-        model.generation_config = transformers.GenerationConfig()
+        own = model.generation_config
+        model.generation_config = transformers.GenerationConfig(
+            bos_token_id=own.bos_token_id, eos_token_id=sorted(self.end) or None, pad_token_id=own.pad_token_id
+        )
         self._prompts = PromptEncoder(tokenizer)
         self.context_length = require_context(model.config.get_text_config().to_dict(), max_model_len)
 

@@ -75,6 +75,8 @@ class VllmEngine:
             else {
                 "kv_cache_memory_bytes": CPU_CACHE_BYTES,
                 "enforce_eager": True,
+                # a prompt that is read in two pieces would have vLLM rewind its generator, which a CPU cannot
+                "enable_chunked_prefill": False,
                 "distributed_executor_backend": "uni",
             }
         )
