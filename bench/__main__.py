@@ -1,9 +1,10 @@
 """`make bench`: every benchmark against its peer, one table."""
 
-from bench import api, first_light, law, observations
+from bench import api, first_light, law, observations, probe
 
 if __name__ == "__main__":
     api.main()
     first_light.main()
     law.main()
     observations.main()
+    probe.main()

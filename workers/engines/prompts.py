@@ -13,6 +13,7 @@ class PromptEncoder:
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers has no types
         self._tokenizer = tokenizer
+        self._fast = getattr(tokenizer, "backend_tokenizer", None)
 
     @property
     def has_chat_template(self) -> bool:
@@ -30,15 +31,21 @@ class PromptEncoder:
                 raise no_chat_template()
             if thinking:
                 raise thinking_not_supported()
-            tokens = self._tokenizer(prompt)["input_ids"]
+            tokens = self._tokens(prompt, special=True)
         else:
             if thinking and not self._has_thinking:
                 raise thinking_not_supported()
             # the template writes the special tokens itself: the tokenizer must not add them again
-            tokens = self._tokenizer(self._render(messages_of(prompt), thinking), add_special_tokens=False)["input_ids"]
+            tokens = self._tokens(self._render(messages_of(prompt), thinking), special=False)
         if not tokens:
             raise empty_prompt()
         return tuple(int(token) for token in tokens)
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
+        if self._fast is not None:
+            # without the call's wrapping, which costs four times the encoding of a short prompt
+            return list(self._fast.encode(text, add_special_tokens=special).ids)
+        return list(self._tokenizer(text, add_special_tokens=special)["input_ids"])
 
     @cached_property
     def _has_thinking(self) -> bool:

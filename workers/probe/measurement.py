@@ -15,9 +15,9 @@ from workers.probe.statistics import differences, estimate, guarded, variance_co
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")
-RATIO_PROBLEMS = 128
-"""Problems whose log-ratios are taken, one rollout each: a share over thousands of tokens needs no more, and a pass over
-all would cost a probe of short answers a tenth of its speed."""
+RATIO_PROBLEMS = 64
+"""Problems whose log-ratios are taken, one rollout each: a share over thousands of tokens needs no more, and a pass
+over all would cost a probe of short answers a tenth of its speed."""
 
 
 class Measurement:

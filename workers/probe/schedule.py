@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 PILOT = 32
 LOOK = 8
-"""Problems before the first look at the width, and between two early looks. LAW.md ("The size of a probe") has 16 and 8;
-a probe that stopped after 16 would be answered with the warning that its standard error cannot be trusted."""
+"""Problems before the first look at the width, and between two early looks. LAW.md ("The size of a probe") has 16 and
+8; a probe that stopped after 16 would be answered with the warning that its standard error cannot be trusted."""
 GROWTH = 4
 """Later looks come when a quarter more problems are done: fuller batches, and fewer looks never cost coverage."""
 

@@ -1,6 +1,5 @@
 """The self-teacher's arms: each rollout of the student is answered again with a context made for it."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +15,22 @@ from workers.contexts import (
 )
 from workers.engines import Prompt
 from workers.probe.arms import Draw, Rollout, Rows, Sampler
+from workers.probe.schedule import LOOK, PILOT
 from workers.tasks import Problem
 
 DONORS = 512
 """Problems whose rollouts are kept for contexts that show another problem's: enough that two rarely meet again, and
 few enough to hold in memory."""
+
+
+def donors_of(place: int) -> range:
+    """The places of the problems whose rollouts may stand in a wrong context of the problem at `place`.
+
+    They are those that are done with it at the latest, however the probe takes its problems: a longer probe, or a
+    sequential one, gives its first problems the very same contexts.
+    """
+    end = max(PILOT, (place // LOOK + 1) * LOOK)
+    return range(max(0, end - DONORS), end)
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,8 @@ class SelfTeacher:
         self.extra = max(0, self._group - rollouts)
         """Rollouts of a problem that only fill its groups, where these are larger than the probe's."""
         self._shape = prompt_shape(sampler.engine)
-        self._donors: deque[Material] = deque(maxlen=DONORS * rollouts)
+        self._done: list[list[Material]] = []
+        """of the problems so far, those that no other can draw on any more emptied"""
 
     def peers(self, arm: str, problems: Sequence[Problem]) -> list[Draw]:
         """What is to be drawn beside the student's rollouts: nothing, or the rest of the groups."""
@@ -66,9 +77,11 @@ class SelfTeacher:
         ]
         for context in self._contexts.values():
             materials = self._with_hints(context, materials)
-        self._donors.extend(one for row in materials for one in row)
-        donors = list(self._donors)
-        built = {arm: self._build(arm, context, materials, donors) for arm, context in self._contexts.items()}
+        first = len(self._done)
+        self._done += materials
+        built = {arm: self._build(arm, context, first) for arm, context in self._contexts.items()}
+        for place in range(donors_of(len(self._done)).start):
+            self._done[place] = []
         draws = {arm: Draw(arm, problems, self._prompts(problems, rows)) for arm, rows in built.items()}
         tables = self._sampler.draw(list(draws.values()))
         return {arm: Taught(draws[arm], built[arm], rows) for arm, rows in zip(draws, tables, strict=True)}
@@ -79,14 +92,22 @@ class SelfTeacher:
         found = iter(extract_hints(sampler.engine, context, flat, sampler.sampling, sampler.seed, self._shape))
         return [[next(found) for _ in row] for row in materials]
 
-    def _build(
-        self, arm: str, context: Context, materials: list[list[Material]], donors: list[Material]
-    ) -> list[list[BuiltContext]]:
+    def _build(self, arm: str, context: Context, first: int) -> list[list[BuiltContext]]:
+        """The contexts of the problems from `first` on."""
         task, seed = self._sampler.task, self._sampler.seed
-        return [
-            [build_context(context, task, one, donors, seed=seed, draw=f"{arm}-{k}") for k, one in enumerate(row)]
-            for row in materials
-        ]
+        built = []
+        seen, donors = range(0), list[Material]()
+        for place in range(first, len(self._done)):
+            if donors_of(place) != seen:
+                seen = donors_of(place)
+                donors = [one for row in self._done[seen.start : seen.stop] for one in row]
+            built.append(
+                [
+                    build_context(context, task, one, donors, seed=seed, draw=f"{arm}-{k}")
+                    for k, one in enumerate(self._done[place])
+                ]
+            )
+        return built
 
     def _prompts(self, problems: Sequence[Problem], built: list[list[BuiltContext]]) -> list[list[Prompt]]:
         return [

@@ -152,11 +152,15 @@ class TestReuse:
         self, configure: Configure, here: Resources, tmp_path: Path
     ) -> None:
         remembering = replace(here, rollouts=tmp_path / "rollouts.sqlite")
-        small = run_probe(configure(), remembering, ignore)
-        large = run_probe(configure(problems=60), remembering, ignore)
-        assert large["problem_ids"][:40] == small["problem_ids"]
-        assert large["arms"]["student"]["counts"][:40] == small["arms"]["student"]["counts"]
-        assert large["cost"]["rollouts_reused"] == 240
+        context = {"kind": "hints", "options": {"level": 3, "corruption": {"rate": 0.5}}}
+        small = run_probe(configure(context, controls=["placebo"]), remembering, ignore)
+        larger = {"size": {"problems": 60}, "width": {"problems": 60, "target_se": 0.001}}
+        for change in larger.values():
+            large = run_probe(configure(context, controls=["placebo"], **change), remembering, ignore)
+            assert large["problem_ids"][:40] == small["problem_ids"]
+            for arm, found in small["arms"].items():
+                assert large["arms"][arm]["counts"][:40] == found["counts"]
+        assert large["cost"]["rollouts_reused"] == 4 * 60 * 2
 
 
 class TestGroups:
