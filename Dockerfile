@@ -23,7 +23,8 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
 CMD ["gapcast", "serve", "--host", "0.0.0.0", "--port", "8321", "--no-worker"]
 
 FROM base AS worker-gpu
-RUN pip install -c constraints.txt ".[worker,vllm]" && rm -rf /build
+# vLLM's CUDA build takes an older numpy than the rest needs
+RUN grep -v '^numpy' constraints.txt > gpu.txt && pip install -c gpu.txt ".[worker,vllm]" && rm -rf /build
 WORKDIR /data
 USER gapcast
 CMD ["gapcast", "worker"]

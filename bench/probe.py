@@ -134,12 +134,13 @@ def measure(name: str, model: str, root: Path) -> dict[str, float]:
     import torch
 
     from service.catalog.schemas import ModelOptions
+    from workers.child import GARBAGE
     from workers.engines import ModelSource, folder_revision, load_engine
 
     clock = time.perf_counter if torch.cuda.is_available() else time.process_time
     folder = folder_of(model, root)
     engine = load_engine(name, ModelSource("bench", folder), folder_revision(folder), ModelOptions())
-    gc.freeze()  # as run_probe does
+    gc.set_threshold(*GARBAGE)
     bare = {"transformers": bare_transformers, "vllm": bare_vllm}[name]
     requests = requests_of(engine, probe)
     rollouts = sum(request.n for request in requests)

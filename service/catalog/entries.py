@@ -6,17 +6,20 @@ from pathlib import PurePosixPath
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from service.catalog.strict import Strict
 
 LAB_PREFIX = "lab/"
 """what the lab's models and tasks are called; nothing else is"""
+VISIBLE = re.compile(r"[!-~]+")
 FOLDER_REVISION = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ModelEntry(Strict):
     """One model that workers may load or ask; nothing that is not listed is ever loaded."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     name: str = Field(min_length=1, max_length=255, pattern=r"^\S+$", description="as `model.name` asks for it")
     family: str = Field(min_length=1, max_length=255, pattern=r"^[^|]+$", description="the law's group")
@@ -40,6 +43,16 @@ class ModelEntry(Strict):
     thinking: bool | None = Field(
         None, description="whether its chat template has a thinking mode that can be chosen; null: not known"
     )
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_sent_as_it_is(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        stripped = key.get_secret_value().strip()
+        if not VISIBLE.fullmatch(stripped):
+            raise ValueError("is empty or holds what no HTTP header can send; a key is visible ASCII without spaces")
+        return SecretStr(stripped)
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:

@@ -226,7 +226,11 @@ class TaskHash:
 
     def add(self, line: bytes) -> None:
         """Take the next canonical line."""
-        self._digest.update(line + b"\n")
+        self.add_lines(line + b"\n")
+
+    def add_lines(self, piece: bytes) -> None:
+        """Take the next piece of canonical lines, each with its newline."""
+        self._digest.update(piece)
 
     @property
     def revision(self) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.catalog import repository
 from service.catalog.checks import Problems
 from service.catalog.entries import LAB_PREFIX
+from service.catalog.options import schema_fault, unstorable
 from service.catalog.problems import TaskIn, parse_json
 from service.catalog.service import task_of
 from service.catalog.shown import Task
@@ -23,8 +24,6 @@ RESERVED = (LAB_PREFIX, "gapcast/")
 """beginnings of the bundled tasks' names"""
 PREVIEW = "/problems"
 """the end of a preview's path, which therefore is no task's"""
-MOST_DEPTH = 64
-"""levels of a verifier's options: schemas have a few, and nothing that reads them fails for their depth"""
 BATCH_ROWS, BATCH_BYTES = 500, 1 << 22
 """problems and bytes that are sent to the database at once: round trips are few, and memory is bounded"""
 
@@ -60,31 +59,29 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
             param="name",
             value=name,
         )
+    if task.verifier.kind == "json_schema":
+        fault = schema_fault(task.verifier.json_schema)
+        if fault is not None:
+            raise _refused("options.json_schema", fault, options)
     return task
 
 
 def _read_options(options: str | None) -> dict[str, Any]:
     try:
         given = parse_json(options) if options else {}
-        fault = _unstorable(given)
     except (ValueError, RecursionError) as error:
-        fault = f"is not JSON: {error}"
-    if fault is None and (not isinstance(given, dict) or "kind" in given):
-        fault = 'must be a JSON object, such as {"relative_tolerance": 0.01}; `verifier` names the kind'
+        raise _refused("options", f"is not JSON: {error}", options) from None
+    fault = unstorable(given)
     if fault is not None:
-        raise InvalidRequest(f"options: {fault}.", param="options", value=str(options)[:80])
-    return dict(given)
+        raise _refused(".".join(["options", *fault.place]), fault.message, options)
+    if not isinstance(given, dict) or "kind" in given:
+        told = 'must be a JSON object, such as {"relative_tolerance": 0.01}; `verifier` names the kind'
+        raise _refused("options", told, options)
+    return given
 
 
-def _unstorable(value: Any, depth: int = 0) -> str | None:  # noqa: ANN401
-    """What databases or JSON could not say of it, if anything."""
-    if depth > MOST_DEPTH:
-        return f"is nested more than {MOST_DEPTH} deep"
-    if isinstance(value, str):
-        wrong = "\x00" in value or any("\ud800" <= one <= "\udfff" for one in value)
-        return "holds a text with NUL or half a surrogate pair" if wrong else None
-    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-    return next((fault for one in inner if (fault := _unstorable(one, depth + 1)) is not None), None)
+def _refused(param: str, message: str, options: object) -> InvalidRequest:
+    return InvalidRequest(f"{param}: {message}.", param=param, value=str(options)[:80])
 
 
 def prepare(raw: IO[bytes], form: Form, task: TaskIn, unpacked: IO[bytes], out: IO[bytes], most_bytes: int) -> Prepared:

@@ -20,7 +20,8 @@ class GapcastError(Exception):
     ) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip()
         self.param = param
-        self.errors = errors or ([{"param": param, "message": self.detail, "value": value}] if param else [])
+        message = self.detail.removeprefix(f"{param}: ")  # as a field's message is where several fields are named
+        self.errors = errors or ([{"param": param, "message": message, "value": value}] if param else [])
         self.headers = headers or {}
         super().__init__(self.detail)
 

@@ -51,6 +51,12 @@ def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: 
     return subject_id if row is None else row.subject_id
 
 
+def keep_subject(session: Session, tenant: str, key: str, subject_id: str) -> None:
+    """Say what a key stands for that this transaction has claimed before it knew."""
+    statement = update(IdempotencyRow).filter_by(tenant=tenant, key=key).values(subject_id=subject_id)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
 def find_key(session: Session, tenant: str, key: str, hashed: str) -> IdempotencyRow | None:
     """Read a key that was claimed.
 

@@ -7,9 +7,12 @@ from sqlalchemy.orm import Session
 from service.catalog import service as catalog
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.entries import ModelEntry
-from service.catalog.schemas import Decoding, ModelRef, ProbeConfiguration, ProbeSize, controls_of
+from service.catalog.schemas import Decoding, ModelOptions, ModelRef, ProbeConfiguration, ProbeSize, controls_of
 from service.catalog.shown import Model
 from service.kit.errors import InvalidRequest
+
+USED_WITH_SERVERS = {"max_model_len"}
+"""the model's options that a probe of a served model depends on"""
 
 
 def configure(
@@ -72,6 +75,7 @@ def configure(
                 value=size.engine,
             )
         size.engine = "vllm-server"
+        _check_served(model.options, known_model)
     elif size.engine == "vllm-server":
         raise InvalidRequest(
             f"probe.engine: {known_model.name} is a folder and no server; send auto, transformers or vllm.",
@@ -100,6 +104,19 @@ def configure(
         target_se=target_se,
     )
     return configuration, known_model
+
+
+def _check_served(options: ModelOptions, model: Model) -> None:
+    """Refuse what a server has chosen already: it would be recorded with the counts and be untrue."""
+    usual = ModelOptions()
+    for name in ModelOptions.model_fields.keys() - USED_WITH_SERVERS:
+        value = getattr(options, name)
+        if value != getattr(usual, name):
+            raise InvalidRequest(
+                f"model.options.{name}: is the server's own choice, as {model.name} is served by URL; leave it out.",
+                param=f"model.options.{name}",
+                value=value,
+            )
 
 
 def _check_decoding(decoding: Decoding, model: Model) -> None:

@@ -11,11 +11,11 @@ from service.events.stream import EventPage, Subject, event_page, event_stream, 
 from service.jobs.models import JobState
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
-from service.kit.pagination import Page, PageRequest, page_of, page_request
+from service.kit.pagination import Page, PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer, preferred_wait, wait_until
 from service.predictions.service import settle
-from service.probes import repository, service, sizing
+from service.probes import service, sizing
 from service.probes.schemas import ProbeOut, ProbeRequest
 from service.probes.sizing import SizeOut, SizeRequest
 
@@ -24,11 +24,19 @@ router = APIRouter(prefix="/probes", tags=["probes"])
 
 def _read(state: State, tenant: str, probe_id: str) -> ProbeOut:
     with state.database.read() as session:
-        return service.show(*service.found(session, tenant, probe_id))
+        return service.found(session, tenant, probe_id)
 
 
-def _ended(shown: ProbeOut) -> bool:
-    return JobState(shown.status).is_terminal
+async def _awaited(state: State, tenant: str, probe_id: str, seconds: float) -> ProbeOut:
+    """Read a probe once it has ended or the time is over; while it goes on only its state is read."""
+
+    def ended() -> bool:
+        with state.database.read() as session:
+            return service.state_of(session, tenant, probe_id).ended
+
+    if seconds:
+        await wait_until(ended, bool, seconds)
+    return await run_in_threadpool(_read, state, tenant, probe_id)
 
 
 @router.post(
@@ -62,11 +70,11 @@ async def create_probe(
 
     probe_id = await run_in_threadpool(store)
     seconds = preferred_wait(prefer)
-    shown = await wait_until(lambda: _read(state, tenant, probe_id), _ended, seconds)
+    shown = await _awaited(state, tenant, probe_id, seconds)
     response.headers["Location"] = f"/v1/probes/{probe_id}"
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
-    if _ended(shown):
+    if JobState(shown.status).is_terminal:
         response.status_code = 200
     else:
         response.headers["Retry-After"] = "1"
@@ -85,14 +93,13 @@ def list_probes(
     session: ReadSession, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]
 ) -> Page[ProbeOut]:
     """List probes, newest first; counts by problem are left out, GET /v1/probes/{id} has them."""
-    rows = repository.page(session, tenant, page)
-    return page_of([service.show(*row, whole=False) for row in rows], page.limit)
+    return service.page(session, tenant, page)
 
 
 @router.get("/{probe_id}", responses=problems(NotFound))
 async def get_probe(state: AppState, tenant: Tenant, probe_id: str, prefer: Prefer = None) -> ProbeOut:
     """Get one probe; with `Prefer: wait=N`, once it has ended or the time is over."""
-    return await wait_until(lambda: _read(state, tenant, probe_id), _ended, preferred_wait(prefer))
+    return await _awaited(state, tenant, probe_id, preferred_wait(prefer))
 
 
 @router.post("/{probe_id}/cancel", responses=problems(NotFound, Conflict))
@@ -117,8 +124,8 @@ async def probe_events(
 
     def look() -> Subject:
         with state.database.read() as session:
-            probe, job = service.found(session, tenant, probe_id)
-            return Subject(tenant, [probe.id, job.id], ended=JobState(job.state).is_terminal)
+            at = service.state_of(session, tenant, probe_id)
+            return Subject(tenant, [at.job_id], at.ended)
 
     subject = await run_in_threadpool(look)
     if wants_stream(accept):

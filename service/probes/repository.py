@@ -1,14 +1,28 @@
 """The SQL of probes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
-from service.jobs.models import Job
+from service.jobs.models import Job, JobState
 from service.kit.clock import now
+from service.kit.database import Json
 from service.kit.pagination import PageRequest, select_page
 from service.probes.models import Probe
+
+GROWING = (
+    ("problem_ids",),
+    *(("arms", name, "counts") for name in ("student", "none", "context", "placebo", "shuffled_feedback")),
+)
+"""what of a result grows with its problems, as paths"""
+
+
+class ProbeState(NamedTuple):
+    """A probe's job, and whether either has ended."""
+
+    job_id: str
+    ended: bool
 
 
 def find(session: Session, tenant: str, key: str) -> Probe | None:
@@ -28,9 +42,32 @@ def get(session: Session, tenant: str, probe_id: str) -> tuple[Probe, Job] | Non
     return None if row is None else (row[0], row[1])
 
 
-def page(session: Session, tenant: str, request: PageRequest) -> list[tuple[Probe, Job]]:
-    """Read one page, with one row more than its limit."""
-    return [(row[0], row[1]) for row in session.execute(select_page(_with_job(tenant), Probe.id, request))]
+def state(session: Session, tenant: str, probe_id: str) -> ProbeState | None:
+    """Read how far one is, but not what it has measured: this is asked several times a second."""
+    query = select(Probe.job_id, Job.state, Probe.result.is_not(None)).join(Job, Job.id == Probe.job_id)
+    row = session.execute(query.where(Probe.tenant == tenant, Probe.id == probe_id)).one_or_none()
+    return None if row is None else ProbeState(row[0], bool(row[2]) or JobState(row[1]).is_terminal)
+
+
+def page(
+    session: Session, tenant: str, request: PageRequest
+) -> list[tuple[Probe, Job, dict[str, Any] | None, dict[str, Any] | None]]:
+    """Read one page, with one row more than its limit: each with its job, and its short result and partial result."""
+    result, partial = (_short(session, column) for column in (Probe.result, Probe.partial))
+    query = select(Probe, Job, result, partial).join(Job, Job.id == Probe.job_id).where(Probe.tenant == tenant)
+    query = query.options(defer(Probe.result, raiseload=True), defer(Probe.partial, raiseload=True))
+    rows = session.execute(select_page(query, Probe.id, request))
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def _short(session: Session, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """A result without what grows with its problems; the database takes that out, so that it is not sent."""
+    if session.get_bind().dialect.name == "postgresql":
+        short: ColumnElement[Any] = column.expression
+        for path in GROWING:
+            short = func.jsonb_delete_path(short, *path, type_=Json)
+        return short
+    return func.json_remove(column, *("$." + ".".join(path) for path in GROWING), type_=Json)
 
 
 def by_id(session: Session, probe_id: str) -> Probe:
@@ -47,20 +84,23 @@ def add(session: Session, values: dict[str, Any]) -> Probe:
 
 
 def hand_over(session: Session, probe_id: str, old_job: str, new_job: str) -> bool:
-    """Give a probe a new job in place of one that ended without a result; False when somebody else did so first."""
+    """Give a probe a new job in place of one that ended without a result; False when somebody else did so first.
+
+    Whoever wanted the ended job has got its end; the new one is wanted once `want` says so.
+    """
     statement = (
         update(Probe)
         .where(Probe.id == probe_id, Probe.job_id == old_job, Probe.result.is_(None))
-        .values(job_id=new_job)
+        .values(job_id=new_job, wanted=False)
         .returning(Probe.id)
         .execution_options(synchronize_session=False)
     )
     return session.execute(statement).one_or_none() is not None
 
 
-def want(session: Session, probe_id: str) -> None:
-    """Note that a probe was asked for by itself: it goes on when the last prediction that waits for it is cancelled."""
-    statement = update(Probe).where(Probe.id == probe_id, Probe.wanted.is_(False)).values(wanted=True)
+def want(session: Session, probe_id: str, wanted: bool) -> None:
+    """Note whether a probe is asked for by itself: then it outlives the last prediction that waits for it."""
+    statement = update(Probe).where(Probe.id == probe_id, Probe.wanted.is_not(wanted)).values(wanted=wanted)
     session.execute(statement.execution_options(synchronize_session=False))
 
 

@@ -13,23 +13,34 @@ from service.jobs.models import Job, JobState
 from service.jobs.service import Settle
 from service.kit.clock import rfc3339
 from service.kit.errors import Conflict, InvalidRequest, NotFound
-from service.kit.idempotency import claim_key
+from service.kit.idempotency import claim_key, keep_subject
 from service.kit.ids import new_id
+from service.kit.pagination import Page, PageRequest, page_of
 from service.probes import repository
 from service.probes.configuring import configure
 from service.probes.models import Probe
+from service.probes.repository import ProbeState
 from service.probes.schemas import ProbeOut, ProbeRequest
 from service.settings import Settings
 
 KIND = "probe"
 Z95 = 1.96
 """half-width of a 95 % interval in standard errors"""
+UNKNOWN_YET = ""
+"""the probe of a key that this transaction takes, until it is known; no other transaction sees it"""
 
 
 def create(
     session: Session, tenant: str, request: ProbeRequest, settings: Settings, idempotency: tuple[str, str] | None
 ) -> tuple[str, list[str]]:
-    """Return the id of the probe that measures this, and the job ids to wake."""
+    """Return the id of the probe that measures this, and the job ids to wake.
+
+    A key that was used answers with its probe and does nothing else, whatever became of probe and catalog since.
+    """
+    if idempotency is not None:
+        known = claim_key(session, tenant, *idempotency, UNKNOWN_YET)
+        if known != UNKNOWN_YET:
+            return known, []
     if request.probe.target_half_width is not None:
         raise InvalidRequest(
             "probe.target_half_width: is that of a predicted improvement, which a bare probe has none of; send "
@@ -52,23 +63,43 @@ def create(
     )
     probe, is_new = ensure(session, tenant, configuration, settings.max_queued_jobs)
     if idempotency is not None:
-        first = claim_key(session, tenant, idempotency[0], idempotency[1], probe.id)
-        if first != probe.id:
-            raise Conflict("Idempotency-Key: what it measured has changed in the catalog since; send another key.")
-    repository.want(session, probe.id)
+        keep_subject(session, tenant, idempotency[0], probe.id)
+    repository.want(session, probe.id, True)
     return probe.id, [probe.job_id] if is_new else []
 
 
-def found(session: Session, tenant: str, probe_id: str) -> tuple[Probe, Job]:
-    """Read a probe with its job.
+def found(session: Session, tenant: str, probe_id: str) -> ProbeOut:
+    """Read a whole probe.
 
     Raises:
         NotFound: this tenant has none of this id.
     """
     row = repository.get(session, tenant, probe_id)
     if row is None:
-        raise NotFound(f"There is no probe {probe_id[:80]!r}.")
+        raise _missing(probe_id)
+    probe, job = row
+    return _show(probe, job, probe.result, probe.partial)
+
+
+def state_of(session: Session, tenant: str, probe_id: str) -> ProbeState:
+    """Read what a probe's job does, and nothing that grows with its problems.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+    """
+    row = repository.state(session, tenant, probe_id)
+    if row is None:
+        raise _missing(probe_id)
     return row
+
+
+def _missing(probe_id: str) -> NotFound:
+    return NotFound(f"There is no probe {probe_id[:80]!r}.")
+
+
+def page(session: Session, tenant: str, request: PageRequest) -> Page[ProbeOut]:
+    """Read one page of probes without what grows with their problems."""
+    return page_of([_show(*row) for row in repository.page(session, tenant, request)], request.limit)
 
 
 def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None:
@@ -78,37 +109,31 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
         NotFound: there is no such probe.
         Conflict: it has ended.
     """
-    probe, _ = found(session, tenant, probe_id)
-    job = jobs.request_cancel(session, probe.job_id)
+    job = jobs.request_cancel(session, state_of(session, tenant, probe_id).job_id)
     if job is None:
         raise Conflict(f"{probe_id} has ended already and cannot be cancelled.")
-    events.add(session, tenant, probe.id, "probe.cancel_requested", {})
+    repository.want(session, probe_id, False)
+    # with the job and not with the probe: its next job's stream does not begin with this
+    events.add(session, tenant, job.id, "probe.cancel_requested", {})
     if JobState(job.state).is_terminal:
         settle(session, job)
 
 
-def show(probe: Probe, job: Job, *, whole: bool = True) -> ProbeOut:
-    """A stored probe as the API shows it; not whole: without what grows with its problems."""
+def _show(probe: Probe, job: Job, result: dict[str, Any] | None, partial: dict[str, Any] | None) -> ProbeOut:
+    """A stored probe as the API shows it."""
     ended = JobState(job.state).is_terminal
     return ProbeOut(
         id=probe.id,
-        status=JobState(job.state).value if probe.result is None else "succeeded",
+        status=JobState(job.state).value if result is None else "succeeded",
         key=probe.key,
         configuration=probe.configuration,
         progress=None if ended else job.progress,
-        result=probe.result if whole else _short(probe.result),
-        partial=probe.partial if whole else _short(probe.partial),
-        error=job.error if probe.result is None else None,
+        result=result,
+        partial=partial,
+        error=job.error if result is None else None,
         created_at=rfc3339(probe.created_at),
         finished_at=rfc3339(probe.finished_at) if probe.finished_at else None,
     )
-
-
-def _short(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    if result is None:
-        return None
-    arms = {name: {key: value for key, value in arm.items() if key != "counts"} for name, arm in result["arms"].items()}
-    return {key: value for key, value in result.items() if key != "problem_ids"} | {"arms": arms}
 
 
 def ensure(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> tuple[Probe, bool]:

@@ -114,7 +114,7 @@ class Arm:
     """What is kept of an arm's rollouts: scores and totals, no texts."""
 
     name: str
-    rows: list[list[float]] = field(default_factory=list)
+    parts: list[Scores] = field(default_factory=list)
     tokens: int = 0
     truncated: int = 0
     missing: Counter[str] = field(default_factory=Counter)
@@ -122,27 +122,28 @@ class Arm:
 
     def add(self, table: Rows) -> None:
         """Take the rollouts of the next problems."""
+        self.parts.append(np.array([[rollout.verdict.score for rollout in row] for row in table], dtype=np.float64))
         for row in table:
-            self.rows.append([rollout.verdict.score for rollout in row])
             self.tokens += sum(len(rollout.sample.token_ids) for rollout in row)
             self.truncated += sum(rollout.sample.truncated for rollout in row)
 
     @property
     def scores(self) -> Scores:
         """Scores, shape (problems, rollouts)."""
-        return np.array(self.rows, dtype=np.float64)
+        return np.concatenate(self.parts)
 
     @property
     def rollouts(self) -> int:
         """Rollouts of all problems together."""
-        return sum(len(row) for row in self.rows)
+        return sum(part.size for part in self.parts)
 
     def summary(self) -> dict[str, Any]:
         """The arm as the probe's result shows it."""
+        scores = self.scores
         return {
-            "accuracy": float(self.scores.mean()),
-            "counts": counts(self.scores),
-            "rollouts": len(self.rows[0]),
+            "accuracy": float(scores.mean()),
+            "counts": counts(scores),
+            "rollouts": int(scores.shape[1]),
             "mean_tokens": self.tokens / self.rollouts,
             "truncated": self.truncated / self.rollouts,
             "contexts_missing": dict(self.missing),

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from service.catalog.contexts import Context
 from service.catalog.schemas import ProbeConfiguration
 from workers.contexts import leak, student_prompt
+from workers.failures import JobError
 from workers.probe.arms import Arm, Draw, Rows, Sampler
 from workers.probe.covariates import LogRatios, mean_sd, pass_at_k
 from workers.probe.self_teacher import SelfTeacher, Taught
-from workers.probe.statistics import differences, estimate, guarded, variance_components
+from workers.probe.statistics import Estimate, differences, estimate, guarded, variance_components
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")
@@ -81,25 +85,42 @@ class Measurement:
                 without.append((engine.encode(student_prompt(problem), thinking=thinking), completion))
         if not with_context:
             return
-        scored = engine.score(with_context + without)
+        try:
+            scored = engine.score(with_context + without)
+        except JobError as error:
+            if error.code != "out_of_memory":
+                raise
+            return  # a covariate less is no reason to throw the rollouts away
         self._ratios.add(scored[: len(with_context)], scored[len(with_context) :])
 
     @property
-    def gap_se(self) -> float:
+    def plain_rollouts(self) -> int:
+        """Rollouts of the student's prompt for one problem and arm, those that only fill groups among them."""
+        return self._configuration.rollouts + self._teacher.extra
+
+    @property
+    def gap(self) -> Estimate:
+        """The gap as of now, as a result shows it; needs two problems."""
+        return self._judge(differences(self.arms["context"].scores, self.arms["student"].scores))
+
+    @property
+    def stopping_se(self) -> float:
         """The standard error by which a sequential probe stops."""
         return guarded(differences(self.arms["context"].scores, self.arms["student"].scores)).se
+
+    def _judge(self, d: npt.NDArray[np.float64]) -> Estimate:
+        return estimate(d) if self._configuration.target_se is None else guarded(d)
 
     def result(self) -> dict[str, Any]:
         """The probe's result as of now (OPSD.md, Probe); needs two problems."""
         student, teacher = self.arms["student"].scores, self.arms["context"].scores
-        judge = guarded if self._configuration.target_se is not None else estimate
-        gap = judge(differences(teacher, student))
+        judge = self._judge
         gaps = {name: judge(differences(arm.scores, student)).as_dict() for name, arm in self.arms.items()}
         shown = self._leaks["shown"]
         accuracy = float(student.mean())
         return {
             "gap": {
-                **gap.as_dict(),
+                **self.gap.as_dict(),
                 "student": accuracy,
                 "self_teacher": float(teacher.mean()),
                 "problems": len(self.problem_ids),

@@ -9,8 +9,9 @@ import hashlib
 import json
 import sqlite3
 import sys
+import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ MOST_BYTES = 1 << 30
 """of the memory's file: some 400,000 answers of a thousand tokens; the oldest are forgotten first"""
 BATCH = 500
 """keys of one query: SQLite takes 999 variables in its oldest builds"""
+FEWEST = 256
+"""rollouts that are drawn together at least: a batch of the transformers engine"""
+SLICE_SECONDS = 60.0
+"""of drawing that a worker which is killed may lose"""
 PATIENCE = 30.0
 """seconds to wait for another worker that writes"""
 
@@ -70,12 +75,12 @@ class RolloutStore:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self._path, timeout=PATIENCE)) as connection, connection:
-                connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("CREATE TABLE IF NOT EXISTS samples (key TEXT UNIQUE, body BLOB)")
                 work(connection)
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
             sys.stderr.write(f"rollouts are not remembered: {self._path}: {error}\n")
-            self._path = None
+            if not isinstance(error, sqlite3.OperationalError):
+                self._path = None  # damaged; what is only locked, or full, may be there again next time
 
 
 def _pack(samples: list[Sample]) -> bytes:
@@ -98,6 +103,7 @@ class RememberingEngine:
         self.inner = engine
         self._store = store
         self._scope = json.dumps([model, engine.fingerprint()], sort_keys=True)
+        self._at_once = FEWEST
         self.drawn = self.reused = self.prompt_tokens = self.completion_tokens = 0
         """samples, and tokens of what was drawn and not reused"""
 
@@ -131,15 +137,29 @@ class RememberingEngine:
         if reused:
             report(reused)
             self.reused += reused
-        if new:
-            fresh = self.inner.generate([requests[i] for i in new], sampling, logprobs=logprobs, report=report)
-            drawn = {keys[index]: samples for index, samples in zip(new, fresh, strict=True)}
+        for some in self._slices(new, requests):
+            fresh = self.inner.generate([requests[i] for i in some], sampling, logprobs=logprobs, report=report)
+            drawn = {keys[index]: samples for index, samples in zip(some, fresh, strict=True)}
             self._store.write(drawn.items())
             known.update(drawn)
             self.drawn += sum(len(samples) for samples in fresh)
-            self.prompt_tokens += sum(len(requests[index].tokens) for index in new)
+            self.prompt_tokens += sum(len(requests[index].tokens) for index in some)
             self.completion_tokens += sum(len(sample.token_ids) for samples in fresh for sample in samples)
         return [known[key] for key in keys]
+
+    def _slices(self, new: list[int], requests: Sequence[Request]) -> Iterator[list[int]]:
+        """What is drawn before it is written down: as much as took the engine a minute last time."""
+        start = 0
+        while start < len(new):
+            end, rollouts = start, 0
+            while end < len(new) and (end == start or rollouts + requests[new[end]].n <= self._at_once):
+                rollouts += requests[new[end]].n
+                end += 1
+            began = time.monotonic()
+            yield new[start:end]
+            seconds = max(time.monotonic() - began, 1e-3)
+            self._at_once = max(FEWEST, int(rollouts * SLICE_SECONDS / seconds))
+            start = end
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
         """As the engine's."""

@@ -1,6 +1,5 @@
 """The gap measurement: student, A/A control, self-teacher and controls on the same problems with the same decoding."""
 
-import gc
 import random
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from workers.failures import JobError
 from workers.probe.arms import Sampler
 from workers.probe.measurement import Measurement
 from workers.probe.rollouts import RememberingEngine, RolloutStore
-from workers.probe.schedule import portions
+from workers.probe.schedule import LOOK, portions
 from workers.resources import Resources
 from workers.tasks import Problem, Split, Task, derive_seed, load_task
 
@@ -24,6 +23,8 @@ Emit = Callable[[str, dict[str, Any]], None]
 AT_ONCE = 1024
 """Rollouts of one arm that are drawn together: enough to keep a GPU's batch full, few enough that a probe of thousands
 of problems shows how it goes."""
+PARTIAL_SECONDS = 5.0
+"""Between two partial results: one of 100,000 problems is 2.6 MB of JSON."""
 
 
 def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emit) -> dict[str, Any]:
@@ -43,7 +44,6 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     loaded = load_engine(
         configuration.engine, resources.source, configuration.model_revision, configuration.model_options
     )
-    gc.freeze()  # what the libraries hold is never garbage, and looking through it again cost 5 % of a small probe
     ready = time.monotonic()
     fingerprint, shape = loaded.fingerprint(), prompt_shape(loaded)
     model = {"model": configuration.model, "revision": configuration.model_revision}
@@ -91,22 +91,22 @@ def _measure(
     )
     measurement = Measurement(configuration, sampler)
     report(0)
-    target = configuration.target_se
-    stopped = "size"
-    at_once = max(2, AT_ONCE // configuration.rollouts)
-    for start, end in portions(len(problems), target is not None, at_once):
+    target, told = configuration.target_se, -PARTIAL_SECONDS
+    stopped = "size" if target is None else "most_problems"
+    most = max(LOOK, AT_ONCE // measurement.plain_rollouts)
+    for start, end in portions(len(problems), target is not None, most):
         measurement.add(problems[start:end])
         if end < 2:
             continue
-        so_far = measurement.result()
-        progress = {"problems": end, "gap": {name: so_far["gap"][name] for name in ("value", "se")}}
-        if target is not None and measurement.gap_se <= target:
+        progress = {"problems": end, "gap": measurement.gap.as_dict()}
+        if target is not None and measurement.stopping_se <= target:
             stopped = "width"
             break
-        if end < len(problems):
-            emit("probe.partial", so_far)
+        if end < len(problems) and time.monotonic() - told >= PARTIAL_SECONDS:
+            told = time.monotonic()
+            emit("probe.partial", measurement.result())
     report(0)
-    return {**so_far, "stopped_by": stopped if target is None or stopped == "width" else "most_problems"}
+    return {**measurement.result(), "stopped_by": stopped}
 
 
 def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:

@@ -21,6 +21,8 @@ from workers.tasks import Problem
 DONORS = 512
 """Problems whose rollouts are kept for contexts that show another problem's: enough that two rarely meet again, and
 few enough to hold in memory."""
+DONOR_ROLLOUTS = 4
+"""of each of them; the groups of all 256 that a probe may draw would take gigabytes"""
 
 
 def donors_of(place: int) -> range:
@@ -62,7 +64,7 @@ class SelfTeacher:
         """Rollouts of a problem that only fill its groups, where these are larger than the probe's."""
         self._shape = prompt_shape(sampler.engine)
         self._done: list[list[Material]] = []
-        """of the problems so far, those that no other can draw on any more emptied"""
+        """donors, by problem; those that no other problem can draw on any more are emptied"""
 
     def peers(self, arm: str, problems: Sequence[Problem]) -> list[Draw]:
         """What is to be drawn beside the student's rollouts: nothing, or the rest of the groups."""
@@ -70,7 +72,7 @@ class SelfTeacher:
 
     def draw(self, problems: Sequence[Problem], student: Rows, peers: Sequence[Rows]) -> dict[str, Taught]:
         """All arms on the next problems, given the student's rollouts and what `peers` asked for."""
-        attempts = [[*row, *(peers[0][index] if peers else [])] for index, row in enumerate(student)]
+        attempts = [_attempts([*row, *(peers[0][index] if peers else [])]) for index, row in enumerate(student)]
         materials = [
             [_material(problem, tried, place, self._group) for place in range(len(row))]
             for problem, row, tried in zip(problems, student, attempts, strict=True)
@@ -78,8 +80,8 @@ class SelfTeacher:
         for context in self._contexts.values():
             materials = self._with_hints(context, materials)
         first = len(self._done)
-        self._done += materials
-        built = {arm: self._build(arm, context, first) for arm, context in self._contexts.items()}
+        self._done += [row[:DONOR_ROLLOUTS] for row in materials]
+        built = {arm: self._build(arm, context, materials, first) for arm, context in self._contexts.items()}
         for place in range(donors_of(len(self._done)).start):
             self._done[place] = []
         draws = {arm: Draw(arm, problems, self._prompts(problems, rows)) for arm, rows in built.items()}
@@ -92,20 +94,19 @@ class SelfTeacher:
         found = iter(extract_hints(sampler.engine, context, flat, sampler.sampling, sampler.seed, self._shape))
         return [[next(found) for _ in row] for row in materials]
 
-    def _build(self, arm: str, context: Context, first: int) -> list[list[BuiltContext]]:
-        """The contexts of the problems from `first` on."""
+    def _build(
+        self, arm: str, context: Context, materials: list[list[Material]], first: int
+    ) -> list[list[BuiltContext]]:
+        """The contexts of the newest problems, which begin at place `first`."""
         task, seed = self._sampler.task, self._sampler.seed
         built = []
         seen, donors = range(0), list[Material]()
-        for place in range(first, len(self._done)):
+        for place, row in enumerate(materials, start=first):
             if donors_of(place) != seen:
                 seen = donors_of(place)
-                donors = [one for row in self._done[seen.start : seen.stop] for one in row]
+                donors = [one for done in self._done[seen.start : seen.stop] for one in done]
             built.append(
-                [
-                    build_context(context, task, one, donors, seed=seed, draw=f"{arm}-{k}")
-                    for k, one in enumerate(self._done[place])
-                ]
+                [build_context(context, task, one, donors, seed=seed, draw=f"{arm}-{k}") for k, one in enumerate(row)]
             )
         return built
 
@@ -116,7 +117,10 @@ class SelfTeacher:
         ]
 
 
-def _material(problem: Problem, attempts: Sequence[Rollout], place: int, size: int) -> Material:
+def _attempts(rollouts: Sequence[Rollout]) -> list[Attempt]:
+    return [Attempt(one.sample.text, one.verdict) for one in rollouts]
+
+
+def _material(problem: Problem, attempts: Sequence[Attempt], place: int, size: int) -> Material:
     """A rollout's group: itself and the ones that follow it, around the end."""
-    chosen = [attempts[(place + step) % len(attempts)] for step in range(size)]
-    return Material(problem, tuple(Attempt(one.sample.text, one.verdict) for one in chosen), 0)
+    return Material(problem, tuple(attempts[(place + step) % len(attempts)] for step in range(size)), 0)

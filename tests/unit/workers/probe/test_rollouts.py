@@ -1,6 +1,9 @@
 """What is remembered is what was drawn, and a memory that fails costs time and nothing else."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +94,47 @@ def test_only_what_is_new_is_drawn_and_the_order_is_kept(engine: TransformersEng
     found = remembering.generate([first, second, third], SAMPLING, report=reported.append)
     assert found == engine.generate([first, second, third], SAMPLING)
     assert (remembering.drawn, remembering.reused, sum(reported)) == (5, 3, 8)
+
+
+def test_what_was_drawn_before_a_crash_is_there(
+    engine: TransformersEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollouts, "FEWEST", 10)
+    monkeypatch.setattr(rollouts, "SLICE_SECONDS", 0.0)
+    store = RolloutStore(tmp_path / "r.sqlite")
+    asked = [Request(engine.encode(f"{number:03d}+001="), 4, number) for number in range(20)]
+    calls = 0
+
+    class Inner:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(engine, name)
+
+        def generate(self, requests: Any, *rest: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == 4:
+                raise KeyboardInterrupt
+            return engine.generate(requests, *rest, **named)
+
+    with pytest.raises(KeyboardInterrupt):
+        RememberingEngine(Inner(), store, {}).generate(asked, SAMPLING)
+    again = RememberingEngine(engine, store, {})
+    assert again.generate(asked, SAMPLING) == engine.generate(asked, SAMPLING)
+    assert (again.reused, again.drawn) == (3 * 8, 80 - 3 * 8)  # slices of two requests: three would be more than ten
+
+
+def test_many_workers_open_the_file_at_once(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from workers.engines import Sample;"
+        "from workers.probe.rollouts import RolloutStore;"
+        "s = RolloutStore(Path(sys.argv[1]));"
+        "[s.write([(f'{sys.argv[2]}-{i}', [Sample((1,), 'a', False)])]) for i in range(20)]"
+    )
+    file = tmp_path / "r.sqlite"
+    made = [
+        subprocess.Popen([sys.executable, "-c", script, str(file), str(number)], stderr=subprocess.PIPE)
+        for number in range(4)
+    ]
+    assert [process.communicate()[1] for process in made] == [b""] * 4
+    keys = [f"{number}-{i}" for number in range(4) for i in range(20)]
+    assert set(RolloutStore(file).read(keys)) == set(keys)

@@ -10,8 +10,8 @@ import pytest
 from service.catalog.schemas import Decoding, ProbeConfiguration
 from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
-from workers.failures import JobError
-from workers.probe import run_probe
+from workers.failures import JobError, out_of_memory
+from workers.probe import run, run_probe
 from workers.probe.arms import Sampler
 from workers.probe.measurement import Measurement
 from workers.probe.rollouts import RememberingEngine, RolloutStore
@@ -33,11 +33,11 @@ Measure = Callable[..., dict[str, Any]]
 def measure(configure: Configure) -> Measure:
     """Runs a small probe; its events are dropped."""
 
-    def run(context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    def measured(context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
         configuration = configure(context, **changes)
         return run_probe(configuration, Resources.read(configuration.model, {}), ignore)
 
-    return run
+    return measured
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,10 @@ class TestSequential:
         found = measure(problems=24, target_se=0.001)
         assert (found["stopped_by"], found["gap"]["problems"]) == ("most_problems", 24)
 
-    def test_partial_results_come_as_it_goes(self, configure: Configure, here: Resources) -> None:
+    def test_partial_results_come_as_it_goes(
+        self, configure: Configure, here: Resources, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(run, "PARTIAL_SECONDS", 0.0)
         events: list[tuple[str, dict[str, Any]]] = []
         run_probe(configure(problems=56, target_se=0.001), here, lambda *event: events.append(event))
         partial = [data for name, data in events if name == "probe.partial"]
@@ -242,11 +245,25 @@ class TestProgress:
     def test_the_total_is_known_from_the_first_event_and_reached(self, configure: Configure, here: Resources) -> None:
         events: list[tuple[str, dict[str, Any]]] = []
         run_probe(configure(controls=["placebo"]), here, lambda name, data: events.append((name, data)))
-        assert {name for name, _ in events} == {"probe.progress"}
-        done = [data["done"] for _, data in events]
+        done = [data["done"] for name, data in events if name == "probe.progress"]
         assert done[0] == 0
         assert done == sorted(done)
         assert done[-1] == events[0][1]["total"] == 4 * 40 * 2
+
+
+class TestCovariateThatDoesNotFit:
+    def test_costs_no_rollout(self, task: Task, engine: TransformersEngine, configure: Configure) -> None:
+        class Small(RememberingEngine):
+            def score(self, pairs: Any) -> Any:
+                raise out_of_memory("The GPU is full")
+
+        configuration = configure({"kind": "hints"})
+        small = Small(engine, RolloutStore(None), {})
+        measurement = Measurement(configuration, Sampler(small, task, Sampling(1.0, 1.0, 8), 0))
+        measurement.add(draw_problems(task, 8, 0))
+        result = measurement.result()
+        assert result["covariates"]["log_ratio"] is None
+        assert result["gap"]["problems"] == 8
 
 
 class TestRefusals:
