@@ -20,10 +20,11 @@ from typing import Any
 
 GATE = 0.9
 ROUNDS = 5
-PROBLEMS, ROLLOUTS = 384, 4
+ROLLOUTS = 4
 TINY = "lab/addition-qwen3-m"
 SMALL = "8M parameters, random weights"
 """The same architecture at 8M parameters: a rollout of the lab's 0.36M takes 0.3 ms, which no language model's does"""
+PROBLEMS = {TINY: 384, SMALL: 128}
 BATCH = 256  # as TransformersEngine's: the peer must not lose by another batch size
 
 
@@ -64,8 +65,8 @@ def requests_of(engine: Any, run: Callable[[Any], None]) -> list[Any]:
     return asked
 
 
-def probe(engine: Any) -> None:
-    """A probe of 384 problems x 4 rollouts in four arms, as `run_probe` does it once the model is loaded."""
+def probe(engine: Any, problems: int) -> None:
+    """A probe of four arms, as `run_probe` does it once the model is loaded."""
     from service.catalog.contexts import TEMPLATE_VERSION, Context
     from service.catalog.schemas import Decoding, ProbeConfiguration
     from workers.engines import Sampling
@@ -83,13 +84,13 @@ def probe(engine: Any) -> None:
         context=Context.model_validate({"kind": "hints", "options": {"level": 3}}),
         template_version=TEMPLATE_VERSION,
         decoding=Decoding(),
-        problems=PROBLEMS,
+        problems=problems,
         rollouts=ROLLOUTS,
         seed=0,
         controls=["placebo"],
     )
     measurement = Measurement(configuration, Sampler(engine, task, Sampling(1.0, 1.0, 16), 0))
-    measurement.add(draw_problems(task, PROBLEMS, 0))
+    measurement.add(draw_problems(task, problems, 0))
     measurement.result()
 
 
@@ -142,12 +143,13 @@ def measure(name: str, model: str, root: Path) -> dict[str, float]:
     engine = load_engine(name, ModelSource("bench", folder), folder_revision(folder), ModelOptions())
     gc.set_threshold(*GARBAGE)
     bare = {"transformers": bare_transformers, "vllm": bare_vllm}[name]
-    requests = requests_of(engine, probe)
+    problems = PROBLEMS[model]
+    requests = requests_of(engine, lambda recorder: probe(recorder, problems))
     rollouts = sum(request.n for request in requests)
     bare(engine, requests)
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        for seconds, action in ((ours, lambda: probe(engine)), (theirs, lambda: bare(engine, requests))):
+        for seconds, action in ((ours, lambda: probe(engine, problems)), (theirs, lambda: bare(engine, requests))):
             began = clock()
             action()
             seconds.append(clock() - began)
@@ -162,7 +164,8 @@ def measure(name: str, model: str, root: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print the table; each engine and model in a process of its own, as in a worker."""
-    print(f"\nprobe: {PROBLEMS} problems x {ROLLOUTS} rollouts x 4 arms; rollouts/s, median of {ROUNDS} rounds")
+    sizes = " and ".join(map(str, PROBLEMS.values()))
+    print(f"\nprobe: {sizes} problems x {ROLLOUTS} rollouts x 4 arms; rollouts/s, median of {ROUNDS} rounds")
     for model in (TINY, SMALL):
         for name in ("transformers", "vllm"):
             if importlib.util.find_spec(name) is None:

@@ -1,15 +1,8 @@
 """Claims a job, runs it in a child process, keeps its lease, and ends it: everything but the work itself."""
 
-import json
 import os
-import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import stamina
@@ -17,8 +10,6 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from service.catalog import service as catalog
-from service.catalog.export import export_task
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -27,13 +18,11 @@ from service.kit.database import Database
 from service.predictions.service import settle
 from service.probes import repository as probes
 from service.settings import Settings
-from workers.failures import out_of_memory
+from workers.child_process import Child, Crashed, Failed
+from workers.preparing import prepare
 
 log = structlog.get_logger()
 
-COMMAND = (sys.executable, "-m", "workers.child")
-TICK = 0.2
-"""seconds between looks at the clock while the child is silent"""
 PROGRESS = 0.5
 """seconds between two progress events that are stored: a person sees it move, the database hardly notices"""
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -43,9 +32,6 @@ PARTIAL = "probe.partial"
 PATIENCE = 300.0
 """seconds for which the end of a job is tried again while the database is away: a result is GPU time, and the fence
 keeps a late one from doing harm"""
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
-"""the child's environment; no GAPCAST_* variable, so no credentials"""
-PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_")
 
 
 class LeaseLost(Exception):
@@ -58,123 +44,6 @@ class Stopped(Exception):
 
 class Cancelled(Exception):
     """Somebody asked for the job to be cancelled."""
-
-
-class Crashed(Exception):
-    """The child ended without a result."""
-
-
-class Failed(Exception):
-    """The child said why it cannot succeed."""
-
-    def __init__(self, error: dict[str, Any]) -> None:
-        super().__init__(error["message"])
-        self.error = error
-
-
-def child_environment() -> dict[str, str]:
-    """What the child may see of our environment, and what keeps it modest and offline."""
-    kept = {
-        name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
-    }
-    return kept | {
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "OMP_NUM_THREADS": "1",  # two threads were up to 25 times slower on a busy small machine (OPSD.md, Engines)
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-class Child:
-    """A job's process in a session of its own."""
-
-    def __init__(self, job: dict[str, Any], command: Sequence[str] = COMMAND) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=child_environment(),
-            start_new_session=True,
-        )
-        self._oom_kills = _oom_kills()
-        stdin = self._process.stdin
-        if stdin is None:
-            raise Crashed("the child has no standard input")
-        try:
-            stdin.write((json.dumps(job | {"parent_pid": os.getpid()}) + "\n").encode())
-            stdin.close()
-        except BrokenPipeError:
-            log.warning("child_died_at_start")  # its end is read below as a crash
-
-    def lines(self) -> Iterator[dict[str, Any] | None]:
-        """Yield each line of the child, and None at least every TICK seconds; raises Crashed at its end."""
-        stdout = self._process.stdout
-        if stdout is None:
-            raise Crashed("the child has no standard output")
-        buffer = b""
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ)
-            while True:
-                if not selector.select(TICK):
-                    # dead, though something it started holds the pipe open; but what it wrote last is read first
-                    if self._process.poll() is not None and not selector.select(0):
-                        raise self._crash()
-                    yield None
-                    continue
-                chunk = os.read(stdout.fileno(), 1 << 16)
-                if not chunk:
-                    raise self._crash()
-                *whole, buffer = (buffer + chunk).split(b"\n")
-                for line in whole:
-                    yield _message(line)
-                yield None
-
-    def _crash(self) -> Crashed | Failed:
-        by_itself = self._process.poll() is not None or self._waited()
-        self.kill()  # a child that closed its pipe may live on
-        code = self._process.returncode
-        if by_itself and code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
-            return Failed(out_of_memory("The system killed the job because its memory was full").as_dict())
-        return Crashed(f"the child ended with code {code} and without a result")
-
-    def _waited(self) -> bool:
-        """Whether it ends within a moment: its pipe closes a little before it is gone."""
-        try:
-            self._process.wait(TICK)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def kill(self) -> None:
-        """End the child and all that it started; vLLM's engine process would outlive it."""
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            log.debug("child_gone")
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-
-def _oom_kills() -> int:
-    """How often this system has killed a process because memory was full; 0 where it does not say."""
-    try:
-        counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
-    except OSError:
-        return 0
-    return int(counters.get("oom_kill", 0))
-
-
-def _message(line: bytes) -> dict[str, Any]:
-    """Read a line of the child; what is no JSON object is a crash."""
-    try:
-        message = json.loads(line)
-    except ValueError as error:
-        raise Crashed("the child wrote what is no JSON") from error
-    if not isinstance(message, dict):
-        raise Crashed("the child wrote what is no JSON object")
-    return message
 
 
 class Supervisor:
@@ -199,7 +68,8 @@ class Supervisor:
         log.info("job_claimed", job=job.id, attempt=job.attempt)
         child = None
         try:
-            resources = self._resources(job, configuration)
+            with self._database.read() as session:
+                resources = prepare(session, job.tenant, configuration, self._settings, self.name)
             child = Child({"kind": job.kind, "configuration": configuration, "resources": resources})
             self._end(job, self._watch(job, child))
         except Failed as failure:
@@ -219,20 +89,6 @@ class Supervisor:
         finally:
             if child is not None:
                 child.kill()
-
-    def _resources(self, job: Job, configuration: dict[str, Any]) -> dict[str, Any]:
-        """Where this machine has what the job needs; an uploaded task is written to the data folder first."""
-        folder = self._settings.data_dir
-        with self._database.read() as session:
-            task = export_task(
-                session, job.tenant, configuration["task"], configuration["task_revision"], folder / "tasks"
-            )
-        source = catalog.model_sources(self._settings).get(configuration["model"])
-        return {
-            "source": source,
-            "task_folder": str(task) if task is not None else None,
-            "rollouts": str(folder / "rollouts.sqlite"),
-        }
 
     def _watch(self, job: Job, child: Child) -> dict[str, Any]:
         """Keep the lease and store progress until the child has a result."""

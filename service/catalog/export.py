@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from tempfile import mkdtemp
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from service.catalog import repository
@@ -15,6 +17,10 @@ from service.catalog.service import is_bundled
 from service.errors import UnknownTask
 
 HEADER, PROBLEMS = "task.json", "problems.jsonl"
+ABANDONED = 3600.0
+"""seconds after which a folder that is being written is one that a killed process left; writing takes a minute"""
+PIECE = 1 << 20
+"""bytes that are hashed at a time"""
 
 
 class Damaged(Exception):
@@ -24,8 +30,8 @@ class Damaged(Exception):
 def export_task(session: Session, tenant: str, name: str, revision: str, root: Path) -> Path | None:
     """Write one revision as a folder in `root`, whole or not at all; returns the folder, null for a bundled task.
 
-    A folder that is there was written whole, as a revision never changes, and stays as it is. Its `task.json` is the
-    task's header (a `TaskIn`), each line of its `problems.jsonl` a canonical problem.
+    A folder that is there stays as it is while its content has the revision's hash; a damaged one gets its files
+    anew. Its `task.json` is the task's header (a `TaskIn`), each line of its `problems.jsonl` a canonical problem.
 
     Raises:
         UnknownTask: there is no such revision.
@@ -37,7 +43,8 @@ def export_task(session: Session, tenant: str, name: str, revision: str, root: P
     if stored is None:
         raise UnknownTask(f"task: {name[:80]!r} has no revision {revision[:80]!r} here.", param="task", value=name[:80])
     folder = root / stored.id
-    if folder.exists():
+    _sweep(root)
+    if _is_whole(folder, revision):
         return folder
     root.mkdir(parents=True, exist_ok=True)
     made = Path(mkdtemp(prefix=f".{folder.name}-", dir=root))
@@ -46,12 +53,37 @@ def export_task(session: Session, tenant: str, name: str, revision: str, root: P
         try:
             made.rename(folder)
         except OSError:
-            if not folder.exists():  # otherwise another process was faster with the same content
+            if not folder.is_dir():
                 raise
+            # it is damaged, or another process was faster with the same content; who reads it keeps what is open
+            for name in (HEADER, PROBLEMS):
+                (made / name).replace(folder / name)
         _sync(root)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed processes left behind."""
+    for left in root.glob(".task_*"):
+        try:
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+        except FileNotFoundError:  # another process removes it, too
+            continue
+
+
+def _is_whole(folder: Path, revision: str) -> bool:
+    """Whether a folder holds what its revision says; a file of the largest size is hashed in a second."""
+    try:
+        hashed = TaskHash(TaskIn.model_validate_json((folder / HEADER).read_bytes()))
+        with (folder / PROBLEMS).open("rb") as file:
+            while piece := file.read(PIECE):
+                hashed.add_lines(piece)
+    except (OSError, ValidationError):
+        return False
+    return hashed.revision == revision
 
 
 def _write(session: Session, stored: StoredTask, folder: Path) -> None:

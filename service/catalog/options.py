@@ -1,12 +1,12 @@
 """What a verifier's options may hold, beyond the types that `service.catalog.problems` gives them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, Schema
 
@@ -14,7 +14,7 @@ MOST_DEPTH = 64
 """levels of a verifier's options: schemas have a few, and nothing that reads them fails for their depth"""
 MOST_NOTE = 300
 """characters of what is wrong with a schema, which quotes it"""
-REFERENCES = ("$ref", "$dynamicRef")
+REFERENCES = {"$ref", "$dynamicRef"}
 
 
 class Unstorable(NamedTuple):
@@ -25,24 +25,23 @@ class Unstorable(NamedTuple):
 
 
 def unstorable(value: Any, place: tuple[str, ...] = ()) -> Unstorable | None:  # noqa: ANN401
-    """What databases or JSON could not say of it, if anything; a key is told with what holds it."""
+    """What databases or JSON could not say of it, if anything."""
     if len(place) > MOST_DEPTH:
         return Unstorable((), f"is nested more than {MOST_DEPTH} deep")
     if isinstance(value, str) and ("\x00" in value or any("\ud800" <= one <= "\udfff" for one in value)):
         return Unstorable(place, "holds a text with NUL or half a surrogate pair")
     if isinstance(value, float) and not math.isfinite(value):
-        return Unstorable(place, "is no number that can be stored: it is larger than 1.8e308")
-    inside = ((place, key) for key in value) if isinstance(value, dict) else ()
-    return next((fault for at, one in (*inside, *_parts(value, place)) if (fault := unstorable(one, at))), None)
-
-
-def _parts(value: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return (((*place, str(key)), one) for key, one in items)
+        return Unstorable(place, "is a number beyond 1.8e308, which cannot be stored")
+    inside: list[tuple[tuple[str, ...], Any]] = []
+    if isinstance(value, dict):  # a key is told with what holds it
+        inside = [*((place, key) for key in value), *(((*place, key), one) for key, one in value.items())]
+    elif isinstance(value, list):
+        inside = [((*place, str(index)), one) for index, one in enumerate(value)]
+    return next((fault for at, one in inside if (fault := unstorable(one, at)) is not None), None)
 
 
 def schema_fault(schema: dict[str, Any]) -> str | None:
-    """Why no completion can be checked by it: it is no JSON Schema, or refers to something that it does not hold."""
+    """Why no completion can be checked by it: it is no JSON Schema, or refers to what it does not hold itself."""
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -54,12 +53,11 @@ def schema_fault(schema: dict[str, Any]) -> str | None:
     pending = [(root, registry.resolver_with_root(root))]
     while pending:
         part, resolver = pending.pop()
-        for name in REFERENCES:
-            reference = part.contents.get(name) if isinstance(part.contents, dict) else None
+        held = part.contents if isinstance(part.contents, Mapping) else {}
+        for name in held.keys() & REFERENCES:
             try:
-                if reference is not None:
-                    resolver.lookup(reference)
-            except Unresolvable:
-                return f"has the {name} {reference[:80]!r}, which it does not hold itself"
+                resolver.lookup(held[name])
+            except (Unresolvable, ValueError, TypeError):  # the latter: it is no URL, or points into a text or number
+                return f"has the {name} {held[name][:80]!r}, which it does not hold itself"
         pending += [(one, resolver.in_subresource(one)) for one in part.subresources()]
     return None

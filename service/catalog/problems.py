@@ -3,9 +3,11 @@
 Imports pydantic alone, because the worker's child process reads it too and must not import database code.
 """
 
+import ast
 import hashlib
 import json
 import re
+from keyword import iskeyword
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
@@ -81,9 +83,45 @@ class ProblemIn(Long):
         functional = any(isinstance(test, TestCase) and test.testtype == "functional" for test in self.tests or [])
         if functional and not self.fn_name:
             raise ValueError("functional tests call a function: name it in fn_name")
-        if self.fn_name is not None and not self.fn_name.isidentifier():
+        if self.fn_name is not None and (not self.fn_name.isidentifier() or iskeyword(self.fn_name)):
             raise ValueError("fn_name must be a Python name")
         return self
+
+    @field_validator("prompt")
+    @classmethod
+    def _a_chat_asks_something(cls, prompt: str | list[Message]) -> str | list[Message]:
+        if not isinstance(prompt, str) and not any(message.role == "user" for message in prompt):
+            raise ValueError("a chat needs a message of the user")
+        return prompt
+
+    @field_validator("tests")
+    @classmethod
+    def _tests_can_be_run(cls, tests: list[TestCase | str] | None) -> list[TestCase | str] | None:
+        for number, test in enumerate(tests or []):
+            fault = _assert_fault(test) if isinstance(test, str) else _functional_fault(test)
+            if fault is not None:
+                raise ValueError(f"test {number} {fault}")
+        return tests
+
+
+def _assert_fault(test: str) -> str | None:
+    try:
+        parsed = ast.parse(test)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return f"is no Python: {error}"
+    return None if any(isinstance(node, ast.Assert) for node in ast.walk(parsed)) else "has no `assert`"
+
+
+def _functional_fault(test: TestCase) -> str | None:
+    if test.testtype == "stdin":
+        return None
+    try:
+        for text in (*test.input.splitlines(), test.output):
+            if text.strip():
+                json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"has a line that is no JSON: {error}"
+    return None
 
 
 class ExactVerifier(Strict):

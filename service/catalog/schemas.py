@@ -112,8 +112,8 @@ class ProbeSize(Strict):
         None,
         gt=0,
         le=1,
-        description="of the predicted improvement at the highest level, a share: the probe goes on until it is reached; "
-        "null: the size is fixed",
+        description="of the predicted improvement at the highest level, a share: the probe goes on until it is "
+        "reached; null: the size is fixed",
     )
     engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
 

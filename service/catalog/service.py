@@ -17,7 +17,6 @@ from service.errors import UnknownModel, UnknownTask
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest, NotFound
 from service.kit.pagination import Page, page_of
-from service.settings import Settings
 
 LAB_POOL = "lab"
 DEFAULT_POOL = "default"
@@ -89,17 +88,14 @@ def show_model(entries: Sequence[ModelEntry], name: str) -> Model:
         raise NotFound(f"There is no model {name[:80]!r}; GET /v1/models lists those that are.") from None
 
 
-def model_sources(settings: Settings) -> dict[str, dict[str, str | None]]:
-    """Where each of the settings' models is, key included: for the worker's own processes and nobody else."""
+def model_source(entry: ModelEntry) -> dict[str, str | None]:
+    """Where one of the settings' models is, key included: for the worker's own processes and nobody else."""
     return {
-        one.name: {
-            "name": one.name,
-            "path": one.path,
-            "url": one.url,
-            "served_as": one.served_as or one.name if one.url is not None else None,
-            "api_key": one.api_key.get_secret_value() if one.api_key is not None else None,
-        }
-        for one in settings.models
+        "name": entry.name,
+        "path": entry.path,
+        "url": entry.url,
+        "served_as": entry.served_as or entry.name if entry.url is not None else None,
+        "api_key": entry.api_key.get_secret_value() if entry.api_key is not None else None,
     }
 
 

@@ -73,7 +73,7 @@ def _read_options(options: str | None) -> dict[str, Any]:
         raise _refused("options", f"is not JSON: {error}", options) from None
     fault = unstorable(given)
     if fault is not None:
-        raise _refused(".".join(["options", *fault.place]), fault.message, options)
+        raise _refused(".".join(["options", *fault.place])[:200], fault.message, options)
     if not isinstance(given, dict) or "kind" in given:
         told = 'must be a JSON object, such as {"relative_tolerance": 0.01}; `verifier` names the kind'
         raise _refused("options", told, options)

@@ -82,10 +82,10 @@ def configure(
             param="probe.engine",
             value=size.engine,
         )
-    _check_decoding(decoding, known_model)
     model.revision = known_model.revision
     model.family = model.family or known_model.family
     decoding.max_tokens = decoding.max_tokens or known_task.max_tokens
+    _check_decoding(decoding, known_model)
     configuration = ProbeConfiguration(
         model=known_model.name,
         model_revision=known_model.revision,

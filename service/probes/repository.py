@@ -1,10 +1,11 @@
 """The SQL of probes."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, defer
 
+from service.catalog.schemas import ExtraControl
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.database import Json
@@ -13,7 +14,7 @@ from service.probes.models import Probe
 
 GROWING = (
     ("problem_ids",),
-    *(("arms", name, "counts") for name in ("student", "none", "context", "placebo", "shuffled_feedback")),
+    *(("arms", name, "counts") for name in ("student", "none", "context", *get_args(ExtraControl))),
 )
 """what of a result grows with its problems, as paths"""
 
@@ -65,7 +66,7 @@ def _short(session: Session, column: InstrumentedAttribute[Any]) -> ColumnElemen
     if session.get_bind().dialect.name == "postgresql":
         short: ColumnElement[Any] = column.expression
         for path in GROWING:
-            short = func.jsonb_delete_path(short, *path, type_=Json)
+            short = short.op("#-", return_type=Json)(cast(list(path), ARRAY(Text)))
         return short
     return func.json_remove(column, *("$." + ".".join(path) for path in GROWING), type_=Json)
 
@@ -98,9 +99,9 @@ def hand_over(session: Session, probe_id: str, old_job: str, new_job: str) -> bo
     return session.execute(statement).one_or_none() is not None
 
 
-def want(session: Session, probe_id: str, wanted: bool) -> None:
-    """Note whether a probe is asked for by itself: then it outlives the last prediction that waits for it."""
-    statement = update(Probe).where(Probe.id == probe_id, Probe.wanted.is_not(wanted)).values(wanted=wanted)
+def want(session: Session, probe_id: str) -> None:
+    """Note that a probe was asked for by itself: it goes on when the last prediction that waits for it is cancelled."""
+    statement = update(Probe).where(Probe.id == probe_id, Probe.wanted.is_(False)).values(wanted=True)
     session.execute(statement.execution_options(synchronize_session=False))
 
 

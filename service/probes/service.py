@@ -49,6 +49,7 @@ def create(
             value=request.probe.target_half_width,
         )
     target = request.target_gap_half_width
+    _refuse_unreachable(target, request.probe.problems)
     configuration, _ = configure(
         session,
         tenant,
@@ -64,8 +65,20 @@ def create(
     probe, is_new = ensure(session, tenant, configuration, settings.max_queued_jobs)
     if idempotency is not None:
         keep_subject(session, tenant, idempotency[0], probe.id)
-    repository.want(session, probe.id, True)
+    repository.want(session, probe.id)
     return probe.id, [probe.job_id] if is_new else []
+
+
+def _refuse_unreachable(target: float | None, problems: int) -> None:
+    """Even problems that all agree leave the guard of a sequential probe: a variance of 2 / problems (ADR 11)."""
+    least = Z95 * (max(2 / problems, 1e-4) / problems) ** 0.5
+    if target is not None and target < least:
+        raise InvalidRequest(
+            f"target_gap_half_width: {target:g} is below {least:.2g}, the least that {problems} problems can give; ask "
+            "for more than that, or raise probe.problems.",
+            param="target_gap_half_width",
+            value=target,
+        )
 
 
 def found(session: Session, tenant: str, probe_id: str) -> ProbeOut:
@@ -112,7 +125,6 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
     job = jobs.request_cancel(session, state_of(session, tenant, probe_id).job_id)
     if job is None:
         raise Conflict(f"{probe_id} has ended already and cannot be cancelled.")
-    repository.want(session, probe_id, False)
     # with the job and not with the probe: its next job's stream does not begin with this
     events.add(session, tenant, job.id, "probe.cancel_requested", {})
     if JobState(job.state).is_terminal:
@@ -130,7 +142,7 @@ def _show(probe: Probe, job: Job, result: dict[str, Any] | None, partial: dict[s
         progress=None if ended else job.progress,
         result=result,
         partial=partial,
-        error=job.error if result is None else None,
+        error=job.error if ended and result is None else None,
         created_at=rfc3339(probe.created_at),
         finished_at=rfc3339(probe.finished_at) if probe.finished_at else None,
     )

@@ -267,10 +267,8 @@ def _most_problems(session: Session, tenant: str, request: SizeRequest) -> int:
 
 
 def _verdict(need: Need, planned: Size | None, *, refused: bool) -> Verdict:
-    if refused:
-        return "refused"
-    if need.gap_var is None:
-        return "below_floor"
+    if refused or need.gap_var is None:
+        return "refused" if refused else "below_floor"
     return "too_few_problems" if planned is None else "reachable"
 
 

@@ -13,8 +13,8 @@ from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, ProbeConfiguration
 from tests.vllm.models import LAB_MODEL
 from tests.vllm.server import serve
+from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder
-from workers.supervisor import child_environment
 from workers.tasks import load_task
 
 PROBLEMS, ROLLOUTS = 256, 4

@@ -12,8 +12,8 @@ import pytest
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, ModelOptions, ProbeConfiguration
 from tests.vllm.models import LAB_MODEL, change, plain_model
+from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder
-from workers.supervisor import child_environment
 from workers.tasks import load_task
 
 

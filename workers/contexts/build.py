@@ -4,8 +4,10 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from service.catalog.contexts import Context, ContextKind
+from service.catalog.numbers import MOST_DIGITS, Number, parse_number
 from workers.contexts.feedback import feedback_text
 from workers.contexts.material import Material
 from workers.contexts.templates import BLOCKS, fill
@@ -16,6 +18,9 @@ from workers.tasks import Problem, Task, derive_seed, derive_unit
 MOST_DONORS = 1000
 """Other problems that are tried for a wrong context: where one in 200 can give one, 99.3 % of rollouts find it, and a
 probe of 100,000 problems whose donors can give none still ends."""
+
+SAME_NUMBER = 1e-6
+"""Share within which two answers are one number, as the verifier `numeric` has it by default."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,20 @@ def _one(kind: ContextKind, text: str | None, reason: str) -> BuiltContext:
 def _has_another_answer(problem: Problem, other: Problem) -> bool:
     if problem.answer is None or other.answer is None:
         return other.id != problem.id
-    return other.answer != problem.answer
+    one, another = problem.answer.strip(), other.answer.strip()
+    if one == another:
+        return False
+    # "0.50" and "1/2" are one answer; a text this long is no number, and is not kept in memory
+    numbers = [_number(text) for text in (one, another) if len(text) <= 2 * MOST_DIGITS]
+    if len(numbers) < 2 or numbers[0] is None or numbers[1] is None:
+        return True
+    return not numbers[0].equals(numbers[1], SAME_NUMBER)
+
+
+@lru_cache(maxsize=1 << 14)
+def _number(answer: str) -> Number | None:
+    """Parsed once: every rollout compares its own answer with those of up to `MOST_DONORS` others."""
+    return parse_number(answer)
 
 
 def _in_random_order(donors: Sequence[Material], *seed: str | int) -> Iterator[Material]:

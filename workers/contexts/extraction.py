@@ -1,5 +1,6 @@
 """Hints that the model extracts from a correct solution (context kind `hints`, source `model`)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,13 +9,16 @@ from workers.contexts.build import peer_solution
 from workers.contexts.material import Material
 from workers.contexts.prompts import require_fit
 from workers.contexts.templates import EXTRACTION, EXTRACTION_STOP, Shape, fill
-from workers.contexts.thinking import answer_part
+from workers.contexts.thinking import CLOSES, answer_part
 from workers.engines import Engine, Prompt, Request, Sampling
 from workers.tasks import Problem, derive_seed
 
 HINT_TOKENS = 256
 """Room for three hints of some 60 words, which is what the prompt asks for; a quarter of the context of a model that
 holds less than 1024 tokens, so that problem and solution keep the rest."""
+
+WHOLE = re.compile(r"[^\n]*(?:\n|[.!?](?=\s|$))")
+"""A whole line, or what of a line are whole sentences."""
 
 
 def solution_to_extract_from(context: Context, material: Material) -> str | None:
@@ -32,9 +36,18 @@ def extraction_prompt(problem: Problem, solution: str, shape: Shape) -> Prompt:
     return fill(EXTRACTION[shape], problem=problem.text, solution=solution)
 
 
-def clean_hints(text: str) -> str | None:
-    """What the model wrote, without its thinking; null where nothing is left."""
-    return answer_part(text).strip() or None
+def clean_hints(text: str, *, truncated: bool, shape: Shape) -> str | None:
+    """What the model wrote, without its thinking; null where nothing is left.
+
+    A truncated text ends with its last whole sentence or line. Where a chat model's closes no thinking, it may be the
+    thinking itself: templates of models that always think open it in the prompt, so that no tag shows it.
+    """
+    if truncated and shape == "chat" and CLOSES not in text:
+        return None
+    hints = answer_part(text)
+    if truncated:
+        hints = "".join(WHOLE.findall(hints))
+    return hints.strip() or None
 
 
 def extract_hints(
@@ -61,7 +74,10 @@ def extract_hints(
         requests[problem.id, solution] = Request(tokens, n=1, seed=own_seed)
     asking = replace(sampling, max_tokens=most, stop=EXTRACTION_STOP[shape])
     samples = engine.generate(list(requests.values()), asking) if requests else []
-    hints = {key: clean_hints(sample.text) for key, (sample,) in zip(requests, samples, strict=True)}
+    hints = {
+        key: clean_hints(sample.text, truncated=sample.truncated, shape=shape)
+        for key, (sample,) in zip(requests, samples, strict=True)
+    }
     return [
         material if solution is None else replace(material, hints=hints[material.problem.id, solution])
         for material, solution in zip(materials, solutions, strict=True)

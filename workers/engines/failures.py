@@ -1,6 +1,7 @@
 """The failures that all engines share."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from workers.failures import JobError
@@ -10,6 +11,25 @@ def model_not_loadable(reason: object) -> JobError:
     """The model's files are there, but they do not make a model."""
     text = f"{type(reason).__name__}: {reason}" if isinstance(reason, BaseException) else str(reason)
     return JobError("model_not_loadable", f"The model could not be loaded: {' '.join(text.split())}"[:500], "model")
+
+
+def not_numbers(dtype: str) -> JobError:
+    """The model's files make a model, but what it computes are no numbers."""
+    return JobError(
+        "model_not_loadable",
+        f"The model's logits are not numbers in {dtype}: its weights are damaged, or it needs another dtype.",
+        "model",
+    )
+
+
+def require_finite(rows: Iterable[Iterable[float]], dtype: str) -> None:
+    """Refuses log-probabilities that are not numbers.
+
+    Raises:
+        JobError: `model_not_loadable`.
+    """
+    if not all(math.isfinite(value) for row in rows for value in row):
+        raise not_numbers(dtype)
 
 
 def option_not_supported(engine: str, option: str) -> JobError:

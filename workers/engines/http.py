@@ -19,6 +19,20 @@ ATTEMPTS = 4
 NO_CONNECTION = (httpx2.NetworkError, httpx2.ConnectTimeout, httpx2.RemoteProtocolError)
 """What is worth another attempt; a server that was too slow once is not asked for the same again."""
 
+BUSY = frozenset({429, 502, 503, 504})
+"""Answers that are worth another attempt too: too many requests, or something before the server that misses it."""
+
+MAX_WAIT = 60.0
+"""Seconds: the longest that a server's Retry-After is heeded."""
+
+
+class _Busy(Exception):
+    """An answer that is asked for again."""
+
+    def __init__(self, answer: httpx2.Response) -> None:
+        super().__init__(answer.status_code)
+        self.answer = answer
+
 
 class Server:
     """One server's address, key and model."""
@@ -28,7 +42,7 @@ class Server:
         self.url = source.url.rstrip("/")
         self.root = self.url.removesuffix("/v1")
         self.model = source.served_as or source.name
-        headers = {"Authorization": f"Bearer {source.api_key}"} if source.api_key else {}
+        headers = {"Authorization": f"Bearer {_header_value(source)}"} if source.api_key else {}
         self._http = httpx2.Client(
             headers=headers,
             timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
@@ -55,16 +69,18 @@ class Server:
                 where the answer is no JSON object.
         """
         try:
-            for attempt in stamina.retry_context(on=NO_CONNECTION, attempts=ATTEMPTS, timeout=None):
+            for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=None):
                 with attempt:
                     answer = self._http.request(method, url, json=body)
+                    if answer.status_code in BUSY:
+                        raise _Busy(answer)
+        except _Busy as busy:
+            answer = busy.answer
+        except httpx2.LocalProtocolError:
+            # what cannot be sent may be secret, and the error tells it: the text and the cause stay here
+            raise _unreachable("did not get its request (LocalProtocolError), which is no HTTP") from None
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise JobError(
-                "server_unreachable",
-                f"The model's server did not answer ({type(error).__name__}): {error}"[:300],
-                "model",
-                "server",
-            ) from error
+            raise _unreachable(f"did not answer ({type(error).__name__}): {error}") from error
         try:
             content = answer.json()
         except ValueError:
@@ -79,6 +95,27 @@ class Server:
 def incompatible(what: str) -> JobError:
     """The failure of a server that lacks what a measurement needs."""
     return JobError("engine_incompatible", f"The model's server cannot be measured with: {what}.", "model")
+
+
+def _again(error: Exception) -> bool | float:
+    """Whether a request is sent again, or after how many seconds."""
+    if not isinstance(error, _Busy):
+        return isinstance(error, NO_CONNECTION)
+    asked = error.answer.headers.get("Retry-After", "")
+    return min(float(asked), MAX_WAIT) if asked.isdecimal() else True  # a date is not heeded
+
+
+def _header_value(source: ModelSource) -> str:
+    key = source.api_key or ""
+    if not (key.isascii() and key.isprintable() and key == key.strip()):
+        raise _unreachable(
+            f"cannot be asked: the key of {source.name!r} has a space at an end, or a character that no header can have"
+        )
+    return key
+
+
+def _unreachable(what: str) -> JobError:
+    return JobError("server_unreachable", f"The model's server {what}"[:300], "model", "server")
 
 
 def _refusal(answer: httpx2.Response, content: Any) -> JobError:  # noqa: ANN401 - whatever a server sends

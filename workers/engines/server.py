@@ -1,11 +1,13 @@
 """Rollouts from an OpenAI-compatible vLLM server that somebody else runs."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from typing import Any
 
 from service.catalog.schemas import ModelOptions
+from workers.engines.failures import require_finite
 from workers.engines.http import IN_FLIGHT, Server, incompatible
 from workers.engines.prompts import (
     chat_template_failed,
@@ -32,6 +34,11 @@ PLAIN: dict[str, Any] = {
     "frequency_penalty": 0.0,
     "return_token_ids": True,
 }
+
+FLOOR = -9999.0
+"""What vLLM's server tells in the place of an infinite log-probability."""
+
+DTYPE = "the server's dtype"
 
 SAME = 0.5
 """Nats between two log-probabilities of one token in 16 bits; a temperature of 2 moves them by more."""
@@ -113,15 +120,20 @@ class ServerEngine:
                 "top_p": sampling.top_p,
                 "max_tokens": sampling.max_tokens,
                 "stop": list(sampling.stop),
-                "logprobs": 0 if logprobs else None,
+                # of the first in any case: damaged weights are seen there
+                "logprobs": 0 if logprobs or place == 0 else None,
             }
-            for request in requests
+            for place, request in enumerate(requests)
         ]
         choices = self._complete(bodies, lambda index: report(requests[index].n))
-        return [
+        if choices:
+            require_finite((_sample(choice, logprobs=True).logprobs for choice in choices[0]), DTYPE)
+        samples = [
             [_sample(choice, logprobs) for choice in found] * (request.n if greedy else 1)
             for request, found in zip(requests, choices, strict=True)
         ]
+        require_finite((sample.logprobs for group in samples for sample in group), DTYPE)
+        return samples
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
         """Log-probabilities of each completion after its prompt (`Engine.score`).
@@ -152,7 +164,8 @@ class ServerEngine:
                 last = choice["logprobs"]["token_logprobs"][0]
             except (KeyError, TypeError, IndexError) as error:
                 raise incompatible("its answers have no prompt_logprobs, as vLLM's have") from error
-            scores.append((*map(float, steps), float(last)))
+            scores.append((*map(_number, steps), _number(last)))
+        require_finite(scores, DTYPE)
         return scores
 
     def fingerprint(self) -> dict[str, str]:
@@ -166,8 +179,8 @@ class ServerEngine:
         }
 
     def close(self) -> None:
-        """Close the connections; the server goes on."""
-        self._pool.shutdown(cancel_futures=True)
+        """Close the connections; the server goes on, and what it still computes is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._server.close()
 
     def _check(self) -> None:
@@ -227,10 +240,15 @@ class ServerEngine:
         return self._chat("1+1=?", thinking=True) != self._chat("1+1=?", thinking=False)
 
 
+def _number(logprob: float | None) -> float:
+    """JSON has no NaN: what is not a number may come as null; an infinite one comes as vLLM's floor, -9999."""
+    return math.nan if logprob is None or logprob <= FLOOR else float(logprob)
+
+
 def _sample(choice: dict[str, Any], logprobs: bool) -> Sample:
     try:
         ids = tuple(int(token) for token in choice["token_ids"])
-        kept = tuple(float(value) for value in choice["logprobs"]["token_logprobs"]) if logprobs else ()
+        kept = tuple(map(_number, choice["logprobs"]["token_logprobs"])) if logprobs else ()
         return Sample(ids, str(choice["text"]), truncated=choice["finish_reason"] == "length", logprobs=kept)
     except (KeyError, TypeError, ValueError) as error:
         raise incompatible("its answers have no token_ids or no logprobs, as vLLM's have") from error

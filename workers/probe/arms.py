@@ -55,6 +55,8 @@ class Sampler:
     seed: int
     thinking: bool = False
     report: Callable[[int], None] = lambda samples: None
+    scored: Callable[[int], None] = lambda samples: None
+    """Called as verdicts of a slow verifier come."""
 
     def draw(self, draws: Sequence[Draw]) -> list[Rows]:
         """All draws together, in one call of the engine; one table of rollouts a draw.
@@ -88,11 +90,18 @@ class Sampler:
     def _verified(self, problems: Sequence[Problem], samples: list[list[Sample]]) -> Rows:
         pairs = [(problem, sample) for problem, row in zip(problems, samples, strict=True) for sample in row]
         if self.task.slow:
-            with ThreadPoolExecutor(cpu_count()) as pool:
-                verdicts = iter(list(pool.map(lambda pair: self.verify(*pair), pairs)))
+            verdicts = iter(self._verified_side_by_side(pairs))
         else:
             verdicts = iter([self.verify(*pair) for pair in pairs])
         return [[Rollout(sample, next(verdicts)) for sample in row] for row in samples]
+
+    def _verified_side_by_side(self, pairs: list[tuple[Problem, Sample]]) -> list[Verdict]:
+        found = []
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            for verdict in pool.map(lambda pair: self.verify(*pair), pairs):
+                found.append(verdict)
+                self.scored(1)
+        return found
 
     def verify(self, problem: Problem, sample: Sample) -> Verdict:
         """Score a completion's answer; thinking that was cut off has none."""

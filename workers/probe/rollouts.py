@@ -12,7 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,17 @@ class RolloutStore:
                 work(connection)
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:
             sys.stderr.write(f"rollouts are not remembered: {self._path}: {error}\n")
-            if not isinstance(error, sqlite3.OperationalError):
-                self._path = None  # damaged; what is only locked, or full, may be there again next time
+            # what is only locked, or full, may be there again next time; what is damaged makes room for a new file
+            if not isinstance(error, sqlite3.OperationalError | OSError):
+                _set_aside(self._path)
+
+
+def _set_aside(path: Path) -> None:
+    """Rename a damaged file, so that the next rollouts are remembered in a new one."""
+    with suppress(OSError):
+        path.replace(path.with_name(f"{path.name}.damaged"))
+        for end in ("-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _pack(samples: list[Sample]) -> bytes:

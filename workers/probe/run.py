@@ -80,14 +80,22 @@ def _measure(
     done = 0
     progress: dict[str, Any] = {"problems": 0, "gap": None}
 
-    def report(samples: int) -> None:
+    def report(samples: int, scored: int = 0) -> None:
         nonlocal done
         done += samples
+        if scored:
+            progress["scored"] = progress.get("scored", 0) + scored
         total = measurement.rollouts_a_problem * len(problems)
         emit("probe.progress", {"done": min(done, total), "total": total, "unit": "rollouts", **progress})
 
     sampler = Sampler(
-        engine, task, sampling_of(configuration, task), configuration.seed, configuration.decoding.thinking, report
+        engine,
+        task,
+        sampling_of(configuration, task),
+        configuration.seed,
+        configuration.decoding.thinking,
+        report,
+        lambda verdicts: report(0, verdicts),
     )
     measurement = Measurement(configuration, sampler)
     report(0)
@@ -98,7 +106,7 @@ def _measure(
         measurement.add(problems[start:end])
         if end < 2:
             continue
-        progress = {"problems": end, "gap": measurement.gap.as_dict()}
+        progress |= {"problems": end, "gap": measurement.gap.as_dict()}
         if target is not None and measurement.stopping_se <= target:
             stopped = "width"
             break

@@ -1,39 +1,22 @@
 """The verifier `json_schema`: a completion that is JSON, fits a schema, and equals the answer where there is one."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import regex
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import SchemaError
-from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from service.catalog.problems import JsonSchemaVerifier, parse_json
 from workers.failures import JobError
+from workers.tasks.json_patterns import LimitedValidator, PatternTimeout, pattern_time
 from workers.tasks.protocol import Problem, Verdict, wrong
 
 MOST_JSON = 65_536
 """characters of JSON that are checked: validating ten thousand values takes a fraction of a second"""
 MOST_NOTE = 300
 """characters of a violation, which quotes the value that is wrong"""
-PATTERN_SECONDS = 1.0
-"""processor seconds that a schema's `pattern` may take on one text"""
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ANN401
-    """The keyword `pattern` with a time limit: the schema's author and the model together can make it backtrack."""
-    if not isinstance(instance, str):
-        return
-    try:
-        if not regex.search(pattern, instance, timeout=PATTERN_SECONDS):
-            yield ValidationError(f"does not match {pattern!r}")
-    except TimeoutError:
-        yield ValidationError(f"matching {pattern!r} took more than {PATTERN_SECONDS:g} s and was stopped")
-
-
-_Validator = extend(Draft202012Validator, {"pattern": _pattern})
 
 
 class JsonAnswers:
@@ -47,7 +30,7 @@ class JsonAnswers:
                 "verifier_failed", f"The task's json_schema is no JSON Schema: {error}"[:500], "task"
             ) from error
         # a registry of its own retrieves nothing: the default one would fetch a remote `$ref` from the network
-        self._validator = _Validator(spec.json_schema, registry=Registry())
+        self._validator = LimitedValidator(spec.json_schema, registry=Registry())
 
     def __call__(self, problem: Problem, completion: str) -> Verdict:
         """1 where the JSON fits the schema and equals the answer, else 0 and the first violation as the note."""
@@ -68,13 +51,20 @@ class JsonAnswers:
         except RecursionError:
             return "The JSON is nested too deeply to be checked."
         try:
-            violation = next(self._validator.iter_errors(value), None)
+            with pattern_time():
+                violation = next(self._validator.iter_errors(value), None)
             if violation is not None:
                 return _describe(violation)
             if problem.answer is not None and not _same(value, parse_json(problem.answer)):
                 return "The JSON fits the schema but is not the expected one."
         except RecursionError:
             return "The JSON is nested too deeply to be checked."
+        except PatternTimeout as error:
+            return f"The JSON was not checked: {error}."
+        except regex.error as error:
+            raise JobError(
+                "verifier_failed", f"A pattern of the task's json_schema is no regular expression: {error}", "task"
+            ) from error
         except Unresolvable as error:
             raise JobError(
                 "verifier_failed", f"The task's json_schema has a $ref out of itself: {error}", "task"

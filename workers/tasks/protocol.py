@@ -48,7 +48,7 @@ class Case:
     """One check that a completion failed."""
 
     input: str | None
-    """What it was tried on; null where the problem itself is the input."""
+    """What it was tried on, which never says what is expected; null where the problem itself is the input."""
     expected: str
     got: str
     """What came out, or the error."""

@@ -26,9 +26,6 @@ FENCE = re.compile(
 )
 """a fenced block of Markdown; one that is never closed goes to the end. Nothing is tried twice: it takes linear time"""
 
-NO_ERROR = "no error"
-"""what is expected of a test that does not compare"""
-
 Test = Mapping[str, Any] | str
 
 
@@ -48,9 +45,7 @@ def verify_python(completion: str, tests: Sequence[Test], fn_name: str | None, s
         JobError: `sandbox_unavailable` where this machine cannot confine the code, which then does not run;
             `test_invalid` for a test that is itself no Python or no JSON, and where there is none.
     """
-    reason = check()
-    if reason is not None:
-        raise unavailable(reason)
+    require_sandbox()
     if not tests:
         raise JobError("test_invalid", "A problem of the task has no tests.", "task")
     code = extract_code(completion)
@@ -61,6 +56,17 @@ def verify_python(completion: str, tests: Sequence[Test], fn_name: str | None, s
             return run.verdict(tests)
     except SandboxUnavailable as error:
         raise unavailable(str(error)) from error
+
+
+def require_sandbox() -> None:
+    """Nothing where this machine can confine code.
+
+    Raises:
+        JobError: `sandbox_unavailable`.
+    """
+    reason = check()
+    if reason is not None:
+        raise unavailable(reason)
 
 
 def unavailable(reason: str) -> JobError:
@@ -165,23 +171,25 @@ class _Run:
         return None if answer["value"] == wanted else _case(given, expected, json.dumps(answer["value"], default=str))
 
     def _asserts(self, test: str, deadline: float) -> Case | None:
+        """What is wrong: the program's last call, never the assertion, which holds what is expected."""
+        call = None
         try:
             with self._serve(deadline) as program, self._judge.talk("judge", deadline) as judge:
                 said = judge.ask({"source": test, "fn_name": self._fn_name})
                 while "ask" in said:
+                    call = said["call"]
                     program.tell(json.dumps(said["ask"]).encode())
                     judge.tell(program.hear_line())  # read by the judge alone, in its sandbox
                     said = judge.hear()
         except Ended as end:
-            return _case(test, NO_ERROR, self._ended(end.status))
+            return _case(call, test, self._ended(end.status))
         except _Failed as failure:
-            return _case(test, NO_ERROR, str(failure))
+            return _case(call, test, str(failure))
         if "invalid" in said:
             raise JobError("test_invalid", f"A test of the task does not compile: {said['invalid']}", "task")
         if said["passed"]:
             return None
-        source, wanted = said.get("compared", (test, NO_ERROR))
-        return _case(source, wanted, said["got"])
+        return _case(said["call"], said["expected"] or test, said["got"] or "The assertion does not hold.")
 
     @contextlib.contextmanager
     def _serve(self, deadline: float) -> Iterator[Channel]:
@@ -223,5 +231,5 @@ def _cut(text: str) -> str:
     return whole if left_out <= 0 else f"{whole} ... ({left_out} more characters)"
 
 
-def _case(given: str, expected: str, got: str) -> Case:
-    return Case(_cut(given), _cut(expected), _cut(got))
+def _case(given: str | None, expected: str, got: str) -> Case:
+    return Case(None if given is None else _cut(given), _cut(expected), _cut(got))

@@ -27,11 +27,11 @@ def load_task(name: str, revision: str | None = None, folder: Path | None = None
     """The task called `name`; a `revision` must be the one this worker has. An uploaded one lies in `folder`.
 
     Raises:
-        JobError: `task_not_found`, `task_revision_mismatch`, `task_file_broken`, `verifier_not_found` or
-            `verifier_failed`.
+        JobError: `task_not_found`, `task_revision_mismatch`, `task_file_broken`, `verifier_not_found`,
+            `verifier_failed`, or `sandbox_unavailable` for a task that runs code: before a model is loaded for it.
     """
     if folder is not None:
-        return FileTask(folder, revision)
+        return _runnable(FileTask(folder, revision))
     if name not in task_names():
         raise JobError("task_not_found", f"There is no task {name!r} on this worker.", "task")
     task = _bundled(name)
@@ -42,4 +42,12 @@ def load_task(name: str, revision: str | None = None, folder: Path | None = None
             "task_revision",
             "server",
         )
+    return _runnable(task)
+
+
+def _runnable(task: Task) -> Task:
+    if isinstance(task, FileTask) and task.verifier == "python_tests":
+        from workers.tasks.python_tests import require_sandbox  # only such a task needs the sandbox
+
+        require_sandbox()
     return task

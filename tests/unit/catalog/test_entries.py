@@ -70,6 +70,10 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("revision", FOLDER, {"revision": None}),
     ("api_key:", FOLDER, {"api_key": "x"}),
     ("served_as:", FOLDER, {"served_as": "x"}),
+    ("api_key", SERVED, {"api_key": "hunter2\nX-Other: 1"}),
+    ("api_key", SERVED, {"api_key": "hunter2 hunter2"}),
+    ("api_key", SERVED, {"api_key": "hunter2ü"}),
+    ("api_key", SERVED, {"api_key": " \n"}),
     ("url:", SERVED, {"url": "gpu-box:8000"}),
     ("url:", SERVED, {"url": "file:///etc/passwd"}),
     ("url:", SERVED, {"url": "http://user:hunter2@gpu-box/v1"}),
@@ -96,6 +100,12 @@ def test_a_wrong_entry_is_told_by_its_field_and_without_its_secrets(
     with pytest.raises(ValidationError) as raised:
         Settings()
     assert "hunter2" not in str(stopped.value) + str(raised.value)
+
+
+def test_a_key_is_read_without_the_white_space_around_it() -> None:
+    entry = ModelEntry(**SERVED | {"api_key": " hunter2\n"})
+    assert entry.api_key is not None
+    assert entry.api_key.get_secret_value() == "hunter2"
 
 
 def test_a_name_is_given_once() -> None:
@@ -148,9 +158,8 @@ def test_only_what_is_listed_is_found() -> None:
     assert raised.value.param == "model.name"
 
 
-def test_workers_are_told_where_models_are(tmp_path: Path) -> None:
-    sources = catalog.model_sources(Settings(data_dir=tmp_path, models=entries()))
-    assert sources == {
+def test_workers_are_told_where_models_are() -> None:
+    assert {one.name: catalog.model_source(one) for one in entries()} == {
         "Qwen/Qwen3-8B": {
             "name": "Qwen/Qwen3-8B",
             "path": "/models/qwen3-8b",

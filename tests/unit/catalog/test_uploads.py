@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,36 @@ def test_a_damaged_task_is_not_exported(database: Database, tmp_path: Path) -> N
     with database.read() as session, pytest.raises(Damaged, match=task.revision):
         export_task(session, TENANT, "mine", task.revision, tmp_path / "tasks")
     assert list((tmp_path / "tasks").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["task.json", "problems.jsonl"])
+@pytest.mark.parametrize("damage", [lambda file: file.write_bytes(b"{}"), Path.unlink], ids=["other", "gone"])
+def test_an_export_that_was_damaged_is_written_again(
+    database: Database, tmp_path: Path, name: str, damage: Callable[[Path], Any]
+) -> None:
+    task, _ = upload(database, tmp_path, lines(*MIXED))
+    root = tmp_path / "tasks"
+    with database.read() as session:
+        folder = export_task(session, TENANT, "mine", task.revision, root)
+        assert folder is not None
+        whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+        damage(folder / name)
+        assert export_task(session, TENANT, "mine", task.revision, root) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+    assert [path.name for path in root.iterdir()] == [folder.name]
+
+
+def test_what_killed_exports_leave_is_swept(database: Database, tmp_path: Path) -> None:
+    task, _ = upload(database, tmp_path, lines(*MIXED))
+    old, young, other = (tmp_path / "tasks" / name for name in (".task_1-a", ".task_2-b", "task_3"))
+    for folder in (old, young, other):
+        folder.mkdir(parents=True)
+        (folder / "problems.jsonl").write_bytes(b"half")
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    with database.read() as session:
+        assert export_task(session, TENANT, "mine", task.revision, tmp_path / "tasks") is not None
+    assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
 
 
 def test_exports_side_by_side_make_one_folder(database: Database, tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ class TestCreate:
         assert one == two
 
     def test_a_wanted_width_becomes_a_standard_error(self, client: TestClient, asked: Body) -> None:
-        made = client.post("/v1/probes", json=asked | {"target_gap_half_width": 0.0392}).json()
-        assert made["configuration"]["target_se"] == pytest.approx(0.02)
+        made = client.post("/v1/probes", json=asked | {"target_gap_half_width": 0.392}).json()
+        assert made["configuration"]["target_se"] == pytest.approx(0.2)
 
     @pytest.mark.parametrize(
         ("change", "param"),
@@ -113,6 +113,8 @@ class TestCreate:
             ({"model": {"name": "somebody/elses"}}, "model.name"),
             ({"task": "somebody/elses"}, "task"),
             ({"target_gap_half_width": 0}, "target_gap_half_width"),
+            ({"target_gap_half_width": 0.001}, "target_gap_half_width"),
+            ({"task": "gapcast/functions"}, "decoding.max_tokens"),
             ({"recipe": {}}, "recipe"),
             ({"decoding": {"thinking": True}}, "decoding.thinking"),
             ({"decoding": {"max_tokens": 256}}, "decoding.max_tokens"),
@@ -130,6 +132,37 @@ class TestCreate:
         assert client.post("/v1/probes", json=asked, headers=key).json()["id"] == first["id"]
         other = client.post("/v1/probes", json=asked | {"group_size": 7}, headers=key)
         assert other.status_code == 422
+
+    def test_a_replay_of_what_was_cancelled_starts_nothing(self, client: TestClient, asked: Body) -> None:
+        key = {"Idempotency-Key": "k"}
+        first = client.post("/v1/probes", json=asked, headers=key).json()
+        client.post(f"/v1/probes/{first['id']}/cancel")
+        job_id = job_of(client, first["id"])
+        again = client.post("/v1/probes", json=asked, headers=key)
+        assert (again.status_code, again.json()["id"], again.json()["status"]) == (200, first["id"], "cancelled")
+        assert job_of(client, first["id"]) == job_id
+
+    def test_a_replay_answers_though_the_task_has_changed_since(self, client: TestClient, asked: Body) -> None:
+        def upload(problems: int) -> None:
+            lines = [
+                f'{{"prompt": "{number}", "answer": "1", "reference_solution": "1"}}' for number in range(problems)
+            ]
+            query = {"name": "mine", "verifier": "exact", "max_tokens": 16}
+            sent = {"Content-Type": "application/x-ndjson"}
+            assert client.post("/v1/tasks", params=query, content="\n".join(lines), headers=sent).status_code == 201
+
+        upload(16)
+        body, key = asked | {"task": "mine", "context": {"kind": "reference_solution"}}, {"Idempotency-Key": "k"}
+        first = client.post("/v1/probes", json=body, headers=key).json()
+        for problems in (17, 2):  # another revision; one that has too few problems for this request
+            upload(problems)
+            again = client.post("/v1/probes", json=body, headers=key)
+            assert (again.status_code, again.json()) == (202, first)
+
+    def test_a_refused_request_takes_no_key(self, client: TestClient, asked: Body) -> None:
+        key = {"Idempotency-Key": "k"}
+        assert client.post("/v1/probes", json=asked | {"task": "none"}, headers=key).status_code == 422
+        assert client.post("/v1/probes", json=asked, headers=key).status_code == 202
 
 
 class TestList:
@@ -189,6 +222,29 @@ class TestCancel:
         client.post(f"/v1/predictions/{prediction['id']}/cancel")
         assert client.get(f"/v1/probes/{prediction['probe_id']}").json()["status"] == "cancelled"
 
+    @pytest.mark.parametrize("how", [JobState.cancelled, JobState.failed])
+    def test_who_asked_for_an_ended_job_does_not_keep_the_next(
+        self, client: TestClient, asked: Body, how: JobState
+    ) -> None:
+        probe = client.post("/v1/probes", json=asked).json()
+        if how == JobState.cancelled:
+            client.post(f"/v1/probes/{probe['id']}/cancel")
+        else:
+            claim(client, probe["id"])
+            end(client, probe["id"], how)
+        prediction = client.post("/v1/predictions", json=asked).json()
+        assert prediction["probe_id"] == probe["id"]
+        client.post(f"/v1/predictions/{prediction['id']}/cancel")
+        assert client.get(f"/v1/probes/{probe['id']}").json()["status"] == "cancelled"
+
+    def test_a_probe_that_is_asked_for_again_is_kept_again(self, client: TestClient, asked: Body) -> None:
+        probe = client.post("/v1/probes", json=asked).json()
+        client.post(f"/v1/probes/{probe['id']}/cancel")
+        client.post("/v1/probes", json=asked)
+        prediction = client.post("/v1/predictions", json=asked).json()
+        client.post(f"/v1/predictions/{prediction['id']}/cancel")
+        assert client.get(f"/v1/probes/{probe['id']}").json()["status"] == "queued"
+
     @pytest.mark.parametrize("path", ["", "/events", "/cancel"])
     def test_another_id_is_not_found(self, client: TestClient, path: str) -> None:
         method = client.post if path == "/cancel" else client.get
@@ -203,6 +259,12 @@ class TestEvents:
         assert [event["type"] for event in page["data"]] == ["probe.cancel_requested"]
         stream = client.get(f"/v1/probes/{probe['id']}/events", headers={"Accept": "text/event-stream"})
         assert "event: probe.cancel_requested" in stream.text
+
+    def test_a_new_job_does_not_begin_with_the_end_of_the_last(self, client: TestClient, asked: Body) -> None:
+        probe = client.post("/v1/probes", json=asked).json()
+        client.post(f"/v1/probes/{probe['id']}/cancel")
+        client.post("/v1/probes", json=asked)
+        assert client.get(f"/v1/probes/{probe['id']}/events").json()["data"] == []
 
 
 class TestAnswer:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.product import alive
-from workers.supervisor import Child, Crashed, Failed, child_environment
+from workers.child_process import Child, Crashed, Failed, child_environment
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Where a model's files are, what they hash to, and which files are refused.
 
-Only the files that lie in the folder itself count. Sub-folders (`original/`, `onnx/`, a download's `.cache/`) are
-neither hashed nor refused, because no loader reads them: code is only reached through keys that are refused here.
+Only the files that lie in the folder itself are hashed. What could have a loader read another file is refused: a
+sub-folder that it looks into (`READ_FOLDERS`), a key that names code or another model, and a file name with a path. Any
+other sub-folder (`original/`, `onnx/`, a download's `.cache/`) is neither hashed nor refused.
 """
 
 import hashlib
@@ -22,11 +23,22 @@ LAB_PREFIX = "lab/"
 REFUSED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".py"})
 """Files that can carry code: a model's folder that has one is not loaded at all."""
 
-REFUSED_NAMES = frozenset({"adapter_config.json"})
-"""An adapter names another folder or repository, which would be loaded unchecked."""
+REFUSED_NAMES = frozenset({"adapter_config.json", "modules.json"})
+"""An adapter names another folder or repository, the modules of an embedding model name sub-folders: both would be
+loaded unchecked."""
 
-REFUSED_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation", "attn_implementation")
-"""What begins so in a configuration makes a loader import code, of the folder or of a repository of kernels."""
+READ_FOLDERS = frozenset({"additional_chat_templates", "custom_generate", "speech_tokenizer", "whisper-large-v3"})
+"""Sub-folders that transformers (chat templates, a decoding of one's own) or vLLM (parts of audio models) read."""
+
+REFUSED_KEYS = ("auto_map", "trust_remote_code", "_attn_implementation", "attn_implementation", "speculators_config")
+"""What begins so in a configuration makes a loader import code, of the folder or of a repository of kernels, or (the
+last) makes vLLM load another model in this one's place."""
+
+FILE_KEYS = ("transformers_weights", "fast_tokenizer_files")
+"""Keys of configurations that name the files to load."""
+
+INDEX = ".index.json"
+"""The end of an index's name, which says which file has which weight."""
 
 PIECE = 1 << 20
 """Bytes that are hashed at a time."""
@@ -89,6 +101,8 @@ def refuse_unsafe(folder: Path, name: str) -> None:
     root = root_of(folder.resolve())
     for file in sorted(folder.iterdir()):
         if file.is_dir():
+            if file.name.lower() in READ_FOLDERS:
+                raise _unsafe(name, f"a folder whose files are not hashed, but could be loaded: {file.name}")
             continue
         if file.suffix.lower() in REFUSED_SUFFIXES or file.name in REFUSED_NAMES:
             raise _unsafe(name, f"a file that is not loaded: {file.name}")
@@ -98,10 +112,10 @@ def refuse_unsafe(folder: Path, name: str) -> None:
             raise model_not_loadable(f"{file.name} is a link to nothing, as a download leaves that was stopped")
         if not stat.S_ISREG(file.stat().st_mode):
             raise _unsafe(name, f"something that is no file: {file.name}")
-        if "config" in file.name and file.suffix == ".json":
-            for key in _keys(read_json(file)):
-                if key.startswith(REFUSED_KEYS):
-                    raise _unsafe(name, f"the key {key!r} in {file.name}, which makes a loader run other code")
+        if file.name.lower().endswith(INDEX):
+            _refuse_index(file, name)
+        elif "config" in file.name and file.suffix == ".json":
+            _refuse_config(file, name)
     if not (folder / "config.json").is_file():
         raise model_not_loadable("its folder has no config.json")
     if not any(folder.glob("*.safetensors")):
@@ -129,6 +143,35 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise model_not_loadable(f"{file.name} is no JSON object")
     return content
+
+
+def _refuse_config(file: Path, name: str) -> None:
+    content = read_json(file)
+    for key in _keys(content):
+        if key.startswith(REFUSED_KEYS):
+            raise _unsafe(name, f"the key {key!r} in {file.name}, which makes a loader run other code or models")
+    for key in FILE_KEYS:
+        named = content.get(key) or []
+        for other in named if isinstance(named, list) else [named]:
+            if not _is_bare(other):
+                raise _unsafe(name, f"a file in {file.name} that is not in its folder: {other!r}"[:300])
+
+
+def _refuse_index(file: Path, name: str) -> None:
+    weights = read_json(file).get("weight_map")
+    if not isinstance(weights, dict):
+        raise model_not_loadable(f"{file.name} has no weight_map")
+    for other in weights.values():
+        if not (_is_bare(other) and other.endswith(".safetensors")):
+            raise _unsafe(name, f"weights in {file.name} that are in no *.safetensors of its folder: {other!r}"[:300])
+    for other in sorted(set(weights.values())):
+        if not (file.parent / other).is_file():
+            raise model_not_loadable(f"{other} is not there, which {file.name} names")
+
+
+def _is_bare(name: object) -> bool:
+    """Whether it is the name of a file in the folder itself, and no path."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & {"/", "\\", "\0"}
 
 
 def _keys(value: object) -> Iterator[str]:

@@ -1,10 +1,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 import pytest
 
 from tests.unit.workers.contexts.sums import build, context_of, material, problem
-from workers.contexts import clean_hints, extract_hints, extraction_prompt, solution_to_extract_from
+from workers.contexts import Shape, clean_hints, extract_hints, extraction_prompt, solution_to_extract_from
 from workers.engines import Prompt, Request, Sample, Sampling
 from workers.failures import JobError
 
@@ -20,6 +21,7 @@ class Scribe:
     context_length: int = 4096
     has_chat_template: bool = True
     says: str = "<think>hm</think> Hint {seed}"
+    truncated: bool = False
     asked: list[Request] = field(default_factory=list)
     samplings: list[Sampling] = field(default_factory=list)
 
@@ -37,7 +39,7 @@ class Scribe:
     ) -> list[list[Sample]]:
         self.asked += requests
         self.samplings.append(sampling)
-        return [[Sample((1,), self.says.replace("{seed}", str(one.seed)), False)] * one.n for one in requests]
+        return [[Sample((1,), self.says.replace("{seed}", str(one.seed)), self.truncated)] * one.n for one in requests]
 
 
 class TestSolution:
@@ -72,7 +74,25 @@ def test_the_prompt_shows_problem_and_solution_and_forbids_the_answer(shape: str
     ("text", "hints"), [(" a\nb \n", "a\nb"), ("<think>x</think>a", "a"), ("<think>x", None), (" \n", None), ("", None)]
 )
 def test_clean_hints(text: str, hints: str | None) -> None:
-    assert clean_hints(text) == hints
+    for shape in get_args(Shape):
+        assert clean_hints(text, truncated=False, shape=shape) == hints
+
+
+@pytest.mark.parametrize(
+    ("text", "chat", "completion"),
+    [
+        ("Okay, the problem is\nto add. So 17 * 24 is", None, "Okay, the problem is\nto add."),
+        ("<think>Okay.\nSo", None, None),
+        ("Okay.</think>\nSplit 24. Then add", "Split 24.", "Split 24."),
+        ("</think>- Split 24 into 20.4\n- Then ad", "- Split 24 into 20.4", "- Split 24 into 20.4"),
+        ("</think>Split 24 into 20.", "Split 24 into 20.", "Split 24 into 20."),
+        ("</think>Split 24 into 20.4", None, None),
+        ("</think>", None, None),
+    ],
+)
+def test_hints_that_were_cut_off(text: str, chat: str | None, completion: str | None) -> None:
+    assert clean_hints(text, truncated=True, shape="chat") == chat
+    assert clean_hints(text, truncated=True, shape="completion") == completion
 
 
 class TestExtractHints:
@@ -106,6 +126,11 @@ class TestExtractHints:
 
     def test_a_model_that_writes_nothing(self) -> None:
         found = extract_hints(Scribe(says="<think>endless"), REFERENCE, [material(3)], SAMPLING, 7, "chat")
+        assert build(REFERENCE, found[0]).reason == "no_hints"
+
+    def test_a_model_whose_template_opens_its_thinking_and_that_does_not_end_it(self) -> None:
+        thinks = Scribe(says="Okay, what is asked?\nSo the answer is 6.\nWait", truncated=True)
+        found = extract_hints(thinks, REFERENCE, [material(3)], SAMPLING, 7, "chat")
         assert build(REFERENCE, found[0]).reason == "no_hints"
 
     @pytest.mark.parametrize("context", [context_of("hints"), context_of("all"), PEER])

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.catalog.contexts import Context
+from service.catalog.numbers import Number, parse_number
 from tests.unit.workers.contexts.sums import build, context_of, material
 from workers.contexts import Material
 
@@ -137,6 +138,35 @@ class TestDonors:
     def test_never_the_problem_itself_nor_one_with_its_answer(self) -> None:
         same = material(7, id="other", answer="6")
         assert build(self.CONTEXT, material(3), [material(3), same]).reason == "no_donor"
+
+    @pytest.mark.parametrize(
+        ("answer", "same"),
+        [
+            *[("0.5", "1/2"), ("0.5", "0.50"), (".5", "0.5"), ("0.5", " 0.5\n"), ("50%", "0.5"), ("$1,000", "1e3")],
+            *[("A", " A "), ("\\frac{1}{2}", "0.5"), ("0.333333333", "1/3"), ("x" * 2000, "x" * 2000 + " ")],
+        ],
+    )
+    def test_never_one_with_its_answer_written_otherwise(self, answer: str, same: str) -> None:
+        for one, other in ((answer, same), (same, answer)):
+            assert build(self.CONTEXT, material(3, answer=one), [material(7, answer=other)]).reason == "no_donor"
+
+    @pytest.mark.parametrize(("answer", "another"), [("0.5", "0.51"), ("a", "A"), ("1", "one"), ("1" * 900, "1" * 901)])
+    def test_another_answer_is_enough(self, answer: str, another: str) -> None:
+        assert problem_of(build(self.CONTEXT, material(3, answer=answer), [material(7, answer=another)]).text) == 7
+
+    def test_each_answer_is_read_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        read: list[str] = []
+
+        def parse(text: str) -> Number | None:
+            read.append(text)
+            return parse_number(text)
+
+        monkeypatch.setattr("workers.contexts.build.parse_number", parse)
+        donors = [material(7, answer=f"77{'0' * (k % 9)}7777.50") for k in range(300)]
+        for draw in "abc":
+            build(self.CONTEXT, material(3, answer="777777.5", id="own"), donors, draw=draw)
+            build(self.CONTEXT, material(3, answer="777777.5", id="own"), donors[:1] * 300, draw=draw)
+        assert len(read) == len(set(read)) <= 10
 
     def test_another_id_is_enough_where_an_answer_is_missing(self) -> None:
         own = material(3, answer=None)

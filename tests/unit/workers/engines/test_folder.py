@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -57,7 +58,11 @@ class TestRevision:
 
 class TestRefused:
     @pytest.mark.parametrize(
-        "name", ["modeling.py", "pytorch_model.bin", "weights.PKL", "a.pt", "a.pth", "a.ckpt", "adapter_config.json"]
+        "name",
+        [
+            *("modeling.py", "pytorch_model.bin", "weights.PKL", "a.pt", "a.pth", "a.ckpt"),
+            *("adapter_config.json", "modules.json"),
+        ],
     )
     def test_files_that_carry_code(self, folder: Path, name: str) -> None:
         (folder / name).write_text("{}")
@@ -75,9 +80,13 @@ class TestRefused:
             ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["somebody/else--tokenizer.Mine", None]}}),
             ("tokenizer_config.json", {"extra": [{"deep": {"trust_remote_code": True}}]}),
             ("generation_config.json", {"trust_remote_code": False}),
+            ("config.json", {"speculators_config": {"verifier": {"name_or_path": "/another/model"}}}),
+            ("config.json", {"transformers_weights": "original/model.safetensors"}),
+            ("config.json", {"transformers_weights": 3}),
+            ("tokenizer_config.json", {"fast_tokenizer_files": ["tokenizer.json", "../tokenizer.4.0.json"]}),
         ],
     )
-    def test_keys_that_load_code(self, folder: Path, name: str, content: dict[str, Any]) -> None:
+    def test_keys_that_load_code_or_other_files(self, folder: Path, name: str, content: dict[str, Any]) -> None:
         change(folder / name, **content)
         error = refused(folder)
         assert error.code == "unsafe_model_file"
@@ -85,6 +94,49 @@ class TestRefused:
 
     def test_a_key_that_loads_code_in_another_configuration(self, folder: Path) -> None:
         (folder / "preprocessor_config.json").write_text('{"auto_map": {}}')
+        assert refused(folder).code == "unsafe_model_file"
+
+    @pytest.mark.parametrize(
+        ("index", "file"),
+        [
+            ("model.safetensors.index.json", "../outside/w.safetensors"),
+            ("model.safetensors.index.json", "sub/w.safetensors"),
+            ("model.safetensors.index.json", "..\\w.safetensors"),
+            ("model.safetensors.index.json", ".."),
+            ("model.safetensors.index.json", 1),
+            ("model.safetensors.index.json", ["model.safetensors"]),
+            ("model.safetensors.index.json", "config.json"),
+            ("other.INDEX.json", "../w.safetensors"),
+            ("pytorch_model.bin.index.json", "pytorch_model-1.bin"),
+            ("my_config.index.json", "../w.safetensors"),
+        ],
+    )
+    def test_an_index_of_files_that_are_not_hashed(self, folder: Path, index: str, file: object) -> None:
+        (folder / "sub").mkdir()
+        shutil.copy(folder / "model.safetensors", folder / "sub" / "w.safetensors")
+        (folder / index).write_text(json.dumps({"weight_map": {"a": "model.safetensors", "b": file}}))
+        error = refused(folder)
+        assert error.code == "unsafe_model_file"
+        assert index in error.message
+
+    @pytest.mark.parametrize("content", [{}, {"weight_map": ["a"]}, {"weight_map": {"a": "gone.safetensors"}}])
+    def test_an_index_of_nothing(self, folder: Path, content: dict[str, Any]) -> None:
+        (folder / "model.safetensors.index.json").write_text(json.dumps(content))
+        assert refused(folder).code == "model_not_loadable"
+
+    def test_an_index_of_the_folder_s_own_files_is_none(self, folder: Path) -> None:
+        index = {"metadata": {}, "weight_map": {"a": "model.safetensors"}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        assert accepted(folder)
+
+    def test_chat_templates_that_are_not_hashed(self, folder: Path) -> None:
+        """transformers would take them in the place of the hashed one."""
+        import transformers
+
+        (folder / "additional_chat_templates").mkdir()
+        (folder / "additional_chat_templates" / "default.jinja").write_text("another")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        assert "another" in str(tokenizer.chat_template)
         assert refused(folder).code == "unsafe_model_file"
 
     def test_a_link_out_of_the_folder(self, folder: Path, tmp_path: Path) -> None:
@@ -142,7 +194,7 @@ class TestHuggingFaceCache:
         assert "download" in error.message
 
 
-def test_folders_inside_are_neither_read_nor_refused(folder: Path) -> None:
+def test_other_folders_inside_are_neither_read_nor_refused(folder: Path) -> None:
     revision = folder_revision(folder)
     (folder / "original").mkdir()
     (folder / "original" / "consolidated.00.pth").write_text("")

@@ -50,5 +50,14 @@ def test_a_server_that_is_not_there_is_told() -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize("key", ["sk-secret\n", " sk-secret", "sk-secret ", "sk-sécret", "sk-sec\0ret", "sk-\rsecret"])
+def test_a_key_that_cannot_be_sent_is_told_without_it(key: str) -> None:
+    error = refused("auto", ModelSource("my/model", url="http://127.0.0.1:9/v1", api_key=key))
+    assert (error.code, error.category) == ("server_unreachable", "server")
+    assert "cannot be asked" in error.message
+    assert "sk-" not in error.message
+    assert "ret" not in error.message
+
+
 def test_a_key_is_not_shown() -> None:
     assert "a secret" not in repr(ModelSource("my/model", url="http://x/v1", api_key="a secret"))

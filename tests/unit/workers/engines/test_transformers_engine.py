@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 
 from service.catalog.schemas import ModelOptions
 from tests.vllm.contract import PLAIN, ChatContract, EngineContract, requests_of
@@ -31,6 +32,19 @@ class TestTransformersChat(ChatContract):
         engine.close()
 
 
+ROUNDING = 5e-5
+"""Nats by which other shapes round another sum in float32."""
+
+
+def large_vocabulary(folder: Path) -> TransformersEngine:
+    """Random weights with a vocabulary of 50,000."""
+    config = transformers.AutoConfig.from_pretrained(folder)
+    config.vocab_size, config.max_position_embeddings = 50_000, 512
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype="float32").eval()
+    return TransformersEngine(model, transformers.AutoTokenizer.from_pretrained(folder))
+
+
 class TestAlone:
     def test_leaves_the_process_random_state_alone(self, reference: TransformersEngine) -> None:
         state = torch.get_rng_state()
@@ -49,8 +63,36 @@ class TestAlone:
         samples, scores = reference.generate(requests, PLAIN), reference.score(scored)
         monkeypatch.setattr(module, "BATCH_LOGITS", 300)
         assert reference.generate(requests, PLAIN) == samples
+        for name, most in (("SCORE_LOGITS", 100), ("SCORE_LOGITS", 500), ("SCORE_TOKENS", 4), ("SCORE_TOKENS", 60)):
+            with monkeypatch.context() as patched:
+                patched.setattr(module, name, most)
+                for row, expected in zip(reference.score(scored), scores, strict=True):
+                    assert row == pytest.approx(expected, abs=ROUNDING)
+
+    def test_a_model_that_gives_all_logits_scores_the_same(
+        self, reference: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scored = [(request.tokens, request.tokens[::-1]) for request in requests_of(reference, 20, 1)]
+        scores = reference.score(scored)
+        monkeypatch.setattr(reference, "_keeps_some", False)
+        monkeypatch.setattr(module, "SCORE_LOGITS", 500)
         for row, expected in zip(reference.score(scored), scores, strict=True):
-            assert row == pytest.approx(expected, abs=1e-4)
+            assert row == pytest.approx(expected, abs=ROUNDING)
+
+    def test_a_large_vocabulary_is_scored_in_few_calls(self, plain_folder: Path) -> None:
+        engine = large_vocabulary(plain_folder)
+        prompts = [[place % 97 for place in range(length)] for length in (300, 180, 250, 220)]
+        pairs = [(prompt, [token * 500 for token in prompt[:90]]) for prompt in prompts]
+        calls: list[int] = []
+        engine.model.lm_head.register_forward_hook(lambda _, given, made: calls.append(made.numel()))
+        scores = engine.score(pairs)
+        assert len(calls) <= 4
+        assert max(calls) <= module.SCORE_LOGITS
+        for (prompt, completion), row in zip(pairs, scores, strict=True):
+            with torch.inference_mode():
+                logits = engine.model(input_ids=torch.tensor([[*prompt, *completion]])).logits[0, len(prompt) - 1 : -1]
+            expected = logits.log_softmax(-1)[range(90), completion].tolist()
+            assert row == pytest.approx(expected, abs=ROUNDING)
 
     def test_a_tiny_temperature_is_greedy_in_effect(self, reference: TransformersEngine) -> None:
         requests = requests_of(reference, 16, 1)
@@ -64,6 +106,8 @@ class TestAlone:
         with pytest.raises(JobError, match="not numbers in float32") as failure:
             engine.generate([Request(engine.encode("1+1="), 1, 0)], PLAIN)
         assert failure.value.code == "model_not_loadable"
+        with pytest.raises(JobError, match="not numbers in float32"):
+            engine.score([(engine.encode("1+1="), engine.encode("2"))])
 
     def test_a_dtype_can_be_chosen(self, plain_folder: Path) -> None:
         engine = TransformersEngine.load(plain_folder, ModelOptions(dtype="bfloat16", max_model_len=100))

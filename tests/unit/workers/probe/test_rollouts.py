@@ -48,8 +48,10 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path, capsys: pytest.Captur
     file.write_bytes(content)
     store = RolloutStore(file)
     assert store.read(["a"]) == {}
-    store.write([("a", [SAMPLE])])
     assert capsys.readouterr().err.count("rollouts are not remembered") == 1
+    store.write([("a", [SAMPLE])])
+    assert RolloutStore(file).read(["a"]) == {"a": [SAMPLE]}
+    assert file.with_name("r.sqlite.damaged").read_bytes().startswith(content[:10])
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from workers.tasks.sandbox import Limits, Outcome, Session
 Attempt = Callable[..., Outcome]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def box() -> Iterator[Session]:
-    """One sandbox for a file's programs; each program is a fork of it."""
+    """One sandbox for all programs; each is a fork of it."""
     with Session(Limits(seconds=5, memory_mb=128, output_bytes=1 << 18)) as session:
         yield session
 

@@ -152,7 +152,33 @@ def test_a_failed_assertion_shows_both_sides() -> None:
     (case,) = verify("def f(x): return x + 1", "assert f(1) == 3").failures
     assert (case.input, case.expected, case.got) == ("f(1)", "3", "2")
     (case,) = verify("def f(x): return x + 1", "assert f(1) > 3").failures
-    assert (case.input, case.got) == ("assert f(1) > 3", "AssertionError")
+    assert (case.input, case.expected, case.got) == ("f(1)", "assert f(1) > 3", "2")
+
+
+@pytest.mark.parametrize(
+    ("code", "test", "given", "got"),
+    [
+        ("def f(x): return x", "assert 5 == f([1, {'a': (2,)}])", "f([1, {'a': (2,)}])", "[1, {'a': (2,)}]"),
+        ("def f(x, y): return x", "def check(c):\n  for n in range(9): assert c(n, y=n) < 3\ncheck(f)", "f(3, y=3)", "3"),
+        ("def f(x): x.append(1)", "x = [3]\nf(x)\nassert x == [1, 3]", "f([3])", "None; its arguments became [[3, 1]]"),
+        ("class S:\n  def push(self, x): return x", "s = S()\nassert s.push(2) == 3", "S().push(2)", "2"),
+        ("class S:\n  def __init__(self): self.x = [7]", "assert S().x[0] == 3", "S().x", "[7]"),
+        ("class S:\n  def __len__(self): return 7", "assert len(S()) == 3", "len(S())", "7"),
+        ("class S:\n  def __repr__(self): return 'me'\ndef f(*a): return a", "assert f(S()) == 3", "f(S())", "(me,)"),
+        ("class S:\n  def __repr__(self): 1/0", "assert S() == 3", "S()", "The program gave no result."),
+        ("def f(x): return x", "assert f(len) == 1", "f(<built-in function len>)", "a builtin_function_or_method cannot be"),
+        ("def f(x): 'x'.encode('ascii'); '\xe9'.encode('ascii')", "assert f(1) == 1", "f(1)", "UnicodeEncodeError: 'ascii' codec"),
+        ("def f(x): return x", "assert f(10**5000) == 1", "f(1" + "0" * 1897 + " ...", "1000"),
+        ("def f(x): return 5", "assert f('x' * 3000) == 1", "f('" + "x" * 1897 + " ...", "5"),
+        ("def g(x): return 5", "assert f(1) == 1", None, "NameError: name 'f' is not defined"),
+        ("f = 5", "assert f == 1", None, "The assertion does not hold."),
+        ("1/0", "assert f(1) == 1", None, "ZeroDivisionError: division by zero (line 1)"),
+    ],
+)  # fmt: skip
+def test_a_failed_assertion_shows_the_last_call(code: str, test: str, given: str | None, got: str) -> None:
+    (case,) = verify(code, test).failures
+    assert case.input == given
+    assert case.got.startswith(got)
 
 
 def test_notes_do_not_give_away_what_is_expected() -> None:

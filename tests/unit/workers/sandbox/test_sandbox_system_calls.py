@@ -7,10 +7,11 @@ import platform
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from workers.tasks.sandbox import Status
+from workers.tasks.sandbox import Status, seccomp
 from workers.tasks.sandbox.seccomp import ALLOW, CHECKED, KILL_PROCESS, MACHINES, MISSING, PLAIN, REFUSE, assemble
 
 X86 = platform.machine() == "x86_64"
@@ -181,7 +182,8 @@ def test_a_call_by_the_x32_convention_ends_the_program(attempt) -> None:
 
 INT_80 = """
 import ctypes, mmap, sys
-from workers.tasks.sandbox import seccomp
+sys.path.insert(0, sys.argv[2])  # the module alone: its package imports much more
+import seccomp
 code = mmap.mmap(-1, 4096, prot=7)
 code.write(bytes.fromhex("b814000000cd80c3"))  # mov eax, 20 (getpid); int 0x80; ret
 call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
@@ -199,4 +201,5 @@ def test_a_32_bit_system_call_ends_the_process(argument: str, code: int) -> None
     """Machine code that is already in the process, which the sandbox itself never lets in."""
     if ctypes.sizeof(ctypes.c_void_p) != 8:
         pytest.skip("needs a 64-bit Python")
-    assert subprocess.run([sys.executable, "-c", INT_80, argument]).returncode == code
+    folder = str(Path(seccomp.__file__).parent)
+    assert subprocess.run([sys.executable, "-c", INT_80, argument, folder]).returncode == code

@@ -2,13 +2,14 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.catalog.problems import ProblemIn, canonical
-from workers.tasks import Problem, Split, load_task
+from workers.tasks import Problem, Split
 from workers.tasks.file_task import PROBLEMS, FileTask
 from workers.tasks.registry import BUNDLED
 from workers.tasks.sandbox import check
@@ -21,10 +22,10 @@ WRONG = {
 }
 
 
+@cache
 def load(name: str) -> FileTask:
-    task = load_task(name)
-    assert isinstance(task, FileTask)
-    return task
+    """The folder itself: `load_task` refuses a task that runs code where it cannot be run."""
+    return FileTask(BUNDLED[name])
 
 
 def every(task: FileTask) -> list[Problem]:
@@ -92,7 +93,7 @@ class TestFunctions:
             assert not [line for line in code if line in task.hint_text(problem, 3)], problem.id
 
     def test_some_solutions_pass_and_their_wrong_neighbours_fail(self) -> None:
-        self.judge(every(load("gapcast/functions"))[::12])
+        self.judge(every(load("gapcast/functions"))[::19])
 
     @pytest.mark.slow
     def test_every_solution_passes_and_its_wrong_neighbour_fails(self) -> None:

@@ -139,8 +139,25 @@ class TestRegistry:
         assert "lab/subtraction" in failure.value.message
 
     @pytest.mark.parametrize("name", ["lab/addition", "gapcast/word-problems", "gapcast/functions"])
-    def test_another_revision_is_refused(self, name: str) -> None:
+    def test_another_revision_is_refused(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("workers.tasks.python_tests.check", lambda: None)
         assert load_task(name).name == name
         with pytest.raises(JobError) as failure:
             load_task(name, "sha256:0")
         assert failure.value.code == "task_revision_mismatch"
+
+    def test_a_task_that_runs_code_is_refused_at_once_without_a_sandbox(
+        self, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A probe loads its task first, and its model after that."""
+        monkeypatch.setattr("workers.tasks.python_tests.check", lambda: "landlock: none")
+        header = TaskIn.model_validate({"name": "mine/code", "verifier": {"kind": "python_tests"}, "max_tokens": 64})
+        write(sums(1, tests=["assert f(1) == 2"]), header)
+        for arguments in (("mine/code", None, tmp_path), ("gapcast/functions",)):
+            with pytest.raises(JobError) as failure:
+                load_task(*arguments)
+            assert (failure.value.code, failure.value.category) == ("sandbox_unavailable", "server")
+            assert "landlock: none" in failure.value.message
+        write(sums(1))
+        assert load_task("mine/sums", None, tmp_path).problems(Split.train)
+        assert load_task("gapcast/word-problems").problems(Split.train)

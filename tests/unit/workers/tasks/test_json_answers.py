@@ -1,17 +1,20 @@
+import json
 import socket
+import time
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from service.catalog.problems import JsonSchemaVerifier
 from workers.failures import JobError
-from workers.tasks import Problem, Split, Verdict
+from workers.tasks import Problem, Split, Verdict, json_patterns
 from workers.tasks.json_answers import JsonAnswers
 
 SCHEMA = {
     "type": "object",
     "required": ["n"],
-    "properties": {"n": {"type": "integer"}, "unit": {"enum": ["m", "km"]}, "code": {"pattern": "^(a|aa|a?)+c$"}},
+    "properties": {"n": {"type": "integer"}, "unit": {"enum": ["m", "km"]}},
 }
 
 
@@ -71,8 +74,70 @@ def test_true_is_not_one(completion: str, score: float) -> None:
     assert verify(completion, "[1, {}]", schema={}).score == score
 
 
-def test_a_pattern_that_backtracks_without_end_is_stopped() -> None:
-    assert "was stopped" in verify('{"n": 1, "code": "' + "a" * 5000 + 'cb"}').note
+EVIL = "^(a|aa|a?)+c$"
+LONG = "a" * 5000 + "cb"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {LONG: {"pattern": EVIL}}},
+        {"properties": {LONG: {"not": {"pattern": EVIL}}}},
+        {"patternProperties": {EVIL: {}}},
+        {"propertyNames": {"pattern": EVIL}},
+        {"additionalProperties": False, "patternProperties": {EVIL: {}}},
+        {"additionalProperties": {"type": "integer"}, "patternProperties": {EVIL: {}}},
+        {"allOf": [{"patternProperties": {EVIL: {}}}], "unevaluatedProperties": False},
+        {"unevaluatedProperties": False, "allOf": [{"patternProperties": {EVIL: {}}}]},
+        {"unevaluatedProperties": False, "patternProperties": {EVIL: {}}},
+        {"unevaluatedProperties": False, "$ref": "#/$defs/x", "$defs": {"x": {"patternProperties": {EVIL: {}}}}},
+    ],
+)
+def test_a_pattern_that_backtracks_without_end_is_stopped(
+    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_patterns, "PATTERN_SECONDS", 0.05)
+    started = time.process_time()
+    verdict = verify(json.dumps({LONG: LONG}), schema=schema)
+    assert verdict.score == 0
+    assert "was stopped" in verdict.note
+    assert time.process_time() - started < 2
+
+
+def test_the_patterns_of_one_completion_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_patterns, "PATTERN_SECONDS", 0.2)
+    started = time.process_time()
+    many = json.dumps([LONG] * 12)
+    verdict = verify(many, schema={"items": {"anyOf": [{"pattern": EVIL}, {}]}})
+    assert "was stopped" in verdict.note
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "fits"),
+    [
+        ({"patternProperties": {"^a": {"type": "integer"}}}, True),
+        ({"patternProperties": {"^a": {"type": "string"}}}, False),
+        ({"patternProperties": {"^a": {}}, "additionalProperties": False}, False),
+        ({"patternProperties": {"^[ab]": {}}, "additionalProperties": False}, True),
+        ({"patternProperties": {"^a": {}, "b$": {}}, "unevaluatedProperties": False}, True),
+        ({"allOf": [{"patternProperties": {"^a": {}}}], "unevaluatedProperties": False}, False),
+        ({"allOf": [{"patternProperties": {"^a|b": {}}}], "unevaluatedProperties": False}, True),
+        ({"propertyNames": {"pattern": "^[ab]+$"}}, True),
+        ({"propertyNames": {"pattern": "^[a]+$"}}, False),
+    ],
+)
+def test_patterns_mean_what_they_mean_elsewhere(schema: dict[str, Any], fits: bool) -> None:
+    value = {"ab": 1, "b": 2}
+    assert Draft202012Validator(schema).is_valid(value) is fits
+    assert verify(json.dumps(value), schema=schema).success is fits
+
+
+def test_a_pattern_that_is_none_is_the_tasks_fault() -> None:
+    for schema in ({"pattern": "("}, {"patternProperties": {"(": {}}}):
+        with pytest.raises(JobError) as failure:
+            verify(json.dumps({"a": 1} if "patternProperties" in schema else "a"), schema=schema)
+        assert (failure.value.code, failure.value.param) == ("verifier_failed", "task")
 
 
 def test_nothing_is_fetched_from_the_network() -> None:
