@@ -76,6 +76,12 @@ async def create_task(
     The same name with other content is a new revision, which the name means from then on; the same content again
     answers 200. Tasks are never changed or deleted: a probe names the revision that it measured.
     """
+    known = ("name", "verifier", "max_tokens", "preamble", "options")
+    for parameter in request.query_params:
+        if parameter not in known:
+            raise InvalidRequest(
+                f"{parameter[:80]}: there is no such parameter; known ones: {', '.join(known)}.", param=parameter[:80]
+            )
     form = task_files.form_of(content_type)
     if form is None:
         raise UnsupportedMediaType(

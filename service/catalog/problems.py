@@ -39,6 +39,18 @@ class Long(Strict):
     model_config = ConfigDict(str_max_length=MOST_TEXT)
 
 
+class Written(float):
+    """A JSON number that knows how it was written: 1.50 and 1e2 are answers to be met as they stand."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Read one."""
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
 class Message(Long):
     """One message of a chat."""
 
@@ -76,6 +88,8 @@ class ProblemIn(Long):
     @field_validator("answer", mode="before")
     @classmethod
     def _numbers_are_text(cls, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, Written):
+            return value.text
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")

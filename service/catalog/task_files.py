@@ -18,6 +18,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
 
+from service.catalog.problems import Written
 from service.errors import InvalidFile
 from service.kit.errors import Unavailable
 
@@ -156,7 +157,7 @@ def _skip(file: IO[bytes]) -> int:
 
 def _parse(raw: bytes, number: int, begun: int) -> Line | Fault:
     try:
-        row = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        row = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=Written)
     except UnicodeDecodeError as error:
         return Fault(number, "", f"byte {begun + error.start} of the file is not UTF-8 ({error.reason})")
     except json.JSONDecodeError as error:

@@ -65,6 +65,9 @@ def test_a_probe_runs_with_vllm() -> None:
 
 
 class TestFailures:
+    def test_more_ranks_than_devices_are_not_waited_for(self) -> None:
+        assert error(run(model_folder(LAB_MODEL), tensor_parallel=64)) == ("engine_option_not_supported", "user")
+
     @pytest.fixture
     def copied(self, tmp_path: Path) -> Path:
         return plain_model(tmp_path / "model")

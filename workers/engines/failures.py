@@ -41,6 +41,20 @@ def option_not_supported(engine: str, option: str) -> JobError:
     )
 
 
+def require_devices(asked: int, here: int) -> None:
+    """Refuses to wait for ranks that nothing will start.
+
+    Raises:
+        JobError: `engine_option_not_supported`.
+    """
+    if asked > here:
+        raise JobError(
+            "engine_option_not_supported",
+            f"model.options.tensor_parallel is {asked}, but this worker has {here} device(s) to share a model among.",
+            "model.options.tensor_parallel",
+        )
+
+
 def require_context(config: Mapping[str, Any], asked: int | None) -> int:
     """Tokens of prompt and completion together: what the model was made for, or less where less was asked for.
 

@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from service.catalog.schemas import ModelOptions
-from workers.engines.failures import model_not_loadable, require_context, require_finite
+from workers.engines.failures import model_not_loadable, require_context, require_devices, require_finite
 from workers.engines.folder import read_json
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
@@ -74,6 +74,7 @@ class VllmEngine:
         if importlib.util.find_spec("vllm") is None:
             raise _not_available("vLLM is not installed on this worker: pip install 'gapcast[worker,vllm]'")
         gpu = torch.cuda.is_available()
+        require_devices(options.tensor_parallel, torch.cuda.device_count() if gpu else 1)
         context_length = require_context(_text_config(folder), options.max_model_len)
         os.environ.update(ENVIRONMENT if gpu else ENVIRONMENT | CPU_ENVIRONMENT)
         try:

@@ -279,3 +279,34 @@ def test_a_hundred_thousand_problems_take_little_memory(tmp_path: Path, migrated
     assert large - small < 64 * 1024, "KiB; the file alone has 70 MB"
     exported = [path for path in (tmp_path / "tasks").iterdir() if json.loads((path / "task.json").read_text())]
     assert max((path / "problems.jsonl").stat().st_size for path in exported) > 60_000_000
+
+
+@pytest.mark.parametrize(("written", "kept"), [("1e2", "1e2"), ("1.50", "1.50"), ("7", "7"), ('"1.0"', "1.0")])
+def test_a_number_stands_for_the_text_that_it_was_written_as(
+    client: TestClient, send: Send, written: str, kept: str
+) -> None:
+    assert send(b'{"prompt": "a", "answer": ' + written.encode() + b"}\n", verifier="exact").status_code == 201
+    shown = client.get("/v1/tasks/mine/maths/problems").json()["data"][0]
+    assert shown["problem"]["answer"] == kept
+
+
+def test_a_parameter_that_is_not_known_is_refused(client: TestClient, send: Send) -> None:
+    answer = send(lines(problem()), max_token=7)
+    assert (answer.status_code, answer.json()["param"]) == (422, "max_token")
+    assert "max_tokens" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"tests": ["assert ("]}, "no Python"),
+        ({"tests": ["import os"]}, "no `assert`"),
+        ({"tests": [{"input": "not json", "output": "1", "testtype": "functional"}], "fn_name": "f"}, "no JSON"),
+        ({"tests": ["assert f()"], "fn_name": "class"}, "Python name"),
+        ({"tests": ["assert f()"], "prompt": [{"role": "system", "content": "x"}]}, "message of the user"),
+    ],
+)
+def test_what_could_only_fail_in_a_probe_is_refused(send: Send, change: dict[str, Any], told: str) -> None:
+    answer = send(lines({"prompt": "a"} | change), verifier="python_tests")
+    assert answer.status_code == 422
+    assert told in json.dumps(answer.json())
