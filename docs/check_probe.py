@@ -21,7 +21,15 @@ from workers.tasks import load_task
 SEEDS = 200
 PROBES, PROBLEMS = 2000, 800
 GUARDS = {"2/P": lambda count: 2 / count, "1/P^2": lambda count: count**-2.0}
-CASES = [(0.03, 0.0, 1), (0.03, 0.05, 1), (0.03, 0.1, 1), (0.03, 0.05, 20), (0.25, 0.1, 1), (0.8, 0.15, 2), (0.5, 0.2, 0.7)]
+CASES = [
+    (0.03, 0.0, 1),
+    (0.03, 0.05, 1),
+    (0.03, 0.1, 1),
+    (0.03, 0.05, 20),
+    (0.25, 0.1, 1),
+    (0.8, 0.15, 2),
+    (0.5, 0.2, 0.7),
+]
 """student accuracy, gap, and how much problems are alike"""
 
 

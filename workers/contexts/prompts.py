@@ -51,7 +51,7 @@ def require_fit(problem: Problem, prompt_tokens: int, max_tokens: int, context_l
         raise JobError(
             "context_too_long",
             f"Problem {problem.id}: its prompt has {prompt_tokens} tokens and the completion may have {max_tokens}, "
-            f"but the model's context holds {context_length}: set decoding.max_tokens lower, or take a shorter context.",
+            f"but the model's context holds {context_length}: lower decoding.max_tokens, or take a shorter context.",
             "decoding.max_tokens",
         )
 
