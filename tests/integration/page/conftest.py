@@ -33,7 +33,7 @@ SERVED = {
     "url": "http://127.0.0.1:9/v1",
     "revision": "1",
     "parameters": 8_000_000_000,
-    "thinking": False,
+    "thinking": True,
 }
 """a model that is listed and, behind a port where nothing answers, never asked"""
 

@@ -165,4 +165,4 @@ class TestContexts:
     def name_of_task(self, connected: Client, file: Path, name: str) -> str:
         rows = [json.loads(line) | {"hints": ["starts with 0"]} for line in file.read_text().splitlines()]
         file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        return connected.add_task(file, name, "exact").name
+        return connected.add_task(file, name, "exact", max_tokens=16).name

@@ -26,7 +26,7 @@ def test_the_same_configuration_is_one_probe(connected: Client, asked: Asked) ->
     assert (first.status, first.ended, first.result, first.partial) == ("queued", False, None, None)
     assert first.configuration["problems"] == 16
     assert connected.create_probe(asked).id == first.id
-    other = connected.create_probe(asked | {"target_gap_half_width": 0.1})
+    other = connected.create_probe(asked | {"target_gap_half_width": 0.5})
     assert other.id != first.id
     assert connected.get_probe(first.id).key == first.key
 
