@@ -52,9 +52,10 @@ test-slow: $(VENV)/.dev
 test-vllm: $(VENV)/.vllm
 	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -m vllm tests/vllm
 
-# the same tests on a GPU, for a machine with one: pip install ".[worker,vllm,dev]" into $(VENV) comes first
+# the same tests and the probe's benchmark on a GPU, for a machine with one: pip install ".[worker,vllm,dev]" into $(VENV) comes first
 test-gpu:
 	$(BIN)/python -m pytest -q -m gpu tests/gpu
+	$(BIN)/python -m bench.probe
 
 vllm-cpu: $(VENV)/.vllm
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Literal, NamedTuple
 
+from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel
@@ -97,3 +98,18 @@ def event_stream(database: Database, look: Callable[[], Subject], after: str | N
             silent += POLL
 
     return EventSourceResponse(stream(), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+
+async def answer_events(
+    database: Database,
+    look: Callable[[], Subject],
+    accept: str,
+    last_event_id: str | None,
+    after: str | None,
+    limit: int,
+) -> Response | EventPage:
+    """A page of one subject's events, or a stream of them where the client accepts that."""
+    subject = await run_in_threadpool(look)
+    if wants_stream(accept):
+        return event_stream(database, look, last_event_id or after)
+    return await run_in_threadpool(event_page, database, subject, after, limit)

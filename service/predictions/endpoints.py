@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.dependencies import AppState, ReadSession, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import EventPage, Subject, event_page, event_stream, wants_stream
+from service.events.stream import EventPage, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
 from service.kit.pagination import Page, PageRequest, page_of, page_request
@@ -131,7 +131,4 @@ async def prediction_events(
             subjects = [prediction.id, *([prediction.job_id] if prediction.job_id else [])]
             return Subject(tenant, subjects, ended=service.status_of(prediction, job) not in LIVE)
 
-    subject = await run_in_threadpool(look)
-    if wants_stream(accept):
-        return event_stream(state.database, look, last_event_id or after)
-    return await run_in_threadpool(event_page, state.database, subject, after, limit)
+    return await answer_events(state.database, look, accept, last_event_id, after, limit)

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.dependencies import AppState, ReadSession, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import EventPage, Subject, event_page, event_stream, wants_stream
+from service.events.stream import EventPage, Subject, answer_events
 from service.jobs.models import JobState
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
@@ -127,7 +127,4 @@ async def probe_events(
             at = service.state_of(session, tenant, probe_id)
             return Subject(tenant, [at.job_id], at.ended)
 
-    subject = await run_in_threadpool(look)
-    if wants_stream(accept):
-        return event_stream(state.database, look, last_event_id or after)
-    return await run_in_threadpool(event_page, state.database, subject, after, limit)
+    return await answer_events(state.database, look, accept, last_event_id, after, limit)

@@ -28,8 +28,8 @@ def stopped(differences: np.ndarray, target: float) -> int:
     return len(differences)
 
 
-@pytest.mark.parametrize("rollouts", [1, 4])
-@pytest.mark.parametrize("target", [0.08, 0.04])
+@pytest.mark.parametrize("rollouts", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("target", [pytest.param(0.08, marks=pytest.mark.slow), 0.04])
 @pytest.mark.parametrize(
     ("baseline", "gap", "spread"),
     [
