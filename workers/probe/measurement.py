@@ -19,7 +19,7 @@ from workers.probe.statistics import Estimate, differences, estimate, guarded, v
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")
-RATIO_PROBLEMS = 64
+RATIO_PROBLEMS = 32
 """Problems whose log-ratios are taken, one rollout each: a share over thousands of tokens needs no more, and a pass
 over all would cost a probe of short answers a tenth of its speed."""
 
