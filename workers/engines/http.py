@@ -125,5 +125,5 @@ def _refusal(answer: httpx2.Response, content: Any) -> JobError:  # noqa: ANN401
         "server_refused",
         f"The model's server answered {answer.status_code}: {message}"[:500],
         "model",
-        "server" if answer.status_code >= 500 else "user",
+        "server" if answer.status_code >= 500 or answer.status_code == 429 else "user",
     )
