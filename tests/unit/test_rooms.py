@@ -16,7 +16,7 @@ FORBIDDEN = {
     "gapcast": {"service", "workers", "migrations", "torch", "sqlalchemy", "celery", "fastapi"},
     "migrations": {"workers", "gapcast"},
 }
-CONTRACT = tuple(f"service.catalog.{module}." for module in ("schemas", "contexts", "problems", "numbers"))
+CONTRACT = tuple(f"service.catalog.{module}." for module in ("schemas", "contexts", "problems", "numbers", "training"))
 """what both sides of a job read: pydantic and nothing else"""
 MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
 

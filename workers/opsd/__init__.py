@@ -1,6 +1,6 @@
 """The trainer."""
 
-from workers.opsd.configuration import TrainingConfiguration
+from service.catalog.training import TrainingConfiguration
 from workers.opsd.run import run_training
 
 __all__ = ["TrainingConfiguration", "run_training"]

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from service.catalog.training import TrainingConfiguration
 from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
-from workers.opsd.configuration import TrainingConfiguration, require_supported
+from workers.opsd.configuration import own_seed
 from workers.opsd.trainer import StepMetrics, train
 from workers.probe.arms import Arm, Draw, Sampler, arm_of
 from workers.probe.run import draw_problems, require_template_version, sampling_of
@@ -34,8 +35,9 @@ def run_training(configuration: TrainingConfiguration, resources: Resources, emi
     """
     started = time.monotonic()
     require_template_version(configuration.template_version)
-    divergence = require_supported(configuration.recipe)
-    seed, rollouts = configuration.own_seed, configuration.rollouts
+    divergence = configuration.recipe.divergence
+    assert divergence != "js"
+    seed, rollouts = own_seed(configuration), configuration.rollouts
     task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
     problems = draw_problems(task, configuration.problems, seed)
     held_out = draw_problems(task, configuration.held_out_problems, seed, Split.held_out)
