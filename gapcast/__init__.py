@@ -2,10 +2,24 @@
 
 from gapcast._version import __version__
 from gapcast.client import Client, GapcastError
-from gapcast.models import Batch, ContextKind, Event, Fit, Model, Observation, Prediction, Probe, ProbeSize, Task
+from gapcast.models import (
+    Batch,
+    Checkpoint,
+    ContextKind,
+    Event,
+    Fit,
+    Model,
+    Observation,
+    Prediction,
+    Probe,
+    ProbeSize,
+    Task,
+    TrainingRun,
+)
 
 __all__ = [
     "Batch",
+    "Checkpoint",
     "Client",
     "ContextKind",
     "Event",
@@ -17,5 +31,6 @@ __all__ = [
     "Probe",
     "ProbeSize",
     "Task",
+    "TrainingRun",
     "__version__",
 ]

@@ -9,11 +9,12 @@ from gapcast.law_calls import LawCalls
 from gapcast.models import Event, Prediction
 from gapcast.observation_calls import ObservationCalls
 from gapcast.probe_calls import ProbeCalls
+from gapcast.training_calls import TrainingCalls
 
 __all__ = ["DEFAULT_URL", "Client", "GapcastError"]
 
 
-class Client(ProbeCalls, CatalogCalls, ObservationCalls, LawCalls):
+class Client(ProbeCalls, TrainingCalls, CatalogCalls, ObservationCalls, LawCalls):
     """A connection to one Gapcast server.
 
     Args:
