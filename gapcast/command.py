@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gapcast import model_commands, observing, task_commands
+from gapcast import model_commands, observing, runs_commands, task_commands
 from gapcast._version import __version__
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.contexts_command import contexts
@@ -19,7 +19,8 @@ from gapcast.law_command import law
 from gapcast.printing import print_prediction
 from gapcast.probe_command import probe
 from gapcast.size_command import size
-from gapcast.terminal import AsJson, Url, console, errors, print_refusal, read_configuration
+from gapcast.terminal import OF_A_RUN, AsJson, Url, console, errors, print_refusal, read_configuration
+from gapcast.train_command import train
 
 app = typer.Typer(
     name="gapcast",
@@ -123,7 +124,7 @@ def predict(
 
     Exit codes: 0 a prediction (whatever its verdict), 1 it failed, 2 the configuration or the server is wrong.
     """
-    body = read_configuration(configuration)
+    body = {name: value for name, value in read_configuration(configuration).items() if name not in OF_A_RUN}
     shown = errors if as_json else console
     try:
         with Client(url) as client:
@@ -148,9 +149,10 @@ def predict(
 
 app.command()(probe)
 app.command()(size)
+app.command()(train)
 app.command()(law)
 app.command()(contexts)
-for group in (observing.app, task_commands.app, model_commands.app):
+for group in (runs_commands.app, observing.app, task_commands.app, model_commands.app):
     app.add_typer(group)
 
 

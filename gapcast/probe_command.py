@@ -11,10 +11,10 @@ from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.following import follow_probe
 from gapcast.models import Probe
 from gapcast.probe_printing import print_probe
-from gapcast.terminal import AsJson, Url, check_width, console, errors, exit_on_refusal, print_json, say
+from gapcast.terminal import OF_A_RUN, AsJson, Url, check_width, console, errors, exit_on_refusal, print_json, say
 from gapcast.terminal import read_configuration as read
 
-OF_A_PREDICTION = {"recipe", "pool", "levels", "min_gain"}
+OF_A_PREDICTION = OF_A_RUN | {"recipe", "pool", "levels", "min_gain"}
 """what a configuration says about the run and the law, which a gap does not depend on"""
 
 

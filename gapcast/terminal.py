@@ -21,6 +21,8 @@ errors = Console(stderr=True, emoji=False)
 
 Url = Annotated[str, typer.Option(envvar="GAPCAST_URL", help="Address of the server.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
+OF_A_RUN = frozenset({"seeds", "training"})
+"""what a configuration says for `gapcast train` alone, so that one file serves every command"""
 
 
 def check_share(value: float | None) -> float | None:

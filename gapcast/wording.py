@@ -1,6 +1,10 @@
 """Numbers as people say them."""
 
+from collections.abc import Sequence
+
 from gapcast.models import Estimate
+
+BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def points(value: float) -> str:
@@ -34,3 +38,25 @@ def model_size(parameters: float) -> str:
 def gpu_hours(hours: float | None) -> str:
     """Write GPU-hours where a GPU was used."""
     return f", {hours:.2g} GPU-hours" if hours else ""
+
+
+def duration(seconds: float) -> str:
+    """Write a time in its largest unit: 45 s, 12 min, 3.2 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def file_size(size: int) -> str:
+    """Write a number of bytes: 512 B, 3.2 MB, 16 GB."""
+    for letter, unit in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if size >= 0.9995 * unit:  # so that 999.9 MB is written 1 GB
+            return f"{size / unit:.3g} {letter}B"
+    return f"{size} B"
+
+
+def curve(values: Sequence[float]) -> str:
+    """Draw numbers as one line of blocks, the lowest as the lowest block and the highest as the highest."""
+    low, high = min(values), max(values)
+    heights = [(value - low) / (high - low) if high > low else 0.5 for value in values]
+    return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)

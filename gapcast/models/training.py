@@ -10,7 +10,7 @@ from gapcast.models.shared import TERMINAL, Answered, Estimate, Warned
 
 
 class BestStep(Estimate):
-    """The evaluation with the largest improvement: chosen among several, so it flatters."""
+    """The improvement at the step where the training problems had gained most: chosen by its value, so it flatters."""
 
     step: int
 
@@ -21,8 +21,8 @@ class HeldOut(Estimate):
     baseline: float
     """the student's accuracy on them before training"""
     problems: int
-    best: Estimate | None = None
-    """at the best step of the training problems"""
+    best: BestStep | None = None
+    """on these problems, at the step that was best on the training problems"""
 
 
 class Gained(Estimate):
@@ -79,6 +79,7 @@ class LastCheckpoint(Answered):
 class Checkpoint(LastCheckpoint):
     """A checkpoint that a worker has written and published."""
 
+    id: str
     attempt: int
     sha256: str
     """of the folder's manifest, which holds that of every file"""
@@ -99,12 +100,13 @@ class Artifact(Answered):
 
 
 class TrainingCost(Answered):
-    """What a run has taken, evaluations included."""
+    """What a run has taken, over all of its attempts as far as they are known."""
 
     seconds: float
-    gpu_hours: float
-    rollouts: int
-    tokens: int
+    gpu_hours: float | None = None
+    """0 on a machine without a GPU"""
+    rollouts: int | None = None
+    tokens: int | None = None
 
 
 class TrainingRun(Answered):

@@ -1,0 +1,139 @@
+"""`gapcast train`: run what was predicted, or whatever a configuration says."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gapcast.client import DEFAULT_URL, Client
+from gapcast.models import TrainingRun
+from gapcast.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json, read_configuration, say
+from gapcast.training_following import follow_runs
+from gapcast.training_printing import print_runs_ended
+from gapcast.wording import count
+
+OF_A_PREDICTION = {"gap", "levels", "min_gain"}
+"""what a configuration says about the law, which a run does not ask; it measures its own gap"""
+OF_A_PROBE = {"seed", "controls", "target_half_width"}
+"""what `probe` says that a run, whose baseline and gap have its own seed and the size that is written, does not have"""
+
+
+def _check_seeds(text: str | None) -> str | None:
+    if text is not None:
+        seeds_of(text)
+    return text
+
+
+def seeds_of(text: str) -> list[int]:
+    """The numbers of `0,1,2`.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    try:
+        return [int(one) for one in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers such as 0,1,2.") from error
+
+
+def train(
+    configuration: Annotated[
+        Path | None,
+        typer.Argument(help="The YAML or JSON file of `gapcast predict`; - reads standard input.", show_default=False),
+    ] = None,
+    prediction: Annotated[
+        str | None, typer.Option(help="Run what this prediction was asked about, in place of a file.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(callback=_check_seeds, help="One run for each, such as 0,1,2 (default: 0).")
+    ] = None,
+    pool: Annotated[str | None, typer.Option(help="Where the observations go (default: as predictions do).")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Queue the runs and do not follow them.")] = False,
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Train: one full OPSD run for each seed, all of them queued or none, and follow them to their ends.
+
+    Each run measures its own baseline and gap, trains, is measured again, and becomes an observation of its pool.
+    The file may also hold `seeds` and `training`; of its `probe` only problems, rollouts and engine matter here.
+
+    Ctrl-C stops following and leaves the runs alone; it prints how to follow, pause and cancel them.
+
+    Exit codes: 0 all succeeded (with --detach: are queued), 1 one did not, 2 the configuration or the server is wrong,
+    130 no longer followed.
+    """
+    if configuration is None and prediction is None:
+        say("Name a configuration file, or with --prediction what was predicted.")
+        raise typer.Exit(2)
+    body = request_of({} if configuration is None else read_configuration(configuration))
+    asked = {"prediction_id": prediction, "seeds": seeds_of(seeds) if seeds is not None else None, "pool": pool}
+    body |= {name: value for name, value in asked.items() if value is not None}
+    with exit_on_refusal(), Client(url) as client:
+        try:
+            runs = client.create_training_runs(body)
+        except KeyboardInterrupt:
+            say(f"Whether anything was queued is not known; it is there if so: {command('list', '', url)}")
+            raise typer.Exit(130) from None
+        if detach:
+            _tell_queued(runs, url, as_json=as_json)
+            return
+        follow_to_the_end(client, runs, url, as_json=as_json)
+
+
+def request_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a prediction's configuration that a run depends on."""
+    body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION}
+    size = body.get("probe", ...)
+    if size is None:
+        del body["probe"]
+    if isinstance(size, dict):
+        body["probe"] = {name: value for name, value in size.items() if name not in OF_A_PROBE}
+    return body
+
+
+def follow_to_the_end(client: Client, runs: Sequence[TrainingRun], url: str, *, as_json: bool) -> None:
+    """Follow runs, print how they ended, and exit with 1 where one did not succeed, with 130 on Ctrl-C."""
+    try:
+        ended = follow_runs(client, runs, errors if as_json else console)
+    except KeyboardInterrupt:
+        goes = "which goes" if len(runs) == 1 else "which go"
+        say(f"\nNo longer following {count(len(runs), 'run')}, {goes} on.")
+        for action in ("follow", "pause", "cancel"):
+            say(f"  {command(action, name_of(runs), url)}")
+        raise typer.Exit(130) from None
+    if as_json:
+        print_answer(ended)
+    else:
+        print_runs_ended(console, ended)
+    if any(one.status != "succeeded" for one in ended):
+        raise typer.Exit(1)
+
+
+def _tell_queued(runs: Sequence[TrainingRun], url: str, *, as_json: bool) -> None:
+    if as_json:
+        print_answer(runs)
+        return
+    for one in runs:
+        console.print(f"{one.id}  seed {one.seed}, {one.status}", highlight=False, soft_wrap=True)
+    say(f"To follow: {command('follow', name_of(runs), url)}")
+
+
+def print_answer(runs: Sequence[TrainingRun]) -> None:
+    """Print one run as it is and several as a list, for programs."""
+    shown = [one.model_dump(mode="json") for one in runs]
+    print_json(shown[0] if len(shown) == 1 else shown)
+
+
+def name_of(runs: Sequence[TrainingRun]) -> str:
+    """What names all of these runs in a command: one's id, their group's, or all of their ids."""
+    groups = {one.group_id for one in runs}
+    (first, *others) = runs
+    return first.group_id if others and len(groups) == 1 and first.group_id else " ".join(one.id for one in runs)
+
+
+def command(action: str, name: str, url: str) -> str:
+    """What to type to do something to runs of this server."""
+    usual = os.environ.get("GAPCAST_URL", DEFAULT_URL)
+    return " ".join(["gapcast runs", action, *([name] if name else []), *([f"--url {url}"] if url != usual else [])])

@@ -1,0 +1,180 @@
+"""Training runs for people: what was gained against what was predicted, lists, checkpoints."""
+
+from collections.abc import Iterator, Sequence
+from statistics import mean, stdev
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
+from gapcast.terminal import print_table
+from gapcast.wording import count, curve, duration, estimated, file_size, gpu_hours, percent, points
+
+COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued": "cyan"}
+"""of a run's status; whatever else there is has gone wrong, or was stopped"""
+
+
+def print_runs_ended(console: Console, runs: Sequence[TrainingRun]) -> None:
+    """Print each of the runs that were followed, and what runs of several seeds say together."""
+    for one in runs:
+        print_run(console, one)
+    gains = [one.improvement.value for one in runs if one.improvement is not None]
+    if len(gains) > 1:
+        spread = f"{points(min(gains))} to {points(max(gains))}, standard deviation {100 * stdev(gains):.1f}"
+        text = f"[bold]{len(gains)} runs[/]: improvement {points(mean(gains))} points on average ({spread})"
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+def print_run(console: Console, run: TrainingRun) -> None:
+    """Print a run as far as it is known."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _rows(run, draws=not console.options.ascii_only):
+        table.add_row(name, text)
+    console.print(Panel(table, title=run.id, title_align="left", expand=False), highlight=False)
+    if run.error is not None:
+        message = run.error.get("message") or run.error.get("code") or "no reason is known"
+        console.print(f"[red]{run.status}[/]: {escape(str(message))}", highlight=False, soft_wrap=True)
+    for warned in run.warnings:
+        text = f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}"
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+def _rows(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
+    yield from _what(run)
+    yield from _state(run)
+    if run.gap is not None:
+        size = f", {run.gap.problems} problems x {run.gap.rollouts} rollouts" if run.gap.problems else ""
+        yield "Gap", f"[bold]{estimated(run.gap)}[/]{size}"
+        yield "", f"student {percent(run.gap.student)}, self-teacher {percent(run.gap.self_teacher)}"
+    if run.improvement is not None:
+        after = "" if run.baseline is None else f": {percent(run.baseline)} became "
+        reached = "" if run.baseline is None else percent(run.baseline + run.improvement.value)
+        yield "Improvement", f"[bold]{estimated(run.improvement)}[/]{after}{reached}"
+    if run.predicted is not None:
+        yield from _predicted(run.predicted, run.improvement)
+    if run.improvement is not None:
+        yield from _beside(run.improvement)
+    yield from _evaluations(run, draws=draws)
+    yield from _end(run)
+
+
+def _what(run: TrainingRun) -> Iterator[tuple[str, str]]:
+    asked = run.configuration
+    recipe = asked["recipe"]
+    context = f"context {asked['context']['kind']}"
+    yield "Run", f"{escape(asked['model'])} on {escape(asked['task'])}, {context}, seed {run.seed}"
+    rule = f"{recipe['teacher']} teacher, {recipe['divergence']}".replace("_", " ")
+    yield "", f"{rule}, {count(recipe['steps'], 'step')}; pool {escape(run.pool)}"
+    if run.group_id is not None:
+        yield "", f"one of {run.group_id}"
+
+
+def _state(run: TrainingRun) -> Iterator[tuple[str, str]]:
+    if run.status == "succeeded":
+        return
+    colour, progress = COLOURS.get(run.status, "red"), run.progress
+    at = f", {progress.phase}: step {progress.done} of {progress.total}" if progress is not None else ""
+    yield "Status", f"[{colour}]{run.status}[/]{at}"
+    if run.checkpoint is not None and run.status != "cancelled":
+        size = file_size(run.checkpoint.bytes)
+        yield "", f"checkpoint of step {run.checkpoint.step} ({size}), {run.checkpoint.created_at}"
+    if run.status == "paused":
+        yield "", f"to go on: gapcast runs resume {run.id}"
+
+
+def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[str, str]]:
+    """What was said before the run, and whether it held."""
+    if predicted.value is None:
+        yield "Predicted", f"nothing, {predicted.prediction_id} was refused"
+        return
+    off = "" if outcome is None else f", the run gained {points(outcome.value - predicted.value)} points on it"
+    yield "Predicted", f"[bold]{points(predicted.value)} points[/]{off}"
+    for one in predicted.intervals:
+        held = {True: ": [green]holds the outcome[/]", False: ": [yellow]misses the outcome[/]", None: ""}[one.covered]
+        yield "", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points{held}"
+    yield "", predicted.prediction_id
+
+
+def _beside(gained: Gained) -> Iterator[tuple[str, str]]:
+    best, held_out = gained.best, gained.held_out
+    if best is not None:
+        yield "Best step", f"{best.step}: {estimated(best)}; chosen by this figure, so it flatters"
+    if held_out is None:
+        yield "Held out", "no problems were"
+        return
+    start = f"{count(held_out.problems, 'problem')}, {percent(held_out.baseline)} before"
+    yield "Held out", f"{estimated(held_out)}, {start}"
+    if held_out.best is not None:
+        yield "", f"at the best step {estimated(held_out.best)}"
+
+
+def _evaluations(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
+    """Accuracy by step; as a curve where the terminal can draw one."""
+    if not run.evaluations or run.baseline is None:
+        return
+    steps = [0, *(one.step for one in run.evaluations)]
+    accuracies = [run.baseline, *(one.accuracy for one in run.evaluations)]
+    drawn = f"{curve(accuracies)}  " if draws else ""
+    ends = f"{percent(accuracies[0])} at step 0, {percent(accuracies[-1])} at step {steps[-1]}"
+    yield "Accuracy", f"{drawn}{ends}, {percent(min(accuracies))} to {percent(max(accuracies))}"
+
+
+def _end(run: TrainingRun) -> Iterator[tuple[str, str]]:
+    if run.collapsed is not None:
+        ended = ", and the run ended there" if run.stopped_by == "collapse" else ""
+        lost = f"[red]YES[/]: half of the baseline was lost beyond noise{ended}"
+        yield "Collapsed", lost if run.collapsed else "no"
+    if run.cost is not None:
+        cost = run.cost
+        counted = [
+            count(n, thing) for n, thing in ((cost.rollouts, "rollout"), (cost.tokens, "token")) if n is not None
+        ]
+        yield "Cost", ", ".join([f"{duration(cost.seconds)}{gpu_hours(cost.gpu_hours)}", *counted])
+    if run.observation_id is not None:
+        yield "Observation", f"{run.observation_id}, which the law of {escape(run.pool)} is fitted to from now on"
+    if run.artifact is not None:
+        model = run.artifact
+        kind = "LoRA adapter" if model.kind == "lora" else "model"
+        yield "Weights", escape(model.path)
+        yield "", f"the {kind} of step {model.step}, {file_size(model.bytes)}, on the worker's disk"
+
+
+def print_runs(console: Console, runs: Sequence[TrainingRun]) -> None:
+    """Print runs as a table, gaps and improvements in accuracy points."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("Run", "Status", "Model", "Task", "Context"):
+        table.add_column(name, no_wrap=name == "Run", overflow="fold")
+    for name in ("Seed", "Step", "Gap ± SE", "Improvement ± SE", "Predicted"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Group", no_wrap=True)
+    for one in runs:
+        asked, progress = one.configuration, one.progress
+        colour = COLOURS.get(one.status, "red")
+        status = f"[{colour}]{one.status}[/]{', collapsed' if one.collapsed else ''}"
+        names = (escape(asked["model"]), escape(asked["task"]), asked["context"]["kind"])
+        step = f"{progress.done} / {progress.total}" if progress is not None else ""
+        said = one.predicted.value if one.predicted is not None else None
+        measured = (_measured(one.gap), _measured(one.improvement), points(said) if said is not None else "")
+        table.add_row(one.id, status, *names, str(one.seed), step, *measured, one.group_id or "")
+    print_table(console, table)
+
+
+def _measured(one: Estimate | None) -> str:
+    return "" if one is None else f"{points(one.value)} ± {100 * one.se:.1f}"
+
+
+def print_checkpoints(console: Console, checkpoints: Sequence[Checkpoint]) -> None:
+    """Print checkpoints as a table."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("Step", "Attempt", "Size"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("Written", "SHA-256", "Folder on the worker"):
+        table.add_column(name, no_wrap=True)
+    for one in checkpoints:
+        numbers = (str(one.step), str(one.attempt), file_size(one.bytes))
+        table.add_row(*numbers, one.created_at, one.sha256[:12], escape(one.path))
+    print_table(console, table)
