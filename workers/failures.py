@@ -31,3 +31,11 @@ def out_of_memory(what: str) -> JobError:
         f"{what}; take a smaller model or a shorter model.options.max_model_len, or ask for fewer rollouts.",
         "model.options",
     )
+
+
+class Paused(Exception):
+    """A training run was asked to stop and has written its checkpoint after `step` optimizer steps."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"paused after step {step}")
+        self.step = step

@@ -1,6 +1,7 @@
 """What the supervisor hands a child besides its configuration: where things are on this machine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,14 @@ class Resources:
     """Where the task's files are; null for a bundled task."""
     rollouts: Path | None = None
     """The file that remembers rollouts; null: nothing is remembered."""
+    checkpoints: tuple[Path, ...] = ()
+    """Of a training run: the folders of its checkpoints, newest first; they need not be there."""
+    checkpoint_folder: Path | None = None
+    """Where this attempt's go; null: none are written."""
+    export_folder: Path | None = None
+    """Where the trained model goes; null: nowhere."""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """What the model's card says beside the run's own figures: `run_id` and what was `predicted`."""
 
     @classmethod
     def read(cls, model: str, content: dict[str, Any]) -> "Resources":
@@ -24,5 +33,16 @@ class Resources:
         source = dict(content.get("source") or {"name": model})
         if source.get("path"):
             source["path"] = Path(source["path"])
-        folder, rollouts = content.get("task_folder"), content.get("rollouts")
-        return cls(ModelSource(**source), Path(folder) if folder else None, Path(rollouts) if rollouts else None)
+        return cls(
+            ModelSource(**source),
+            **{
+                name: _path(content.get(name))
+                for name in ("task_folder", "rollouts", "checkpoint_folder", "export_folder")
+            },
+            checkpoints=tuple(map(Path, content.get("checkpoints") or ())),
+            card=content.get("card") or {},
+        )
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None

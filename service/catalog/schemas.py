@@ -76,7 +76,7 @@ class Recipe(RecipeClass):
     token_clip: float | None = Field(None, gt=0, description="nats; a token's divergence is at most this; null: any")
     skip_tokens: int = Field(0, ge=0, le=1_000_000, description="first tokens of each completion that carry no loss")
     schedule: Literal["constant", "linear", "cosine"] = Field(
-        "constant", description="the learning rate after the warm-up: constant, or down to 0 at the last step"
+        "constant", description="the learning rate after the warm-up: constant, or down towards 0 at the end"
     )
     warmup_steps: int = Field(0, ge=0, le=1_000_000, description="steps in which the learning rate rises from 0")
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's")

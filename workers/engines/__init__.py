@@ -1,7 +1,7 @@
 """Rollout engines."""
 
 from workers.engines.folder import checked_folder, folder_revision, model_folder
-from workers.engines.load import load_engine
+from workers.engines.load import load_engine, uses_vllm
 from workers.engines.protocol import Engine, Prompt, Request, Sample, Sampling
 from workers.engines.source import ModelSource
 
@@ -16,4 +16,5 @@ __all__ = [
     "folder_revision",
     "load_engine",
     "model_folder",
+    "uses_vllm",
 ]

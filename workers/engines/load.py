@@ -30,13 +30,18 @@ def load_engine(name: EngineName, source: ModelSource, revision: str, options: M
             "probe.engine",
         )
     folder = checked_folder(source, revision)
-    if name == "vllm" or (name == "auto" and _has_vllm() and _has_gpu()):
+    if uses_vllm(name):
         from workers.engines.vllm import VllmEngine
 
         return VllmEngine.load(folder, options)
     from workers.engines.transformers import TransformersEngine
 
     return TransformersEngine.load(folder, options)
+
+
+def uses_vllm(name: EngineName) -> bool:
+    """Whether this name means vLLM in this process, on this machine."""
+    return name == "vllm" or (name == "auto" and _has_vllm() and _has_gpu())
 
 
 def _has_vllm() -> bool:

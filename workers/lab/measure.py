@@ -11,9 +11,10 @@ import numpy as np
 
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, Recipe, cell_of
+from service.catalog.training import TrainingConfiguration, TrainingOptions
 from workers.engines import folder_revision, model_folder
 from workers.lab.models import FAMILY, MODELS
-from workers.opsd import TrainingConfiguration, run_training
+from workers.opsd import run_training
 from workers.resources import Resources
 from workers.tasks import load_task
 from workers.tasks.addition import AdditionTask
@@ -104,6 +105,7 @@ def measure(run: Run) -> dict[str, Any]:
         rollouts=ROLLOUTS,
         held_out_problems=HELD_OUT_PROBLEMS,
         seed=run.seed,
+        options=TrainingOptions(evaluate_every=recipe.steps, export="none"),
     )
     result = run_training(configuration, Resources.read(run.model, {}), lambda event, data: None)
     return {

@@ -2,104 +2,297 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from service.catalog.training import TrainingConfiguration
-from workers.engines import checked_folder
+from workers.engines import Engine, checked_folder, uses_vllm
 from workers.engines.transformers import TransformersEngine
+from workers.failures import Paused
+from workers.opsd.checkpoint import BrokenCheckpoint, keep_only, last_good, read_checkpoint, write_checkpoint
 from workers.opsd.configuration import own_seed
-from workers.opsd.trainer import StepMetrics, train
-from workers.probe.arms import Arm, Draw, Sampler, arm_of
+from workers.opsd.evaluation import Before, Evaluator, best_of, evaluation, observation, warn_of_no_learning
+from workers.opsd.export import export_model
+from workers.opsd.student import Student
+from workers.opsd.trainer import Trainer
+from workers.opsd.warnings import Warnings
+from workers.probe.arms import Sampler
 from workers.probe.run import draw_problems, require_template_version, sampling_of
-from workers.probe.self_teacher import SelfTeacher
-from workers.probe.statistics import Estimate, differences, estimate, sampling_covariance
 from workers.resources import Resources
-from workers.tasks import Split, load_task
+from workers.tasks import Problem, Split, load_task
 
 Emit = Callable[[str, dict[str, Any]], None]
 """Takes an event's name and its data, both JSON-able."""
 
-REPORT_EVERY = 10
-"""Steps between two events: some 15 for the default recipe."""
+METRICS = 100
+"""Events with metrics in a run, about: a curve that a page can draw."""
+NEWEST = 2
+"""Checkpoints that are kept beside the best one: the newest may be damaged by what ended the run."""
 
 
-def run_training(configuration: TrainingConfiguration, resources: Resources, emit: Emit) -> dict[str, Any]:
+def run_training(
+    configuration: TrainingConfiguration, resources: Resources, emit: Emit, stop: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
     """Measures baseline and gap, trains, measures again; returns the observation.
 
-    Every evaluation draws fresh samples, and no two runs share any (`TrainingConfiguration.own_seed`). The gap and the
-    improvement share the student's baseline rollouts and the problems; `cov` is the covariance of their sampling errors
-    (LAW.md, Model). Emits `training.progress` and `training.metrics`.
+    Every evaluation draws fresh samples, and no two runs share any (`own_seed`). With checkpoints in `resources` the
+    run goes on from the last good one; with the transformers engine on one thread it then has the very losses, weights
+    and observation of the run that was never stopped.
 
     Raises:
         JobError: the configuration cannot be trained on this worker.
+        Paused: `stop()` was true after a step; its checkpoint is written.
     """
-    started = time.monotonic()
     require_template_version(configuration.template_version)
-    divergence = configuration.recipe.divergence
-    assert divergence != "js"
-    seed, rollouts = own_seed(configuration), configuration.rollouts
-    task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
-    problems = draw_problems(task, configuration.problems, seed)
-    held_out = draw_problems(task, configuration.held_out_problems, seed, Split.held_out)
-    folder = checked_folder(resources.source, configuration.model_revision)
-    engine = TransformersEngine.load(folder, configuration.model_options)
-    sampling = sampling_of(configuration, task)
-    sampler = Sampler(engine, task, sampling, seed, configuration.decoding.thinking)
-    contexts = {"train-context": configuration.context}
-    teacher = SelfTeacher(sampler, contexts, rollouts, configuration.group_size)
-
-    plain = [Draw.plain("train-before", problems, rollouts), Draw.plain("held-out-before", held_out, rollouts)]
-    before_rows, held_out_rows, *peers = sampler.draw([*plain, *teacher.peers("train-peers", problems)])
-    before, held_out_before = arm_of("train-before", before_rows), arm_of("held-out-before", held_out_rows)
-    self_teacher = arm_of("train-context", teacher.draw(problems, before_rows, peers)["train-context"].rows)
-
-    steps = configuration.recipe.steps
-
-    def report(metrics: StepMetrics) -> None:
-        if metrics.step % REPORT_EVERY == 0 or metrics.step == steps:
-            emit("training.progress", {"done": metrics.step, "total": steps, "unit": "steps"})
-            emit("training.metrics", vars(metrics).copy())
-
-    train(
-        engine,
-        task,
-        problems,
-        configuration.context,
-        configuration.recipe,
-        divergence,
-        sampling,
-        seed,
-        report,
-    )
-    rows = sampler.draw(
-        [Draw.plain("train-after", problems, rollouts), Draw.plain("held-out-after", held_out, rollouts)]
-    )
-    after, held_out_after = (arm_of(name, table) for name, table in zip(("after", "held-out-after"), rows, strict=True))
-    return {
-        **observation(before, self_teacher, after),
-        "held_out": {
-            "baseline": float(held_out_before.scores.mean()),
-            "improvement": estimate(differences(held_out_after.scores, held_out_before.scores)).as_dict(),
-            "problems": len(held_out),
-        },
-        "cost": {"seconds": time.monotonic() - started, "steps": steps},
-        "versions": engine.fingerprint(),
-    }
+    return _Run(configuration, resources, emit, stop).finish()
 
 
-def observation(before: Arm, self_teacher: Arm, after: Arm) -> dict[str, Any]:
-    """Gap, improvement and their errors from three arms on the same problems."""
-    gaps, improvements = differences(self_teacher.scores, before.scores), differences(after.scores, before.scores)
-    baseline, improvement = float(before.scores.mean()), estimate(improvements)
-    return {
-        "baseline": baseline,
-        "gap": estimate(gaps).as_dict(),
-        "improvement": improvement.as_dict(),
-        "cov": sampling_covariance(gaps, improvements),
-        "collapsed": collapsed(baseline, improvement),
-    }
+class _Run:
+    def __init__(
+        self, configuration: TrainingConfiguration, resources: Resources, emit: Emit, stop: Callable[[], bool]
+    ) -> None:
+        self._started = time.monotonic()
+        self._configuration, self._resources, self._emit, self._stop = configuration, resources, emit, stop
+        seed = own_seed(configuration)
+        task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
+        problems = draw_problems(task, configuration.problems, seed)
+        held_out: list[Problem] = []
+        if configuration.held_out_problems:
+            held_out = draw_problems(task, configuration.held_out_problems, seed, Split.held_out)
+        self._origin = checked_folder(resources.source, configuration.model_revision)
+        trained = TransformersEngine.load(self._origin, configuration.model_options)
+        self._student = Student(trained, configuration.recipe, configuration.options, seed)
+        self._engine, pushed = _rollout_engine(configuration, trained, self._origin, self._student)
+        sampler = Sampler(self._engine, task, sampling_of(configuration, task), seed, configuration.decoding.thinking)
+        self._evaluator = Evaluator(sampler, problems, held_out, configuration.rollouts)
+        self._trainer = Trainer(
+            self._student,
+            sampler,
+            problems,
+            configuration.context,
+            configuration.recipe,
+            configuration.options,
+            pushed,
+        )
+        self._warnings = Warnings(emit)
+        self._evaluations: list[dict[str, Any]] = []
+        self._best_path: str | None = None
+        self._kept: list[int] = []
+        self._taught = self._moved = False
+        self._spent = {"seconds": 0.0, "rollouts": 0, "tokens": 0}
+        self._before = self._resume() or self._begin()
+
+    # --- beginning
+
+    def _begin(self) -> Before:
+        self._progress("baseline")
+        with self._student.passes():
+            before = self._evaluator.before(self._configuration.context, self._configuration.group_size)
+        self._emit("training.gap", {"baseline": before.baseline, "gap": before.gap})
+        self._before = before
+        self._tell_partial()
+        self._checkpoint()
+        return before
+
+    def _resume(self) -> Before | None:
+        found, broken = last_good(self._resources.checkpoints)
+        why = "; ".join(broken)[:500]
+        if found is None:
+            if broken:
+                self._warnings.add(
+                    "restarted",
+                    f"No checkpoint could be used on this worker, so the run began again from its start ({why}).",
+                )
+            return None
+        state = found.state
+        self._warnings = Warnings(self._emit, state["warnings"])
+        if broken:
+            self._warnings.add("checkpoint_passed_over", f"Broken checkpoints were passed over: {why}.")
+        self._evaluations, self._best_path = state["evaluations"], state["best_path"]
+        self._taught, self._moved = state["taught"], state["moved"]
+        self._spent = state["spent"]
+        self._trainer.resume(found.step, found.tensors)
+        self._emit("training.resumed", {"step": found.step})
+        return Before.read(state["before"])
+
+    # --- the way
+
+    def finish(self) -> dict[str, Any]:
+        """Trains to the end, exports, and returns the result."""
+        recipe, steps = self._configuration.recipe, self._configuration.recipe.steps
+        stopped_by = "steps"
+        self._progress("training")
+        while self._trainer.done < steps and not self._has_collapsed():
+            metrics = self._trainer.step()
+            step = metrics.step
+            self._spent["rollouts"] += recipe.problems_per_step * recipe.group_size
+            self._spent["tokens"] += metrics.tokens
+            self._taught |= metrics.with_context > 0
+            self._moved |= bool(metrics.gradient_norm)
+            if step % max(1, steps // METRICS) == 0 or step in {1, steps}:
+                self._emit("training.metrics", metrics.as_dict())
+            self._progress("training")
+            due = step % self._configuration.checkpoint_every == 0 and step < steps
+            if step % self._configuration.evaluate_every == 0 and step < steps:
+                due |= self._evaluate(f"step-{step}")
+            asked = self._stop()
+            if due or asked:
+                self._checkpoint()
+            if asked:
+                raise Paused(step)
+        if self._has_collapsed():
+            stopped_by = "collapse"
+        return self._result(stopped_by)
+
+    def _has_collapsed(self) -> bool:
+        return bool(self._evaluations) and self._evaluations[-1].get("collapsed", False)
+
+    def _evaluate(self, name: str) -> bool:
+        """Looks how far the student has come; returns whether this is the best so far, whose weights are kept."""
+        self._progress("evaluation")
+        with self._student.passes():
+            scores, held_out = self._evaluator.after(name)
+        told = evaluation(self._trainer.done, self._before, scores, held_out)
+        lost = observation(self._before, scores)["collapsed"]
+        self._evaluations.append(told)
+        if lost:
+            self._warnings.add(
+                "collapsed",
+                f"At step {told['step']} the student has lost more than half of its baseline of "
+                f"{100 * self._before.baseline:.1f} %.",
+            )
+            if self._configuration.options.stop_on_collapse:
+                told["collapsed"] = True
+        self._emit("training.evaluated", told)
+        self._tell_partial()
+        return best_of(self._evaluations) is told and told["improvement"]["value"] > 0
+
+    # --- what is told and kept
+
+    def _progress(self, phase: str) -> None:
+        total = self._configuration.recipe.steps
+        self._emit("training.progress", {"done": self._trainer.done, "total": total, "unit": "steps", "phase": phase})
+
+    def _tell_partial(self) -> None:
+        self._emit(
+            "training.partial",
+            {
+                "baseline": self._before.baseline,
+                "gap": self._before.gap,
+                "evaluations": self._evaluations,
+                "warnings": self._warnings.all,
+            },
+        )
+
+    def _checkpoint(self) -> None:
+        folder, step = self._resources.checkpoint_folder, self._trainer.done
+        if folder is None:
+            return
+        best = best_of(self._evaluations)["step"] if self._evaluations else 0
+        if best == step and step:
+            self._best_path = str(folder / f"step_{step}")
+        spent = self._total()
+        state = {
+            "before": self._before.as_dict(),
+            "evaluations": self._evaluations,
+            "warnings": self._warnings.all,
+            "best_path": self._best_path,
+            "taught": self._taught,
+            "moved": self._moved,
+            "spent": spent,
+        }
+        written = write_checkpoint(folder, step, state, self._trainer.tensors() if step else {})
+        self._emit("training.checkpoint", written.as_dict())
+        self._kept = [*self._kept, step]
+        keep_only(folder, [*self._kept[-NEWEST:], best])
+
+    def _total(self) -> dict[str, float]:
+        """What the run has cost in all its attempts."""
+        return {
+            "seconds": self._spent["seconds"] + time.monotonic() - self._started,
+            "rollouts": self._spent["rollouts"] + self._evaluator.rollouts_drawn,
+            "tokens": self._spent["tokens"] + self._evaluator.tokens,
+        }
+
+    # --- the end
+
+    def _result(self, stopped_by: str) -> dict[str, Any]:
+        """Measures the end with fresh samples, also after a collapse: what showed that was the worst of many looks."""
+        self._progress("evaluation")
+        with self._student.passes():
+            scores, held_out = self._evaluator.after("after")
+        told = evaluation(self._trainer.done, self._before, scores, held_out)
+        self._evaluations = [one for one in self._evaluations if one["step"] != told["step"]] + [told]
+        self._emit("training.evaluated", told)
+        best = best_of(self._evaluations)
+        result = {
+            **observation(self._before, scores),
+            "best": {name: best[name] for name in ("step", "improvement", "held_out")},
+            "held_out": None,
+            "stopped_by": stopped_by,
+            "steps": self._trainer.done,
+            "evaluations": self._evaluations,
+        }
+        if self._before.held_out is not None:
+            result["held_out"] = {
+                "baseline": float(self._before.held_out.mean()),
+                "improvement": told["held_out"],
+                "problems": len(self._before.held_out),
+            }
+        warn_of_no_learning(result, self._taught, self._moved, self._warnings)
+        self._tell_partial()
+        artifact = self._export(result, told, best)
+        fingerprint, total = self._engine.fingerprint(), self._total()
+        gpus = 0 if self._student.device.type == "cpu" else self._configuration.options.processes
+        return {
+            **result,
+            "warnings": self._warnings.all,
+            "artifact": artifact,
+            "cost": {**total, "steps": self._trainer.done, "gpu_hours": gpus * total["seconds"] / 3600},
+            "versions": fingerprint,
+            "problem_ids": [problem.id for problem in self._evaluator.problems],
+        }
+
+    def _export(self, result: dict[str, Any], last: dict[str, Any], best: dict[str, Any]) -> dict[str, Any] | None:
+        """Writes the weights that were asked for; those of a collapsed run are never the ones."""
+        folder, which = self._resources.export_folder, self._configuration.options.export
+        if folder is None or which == "none":
+            return None
+        self._progress("export")
+        told = last
+        if which == "best" or result["collapsed"]:
+            told = best
+            if best["improvement"]["value"] <= 0:
+                self._warnings.add("nothing_exported", "No evaluation was better than the model before training.")
+                return None
+            if best["step"] != last["step"] and not self._load_best():
+                self._warnings.add("nothing_exported", f"The weights of step {best['step']}, the best, are gone.")
+                return None
+        about = {
+            **{name: told[name] for name in ("step", "improvement", "held_out")},
+            **{name: result[name] for name in ("baseline", "gap")},
+            **{name: self._resources.card.get(name) for name in ("run_id", "predicted")},
+        }
+        return export_model(folder, self._origin, self._student, self._configuration, about)
+
+    def _load_best(self) -> bool:
+        try:
+            self._student.load(read_checkpoint(Path(self._best_path or "")).tensors["student"])
+        except BrokenCheckpoint:
+            return False
+        return True
 
 
-def collapsed(baseline: float, improvement: Estimate) -> bool:
-    """More than half of the baseline is lost, and the loss is larger than two standard errors of noise."""
-    return improvement.value < -baseline / 2 and improvement.value < -2 * improvement.se
+def _rollout_engine(
+    configuration: TrainingConfiguration, trained: TransformersEngine, origin: Path, student: Student
+) -> tuple[Engine, Callable[[], None]]:
+    """The engine that draws rollouts, and what hands it the weights after each step."""
+    if not uses_vllm(configuration.engine):
+        return trained, lambda: None
+    from workers.engines.vllm import VllmEngine
+    from workers.opsd.sync import RolloutWeights
+
+    engine = VllmEngine.load(origin, configuration.model_options, lora_rank=configuration.recipe.lora_rank)
+    weights = RolloutWeights(engine, trained, student.lora)
+    weights.push()
+    return engine, weights.push

@@ -1,34 +1,33 @@
 """On-policy self-distillation: the student learns, on its own rollouts, what the self-teacher says with the context."""
 
-import copy
-import random
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Any
 
 import torch
 
 from service.catalog.contexts import Context
 from service.catalog.schemas import Recipe
-from workers.contexts import (
-    Attempt,
-    Material,
-    answer_part,
-    build_context,
-    extract_hints,
-    prompt_shape,
-    require_fit,
-    student_prompt,
-    teacher_prompt,
-)
-from workers.engines import Request, Sample, Sampling
-from workers.engines.transformers import TransformersEngine
-from workers.opsd.logits import completion_logits
-from workers.opsd.losses import opsd_loss
-from workers.tasks import Problem, Task, derive_seed
+from service.catalog.training import TrainingOptions
+from workers.failures import JobError, out_of_memory
+from workers.opsd.losses import Objective, divergence_sums
+from workers.opsd.network import Packed
+from workers.opsd.rollouts import Lesson, batches, draw_step
+from workers.opsd.student import Student
+from workers.opsd.teacher import Teacher
+from workers.probe.arms import Sampler
+from workers.tasks import Problem, derive_seed
 
 MAX_GRADIENT_NORM = 1.0
 """The usual bound: a single batch of surprising contexts does not throw a small model off."""
+ADAMW = ("step", "exp_avg", "exp_avg_sq")
+"""What the optimizer knows of each weight."""
+MICRO_TOKENS = 1 << 14
+"""Tokens in one forward and backward pass where the run does not say how many rollouts: room for a small model's
+activations; a large one wants `training.micro_batch`, or fails with that advice."""
 
 
 @dataclass(frozen=True)
@@ -37,90 +36,191 @@ class StepMetrics:
 
     step: int
     loss: float | None
-    """Mean divergence in nats a token; null where no rollout had a context, and so nothing was learned."""
+    """Mean divergence in nats a token, clipped where the recipe clips; null where no rollout had a context, and so
+    nothing was learned."""
     score: float
     """Mean score of the student's rollouts."""
     with_context: float
     """Share of rollouts with a context."""
+    agreement: float | None
+    """Share of tokens whose most likely next token is the same for student and self-teacher."""
     gradient_norm: float | None
+    learning_rate: float
+    mean_tokens: float
+    """Of the student's rollouts."""
+    truncated: float
+    """Share of them that ran into `max_tokens`."""
+    tokens: int
+    seconds: float
+    missing: dict[str, int]
+    """Rollouts without a context, by reason."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the event shows it."""
+        told = {name: value for name, value in vars(self).items() if name != "seconds"}
+        return told | {"tokens_per_second": self.tokens / max(self.seconds, 1e-9)}
 
 
-def train(
-    student: TransformersEngine,
-    task: Task,
-    problems: Sequence[Problem],
-    context: Context,
-    recipe: Recipe,
-    divergence: Literal["forward_kl", "reverse_kl"],
-    sampling: Sampling,
-    seed: int,
-    report: Callable[[StepMetrics], None],
-) -> None:
-    """Trains the student's weights in place for `recipe.steps` steps against a frozen copy of them.
+class Trainer:
+    """Student, self-teacher and optimizer of one run; `step` is one optimizer step."""
 
-    A rollout without a context carries no loss. Rollouts are drawn from the weights that the step starts with. A
-    rollout's group is the step's rollouts of its problem; wrong contexts are made of the step's other problems.
-    """
-    teacher = copy.deepcopy(student.model).requires_grad_(False)
-    pad = int(student.tokenizer.pad_token_id)
-    optimizer = torch.optim.AdamW(student.model.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
-    shape = prompt_shape(student)
-    batches = _batches(problems, recipe.problems_per_step, seed)
-    for step in range(1, recipe.steps + 1):
-        batch = next(batches)
-        requests = [
-            Request(
-                student.encode(student_prompt(problem)),
-                recipe.group_size,
-                derive_seed("rollouts", seed, step, problem.id),
-            )
-            for problem in batch
-        ]
-        groups = student.generate(requests, sampling)
-        prompts: list[tuple[int, ...]] = []
-        teacher_prompts: list[tuple[int, ...]] = []
-        completions: list[tuple[int, ...]] = []
-        materials = [material for pair in zip(batch, groups, strict=True) for material in _materials(task, *pair)]
-        samples = [sample for group in groups for sample in group]
-        scores = [material.group[material.place].verdict.score for material in materials]
-        hint_seed = derive_seed("hints", seed, step)
-        materials = extract_hints(student, context, materials, sampling, hint_seed, shape)
-        for material, sample in zip(materials, samples, strict=True):
-            draw = f"step-{step}-{material.place}"
-            built = build_context(context, task, material, materials, seed=seed, draw=draw)
-            if built.text is None:
-                continue
-            problem = material.problem
-            encoded = student.encode(teacher_prompt(problem, built, shape))
-            require_fit(problem, len(encoded), sampling.max_tokens, student.context_length)
-            prompts.append(student.encode(student_prompt(problem)))
-            teacher_prompts.append(encoded)
-            completions.append(sample.token_ids)
-        loss = norm = None
-        if completions:
-            with torch.no_grad():
-                teacher_NV = completion_logits(teacher, teacher_prompts, completions, pad)
-            objective = opsd_loss(completion_logits(student.model, prompts, completions, pad), teacher_NV, divergence)
-            optimizer.zero_grad()
-            objective.backward()
-            norm = float(torch.nn.utils.clip_grad_norm_(student.model.parameters(), MAX_GRADIENT_NORM))
-            optimizer.step()
-            loss = float(objective.detach())
-        report(StepMetrics(step, loss, sum(scores) / len(scores), len(completions) / len(scores), norm))
+    def __init__(
+        self,
+        student: Student,
+        sampler: Sampler,
+        problems: Sequence[Problem],
+        context: Context,
+        recipe: Recipe,
+        options: TrainingOptions,
+        pushed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.student, self.teacher = student, Teacher(student, recipe)
+        self._sampler, self._problems, self._context = sampler, problems, context
+        self._recipe, self._options, self._pushed = recipe, options, pushed
+        self._objective = Objective.of(recipe)
+        self._pad = next(iter(sorted(student.end)), 0)
+        self._optimizer = torch.optim.AdamW(
+            student.trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self._batches = batches(problems, recipe.problems_per_step, sampler.seed)
+        self.done = 0
+
+    def step(self) -> StepMetrics:
+        """Draws rollouts from the weights as they are, and learns from those that have a context.
+
+        The loss is the mean over all unmasked completion tokens of the step: a long completion weighs more than a short
+        one. A rollout without a context carries no loss.
+
+        Raises:
+            JobError: `out_of_memory`, `training_diverged` (a gradient that is no number), or of the rollouts.
+        """
+        began, step = time.monotonic(), self.done + 1
+        # all that torch draws in a step depends on its number alone, so a resumed run needs no stored state of it
+        torch.manual_seed(derive_seed("torch", self._sampler.seed, step))
+        rate = learning_rate(self._recipe, step)
+        batch = next(self._batches)
+        with self.student.passes():
+            drawn = draw_step(self._sampler, self._context, batch, self._recipe.group_size, step)
+        lessons = [lesson for lesson in drawn.lessons if len(lesson.completion) > self._recipe.skip_tokens]
+        tokens = sum(len(lesson.completion) - self._recipe.skip_tokens for lesson in lessons)
+        loss = agreement = norm = None
+        if lessons:
+            loss, agreement = self._gradients(lessons, tokens)
+            norm = float(torch.nn.utils.clip_grad_norm_(self.student.trained.values(), MAX_GRADIENT_NORM))
+            if not math.isfinite(norm) or not math.isfinite(loss):
+                raise JobError(
+                    "training_diverged",
+                    f"At step {step} the loss ({loss}) or its gradient ({norm}) is no finite number: take a lower "
+                    "recipe.learning_rate, a recipe.token_clip, or training.precision float32.",
+                    "recipe.learning_rate",
+                )
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            self.teacher.follow()
+            self._pushed()
+        self.done = step
+        return StepMetrics(
+            step=step,
+            loss=loss,
+            score=drawn.score,
+            with_context=1 - sum(drawn.missing.values()) / drawn.rollouts,
+            agreement=agreement,
+            gradient_norm=norm,
+            learning_rate=rate,
+            mean_tokens=drawn.tokens / drawn.rollouts,
+            truncated=drawn.truncated / drawn.rollouts,
+            tokens=drawn.tokens,
+            seconds=time.monotonic() - began,
+            missing=dict(drawn.missing),
+        )
+
+    def _gradients(self, lessons: Sequence[Lesson], tokens: int) -> tuple[float, float]:
+        """Leaves the gradient of the step's loss; returns the loss and the share of tokens that agree."""
+        loss = agreed = 0.0
+        for some in self._micro_batches(lessons):
+            try:
+                sums = self._sums(some)
+                (sums.loss / tokens).backward()
+            except torch.cuda.OutOfMemoryError as error:
+                raise out_of_memory(
+                    f"The GPU's memory does not hold {len(some)} rollouts in one pass: take fewer by "
+                    "training.micro_batch, or set training.gradient_checkpointing"
+                ) from error
+            loss += float(sums.loss.detach())
+            agreed += float(sums.agreement)
+        return loss / tokens, agreed / tokens
+
+    def _sums(self, lessons: Sequence[Lesson]) -> Any:  # noqa: ANN401
+        completions = [lesson.completion for lesson in lessons]
+        skip, device = self._recipe.skip_tokens, self.student.device
+        taught = Packed.of([one.teacher_prompt for one in lessons], completions, self._pad, device, skip)
+        plain = Packed.of([one.prompt for one in lessons], completions, self._pad, device, skip)
+        with self.student.passes(), self.student.learning():
+            parts = self.teacher.parts(taught)
+            hidden_ND = self.student.network(plain)
+            return divergence_sums(hidden_ND, self.student.network.head, parts, self._objective)
+
+    def _micro_batches(self, lessons: Sequence[Lesson]) -> Iterator[list[Lesson]]:
+        """Rollouts of similar length, as many as one pass takes."""
+        ordered = sorted(lessons, key=lambda one: len(one.teacher_prompt) + len(one.completion))
+        most, some = self._options.micro_batch, list[Lesson]()
+        for lesson in ordered:
+            width = len(lesson.teacher_prompt) + len(lesson.completion)
+            full = len(some) == most if most is not None else (len(some) + 1) * width > MICRO_TOKENS
+            if some and full:
+                yield some
+                some = []
+            some.append(lesson)
+        yield some
+
+    def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What a checkpoint keeps, on the CPU; of a teacher only what the pinned model does not say."""
+        return {
+            "student": self.student.weights(),
+            "teacher": self.teacher.state(),
+            "optimizer": self._optimizer_state(),
+        }
+
+    def _optimizer_state(self) -> dict[str, torch.Tensor]:
+        state = self._optimizer.state
+        return {
+            f"{key}:{name}": state[parameter][key].detach().cpu().clone()
+            for name, parameter in self.student.trained.items()
+            if parameter in state
+            for key in ADAMW
+        }
+
+    def resume(self, done: int, tensors: dict[str, dict[str, torch.Tensor]]) -> None:
+        """Goes on after `done` steps as if it had never stopped.
+
+        Raises:
+            JobError: `checkpoint_mismatch`.
+        """
+        self.done = done
+        self._batches = islice(batches(self._problems, self._recipe.problems_per_step, self._sampler.seed), done, None)
+        if not tensors:
+            return
+        self.student.load(tensors["student"])
+        self.teacher.load(tensors["teacher"])
+        kept = tensors["optimizer"]
+        for name, parameter in self.student.trained.items():
+            if f"step:{name}" in kept:
+                # AdamW counts its steps on the CPU
+                self._optimizer.state[parameter] = {
+                    key: kept[f"{key}:{name}"].to("cpu" if key == "step" else parameter.device) for key in ADAMW
+                }
+        self._pushed()
 
 
-def _materials(task: Task, problem: Problem, group: Sequence[Sample]) -> list[Material]:
-    """One group's rollouts with their verdicts, each in its own place."""
-    attempts = tuple(Attempt(sample.text, task.verify(problem, answer_part(sample.text))) for sample in group)
-    return [Material(problem, attempts, place) for place in range(len(attempts))]
-
-
-def _batches(problems: Sequence[Problem], size: int, seed: int) -> Iterator[list[Problem]]:
-    """Batches of `size` problems for ever: every problem once, in a new random order, before any comes again."""
-    rng = random.Random(derive_seed("batches", seed))  # noqa: S311 - order of the data, not a secret
-    queue: list[Problem] = []
-    while True:
-        while len(queue) < size:
-            queue += rng.sample(problems, len(problems))
-        yield queue[:size]
-        queue = queue[size:]
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The rate of step 1, 2, ..., which is a function of the step alone: linear warm-up, then the recipe's schedule."""
+    if step <= recipe.warmup_steps:
+        return recipe.learning_rate * step / recipe.warmup_steps
+    share = (step - recipe.warmup_steps - 1) / max(1, recipe.steps - recipe.warmup_steps)
+    if recipe.schedule == "linear":
+        return recipe.learning_rate * (1 - share)
+    if recipe.schedule == "cosine":
+        return recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
+    return recipe.learning_rate

@@ -70,7 +70,7 @@ class Sampler:
         tables: list[Rows] = []
         for draw in draws:
             samples = [_take(drawn, len(prompts)) for prompts in draw.prompts]
-            tables.append(self._verified(draw.problems, samples))
+            tables.append(self.verified(draw.problems, samples))
         return tables
 
     def _requests(self, draw: Draw, encoded: dict[str | None, tuple[int, ...]]) -> Iterable[Request]:
@@ -87,7 +87,8 @@ class Sampler:
                 yield Request(tokens, n, derive_seed("rollouts", draw.arm, self.seed, problem.id, first))
                 first += n
 
-    def _verified(self, problems: Sequence[Problem], samples: list[list[Sample]]) -> Rows:
+    def verified(self, problems: Sequence[Problem], samples: list[list[Sample]]) -> Rows:
+        """Score every completion of every problem."""
         pairs = [(problem, sample) for problem, row in zip(problems, samples, strict=True) for sample in row]
         if self.task.slow:
             verdicts = iter(self._verified_side_by_side(pairs))

@@ -1,0 +1,162 @@
+"""What a run measures: its baseline and its gap before it trains, and how far it has come while it does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from service.catalog.contexts import Context
+from workers.opsd.warnings import Warnings
+from workers.probe.arms import Arm, Draw, Sampler, arm_of
+from workers.probe.self_teacher import SelfTeacher
+from workers.probe.statistics import Estimate, Scores, counts, differences, estimate, sampling_covariance
+from workers.tasks import Problem
+
+
+@dataclass(frozen=True)
+class Before:
+    """Scores of shape (problems, rollouts) from before the first step."""
+
+    student: Scores
+    self_teacher: Scores
+    held_out: Scores | None
+    """Null where the run has no held-out problems."""
+
+    @property
+    def baseline(self) -> float:
+        """The student's accuracy on the training problems."""
+        return float(self.student.mean())
+
+    @property
+    def gap(self) -> dict[str, Any]:
+        """The gap as a result shows it."""
+        problems, rollouts = self.student.shape
+        return {
+            **estimate(differences(self.self_teacher, self.student)).as_dict(),
+            "student": self.baseline,
+            "self_teacher": float(self.self_teacher.mean()),
+            "problems": problems,
+            "rollouts": rollouts,
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {name: None if scores is None else scores.tolist() for name, scores in vars(self).items()}
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> "Before":
+        """From a checkpoint."""
+        student, self_teacher = (np.array(content[name], dtype=np.float64) for name in ("student", "self_teacher"))
+        held_out = content["held_out"]
+        return cls(student, self_teacher, None if held_out is None else np.array(held_out, dtype=np.float64))
+
+
+@dataclass
+class Evaluator:
+    """Draws fresh samples for every look, so that no two share any; problems and decoding stay the same."""
+
+    sampler: Sampler
+    problems: Sequence[Problem]
+    held_out: Sequence[Problem]
+    rollouts: int
+    rollouts_drawn: int = field(default=0, init=False)
+    tokens: int = field(default=0, init=False)
+
+    def before(self, context: Context, group_size: int | None) -> Before:
+        """Baseline and gap, with the same weights on both sides."""
+        teacher = SelfTeacher(self.sampler, {"train-context": context}, self.rollouts, group_size)
+        plain = self._plain("before")
+        tables = self.sampler.draw([*plain, *teacher.peers("train-peers", self.problems)])
+        for table in tables:
+            self._count(arm_of("plain", table))
+        rows, peers = tables[0], tables[len(plain) :]
+        taught = arm_of("train-context", teacher.draw(self.problems, rows, peers)["train-context"].rows)
+        self._count(taught)
+        held_out = arm_of("held-out-before", tables[1]).scores if self.held_out else None
+        return Before(arm_of("train-before", rows).scores, taught.scores, held_out)
+
+    def after(self, name: str) -> tuple[Scores, Scores | None]:
+        """The student's scores of now, on the training and on the held-out problems."""
+        arms = [arm_of(name, table) for table in self.sampler.draw(self._plain(name))]
+        for arm in arms:
+            self._count(arm)
+        return arms[0].scores, arms[1].scores if self.held_out else None
+
+    def _plain(self, name: str) -> list[Draw]:
+        draws = [Draw.plain(f"train-{name}", self.problems, self.rollouts)]
+        return draws + ([Draw.plain(f"held-out-{name}", self.held_out, self.rollouts)] if self.held_out else [])
+
+    def _count(self, arm: Arm) -> None:
+        self.rollouts_drawn += arm.rollouts
+        self.tokens += arm.tokens
+
+
+def evaluation(step: int, before: Before, scores: Scores, held_out: Scores | None) -> dict[str, Any]:
+    """How far the student has come after `step` steps."""
+    held = None
+    if held_out is not None and before.held_out is not None:
+        held = estimate(differences(held_out, before.held_out)).as_dict()
+    return {
+        "step": step,
+        "accuracy": float(scores.mean()),
+        "improvement": estimate(differences(scores, before.student)).as_dict(),
+        "held_out": held,
+    }
+
+
+def best_of(evaluations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The evaluation with the largest improvement; of equal ones the first.
+
+    Picking it favours it: it is reported beside the last one and never in its place.
+    """
+    return max(evaluations, key=lambda one: one["improvement"]["value"])
+
+
+def observation(before: Before, after: Scores) -> dict[str, Any]:
+    """Gap, improvement and their errors from three arms on the same problems.
+
+    Gap and improvement share the baseline rollouts and the problems; `cov` is the covariance of their sampling errors
+    (LAW.md, Model).
+    """
+    gaps, improvements = differences(before.self_teacher, before.student), differences(after, before.student)
+    improvement = estimate(improvements)
+    return {
+        "baseline": before.baseline,
+        "gap": before.gap,
+        "improvement": improvement.as_dict(),
+        "cov": sampling_covariance(gaps, improvements),
+        "collapsed": collapsed(before.baseline, improvement),
+        "counts": {
+            "before": counts(before.student),
+            "context": counts(before.self_teacher),
+            "after": counts(after),
+        },
+    }
+
+
+def collapsed(baseline: float, improvement: Estimate) -> bool:
+    """More than half of the baseline is lost, and the loss is larger than two standard errors of noise."""
+    return improvement.value < -baseline / 2 and improvement.value < -2 * improvement.se
+
+
+def warn_of_no_learning(result: Mapping[str, Any], taught: bool, moved: bool, warnings: Warnings) -> None:
+    """Says so when a run had something to learn from and did not.
+
+    Args:
+        result: as `observation` makes it.
+        taught: whether any rollout had a context.
+        moved: whether any step had a gradient other than zero.
+        warnings: takes what is found.
+    """
+    gap, improvement = result["gap"], result["improvement"]
+    if not taught:
+        warnings.add("no_context", "No rollout had a context, so nothing was taught: the weights are as they were.")
+    elif not moved:
+        warnings.add("no_gradient", "Every gradient was zero: with the context the model says what it says without.")
+    elif gap["value"] > 2 * gap["se"] and improvement["value"] < 2 * improvement["se"]:
+        warnings.add(
+            "no_learning",
+            f"The self-teacher is {100 * gap['value']:.1f} points better, but the student did not become better beyond "
+            "noise: look at the loss, the learning rate and whether the contexts are right.",
+        )

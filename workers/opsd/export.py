@@ -1,0 +1,145 @@
+"""The trained model as a folder that loads like any other, with a card that says what was done and what came of it."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from service.catalog.training import TrainingConfiguration
+from workers.engines import folder_revision
+from workers.opsd.student import ADAPTER, Student
+
+CARD = "README.md"
+WEIGHTS = (".safetensors", ".safetensors.index.json")
+READABLE = 0o644
+"""safetensors writes for its owner alone; who serves the model may be another user"""
+
+
+def export_model(
+    folder: Path, origin: Path, student: Student, configuration: TrainingConfiguration, told: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes the student's weights of now under a hidden name and renames the whole.
+
+    All weights: the files of the model that was trained, with new weights in the precision that its own have. LoRA: the
+    adapter alone, which peft loads upon that model.
+
+    Args:
+        folder: where to; one that is there is replaced.
+        origin: the folder of the model that was trained.
+        student: what to write.
+        configuration: for the card.
+        told: for the card: step, baseline, gap, improvement, held_out, predicted, run_id.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    hidden = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    if student.lora:
+        _write_adapter(hidden, student, configuration)
+    else:
+        _write_weights(hidden, origin, student)
+    (hidden / CARD).write_text(card(configuration, told))
+    for file in hidden.iterdir():
+        file.chmod(READABLE)
+    shutil.rmtree(folder, ignore_errors=True)
+    hidden.rename(folder)
+    return {
+        "path": str(folder),
+        "kind": "lora" if student.lora else "full",
+        "step": told["step"],
+        "revision": folder_revision(folder),
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+    }
+
+
+def _write_weights(folder: Path, origin: Path, student: Student) -> None:
+    for file in origin.iterdir():
+        if file.is_file() and not file.name.endswith(WEIGHTS) and file.name != CARD:
+            shutil.copyfile(file, folder / file.name)
+    dtype = json.loads((origin / "config.json").read_text()).get("dtype", "float32")
+    made = folder / "made"
+    state = {name: tensor.to(_dtype(dtype)) for name, tensor in student.model.state_dict().items()}
+    student.model.save_pretrained(made, state_dict=state)
+    for file in made.iterdir():
+        if file.name.endswith(WEIGHTS):
+            file.rename(folder / file.name)
+    shutil.rmtree(made)
+
+
+def _dtype(name: str) -> Any:  # noqa: ANN401
+    import torch
+
+    return getattr(torch, name)
+
+
+def _write_adapter(folder: Path, student: Student, configuration: TrainingConfiguration) -> None:
+    from safetensors.torch import save_file
+
+    prefix = "base_model.model."  # how peft names what lies in a model that it wraps
+    weights = {
+        prefix + name.replace(f".{ADAPTER}.", "."): tensor.contiguous() for name, tensor in student.weights().items()
+    }
+    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = student.lora_config.to_dict() | {
+        "base_model_name_or_path": configuration.model,
+        "inference_mode": True,
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401
+    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+
+def card(configuration: TrainingConfiguration, told: Mapping[str, Any]) -> str:
+    """The model card: configuration, gap, predicted and measured improvement."""
+    predicted = told.get("predicted")
+    rows = [
+        ("Student before", f"{100 * told['baseline']:.1f} %"),
+        ("Gap (self-teacher minus student, before)", _points(told["gap"])),
+        ("Predicted improvement", _predicted(predicted) if predicted else "no prediction led to this run"),
+        (f"Measured improvement at step {told['step']}", _points(told["improvement"])),
+    ]
+    if told.get("held_out") is not None:
+        rows.append(("On held-out problems", _points(told["held_out"])))
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    dumped = json.dumps(configuration.model_dump(mode="json"), indent=2)
+    return f"""---
+base_model: {json.dumps(configuration.model)}
+tags: [on-policy-self-distillation, gapcast]
+---
+
+# {configuration.model}, self-distilled on {configuration.task}
+
+On-policy self-distillation with the context `{configuration.context.kind.value}`, teacher
+`{configuration.recipe.teacher}`, divergence `{configuration.recipe.divergence}`; run `{told["run_id"]}` of Gapcast.
+
+| | |
+| --- | --- |
+{table}
+
+Points are accuracy points with one standard error over problems. Training and evaluation use the same problems; what
+the training does elsewhere, the held-out problems tell. The measurements were made with the weights in training
+precision; those of this folder are in the precision of the original.
+
+## Configuration
+
+```json
+{dumped}
+```
+"""
+
+
+def _points(estimate: Mapping[str, float]) -> str:
+    return f"{100 * estimate['value']:+.1f} ± {100 * estimate['se']:.1f} points"
+
+
+def _predicted(predicted: Mapping[str, Any]) -> str:
+    value, intervals = predicted.get("value"), predicted.get("intervals") or []
+    if value is None:
+        return "refused: no honest number could be given"
+    ranges = ", ".join(
+        f"{100 * one['level']:g} % interval {100 * one['lower']:+.1f} to {100 * one['upper']:+.1f}" for one in intervals
+    )
+    return f"{100 * value:+.1f} points ({ranges})"

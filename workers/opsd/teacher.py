@@ -1,0 +1,94 @@
+"""Self-teachers: the student's weights as they were, as their moving average, or held near to where they began."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+
+from service.catalog.schemas import Recipe
+from workers.opsd.losses import TeacherPart
+from workers.opsd.network import Network, Packed
+from workers.opsd.student import ADAPTER as STUDENT_ADAPTER
+from workers.opsd.student import Student, load_weights
+
+ADAPTER = "teacher"
+_DOT_STUDENT, _DOT_TEACHER = f".{STUDENT_ADAPTER}.", f".{ADAPTER}."
+
+
+class Teacher:
+    """One of the recipe's three rules (OPSD.md, Trainer).
+
+    `frozen`: the model before training. `ema`: after every step, teacher += rate x (student - teacher), over the
+    trained weights. `trust_region`: the log-linear mix of the model before training (1 - rate) and the student of now
+    (rate).
+    With LoRA all of them share the model's own weights: the one before training is the model without its adapter.
+    """
+
+    def __init__(self, student: Student, recipe: Recipe) -> None:
+        self._student, self._rate = student, recipe.ema_rate
+        self._mix = recipe.trust_rate
+        if not student.lora:
+            model = copy.deepcopy(student.model).requires_grad_(False)
+            model.gradient_checkpointing_disable()
+            # an average that moves by a twentieth of a small step needs all its digits; a frozen copy does not
+            self._network = Network(model if self._rate is not None else model.to(student.precision))
+            return
+        self._network = student.network
+        if self._rate is not None:
+            student.add_adapter(ADAPTER)
+            student.model.set_adapter(STUDENT_ADAPTER)
+            self.load({name.replace(_DOT_STUDENT, _DOT_TEACHER): one for name, one in student.weights().items()})
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def parts(self, packed: Packed) -> list[TeacherPart]:
+        """The teacher's hidden states for prompts with context, with the heads and weights that make it."""
+        with self._weights():
+            before = TeacherPart(self._network(packed), self._network.head, 1 - (self._mix or 0))
+        if self._mix is None:
+            return [before]
+        student = self._student.network
+        return [before, TeacherPart(student(packed), student.head, self._mix)]
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def follow(self) -> None:
+        """After an optimizer step: the average moves."""
+        if self._rate is None:
+            return
+        trained = self._student.trained
+        for name, parameter in self._averaged().items():
+            parameter.lerp_(trained[name.replace(_DOT_TEACHER, _DOT_STUDENT)], self._rate)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """A copy of what a checkpoint must hold: the average; what is frozen is the pinned model's."""
+        return {name: parameter.detach().cpu().clone() for name, parameter in self._averaged().items()}
+
+    def load(self, weights: dict[str, torch.Tensor]) -> None:
+        """Takes the average of a checkpoint."""
+        load_weights(self._averaged(), weights)
+
+    def _averaged(self) -> dict[str, torch.nn.Parameter]:
+        if self._rate is None:
+            return {}
+        named = self._network.model.named_parameters()
+        return {name: parameter for name, parameter in named if not self._student.lora or _DOT_TEACHER in name}
+
+    def _weights(self) -> AbstractContextManager[None]:
+        if not self._student.lora:
+            return nullcontext()
+        return self._adapter()
+
+    @contextmanager
+    def _adapter(self) -> Iterator[None]:
+        """The shared model with the teacher's adapter, or without any."""
+        model = self._student.model
+        if self._rate is None:
+            model.disable_adapters()
+        else:
+            model.set_adapter(ADAPTER)
+        try:
+            yield
+        finally:
+            if self._rate is None:
+                model.enable_adapters()
+            model.set_adapter(STUDENT_ADAPTER)
