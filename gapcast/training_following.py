@@ -12,6 +12,8 @@ from gapcast.client import Client
 from gapcast.models import Estimate, Event, Gap, TrainingRun
 from gapcast.wording import curve, duration, estimated, percent, points
 
+MOST_BLOCKS = 12
+"""of a curve beside a bar: a line of 80 characters holds both"""
 DOING = {
     "baseline": "measuring baseline and gap",
     "training": "training",
@@ -39,7 +41,7 @@ def follow_runs(client: Client, runs: Sequence[TrainingRun], console: Console) -
 
 def watch_runs(events: Iterable[tuple[str, Event]], runs: Sequence[TrainingRun], console: Console) -> None:
     """Show events of runs until there are no more."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         followed = {one.id: Followed(one, progress, named=len(runs) > 1) for one in runs if not one.ended}
         for run_id, event in events:
@@ -87,15 +89,13 @@ class Followed:
             self._say(doing)
 
     def _show(self) -> None:
-        drawn = f"  {curve(list(self._accuracies.values()))}" if self._draws and len(self._accuracies) > 1 else ""
+        accuracies = list(self._accuracies.values())
+        draws = len(accuracies) > 1 and not self._progress.console.options.ascii_only
+        drawn = f"  {curve(accuracies, MOST_BLOCKS)}" if draws else ""
         self._progress.update(self.bar, description=f"{self._name}{self._doing}{self._loss}{drawn}")
 
     def _say(self, line: str) -> None:
         self._progress.console.print(f"  {self._name}{line}", highlight=False, soft_wrap=True)
-
-    @property
-    def _draws(self) -> bool:
-        return not self._progress.console.options.ascii_only
 
     def _step(self, data: dict[str, Any]) -> None:
         done, total = data["done"], data["total"]

@@ -91,8 +91,9 @@ def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[s
     if predicted.value is None:
         yield "Predicted", f"nothing, {predicted.prediction_id} was refused"
         return
-    off = "" if outcome is None else f", the run gained {points(outcome.value - predicted.value)} points on it"
-    yield "Predicted", f"[bold]{points(predicted.value)} points[/]{off}"
+    off = 0.0 if outcome is None else outcome.value - predicted.value
+    gained = "" if outcome is None else f", the run gained {100 * abs(off):.1f} {'less' if off < 0 else 'more'}"
+    yield "Predicted", f"[bold]{points(predicted.value)} points[/]{gained}"
     for one in predicted.intervals:
         held = {True: ": [green]holds the outcome[/]", False: ": [yellow]misses the outcome[/]", None: ""}[one.covered]
         yield "", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points{held}"
@@ -102,7 +103,7 @@ def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[s
 def _beside(gained: Gained) -> Iterator[tuple[str, str]]:
     best, held_out = gained.best, gained.held_out
     if best is not None:
-        yield "Best step", f"{best.step}: {estimated(best)}; chosen by this figure, so it flatters"
+        yield "Best step", f"{best.step}: {estimated(best)}, chosen as the best and so too high"
     if held_out is None:
         yield "Held out", "no problems were"
         return
@@ -116,11 +117,12 @@ def _evaluations(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
     """Accuracy by step; as a curve where the terminal can draw one."""
     if not run.evaluations or run.baseline is None:
         return
-    steps = [0, *(one.step for one in run.evaluations)]
     accuracies = [run.baseline, *(one.accuracy for one in run.evaluations)]
     drawn = f"{curve(accuracies)}  " if draws else ""
-    ends = f"{percent(accuracies[0])} at step 0, {percent(accuracies[-1])} at step {steps[-1]}"
-    yield "Accuracy", f"{drawn}{ends}, {percent(min(accuracies))} to {percent(max(accuracies))}"
+    yield (
+        "Accuracy",
+        f"{drawn}{percent(min(accuracies))} to {percent(max(accuracies))} over steps 0 to {run.evaluations[-1].step}",
+    )
 
 
 def _end(run: TrainingRun) -> Iterator[tuple[str, str]]:

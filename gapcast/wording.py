@@ -55,8 +55,13 @@ def file_size(size: int) -> str:
     return f"{size} B"
 
 
-def curve(values: Sequence[float]) -> str:
-    """Draw numbers as one line of blocks, the lowest as the lowest block and the highest as the highest."""
+def curve(values: Sequence[float], most: int = 40) -> str:
+    """Draw numbers as one line of at most so many blocks, from the lowest block to the highest.
+
+    Of more numbers the first, the last, and evenly spaced ones in between are drawn.
+    """
+    if len(values) > most:
+        values = [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
     low, high = min(values), max(values)
     heights = [(value - low) / (high - low) if high > low else 0.5 for value in values]
     return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)

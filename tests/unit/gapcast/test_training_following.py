@@ -1,0 +1,142 @@
+import io
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from gapcast.models import Event, TrainingRun
+from gapcast.training_following import watch_runs
+from tests.product import eventually
+
+GAP = {"value": 0.143, "se": 0.029, "student": 0.252, "self_teacher": 0.395, "problems": 128, "rollouts": 4}
+METRICS = {"loss": 0.25, "score": 0.3, "with_context": 1.0}
+
+
+def run_of(name: str, seed: int, status: str = "queued") -> TrainingRun:
+    fields = {"id": name, "status": status, "seed": seed, "pool": "lab", "family": "f", "configuration": {}}
+    return TrainingRun.model_validate(fields | {"created_at": "t"})
+
+
+class Happening:
+    """Events of one run, each a second after the one before."""
+
+    def __init__(self, run_id: str = "run_1") -> None:
+        self._id, self._numbers = run_id, itertools.count(1)
+
+    def __call__(self, kind: str, **data: Any) -> tuple[str, Event]:
+        number = next(self._numbers)
+        at = f"2026-11-25T10:{number // 60:02}:{number % 60:02}Z"
+        return self._id, Event.model_validate({"id": str(number), "type": kind, "data": data, "created_at": at})
+
+    def steps(self, first: int, last: int, total: int) -> list[tuple[str, Event]]:
+        return [one for step in range(first, last + 1) for one in self.step(step, total)]
+
+    def step(self, step: int, total: int, **more: Any) -> list[tuple[str, Event]]:
+        metrics = self("training.metrics", step=step, **METRICS | more)
+        return [metrics, self("training.progress", done=step, total=total, unit="steps", phase="training")]
+
+    def evaluated(self, step: int, accuracy: float, held_out: Any = None) -> tuple[str, Event]:
+        gained = {"value": accuracy - GAP["student"], "se": 0.029}
+        return self("training.evaluated", step=step, accuracy=accuracy, improvement=gained, held_out=held_out)
+
+
+@pytest.fixture
+def happens() -> Happening:
+    return Happening()
+
+
+def told(events: list[tuple[str, Event]], *runs: TrainingRun) -> str:
+    """What a pipe is told."""
+    out = io.StringIO()
+    watch_runs(events, runs or [run_of("run_1", 0)], Console(file=out, width=200))
+    return out.getvalue()
+
+
+def shown(events: list[tuple[str, Event]], words: str) -> bool:
+    """Whether a terminal shows the words when all of this has happened; bars are drawn ten times a second."""
+    out = io.StringIO()
+
+    def happening() -> Iterator[tuple[str, Event]]:
+        yield from events
+        eventually(lambda: words in out.getvalue(), seconds=10)
+
+    console = Console(file=out, width=200, force_terminal=True, color_system=None)
+    watch_runs(happening(), [run_of("run_1", 0)], console)
+    return True
+
+
+def test_where_nobody_watches_a_run_is_told_in_lines(happens: Happening) -> None:
+    text = told(
+        [
+            happens("job.started", attempt=1),
+            happens("training.progress", done=0, total=20, unit="steps", phase="baseline"),
+            happens("training.gap", baseline=0.252, gap=GAP),
+            *happens.steps(1, 2, 20),
+            happens.evaluated(2, 0.382, {"value": 0.02, "se": 0.03}),
+            happens("training.warning", code="no_learning", message="nothing [was] learned"),
+            happens("training.checkpoint", step=2, path="p", bytes=1, sha256="s"),
+            happens("training.progress", done=20, total=20, unit="steps", phase="export"),
+            happens("job.succeeded", attempt=1),
+        ]
+    )
+    assert text.splitlines() == [
+        "  waiting for a worker",
+        "  loading the model",
+        "  measuring baseline and gap",
+        "  baseline 25.2 %, gap +14.3 ± 2.9 points (± 1 SE)",
+        "  training",
+        "  step 1 of 20  loss 0.25, score 30.0 %",
+        "  step 2 of 20  loss 0.25, score 30.0 %",
+        "  step 2: accuracy 38.2 %, improvement +13.0 ± 2.9, held out +2.0 ± 3.0 points",
+        "  Warning (no_learning): nothing [was] learned",
+        "  writing the model",
+    ]
+
+
+def test_a_long_run_is_told_ten_times(happens: Happening) -> None:
+    lines = told(happens.steps(1, 1000, 1000)).splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["1", *(str(n) for n in range(100, 1001, 100))]
+
+
+def test_seeds_are_told_apart() -> None:
+    first, second = Happening("run_1"), Happening("run_2")
+    events = [first.evaluated(1, 0.3), *second.step(1, 20), second.evaluated(1, 0.4)]
+    lines = told(events, run_of("run_1", 4), run_of("run_2", 7)).splitlines()
+    assert "  seed 4  step 1: accuracy 30.0 %, improvement +4.8 ± 2.9 points" in lines
+    assert "  seed 7  step 1: accuracy 40.0 %, improvement +14.8 ± 2.9 points" in lines
+    assert "  seed 7  step 1 of 20  loss 0.25, score 30.0 %" in lines
+
+
+def test_one_that_has_ended_is_not_waited_for() -> None:
+    assert told([], run_of("run_1", 4, "succeeded"), run_of("run_2", 7)) == "  seed 7  waiting for a worker\n"
+
+
+def test_a_step_without_a_context_has_no_loss(happens: Happening) -> None:
+    assert "step 1 of 20  no context, no loss, score 30.0 %" in told(happens.step(1, 20, loss=None))
+
+
+def test_a_pause_says_how_to_go_on(happens: Happening) -> None:
+    text = told([happens("job.paused", attempt=1, step=4)])
+    assert "paused; gapcast runs resume run_1" in text
+
+
+def test_in_a_terminal_there_is_a_bar_with_the_time_left_and_a_curve(happens: Happening) -> None:
+    events = [
+        happens("training.gap", baseline=0.252, gap=GAP),
+        happens.evaluated(0, 0.252),
+        *happens.steps(1, 1, 100),
+        *happens.steps(2, 2, 100),
+        happens.evaluated(2, 0.3),
+        happens.evaluated(4, 0.28),
+    ]
+    assert shown(events, "training  loss 0.25, score 30.0 %  ▁█▅ ")
+    assert shown(events, " 2/100 about 3 min left")  # 98 steps of 2 seconds
+
+
+def test_the_time_of_a_pause_is_not_the_time_of_a_step(happens: Happening) -> None:
+    before = happens.steps(1, 2, 100)
+    waiting = [happens("job.retrying") for _ in range(600)]
+    events = [*before, *waiting, happens("job.started"), *happens.steps(2, 3, 100)]
+    assert shown(events, "3/100 about 3 min left")
