@@ -29,6 +29,7 @@ HAPPENED = {
     "job.cancel_requested": "cancelling",
     "job.paused": "paused; gapcast runs resume {id}",
     "job.resumed": "waiting for a worker",
+    "training.resumed": "going on from its checkpoint",
 }
 """by the event's type; none of the rest changes what a run does"""
 

@@ -65,10 +65,8 @@ RUN: dict[str, Any] = {
     "started_at": "2026-11-25T09:00:01Z",
     "finished_at": "2026-11-25T10:00:00Z",
 }
-UNKNOWN = {
-    name: None
-    for name in ("gap", "improvement", "baseline", "collapsed", "stopped_by", "observation_id", "artifact", "cost")
-} | {"evaluations": [], "warnings": []}
+MEASURED = ("gap", "improvement", "baseline", "collapsed", "stopped_by", "observation_id", "artifact", "cost")
+UNKNOWN: dict[str, Any] = dict.fromkeys(MEASURED) | {"evaluations": [], "warnings": []}
 
 
 def run_of(**more: Any) -> TrainingRun:
