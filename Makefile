@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-gpu vllm-cpu law-plots lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-gpu vllm-cpu law-plots lint format bench serve lab clean
 
 check: lint test
 
@@ -29,6 +29,12 @@ $(VENV)/.vllm: $(VENV)/.dev tests/vllm/requirements.txt
 	@$(BIN)/python -c "import torch; assert torch.version.cuda is None, 'torch is no longer the CPU build'"
 	@touch $@
 
+# TRL beside it, for the tests and the benchmark that compare our trainer with TRL's
+$(VENV)/.trl: $(VENV)/.dev tests/trl/requirements.txt
+	@echo "Installing TRL ..."
+	@$(PIP) -r tests/trl/requirements.txt
+	@touch $@
+
 $(VENV)/.docs: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -e ".[docs]"
@@ -41,7 +47,7 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not gpu"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not gpu"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser
 test-slow: $(VENV)/.dev
@@ -51,6 +57,10 @@ test-slow: $(VENV)/.dev
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm
 	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -m vllm tests/vllm
+
+# our losses against TRL's, and TRL's trainers with the callback that makes an observation of their runs
+test-trl: $(VENV)/.trl
+	$(SERIAL) GAPCAST_REQUIRE_TRL=1 $(BIN)/python -m pytest -q -m trl tests/trl
 
 # the same tests and the probe's benchmark on a GPU, for a machine with one: pip install ".[worker,vllm,dev]" into $(VENV) comes first
 test-gpu:
