@@ -11,8 +11,12 @@ from service.kit.idempotency import IdempotencyRow
 from service.observations.models import Observation
 from service.predictions.models import Prediction
 from service.probes.models import Probe
+from service.training_runs.models import Checkpoint, TrainingRun
 
-TABLES = (Fit, Job, IdempotencyRow, Observation, Event, Prediction, Probe, StoredTask, StoredProblem)
+TABLES = (
+    *(Fit, Job, IdempotencyRow, Observation, Event, Prediction, Probe, StoredTask, StoredProblem),
+    *(TrainingRun, Checkpoint),
+)
 """Imported, so that the metadata knows them when a new revision is written."""
 
 context.configure(

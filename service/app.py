@@ -24,9 +24,10 @@ from service.kit.ids import new_id
 from service.kit.limits import BodyLimit, LocalNamesOnly
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
-from service.predictions.service import settle
 from service.probes import endpoints as probes
 from service.settings import Settings
+from service.settling import settle
+from service.training_runs import endpoints as training_runs
 from service.web.data import read_chart
 from service.web.endpoints import mount
 
@@ -103,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     key = settings.api_key
     app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
     api = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, probes, observations, fits, events, catalog):
+    for room in (predictions, probes, training_runs, observations, fits, events, catalog):
         api.include_router(room.router)
     api.include_router(observations.pools_router)
     app.include_router(api)

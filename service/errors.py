@@ -4,7 +4,7 @@ To add one: subclass the nearest error here or in `service.kit.errors`, set `sta
 the default detail, and name it in the endpoint's `responses=problems(...)`.
 """
 
-from service.kit.errors import GapcastError, InvalidRequest
+from service.kit.errors import Conflict, GapcastError, InvalidRequest
 
 
 class UnknownModel(InvalidRequest):
@@ -24,6 +24,12 @@ class TooManyJobs(GapcastError):
 
     status = 429
     code = "too_many_jobs"
+
+
+class DuplicateRun(Conflict):
+    """This configuration is or was trained with this seed already; send another seed."""
+
+    code = "duplicate_run"
 
 
 class UnknownPool(InvalidRequest):

@@ -52,7 +52,10 @@ class Settings(BaseSettings):
         30, gt=0, description="seconds after which an unclaimed job's message is sent again"
     )
     max_failures: int = Field(3, ge=1, le=100, description="crashes or lost leases after which a job is dead")
-    job_seconds: float = Field(3600, gt=0, description="seconds that one attempt of a job may run")
+    job_seconds: float = Field(3600, gt=0, description="seconds that one attempt of a probe may run")
+    training_seconds: float = Field(
+        604800, gt=0, description="seconds that one attempt of a training run may run (a week)"
+    )
     max_queued_jobs: int = Field(
         200, ge=1, description="jobs of one tenant that may wait or run before POST answers 429"
     )

@@ -11,8 +11,9 @@ from service import logs
 from service.jobs.broker import WAKE, Dispatcher, celery_app
 from service.jobs.service import reconcile
 from service.kit.database import Database
-from service.predictions.service import settle
 from service.settings import Settings
+from service.settling import settle
+from workers.kinds.training import sweep
 from workers.supervisor import Supervisor
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ def worker_app(settings: Settings) -> Celery:
         while True:
             try:
                 dispatcher.wake(reconcile(database, settings, settle))
+                sweep(database, settings.data_dir)
             except Exception as error:
                 log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
             if stop.wait(settings.reconcile_seconds):

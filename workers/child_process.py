@@ -110,6 +110,10 @@ class Child:
             return False
         return True
 
+    def ask_to_stop(self) -> None:
+        """Ask the child itself, and nothing that it has started, to save its work and end."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """End the child and all that it started; vLLM's engine process would outlive it."""
         try:

@@ -16,15 +16,15 @@ from workers.failures import JobError
 def prepare(
     session: Session, tenant: str, configuration: dict[str, Any], settings: Settings, worker: str
 ) -> dict[str, Any]:
-    """What `workers.resources.Resources` reads in the child.
+    """Model and task, as `workers.resources.Resources` reads them in the child.
 
     Raises:
         Failed: this worker has no such model, another revision of it, or no whole task.
     """
     entry = _entry(configuration, settings, worker)
-    name, revision, folder = configuration["task"], configuration["task_revision"], settings.data_dir
+    name, revision = configuration["task"], configuration["task_revision"]
     try:
-        task = export_task(session, tenant, name, revision, folder / "tasks")
+        task = export_task(session, tenant, name, revision, settings.data_dir / "tasks")
     except UnknownTask as error:
         raise _failed("task_not_found", error.detail, "task") from error
     except Damaged as error:
@@ -32,7 +32,6 @@ def prepare(
     return {
         "source": model_source(entry) if entry is not None else None,
         "task_folder": str(task) if task is not None else None,
-        "rollouts": str(folder / "rollouts.sqlite"),
     }
 
 

@@ -9,26 +9,31 @@ import stamina
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
+from service.jobs.repository import Asked
 from service.jobs.service import record_return, worker_name
 from service.kit.database import Database
-from service.predictions.service import settle
-from service.probes import repository as probes
 from service.settings import Settings
+from service.settling import settle
 from workers.child_process import Child, Crashed, Failed
+from workers.inbox import Event, Inbox
+from workers.kinds import KINDS, Kind
 from workers.preparing import prepare
 
 log = structlog.get_logger()
 
 PROGRESS = 0.5
-"""seconds between two progress events that are stored: a person sees it move, the database hardly notices"""
+"""seconds between two writes of what a child says: a person sees it move, the database hardly notices"""
+LOOK = 3.0
+"""seconds between two looks whether a job is to stop, while its child says nothing"""
+GRACE = 10.0
+"""seconds in which a child that is asked to stop may save its work; `serve` gives its worker 15 to stop"""
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """how a database that does not answer shows"""
-PARTIAL = "probe.partial"
-"""the child's line with the result so far: it is kept with the probe and is no event of the job"""
 PATIENCE = 300.0
 """seconds for which the end of a job is tried again while the database is away: a result is GPU time, and the fence
 keeps a late one from doing harm"""
@@ -39,7 +44,11 @@ class LeaseLost(Exception):
 
 
 class Stopped(Exception):
-    """The worker is asked to stop."""
+    """The job is to be paused, or its worker stops; `step` is where it goes on, if it says so."""
+
+    def __init__(self, step: int | None = None) -> None:
+        super().__init__()
+        self.step = step
 
 
 class Cancelled(Exception):
@@ -63,118 +72,192 @@ class Supervisor:
             job = jobs.claim(session, job_id, self.name, self._settings.lease_seconds)
             if job is None:
                 return
-            configuration = probes.by_id(session, job.subject_id).configuration
+            kind = KINDS[job.kind]
+            configuration = kind.configuration(session, job)
             events.add(session, job.tenant, job.id, "job.started", {"attempt": job.attempt, "worker": self.name})
         log.info("job_claimed", job=job.id, attempt=job.attempt)
+        _Attempt(job, kind, self._settings, self._database, self._stop, self.name).run(configuration)
+
+
+class _Attempt:
+    """One attempt of a job, from its claim to its end."""
+
+    def __init__(
+        self, job: Job, kind: Kind, settings: Settings, database: Database, stop: threading.Event, worker: str
+    ) -> None:
+        self._job, self._kind, self._worker = job, kind, worker
+        self._settings, self._database, self._stop = settings, database, stop
+        self._inbox = Inbox()
+
+    def run(self, configuration: dict[str, Any]) -> None:
+        """Run the child, and write down how it ended."""
+        job = self._job
         child = None
         try:
             with self._database.read() as session:
-                resources = prepare(session, job.tenant, configuration, self._settings, self.name)
+                resources = prepare(session, job.tenant, configuration, self._settings, self._worker)
+                resources |= self._kind.resources(session, job, self._settings)
             child = Child({"kind": job.kind, "configuration": configuration, "resources": resources})
-            self._end(job, self._watch(job, child))
+            self._end(self._watch(child))
         except Failed as failure:
-            self._fail(job, JobState.failed, failure.error)
+            self._fail(JobState.failed, failure.error)
         except Cancelled:
-            self._fail(job, JobState.cancelled, None)
+            self._fail(JobState.cancelled, None)
         except Crashed as crash:
-            self._give_back(job, {"code": "worker_crashed", "message": str(crash), "param": None, "category": "server"})
-        except Stopped:
-            self._hand_back(job)
+            self._give_back({"code": "worker_crashed", "message": str(crash), "param": None, "category": "server"})
+        except Stopped as stopped:
+            self._hand_back(stopped.step)
         except LeaseLost:
             log.warning("lease_lost", job=job.id, attempt=job.attempt)
         except Exception as error:
             log.exception("attempt_failed", job=job.id, attempt=job.attempt)
             message = f"The worker failed to run this job ({type(error).__name__}); its log says more."
-            self._give_back(job, {"code": "worker_error", "message": message, "param": None, "category": "server"})
+            self._give_back({"code": "worker_error", "message": message, "param": None, "category": "server"})
         finally:
             if child is not None:
                 child.kill()
 
-    def _watch(self, job: Job, child: Child) -> dict[str, Any]:
-        """Keep the lease and store progress until the child has a result."""
-        deadline = time.monotonic() + self._settings.job_seconds
-        beat = reported = time.monotonic()
+    # --- while it runs
+
+    def _watch(self, child: Child) -> dict[str, Any]:
+        """Keep the lease and store what the child says until it has a result."""
+        limit = self._kind.seconds(self._settings)
+        started = beat = written = looked = time.monotonic()
         held_until = beat + self._settings.lease_seconds
-        waiting: dict[str, Any] | None = None
-        partial: dict[str, Any] | None = None
+        patience: float | None = None  # until when a child that was asked to stop is waited for
+        asked = Asked(cancel=False, pause=False)
         lines = child.lines()
         while True:
-            line = next(lines)
+            try:
+                line = next(lines)
+            except Crashed as crash:
+                if patience is not None:
+                    raise Stopped from crash
+                raise
             moment = time.monotonic()
-            if line is not None and "result" in line:
-                result: dict[str, Any] = line["result"]
-                return result
-            if line is not None and "error" in line:
-                raise Failed(line["error"])
-            if self._stop.is_set():
+            if line is not None:
+                result = self._take(line)
+                if result is not None:
+                    return result
+            if patience is None and (self._stop.is_set() or asked.pause):
+                if not self._kind.stops_gently:
+                    raise Stopped
+                child.ask_to_stop()
+                patience = moment + GRACE
+            if patience is not None and moment > patience:
+                log.warning("child_did_not_stop", job=self._job.id, attempt=self._job.attempt)
                 raise Stopped
-            if moment > deadline:
-                limit = f"The job ran longer than {self._settings.job_seconds:g} s, the most that one attempt may run."
-                raise Failed({"code": "time_limit", "message": limit, "param": None, "category": "user"})
-            if line is not None and line["event"] == PARTIAL:
-                partial = line["data"]
-            elif line is not None:
-                waiting = line
-            due = (waiting is not None or partial is not None) and moment - reported >= PROGRESS
-            if due or moment - beat >= self._settings.heartbeat_seconds:
-                try:
-                    self._beat(job, waiting, partial)
-                    partial = None
+            if moment - started > limit:
+                message = f"The job ran longer than {limit:g} s, the most that one attempt may run."
+                raise Failed({"code": "time_limit", "message": message, "param": None, "category": "user"})
+            write = bool(self._inbox) and moment - written >= PROGRESS
+            try:
+                if write or moment - beat >= self._settings.heartbeat_seconds:
+                    asked = self._beat()
                     held_until = moment + self._settings.lease_seconds
-                except AWAY as error:
-                    log.warning("heartbeat_failed", job=job.id, error=f"{type(error).__name__}: {error}"[:200])
-                    if moment > held_until:
-                        raise LeaseLost from error
-                beat = reported = moment
-                waiting = None
+                    beat = written = looked = moment
+                elif moment - looked >= LOOK:
+                    asked = self._look()
+                    looked = moment
+            except AWAY as error:
+                log.warning("heartbeat_failed", job=self._job.id, error=f"{type(error).__name__}: {error}"[:200])
+                if moment > held_until:
+                    raise LeaseLost from error
+                beat = written = looked = moment  # tried again as late as if it had been written
+            if asked.cancel:
+                raise Cancelled
 
-    def _beat(self, job: Job, line: dict[str, Any] | None, partial: dict[str, Any] | None) -> None:
+    def _take(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        """Keep a line of the child for the next write; its last one is its result, or how else it has ended."""
+        if "error" in line:
+            raise Failed(line["error"])
+        if "paused" in line:
+            raise Stopped(line["paused"]["step"])
+        if "event" in line:
+            self._inbox.take(line["event"], line["data"])
+            return None
+        result: dict[str, Any] = line["result"]
+        return result
+
+    def _beat(self) -> Asked:
+        """Extend the lease, and store what the child has said."""
+        job = self._job
         with self._database.write() as session:
-            progress = line["data"] if line is not None else None
-            asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, progress)
+            asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, self._inbox.progress)
             if asked is None:
                 raise LeaseLost
-            if partial is not None:
-                probes.store_partial(session, job.subject_id, partial)
-            if line is not None:
-                events.add(session, job.tenant, job.id, line["event"], line["data"])
-        if asked:
-            raise Cancelled
+            self._store(session, self._inbox.events)
+        self._inbox.clear()
+        return asked
+
+    def _look(self) -> Asked:
+        with self._database.read() as session:
+            asked = jobs.asked(session, self._job.id, self._job.attempt)
+        if asked is None:
+            raise LeaseLost
+        return asked
+
+    def _store(self, session: Session, told: list[Event]) -> None:
+        """Write what the child has said, in a transaction that holds the job."""
+        job = self._job
+        if self._inbox.partial is not None:
+            self._kind.store_partial(session, job, self._inbox.partial)
+        for name, data in told:
+            self._kind.store_line(session, job, name, data)
+            events.add(session, job.tenant, job.id, name, data)
+
+    # --- how it ends
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _end(self, job: Job, result: dict[str, Any]) -> None:
+    def _end(self, result: dict[str, Any]) -> None:
+        job = self._job
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
             if ended is None:
                 raise LeaseLost
-            probes.store_result(session, job.subject_id, result)
+            self._store(session, self._inbox.lasting)
+            self._kind.store_result(session, ended, result)
             events.add(session, job.tenant, job.id, "job.succeeded", {"attempt": job.attempt})
             settle(session, ended)
         log.info("job_succeeded", job=job.id, attempt=job.attempt)
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _fail(self, job: Job, state: JobState, error: dict[str, Any] | None) -> None:
+    def _fail(self, state: JobState, error: dict[str, Any] | None) -> None:
+        job = self._job
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, state, error)
             if ended is None:
                 return
+            self._store(session, self._inbox.lasting)
             events.add(session, job.tenant, job.id, f"job.{state}", {"attempt": job.attempt, "error": error})
             settle(session, ended)
         log.warning("job_ended", job=job.id, state=state, error=error)
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _give_back(self, job: Job, error: dict[str, Any]) -> None:
+    def _give_back(self, error: dict[str, Any]) -> None:
         """After a crash: another attempt, or the end of the budget."""
+        job = self._job
         with self._database.write() as session:
             back = jobs.release(session, job.id, job.attempt, self._settings.max_failures, error)
             if back is not None:
+                self._store(session, self._inbox.lasting)
                 record_return(session, back, settle)
         log.warning("job_crashed", job=job.id, attempt=job.attempt, error=error["message"])
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _hand_back(self, job: Job) -> None:
-        """When the worker stops: the job is queued again at once and no failure is counted."""
+    def _hand_back(self, step: int | None) -> None:
+        """When the job is to be paused or the worker stops: no failure is counted."""
+        job = self._job
         with self._database.write() as session:
             back = jobs.hand_back(session, job.id, job.attempt)
-            if back is not None:
-                events.add(session, job.tenant, job.id, "job.handed_back", {"attempt": job.attempt})
+            if back is None:
+                return
+            self._store(session, self._inbox.lasting)
+            told = {"attempt": job.attempt, "step": step}
+            if back.state == JobState.queued:
+                events.add(session, job.tenant, job.id, "job.handed_back", told)
+            else:
+                events.add(session, job.tenant, job.id, f"job.{back.state}", told)
+            if JobState(back.state).is_terminal:
+                settle(session, back)
+        log.info("job_handed_back", job=job.id, attempt=job.attempt, state=back.state)

@@ -18,6 +18,8 @@ class JobState(StrEnum):
     """Waits for a worker; `available_at` says from when."""
     running = "running"
     """One worker holds the lease."""
+    paused = "paused"
+    """Put aside by its user, for as long as they like; it has no worker and no lease."""
     succeeded = "succeeded"
     failed = "failed"
     """Ended with an error that another attempt would meet again."""
@@ -28,7 +30,7 @@ class JobState(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether the row never changes again."""
-        return self not in {JobState.queued, JobState.running}
+        return self not in {JobState.queued, JobState.running, JobState.paused}
 
 
 class Job(Base):
@@ -54,6 +56,8 @@ class Job(Base):
     available_at: Mapped[datetime] = mapped_column(Timestamp)
     dispatched_at: Mapped[datetime | None] = mapped_column(Timestamp)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    pause_requested_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    """null again once it is resumed"""
     progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
     error: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Timestamp)

@@ -1,14 +1,21 @@
 """The SQL of durable jobs. Every change of a running job is guarded by its attempt, the fence."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, case, func, literal, or_, select, update
+from sqlalchemy import Row, Select, and_, case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.ids import new_id
+
+
+class Asked(NamedTuple):
+    """What was asked of a running job."""
+
+    cancel: bool
+    pause: bool
 
 
 def add(session: Session, *, tenant: str, kind: str, subject_id: str) -> Job:
@@ -38,8 +45,14 @@ def get(session: Session, job_id: str, *, lock: bool = False) -> Job | None:
     return session.execute(query).scalar_one_or_none()
 
 
+def in_states(session: Session, job_ids: Sequence[str], states: Sequence[JobState]) -> Sequence[str]:
+    """Those of these ids whose jobs are in one of these states."""
+    query = select(Job.id).where(Job.id.in_(job_ids), Job.state.in_(states))
+    return session.execute(query).scalars().all()
+
+
 def count_live(session: Session, tenant: str) -> int:
-    """How many of a tenant's jobs have not ended."""
+    """How many of a tenant's jobs wait for a worker or have one."""
     live = (JobState.queued, JobState.running)
     return session.execute(select(func.count()).where(Job.tenant == tenant, Job.state.in_(live))).scalar_one()
 
@@ -70,14 +83,17 @@ def claim(session: Session, job_id: str, worker: str, lease_seconds: float) -> J
     return session.execute(statement).scalar_one_or_none()
 
 
+REQUESTS = (Job.cancel_requested_at, Job.pause_requested_at)
+
+
 def _held(job_id: str, attempt: int) -> Any:  # noqa: ANN401
     return and_(Job.id == job_id, Job.attempt == attempt, Job.state == JobState.running)
 
 
 def heartbeat(
     session: Session, job_id: str, attempt: int, lease_seconds: float, progress: dict[str, Any] | None = None
-) -> bool | None:
-    """Extend the lease. Returns whether a cancel was asked for, or None when the lease is lost."""
+) -> Asked | None:
+    """Extend the lease. Returns what was asked of the job, or None when the lease is lost."""
     values: dict[str, Any] = {"lease_expires_at": now(lease_seconds)}
     if progress is not None:
         values["progress"] = progress
@@ -85,11 +101,20 @@ def heartbeat(
         update(Job)
         .where(_held(job_id, attempt))
         .values(values)
-        .returning(Job.cancel_requested_at)
+        .returning(*REQUESTS)
         .execution_options(synchronize_session=False)
     )
-    row = session.execute(statement).one_or_none()
-    return None if row is None else row[0] is not None
+    return _asked(session.execute(statement).one_or_none())
+
+
+def asked(session: Session, job_id: str, attempt: int) -> Asked | None:
+    """Read what was asked of a running job, between two heartbeats; None when the lease is lost."""
+    return _asked(session.execute(select(*REQUESTS).where(_held(job_id, attempt))).one_or_none())
+
+
+def _asked(times: Row[Any, Any] | None) -> Asked | None:
+    # SQLite 3.40 answers RETURNING ... IS NOT NULL with true, whatever is there: the times themselves are asked for
+    return None if times is None else Asked(*(time is not None for time in times))
 
 
 def finish(
@@ -107,12 +132,14 @@ def finish(
 
 
 def _after_failure(max_failures: int) -> dict[str, Any]:
-    """The values of a job whose attempt came to nothing: cancelled if asked, dead after the budget, else queued."""
-    over = or_(Job.cancel_requested_at.is_not(None), Job.failures + 1 >= max_failures)
+    """The values of a job whose attempt came to nothing: as asked, dead after the budget, else queued."""
+    cancel, pause = (column.is_not(None) for column in REQUESTS)
+    over = or_(cancel, Job.failures + 1 >= max_failures)
     return {
         "state": case(
-            (Job.cancel_requested_at.is_not(None), literal(JobState.cancelled.value)),
+            (cancel, literal(JobState.cancelled.value)),
             (Job.failures + 1 >= max_failures, literal(JobState.dead.value)),
+            (pause, literal(JobState.paused.value)),
             else_=literal(JobState.queued.value),
         ),
         "failures": Job.failures + 1,
@@ -138,14 +165,18 @@ def release(session: Session, job_id: str, attempt: int, max_failures: int, erro
 
 
 def hand_back(session: Session, job_id: str, attempt: int) -> Job | None:
-    """Queue a running job again because its worker stops (no failure of the job), or cancel it if that was asked."""
-    asked = Job.cancel_requested_at.is_not(None)
+    """Take a running job from its worker, which is no failure of the job: cancelled or paused if asked, else queued."""
+    cancel, pause = (column.is_not(None) for column in REQUESTS)
     statement = (
         update(Job)
         .where(_held(job_id, attempt))
         .values(
-            state=case((asked, literal(JobState.cancelled.value)), else_=literal(JobState.queued.value)),
-            finished_at=case((asked, now()), else_=None),
+            state=case(
+                (cancel, literal(JobState.cancelled.value)),
+                (pause, literal(JobState.paused.value)),
+                else_=literal(JobState.queued.value),
+            ),
+            finished_at=case((cancel, now()), else_=None),
             worker=None,
             lease_expires_at=None,
             available_at=now(),
@@ -200,16 +231,48 @@ def forget_dispatch(session: Session, job_id: str) -> None:
 
 
 def request_cancel(session: Session, job_id: str) -> Job | None:
-    """Cancel a queued job at once; ask a running one to stop. None when it has ended already."""
+    """Cancel a queued or paused job at once; ask a running one to stop. None when it has ended already."""
+    idle = Job.state.in_((JobState.queued, JobState.paused))
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, or_(idle, Job.state == JobState.running))
+        .values(
+            state=case((idle, literal(JobState.cancelled.value)), else_=Job.state),
+            finished_at=case((idle, now()), else_=None),
+            cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def request_pause(session: Session, job_id: str) -> Job | None:
+    """Pause a queued job at once; ask a running one to stop. None when it is neither, or is being cancelled."""
     queued = Job.state == JobState.queued
     statement = (
         update(Job)
-        .where(Job.id == job_id, Job.state.in_((JobState.queued, JobState.running)))
-        .values(
-            state=case((queued, literal(JobState.cancelled.value)), else_=Job.state),
-            finished_at=case((queued, now()), else_=None),
-            cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
+        .where(
+            Job.id == job_id,
+            Job.state.in_((JobState.queued, JobState.running)),
+            Job.cancel_requested_at.is_(None),
         )
+        .values(
+            state=case((queued, literal(JobState.paused.value)), else_=Job.state),
+            pause_requested_at=func.coalesce(Job.pause_requested_at, now()),
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return session.execute(statement).scalar_one_or_none()
+
+
+def resume(session: Session, job_id: str) -> Job | None:
+    """Queue a paused job, due at once; None when it is not paused. Its caller publishes the wake-up."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.paused)
+        .values(state=JobState.queued, pause_requested_at=None, available_at=now(), dispatched_at=now())
         .returning(Job)
         .execution_options(synchronize_session=False, populate_existing=True)
     )

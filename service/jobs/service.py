@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from sqlalchemy.orm import Session
 
+from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository
 from service.jobs.models import Job, JobState
@@ -28,6 +29,18 @@ LOST = {
 def worker_name(pid: int) -> str:
     """How a worker process signs the jobs that it holds."""
     return f"{socket.gethostname()}:{pid}"
+
+
+def require_room(session: Session, tenant: str, most: int, more: int = 1) -> None:
+    """Refuse `more` jobs of a tenant that would then have over `most` that wait or run.
+
+    Raises:
+        TooManyJobs: tells when to try again.
+    """
+    live = repository.count_live(session, tenant)
+    if live + more > most:
+        detail = f"{live} jobs have not ended yet; at most {most} may wait or run. Try again when some have."
+        raise TooManyJobs(detail, headers={"Retry-After": "30"})
 
 
 def record_return(session: Session, job: Job, settle: Settle) -> None:

@@ -21,11 +21,20 @@ from service.observations.formats import Row
 from service.observations.measuring import CONTENT, Prepared, prepare
 from service.observations.models import Observation, Pool
 from service.observations.repository import Filter
-from service.observations.schemas import BatchOut, ObservationIn, ObservationPatch, RowWarning, observation_out
+from service.observations.schemas import (
+    BatchOut,
+    ObservationIn,
+    ObservationPatch,
+    PastRecipe,
+    RowWarning,
+    observation_out,
+)
 
 MOST_ERRORS = 20
 """rows whose errors are told: who has more wants to see the first ones"""
 EXPORT_PAGE = 2_000
+GROWING = ("counts", "problem_ids", "evaluations", "warnings", "artifact")
+"""what of a run's result is no part of its observation"""
 
 
 def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
@@ -341,17 +350,32 @@ def seed_pools(session: Session, tenant: str) -> None:
     runs = {run["external_id"]: run for run in shipped()}
     # whatever became of those that are there: a start must not fail for them
     known = repository.named(session, tenant, LAB_POOL, runs)
-    store(session, tenant, check([_row_of_run(run) for name, run in runs.items() if name not in known]))
+    store(session, tenant, check([row_of_run(run) for name, run in runs.items() if name not in known]))
 
 
-def _row_of_run(run: dict[str, Any]) -> Row:
-    taken = {"external_id", "pool", "source", "family", "task", "model", "baseline", "cov", "collapsed", "recipe"}
-    size = {"problems": run["problems"], "rollouts": run["rollouts"], "variance": "counts"}
-    rest = {*taken, "cell", "context", "gap", "improvement", "problems", "rollouts"}
-    return {name: run[name] for name in taken} | {
+def row_of_run(run: dict[str, Any]) -> Row:
+    """A run that Gapcast has trained as a row: its configuration and result, beside the row's own names.
+
+    What of it grows with its problems or its steps stays with the run.
+    """
+    taken = {
+        *("external_id", "pool", "source", "family", "task", "model", "parameters"),
+        *("baseline", "cov", "collapsed", "prediction_id"),
+    }
+    rest = {*taken, "cell", "context", "recipe", "gap", "improvement", "problems", "rollouts", *GROWING}
+    recipe = {name: run["recipe"].get(name) for name in PastRecipe.model_fields}
+    more = {name: value for name, value in run["recipe"].items() if name not in recipe}
+
+    def measured(name: str) -> dict[str, Any]:
+        size = {"problems": run["problems"], "rollouts": run["rollouts"], "variance": "counts"}
+        return {part: run[name][part] for part in ("value", "se")} | size
+
+    return {name: run[name] for name in taken if name in run} | {
         "context_kind": run["context"]["kind"],
         "context": run["context"],
-        "gap": run["gap"] | size,
-        "improvement": run["improvement"] | size,
-        "provenance": {name: value for name, value in run.items() if name not in rest},
+        "recipe": recipe,
+        "gap": measured("gap"),
+        "improvement": measured("improvement"),
+        "provenance": {name: value for name, value in run.items() if name not in rest}
+        | ({"recipe_options": more} if more else {}),
     }

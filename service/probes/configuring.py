@@ -1,18 +1,36 @@
 """From what a client asks to the configuration that a probe is measured with."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.entries import ModelEntry
-from service.catalog.schemas import Decoding, ModelOptions, ModelRef, ProbeConfiguration, ProbeSize, controls_of
-from service.catalog.shown import Model
+from service.catalog.schemas import (
+    Decoding,
+    EngineName,
+    MeasuredConfiguration,
+    ModelOptions,
+    ModelRef,
+    ProbeConfiguration,
+    ProbeSize,
+    controls_of,
+)
+from service.catalog.shown import Model, Task
 from service.kit.errors import InvalidRequest
 
 USED_WITH_SERVERS = {"max_model_len"}
 """the model's options that a probe of a served model depends on"""
+
+
+class Resolved(NamedTuple):
+    """What was asked for with its names looked up and its defaults filled in."""
+
+    measured: MeasuredConfiguration
+    model: Model
+    task: Task
 
 
 def configure(
@@ -47,7 +65,55 @@ def configure(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    known_model = catalog.find_model(models, model.name)
+    resolved = resolve(
+        session,
+        tenant,
+        catalog.find_model(models, model.name),
+        model=model,
+        task=task,
+        context=context,
+        decoding=decoding,
+        engine=size.engine,
+        problems=size.problems,
+        group_size=group_size,
+    )
+    size.engine = resolved.measured.engine
+    try:
+        size.controls = controls_of(context, size.controls)
+    except ValueError as error:
+        raise InvalidRequest(f"probe.controls: {error}.", param="probe.controls", value=size.controls) from error
+    configuration = ProbeConfiguration(
+        **dict(resolved.measured),
+        problems=size.problems,
+        rollouts=size.rollouts,
+        seed=size.seed,
+        controls=size.controls,
+        target_se=target_se,
+    )
+    return configuration, resolved.model
+
+
+def resolve(
+    session: Session,
+    tenant: str,
+    known_model: Model,
+    *,
+    model: ModelRef,
+    task: str,
+    context: Context,
+    decoding: Decoding,
+    engine: EngineName,
+    problems: int,
+    group_size: int,
+) -> Resolved:
+    """Resolve and check what probes and training runs share; `known_model` is the catalog's entry of `model`.
+
+    Fills `model` and `decoding` in place.
+
+    Raises:
+        UnknownTask: there is no such task.
+        InvalidRequest: the parts do not fit each other.
+    """
     known_task = catalog.find_task(session, tenant, task)
     if model.revision not in {None, known_model.revision}:
         raise InvalidRequest(
@@ -56,37 +122,21 @@ def configure(
             value=model.revision,
         )
     catalog.check_context(context, known_task)
-    if size.problems > known_task.train_problems:
+    if problems > known_task.train_problems:
         raise InvalidRequest(
-            f"probe.problems: {size.problems} is more than the {known_task.train_problems} training problems of "
+            f"probe.problems: {problems} is more than the {known_task.train_problems} training problems of "
             f"{known_task.name}.",
             param="probe.problems",
-            value=size.problems,
+            value=problems,
         )
-    try:
-        size.controls = controls_of(context, size.controls)
-    except ValueError as error:
-        raise InvalidRequest(f"probe.controls: {error}.", param="probe.controls", value=size.controls) from error
+    engine = _engine_of(engine, known_model)
     if known_model.source == "server":
-        if size.engine not in {"auto", "vllm-server"}:
-            raise InvalidRequest(
-                f"probe.engine: {known_model.name} is served by URL, so its engine is vllm-server.",
-                param="probe.engine",
-                value=size.engine,
-            )
-        size.engine = "vllm-server"
         _check_served(model.options, known_model)
-    elif size.engine == "vllm-server":
-        raise InvalidRequest(
-            f"probe.engine: {known_model.name} is a folder and no server; send auto, transformers or vllm.",
-            param="probe.engine",
-            value=size.engine,
-        )
     model.revision = known_model.revision
     model.family = model.family or known_model.family
     decoding.max_tokens = decoding.max_tokens or known_task.max_tokens
     _check_decoding(decoding, known_model)
-    configuration = ProbeConfiguration(
+    measured = MeasuredConfiguration(
         model=known_model.name,
         model_revision=known_model.revision,
         model_options=model.options,
@@ -96,14 +146,28 @@ def configure(
         template_version=TEMPLATE_VERSION,
         decoding=decoding,
         group_size=group_size if context.needs_group else None,
-        engine=size.engine,
-        problems=size.problems,
-        rollouts=size.rollouts,
-        seed=size.seed,
-        controls=size.controls,
-        target_se=target_se,
+        engine=engine,
     )
-    return configuration, known_model
+    return Resolved(measured, known_model, known_task)
+
+
+def _engine_of(asked: EngineName, model: Model) -> EngineName:
+    """The engine that is meant; a model that is served has but one."""
+    if model.source == "server":
+        if asked not in {"auto", "vllm-server"}:
+            raise InvalidRequest(
+                f"probe.engine: {model.name} is served by URL, so its engine is vllm-server.",
+                param="probe.engine",
+                value=asked,
+            )
+        return "vllm-server"
+    if asked == "vllm-server":
+        raise InvalidRequest(
+            f"probe.engine: {model.name} is a folder and no server; send auto, transformers or vllm.",
+            param="probe.engine",
+            value=asked,
+        )
+    return asked
 
 
 def _check_served(options: ModelOptions, model: Model) -> None:

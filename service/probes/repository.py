@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute, Session, defer
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session, defer
 
 from service.catalog.schemas import ExtraControl
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
-from service.kit.database import Json
+from service.kit.json_paths import without
 from service.kit.pagination import PageRequest, select_page
 from service.probes.models import Probe
 
@@ -54,21 +54,11 @@ def page(
     session: Session, tenant: str, request: PageRequest
 ) -> list[tuple[Probe, Job, dict[str, Any] | None, dict[str, Any] | None]]:
     """Read one page, with one row more than its limit: each with its job, and its short result and partial result."""
-    result, partial = (_short(session, column) for column in (Probe.result, Probe.partial))
+    result, partial = (without(session, column, GROWING) for column in (Probe.result, Probe.partial))
     query = select(Probe, Job, result, partial).join(Job, Job.id == Probe.job_id).where(Probe.tenant == tenant)
     query = query.options(defer(Probe.result, raiseload=True), defer(Probe.partial, raiseload=True))
     rows = session.execute(select_page(query, Probe.id, request))
     return [(row[0], row[1], row[2], row[3]) for row in rows]
-
-
-def _short(session: Session, column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
-    """A result without what grows with its problems; the database takes that out, so that it is not sent."""
-    if session.get_bind().dialect.name == "postgresql":
-        short: ColumnElement[Any] = column.expression
-        for path in GROWING:
-            short = short.op("#-", return_type=Json)(cast(list(path), ARRAY(Text)))
-        return short
-    return func.json_remove(column, *("$." + ".".join(path) for path in GROWING), type_=Json)
 
 
 def by_id(session: Session, probe_id: str) -> Probe:

@@ -6,11 +6,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.catalog.schemas import ProbeConfiguration
-from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
-from service.jobs.service import Settle
+from service.jobs.service import Settle, require_room
 from service.kit.clock import rfc3339
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import claim_key, keep_subject
@@ -171,7 +170,7 @@ def ensure(session: Session, tenant: str, configuration: ProbeConfiguration, max
             return probe, False
         if job is not None and job.state == JobState.succeeded:
             continue  # it ended while we waited for its row: read the result
-        _check_room(session, tenant, max_queued)
+        require_room(session, tenant, max_queued)
         fresh = jobs.add(session, tenant=tenant, kind=KIND, subject_id=probe.id)
         if repository.hand_over(session, probe.id, probe.job_id, fresh.id):
             session.refresh(probe)
@@ -182,7 +181,7 @@ def ensure(session: Session, tenant: str, configuration: ProbeConfiguration, max
 
 
 def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:
-    _check_room(session, tenant, max_queued)
+    require_room(session, tenant, max_queued)
     probe_id = new_id("probe")
     try:
         with session.begin_nested():
@@ -199,9 +198,3 @@ def _create(session: Session, tenant: str, configuration: ProbeConfiguration, ma
             )
     except IntegrityError:
         return None  # another client stored the same probe first
-
-
-def _check_room(session: Session, tenant: str, max_queued: int) -> None:
-    if jobs.count_live(session, tenant) >= max_queued:
-        detail = f"{max_queued} jobs have not ended yet, the most that may wait; try again when some have."
-        raise TooManyJobs(detail, headers={"Retry-After": "30"})

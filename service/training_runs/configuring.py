@@ -1,0 +1,162 @@
+"""From what a client asks to the configuration that is trained."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from service.catalog import service as catalog
+from service.catalog.schemas import Decoding, Recipe
+from service.catalog.shown import Task
+from service.catalog.training import TrainingBlock, TrainingConfiguration, TrainingOptions
+from service.kit.errors import InvalidRequest
+from service.predictions.models import Prediction
+from service.predictions.schemas import PredictionRequest
+from service.predictions.service import missing
+from service.probes.configuring import resolve
+from service.settings import Settings
+from service.training_runs import repository
+from service.training_runs.schemas import Predicted, PredictedInterval, TrainingRunRequest, TrainingSize
+
+HELD_OUT_PROBLEMS = 64
+"""Held-out problems of a run that does not say how many: reported beside the improvement, as many as the lab's runs."""
+
+
+class Plan(NamedTuple):
+    """What one run a seed is made of."""
+
+    configuration: TrainingConfiguration
+    """of seed 0"""
+    family: str
+    pool: str
+    parameters: int | None
+    predicted: dict[str, Any] | None
+
+
+def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: Settings) -> Plan:
+    """Resolve names, fill in defaults, and refuse what is known to fail.
+
+    Raises:
+        UnknownModel: no worker can load it.
+        UnknownTask: there is no such task.
+        NotFound: there is no such prediction.
+        InvalidRequest: the parts do not fit each other.
+    """
+    asked, prediction, revision = request, None, None
+    if request.prediction_id is not None:
+        prediction, revision = _answered(session, tenant, request.prediction_id)
+        asked = _of_prediction(PredictionRequest.model_validate(prediction.request))
+    if asked.model is None or asked.task is None or asked.context is None:
+        raise ValueError("the schema lets no request through that has neither a prediction nor these")
+    size, recipe = asked.probe or TrainingSize(), asked.recipe or Recipe()
+    known = catalog.find_model(settings.models, asked.model.name)
+    if known.source == "server":
+        raise InvalidRequest(
+            f"model.name: {known.name} is served by URL, so its weights cannot be trained here; list the model's "
+            "folder (`path`) under [[models]] and train that.",
+            param="model.name",
+            value=known.name,
+        )
+    measured, _, task = resolve(
+        session,
+        tenant,
+        known,
+        model=asked.model,
+        task=asked.task,
+        context=asked.context,
+        decoding=asked.decoding or Decoding(),
+        engine=size.engine,
+        problems=size.problems,
+        group_size=recipe.group_size,
+    )
+    if revision not in {None, task.revision}:
+        raise InvalidRequest(
+            f"prediction_id: {task.name} has changed since {request.prediction_id} was made: its probe measured "
+            f"{revision}, the newest revision is {task.revision}. Predict again, and run that.",
+            param="prediction_id",
+            value=request.prediction_id,
+        )
+    configuration = TrainingConfiguration(
+        **dict(measured),
+        recipe=recipe,
+        problems=size.problems,
+        rollouts=size.rollouts,
+        held_out_problems=_held_out(request.training, task),
+        options=_options(request.training, measured.engine),
+    )
+    return Plan(
+        configuration,
+        asked.model.family or known.family,
+        asked.pool or catalog.default_pool(known),
+        known.parameters,
+        _predicted(prediction) if prediction is not None else None,
+    )
+
+
+def _answered(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, str | None]:
+    """An answered prediction, and the revision of the task that its probe measured."""
+    row = repository.prediction(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    if row[0].answer is None:
+        raise InvalidRequest(
+            f"prediction_id: {prediction_id} has no answer ({row[0].status}); a run is judged by what was predicted "
+            "before it. Wait for the prediction, or send its configuration without prediction_id.",
+            param="prediction_id",
+            value=prediction_id,
+        )
+    return row
+
+
+def _of_prediction(made: PredictionRequest) -> TrainingRunRequest:
+    """The prediction's configuration as it would be sent; evaluations take two rollouts at least."""
+    size = TrainingSize()
+    if made.probe is not None:
+        size = TrainingSize(
+            problems=made.probe.problems, rollouts=max(2, made.probe.rollouts), engine=made.probe.engine
+        )
+    return TrainingRunRequest(
+        model=made.model,
+        task=made.task,
+        context=made.context,
+        recipe=made.recipe,
+        decoding=made.decoding,
+        probe=size,
+        pool=made.pool,
+    )
+
+
+def _held_out(block: TrainingBlock, task: Task) -> int:
+    asked = block.held_out_problems
+    if asked is None:
+        return min(HELD_OUT_PROBLEMS, task.held_out_problems)
+    if asked > task.held_out_problems:
+        raise InvalidRequest(
+            f"training.held_out_problems: {asked} is more than the {task.held_out_problems} held-out problems of "
+            f"{task.name}; send null for as many as it has, at most {HELD_OUT_PROBLEMS}.",
+            param="training.held_out_problems",
+            value=asked,
+        )
+    return asked
+
+
+def _options(block: TrainingBlock, engine: str) -> TrainingOptions:
+    if block.processes > 1 and engine == "vllm":
+        raise InvalidRequest(
+            f"training.processes: {block.processes} processes draw their rollouts with transformers; set probe.engine "
+            "to transformers, or training.processes to 1.",
+            param="training.processes",
+            value=block.processes,
+        )
+    return TrainingOptions(**block.model_dump(exclude={"held_out_problems"}))
+
+
+def _predicted(prediction: Prediction) -> dict[str, Any]:
+    """What is kept of the answer with the run, which it is compared with at the end."""
+    answer = prediction.answer or {}
+    improvement = answer["improvement"]
+    return Predicted(
+        prediction_id=prediction.id,
+        value=improvement["value"],
+        intervals=[PredictedInterval(**one) for one in improvement["intervals"]],
+        verdict=answer["verdict"],
+    ).model_dump()

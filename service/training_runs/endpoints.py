@@ -1,0 +1,136 @@
+"""/v1/training_runs: OPSD runs, whose ends are observations."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.concurrency import run_in_threadpool
+
+from service.dependencies import AppState, ReadSession, State, Tenant
+from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
+from service.events.stream import EventPage, Subject, answer_events
+from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
+from service.kit.idempotency import IdempotencyKey, body_hash
+from service.kit.pagination import Page, PageRequest, page_request
+from service.kit.problems import problems
+from service.kit.waiting import Prefer, preferred_wait, wait_until
+from service.training_runs import service
+from service.training_runs.repository import Filter
+from service.training_runs.schemas import CheckpointOut, Status, TrainingRunOut, TrainingRunRequest
+
+router = APIRouter(prefix="/training_runs", tags=["training_runs"])
+
+Id = Annotated[str | None, Query(max_length=64)]
+Paged = Annotated[PageRequest, Depends(page_request)]
+
+
+def _read(state: State, tenant: str, run_id: str) -> TrainingRunOut:
+    with state.database.read() as session:
+        return service.found(session, tenant, run_id)
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=problems(
+        *(UnknownModel, UnknownTask, NotFound, IdempotencyMismatch, InvalidRequest, MalformedJson),
+        *(DuplicateRun, BodyTooLarge, TooManyJobs),
+    ),
+)
+def create_training_runs(
+    request: TrainingRunRequest,
+    response: Response,
+    state: AppState,
+    tenant: Tenant,
+    idempotency_key: IdempotencyKey = None,
+) -> TrainingRunOut | Page[TrainingRunOut]:
+    """Train a prediction's configuration, or one that is sent: one run a seed, and a list of them for several seeds."""
+    idempotency = None
+    if idempotency_key is not None:
+        idempotency = (idempotency_key, body_hash("/v1/training_runs", request.model_dump_json()))
+    with state.database.write() as session:
+        subject, wake = service.create(session, tenant, request, state.settings, idempotency)
+    state.dispatcher.wake(wake)
+    with state.database.read() as session:
+        shown = service.answer(session, tenant, subject)
+    several = isinstance(shown, Page)
+    response.headers["Location"] = f"/v1/training_runs{'?group_id=' if several else '/'}{subject}"
+    response.headers["Retry-After"] = "1"
+    return shown
+
+
+@router.get("")
+def list_training_runs(
+    session: ReadSession,
+    tenant: Tenant,
+    page: Paged,
+    status: Status | None = None,
+    prediction_id: Id = None,
+    group_id: Id = None,
+) -> Page[TrainingRunOut]:
+    """List training runs, newest first; their evaluations are left out, GET /v1/training_runs/{id} has them."""
+    return service.page(session, tenant, Filter(status, prediction_id, group_id), page)
+
+
+@router.get("/{run_id}", responses=problems(NotFound))
+async def get_training_run(run_id: str, state: AppState, tenant: Tenant, prefer: Prefer = None) -> TrainingRunOut:
+    """Get one training run; with `Prefer: wait=N`, once it has ended or the time is over."""
+
+    def ended() -> bool:
+        with state.database.read() as session:
+            return service.state_of(session, tenant, run_id).state.is_terminal
+
+    seconds = preferred_wait(prefer)
+    if seconds:
+        await wait_until(ended, bool, seconds)
+    return await run_in_threadpool(_read, state, tenant, run_id)
+
+
+@router.get("/{run_id}/checkpoints", responses=problems(NotFound))
+def list_checkpoints(run_id: str, session: ReadSession, tenant: Tenant, page: Paged) -> Page[CheckpointOut]:
+    """List the checkpoints that a run has published, newest first; older folders may be gone."""
+    return service.checkpoints(session, tenant, run_id, page)
+
+
+@router.post("/{run_id}/cancel", responses=problems(NotFound, Conflict))
+def cancel_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
+    """Cancel a run that has not ended; what it has measured is kept, its checkpoints are not."""
+    with state.database.write() as session:
+        service.cancel(session, tenant, run_id)
+    return _read(state, tenant, run_id)
+
+
+@router.post("/{run_id}/pause", responses=problems(NotFound, Conflict))
+def pause_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
+    """Put a run aside: it writes a checkpoint and gives its worker up, until it is resumed."""
+    with state.database.write() as session:
+        service.pause(session, tenant, run_id)
+    return _read(state, tenant, run_id)
+
+
+@router.post("/{run_id}/resume", responses=problems(NotFound, Conflict, TooManyJobs))
+def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
+    """Queue a paused run; it goes on from its last checkpoint."""
+    with state.database.write() as session:
+        job_id = service.resume(session, tenant, run_id, state.settings)
+    state.dispatcher.wake([job_id])
+    return _read(state, tenant, run_id)
+
+
+@router.get("/{run_id}/events", response_model=EventPage, responses=problems(NotFound))
+async def training_run_events(
+    run_id: str,
+    state: AppState,
+    tenant: Tenant,
+    accept: Annotated[str, Header()] = "application/json",
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> Response | EventPage:
+    """Follow a training run: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
+
+    def look() -> Subject:
+        with state.database.read() as session:
+            at = service.state_of(session, tenant, run_id)
+            return Subject(tenant, [run_id, at.job_id], at.state.is_terminal)
+
+    return await answer_events(state.database, look, accept, last_event_id, after, limit)

@@ -1,0 +1,62 @@
+"""Stored training runs and their checkpoints."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.kit.clock import Timestamp
+from service.kit.database import Base, Json
+
+
+class Checkpoint(Base):
+    """A checkpoint that one attempt of a job has published; the folder itself is on its worker's machine."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (UniqueConstraint("job_id", "attempt", "step"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    attempt: Mapped[int] = mapped_column(Integer)
+    step: Mapped[int] = mapped_column(Integer)
+    path: Mapped[str] = mapped_column(Text)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class TrainingRun(Base):
+    """One OPSD run; its job says how far it is."""
+
+    __tablename__ = "training_runs"
+    __table_args__ = (
+        UniqueConstraint("live_key"),
+        Index("ix_training_runs_tenant_id", "tenant", "id"),
+        Index("ix_training_runs_group_id", "group_id"),
+        Index("ix_training_runs_prediction_id", "prediction_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
+    group_id: Mapped[str | None] = mapped_column(String(64))
+    """shared by runs that were asked for together"""
+    prediction_id: Mapped[str | None] = mapped_column(ForeignKey("predictions.id"))
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    live_key: Mapped[str | None] = mapped_column(String(64))
+    """hash of tenant, pool and configuration; null once the run has ended without a result: then it may be repeated"""
+    pool: Mapped[str] = mapped_column(String(64))
+    family: Mapped[str] = mapped_column(String(255))
+    parameters: Mapped[float | None] = mapped_column(Double)
+    """the model's number of weights"""
+    configuration: Mapped[dict[str, Any]] = mapped_column(Json)
+    predicted: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """what the prediction said, before the outcome was known"""
+    checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
+    """the newest"""
+    partial: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """what is known of a run without a result"""
+    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    observation_id: Mapped[str | None] = mapped_column(ForeignKey("observations.id"))
+    created_at: Mapped[datetime] = mapped_column(Timestamp)

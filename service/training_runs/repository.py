@@ -1,0 +1,174 @@
+"""The SQL of training runs and their checkpoints."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session, defer
+
+from service.jobs.models import Job, JobState
+from service.kit.clock import now
+from service.kit.ids import new_id
+from service.kit.json_paths import without
+from service.kit.pagination import PageRequest, select_page
+from service.predictions.models import Prediction
+from service.probes.models import Probe
+from service.training_runs.models import Checkpoint, TrainingRun
+
+NEVER_SHOWN = (("counts",), ("problem_ids",))
+"""what of a result grows with its problems and only its statistics need"""
+EVALUATIONS = (("evaluations",),)
+NEWEST = 50
+"""checkpoints that an attempt is offered: of each attempt the two newest and the best are kept, the others are gone"""
+
+
+class Filter(NamedTuple):
+    """Which runs a list shows; null: all."""
+
+    status: str | None = None
+    prediction_id: str | None = None
+    group_id: str | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Each as SQL."""
+        wanted = (
+            (Job.state, self.status),
+            (TrainingRun.prediction_id, self.prediction_id),
+            (TrainingRun.group_id, self.group_id),
+        )
+        return [column == value for column, value in wanted if value is not None]
+
+
+class Row(NamedTuple):
+    """A run as it is shown."""
+
+    run: TrainingRun
+    job: Job
+    checkpoint: Checkpoint | None
+    result: dict[str, Any] | None
+    partial: dict[str, Any] | None
+
+
+class RunState(NamedTuple):
+    """What a run's job does."""
+
+    job_id: str
+    state: JobState
+
+
+def add(session: Session, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Store those runs that no other one is the same as; returns their ids.
+
+    A run that another transaction is about to store is waited for.
+    """
+    dialect = session.get_bind().dialect.name
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(TrainingRun)
+    statement = statement.on_conflict_do_nothing(index_elements=[TrainingRun.live_key])
+    made = session.execute(statement.values(list(rows)).returning(TrainingRun.id))
+    return set(made.scalars())
+
+
+def with_live_keys(session: Session, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Id and state of the runs that hold these keys, by key."""
+    query = select(TrainingRun.live_key, TrainingRun.id, Job.state).join(Job, Job.id == TrainingRun.job_id)
+    rows = session.execute(query.where(TrainingRun.live_key.in_(keys)))
+    return {str(key): (run_id, state) for key, run_id, state in rows}
+
+
+def _shown(session: Session, tenant: str, left_out: Iterable[Sequence[str]]) -> Select[*tuple[Any, ...]]:
+    paths = list(left_out)
+    result, partial = (without(session, column, paths) for column in (TrainingRun.result, TrainingRun.partial))
+    query = (
+        select(TrainingRun, Job, Checkpoint, result, partial)
+        .join(Job, Job.id == TrainingRun.job_id)
+        .outerjoin(Checkpoint, Checkpoint.id == TrainingRun.checkpoint_id)
+        .where(TrainingRun.tenant == tenant)
+        .options(defer(TrainingRun.result, raiseload=True), defer(TrainingRun.partial, raiseload=True))
+    )
+    return query.execution_options(populate_existing=True)
+
+
+def get(session: Session, tenant: str, run_id: str) -> Row | None:
+    """Read one."""
+    row = session.execute(_shown(session, tenant, NEVER_SHOWN).where(TrainingRun.id == run_id)).one_or_none()
+    return None if row is None else Row(*row)
+
+
+def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> list[Row]:
+    """Read one page without evaluations, with one row more than its limit."""
+    query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(*wanted.conditions())
+    return [Row(*row) for row in session.execute(select_page(query, TrainingRun.id, request))]
+
+
+def made_together(session: Session, tenant: str, group_id: str) -> list[Row]:
+    """Read the runs of one request, in the order of their ids."""
+    query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(TrainingRun.group_id == group_id)
+    return [Row(*row) for row in session.execute(query.order_by(TrainingRun.id))]
+
+
+def state(session: Session, tenant: str, run_id: str) -> RunState | None:
+    """Read what a run's job does: this is asked several times a second."""
+    query = select(TrainingRun.job_id, Job.state).join(Job, Job.id == TrainingRun.job_id)
+    row = session.execute(query.where(TrainingRun.tenant == tenant, TrainingRun.id == run_id)).one_or_none()
+    return None if row is None else RunState(row[0], JobState(row[1]))
+
+
+def by_id(session: Session, run_id: str) -> TrainingRun:
+    """Read one of any tenant; for workers, which serve them all."""
+    return session.execute(select(TrainingRun).where(TrainingRun.id == run_id)).scalar_one()
+
+
+def prediction(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, str | None] | None:
+    """A prediction, and the revision of the task that its probe measured (null: its gap was measured elsewhere)."""
+    revision = Probe.configuration["task_revision"].as_string()
+    query = select(Prediction, revision).outerjoin(Probe, Probe.id == Prediction.probe_id)
+    row = session.execute(query.where(Prediction.tenant == tenant, Prediction.id == prediction_id)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def _write(session: Session, run_id: str, values: dict[str, Any]) -> None:
+    statement = update(TrainingRun).where(TrainingRun.id == run_id).values(**values)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def store_partial(session: Session, run_id: str, partial: dict[str, Any]) -> None:
+    """Write what is known so far; the caller holds the job."""
+    _write(session, run_id, {"partial": partial})
+
+
+def store_result(session: Session, run_id: str, result: dict[str, Any], observation_id: str | None) -> None:
+    """Write what came of a run."""
+    _write(session, run_id, {"result": result, "partial": None, "observation_id": observation_id})
+
+
+def free_key(session: Session, run_id: str) -> None:
+    """Let a run that ended without a result be repeated."""
+    _write(session, run_id, {"live_key": None})
+
+
+def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
+    """Store a checkpoint and let the run point at it; the caller holds the job. Told twice, it is stored once."""
+    checkpoint_id = new_id("ckpt")
+    values = {name: told[name] for name in ("step", "path", "bytes", "sha256")}
+    dialect = session.get_bind().dialect.name
+    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Checkpoint).values(
+        id=checkpoint_id, tenant=job.tenant, job_id=job.id, attempt=job.attempt, created_at=now(), **values
+    )
+    made = session.execute(statement.on_conflict_do_nothing().returning(Checkpoint.id)).one_or_none()
+    if made is not None:
+        _write(session, job.subject_id, {"checkpoint_id": checkpoint_id})
+
+
+def newest_checkpoints(session: Session, job_id: str) -> Sequence[str]:
+    """Where a job's newest checkpoints are, of any attempt, the newest first."""
+    query = select(Checkpoint.path).where(Checkpoint.job_id == job_id)
+    # not by time: each attempt's worker has a clock of its own
+    query = query.order_by(Checkpoint.attempt.desc(), Checkpoint.step.desc()).limit(NEWEST)
+    return session.execute(query).scalars().all()
+
+
+def checkpoints(session: Session, tenant: str, job_id: str, request: PageRequest) -> Sequence[Checkpoint]:
+    """One page of a job's checkpoints, with one row more than its limit."""
+    query = select(Checkpoint).where(Checkpoint.tenant == tenant, Checkpoint.job_id == job_id)
+    return session.execute(select_page(query, Checkpoint.id, request)).scalars().all()

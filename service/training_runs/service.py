@@ -1,0 +1,237 @@
+"""Training runs: ask, put aside, go on, and what their end leaves behind."""
+
+import hashlib
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from service.errors import DuplicateRun
+from service.events import repository as events
+from service.jobs import repository as jobs
+from service.jobs.models import Job, JobState
+from service.jobs.service import require_room
+from service.kit.clock import now
+from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.idempotency import claim_key
+from service.kit.ids import new_id
+from service.kit.pagination import Page, PageRequest, page_of
+from service.observations import service as observations
+from service.settings import Settings
+from service.training_runs import repository
+from service.training_runs.configuring import Plan, plan
+from service.training_runs.models import TrainingRun
+from service.training_runs.repository import Filter, RunState
+from service.training_runs.schemas import CheckpointOut, TrainingRunOut, TrainingRunRequest
+from service.training_runs.shown import checkpoint_out, run_out
+
+log = structlog.get_logger()
+
+KIND = "training"
+GROUP = "rgrp"
+
+
+def create(
+    session: Session,
+    tenant: str,
+    request: TrainingRunRequest,
+    settings: Settings,
+    idempotency: tuple[str, str] | None = None,
+) -> tuple[str, list[str]]:
+    """Store one run a seed, all or none; returns the id of the run, or of the group of several, and the jobs to wake.
+
+    Raises:
+        UnknownModel, UnknownTask, NotFound, InvalidRequest: the configuration cannot be trained.
+        DuplicateRun: one of these runs is there already.
+        TooManyJobs: there is no room for them.
+    """
+    run_ids = [new_id("run") for _ in request.seeds]
+    group_id = new_id(GROUP) if len(run_ids) > 1 else None
+    subject = group_id or run_ids[0]
+    if idempotency is not None:
+        first = claim_key(session, tenant, *idempotency, subject)
+        if first != subject:
+            return first, []
+    planned = plan(session, tenant, request, settings)
+    require_room(session, tenant, settings.max_queued_jobs, len(run_ids))
+    made: dict[str, str] = {}
+    rows = []
+    for run_id, seed in zip(run_ids, request.seeds, strict=True):
+        made[run_id] = jobs.add(session, tenant=tenant, kind=KIND, subject_id=run_id).id
+        configuration = planned.configuration.model_copy(update={"seed": seed})
+        rows.append(
+            {
+                "id": run_id,
+                "tenant": tenant,
+                "group_id": group_id,
+                "prediction_id": request.prediction_id,
+                "job_id": made[run_id],
+                "live_key": _live_key(tenant, planned, configuration.key),
+                "pool": planned.pool,
+                "family": planned.family,
+                "parameters": planned.parameters,
+                "configuration": configuration.model_dump(mode="json"),
+                "predicted": planned.predicted,
+                "created_at": now(),
+            }
+        )
+        events.add(
+            session, tenant, run_id, "training_run.created", {"seed": seed, "prediction_id": request.prediction_id}
+        )
+    # in one order, so that two requests for the same seeds never wait for each other
+    stored = repository.add(session, sorted(rows, key=lambda row: row["live_key"]))
+    if len(stored) < len(rows):
+        _refuse_duplicates(session, [row for row in rows if row["id"] not in stored])
+    return subject, list(made.values())
+
+
+def _live_key(tenant: str, planned: Plan, key: str) -> str:
+    return hashlib.sha256("\n".join([tenant, planned.pool, key]).encode()).hexdigest()
+
+
+def _refuse_duplicates(session: Session, rows: list[dict[str, Any]]) -> None:
+    known = repository.with_live_keys(session, [row["live_key"] for row in rows])
+    found = []
+    for row in rows:
+        run_id, state = known.get(row["live_key"], ("a run that has just ended", "ended"))
+        found.append(f"seed {row['configuration']['seed']} is {run_id} ({state})")
+    raise DuplicateRun(
+        f"seeds: {'; '.join(found[:5])}. A second observation from the same samples would count twice: send another "
+        "seed, or cancel that run first.",
+        param="seeds",
+        value=rows[0]["configuration"]["seed"],
+    )
+
+
+def found(session: Session, tenant: str, run_id: str) -> TrainingRunOut:
+    """Read one run.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+    """
+    row = repository.get(session, tenant, run_id)
+    if row is None:
+        raise _missing(run_id)
+    return run_out(row)
+
+
+def answer(session: Session, tenant: str, subject: str) -> TrainingRunOut | Page[TrainingRunOut]:
+    """What `create` has made: one run, or a list of several."""
+    if not subject.startswith(GROUP):
+        return found(session, tenant, subject)
+    rows = repository.made_together(session, tenant, subject)
+    return page_of([run_out(row) for row in rows], len(rows))
+
+
+def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Page[TrainingRunOut]:
+    """Read one page of runs without their evaluations."""
+    return page_of([run_out(row) for row in repository.page(session, tenant, wanted, request)], request.limit)
+
+
+def checkpoints(session: Session, tenant: str, run_id: str, request: PageRequest) -> Page[CheckpointOut]:
+    """Read one page of a run's published checkpoints.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    rows = repository.checkpoints(session, tenant, state_of(session, tenant, run_id).job_id, request)
+    return page_of([checkpoint_out(row) for row in rows], request.limit)
+
+
+def state_of(session: Session, tenant: str, run_id: str) -> RunState:
+    """Read what a run's job does.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+    """
+    row = repository.state(session, tenant, run_id)
+    if row is None:
+        raise _missing(run_id)
+    return row
+
+
+def _missing(run_id: str) -> NotFound:
+    return NotFound(f"There is no training run {run_id[:80]!r}.")
+
+
+def cancel(session: Session, tenant: str, run_id: str) -> None:
+    """Cancel a run that waits or is paused at once, and ask one that runs to stop.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: it has ended.
+    """
+    at = state_of(session, tenant, run_id)
+    job = jobs.request_cancel(session, at.job_id)
+    if job is None:
+        raise Conflict(f"{run_id} has ended already ({at.state}) and cannot be cancelled.")
+    events.add(session, tenant, job.id, "job.cancel_requested", {})
+    if JobState(job.state).is_terminal:
+        settle(session, job)
+
+
+def pause(session: Session, tenant: str, run_id: str) -> None:
+    """Put a run that waits aside at once, and ask one that runs to write a checkpoint and stop.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: it has ended, is paused, or is being cancelled.
+    """
+    at = state_of(session, tenant, run_id)
+    job = jobs.request_pause(session, at.job_id)
+    if job is None:
+        if at.state == JobState.paused:
+            raise Conflict(f"{run_id} is paused already; resume it with POST /v1/training_runs/{run_id}/resume.")
+        what = f"has ended already ({at.state})" if at.state.is_terminal else "is being cancelled"
+        raise Conflict(f"{run_id} {what} and cannot be paused.")
+    events.add(session, tenant, job.id, "job.pause_requested", {})
+    if job.state == JobState.paused:
+        events.add(session, tenant, job.id, "job.paused", {"attempt": job.attempt})
+
+
+def resume(session: Session, tenant: str, run_id: str, settings: Settings) -> str:
+    """Queue a paused run, which goes on from its last checkpoint; returns the job to wake.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: it is not paused.
+        TooManyJobs: there is no room for it.
+    """
+    at = state_of(session, tenant, run_id)
+    job = jobs.resume(session, at.job_id)
+    if job is None:
+        if at.state.is_terminal:
+            raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; post its configuration again.")
+        raise Conflict(f"{run_id} is {at.state} and not paused; there is nothing to resume.")
+    require_room(session, tenant, settings.max_queued_jobs, 0)
+    events.add(session, tenant, job.id, "job.resumed", {})
+    return job.id
+
+
+def end(session: Session, job: Job, result: dict[str, Any]) -> None:
+    """Store what came of a run and the observation that it is, in the transaction that ends its job."""
+    run = repository.by_id(session, job.subject_id)
+    try:
+        batch = observations.store(session, run.tenant, observations.check([_row(run, result)]))
+        observation_id = batch.ids[0]
+    except InvalidRequest as error:
+        # weeks of training are not to be lost over a row; whoever reads the run can add it by hand
+        log.error("observation_not_stored", run=run.id, error=error.detail)
+        told = {"code": "observation_not_stored", "message": f"No observation was stored: {error.detail}"}
+        result, observation_id = result | {"warnings": [*result["warnings"], told]}, None
+    repository.store_result(session, run.id, result, observation_id)
+
+
+def _row(run: TrainingRun, result: dict[str, Any]) -> dict[str, Any]:
+    beside = {name: getattr(run, name) for name in ("pool", "family", "parameters", "prediction_id")}
+    return observations.row_of_run(
+        beside | {"external_id": run.id, "source": "training", **run.configuration, **result}
+    )
+
+
+def settle(session: Session, job: Job) -> None:
+    """End a job's run, in the transaction that ends the job."""
+    if job.state != JobState.succeeded:
+        repository.free_key(session, job.subject_id)
+    data = {"error": job.error} if job.error else {}
+    events.add(session, job.tenant, job.subject_id, f"training_run.{job.state}", data)

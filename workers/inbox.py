@@ -1,0 +1,41 @@
+"""A child's lines between two writes: of progress and of results so far only the newest counts, all else is kept."""
+
+from typing import Any
+
+Event = tuple[str, dict[str, Any]]
+PROGRESS, PARTIAL = ".progress", ".partial"
+"""how the names of those end of which the newest overtakes the others"""
+
+
+class Inbox:
+    """What a child has said and nobody has stored yet, in its order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.partial: dict[str, Any] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.events) or self.partial is not None
+
+    def take(self, name: str, data: dict[str, Any]) -> None:
+        """Take one line."""
+        if name.endswith(PARTIAL):
+            self.partial = data
+            return
+        if name.endswith(PROGRESS):
+            self.events = self.lasting
+        self.events.append((name, data))
+
+    @property
+    def progress(self) -> dict[str, Any] | None:
+        """How far the job is; null: nothing new was said of it."""
+        return next((data for name, data in self.events if name.endswith(PROGRESS)), None)
+
+    @property
+    def lasting(self) -> list[Event]:
+        """The events that are not overtaken by what comes after them, such as the job's end."""
+        return [event for event in self.events if not event[0].endswith(PROGRESS)]
+
+    def clear(self) -> None:
+        """Forget what is stored now."""
+        self.events, self.partial = [], None
