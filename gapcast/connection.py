@@ -18,6 +18,8 @@ NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedPr
 MOST_A_PAGE = 100
 AWAY_SECONDS = 30
 """for which a server may be away while its events are followed"""
+AWAY = frozenset({0, 502, 503, 504})
+"""statuses of a server that is not there: no answer, or that of a proxy before it"""
 
 
 class GapcastError(Exception):
@@ -88,6 +90,21 @@ class Connection:
             return response.json()
         except ValueError as error:
             raise GapcastError(f"{self.url} answers, but not as Gapcast does: no JSON", code="not_gapcast") from error
+
+    def get_patiently(self, path: str, query: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """GET, again and again where the server is away.
+
+        Raises:
+            GapcastError: the server refused, or did not come back within 30 seconds.
+        """
+        given_up = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return self.request("GET", path, params=dict(query))
+            except GapcastError as error:
+                if error.status not in AWAY or time.monotonic() > given_up:
+                    raise
+            time.sleep(0.5)
 
     def post_safely(
         self,
