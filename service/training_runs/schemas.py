@@ -71,32 +71,36 @@ class TrainingRunRequest(Strict):
         return self
 
 
-class Measured(Finite):
+class Difference(Finite):
     """A difference of accuracies and its standard error over problems; shares."""
 
     value: float
     se: float
 
 
-class Best(Measured):
+class BestStep(Difference):
     """An improvement at the step where the training problems had gained most."""
 
     step: int
 
 
-class HeldOut(Measured):
+class HeldOutImprovement(Difference):
     """The improvement on held-out problems, at the last step."""
 
     baseline: float = Field(description="student accuracy on them before training")
     problems: int
-    best: Best | None = Field(None, description="on these problems, at the step that was best on the training problems")
+    best: BestStep | None = Field(
+        None, description="on these problems, at the step that was best on the training problems"
+    )
 
 
-class Improvement(Measured):
+class MeasuredImprovement(Difference):
     """Student accuracy at the last step minus before, on the training problems."""
 
-    best: Best | None = Field(None, description="at the step where it was largest: chosen by its value, so too high")
-    held_out: HeldOut | None = Field(None, description="null: no held-out problems were evaluated")
+    best: BestStep | None = Field(
+        None, description="at the step where it was largest: chosen by its value, so too high"
+    )
+    held_out: HeldOutImprovement | None = Field(None, description="null: no held-out problems were evaluated")
 
 
 class Evaluation(Finite):
@@ -104,8 +108,8 @@ class Evaluation(Finite):
 
     step: int
     accuracy: float
-    improvement: Measured
-    held_out: Measured | None = Field(None, description="improvement on held-out problems")
+    improvement: Difference
+    held_out: Difference | None = Field(None, description="improvement on held-out problems")
 
 
 class PredictedInterval(Finite):
@@ -167,7 +171,7 @@ class TrainingRunOut(Identified):
     progress: dict[str, Any] | None = Field(None, description="`done`, `total`, `unit` (steps) and `phase`")
     baseline: float | None = Field(None, description="student accuracy before training")
     gap: Gap | None = None
-    improvement: Improvement | None = None
+    improvement: MeasuredImprovement | None = None
     evaluations: list[Evaluation] | None = Field(
         None, description="grow while the run goes on; left out where runs are listed"
     )
