@@ -43,6 +43,7 @@ class TestRequest:
     def test_a_gap_depends_on_the_recipes_group_alone(self) -> None:
         recipe = {"steps": 10, "group_size": 8}
         body = {"model": {"name": "m"}, "recipe": recipe, "pool": "lab", "levels": [0.8], "min_gain": 0, "probe": None}
+        body |= {"seeds": [1], "training": {"export": "none"}}
         assert request_of(body) == {"model": {"name": "m"}, "group_size": 8}
 
     def test_the_width_of_a_prediction_gives_way_to_the_gaps(self) -> None:
