@@ -1,0 +1,270 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from service.catalog.training import TrainingConfiguration
+from tests.training import Told, told_of
+from workers.engines.transformers import TransformersEngine
+from workers.failures import Paused
+from workers.opsd import run_training
+from workers.opsd.configuration import own_seed
+from workers.opsd.evaluation import collapsed, warn_of_no_learning
+from workers.opsd.warnings import Warnings
+from workers.probe.statistics import Estimate
+from workers.resources import Resources
+
+Configure = Callable[..., TrainingConfiguration]
+Run = Callable[..., Told]
+
+
+@pytest.fixture(scope="module")
+def taught(configured: Configure, run: Run) -> Told:
+    """One run that is long enough to learn."""
+    return run(configured(recipe={"steps": 50, "problems_per_step": 16}, problems=24, rollouts=4, held_out_problems=24))
+
+
+class TestRunTraining:
+    def test_a_full_solution_is_learned(self, taught: Told) -> None:
+        result = taught.result
+        assert result["gap"]["value"] > 0.3
+        assert result["improvement"]["value"] > 4 * result["improvement"]["se"]
+        assert result["improvement"]["value"] == pytest.approx(result["gap"]["value"], abs=0.25)
+        assert (result["collapsed"], result["stopped_by"], result["steps"]) == (False, "steps", 50)
+        assert result["warnings"] == []
+
+    def test_errors_share_the_baseline_and_the_problems(self, taught: Told) -> None:
+        result = taught.result
+        assert 0 < result["cov"] <= result["gap"]["se"] * result["improvement"]["se"] * (1 + 1e-9)
+
+    def test_the_way_is_told(self, taught: Told) -> None:
+        assert [one["step"] for one in taught.of("training.evaluated")] == list(range(5, 51, 5))
+        assert taught.of("training.evaluated") == taught.result["evaluations"]
+        assert [one["step"] for one in taught.of("training.metrics")] == list(range(1, 51))
+        phases = list(dict.fromkeys(one["phase"] for one in taught.of("training.progress")))
+        assert phases == ["baseline", "training", "evaluation"]
+        assert {"done": 17, "total": 50, "unit": "steps", "phase": "training"} in taught.of("training.progress")
+        (gap,) = taught.of("training.gap")
+        assert gap["gap"] == taught.result["gap"]
+        assert taught.of("training.partial")[-1]["evaluations"] == taught.result["evaluations"]
+
+    def test_the_last_and_the_best_step_are_told_apart(self, taught: Told) -> None:
+        evaluations = taught.result["evaluations"]
+        assert taught.result["improvement"] == evaluations[-1]["improvement"]
+        best = max(evaluations, key=lambda one: one["improvement"]["value"])
+        assert taught.result["best"] == {name: best[name] for name in ("step", "improvement", "held_out")}
+        assert taught.result["held_out"]["improvement"] == evaluations[-1]["held_out"]
+
+    def test_counts_and_costs(self, taught: Told) -> None:
+        result = taught.result
+        assert sum(result["counts"]["before"]) / 96 == result["baseline"]
+        assert len(result["problem_ids"]) == 24
+        # baseline, gap and held-out; ten looks; the steps
+        assert result["cost"]["rollouts"] == 3 * 96 + 10 * 2 * 96 + 50 * 32
+        assert result["cost"]["tokens"] > 3 * result["cost"]["rollouts"]
+        assert result["cost"]["gpu_hours"] == 0
+
+    def test_the_end_is_measured_with_samples_of_its_own(self, configured: Configure, run: Run) -> None:
+        """Without a context nothing is learned: the same samples again would give differences of exactly zero."""
+        configuration = configured({"kind": "none"}, {"steps": 1}, problems=48, held_out_problems=48, rollouts=4)
+        result = run(configuration).result
+        for measured in (result["gap"], result["improvement"], result["held_out"]["improvement"]):
+            assert measured["se"] > 0.02
+            assert abs(measured["value"]) < 4 * measured["se"]
+        assert [one["code"] for one in result["warnings"]] == ["no_context"]
+
+    def test_a_task_without_held_out_problems(self, configured: Configure, run: Run) -> None:
+        found = run(configured(recipe={"steps": 2}, held_out_problems=0))
+        assert found.result["held_out"] is None
+        assert {one["held_out"] for one in found.of("training.evaluated")} == {None}
+
+
+class TestSeeds:
+    def test_runs_that_differ_in_anything_share_no_seed(self, configured: Configure) -> None:
+        runs = [configured({"kind": kind}, seed=seed) for kind in ("none", "static") for seed in (0, 1)]
+        assert len({own_seed(one) for one in runs}) == 4
+        assert own_seed(configured({"kind": "none"})) == own_seed(runs[0])
+
+    def test_how_a_run_is_computed_does_not_change_what_it_draws(self, configured: Configure) -> None:
+        assert own_seed(configured(options={"micro_batch": 1, "export": "none"})) == own_seed(configured())
+
+    @pytest.mark.parametrize(
+        "recipe", [{"token_clip": 1.0}, {"skip_tokens": 1}, {"schedule": "linear"}, {"weight_decay": 0.1}]
+    )
+    def test_a_recipe_with_a_newer_field_is_another_one(self, configured: Configure, recipe: dict[str, Any]) -> None:
+        assert own_seed(configured(recipe=recipe)) != own_seed(configured())
+
+    def test_the_lab_pool_keeps_its_draws(self) -> None:
+        """`own_seed` of the pool's first run as it was before recipes had the newer fields."""
+        from workers.lab import measure
+
+        (first, *_) = json.loads(Path("service/observations/lab_pool.json").read_text())
+        names = TrainingConfiguration.model_fields.keys() & first.keys() - {"options"}
+        configuration = TrainingConfiguration.model_validate({name: first[name] for name in names})
+        old = {name: first[name] for name in names}
+        assert measure.runs()[0].external_id == first["external_id"]
+        assert json.loads(configuration.content) == old
+
+
+class TestStopped:
+    RECIPES: tuple[dict[str, Any], ...] = ({}, {"teacher": "ema", "divergence": "reverse_kl", "lora_rank": 4})
+
+    @pytest.mark.parametrize("recipe", RECIPES)
+    def test_a_paused_run_ends_as_one_that_was_not(
+        self, configured: Configure, run: Run, here: Resources, tmp_path: Path, recipe: dict[str, Any]
+    ) -> None:
+        configuration = configured(recipe=recipe, options={"checkpoint_every": 4, "evaluate_every": 2})
+        expected = run(configuration, tmp_path / "whole")
+        folder = tmp_path / "stopped"
+        places = replace(here, checkpoint_folder=folder / "checkpoints", export_folder=folder / "model")
+        events: list[tuple[str, dict[str, Any]]] = []
+        calls = iter([False, False, True])
+        with pytest.raises(Paused) as paused:
+            run_training(configuration, places, lambda *line: events.append(line), lambda: next(calls))
+        assert paused.value.step == 3
+        checkpoints = [Path(data["path"]) for name, data in events if name == "training.checkpoint"]
+        assert checkpoints[-1].name == "step_3"
+        again = run(configuration, folder, checkpoints=tuple(reversed(checkpoints)))
+        assert again.of("training.resumed") == [{"step": 3}]
+        assert told_of(again.result) == told_of(expected.result)
+        losses = {one["step"]: one["loss"] for one in expected.of("training.metrics")}
+        assert {one["step"]: one["loss"] for one in again.of("training.metrics")} == {s: losses[s] for s in (4, 5, 6)}
+        weights = [load_file(next((at / "model").glob("*.safetensors"))) for at in (tmp_path / "whole", folder)]
+        assert weights[0].keys() == weights[1].keys()
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+    def test_a_broken_checkpoint_is_passed_over_and_said(self, configured: Configure, run: Run, tmp_path: Path) -> None:
+        configuration = configured(options={"checkpoint_every": 2, "evaluate_every": 6})
+        expected = run(configuration, tmp_path)
+        kept = sorted((tmp_path / "checkpoints").iterdir())
+        assert [path.name for path in kept] == ["step_0", "step_2", "step_4"]
+        (kept[2] / "optimizer.safetensors").write_bytes(b"")
+        again = run(configuration, tmp_path / "again", checkpoints=tuple(reversed(kept)))
+        assert again.of("training.resumed") == [{"step": 2}]
+        (warning,) = again.result.pop("warnings")
+        assert warning["code"] == "checkpoint_passed_over"
+        assert "step_4: optimizer.safetensors is damaged or cut off" in warning["message"]
+        expected.result.pop("warnings")
+        assert told_of(again.result) == told_of(expected.result)
+
+    def test_without_any_good_one_it_begins_again_and_says_so(
+        self, configured: Configure, run: Run, tmp_path: Path
+    ) -> None:
+        found = run(configured(recipe={"steps": 1}), checkpoints=(tmp_path / "step_4", tmp_path / "step_2"))
+        (warning,) = found.result["warnings"]
+        assert warning["code"] == "restarted"
+        assert "step_4: manifest.json is missing; step_2: manifest.json is missing" in warning["message"]
+
+    def test_the_newest_two_and_the_best_are_kept(self, configured: Configure, run: Run, tmp_path: Path) -> None:
+        found = run(configured(recipe={"steps": 8}, options={"checkpoint_every": 1, "evaluate_every": 3}), tmp_path)
+        names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+        assert {"step_6", "step_7"} <= names
+        assert len(names) <= 3
+        assert [one["step"] for one in found.of("training.checkpoint")] == list(range(8))
+
+
+RUINOUS = {"steps": 40, "learning_rate": 0.05, "problems_per_step": 8}
+"""A learning rate at which the student forgets to add within a few steps."""
+
+
+class TestCollapse:
+    def test_a_ruined_student_ends_its_run_and_is_not_exported(
+        self, configured: Configure, run: Run, tmp_path: Path
+    ) -> None:
+        configuration = configured(recipe=RUINOUS, problems=32, rollouts=4, options={"evaluate_every": 4})
+        result = run(configuration, tmp_path).result
+        assert (result["collapsed"], result["stopped_by"]) == (True, "collapse")
+        assert result["steps"] < 40
+        assert result["steps"] == result["evaluations"][-1]["step"]
+        assert result["artifact"] is None or result["artifact"]["step"] == result["best"]["step"] < result["steps"]
+        assert "collapsed" in [one["code"] for one in result["warnings"]]
+
+    def test_it_goes_on_where_that_is_asked_for(self, configured: Configure, run: Run) -> None:
+        configuration = configured(
+            recipe={**RUINOUS, "steps": 8},
+            problems=32,
+            rollouts=4,
+            options={"evaluate_every": 4, "stop_on_collapse": False},
+        )
+        result = run(configuration).result
+        assert (result["collapsed"], result["stopped_by"], result["steps"]) == (True, "steps", 8)
+
+    @pytest.mark.parametrize(
+        ("improvement", "se", "expected"),
+        [(-0.2, 0.02, True), (-0.1, 0.02, False), (-0.2, 0.15, False), (0.3, 0.02, False)],
+    )
+    def test_half_of_the_baseline_beyond_noise(self, improvement: float, se: float, expected: bool) -> None:
+        assert collapsed(0.3, Estimate(improvement, se)) is expected
+
+
+class TestNoLearning:
+    @pytest.mark.parametrize(
+        ("gap", "improvement", "taught", "moved", "expected"),
+        [
+            (0.2, 0.2, True, True, []),
+            (0.2, 0.03, True, True, ["no_learning"]),
+            (0.02, 0.0, True, True, []),
+            (0.2, 0.2, False, False, ["no_context"]),
+            (0.2, 0.2, True, False, ["no_gradient"]),
+        ],
+    )
+    def test_is_said(self, gap: float, improvement: float, taught: bool, moved: bool, expected: list[str]) -> None:
+        warnings = Warnings(lambda name, data: None)
+        result = {"gap": {"value": gap, "se": 0.02}, "improvement": {"value": improvement, "se": 0.02}}
+        warn_of_no_learning(result, taught, moved, warnings)
+        assert [one["code"] for one in warnings.all] == expected
+
+    def test_a_warning_is_told_once(self) -> None:
+        events: list[str] = []
+        warnings = Warnings(lambda name, data: events.append(data["code"]))
+        warnings.add("a", "first")
+        warnings.add("a", "second")
+        assert events == ["a"]
+
+
+class TestExport:
+    def test_the_trained_model_loads_like_any_other(self, configured: Configure, run: Run, tmp_path: Path) -> None:
+        configuration = configured(recipe={"steps": 20, "problems_per_step": 16}, problems=24, rollouts=4)
+        predicted = {"value": 0.25, "intervals": [{"level": 0.8, "lower": 0.2, "upper": 0.3}]}
+        found = run(configuration, tmp_path, card={"run_id": "run_1", "predicted": predicted})
+        artifact = found.result["artifact"]
+        assert artifact == {**artifact, "kind": "full", "step": 20, "path": str(tmp_path / "model")}
+        engine = TransformersEngine.load(tmp_path / "model")
+        untrained = TransformersEngine.load(Path("workers/lab/models/addition-qwen3-s"))
+        pairs = [(engine.encode("123+456="), engine.encode("0579"))]
+        assert engine.score(pairs) != untrained.score(pairs)
+        card = (tmp_path / "model" / "README.md").read_text()
+        for text in ("run_1", "+25.0 points (80 % interval +20.0 to +30.0)", f"{100 * found.result['baseline']:.1f} %"):
+            assert text in card
+        assert all(file.stat().st_mode & 0o004 for file in (tmp_path / "model").iterdir())
+
+    def test_a_lora_adapter_loads_with_peft_upon_its_model(
+        self, configured: Configure, run: Run, tmp_path: Path
+    ) -> None:
+        from peft import PeftModel
+
+        recipe = {"steps": 4, "lora_rank": 4, "learning_rate": 1e-2}
+        found = run(configured(recipe=recipe, options={"checkpoint_every": 3}), tmp_path)
+        assert found.result["artifact"]["kind"] == "lora"
+        base = TransformersEngine.load(Path("workers/lab/models/addition-qwen3-s"))
+        tokens = torch.tensor([base.encode("123+456=")])
+        with torch.no_grad():
+            plain = base.model(tokens).logits
+            adapted = PeftModel.from_pretrained(base.model, tmp_path / "model")(tokens).logits
+        assert not torch.allclose(plain, adapted, atol=1e-2)
+        assert json.loads((tmp_path / "model" / "adapter_config.json").read_text())["r"] == 4
+
+    def test_the_best_step_can_be_asked_for(self, configured: Configure, run: Run, tmp_path: Path) -> None:
+        options = {"export": "best", "evaluate_every": 1, "checkpoint_every": 50}
+        configuration = configured(recipe={"steps": 12, "problems_per_step": 8}, problems=24, options=options)
+        result = run(configuration, tmp_path).result
+        assert result["best"]["step"] == result["artifact"]["step"]
+        weights = load_file(tmp_path / "model" / "model.safetensors")
+        kept = tmp_path / "checkpoints" / f"step_{result['best']['step']}" / "student.safetensors"
+        if result["best"]["step"] < 12:
+            assert torch.equal(weights["model.norm.weight"], load_file(kept)["model.norm.weight"].bfloat16())
