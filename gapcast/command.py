@@ -143,6 +143,8 @@ def predict(
     else:
         print_prediction(console, prediction)
         console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
+        if prediction.verdict == "train":
+            console.print(f"To train it: gapcast train --prediction {prediction.id}", highlight=False, soft_wrap=True)
     if prediction.status != "succeeded":
         raise typer.Exit(1)
 

@@ -32,6 +32,8 @@ HAPPENED = {
     "training.resumed": "going on from its checkpoint",
 }
 """by the event's type; none of the rest changes what a run does"""
+ASKED = frozenset(HAPPENED[f"job.{what}_requested"] for what in ("pause", "cancel"))
+"""what a run still does while the step that it is at goes on"""
 
 
 def follow_runs(client: Client, runs: Sequence[TrainingRun], console: Console) -> list[TrainingRun]:
@@ -57,12 +59,12 @@ class Followed:
     def __init__(self, run: TrainingRun, progress: Progress, *, named: bool) -> None:
         self._id, self._progress = run.id, progress
         self._name = f"seed {run.seed}  " if named else ""
-        self._doing, self._loss = "", ""
+        self._doing = self._told = self._loss = ""
         self._accuracies: dict[int, float] = {}
         self._tenth = -1
         self._first: tuple[int, datetime] | None = None
         self.bar = progress.add_task("", total=None, more="")
-        self._now("paused" if run.status == "paused" else "waiting for a worker")
+        self._now("waiting for a worker")
 
     def take(self, event: Event) -> None:
         """Tell what an event says."""
@@ -81,13 +83,14 @@ class Followed:
             self._first = None  # the time that a run waits is not what its steps take
             self._now(HAPPENED[event.type].format(id=self._id))
 
-    def _now(self, doing: str) -> None:
-        if doing == self._doing:
-            return
+    def _now(self, doing: str, *, tell: bool = True) -> None:
+        """Show what a run does; in a pipe `tell` it where it is something else than what was told before."""
         self._doing = doing
         self._show()
-        if not self._progress.console.is_terminal:
-            self._say(doing)
+        if tell and doing != self._told:
+            self._told = doing
+            if not self._progress.console.is_terminal:
+                self._say(doing)
 
     def _show(self) -> None:
         accuracies = list(self._accuracies.values())
@@ -101,7 +104,9 @@ class Followed:
     def _step(self, data: dict[str, Any]) -> None:
         done, total = data["done"], data["total"]
         self._progress.update(self.bar, completed=done, total=total)
-        self._now(DOING.get(data["phase"], data["phase"]))
+        if self._doing not in ASKED:
+            # what an evaluation finds is told when it is done
+            self._now(DOING.get(data["phase"], data["phase"]), tell=data["phase"] != "evaluation")
         tenth = 10 * done // total
         if data["phase"] == "training" and tenth > self._tenth and done:
             self._tenth = tenth

@@ -57,7 +57,7 @@ def _rows(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
     if run.predicted is not None:
         yield from _predicted(run.predicted, run.improvement)
     if run.improvement is not None:
-        yield from _beside(run.improvement)
+        yield from _beside(run.improvement, len(run.evaluations or []))
     yield from _evaluations(run, draws=draws)
     yield from _end(run)
 
@@ -100,10 +100,10 @@ def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[s
     yield "", predicted.prediction_id
 
 
-def _beside(gained: Gained) -> Iterator[tuple[str, str]]:
+def _beside(gained: Gained, looks: int) -> Iterator[tuple[str, str]]:
     best, held_out = gained.best, gained.held_out
     if best is not None:
-        yield "Best step", f"{best.step}: {estimated(best)}, chosen as the best and so too high"
+        yield "Best step", f"{best.step}: {estimated(best)}, best of {looks}, so too high"
     if held_out is None:
         yield "Held out", "no problems were"
         return
@@ -137,7 +137,7 @@ def _end(run: TrainingRun) -> Iterator[tuple[str, str]]:
         ]
         yield "Cost", ", ".join([f"{duration(cost.seconds)}{gpu_hours(cost.gpu_hours)}", *counted])
     if run.observation_id is not None:
-        yield "Observation", f"{run.observation_id}, which the law of {escape(run.pool)} is fitted to from now on"
+        yield "Observation", f"{run.observation_id} in pool {escape(run.pool)}"
     if run.artifact is not None:
         model = run.artifact
         kind = "LoRA adapter" if model.kind == "lora" else "model"
@@ -174,7 +174,7 @@ def print_checkpoints(console: Console, checkpoints: Sequence[Checkpoint]) -> No
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("Step", "Attempt", "Size"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("Written", "SHA-256", "Folder on the worker"):
+    for name in ("Written", "SHA-256", "Folder on the worker (the two newest and the best are kept)"):
         table.add_column(name, no_wrap=True)
     for one in checkpoints:
         numbers = (str(one.step), str(one.attempt), file_size(one.bytes))

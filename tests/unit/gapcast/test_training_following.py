@@ -74,7 +74,9 @@ def test_where_nobody_watches_a_run_is_told_in_lines(happens: Happening) -> None
             happens("training.progress", done=0, total=20, unit="steps", phase="baseline"),
             happens("training.gap", baseline=0.252, gap=GAP),
             *happens.steps(1, 2, 20),
+            happens("training.progress", done=2, total=20, unit="steps", phase="evaluation"),
             happens.evaluated(2, 0.382, {"value": 0.02, "se": 0.03}),
+            happens("training.progress", done=2, total=20, unit="steps", phase="training"),
             happens("training.warning", code="no_learning", message="nothing [was] learned"),
             happens("training.checkpoint", step=2, path="p", bytes=1, sha256="s"),
             happens("training.progress", done=20, total=20, unit="steps", phase="export"),
@@ -118,8 +120,27 @@ def test_a_step_without_a_context_has_no_loss(happens: Happening) -> None:
 
 
 def test_a_pause_says_how_to_go_on(happens: Happening) -> None:
-    text = told([happens("job.paused", attempt=1, step=4)])
-    assert "paused; gapcast runs resume run_1" in text
+    text = told(
+        [
+            *happens.step(3, 20),
+            happens("job.pause_requested"),
+            *happens.step(4, 20),
+            happens("job.paused", attempt=1),
+            happens("job.resumed"),
+            happens("job.started", attempt=2),
+            happens("training.resumed", step=4),
+            *happens.step(5, 20),
+        ]
+    )
+    assert text.splitlines()[3:] == [
+        "  pausing after this step",
+        "  step 4 of 20  loss 0.25, score 30.0 %",
+        "  paused; gapcast runs resume run_1",
+        "  waiting for a worker",
+        "  loading the model",
+        "  going on from its checkpoint",
+        "  training",
+    ]
 
 
 def test_in_a_terminal_there_is_a_bar_with_the_time_left_and_a_curve(happens: Happening) -> None:
