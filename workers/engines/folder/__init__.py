@@ -20,7 +20,9 @@ LAB_MODELS = Path(__file__).resolve().parents[2] / "lab" / "models"
 
 LAB_PREFIX = "lab/"
 
-REFUSED_SUFFIXES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".py"})
+REFUSED_SUFFIXES = frozenset(
+    {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".dill", ".py", ".pyc", ".so"}
+)
 """Files that can carry code: a model's folder that has one is not loaded at all."""
 
 REFUSED_NAMES = frozenset({"adapter_config.json", "modules.json"})
@@ -106,7 +108,7 @@ def refuse_unsafe(folder: Path, name: str) -> None:
             continue
         if file.suffix.lower() in REFUSED_SUFFIXES or file.name in REFUSED_NAMES:
             raise _unsafe(name, f"a file that is not loaded: {file.name}")
-        if not file.resolve().is_relative_to(root):
+        if not _resolved(file).is_relative_to(root):
             raise _unsafe(name, f"a link that leaves its folder: {file.name}")
         if not file.exists():
             raise model_not_loadable(f"{file.name} is a link to nothing, as a download leaves that was stopped")
@@ -120,6 +122,13 @@ def refuse_unsafe(folder: Path, name: str) -> None:
         raise model_not_loadable("its folder has no config.json")
     if not any(folder.glob("*.safetensors")):
         raise model_not_loadable("its folder has no *.safetensors, the only format of weights that is loaded")
+
+
+def _resolved(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except RuntimeError as error:  # how Python before 3.13 says it; later ones find that nothing exists there
+        raise model_not_loadable(f"{file.name} is a link that leads back to itself") from error
 
 
 def root_of(folder: Path) -> Path:

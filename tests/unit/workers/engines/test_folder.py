@@ -61,6 +61,7 @@ class TestRefused:
         "name",
         [
             *("modeling.py", "pytorch_model.bin", "weights.PKL", "a.pt", "a.pth", "a.ckpt"),
+            *("vocab.pickle", "a.joblib", "a.dill", "modeling.cpython-311.pyc", "kernel.so"),
             *("adapter_config.json", "modules.json"),
         ],
     )
@@ -143,6 +144,12 @@ class TestRefused:
         (tmp_path / "outside.txt").write_text("secret")
         (folder / "notes.txt").symlink_to(tmp_path / "outside.txt")
         assert refused(folder).code == "unsafe_model_file"
+
+    def test_a_link_to_itself(self, folder: Path) -> None:
+        (folder / "notes.json").symlink_to(folder / "notes.json")
+        error = refused(folder, "sha256:0")
+        assert (error.code, error.category) == ("model_not_loadable", "user")
+        assert "notes.json" in error.message
 
     def test_a_pipe(self, folder: Path) -> None:
         os.mkfifo(folder / "pipe")
