@@ -65,18 +65,21 @@ def _top_and_tail(logits_NV: torch.Tensor, top_NK: torch.Tensor) -> tuple[torch.
 
     And the share that each token has in the tail, shape (N, V), 0 for the given ones.
     """
-    # the highest logit is taken off first: the sum of a tail at 1e4 would lose all digits after the comma
-    rest_NV = logits_NV - logits_NV.amax(dim=-1, keepdim=True)
-    top_logits_NK = rest_NV.gather(-1, top_NK)
-    rest_NV.scatter_(-1, top_NK, -torch.inf)
-    tail_N1 = rest_NV.logsumexp(dim=-1, keepdim=True)
-    log_NB = _log_softmax(torch.cat([top_logits_NK, tail_N1], dim=-1))
-    return log_NB, rest_NV.sub_(tail_N1.clamp(min=FLOOR)).exp_()
+    top_logits_NK = logits_NV.gather(-1, top_NK)
+    share_NV = logits_NV.scatter(-1, top_NK, -torch.inf)
+    highest_N1 = share_NV.amax(dim=-1, keepdim=True).clamp_(min=FLOOR)
+    sum_N1 = share_NV.sub_(highest_N1).exp_().sum(dim=-1, keepdim=True)  # 1 or more, or 0: there is no tail
+    # only differences of logits are added to logarithms: a sum near 1e4 would lose all digits after the comma
+    base_N1 = torch.maximum(highest_N1, top_logits_NK.amax(dim=-1, keepdim=True))
+    tail_N1 = (highest_N1 - base_N1).add_(sum_N1.log())
+    log_NB = _log_softmax(torch.cat([top_logits_NK.sub_(base_N1), tail_N1], dim=-1))
+    return log_NB, share_NV.div_(sum_N1.clamp_(min=1.0))
 
 
 def _formula(objective: Objective) -> Callable[[torch.Tensor, torch.Tensor], ValueAndGradient]:
     """From log-probabilities of student and teacher, (N, B), to the divergence and its gradient by the logits.
 
+    Works in the place of both: a new matrix costs more than what is done to it.
     With g = dD/dp the gradient is p (g - sum p g): a constant on all logits changes nothing.
     """
     if objective.divergence == "forward_kl":
@@ -89,31 +92,33 @@ def _formula(objective: Objective) -> Callable[[torch.Tensor, torch.Tensor], Val
 
 
 def _forward_kl(log_p_NB: torch.Tensor, log_q_NB: torch.Tensor) -> ValueAndGradient:
-    p_NB, q_NB = log_p_NB.exp(), log_q_NB.exp()
-    p_minus_q_NB = p_NB.sub_(q_NB)
+    q_NB = log_q_NB.exp()
+    log_ratio_NB = log_q_NB.sub_(log_p_NB)
+    p_minus_q_NB = log_p_NB.exp_().sub_(q_NB)
     # p - q sums to 0: with it no term is negative, and an error in a row's normalisation counts in second order only
-    value_N = (q_NB * (log_q_NB - log_p_NB)).add_(p_minus_q_NB).sum(dim=-1).clamp_(min=0.0)
+    value_N = log_ratio_NB.mul_(q_NB).add_(p_minus_q_NB).sum(dim=-1).clamp_(min=0.0)
     return value_N, p_minus_q_NB
 
 
 def _reverse_kl(log_p_NB: torch.Tensor, log_q_NB: torch.Tensor) -> ValueAndGradient:
     p_NB = log_p_NB.exp()
-    log_ratio_NB = log_p_NB - log_q_NB
+    log_ratio_NB = log_p_NB.sub_(log_q_NB)
     terms_NB = p_NB * log_ratio_NB
     mean_N1 = terms_NB.sum(dim=-1, keepdim=True)
-    value_N = terms_NB.add_(log_q_NB.exp()).sub_(p_NB).sum(dim=-1).clamp_(min=0.0)  # q - p: as above
+    value_N = terms_NB.add_(log_q_NB.exp_()).sub_(p_NB).sum(dim=-1).clamp_(min=0.0)  # q - p: as above
     return value_N, p_NB.mul_(log_ratio_NB.sub_(mean_N1))
 
 
 def _jensen_shannon(log_p_NB: torch.Tensor, log_q_NB: torch.Tensor, alpha: float) -> ValueAndGradient:
-    log_m_NB = torch.logaddexp(log_p_NB + math.log(alpha), log_q_NB + math.log1p(-alpha))
-    p_NB = log_p_NB.exp()
-    log_ratio_NB = log_p_NB - log_m_NB
-    student_NB = p_NB * log_ratio_NB
-    mean_N1 = student_NB.sum(dim=-1, keepdim=True)
-    teacher_NB = log_q_NB.exp().mul_(log_q_NB - log_m_NB)
-    value_N = (alpha * student_NB).add_(teacher_NB, alpha=1 - alpha).sum(dim=-1).clamp_(min=0.0)
-    return value_N, p_NB.mul_(log_ratio_NB.sub_(mean_N1)).mul_(alpha)
+    log_alpha, log_rest = math.log(alpha), math.log1p(-alpha)
+    log_m_NB = torch.logaddexp(log_p_NB.add_(log_alpha), log_q_NB.add_(log_rest))
+    share_p_NB, share_q_NB = log_p_NB.exp(), log_q_NB.exp()  # of the mixture m: alpha p and (1 - alpha) q
+    log_ratio_NB = log_p_NB.sub_(log_m_NB).sub_(log_alpha)
+    terms_p_NB = share_p_NB * log_ratio_NB
+    terms_q_NB = share_q_NB.mul_(log_q_NB.sub_(log_m_NB).sub_(log_rest))
+    mean_N1 = terms_p_NB.sum(dim=-1, keepdim=True).div_(alpha)
+    value_N = terms_q_NB.add_(terms_p_NB).sum(dim=-1).clamp_(min=0.0)
+    return value_N, share_p_NB.mul_(log_ratio_NB.sub_(mean_N1))
 
 
 class _TokenDivergence(torch.autograd.Function):  # type: ignore[misc] # torch's own
