@@ -66,7 +66,7 @@ def test_a_lost_lease_goes_back_to_the_queue_and_fences_the_first_attempt(databa
         assert jobs.heartbeat(session, job_id, first.attempt, 60) is None
         assert jobs.finish(session, job_id, first.attempt, JobState.succeeded) is None
         assert jobs.release(session, job_id, first.attempt, 3, LOST) is None
-        assert jobs.heartbeat(session, job_id, second.attempt, 60, {"done": 1}) is False
+        assert jobs.heartbeat(session, job_id, second.attempt, 60, {"done": 1}) == (False, False)
         assert jobs.finish(session, job_id, second.attempt, JobState.succeeded) is not None
     ended = state(database, job_id)
     assert (ended.state, ended.attempt, ended.failures, ended.progress) == ("succeeded", 2, 1, {"done": 1})
@@ -116,7 +116,8 @@ def test_a_running_job_hears_of_the_cancel_and_is_not_queued_again(database: Dat
     assert job is not None
     with database.write() as session:
         jobs.request_cancel(session, job_id)
-        assert jobs.heartbeat(session, job_id, job.attempt, 60) is True
+        assert jobs.heartbeat(session, job_id, job.attempt, 60) == (True, False)
+        assert jobs.asked(session, job_id, job.attempt) == (True, False)
     expire(database, job_id)
     with database.write() as session:
         assert [one.state for one in jobs.take_back_expired(session, 3, LOST)] == ["cancelled"]
@@ -168,3 +169,99 @@ def test_ended_jobs_never_change(database: Database, job_id: str) -> None:
         assert jobs.finish(session, job_id, job.attempt, JobState.succeeded) is None
         assert jobs.hand_back(session, job_id, job.attempt) is None
     assert state(database, job_id).state == "failed"
+
+
+def pause(database: Database, job_id: str) -> str | None:
+    with database.write() as session:
+        job = jobs.request_pause(session, job_id)
+        return None if job is None else job.state
+
+
+def resume(database: Database, job_id: str) -> bool:
+    with database.write() as session:
+        return jobs.resume(session, job_id) is not None
+
+
+def test_a_queued_job_is_paused_at_once_and_nobody_takes_it(database: Database, job_id: str) -> None:
+    assert pause(database, job_id) == "paused"
+    assert claim(database, job_id) is None
+    with database.write() as session:
+        session.execute(update(Job).values(dispatched_at=now(-31)))
+        assert jobs.take_undispatched(session, 30) == []
+        assert jobs.count_live(session, "local") == 0
+    assert pause(database, job_id) is None, "it is paused already"
+    assert resume(database, job_id)
+    assert not resume(database, job_id)
+    job = claim(database, job_id)
+    assert job is not None
+    assert (job.attempt, job.pause_requested_at) == (1, None)
+
+
+def test_a_running_job_hears_of_the_pause_and_is_paused_by_its_worker(database: Database, job_id: str) -> None:
+    job = claim(database, job_id)
+    assert job is not None
+    assert pause(database, job_id) == "running"
+    assert not resume(database, job_id)
+    with database.write() as session:
+        assert jobs.asked(session, job_id, job.attempt) == (False, True)
+        assert jobs.heartbeat(session, job_id, job.attempt, 60) == (False, True)
+        back = jobs.hand_back(session, job_id, job.attempt)
+        assert back is not None
+        assert (back.state, back.finished_at, back.worker, back.lease_expires_at) == ("paused", None, None, None)
+        assert jobs.take_back_expired(session, 3, LOST) == []
+    assert resume(database, job_id)
+    again = claim(database, job_id)
+    assert again is not None
+    assert (again.attempt, again.failures) == (2, 0)
+    with database.read() as session:
+        assert jobs.asked(session, job_id, job.attempt) is None, "the first attempt has lost it"
+        assert jobs.asked(session, job_id, again.attempt) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"), [((), "queued"), (("pause",), "paused"), (("pause", "cancel"), "cancelled")]
+)
+@pytest.mark.parametrize("end", ["lease over", "crashed", "handed back"])
+def test_what_was_asked_decides_where_an_attempt_that_came_to_nothing_leaves_its_job(
+    database: Database, job_id: str, asked: tuple[str, ...], state: str, end: str
+) -> None:
+    job = claim(database, job_id)
+    assert job is not None
+    with database.write() as session:
+        for what in asked:
+            (jobs.request_pause if what == "pause" else jobs.request_cancel)(session, job_id)
+    expire(database, job_id)
+    with database.write() as session:
+        if end == "lease over":
+            (back,) = jobs.take_back_expired(session, 3, LOST)
+        else:
+            found = (
+                jobs.release(session, job_id, job.attempt, 3, LOST)
+                if end == "crashed"
+                else jobs.hand_back(session, job_id, job.attempt)
+            )
+            assert found is not None
+            back = found
+        assert back.state == state
+        assert (back.finished_at is not None) == (state == "cancelled")
+
+
+def test_a_paused_job_is_cancelled_at_once(database: Database, job_id: str) -> None:
+    pause(database, job_id)
+    with database.write() as session:
+        job = jobs.request_cancel(session, job_id)
+        assert job is not None
+        assert job.state == "cancelled"
+    assert not resume(database, job_id)
+
+
+def test_a_job_that_is_being_cancelled_or_has_ended_is_not_paused(database: Database, job_id: str) -> None:
+    job = claim(database, job_id)
+    assert job is not None
+    with database.write() as session:
+        jobs.request_cancel(session, job_id)
+    assert pause(database, job_id) is None
+    with database.write() as session:
+        jobs.finish(session, job_id, job.attempt, JobState.succeeded)
+    assert pause(database, job_id) is None
+    assert state(database, job_id).state == "succeeded"

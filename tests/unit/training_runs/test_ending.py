@@ -1,0 +1,83 @@
+"""The end of a training run: one observation, in the transaction that ends the job."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from service.observations.service import row_of_run, shipped
+from tests.unit.training_runs.conftest import RESULT, Worker
+
+Body = dict[str, Any]
+Post = Callable[..., Body]
+
+
+def done(client: TestClient, worker: Worker, run: Body, result: Body | None = None) -> Body:
+    worker.claim(run["id"])
+    worker.end(run["id"], result=result)
+    found: Body = client.get(f"/v1/training_runs/{run['id']}").json()
+    return found
+
+
+def observation(client: TestClient, run: Body) -> Body:
+    found: Body = client.get(f"/v1/observations/{run['observation_id']}").json()
+    return found
+
+
+def test_its_observation_says_what_was_measured(client: TestClient, post: Post, worker: Worker) -> None:
+    run = done(client, worker, post(pool="mine", model={"name": "lab/addition-qwen3-s", "family": "own"}))
+    row = observation(client, run)
+    measured = {"problems": 16, "rollouts": 2, "variance": "counts"}
+    assert row["gap"] == {"value": 0.3, "se": 0.03} | measured
+    assert row["improvement"] == {"value": 0.28, "se": 0.04} | measured
+    assert (row["baseline"], row["cov"], row["collapsed"]) == (0.25, 0.0004, False)
+    assert (row["external_id"], row["source"], row["pool"], row["family"]) == (run["id"], "training", "mine", "own")
+    assert row["cell"] == "own|lab/addition|frozen-forward_kl"
+    assert (row["context_kind"], row["context"]) == ("hints", run["configuration"]["context"])
+    assert row["parameters"] > 1e4
+    for name in ("held_out", "best", "cost", "versions", "steps", "stopped_by"):
+        assert row["provenance"][name] == RESULT[name], name
+    for name in ("model_revision", "task_revision", "template_version", "decoding", "seed", "options"):
+        assert row["provenance"][name] == run["configuration"][name], name
+    assert not {"counts", "problem_ids", "evaluations", "warnings", "artifact"} & row["provenance"].keys()
+
+
+def test_every_part_of_the_recipe_is_kept(client: TestClient, post: Post, worker: Worker) -> None:
+    recipe = {"teacher": "trust_region", "trust_rate": 0.1, "divergence": "js", "schedule": "cosine", "steps": 20}
+    run = done(client, worker, post(recipe=recipe))
+    row = observation(client, run)
+    assert (row["recipe"]["teacher"], row["recipe"]["divergence"]) == ("trust_region", "js")
+    assert row["recipe"] | row["provenance"]["recipe_options"] == run["configuration"]["recipe"]
+
+
+def test_an_equal_run_of_the_lab_is_an_equal_row() -> None:
+    ours = {"pool": "lab", "family": "lab-qwen3", "external_id": "run_1", "source": "training", "prediction_id": None}
+    for lab in shipped():
+        named = {"external_id", "source"}
+        own, theirs = (row_of_run(run) for run in (lab | ours, lab))
+        assert {name: own[name] for name in theirs.keys() - named} == {
+            name: theirs[name] for name in theirs.keys() - named
+        }
+
+
+def test_it_counts_in_its_pools_next_fit(client: TestClient, post: Post, worker: Worker) -> None:
+    before = client.get("/v1/fits/current?pool=lab").json()["n"]
+    done(client, worker, post())
+    assert client.get("/v1/fits/current?pool=lab").json()["n"] == before + 1
+
+
+def test_it_closes_its_predictions_calibration(client: TestClient, prediction: Body, worker: Worker) -> None:
+    made = client.post("/v1/training_runs", json={"prediction_id": prediction["id"], "seeds": [0, 1]}).json()["data"]
+    for run in made:
+        assert observation(client, done(client, worker, run))["prediction_id"] == prediction["id"]
+    fit = client.get("/v1/fits/current?pool=lab").json()["id"]
+    outcomes = client.get(f"/v1/fits/{fit}/calibration").json()["outcomes"]
+    assert [one["prediction_id"] for one in outcomes] == [prediction["id"]] * 2
+
+
+def test_numbers_that_are_no_observation_do_not_cost_the_run(client: TestClient, post: Post, worker: Worker) -> None:
+    run = done(client, worker, post(), {"cov": 0.9})
+    assert (run["status"], run["observation_id"]) == ("succeeded", None)
+    assert run["improvement"]["value"] == 0.28
+    assert [one["code"] for one in run["warnings"]] == ["slow", "observation_not_stored"]
+    assert "cov" in run["warnings"][1]["message"]
