@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Line(torch.nn.Module):
 
 @pytest.fixture
 def make(tmp_path: Path, pool: str) -> Make:
-    def made(client: Client, *, run: dict[str, Any] | None = None, steps: int = 3, **given: Any) -> Any:
+    def made(client: Client, *, run: dict[str, Any] | None = None, steps: int = 3, save: int = 0, **given: Any) -> Any:
         about = {
             "family": "qwen3",
             "task": "mine",
@@ -46,7 +47,8 @@ def make(tmp_path: Path, pool: str) -> Make:
         arguments = transformers.TrainingArguments(
             output_dir=str(tmp_path / "out"),
             max_steps=steps,
-            save_steps=2,
+            save_strategy="steps" if save else "no",
+            save_steps=save or 1,
             report_to="none",
             disable_tqdm=True,
             use_cpu=True,
@@ -78,14 +80,15 @@ class TestStored:
         assert stored.baseline == pytest.approx(7 / 16)
         # cov_j(gap_j, improvement_j) / problems, with both in quarters: (2,1,1,0) and (1,1,0,0)
         assert stored.cov == pytest.approx((1 * 0.5 + 0 + 0 + 1 * 0.5) / 3 / 16 / 4)
-        assert stored.recipe == RECIPE
+        assert stored.recipe is not None
+        assert RECIPE.items() <= stored.recipe.items()
         assert stored.provenance["training"]["steps"] == 3
 
     def test_what_functions_measure_before_and_after(self, make: Make, connected: Client) -> None:
         seen: list[tuple[float, bool]] = []
 
         def student(model: Line, processing_class: object) -> list[int]:
-            seen.append((float(model.weight), model.training))
+            seen.append((model.weight.item(), model.training))
             return STUDENT
 
         trainer, callback = make(connected, before=student, self_teacher=lambda *_: TEACHER, after=student)
@@ -166,17 +169,17 @@ class TestNothingHarmsTheRun:
     ) -> None:
         trainer, callback = make(nobody(), **given)
         with caplog.at_level(logging.WARNING):
-            trainer.train()
-        assert (trainer.state.global_step, callback.observation_id) == (3, None)
-        assert any(record.exc_info for record in caplog.records)
-        assert pytest.importorskip("re").search(said, caplog.text)
+            for event in (callback.on_train_begin, callback.on_train_end):
+                event(trainer.args, trainer.state, trainer.control, model=trainer.model)
+        assert callback.observation_id is None
+        assert re.search(said, caplog.text)
 
 
 class TestResume:
     def test_keeps_what_was_measured_before_the_first_step(self, make: Make, connected: Client, tmp_path: Path) -> None:
-        make(nobody())[0].train()
+        make(nobody(), save=2)[0].train()
         first = kept(tmp_path)
-        trainer, callback = make(connected, before=[4, 4, 4, 4], steps=5)
+        trainer, callback = make(connected, before=[4, 4, 4, 4], steps=5, save=5)
         trainer.train(resume_from_checkpoint=True)
         assert trainer.state.global_step == 5
         assert callback.observation_id is not None
@@ -187,9 +190,9 @@ class TestResume:
     def test_without_it_there_is_no_observation(
         self, make: Make, connected: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        make(nobody())[0].train()
+        make(nobody(), save=2)[0].train()
         (tmp_path / "out" / "gapcast_before.json").unlink()
-        trainer, callback = make(connected, steps=5)
+        trainer, callback = make(connected, steps=5, save=5)
         with caplog.at_level(logging.WARNING):
             trainer.train(resume_from_checkpoint=True)
         assert (trainer.state.global_step, callback.observation_id) == (5, None)
@@ -205,7 +208,7 @@ def test_what_is_given_wrongly_is_refused_before_anything_is_trained(make: Make)
 
 @pytest.mark.parametrize(
     ("after", "collapsed"),
-    [([0, 0, 0, 0], True), ([2, 2, 2, 2], False), ([1, 2, 1, 2], True), ([0, 4, 0, 3], False)],
+    [([0, 0], True), ([1, 2], True), ([2, 2], False), ([0, 3], False)],  # the last is noise: .63 lost, its error .38
 )
 def test_a_collapse_is_half_of_the_accuracy_beyond_noise(after: list[int], collapsed: bool) -> None:
-    assert has_collapsed([4, 4, 4, 4], after, 4) is collapsed
+    assert has_collapsed([4, 4], after, 4) is collapsed

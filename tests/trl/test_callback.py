@@ -1,0 +1,302 @@
+"""Runs of TRL's real trainers on a lab model become observations of a real server."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from gapcast import Client
+from gapcast.elsewhere import Run
+from gapcast.trl import ObservationCallback, recipe_of
+from gapcast.trl_sampling import Attempt, Sampled, sdft_prompt, sdpo_prompt
+from tests.product import serving
+from workers.contexts.templates import TEACHER_PROMPT
+from workers.engines import model_folder
+from workers.tasks import Split, load_task
+
+MODEL = "lab/addition-qwen3-s"
+RUN = Run(family="lab-qwen3", task="lab/addition", model=MODEL, context_kind="hints", pool="trl-runs")
+HINTED = "Hints: {context}"
+STEPS = 30
+
+
+def lab_rows(count: int, level: int = 3) -> list[dict[str, Any]]:
+    task = load_task("lab/addition")
+    return [
+        {"prompt": one.text, "answer": one.answer, "privileged_context": task.hint_text(one, level)}
+        for one in task.problems(Split.train)[:count]
+    ]
+
+
+def score(prompts: list[str], completions: list[str], answer: list[str], **rest: Any) -> list[float]:
+    return [float(said.strip() == right) for said, right in zip(completions, answer, strict=True)]
+
+
+def usual(folder: Path, **more: Any) -> dict[str, Any]:
+    """Of both configurations."""
+    fixed: dict[str, Any] = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 64,
+        "num_generations": 4,
+        "max_completion_length": 16,
+        "max_steps": STEPS,
+        "learning_rate": 5e-4,
+        "lr_scheduler_type": "constant",
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "dataloader_pin_memory": False,
+        "bf16": False,
+        "teacher_model_kind": "base",
+        "distillation_mode": "full_logits",
+        "distillation_topk": None,
+        "distillation_alpha": 0.0,
+    }
+    return fixed | more
+
+
+def sdft_config(folder: Path, **more: Any) -> Any:
+    from trl.experimental.sdft import SDFTConfig
+
+    template = TEACHER_PROMPT.replace("{context}", HINTED.replace("{context}", "{privileged_context}"))
+    return SDFTConfig(**usual(folder, teacher_prompt_template=template, **more))
+
+
+def sdpo_config(folder: Path, **more: Any) -> Any:
+    from trl.experimental.sdpo import SDPOConfig
+
+    templates = {
+        "reprompt_template": "{solution}{feedback}{prompt}",
+        "solution_template": "Solution: {successful_previous_attempt}\n\n",
+        "feedback_template": "Feedback: {feedback_raw}\n\n",
+    }
+    return SDPOConfig(**usual(folder, **(templates | more)))
+
+
+def trainer_of(config: Any, rows: list[dict[str, Any]], *callbacks: Any) -> Any:
+    from datasets import Dataset
+    from trl.experimental.sdft import SDFTConfig, SDFTTrainer
+    from trl.experimental.sdpo import SDPOTrainer
+
+    folder = str(model_folder(MODEL))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left")
+    given = {"args": config, "train_dataset": Dataset.from_list(rows), "processing_class": tokenizer}
+    if isinstance(config, SDFTConfig):
+        return SDFTTrainer(folder, callbacks=list(callbacks), **given)
+    return SDPOTrainer(folder, reward_funcs=[score], callbacks=list(callbacks), **given)
+
+
+@pytest.fixture(scope="module")
+def connected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with serving(tmp_path_factory.mktemp("served"), {"GAPCAST_WORKER": "off"}) as (client, _):
+        yield client
+
+
+class TestARunBecomesAnObservation:
+    def test_of_sdft(self, connected: Client, tmp_path: Path) -> None:
+        rows, config = lab_rows(64), sdft_config(tmp_path)
+        callback = ObservationCallback(RUN, **Sampled(rows, score, config, sdft_prompt).arms(), client=connected)
+        trainer_of(config, rows, callback).train()
+        assert callback.observation_id is not None
+        stored = connected.get_observation(callback.observation_id)
+        assert (stored.pool, stored.source, stored.family) == ("trl-runs", "trl", "lab-qwen3")
+        assert (stored.gap.problems, stored.gap.rollouts, stored.gap.variance) == (64, 4, "counts")
+        assert stored.improvement.variance == "counts"
+        # three of four digits are revealed, so the self-teacher is far better, and the student learns from it
+        assert stored.gap.value > 4 * stored.gap.se
+        assert stored.improvement.value > 2 * stored.improvement.se
+        assert stored.cov > 0  # both share the student's rollouts before training
+        assert stored.recipe is not None
+        assert stored.recipe["steps"] == STEPS
+        assert stored.provenance["training"]["versions"]["trl"]
+
+    def test_of_sdpo(self, connected: Client, tmp_path: Path) -> None:
+        rows, config = lab_rows(64), sdpo_config(tmp_path, distillation_alpha=1.0)
+        run = Run(**vars(RUN) | {"context_kind": "peer_solution", "external_id": f"sdpo {tmp_path}"})
+        callback = ObservationCallback(run, **Sampled(rows, score, config, sdpo_prompt).arms(), client=connected)
+        trainer_of(config, rows, callback).train()
+        assert callback.observation_id is not None
+        stored = connected.get_observation(callback.observation_id)
+        assert (stored.external_id, stored.context_kind) == (f"sdpo {tmp_path}", "peer_solution")
+        assert stored.recipe is not None
+        assert (stored.recipe["teacher"], stored.recipe["divergence"]) == ("frozen", "reverse_kl")
+        kept = json.loads((tmp_path / "gapcast_observation.json").read_text())["observations"]
+        assert connected.add_observations(kept).existing == 1  # the kept row says the same
+
+    def test_a_server_that_is_away_leaves_a_file_and_the_command(
+        self, connected: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rows, config = lab_rows(16), sdft_config(tmp_path, max_steps=2)
+        with Client("http://127.0.0.1:9") as nobody, caplog.at_level(logging.WARNING):
+            callback = ObservationCallback(RUN, **Sampled(rows, score, config, sdft_prompt).arms(), client=nobody)
+            trainer_of(config, rows, callback).train()
+        assert callback.observation_id is None
+        said = re.search(r"gapcast observations import (\S+) --url http://127.0.0.1:9", caplog.text)
+        assert said is not None, caplog.text
+        assert connected.import_observations(said[1]).created == 1
+
+
+class TestSampling:
+    def test_agrees_with_the_probes_own_engine(self, tmp_path: Path) -> None:
+        """Student and self-teacher, 256 problems x 4: within four standard errors of what our engine finds."""
+        from service.catalog.schemas import ModelOptions
+        from workers.engines import Request, Sampling
+        from workers.engines.transformers import TransformersEngine
+
+        rows, config = lab_rows(256), sdft_config(tmp_path)
+        sampled = Sampled(rows, score, config, sdft_prompt)
+        engine = TransformersEngine.load(model_folder(MODEL), ModelOptions())
+        for arm, prompts in (
+            (sampled.before, [row["prompt"] for row in rows]),
+            (sampled.self_teacher, [sdft_prompt(row, [], config) for row in rows]),
+        ):
+            requests = [Request(engine.encode(prompt), 4, place) for place, prompt in enumerate(prompts)]
+            groups = engine.generate(requests, Sampling(1.0, 1.0, 16))
+            texts = [[one.text for one in group] for group in groups]
+            theirs = [sum(score([], group, [row["answer"]] * 4)) for group, row in zip(texts, rows, strict=True)]
+            ours = arm(engine.model, engine.tokenizer)
+            off = [(one - other) / 4 for one, other in zip(ours, theirs, strict=True)]
+            mean = sum(off) / len(off)
+            error = (sum((one - mean) ** 2 for one in off) / (len(off) - 1) / len(off)) ** 0.5
+            assert abs(mean) < 4 * error
+            assert 0.1 < sum(ours) / 4 / len(rows) < 0.95  # there was something to agree on
+
+    def test_training_does_not_depend_on_how_much_was_drawn(self, tmp_path: Path) -> None:
+        losses = []
+        for rollouts in (2, 5):
+            rows, config = lab_rows(16), sdft_config(tmp_path, max_steps=3)
+            sampled = Sampled(rows, score, config, sdft_prompt, rollouts=rollouts)
+            trainer = trainer_of(
+                config, rows, ObservationCallback(RUN, **sampled.arms(), client=Client("http://127.0.0.1:9"))
+            )
+            trainer.train()
+            losses.append([entry["loss"] for entry in trainer.state.log_history if "loss" in entry])
+        assert len(losses[0]) == 3
+        assert losses[0] == losses[1]
+
+    def test_prompts_that_the_trainer_cuts_are_cut_and_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rows, config = lab_rows(4), sdft_config(tmp_path, max_prompt_length=9)
+        trainer = trainer_of(config, rows)
+        sampled = Sampled(rows, score, config, sdft_prompt)
+        with caplog.at_level(logging.WARNING):
+            sampled.before(trainer.model, trainer.processing_class)
+            assert "are cut" not in caplog.text
+            sampled.self_teacher(trainer.model, trainer.processing_class)
+        assert "self-teacher: 16 of 16 prompts are cut by max_prompt_length=9" in caplog.text
+
+    def test_what_is_no_share_is_refused(self, tmp_path: Path) -> None:
+        rows, config = lab_rows(4), sdft_config(tmp_path)
+        trainer = trainer_of(config, rows)
+        sampled = Sampled(rows, lambda completions, **rest: [1.5] * len(completions), config, sdft_prompt)
+        with pytest.raises(ValueError, match=r"score: 1\.5 is no number between 0 and 1"):
+            sampled.before(trainer.model, trainer.processing_class)
+
+
+class Recorder(transformers.TrainerCallback):  # type: ignore[misc]
+    """Keeps the teacher's prompts that a trainer builds, by the events that it sends to callbacks."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+
+    def on_self_distillation_batch_prepared(self, *_: Any, **given: Any) -> None:
+        width = given["teacher_input_ids"].shape[1] - given["completion_ids"].shape[1]
+        prompts = given["teacher_input_ids"][:, :width]
+        self.prompts += given["processing_class"].batch_decode(prompts, skip_special_tokens=True)
+
+
+class TestTeacherPrompts:
+    """Ours are the very texts that the trainers build."""
+
+    def test_of_sdft(self, tmp_path: Path) -> None:
+        rows, config, recorder = lab_rows(16), sdft_config(tmp_path, max_steps=1), Recorder()
+        trainer_of(config, rows, recorder).train()
+        assert len(recorder.prompts) == 64
+        assert set(recorder.prompts) == {sdft_prompt(row, [], config) for row in rows}
+
+    @pytest.mark.parametrize("feedback", ["none", "always", "without a solution"])
+    def test_of_sdpo(self, tmp_path: Path, feedback: str) -> None:
+        config = sdpo_config(
+            tmp_path,
+            max_steps=1,
+            include_environment_feedback=feedback != "none",
+            environment_feedback_only_without_solution=feedback == "without a solution",
+        )
+        rows, recorder = lab_rows(16), Recorder()
+        drawn: list[tuple[str, Attempt]] = []
+
+        def scored(prompts: list[str], completions: list[str], answer: list[str], **rest: Any) -> list[float]:
+            found = score(prompts, completions, answer)
+            drawn.extend(zip(prompts, map(Attempt, completions, found), strict=True))
+            return found
+
+        trainer = trainer_of(config, rows, recorder)
+        trainer.reward_funcs = [scored]
+        trainer.train()
+        by_prompt = {row["prompt"]: row for row in rows}
+        expected = []
+        for start in range(0, len(drawn), 4):
+            group = drawn[start : start + 4]
+            for place, (prompt, _) in enumerate(group):
+                others = [one for at, (_, one) in enumerate(group) if at != place]
+                expected.append(sdpo_prompt(by_prompt[prompt], others, config) or prompt)
+        assert recorder.prompts == expected
+        assert len(set(expected)) > 16  # some have a solution, some have none
+
+
+class TestResume:
+    def test_goes_on_with_what_the_first_start_measured(self, connected: Client, tmp_path: Path) -> None:
+        rows = lab_rows(16)
+
+        def train(steps: int, resume: bool) -> ObservationCallback:
+            config = sdft_config(tmp_path, max_steps=steps, save_strategy="steps", save_steps=2)
+            sampled = Sampled(rows, score, config, sdft_prompt)
+            callback = ObservationCallback(RUN, **sampled.arms(), client=connected)
+            trainer_of(config, rows, callback).train(resume_from_checkpoint=resume)
+            return callback
+
+        file = tmp_path / "gapcast_observation.json"
+        first = connected.get_observation(train(2, resume=False).observation_id or "")
+        begun = json.loads(file.read_text())["observations"][0]
+        again = train(4, resume=True)
+        resumed = json.loads(file.read_text())["observations"][0]
+        assert resumed["gap"] == begun["gap"]
+        assert (resumed["external_id"], resumed["recipe"]["steps"]) == (first.external_id, 4)
+        assert again.observation_id is None or again.observation_id == first.id  # one run is one observation
+
+
+class TestRecipe:
+    def test_is_read_off_the_configuration(self, tmp_path: Path) -> None:
+        config = sdpo_config(
+            tmp_path,
+            teacher_model_kind="ema",
+            teacher_update_rate=0.1,
+            distillation_mode="topk_logits",
+            distillation_topk=20,
+            distillation_alpha=0.5,
+            gradient_accumulation_steps=2,
+        )
+        assert recipe_of(config, 7, None) == {
+            "teacher": "ema",
+            "ema_rate": 0.1,
+            "divergence": "js",
+            "top_k": 20,
+            "steps": 7,
+            "learning_rate": 5e-4,
+            "problems_per_step": 32,
+            "group_size": 4,
+        }
+
+    def test_a_policy_loss_beside_it_is_no_recipe_of_the_laws(self, tmp_path: Path) -> None:
+        assert recipe_of(sdpo_config(tmp_path, distillation_weight=0.5), 7, None) is None
+
+    def test_another_trainer_has_none(self, tmp_path: Path) -> None:
+        assert recipe_of(transformers.TrainingArguments(output_dir=str(tmp_path)), 7, None) is None
