@@ -1,10 +1,22 @@
 """The failures that all engines share."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workers.failures import JobError
+from workers.failures import JobError, out_of_memory
+
+NO_MEMORY = re.compile(r"can(no|')t allocate memory|not enough memory|out of memory", re.IGNORECASE)
+"""How torch and the system say, in errors of other names, that there is no memory."""
+
+
+def load_failure(error: Exception) -> JobError:
+    """What a loader's error means: the model does not fit into the memory, or its files do not make a model."""
+    text = " ".join(str(error).split())
+    if NO_MEMORY.search(text):
+        return out_of_memory(f"The model does not fit: {text}"[:300])
+    return model_not_loadable(error)
 
 
 def model_not_loadable(reason: object) -> JobError:

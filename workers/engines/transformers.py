@@ -13,6 +13,7 @@ import transformers
 
 from service.catalog.schemas import ModelOptions
 from workers.engines.failures import (
+    load_failure,
     model_not_loadable,
     not_numbers,
     option_not_supported,
@@ -100,7 +101,7 @@ class TransformersEngine:
         except (MemoryError, JobError):
             raise
         except Exception as error:  # whatever a file that does not fit makes the loaders raise
-            raise model_not_loadable(error) from error
+            raise load_failure(error) from error
         if missing := sorted(loading["missing_keys"]):
             # transformers would fill them with random numbers
             raise model_not_loadable(f"its files lack {len(missing)} weights of its config.json, {missing[0]} for one")

@@ -15,7 +15,7 @@ import torch
 import transformers
 
 from service.catalog.schemas import ModelOptions
-from workers.engines.failures import model_not_loadable, require_context, require_devices, require_finite
+from workers.engines.failures import load_failure, require_context, require_devices, require_finite
 from workers.engines.folder import read_json
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
@@ -318,7 +318,7 @@ def _load_failure(error: Exception) -> JobError:
     text = str(error)
     if isinstance(error, torch.cuda.OutOfMemoryError) or any(words in text.lower() for words in NO_ROOM):
         return out_of_memory(f"The model does not fit: {' '.join(text.split())}"[:300])
-    return model_not_loadable(error)
+    return load_failure(error)
 
 
 def _version(name: str) -> str | None:

@@ -1,5 +1,8 @@
 """The transformers engine keeps the contract of all engines, and a little more."""
 
+import json
+import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +134,21 @@ class TestLoad:
         weights = copied / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:5000])
         assert self.refused(copied).code == "model_not_loadable"
+
+    def test_weights_that_no_memory_holds(self, copied: Path) -> None:
+        """A file of 8 GiB, nearly all of it a hole, which fits once, and safetensors and torch each map it."""
+        header = json.dumps({"a": {"dtype": "F32", "shape": [1 << 31], "data_offsets": [0, 1 << 33]}}).encode()
+        with (copied / "model.safetensors").open("wb") as weights:
+            weights.write(len(header).to_bytes(8, "little") + header)
+            weights.truncate(8 + len(header) + (1 << 33))
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (taken + (12 << 30), hard))
+        try:
+            error = self.refused(copied)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        assert (error.code, error.param) == ("out_of_memory", "model.options")
 
     @pytest.mark.parametrize(
         "changes",
