@@ -44,7 +44,8 @@ def train(
         typer.Argument(help="The YAML or JSON file of `gapcast predict`; - reads standard input.", show_default=False),
     ] = None,
     prediction: Annotated[
-        str | None, typer.Option(help="Run what this prediction was asked about, in place of a file.")
+        str | None,
+        typer.Option(help="Run what this prediction was asked about; a file may then hold seeds and training alone."),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(callback=_check_seeds, help="One run for each, such as 0,1,2 (default: 0).")
