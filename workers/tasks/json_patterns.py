@@ -15,6 +15,8 @@ import regex
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from workers.tasks.json_unique import unique_items
+
 PATTERN_SECONDS = 1.0
 """processor seconds that all patterns of a schema together may take on one completion"""
 
@@ -73,7 +75,7 @@ def _limited(function: Callable[..., Any], done: dict[str, Any]) -> Any:  # noqa
 _KEYWORDS: Mapping[str, Any] = Draft202012Validator.VALIDATORS
 LimitedValidator = extend(
     Draft202012Validator,
-    {"pattern": _pattern}
+    {"pattern": _pattern, "uniqueItems": unique_items}
     | {
         name: _limited(_KEYWORDS[name], {})
         for name in ("patternProperties", "additionalProperties", "unevaluatedProperties")

@@ -4,6 +4,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from service.catalog.problems import JsonSchemaVerifier
@@ -131,6 +133,31 @@ def test_patterns_mean_what_they_mean_elsewhere(schema: dict[str, Any], fits: bo
     value = {"ab": 1, "b": 2}
     assert Draft202012Validator(schema).is_valid(value) is fits
     assert verify(json.dumps(value), schema=schema).success is fits
+
+
+VALUE = st.recursive(
+    st.sampled_from([None, True, False, 0, 1, 1.0, 0.0, -0.0, "", "1", "true", 10**20, 1e20]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(items=st.lists(VALUE, max_size=4), unique=st.booleans())
+@example(items=[True, 1], unique=True)
+@example(items=[[0], [False]], unique=True)
+@example(items=[{"a": 1, "b": 0}, {"b": 0.0, "a": 1}], unique=True)
+@example(items=[10**20, 1e20, "1"], unique=True)
+def test_unique_means_what_it_means_elsewhere(items: list[Any], unique: bool) -> None:
+    schema = {"uniqueItems": unique}
+    assert verify(json.dumps(items), schema=schema).success is Draft202012Validator(schema).is_valid(items)
+
+
+def test_thousands_of_objects_are_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5,000 of them would take a minute, so what would compare them is not there."""
+    monkeypatch.delattr("jsonschema._utils.equal")
+    many = json.dumps([{"a": number} for number in range(5000)], separators=(",", ":"))
+    assert verify(many, schema={"uniqueItems": True}).success
+    assert not verify(many[:-1] + ',{"a":7}]', schema={"uniqueItems": True}).success
 
 
 def test_a_pattern_that_is_none_is_the_tasks_fault() -> None:
