@@ -14,6 +14,7 @@ from tests.vllm.contract import PLAIN, TOLERANCE, requests_of
 from tests.vllm.models import change, plain_model
 from workers.engines.transformers import TransformersEngine
 from workers.engines.vllm import VllmEngine
+from workers.engines.vllm_weights import adapter_options
 from workers.failures import JobError
 from workers.opsd.sync import RolloutWeights, file_weights
 
@@ -217,6 +218,27 @@ class TestLora:
         first = engine.generate(requests_of(engine, 16, 2), PLAIN)
         weights.push()
         assert engine.generate(requests_of(engine, 16, 2), PLAIN) == first
+
+
+@pytest.mark.parametrize(
+    ("architecture", "rank", "dtype", "gpu", "slot"),
+    [
+        ("Qwen3ForCausalLM", 8, "float32", False, 8),
+        ("Qwen3ForCausalLM", 5, "bfloat16", True, 8),
+        ("Qwen3ForCausalLM", 257, "auto", True, 320),
+        ("Qwen3ForCausalLM", None, "auto", False, None),
+        ("Qwen3ForCausalLM", 513, "auto", False, None),
+        ("Qwen3ForCausalLM", 8, "float32", True, None),
+        ("GPT2LMHeadModel", 8, "float32", False, None),
+        ("NobodyForCausalLM", 8, "float32", False, None),
+    ],
+)
+def test_adapters_are_taken_where_vllm_has_kernels_for_them(
+    plain_folder: Path, tmp_path: Path, architecture: str, rank: int | None, dtype: str, gpu: bool, slot: int | None
+) -> None:
+    (tmp_path / "config.json").write_bytes((plain_folder / "config.json").read_bytes())
+    change(tmp_path / "config.json", architectures=[architecture])
+    assert adapter_options(tmp_path, rank, dtype, gpu=gpu).get("max_lora_rank") == slot
 
 
 def test_in_bfloat16_rounding_passes_and_old_weights_do_not(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ class VllmEngine:
         """Loads a model's folder from safetensors, without network and without the folder's own code.
 
         With a `lora_rank` the engine takes adapters of up to that rank (`update_adapter`) where vLLM can: on a CPU in
-        any precision, on a GPU in 16 bits, up to rank 512. `takes_adapters` says whether it does.
+        any precision, on a GPU in 16 bits, up to rank 512, for most architectures. `takes_adapters` says whether it
+        does.
 
         Raises:
             JobError: `engine_not_available`, `model_not_loadable` or `out_of_memory`.

@@ -9,6 +9,8 @@ import torch
 import transformers
 from transformers.pytorch_utils import Conv1D
 
+from workers.engines.folder import read_json
+
 
 def reload_weights(llm: Any, named: Iterable[tuple[str, torch.Tensor]]) -> None:  # noqa: ANN401 - vllm need not be installed
     """Replaces all weights of a `vllm.LLM` in place, layer by layer; nothing of `named` is kept.
@@ -28,12 +30,17 @@ def reload_weights(llm: Any, named: Iterable[tuple[str, torch.Tensor]]) -> None:
 def adapter_options(folder: Path, rank: int | None, dtype: str, *, gpu: bool) -> dict[str, Any]:
     """Options of `vllm.LLM` with which it takes LoRA adapters of this rank, one at a time; empty where it cannot.
 
-    vLLM 0.32 has slots of a few ranks up to 512, and its kernels for GPUs compute adapters in 16 bits alone.
+    vLLM 0.32 has slots of a few ranks up to 512, its kernels for GPUs compute adapters in 16 bits alone, and some
+    architectures (GPT-2) take none.
     """
     from vllm.config.lora import MaxLoRARanks
+    from vllm.model_executor.models import ModelRegistry, supports_lora
 
     slots = [slot for slot in get_args(MaxLoRARanks) if rank is not None and slot >= rank]
     if not slots or (gpu and dtype == "float32"):
+        return {}
+    known = [ModelRegistry.models.get(name) for name in read_json(folder / "config.json").get("architectures") or []]
+    if not all(entry is not None and supports_lora(entry.load_model_cls()) for entry in known):
         return {}
     return {
         "enable_lora": True,

@@ -125,7 +125,8 @@ def write_adapter(model: Any, folder: Path) -> None:  # noqa: ANN401
     model = _inner(model)
     (adapter,) = next(layer.active_adapters for _, layer in _adapted(model))
     tensors = get_peft_model_state_dict(model, adapter_name=adapter, save_embedding_layers=False)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "adapter_model.safetensors")
+    named = {f"base_model.model.{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(named, folder / "adapter_model.safetensors")
     model.peft_config[adapter].save_pretrained(folder)
 
 
