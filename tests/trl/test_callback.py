@@ -168,6 +168,26 @@ class TestSampling:
             assert abs(mean) < 4 * error
             assert 0.1 < sum(ours) / 4 / len(rows) < 0.95  # there was something to agree on
 
+    def test_a_context_is_made_of_the_other_rollouts(self, tmp_path: Path) -> None:
+        rows, config = lab_rows(4), sdft_config(tmp_path)
+        groups: list[list[str]] = []
+        shown: list[list[str]] = []
+
+        def scored(completions: list[str], **rest: Any) -> list[float]:
+            groups.extend(completions[start : start + 4] for start in range(0, len(completions), 4))
+            return [0.0] * len(completions)
+
+        def teacher(row: dict[str, Any], attempts: list[Attempt], config: Any) -> None:
+            shown.append([one.text for one in attempts])
+
+        trainer = trainer_of(config, rows)
+        sampled = Sampled(rows, scored, config, teacher)
+        sampled.before(trainer.model, trainer.processing_class)
+        sampled.self_teacher(trainer.model, trainer.processing_class)
+        assert shown == [[*group[:at], *group[at + 1 :]] for group in groups[:4] for at in range(4)]
+        assert len({text for group in groups[:4] for text in group}) > 4
+        assert groups[:4] != groups[4:]  # without a context the self-teacher answers anew
+
     def test_training_does_not_depend_on_how_much_was_drawn(self, tmp_path: Path) -> None:
         losses = []
         for rollouts in (2, 5):
@@ -234,7 +254,7 @@ class TestTeacherPrompts:
         drawn: list[tuple[str, Attempt]] = []
 
         def scored(prompts: list[str], completions: list[str], answer: list[str], **rest: Any) -> list[float]:
-            found = score(prompts, completions, answer)
+            found = [float(said[-1:] in set("02468")) for said in completions]  # so that successes differ
             drawn.extend(zip(prompts, map(Attempt, completions, found), strict=True))
             return found
 
