@@ -1,13 +1,19 @@
 """Small training runs of the lab's smaller model, and what they told."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, Recipe
 from service.catalog.training import TrainingConfiguration, TrainingOptions
 from workers.engines import folder_revision, model_folder
-from workers.tasks import Task
+from workers.failures import Paused
+from workers.opsd import run_training
+from workers.resources import Resources
+from workers.tasks import Task, load_task
 
 MODEL = "lab/addition-qwen3-s"
 SMALL = {"steps": 6, "problems_per_step": 4, "group_size": 2, "learning_rate": 1e-3}
@@ -52,3 +58,30 @@ class Told:
 def told_of(result: dict[str, Any]) -> dict[str, Any]:
     """What of a result may not depend on how often the run was stopped."""
     return {name: value for name, value in result.items() if name not in {"cost", "artifact"}}
+
+
+def learn_in_two_parts(folder: Path, engine: str, recipe: dict[str, Any]) -> Told:
+    """A run that is paused on its way and resumed must learn; returns the second part."""
+    configuration = configuration_of(
+        load_task("lab/addition"),
+        {"kind": "hints", "options": {"level": 3}},
+        {"steps": 24, "problems_per_step": 16, "learning_rate": 2e-3, **recipe},
+        {"evaluate_every": 24, "checkpoint_every": 8},
+        engine=engine,
+        problems=32,
+        rollouts=4,
+    )
+    places = Resources.read(MODEL, {})
+    places = replace(places, checkpoint_folder=folder / "checkpoints", export_folder=folder / "model")
+    first, rest = Told(), Told()
+    with pytest.raises(Paused):
+        run_training(configuration, places, lambda *line: first.events.append(line), lambda: len(first.events) > 40)
+    kept = tuple(Path(one["path"]) for one in reversed(first.of("training.checkpoint")))
+    places = replace(places, checkpoints=kept)
+    rest.result = run_training(configuration, places, lambda *line: rest.events.append(line))
+    losses = [one["loss"] for one in first.of("training.metrics") + rest.of("training.metrics")]
+    assert len(losses) == 24
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
+    assert rest.result["gap"]["value"] > 0.1
+    assert rest.result["artifact"]["kind"] == ("lora" if "lora_rank" in recipe else "full")
+    return rest
