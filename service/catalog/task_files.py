@@ -8,12 +8,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import BoundedSemaphore
 from typing import IO, Any, Literal, NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
@@ -35,9 +37,13 @@ PIECE = 1 << 20
 """bytes that are written or skipped at a time"""
 UNPACKING_SECONDS = 300
 """seconds in which the largest file that is taken is unpacked several times over, on one slow core"""
+UNPACKED_AT_ONCE = BoundedSemaphore(2)
+"""files; each may take as much memory as `service.catalog.unpack` allows"""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 """how a folder refuses to take a file"""
 BOM = b"\xef\xbb\xbf"
+KEY = re.compile(r'[\s{,]*("(?:[^"\\]|\\.)*")\s*:\s*')
+"""the key of an object's next field, with what stands around it"""
 WORD: dict[Form, str] = {"ndjson": "line", "parquet": "row"}
 """what errors count"""
 
@@ -107,15 +113,16 @@ def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
     passed_on = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"}}
     command = [sys.executable, "-m", "service.catalog.unpack", str(most_bytes)]
     try:
-        done = subprocess.run(
-            command,
-            stdin=packed,
-            stdout=lines,
-            stderr=subprocess.PIPE,
-            env=passed_on | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
-            timeout=UNPACKING_SECONDS,
-            check=False,
-        )
+        with UNPACKED_AT_ONCE:
+            done = subprocess.run(
+                command,
+                stdin=packed,
+                stdout=lines,
+                stderr=subprocess.PIPE,
+                env=passed_on | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
+                timeout=UNPACKING_SECONDS,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         raise InvalidFile(f"the file was not unpacked in {UNPACKING_SECONDS} seconds; split it") from None
     if done.returncode == 0:
@@ -137,7 +144,8 @@ def read(file: IO[bytes]) -> Iterator[Line | Fault]:
         place += len(raw)
         if len(raw) > MOST_LINE and not raw.endswith(b"\n"):
             place += _skip(file)
-            yield Fault(number, "", f"has {place - begun} bytes, at most {MOST_LINE}")
+            field = _wrong_field(raw.decode(errors="replace"))
+            yield Fault(number, field, f"has {place - begun} bytes, at most {MOST_LINE}")
             continue
         if number == 1 and raw.startswith(BOM):
             begun, raw = begun + len(BOM), raw[len(BOM) :]
@@ -157,18 +165,32 @@ def _skip(file: IO[bytes]) -> int:
 
 def _parse(raw: bytes, number: int, begun: int) -> Line | Fault:
     try:
-        row = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=Written)
+        text = raw.decode()
     except UnicodeDecodeError as error:
-        return Fault(number, "", f"byte {begun + error.start} of the file is not UTF-8 ({error.reason})")
+        field = _wrong_field(raw[: error.start].decode())
+        return Fault(number, field, f"byte {begun + error.start} of the file is not UTF-8 ({error.reason})")
+    try:
+        row = STRICT.decode(text)
     except json.JSONDecodeError as error:
-        return Fault(number, "", f"is not JSON: {error.msg} at character {error.pos + 1}")
+        return Fault(number, _wrong_field(text), f"is not JSON: {error.msg} at character {error.pos + 1}")
     except ValueError as error:
-        return Fault(number, "", f"is not JSON: {error}")
+        return Fault(number, _wrong_field(text), f"is not JSON: {error}")
     except RecursionError:
-        return Fault(number, "", "is nested too deeply")
+        return Fault(number, _wrong_field(text), "is nested too deeply")
     if not isinstance(row, dict):
         return Fault(number, "", f"is no object with fields but {type(row).__name__}", row)
     return Line(number, row)
+
+
+def _wrong_field(text: str) -> str:
+    """The field whose value is no JSON, or is cut off; empty where what is wrong stands in none."""
+    place = 0
+    while key := KEY.match(text, place):
+        try:
+            place = STRICT.raw_decode(text, key.end())[1]
+        except (ValueError, RecursionError):
+            return key[1][1:-1]
+    return ""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -183,3 +205,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=Written)
+"""takes JSON alone, and no key twice"""

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ ROWS = 16
 BUFFER = 1 << 16
 """bytes that are read of a column at a time, in place of the whole of it"""
 TOO_MUCH = "the file unpacks to more than {} bytes, the most this server takes (max_task_bytes)"
-TOO_LARGE = "a part of the file unpacks to more memory than one may take; write smaller pages, or a smaller file"
+TOO_LARGE = "{} {} to more memory than one may take; write smaller pages, or a smaller file"
+NOT_TEXT = "row {}: is not UTF-8 ({})"
 BROKEN = "the file is not whole Parquet, or holds what is none: {}"
 
 
@@ -53,7 +55,7 @@ def rows(file: pq.ParquetFile, most_bytes: int) -> Iterator[dict[str, Any]]:
     """Every row, null fields left out.
 
     Raises:
-        Refused: by what the file says of itself.
+        Refused: by what the file says of itself, or for rows that hold too much or what is no text.
     """
     metadata, schema = file.metadata, file.schema_arrow
     for name in schema.names:
@@ -66,9 +68,66 @@ def rows(file: pq.ParquetFile, most_bytes: int) -> Iterator[dict[str, Any]]:
     if metadata.num_rows > MOST_PROBLEMS:
         raise Refused(f"{metadata.num_rows} rows, at most {MOST_PROBLEMS} in one task; split it")
     if sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)) > most_bytes:
-        raise Refused(TOO_MUCH.format(most_bytes))
-    for batch in file.iter_batches(batch_size=ROWS, use_threads=False):
-        yield from (_present(row) for row in batch.to_pylist())
+        largest = _largest_column(metadata)
+        raise Refused(f"{TOO_MUCH.format(most_bytes)}, most of it in column {largest!r}", largest)
+    done = 0
+    batch: pa.RecordBatch | None = None
+    try:
+        for batch in file.iter_batches(batch_size=ROWS, use_threads=False):
+            yield from map(_present, _values(batch, done))
+            done += batch.num_rows
+        return
+    except MemoryError:  # pyarrow's own is one, too
+        batch = None  # the next look needs its memory
+    raise _too_large(file, done)
+
+
+def _largest_column(metadata: pq.FileMetaData) -> str:
+    sizes: Counter[str] = Counter()
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            sizes[column.path_in_schema.partition(".")[0]] += column.total_uncompressed_size
+    return sizes.most_common(1)[0][0]
+
+
+def _values(batch: pa.RecordBatch, done: int) -> list[dict[str, Any]]:
+    """The rows of a batch after `done` others."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError as error:
+        for index in range(batch.num_rows):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                if not _is_text(column[index]):
+                    row = done + index + 1
+                    raise Refused(NOT_TEXT.format(row, error.reason), f"rows.{row}.{name}") from None
+        raise
+
+
+def _is_text(value: pa.Scalar) -> bool:
+    try:
+        value.as_py()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _too_large(file: pq.ParquetFile, done: int) -> Refused:
+    """What to say of the rows after `done`, which do not fit into the memory: each column is tried alone."""
+    last = min(done + ROWS, file.metadata.num_rows)
+    where = f"row {last}" if last == done + 1 else f"rows {done + 1} to {last}"
+    for name in file.schema_arrow.names:
+        read = 0
+        try:
+            for batch in file.iter_batches(batch_size=ROWS, columns=[name], use_threads=False):
+                batch.to_pylist()
+                read += batch.num_rows
+                if read >= last:
+                    break
+        except MemoryError:
+            return Refused(TOO_LARGE.format(f"{where}: column {name!r}", "unpacks"), name)
+    return Refused(TOO_LARGE.format(where, "unpack"))
 
 
 def _check_type(name: str, kind: pa.DataType) -> None:
@@ -106,21 +165,22 @@ def main(most_bytes: int) -> None:
     told: dict[str, Any]
     try:
         limit()
-        written = 0
+        written = number = 0
         options = {"buffer_size": BUFFER, "pre_buffer": False, "page_checksum_verification": True}
         with pq.ParquetFile(sys.stdin.buffer, **options) as file:
-            for row in rows(file, most_bytes):
+            for number, row in enumerate(rows(file, most_bytes), start=1):
                 line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
                 written += len(line)
                 if written > most_bytes:
-                    raise Refused(TOO_MUCH.format(most_bytes))
+                    raise Refused(f"row {number}: up to here {TOO_MUCH.format(most_bytes)}", f"rows.{number}")
                 sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         return
     except Refused as error:
         told = {"message": str(error), "param": error.param}
-    except MemoryError:  # pyarrow's own is one, too
-        told = {"message": TOO_LARGE, "param": None}
+    except MemoryError:
+        where = f"row {number}" if number else "the file"
+        told = {"message": TOO_LARGE.format(where, "unpacks"), "param": f"rows.{number}" if number else None}
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         told = {"message": BROKEN.format(str(error)[:300]), "param": None}
     sys.stderr.write("\n" + json.dumps(told))

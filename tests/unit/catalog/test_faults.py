@@ -83,13 +83,21 @@ BROKEN: list[tuple[bytes, str, str]] = [
     (lines(GOOD) + b"{", "lines.2", "character 2"),
     (lines(GOOD) + b"[1]\n", "lines.2", "no object"),
     (b"3", "lines.1", "no object"),
-    (lines(GOOD) + b'\n{"prompt": "a", "answer": NaN}\n', "lines.3", "NaN"),
+    (lines(GOOD) + b'\n{"prompt": "a", "answer": NaN}\n', "lines.3.answer", "NaN"),
     (b'{"prompt": "a", "answer": 1, "prompt": "b"}\n', "lines.1", "'prompt' is there twice"),
-    (b'{"prompt": "a", "answer": ' + b"9" * 5000 + b"}\n", "lines.1", "4300 digits"),
-    (lines(GOOD) + b'{"prompt": "a\xff"}', "lines.2", f"byte {len(lines(GOOD)) + 13} of the file is not UTF-8"),
+    (b'{"prompt": "a", "answer": ' + b"9" * 5000 + b"}\n", "lines.1.answer", "4300 digits"),
+    (lines(GOOD) + b'{"prompt": "a\xff"}', "lines.2.prompt", f"byte {len(lines(GOOD)) + 13} of the file is not UTF-8"),
     ("\ufeff".encode("utf-16") + "{}".encode("utf-16"), "lines.1", "not UTF-8"),
     (b"[" * 100_000, "lines.1", "nested too deeply"),
-    (b'{"prompt": "' + b"x" * task_files.MOST_LINE + b'"}\n{"a": 1}\n', "lines.1", f"at most {task_files.MOST_LINE}"),
+    (b'{"id": "a", "hints": ' + b"[" * 100_000, "lines.1.hints", "nested too deeply"),
+    (lines(GOOD) + b'{"prompt": "a", "answer": "1', "lines.2.answer", "Unterminated string"),
+    (b'{"prompt": "a", "answer": 1 "id": "b"}', "lines.1", "Expecting ',' delimiter"),
+    (b'{"prompt": "a", "tests": [{"input": 1, "input": 2}]}', "lines.1.tests", "'input' is there twice"),
+    (
+        b'{"prompt": "' + b"x" * task_files.MOST_LINE + b'"}\n{"a": 1}\n',
+        "lines.1.prompt",
+        f"at most {task_files.MOST_LINE}",
+    ),
     (lines(problem(split="held_out")), "split", "held out"),
     (b"PAR1 is another form", "lines.1", "not JSON"),
 ]
@@ -107,10 +115,35 @@ def test_a_broken_file_is_refused(refusing: TestClient, body: bytes, param: str,
 def test_the_first_twenty_faults_are_told_and_a_huge_line_is_passed_over(refusing: TestClient) -> None:
     huge = b'{"prompt": "' + b"x" * 10_000_000 + b'"}\n'
     errors = sender(refusing)(huge + lines(*[problem(answer="x")] * 30)).json()["errors"]
-    assert [one["param"] for one in errors] == ["lines.1", *(f"lines.{line}.answer" for line in range(2, 21))]
+    assert [one["param"] for one in errors] == ["lines.1.prompt", *(f"lines.{line}.answer" for line in range(2, 21))]
     assert "10000015 bytes" in errors[0]["message"]
     many = {f"field {index}": index for index in range(10_000)}
     assert len(sender(refusing)(lines(many)).json()["errors"]) == 20
+
+
+LONG = b"x" * task_files.MOST_LINE
+TOO_LONG: list[tuple[bytes, str]] = [
+    # a line, and the field in which it is too long
+    (b'{"answer": "1", "prompt": "' + LONG + b'"}', ".prompt"),
+    (b'{"prompt": [{"role": "user", "content": "' + LONG + b'"}]}', ".prompt"),
+    (b'{"hints": ["' + LONG[:-40] + b'"], "prompt": "' + LONG + b'"}', ".prompt"),
+    (b'{"id": "\\"a", "hints" : [ ' + b'"ab", ' * (len(LONG) // 5) + b'"a"]}', ".hints"),
+    (('{"prompt": "' + "é" * len(LONG) + '"}').encode(), ".prompt"),
+    (b'{"prompt": "' + b"\\u00e9" * len(LONG) + b'"}', ".prompt"),
+    (b'{"prompt": "' + b"\xff" * len(LONG) + b'"}', ".prompt"),
+    (b'{"answer": ' + b"1" * len(LONG) + b"}", ".answer"),
+    (b'{"answer": ' + b"[" * len(LONG) + b"}", ".answer"),
+    (b'{"' + LONG + b'": 1}', ""),
+    (b'["' + LONG + b'"]', ""),
+    (LONG + b"x", ""),
+]
+
+
+@pytest.mark.parametrize(("line", "field"), TOO_LONG, ids=range(len(TOO_LONG)))
+def test_a_line_that_is_too_long_is_told_with_its_field(refusing: TestClient, line: bytes, field: str) -> None:
+    content = sender(refusing)(lines(GOOD) + line).json()
+    assert (content["code"], content["param"]) == ("invalid_file", f"lines.2{field}")
+    assert f"has {len(line)} bytes, at most {task_files.MOST_LINE}" in content["detail"]
 
 
 def test_more_problems_than_a_task_may_have(refusing: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from service.catalog.task_files import scratch, unpack
 from service.catalog.unpack import ROOM
 from tests.unit.catalog.conftest import Send, count, lines, problem, sender
 
@@ -55,6 +59,13 @@ def test_numbers_dictionaries_and_absent_values_are_read(client: TestClient, sen
     assert [one["id"] for one in shown] == ["line-1", "line-2", "line-3"]
 
 
+def texts(good: bytes, count: int, bad: bytes) -> pa.StringArray:
+    """`count` texts and one that is none; pyarrow takes the bytes for text without a look."""
+    parts = [good] * count + [bad]
+    offsets = np.cumsum([0, *map(len, parts)]).astype("int32")
+    return pa.StringArray.from_buffers(len(parts), pa.py_buffer(offsets), pa.py_buffer(b"".join(parts)))
+
+
 BROKEN: list[tuple[bytes, str | None, str]] = [
     (b"", None, "not whole Parquet"),
     (b"PAR1 and then nothing", None, "not whole Parquet"),
@@ -65,9 +76,15 @@ BROKEN: list[tuple[bytes, str | None, str]] = [
     (parquet_of({"prompt": pa.array([], pa.string()), "answer": pa.array([], pa.string())}), None, "no problem"),
     (parquet_of({"prompt": ["a", None], "answer": ["1", "2"]}), "rows.2.prompt", "row 2: Field required"),
     (parquet_of({"prompt": ["a", "b"], "answer": ["1", "x"]}), "rows.2.answer", "row 2: is no number"),
-    (parquet_of({"prompt": ["a"], "answer": [float("nan")]}), "rows.1", "NaN"),
+    (parquet_of({"prompt": ["a"], "answer": [float("nan")]}), "rows.1.answer", "NaN"),
     (parquet_of({"prompt": ["a"] * 200_001, "answer": ["1"] * 200_001}), None, "at most 200000"),
-    (parquet_of({"prompt": ["x" * 5_000_000], "answer": ["1"]}), "rows.1", "at most"),
+    (parquet_of({"prompt": ["x" * 5_000_000], "answer": ["1"]}), "rows.1.prompt", "row 1: has 5000"),
+    (parquet_of({"prompt": ["a"] * 18, "answer": texts(b"1", 17, b"\xff")}), "rows.18.answer", "row 18: is not UTF-8"),
+    (
+        parquet_of({"prompt": ["a"], "hints": pa.ListArray.from_arrays([0, 2], texts(b"a", 1, b"\xc3("))}),
+        "rows.1.hints",
+        "UTF-8",
+    ),
 ]
 
 
@@ -98,6 +115,7 @@ def test_a_file_that_unpacks_to_more_than_is_taken(client: TestClient, send: Sen
         answer = send(body, PARQUET)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_file")
         assert "unpacks to more than 1048576 bytes" in answer.json()["detail"]
+        assert answer.json()["param"] == ("prompt" if body is said else "rows.105")
 
 
 def bomb() -> bytes:
@@ -154,11 +172,38 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes_take_no_gigabytes(tmp_path: Pa
     body = bomb()
     assert len(body) < 10_000
     status, told, memory = unpacked(body, tmp_path)
-    assert (status, "more memory" in told) == (1, True)
+    assert (status, "row 1: column 'hints' unpacks to more memory" in told) == (1, True)
     assert memory * 1024 < ROOM + (200 << 20), "what Python and pyarrow take, and no more than the room beyond it"
 
 
 def test_a_bomb_is_told_as_a_fault_of_the_file(refusing: TestClient) -> None:
     answer = sender(refusing)(bomb(), PARQUET)
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_file")
-    assert "more memory" in answer.json()["detail"]
+    assert (answer.status_code, answer.json()["code"], answer.json()["param"]) == (422, "invalid_file", "hints")
+    assert "row 1: column 'hints' unpacks to more memory" in answer.json()["detail"]
+
+
+def test_few_files_are_unpacked_at_once(tmp_path: Path) -> None:
+    """Each may take most of a gigabyte, and clients can send as many as they like."""
+    body = parquet_of({"prompt": ["a"], "answer": ["1"]})
+    seen: list[int] = []
+
+    def unpack_one(_: int) -> bytes:
+        with scratch(tmp_path) as packed, scratch(tmp_path) as unpacked:
+            packed.write(body)
+            unpack(packed, unpacked, 1 << 20)
+            unpacked.seek(0)
+            return unpacked.read()
+
+    def children() -> int:
+        started = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+        return sum(len(file.read_text().split()) for file in started)
+
+    before = children()
+    with ThreadPoolExecutor(5) as pool:
+        made = [pool.submit(unpack_one, number) for number in range(5)]
+        while not all(one.done() for one in made):
+            with suppress(OSError):  # a thread that has just ended
+                seen.append(children() - before)
+            time.sleep(0.01)
+    assert {one.result() for one in made} == {b'{"prompt":"a","answer":"1"}\n'}
+    assert max(seen) == 2
