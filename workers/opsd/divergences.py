@@ -8,10 +8,10 @@ Shape suffixes: N tokens, V vocabulary, B outcomes of the divergence (V, or the 
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every torch program uses
 
 from workers.opsd.objective import Objective
 
@@ -43,12 +43,12 @@ def divergence_and_gradient(
     """
     formula = _formula(objective)
     if objective.top_k is None or objective.top_k >= student_NV.shape[-1]:
-        value_N, gradient_NV = formula(_log_softmax(student_NV), _log_softmax(teacher_NV))
+        value_N, gradient_NV = formula(Outcomes.of(student_NV), Outcomes.of(teacher_NV))
     else:
         top_NK = student_NV.topk(objective.top_k, dim=-1).indices
-        log_q_NB, _ = _top_and_tail(teacher_NV, top_NK)
-        log_p_NB, tail_NV = _top_and_tail(student_NV, top_NK)
-        value_N, gradient_NB = formula(log_p_NB, log_q_NB)
+        teacher, _ = _top_and_tail(teacher_NV, top_NK)
+        student, tail_NV = _top_and_tail(student_NV, top_NK)
+        value_N, gradient_NB = formula(student, teacher)
         gradient_NV = tail_NV.mul_(gradient_NB[:, -1:]).scatter_(-1, top_NK, gradient_NB[:, :-1])
     if objective.token_clip is not None:
         gradient_NV.masked_fill_((value_N > objective.token_clip)[:, None], 0.0)
@@ -56,12 +56,27 @@ def divergence_and_gradient(
     return value_N, gradient_NV
 
 
-def _log_softmax(logits_NV: torch.Tensor) -> torch.Tensor:
-    return F.log_softmax(logits_NV, dim=-1).clamp_(min=FLOOR)
+@dataclass(frozen=True)
+class Outcomes:
+    """A distribution a token, both ways; the formulas work in the place of these matrices."""
+
+    log_NB: torch.Tensor  # noqa: N815 - a shape
+    p_NB: torch.Tensor  # noqa: N815 - a shape
+
+    @classmethod
+    def of(cls, logits_NB: torch.Tensor) -> "Outcomes":
+        """The softmax of logits, which stay as they are.
+
+        Not `log_softmax`: on a CPU it adds up a row of 150,000 one after another, and is off by 1e-5 in float32.
+        """
+        log_NB = (logits_NB - logits_NB.amax(dim=-1, keepdim=True)).clamp_(min=FLOOR)
+        p_NB = log_NB.exp()
+        sum_N1 = p_NB.sum(dim=-1, keepdim=True)
+        return cls(log_NB.sub_(sum_N1.log()), p_NB.div_(sum_N1))
 
 
-def _top_and_tail(logits_NV: torch.Tensor, top_NK: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities of the given tokens and, last, of the tail of all others, shape (N, K + 1).
+def _top_and_tail(logits_NV: torch.Tensor, top_NK: torch.Tensor) -> tuple[Outcomes, torch.Tensor]:
+    """The given tokens and, last, the tail of all others: B = K + 1 outcomes.
 
     And the share that each token has in the tail, shape (N, V), 0 for the given ones.
     """
@@ -72,15 +87,15 @@ def _top_and_tail(logits_NV: torch.Tensor, top_NK: torch.Tensor) -> tuple[torch.
     # only differences of logits are added to logarithms: a sum near 1e4 would lose all digits after the comma
     base_N1 = torch.maximum(highest_N1, top_logits_NK.amax(dim=-1, keepdim=True))
     tail_N1 = (highest_N1 - base_N1).add_(sum_N1.log())
-    log_NB = _log_softmax(torch.cat([top_logits_NK.sub_(base_N1), tail_N1], dim=-1))
-    return log_NB, share_NV.div_(sum_N1.clamp_(min=1.0))
+    outcomes = Outcomes.of(torch.cat([top_logits_NK.sub_(base_N1), tail_N1], dim=-1))
+    return outcomes, share_NV.div_(sum_N1.clamp_(min=1.0))
 
 
-def _formula(objective: Objective) -> Callable[[torch.Tensor, torch.Tensor], ValueAndGradient]:
-    """From log-probabilities of student and teacher, (N, B), to the divergence and its gradient by the logits.
+def _formula(objective: Objective) -> Callable[[Outcomes, Outcomes], ValueAndGradient]:
+    """From the outcomes of student and teacher to the divergence and its gradient by the student's logits.
 
-    Works in the place of both: a new matrix costs more than what is done to it.
-    With g = dD/dp the gradient is p (g - sum p g): a constant on all logits changes nothing.
+    With g = dD/dp the gradient is p (g - sum p g): a constant on all logits changes nothing. Each works in the place of
+    what it gets: on a CPU a new matrix costs more than what is done to it.
     """
     if objective.divergence == "forward_kl":
         return _forward_kl
@@ -88,37 +103,33 @@ def _formula(objective: Objective) -> Callable[[torch.Tensor, torch.Tensor], Val
         return _reverse_kl
     alpha = objective.alpha
     assert alpha is not None  # noqa: S101 - Objective's own rule
-    return lambda log_p_NB, log_q_NB: _jensen_shannon(log_p_NB, log_q_NB, alpha)
+    return lambda student, teacher: _jensen_shannon(student, teacher, alpha)
 
 
-def _forward_kl(log_p_NB: torch.Tensor, log_q_NB: torch.Tensor) -> ValueAndGradient:
-    q_NB = log_q_NB.exp()
-    log_ratio_NB = log_q_NB.sub_(log_p_NB)
-    p_minus_q_NB = log_p_NB.exp_().sub_(q_NB)
-    # p - q sums to 0: with it no term is negative, and an error in a row's normalisation counts in second order only
-    value_N = log_ratio_NB.mul_(q_NB).add_(p_minus_q_NB).sum(dim=-1).clamp_(min=0.0)
-    return value_N, p_minus_q_NB
+def _forward_kl(student: Outcomes, teacher: Outcomes) -> ValueAndGradient:
+    terms_NB = teacher.log_NB.sub_(student.log_NB).mul_(teacher.p_NB)
+    gradient_NB = student.p_NB.sub_(teacher.p_NB)
+    # p - q sums to 0: with it no term is negative, and rounding of a row's normalisation counts in second order only
+    return terms_NB.add_(gradient_NB).sum(dim=-1).clamp_(min=0.0), gradient_NB
 
 
-def _reverse_kl(log_p_NB: torch.Tensor, log_q_NB: torch.Tensor) -> ValueAndGradient:
-    p_NB = log_p_NB.exp()
-    log_ratio_NB = log_p_NB.sub_(log_q_NB)
-    terms_NB = p_NB * log_ratio_NB
+def _reverse_kl(student: Outcomes, teacher: Outcomes) -> ValueAndGradient:
+    log_ratio_NB = student.log_NB.sub_(teacher.log_NB)
+    terms_NB = student.p_NB * log_ratio_NB
     mean_N1 = terms_NB.sum(dim=-1, keepdim=True)
-    value_N = terms_NB.add_(log_q_NB.exp_()).sub_(p_NB).sum(dim=-1).clamp_(min=0.0)  # q - p: as above
-    return value_N, p_NB.mul_(log_ratio_NB.sub_(mean_N1))
+    value_N = terms_NB.add_(teacher.p_NB).sub_(student.p_NB).sum(dim=-1).clamp_(min=0.0)  # q - p: as above
+    return value_N, student.p_NB.mul_(log_ratio_NB.sub_(mean_N1))
 
 
-def _jensen_shannon(log_p_NB: torch.Tensor, log_q_NB: torch.Tensor, alpha: float) -> ValueAndGradient:
+def _jensen_shannon(student: Outcomes, teacher: Outcomes, alpha: float) -> ValueAndGradient:
     log_alpha, log_rest = math.log(alpha), math.log1p(-alpha)
-    log_m_NB = torch.logaddexp(log_p_NB.add_(log_alpha), log_q_NB.add_(log_rest))
-    share_p_NB, share_q_NB = log_p_NB.exp(), log_q_NB.exp()  # of the mixture m: alpha p and (1 - alpha) q
-    log_ratio_NB = log_p_NB.sub_(log_m_NB).sub_(log_alpha)
-    terms_p_NB = share_p_NB * log_ratio_NB
-    terms_q_NB = share_q_NB.mul_(log_q_NB.sub_(log_m_NB).sub_(log_rest))
-    mean_N1 = terms_p_NB.sum(dim=-1, keepdim=True).div_(alpha)
-    value_N = terms_q_NB.add_(terms_p_NB).sum(dim=-1).clamp_(min=0.0)
-    return value_N, share_p_NB.mul_(log_ratio_NB.sub_(mean_N1))
+    log_m_NB = torch.logaddexp(student.log_NB.add_(log_alpha), teacher.log_NB.add_(log_rest))
+    log_ratio_NB = student.log_NB.sub_(log_m_NB).sub_(log_alpha)
+    terms_p_NB = student.p_NB * log_ratio_NB
+    terms_q_NB = teacher.log_NB.sub_(log_m_NB).sub_(log_rest).mul_(teacher.p_NB)
+    mean_N1 = terms_p_NB.sum(dim=-1, keepdim=True)
+    value_N = terms_q_NB.lerp_(terms_p_NB, alpha).sum(dim=-1).clamp_(min=0.0)
+    return value_N, student.p_NB.mul_(log_ratio_NB.sub_(mean_N1)).mul_(alpha)
 
 
 class _TokenDivergence(torch.autograd.Function):  # type: ignore[misc] # torch's own
