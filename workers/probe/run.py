@@ -1,8 +1,7 @@
 """The gap measurement: student, A/A control, self-teacher and controls on the same problems with the same decoding."""
 
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from service.catalog.contexts import TEMPLATE_VERSION
@@ -11,11 +10,12 @@ from workers.contexts import prompt_shape
 from workers.engines import Sampling, load_engine
 from workers.failures import JobError
 from workers.probe.arms import Sampler
+from workers.probe.drawn import DrawnProblems
 from workers.probe.measurement import Measurement
 from workers.probe.rollouts import RememberingEngine, RolloutStore
 from workers.probe.schedule import LOOK, portions
 from workers.resources import Resources
-from workers.tasks import Problem, Split, Task, derive_seed, load_task
+from workers.tasks import Problem, Split, Task, load_task
 
 Emit = Callable[[str, dict[str, Any]], None]
 """Takes an event's name and its data, both JSON-able."""
@@ -40,7 +40,7 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     started = time.monotonic()
     require_template_version(configuration.template_version)
     task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
-    problems = draw_problems(task, configuration.problems, configuration.seed)
+    problems = DrawnProblems(task, configuration.problems, configuration.seed)
     loaded = load_engine(
         configuration.engine, resources.source, configuration.model_revision, configuration.model_options
     )
@@ -75,7 +75,7 @@ def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int
 
 
 def _measure(
-    configuration: ProbeConfiguration, task: Task, problems: list[Problem], engine: RememberingEngine, emit: Emit
+    configuration: ProbeConfiguration, task: Task, problems: Sequence[Problem], engine: RememberingEngine, emit: Emit
 ) -> dict[str, Any]:
     done = 0
     progress: dict[str, Any] = {"problems": 0, "gap": None}
@@ -118,21 +118,12 @@ def _measure(
 
 
 def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
-    """`count` problems of a split, drawn without replacement; with the same seed fewer are the first of more.
+    """The same as `DrawnProblems`, all at once.
 
     Raises:
         JobError: `not_enough_problems`.
     """
-    available = task.problems(split)
-    if count > len(available):
-        raise JobError(
-            "not_enough_problems",
-            f"Task {task.name!r} has {len(available)} {split} problems; {count} were asked for.",
-            "probe.problems",
-        )
-    order = list(range(len(available)))
-    random.Random(derive_seed("problems", split, seed)).shuffle(order)  # noqa: S311 - a sample, not a secret
-    return [available[index] for index in order[:count]]
+    return list(DrawnProblems(task, count, seed, split))
 
 
 def sampling_of(configuration: MeasuredConfiguration, task: Task) -> Sampling:
