@@ -20,7 +20,7 @@ LATER_FIELDS = (
 that its runs draw what they drew."""
 
 EVALUATIONS = 10
-"""Evaluations and checkpoints of a run that does not say how often: few enough to cost a lab run a tenth of its time."""
+"""Evaluations and checkpoints of a run that does not say how often: few enough to cost a lab run a tenth of it."""
 
 
 class TrainingOptions(Strict):
@@ -74,8 +74,8 @@ class TrainingConfiguration(MeasuredConfiguration):
     def content(self) -> str:
         """Canonical JSON of all that the run's samples depend on.
 
-        Two runs that differ in any of it share nothing; two with the same content are one run (`key`). Observations that
-        share a probe make the law's intervals too narrow (DESIGN.md, REST).
+        Two runs that differ in any of it share nothing; two with the same content are one run (`key`). Observations
+        that share a probe make the law's intervals too narrow (DESIGN.md, REST).
         """
         content = self.model_dump(mode="json", exclude={"options"})
         for name in LATER_FIELDS:

@@ -117,6 +117,12 @@ def _asked(times: Row[Any, Any] | None) -> Asked | None:
     return None if times is None else Asked(*(time is not None for time in times))
 
 
+def forgive(session: Session, job_id: str, attempt: int) -> None:
+    """Give a running job its whole retry budget again, because this attempt has come further than those before."""
+    statement = update(Job).where(_held(job_id, attempt)).values(failures=0)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
 def finish(
     session: Session, job_id: str, attempt: int, state: JobState, error: dict[str, Any] | None = None
 ) -> Job | None:

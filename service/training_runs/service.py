@@ -208,6 +208,17 @@ def resume(session: Session, tenant: str, run_id: str, settings: Settings) -> st
     return job.id
 
 
+def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
+    """Let a run point at a checkpoint; the caller holds the job.
+
+    The run has come further than ever, so its retry budget is whole again: a run of days survives many lost workers,
+    and one that crashes at the same step again and again is dead all the same.
+    """
+    repository.publish_checkpoint(session, job, told)
+    if told["step"] > 0:
+        jobs.forgive(session, job.id, job.attempt)
+
+
 def end(session: Session, job: Job, result: dict[str, Any]) -> None:
     """Store what came of a run and the observation that it is, in the transaction that ends its job."""
     run = repository.by_id(session, job.subject_id)

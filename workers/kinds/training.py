@@ -11,7 +11,7 @@ from service.jobs.models import Job, JobState
 from service.kit.database import Database
 from service.settings import Settings
 from service.training_runs import repository as runs
-from service.training_runs.service import KIND, end
+from service.training_runs.service import KIND, end, publish_checkpoint
 from workers.kinds.kind import Configuration, Kind
 
 CHECKPOINT = "training.checkpoint"
@@ -55,7 +55,7 @@ class Training(Kind):
     def store_line(self, session: Session, job: Job, name: str, data: dict[str, Any]) -> None:
         """Publish a checkpoint."""
         if name == CHECKPOINT:
-            runs.publish_checkpoint(session, job, data)
+            publish_checkpoint(session, job, data)
 
 
 def checkpoints_of(data_dir: Path) -> Path:

@@ -60,7 +60,7 @@ class Worker:
             job = jobs.get(session, self.job_of(run_id))
             assert job is not None
             told = {"step": step, "path": f"/data/{job.attempt}/step_{step}", "bytes": 100 + step, "sha256": "f" * 64}
-            runs.publish_checkpoint(session, job, told)
+            training_runs.publish_checkpoint(session, job, told)
 
     def end(self, run_id: str, state: JobState = JobState.succeeded, result: Body | None = None) -> None:
         """End a claimed run."""
