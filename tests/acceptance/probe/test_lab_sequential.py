@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from service.catalog.contexts import Context
+from service.probes.service import Z95
 from tests.acceptance.probe.test_sequential import stopped
 from workers.probe.arms import Draw, Sampler, arm_of
 from workers.probe.run import draw_problems
@@ -40,5 +40,5 @@ def test_coverage_on_the_lab(task: Task, sampler: Sampler, target: float) -> Non
             d = scores[0] - scores[1]
             end = stopped(d, target)
             found = guarded(d[:end])
-            covered.append(abs(found.value - truth) <= stats.t.ppf(0.975, end - 1) * found.se)
+            covered.append(abs(found.value - truth) <= Z95 * found.se)
         assert np.mean(covered) >= 0.93
