@@ -16,7 +16,8 @@ from workers.engines.transformers import TransformersEngine
 from workers.engines.vllm import VllmEngine
 from workers.engines.vllm_weights import adapter_options
 from workers.failures import JobError
-from workers.opsd.sync import RolloutWeights, file_weights
+from workers.opsd.adapters import file_weights
+from workers.opsd.sync import RolloutWeights
 
 RANK = 5
 """Not one of vLLM's own ranks."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from service.catalog.training import TrainingConfiguration
 from workers.engines import folder_revision
-from workers.opsd.student import ADAPTER, Student
+from workers.opsd.adapters import write_adapter
+from workers.opsd.student import Student
 
 CARD = "README.md"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
@@ -74,22 +75,11 @@ def _dtype(name: str) -> Any:  # noqa: ANN401
 
 
 def _write_adapter(folder: Path, student: Student, configuration: TrainingConfiguration) -> None:
-    from safetensors.torch import save_file
-
-    prefix = "base_model.model."  # how peft names what lies in a model that it wraps
-    weights = {
-        prefix + name.replace(f".{ADAPTER}.", "."): tensor.contiguous() for name, tensor in student.weights().items()
-    }
-    save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = student.lora_config.to_dict() | {
-        "base_model_name_or_path": configuration.model,
-        "inference_mode": True,
-    }
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2, default=_plain) + "\n")
-
-
-def _plain(value: object) -> Any:  # noqa: ANN401
-    return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+    write_adapter(student.model, folder)
+    file = folder / "adapter_config.json"
+    # the name by which people know the model, and not the folder that it was loaded from
+    config = json.loads(file.read_text()) | {"base_model_name_or_path": configuration.model}
+    file.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def card(configuration: TrainingConfiguration, told: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from service.catalog.schemas import ModelOptions
 from service.catalog.training import TrainingConfiguration
 from workers.engines import Engine, checked_folder, uses_vllm
 from workers.engines.transformers import TransformersEngine
@@ -26,6 +27,9 @@ Emit = Callable[[str, dict[str, Any]], None]
 
 METRICS = 100
 """Events with metrics in a run, about: a curve that a page can draw."""
+SHARED = 0.35
+"""Of a GPU's memory for vLLM where the model's options leave it open: weights, gradients, optimizer and teacher of the
+trainer live on the same GPU."""
 NEWEST = 2
 """Checkpoints that are kept beside the best one: the newest may be damaged by what ended the run."""
 
@@ -292,7 +296,10 @@ def _rollout_engine(
     from workers.engines.vllm import VllmEngine
     from workers.opsd.sync import RolloutWeights
 
-    engine = VllmEngine.load(origin, configuration.model_options, lora_rank=configuration.recipe.lora_rank)
+    options = configuration.model_options
+    if options.memory_share == ModelOptions().memory_share:
+        options = options.model_copy(update={"memory_share": SHARED})
+    engine = VllmEngine.load(origin, options, lora_rank=configuration.recipe.lora_rank)
     weights = RolloutWeights(engine, trained, student.lora)
     weights.push()
     return engine, weights.push

@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 
 from workers.engines import model_folder
-from workers.opsd.sync import file_weights, write_adapter
+from workers.opsd.adapters import file_weights, write_adapter
 
 MODEL = "lab/addition-qwen3-s"
 
