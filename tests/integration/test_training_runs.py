@@ -1,0 +1,83 @@
+"""From a prediction to a trained model and an observation that judges it, with real workers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gapcast import Client
+from tests.chaos.test_killed_training import ended, path_of
+from tests.conftest import need
+from tests.product import serving, working
+from workers.engines import folder_revision
+
+pytestmark = pytest.mark.slow
+
+Body = dict[str, Any]
+
+TRAINING: Body = {"training": {"held_out_problems": 8}}
+
+
+def predicted(client: Client, configuration: Body) -> Body:
+    made: Body = client.request(
+        "POST",
+        "/v1/predictions",
+        json=configuration | {"recipe": {"steps": 20}},
+        headers={"Prefer": "wait=60"},
+    )
+    assert made["status"] == "succeeded"
+    return made
+
+
+def check(client: Client, prediction: Body, run: Body) -> None:
+    """A run that has ended closes its prediction, and what it measured is its own."""
+    assert run["status"] == "succeeded", run["error"]
+    row = client.request("GET", f"/v1/observations/{run['observation_id']}")
+    assert (row["prediction_id"], row["external_id"]) == (prediction["id"], run["id"])
+    for name in ("gap", "improvement"):
+        assert {part: row[name][part] for part in ("value", "se")} == {
+            part: run[name][part] for part in ("value", "se")
+        }
+    for one in run["predicted"]["intervals"]:
+        assert one["covered"] is (one["lower"] <= run["improvement"]["value"] <= one["upper"])
+    assert [one["step"] for one in run["evaluations"]][-1] == 20
+
+
+def test_a_prediction_is_trained_and_judged(tmp_path: Path, configuration: Body) -> None:
+    with serving(tmp_path, {}) as (client, _):
+        prediction = predicted(client, configuration)
+        asked = TRAINING | {"prediction_id": prediction["id"]}
+        runs = client.request("POST", "/v1/training_runs", json=asked | {"seeds": [0, 1]})["data"]
+        done = [ended(client, run) for run in runs]
+        for run in done:
+            check(client, prediction, run)
+        assert done[0]["gap"] != done[1]["gap"], "no two runs share a sample"
+        for run in done:
+            assert folder_revision(Path(run["artifact"]["path"])) == run["artifact"]["revision"]
+            assert run["id"] in (Path(run["artifact"]["path"]) / "README.md").read_text()
+        fit = client.request("GET", "/v1/fits/current", params={"pool": "lab"})
+        calibration = client.request("GET", f"/v1/fits/{fit['id']}/calibration")
+        assert [one["prediction_id"] for one in calibration["outcomes"]] == [prediction["id"]] * 2
+
+
+@pytest.mark.services
+def test_two_workers_on_postgresql_and_redis(tmp_path: Path, configuration: Body, postgres_url: str) -> None:
+    need("127.0.0.1", 6379, "Redis")
+    settings = {
+        "GAPCAST_DATABASE_URL": postgres_url,
+        "GAPCAST_BROKER_URL": "redis://127.0.0.1:6379/10",
+        "GAPCAST_DATA_DIR": str(tmp_path / "data"),
+    }
+    with (
+        serving(tmp_path, settings) as (client, _),
+        working(tmp_path, settings, "first"),
+        working(tmp_path, settings, "second"),
+    ):
+        prediction = predicted(client, configuration)
+        asked = TRAINING | {"prediction_id": prediction["id"]}
+        runs = client.request("POST", "/v1/training_runs", json=asked | {"seeds": [0, 1]})["data"]
+        paused = client.request("POST", path_of(runs[1], "/pause"))
+        assert paused["status"] in {"paused", "running"}
+        check(client, prediction, ended(client, runs[0]))
+        client.request("POST", path_of(runs[1], "/resume"))
+        check(client, prediction, ended(client, runs[1]))
