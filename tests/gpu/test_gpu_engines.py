@@ -1,6 +1,7 @@
 """Transformers, vLLM in this process and vLLM as a server, each on the GPU in float32."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ class TestTransformersOnGpu(EngineContract):
         return reference
 
 
+class TestTransformersChatOnGpu(ChatContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chat_engine(cls, chat_folder: Path) -> Iterator[Engine]:
+        engine = TransformersEngine.load(chat_folder, SMALL)
+        yield engine
+        engine.close()
+
+
 class TestVllmOnGpu(EngineContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -42,16 +52,28 @@ class TestVllmChatOnGpu(ChatContract):
         engine.close()
 
 
+@contextmanager
+def served(folder: Path, log: Path) -> Iterator[Engine]:
+    with serve(folder, log, "--gpu-memory-utilization", "0.3", cpu=False) as url:
+        engine = load_engine("auto", ModelSource("test/model", url=url, served_as="served"), "pinned", ModelOptions())
+        yield engine
+        engine.close()
+
+
 class TestServerOnGpu(EngineContract):
     @pytest.fixture(scope="class")
     @classmethod
     def engine(cls, plain_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-        log = tmp_path_factory.mktemp("server") / "log"
-        with serve(plain_folder, log, "--gpu-memory-utilization", "0.3", cpu=False) as url:
-            source = ModelSource("test/model", url=url, served_as="served")
-            engine = load_engine("auto", source, "pinned", ModelOptions())
+        with served(plain_folder, tmp_path_factory.mktemp("server") / "log") as engine:
             yield engine
-            engine.close()
+
+
+class TestServerChatOnGpu(ChatContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chat_engine(cls, chat_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+        with served(chat_folder, tmp_path_factory.mktemp("server") / "log") as engine:
+            yield engine
 
 
 def test_auto_takes_vllm_and_the_models_own_precision(plain_folder: Path) -> None:
