@@ -143,7 +143,7 @@ def predict(
     else:
         print_prediction(console, prediction)
         console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
-        if prediction.verdict == "train":
+        if prediction.verdict == "train" and prediction.probe is not None:  # a model that was measured here
             console.print(f"To train it: gapcast train --prediction {prediction.id}", highlight=False, soft_wrap=True)
     if prediction.status != "succeeded":
         raise typer.Exit(1)

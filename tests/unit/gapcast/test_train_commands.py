@@ -191,6 +191,14 @@ class TestTrain:
         assert "comes from the prediction" in both.stderr
         connected.cancel_training_run(run.id)
 
+    def test_what_was_measured_elsewhere_is_not_said_to_be_trained_here(self, gapcast: Run, tmp_path: Path) -> None:
+        file = tmp_path / "elsewhere.json"
+        asked = {"model": {"name": "m", "family": "lab-qwen3"}, "task": "t", "context": {"kind": "hints"}}
+        file.write_text(json.dumps(asked | {"gap": {"value": 0.3, "se": 0.02, "student": 0.3}, "pool": "lab"}))
+        done = gapcast("predict", file)
+        assert "TRAIN:" in done.stdout
+        assert "gapcast train" not in done.stdout
+
     def test_something_must_be_named(self, gapcast: Run) -> None:
         done = gapcast("train")
         assert (done.exit_code, "--prediction" in done.stderr) == (2, True)

@@ -61,6 +61,8 @@ def test_a_prediction_is_trained_and_meets_its_outcome(product: tuple[Command, C
     gapcast, client = product
     (tmp_path / "config.yaml").write_text(CONFIGURATION.replace("STEPS", "8"))
     prediction = answer(gapcast, "predict", "config.yaml")
+    hint = f"gapcast train --prediction {prediction['id']}" in gapcast("predict", "config.yaml")[0]
+    assert hint == (prediction["verdict"] == "train")
     (tmp_path / "more.yaml").write_text(CONFIGURATION.splitlines()[-1])
     shown, _ = gapcast("train", "more.yaml", "--prediction", prediction["id"])
     for words in (
