@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from workers.tasks.json_unique import unique_items
+from workers.tasks.patterns import python_pattern
 
 PATTERN_SECONDS = 1.0
 """processor seconds that all patterns of a schema together may take on one completion"""
@@ -43,7 +44,7 @@ def _search(pattern: str, text: str) -> Any:  # noqa: ANN401
     try:
         if left[0] <= 0:
             raise TimeoutError
-        return regex.search(pattern, text, timeout=left[0])
+        return regex.search(python_pattern(pattern), text, timeout=left[0])
     except TimeoutError:
         message = f"matching {pattern[:100]!r} took more than {PATTERN_SECONDS:g} s and was stopped"
         raise PatternTimeout(message) from None

@@ -13,6 +13,7 @@ from service.catalog.numbers import last_number, parse_number
 from service.catalog.problems import ChoiceVerifier, NumericVerifier, RegexVerifier, Verifier
 from workers.failures import JobError
 from workers.tasks.json_answers import JsonAnswers
+from workers.tasks.patterns import python_pattern
 from workers.tasks.plugins import Plugin
 from workers.tasks.protocol import Problem, Verdict, wrong
 
@@ -122,7 +123,7 @@ def matches(completion: str, problem: Problem, spec: RegexVerifier) -> Verdict:
     """1 where the answer, a regular expression, matches the completion; 0 also where matching takes too long."""
     pattern = _answer(problem)
     try:
-        compiled = regex.compile(pattern, regex.IGNORECASE if spec.ignore_case else 0)
+        compiled = regex.compile(python_pattern(pattern), regex.IGNORECASE if spec.ignore_case else 0)
         match = compiled.fullmatch if spec.whole else compiled.search
         found = match(completion.strip(), timeout=REGEX_SECONDS, concurrent=True)
     except TimeoutError:
