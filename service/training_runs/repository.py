@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
@@ -158,6 +158,12 @@ def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None
     made = session.execute(statement.on_conflict_do_nothing().returning(Checkpoint.id)).one_or_none()
     if made is not None:
         _write(session, job.subject_id, {"checkpoint_id": checkpoint_id})
+
+
+def furthest_checkpoint(session: Session, job_id: str) -> int:
+    """The largest step that any attempt has published; 0 without one."""
+    query = select(func.max(Checkpoint.step)).where(Checkpoint.job_id == job_id)
+    return session.execute(query).scalar_one() or 0
 
 
 def newest_checkpoints(session: Session, job_id: str) -> Sequence[str]:

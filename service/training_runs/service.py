@@ -211,11 +211,12 @@ def resume(session: Session, tenant: str, run_id: str, settings: Settings) -> st
 def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
     """Let a run point at a checkpoint; the caller holds the job.
 
-    The run has come further than ever, so its retry budget is whole again: a run of days survives many lost workers,
-    and one that crashes at the same step again and again is dead all the same.
+    Where the run has come further than ever, its retry budget is whole again: a run of days survives many lost workers,
+    and one that crashes at the same step again and again is dead all the same, also where each attempt begins anew.
     """
+    furthest = repository.furthest_checkpoint(session, job.id)
     repository.publish_checkpoint(session, job, told)
-    if told["step"] > 0:
+    if told["step"] > furthest:
         jobs.forgive(session, job.id, job.attempt)
 
 

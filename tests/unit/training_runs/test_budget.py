@@ -33,7 +33,7 @@ class TestForgiven:
         for attempt in range(1, 11):
             assert crash(worker, run["id"], reached=attempt) == JobState.queued
 
-    @pytest.mark.parametrize("reached", [None, 0])
+    @pytest.mark.parametrize("reached", [None, 0, 5])
     def test_without_a_further_step_it_is_dead_soon(
         self, post: Callable[..., Body], worker: Worker, reached: int | None
     ) -> None:
