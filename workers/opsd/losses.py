@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
-from workers.opsd.divergences import divergence_and_gradient, token_divergence
+from workers.opsd.divergences import divergence_and_gradient, token_divergence, workspace
 from workers.opsd.objective import Objective
 from workers.opsd.prepared import Prepared
 
-__all__ = ["Head", "Objective", "Sums", "TeacherPart", "divergence_sums", "opsd_loss", "token_divergence"]
+__all__ = ["Head", "Objective", "Sums", "TeacherPart", "divergence_sums", "token_divergence"]
 
 Head = Callable[[torch.Tensor], torch.Tensor]
 """Hidden states, shape (n, D), to logits, shape (n, V): a model's `lm_head`, whatever wraps it."""
@@ -81,6 +80,7 @@ def divergence_sums(
         raise ValueError(f"rows_at_once: {rows}; give 1 or more, or null")
     prepared = Prepared(hidden_ND)
     values, agreements = [], []
+    space: list[torch.Tensor] = []
     for start in range(0, max(tokens, 1), rows):  # no token is one empty chunk: every rank's head takes part
         chunk = slice(start, start + rows)
         hidden_nD = prepared.rows(chunk)
@@ -88,20 +88,14 @@ def divergence_sums(
         teacher_nV = _teacher_logits(teacher, chunk)
         with torch.no_grad(), torch.autocast(logits_nV.device.type, enabled=False):
             student_nV = _precise(logits_nV.detach())
-            value_n, gradient_nV = divergence_and_gradient(student_nV, teacher_nV, objective)
+            space = [whole[: len(student_nV)] for whole in space] or workspace(student_nV, objective)
+            value_n, gradient_nV = divergence_and_gradient(student_nV, teacher_nV, objective, space)
             values.append(value_n)
             agreements.append(student_nV.argmax(dim=-1) == teacher_nV.argmax(dim=-1))
             prepared.add(chunk, logits_nV, gradient_nV)
     value_N = torch.cat(values)
     clip = torch.inf if objective.token_clip is None else objective.token_clip
     return Sums(prepared.attach(value_N.sum()), torch.cat(agreements).sum(), (value_N >= clip).sum())
-
-
-def opsd_loss(
-    student_NV: torch.Tensor, teacher_NV: torch.Tensor, divergence: Literal["forward_kl", "reverse_kl"]
-) -> torch.Tensor:
-    """Mean over all unmasked completion tokens of the batch: a long completion weighs more than a short one."""
-    return token_divergence(student_NV, teacher_NV, Objective(divergence)).mean()
 
 
 def _require_parts(teacher: Sequence[TeacherPart], tokens: int) -> None:

@@ -93,9 +93,10 @@ class TestValues:
         """A sum of 150,000 terms one after another would be off by 1e-5."""
         student, teacher = normal(2, 1, 150_000), normal(3, 1, 150_000)
         value, gradient = with_gradient(student, teacher, objective)
-        np.testing.assert_allclose(value, reference(student.numpy(), teacher.numpy(), objective), rtol=3e-6)
+        np.testing.assert_allclose(value, reference(student.numpy(), teacher.numpy(), objective), rtol=3e-6, atol=1e-7)
         _, exact = with_gradient(student.double(), teacher.double(), objective)
-        assert np.linalg.norm(gradient - exact) < 5e-6 * np.linalg.norm(exact)
+        close = 2e-5 if objective.divergence == "js" else 3e-6  # at alpha .9 the mixture is nearly the student itself
+        assert np.linalg.norm(gradient - exact) < close * np.linalg.norm(exact)
 
     def test_close_to_each_other(self, objective: Objective) -> None:
         """The last steps of a run: differences of 1e-3 nats must not drown in float32."""
