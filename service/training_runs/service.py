@@ -97,7 +97,7 @@ def _refuse_duplicates(session: Session, rows: list[dict[str, Any]]) -> None:
         found.append(f"seed {row['configuration']['seed']} is {run_id} ({state})")
     raise DuplicateRun(
         f"seeds: {'; '.join(found[:5])}. A second observation from the same samples would count twice: send another "
-        "seed, or cancel that run first.",
+        "seed.",
         param="seeds",
         value=rows[0]["configuration"]["seed"],
     )

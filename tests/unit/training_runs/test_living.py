@@ -67,8 +67,10 @@ class TestShown:
 
     def test_at_its_end_what_came_of_it(self, client: TestClient, post: Post, worker: Worker) -> None:
         run = post()
-        worker.claim(run["id"])
+        job = worker.claim(run["id"])
         worker.tell(run["id"], PARTIAL)
+        with worker.database.write() as session:
+            jobs.heartbeat(session, job.id, job.attempt, 60, {"done": 20, "total": 20})
         worker.end(run["id"])
         found = shown(client, run)
         assert found["improvement"] == {
@@ -113,14 +115,19 @@ class TestShown:
     def test_which_predicted_intervals_hold_the_outcome(
         self, client: TestClient, prediction: Body, worker: Worker
     ) -> None:
-        run = client.post("/v1/training_runs", json={"prediction_id": prediction["id"]}).json()
-        lower = prediction["improvement"]["intervals"][0]["lower"]
-        worker.claim(run["id"])
-        worker.end(run["id"], result={"improvement": {"value": lower - 0.001, "se": 0.04}})
-        found = shown(client, run)
-        assert [one["level"] for one in found["predicted"]["intervals"]] == [0.8, 0.95]
-        assert [one["covered"] for one in found["predicted"]["intervals"]] == [False, True]
-        assert found["predicted"]["verdict"] == prediction["verdict"]
+        narrow = prediction["improvement"]["intervals"][0]
+        outcomes = (narrow["lower"] - 0.001, narrow["lower"], narrow["upper"], narrow["upper"] + 0.001)
+        asked = {"prediction_id": prediction["id"], "seeds": [*range(len(outcomes))]}
+        runs = client.post("/v1/training_runs", json=asked).json()["data"]
+        covered = []
+        for run, value in zip(runs, outcomes, strict=True):
+            worker.claim(run["id"])
+            worker.end(run["id"], result={"improvement": {"value": value, "se": 0.04}})
+            predicted = shown(client, run)["predicted"]
+            assert [one["level"] for one in predicted["intervals"]] == [0.8, 0.95]
+            assert predicted["verdict"] == prediction["verdict"]
+            covered.append([one["covered"] for one in predicted["intervals"]])
+        assert covered == [[False, True], [True, True], [True, True], [False, True]]
 
     def test_a_list_leaves_evaluations_out_and_filters(
         self, client: TestClient, post: Post, prediction: Body, worker: Worker
