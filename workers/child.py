@@ -52,13 +52,12 @@ def _stop_flag() -> Callable[[], bool]:
     return asked.is_set
 
 
-def main() -> None:
-    """Run the job."""
+def own_pipe() -> Callable[[dict[str, Any]], None]:
+    """Writes a line to standard output, which is ours alone from now on: what a library prints goes to standard error.
+
+    Looks for garbage become seldom, too.
+    """
     gc.set_threshold(*GARBAGE)
-    job = json.loads(sys.stdin.readline())
-    die_with_parent(job["parent_pid"])
-    stop = _stop_flag() if job["kind"] == "training" else lambda: False
-    # the pipe is ours alone: whatever a library prints goes to standard error
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -66,23 +65,50 @@ def main() -> None:
         pipe.write(json.dumps(line, allow_nan=False) + "\n")
         pipe.flush()
 
-    from workers.failures import JobError, Paused, out_of_memory
+    return write
+
+
+def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Does the work; returns how it ended, which is one of `result`, `paused` and `error`.
+
+    Raises:
+        RankDied: nobody knows how.
+    """
+    from workers.failures import JobError, Paused, RankDied, out_of_memory
 
     try:
-        write({"result": _run(job, lambda name, data: write({"event": name, "data": data}), stop)})
+        return {"result": work()}
+    except RankDied:
+        raise
     except Paused as paused:
-        write({"paused": {"step": paused.step}})
+        return {"paused": {"step": paused.step}}
     except JobError as error:
-        write({"error": error.as_dict()})
+        return {"error": error.as_dict()}
     except MemoryError:
-        write({"error": out_of_memory("The worker's memory is full").as_dict()})
+        return {"error": out_of_memory("The worker's memory is full").as_dict()}
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)):
-            write({"error": out_of_memory(str(error).splitlines()[0][:200]).as_dict()})
-            return
+            return {"error": out_of_memory(str(error).splitlines()[0][:200]).as_dict()}
         message = f"{type(error).__name__}: {error}"[:500]
-        write({"error": {"code": "internal_error", "message": message, "param": None, "category": "server"}})
+        return {"error": {"code": "internal_error", "message": message, "param": None, "category": "server"}}
+
+
+def main() -> None:
+    """Run the job."""
+    job = json.loads(sys.stdin.readline())
+    die_with_parent(job["parent_pid"])
+    stop = _stop_flag() if job["kind"] == "training" else lambda: False
+    write = own_pipe()
+
+    from workers.failures import RankDied
+
+    try:
+        write(last_line(lambda: _run(job, lambda name, data: write({"event": name, "data": data}), stop)))
+    except RankDied as died:
+        sys.stderr.write(f"{died}\n")
+        # without a result, as a child that is killed: the supervisor tries again, from the last checkpoint
+        os.kill(os.getpid(), died.signal or signal.SIGKILL)
 
 
 if __name__ == "__main__":

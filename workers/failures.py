@@ -39,3 +39,12 @@ class Paused(Exception):
     def __init__(self, step: int) -> None:
         super().__init__(f"paused after step {step}")
         self.step = step
+
+
+class RankDied(Exception):
+    """One of the processes that shared a run ended without a word; `signal` is what ended it, if one did."""
+
+    def __init__(self, signal: int | None) -> None:
+        how = "without saying why" if signal is None else f"by signal {signal}"
+        super().__init__(f"One of the run's processes ended {how}; the others were ended with it.")
+        self.signal = signal

@@ -68,8 +68,10 @@ class TransformersEngine:
         self.context_length = require_context(model.config.get_text_config().to_dict(), max_model_len)
 
     @classmethod
-    def load(cls, folder: Path, options: ModelOptions | None = None) -> "TransformersEngine":
+    def load(cls, folder: Path, options: ModelOptions | None = None, *, on_cpu: bool = False) -> "TransformersEngine":
         """Loads a model's folder from safetensors, without network and without the folder's own code.
+
+        With `on_cpu` the weights stay in main memory, in the precision that they would have had elsewhere.
 
         Raises:
             JobError: `model_not_loadable`, `out_of_memory` or `engine_option_not_supported`.
@@ -95,7 +97,7 @@ class TransformersEngine:
             tokenizer = transformers.AutoTokenizer.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
-            model = model.eval().to(device)
+            model = model.eval().to("cpu" if on_cpu else device)
         except torch.cuda.OutOfMemoryError as error:
             raise out_of_memory(GPU_FULL) from error
         except (MemoryError, JobError):

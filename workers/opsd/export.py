@@ -9,7 +9,6 @@ from typing import Any
 from service.catalog.training import TrainingConfiguration
 from workers.engines import folder_revision
 from workers.opsd.adapters import write_adapter
-from workers.opsd.student import Student
 
 CARD = "README.md"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
@@ -18,9 +17,13 @@ READABLE = 0o644
 
 
 def export_model(
-    folder: Path, origin: Path, student: Student, configuration: TrainingConfiguration, told: Mapping[str, Any]
+    folder: Path,
+    origin: Path,
+    model: Any,  # noqa: ANN401 - transformers has no types
+    configuration: TrainingConfiguration,
+    told: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Writes the student's weights of now under a hidden name and renames the whole.
+    """Writes a trained model's weights of now under a hidden name and renames the whole.
 
     All weights: the files of the model that was trained, with new weights in the precision that its own have. LoRA: the
     adapter alone, which peft loads upon that model.
@@ -28,7 +31,7 @@ def export_model(
     Args:
         folder: where to; one that is there is replaced.
         origin: the folder of the model that was trained.
-        student: what to write.
+        model: what to write.
         configuration: for the card.
         told: for the card: step, baseline, gap, improvement, held_out, predicted, run_id.
     """
@@ -36,10 +39,11 @@ def export_model(
     hidden = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(hidden, ignore_errors=True)
     hidden.mkdir()
-    if student.lora:
-        _write_adapter(hidden, student, configuration)
+    lora = configuration.recipe.lora_rank is not None
+    if lora:
+        _write_adapter(hidden, model, configuration)
     else:
-        _write_weights(hidden, origin, student)
+        _write_weights(hidden, origin, model)
     (hidden / CARD).write_text(card(configuration, told))
     for file in hidden.iterdir():
         file.chmod(READABLE)
@@ -47,21 +51,21 @@ def export_model(
     hidden.rename(folder)
     return {
         "path": str(folder),
-        "kind": "lora" if student.lora else "full",
+        "kind": "lora" if lora else "full",
         "step": told["step"],
         "revision": folder_revision(folder),
         "bytes": sum(file.stat().st_size for file in folder.iterdir()),
     }
 
 
-def _write_weights(folder: Path, origin: Path, student: Student) -> None:
+def _write_weights(folder: Path, origin: Path, model: Any) -> None:  # noqa: ANN401 - transformers has no types
     for file in origin.iterdir():
         if file.is_file() and not file.name.endswith(WEIGHTS) and file.name != CARD:
             shutil.copyfile(file, folder / file.name)
     dtype = json.loads((origin / "config.json").read_text()).get("dtype", "float32")
     made = folder / "made"
-    state = {name: tensor.to(_dtype(dtype)) for name, tensor in student.model.state_dict().items()}
-    student.model.save_pretrained(made, state_dict=state)
+    state = {name: tensor.to(_dtype(dtype)) for name, tensor in model.state_dict().items()}
+    model.save_pretrained(made, state_dict=state)
     for file in made.iterdir():
         if file.name.endswith(WEIGHTS):
             file.rename(folder / file.name)
@@ -74,8 +78,8 @@ def _dtype(name: str) -> Any:  # noqa: ANN401
     return getattr(torch, name)
 
 
-def _write_adapter(folder: Path, student: Student, configuration: TrainingConfiguration) -> None:
-    write_adapter(student.model, folder)
+def _write_adapter(folder: Path, model: Any, configuration: TrainingConfiguration) -> None:  # noqa: ANN401
+    write_adapter(model, folder)
     file = folder / "adapter_config.json"
     # the name by which people know the model, and not the folder that it was loaded from
     config = json.loads(file.read_text()) | {"base_model_name_or_path": configuration.model}

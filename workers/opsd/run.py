@@ -2,23 +2,26 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from service.catalog.schemas import ModelOptions
 from service.catalog.training import TrainingConfiguration
-from workers.engines import Engine, checked_folder, uses_vllm
+from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
-from workers.failures import Paused
+from workers.failures import JobError, Paused
 from workers.opsd.checkpoint import BrokenCheckpoint, keep_only, last_good, read_checkpoint, write_checkpoint
 from workers.opsd.configuration import own_seed
 from workers.opsd.evaluation import Before, Evaluator, best_of, evaluation, observation, warn_of_no_learning
 from workers.opsd.export import export_model
+from workers.opsd.replicas import ReplicaEngine, SharedSampler
+from workers.opsd.rollout_engine import rollout_engine
 from workers.opsd.student import Student
 from workers.opsd.trainer import Trainer
 from workers.opsd.warnings import Warnings
-from workers.probe.arms import Sampler
+from workers.opsd.world import ALONE, World
 from workers.probe.run import draw_problems, require_template_version, sampling_of
+from workers.ranks import run_on_ranks
 from workers.resources import Resources
 from workers.tasks import Problem, Split, load_task
 
@@ -27,15 +30,16 @@ Emit = Callable[[str, dict[str, Any]], None]
 
 METRICS = 100
 """Events with metrics in a run, about: a curve that a page can draw."""
-SHARED = 0.35
-"""Of a GPU's memory for vLLM where the model's options leave it open: weights, gradients, optimizer and teacher of the
-trainer live on the same GPU."""
 NEWEST = 2
 """Checkpoints that are kept beside the best one: the newest may be damaged by what ended the run."""
 
 
 def run_training(
-    configuration: TrainingConfiguration, resources: Resources, emit: Emit, stop: Callable[[], bool] = lambda: False
+    configuration: TrainingConfiguration,
+    resources: Resources,
+    emit: Emit,
+    stop: Callable[[], bool] = lambda: False,
+    world: World = ALONE,
 ) -> dict[str, Any]:
     """Measures baseline and gap, trains, measures again; returns the observation.
 
@@ -43,19 +47,38 @@ def run_training(
     run goes on from the last good one; with the transformers engine on one thread it then has the very losses, weights
     and observation of the run that was never stopped.
 
+    Several processes are started here, each of which comes here again, with its `world`. They draw what one would draw;
+    losses and weights differ from its own by rounding, so any number of them goes on from any checkpoint.
+
     Raises:
         JobError: the configuration cannot be trained on this worker.
         Paused: `stop()` was true after a step; its checkpoint is written.
+        RankDied: one of several processes ended without a word.
     """
     require_template_version(configuration.template_version)
-    return _Run(configuration, resources, emit, stop).finish()
+    processes = configuration.options.processes
+    if processes > 1 and configuration.engine == "vllm":
+        raise JobError(
+            "engine_option_not_supported",
+            f"training.processes: {processes} processes draw their rollouts with transformers; ask for that engine, or "
+            "set training.processes to 1.",
+            "training.processes",
+        )
+    if processes != world.size:
+        return run_on_ranks(configuration, resources, emit, stop)
+    return _Run(configuration, resources, emit, stop, world).finish()
 
 
 class _Run:
     def __init__(
-        self, configuration: TrainingConfiguration, resources: Resources, emit: Emit, stop: Callable[[], bool]
+        self,
+        configuration: TrainingConfiguration,
+        resources: Resources,
+        emit: Emit,
+        stop: Callable[[], bool],
+        world: World,
     ) -> None:
-        self._started = time.monotonic()
+        self._started, self._world = time.monotonic(), world
         self._configuration, self._resources, self._emit, self._stop = configuration, resources, emit, stop
         seed = own_seed(configuration)
         task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
@@ -64,10 +87,13 @@ class _Run:
         if configuration.held_out_problems:
             held_out = draw_problems(task, configuration.held_out_problems, seed, Split.held_out)
         self._origin = checked_folder(resources.source, configuration.model_revision)
-        trained = TransformersEngine.load(self._origin, configuration.model_options)
+        trained = TransformersEngine.load(self._origin, configuration.model_options, on_cpu=world.size > 1)
         self._student = Student(trained, configuration.recipe, configuration.options, seed)
-        self._engine, pushed = _rollout_engine(configuration, trained, self._origin, self._student)
-        sampler = Sampler(self._engine, task, sampling_of(configuration, task), seed, configuration.decoding.thinking)
+        self._engine, self._push = rollout_engine(configuration, trained, self._origin, self._student, world)
+        # of several processes the replica has all weights, and what was trained is sharded
+        self._whole = self._engine.model if isinstance(self._engine, ReplicaEngine) else trained.model
+        sampling, thinking = sampling_of(configuration, task), configuration.decoding.thinking
+        sampler = SharedSampler(self._engine, task, sampling, seed, thinking, world=world)
         self._evaluator = Evaluator(sampler, problems, held_out, configuration.rollouts)
         self._trainer = Trainer(
             self._student,
@@ -76,7 +102,8 @@ class _Run:
             configuration.context,
             configuration.recipe,
             configuration.options,
-            pushed,
+            self._push,
+            world,
         )
         self._warnings = Warnings(emit)
         self._evaluations: list[dict[str, Any]] = []
@@ -100,6 +127,8 @@ class _Run:
 
     def _resume(self) -> Before | None:
         found, broken = last_good(self._resources.checkpoints)
+        if len(set(self._world.all(found and found.step))) > 1:
+            raise JobError("checkpoint_mismatch", "Not every process could read the last checkpoint.", None, "server")
         why = "; ".join(broken)[:500]
         if found is None:
             if broken:
@@ -139,7 +168,7 @@ class _Run:
             due = step % self._configuration.checkpoint_every == 0 and step < steps
             if step % self._configuration.evaluate_every == 0 and step < steps:
                 due |= self._evaluate(f"step-{step}")
-            asked = self._stop()
+            asked = self._world.any(self._stop())
             if due or asked:
                 self._checkpoint()
             if asked:
@@ -205,7 +234,10 @@ class _Run:
             "moved": self._moved,
             "spent": spent,
         }
-        written = write_checkpoint(folder, step, state, self._trainer.tensors() if step else {})
+        tensors = self._trainer.tensors() if step else {}
+        if not self._world.first:
+            return
+        written = write_checkpoint(folder, step, state, tensors)
         self._emit("training.checkpoint", written.as_dict())
         self._kept = [*self._kept, step]
         keep_only(folder, [*self._kept[-NEWEST:], best])
@@ -277,29 +309,17 @@ class _Run:
             **{name: result[name] for name in ("baseline", "gap")},
             **{name: self._resources.card.get(name) for name in ("run_id", "predicted")},
         }
-        return export_model(folder, self._origin, self._student, self._configuration, about)
+        if not self._world.first:
+            return None
+        return export_model(folder, self._origin, self._whole, self._configuration, about)
 
     def _load_best(self) -> bool:
-        try:
-            self._student.load(read_checkpoint(Path(self._best_path or "")).tensors["student"])
-        except BrokenCheckpoint:
+        weights: dict[str, Any] = {}
+        with suppress(BrokenCheckpoint):
+            weights = read_checkpoint(Path(self._best_path or "")).tensors["student"]
+        if self._world.any(not weights):
             return False
+        self._student.load(weights)
+        if self._world.size > 1:
+            self._push()
         return True
-
-
-def _rollout_engine(
-    configuration: TrainingConfiguration, trained: TransformersEngine, origin: Path, student: Student
-) -> tuple[Engine, Callable[[], None]]:
-    """The engine that draws rollouts, and what hands it the weights after each step."""
-    if not uses_vllm(configuration.engine):
-        return trained, lambda: None
-    from workers.engines.vllm import VllmEngine
-    from workers.opsd.sync import RolloutWeights
-
-    options = configuration.model_options
-    if options.memory_share == ModelOptions().memory_share:
-        options = options.model_copy(update={"memory_share": SHARED})
-    engine = VllmEngine.load(origin, options, lora_rank=configuration.recipe.lora_rank)
-    weights = RolloutWeights(engine, trained, student.lora)
-    weights.push()
-    return engine, weights.push

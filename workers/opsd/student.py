@@ -12,6 +12,7 @@ from service.catalog.training import TrainingOptions
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError
 from workers.opsd.network import Network, require_plain_head
+from workers.opsd.sharding import placed, whole
 from workers.tasks import derive_seed
 
 ADAPTER = "student"
@@ -31,15 +32,13 @@ class Student:
         if recipe.lora_rank is not None:
             self.lora_config = _lora(recipe.lora_rank)
             torch.manual_seed(derive_seed("lora", seed))
-            self.add_adapter(ADAPTER)
-            self.model.set_adapter(ADAPTER)
+            add_adapter(self.model, self.lora_config, ADAPTER)
         else:
             self.model.float()
         if options.gradient_checkpointing:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self._checkpointing = options.gradient_checkpointing
-        on_gpu = self.model.device.type == "cuda"
-        half = options.precision == "bfloat16" or (options.precision == "auto" and on_gpu)
+        half = options.precision == "bfloat16" or (options.precision == "auto" and torch.cuda.is_available())
         self.precision = torch.bfloat16 if half else torch.float32
         self.network = Network(self.model)
 
@@ -57,15 +56,6 @@ class Student:
             for name, parameter in self.model.named_parameters()
             if not self.lora or f".{ADAPTER}." in name
         }
-
-    def add_adapter(self, name: str) -> None:
-        """Adds a LoRA adapter in float32, which is the identity as long as it is not trained."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # the teacher's beside it
-            self.model.add_adapter(self.lora_config, adapter_name=name)
-        for parameter_name, parameter in self.model.named_parameters():
-            if f".{name}." in parameter_name:
-                parameter.data = parameter.data.float()
 
     def passes(self) -> AbstractContextManager[Any]:
         """In which every pass runs, rollouts among them: bfloat16 where that is the precision."""
@@ -85,12 +75,23 @@ class Student:
             self.model.eval()
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """A copy of the trained weights on the CPU; of tied ones each once."""
-        return {name: parameter.detach().cpu().clone() for name, parameter in self.trained.items()}
+        """A copy of the trained weights on the CPU; of tied ones each once; of sharded ones see `whole`."""
+        return {name: parameter.detach().cpu().clone() for name, parameter in whole(self.trained)}
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
         """Takes the weights of a checkpoint."""
         load_weights(self.trained, weights)
+
+
+def add_adapter(model: Any, config: Any, name: str) -> None:  # noqa: ANN401 - peft and transformers have no types
+    """Adds a LoRA adapter in float32 and makes it the active one; not yet trained, it is the identity."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # the teacher's beside it
+        model.add_adapter(config, adapter_name=name)
+    for parameter_name, parameter in model.named_parameters():
+        if f".{name}." in parameter_name:
+            parameter.data = parameter.data.float()
+    model.set_adapter(name)
 
 
 def load_weights(parameters: dict[str, torch.nn.Parameter], weights: dict[str, torch.Tensor]) -> None:
@@ -106,7 +107,7 @@ def load_weights(parameters: dict[str, torch.nn.Parameter], weights: dict[str, t
         )
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
+            parameter.copy_(placed(weights[name], parameter))
 
 
 def _lora(rank: int) -> Any:  # noqa: ANN401 - peft has no types

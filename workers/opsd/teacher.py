@@ -9,8 +9,10 @@ import torch
 from service.catalog.schemas import Recipe
 from workers.opsd.losses import TeacherPart
 from workers.opsd.network import Network, Packed
+from workers.opsd.sharding import reshard, shard, whole
 from workers.opsd.student import ADAPTER as STUDENT_ADAPTER
-from workers.opsd.student import Student, load_weights
+from workers.opsd.student import Student, add_adapter, load_weights
+from workers.opsd.world import World
 
 ADAPTER = "teacher"
 _DOT_STUDENT, _DOT_TEACHER = f".{STUDENT_ADAPTER}.", f".{ADAPTER}."
@@ -36,9 +38,14 @@ class Teacher:
             return
         self._network = student.network
         if self._rate is not None:
-            student.add_adapter(ADAPTER)
+            add_adapter(student.model, student.lora_config, ADAPTER)
             student.model.set_adapter(STUDENT_ADAPTER)
             self.load({name.replace(_DOT_STUDENT, _DOT_TEACHER): one for name, one in student.weights().items()})
+
+    def shard(self, world: World) -> None:
+        """Leaves this process with its part of the weights that are not the student's."""
+        if not self._student.lora:
+            shard(self._network, self._student.precision, world)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def parts(self, packed: Packed) -> list[TeacherPart]:
@@ -53,6 +60,7 @@ class Teacher:
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def follow(self) -> None:
         """After an optimizer step: the average moves."""
+        reshard(self._network)
         if self._rate is None:
             return
         trained = self._student.trained
@@ -61,7 +69,7 @@ class Teacher:
 
     def state(self) -> dict[str, torch.Tensor]:
         """A copy of what a checkpoint must hold: the average; what is frozen is the pinned model's."""
-        return {name: parameter.detach().cpu().clone() for name, parameter in self._averaged().items()}
+        return {name: parameter.detach().cpu().clone() for name, parameter in whole(self._averaged())}
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
         """Takes the average of a checkpoint."""

@@ -16,8 +16,10 @@ from workers.failures import JobError, out_of_memory
 from workers.opsd.losses import Objective, divergence_sums
 from workers.opsd.network import Packed
 from workers.opsd.rollouts import Lesson, batches, draw_step
+from workers.opsd.sharding import number, placed, shard, whole
 from workers.opsd.student import Student
 from workers.opsd.teacher import Teacher
+from workers.opsd.world import ALONE, World
 from workers.probe.arms import Sampler
 from workers.tasks import Problem, derive_seed
 
@@ -73,8 +75,13 @@ class Trainer:
         recipe: Recipe,
         options: TrainingOptions,
         pushed: Callable[[], None] = lambda: None,
+        world: World = ALONE,
     ) -> None:
         self.student, self.teacher = student, Teacher(student, recipe)
+        self._world = world
+        if world.size > 1:
+            shard(student.network, student.precision, world)
+            self.teacher.shard(world)
         self._sampler, self._problems, self._context = sampler, problems, context
         self._recipe, self._options, self._pushed = recipe, options, pushed
         self._objective = Objective.of(recipe)
@@ -106,7 +113,7 @@ class Trainer:
         loss = agreement = norm = None
         if lessons:
             loss, agreement = self._gradients(lessons, tokens)
-            norm = float(torch.nn.utils.clip_grad_norm_(self.student.trained.values(), MAX_GRADIENT_NORM))
+            norm = number(torch.nn.utils.clip_grad_norm_(self.student.trained.values(), MAX_GRADIENT_NORM))
             if not math.isfinite(norm) or not math.isfinite(loss):
                 raise JobError(
                     "training_diverged",
@@ -139,10 +146,11 @@ class Trainer:
     def _gradients(self, lessons: Sequence[Lesson], tokens: int) -> tuple[float, float]:
         """Leaves the gradient of the step's loss; returns the loss and the share of tokens that agree."""
         loss = agreed = 0.0
-        for some in self._micro_batches(lessons):
+        for some in self._passes(lessons):
             try:
                 sums = self._sums(some)
-                (sums.loss / tokens).backward()
+                # of the processes' gradients FSDP takes the mean, and not the sum
+                (sums.loss / (tokens / self._world.size)).backward()
             except torch.cuda.OutOfMemoryError as error:
                 raise out_of_memory(
                     f"The GPU's memory does not hold {len(some)} rollouts in one pass: take fewer by "
@@ -150,6 +158,7 @@ class Trainer:
                 ) from error
             loss += float(sums.loss.detach())
             agreed += float(sums.agreement)
+        loss, agreed = self._world.total(loss, agreed)
         return loss / tokens, agreed / tokens
 
     def _sums(self, lessons: Sequence[Lesson]) -> Any:  # noqa: ANN401
@@ -162,21 +171,30 @@ class Trainer:
             hidden_ND = self.student.network(plain)
             return divergence_sums(hidden_ND, self.student.network.head, parts, self._objective)
 
+    def _passes(self, lessons: Sequence[Lesson]) -> list[list[Lesson]]:
+        """This process's micro-batches: as many in every process, because all take part in every pass."""
+        parts = [list(self._micro_batches(part)) for part in self._world.parts(sorted(lessons, key=_width))]
+        mine = parts[self._world.rank]
+        nothing = Lesson((self._pad,), (self._pad,), ())
+        return mine + [[nothing]] * (max(map(len, parts)) - len(mine))
+
     def _micro_batches(self, lessons: Sequence[Lesson]) -> Iterator[list[Lesson]]:
-        """Rollouts of similar length, as many as one pass takes."""
-        ordered = sorted(lessons, key=lambda one: len(one.teacher_prompt) + len(one.completion))
+        """Rollouts of similar length, as many as one pass takes, of rollouts that are sorted by it."""
         most, some = self._options.micro_batch, list[Lesson]()
-        for lesson in ordered:
-            width = len(lesson.teacher_prompt) + len(lesson.completion)
-            full = len(some) == most if most is not None else (len(some) + 1) * width > MICRO_TOKENS
+        for lesson in lessons:
+            full = len(some) == most if most is not None else (len(some) + 1) * _width(lesson) > MICRO_TOKENS
             if some and full:
                 yield some
                 some = []
             some.append(lesson)
-        yield some
+        if some:
+            yield some
 
     def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
-        """What a checkpoint keeps, on the CPU; of a teacher only what the pinned model does not say."""
+        """What a checkpoint keeps, on the CPU; of a teacher only what the pinned model does not say.
+
+        Of several processes all must ask, and the first alone gets it.
+        """
         return {
             "student": self.student.weights(),
             "teacher": self.teacher.state(),
@@ -185,12 +203,13 @@ class Trainer:
 
     def _optimizer_state(self) -> dict[str, torch.Tensor]:
         state = self._optimizer.state
-        return {
-            f"{key}:{name}": state[parameter][key].detach().cpu().clone()
+        known = {
+            f"{key}:{name}": state[parameter][key]
             for name, parameter in self.student.trained.items()
             if parameter in state
             for key in ADAMW
         }
+        return {name: tensor.detach().cpu().clone() for name, tensor in whole(known)}
 
     def resume(self, done: int, tensors: dict[str, dict[str, torch.Tensor]]) -> None:
         """Goes on after `done` steps as if it had never stopped.
@@ -209,9 +228,14 @@ class Trainer:
             if f"step:{name}" in kept:
                 # AdamW counts its steps on the CPU
                 self._optimizer.state[parameter] = {
-                    key: kept[f"{key}:{name}"].to("cpu" if key == "step" else parameter.device) for key in ADAMW
+                    key: kept[f"{key}:{name}"] if key == "step" else placed(kept[f"{key}:{name}"], parameter)
+                    for key in ADAMW
                 }
         self._pushed()
+
+
+def _width(lesson: Lesson) -> int:
+    return len(lesson.teacher_prompt) + len(lesson.completion)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

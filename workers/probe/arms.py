@@ -98,11 +98,16 @@ class Sampler:
 
     def _verified_side_by_side(self, pairs: list[tuple[Problem, Sample]]) -> list[Verdict]:
         found = []
-        with ThreadPoolExecutor(cpu_count()) as pool:
+        with ThreadPoolExecutor(self.verifiers) as pool:
             for verdict in pool.map(lambda pair: self.verify(*pair), pairs):
                 found.append(verdict)
                 self.scored(1)
         return found
+
+    @property
+    def verifiers(self) -> int:
+        """Completions that a slow verifier may have at a time."""
+        return cpu_count() or 1
 
     def verify(self, problem: Problem, sample: Sample) -> Verdict:
         """Score a completion's answer; thinking that was cut off has none."""

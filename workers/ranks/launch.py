@@ -1,0 +1,109 @@
+"""Starts torchrun for a training run, passes on what it says, and tells how it ended."""
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+
+from service.catalog.training import TrainingConfiguration
+from workers.failures import JobError, Paused, RankDied
+from workers.ranks.places import ERROR, JOB, SIGNALLED, STOP
+from workers.resources import Resources
+
+TICK = 0.2
+"""seconds between looks whether to stop while the run is silent"""
+
+
+def run_on_ranks(
+    configuration: TrainingConfiguration,
+    resources: Resources,
+    emit: Callable[[str, dict[str, Any]], None],
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """`run_training` in `options.processes` processes of this machine; each takes one GPU, where there are any.
+
+    Raises:
+        JobError: of any rank; `not_enough_gpus`.
+        Paused: all have stopped after the same step, and its checkpoint is written.
+        RankDied: one ended without a word.
+    """
+    processes = configuration.options.processes
+    _require_gpus(processes)
+    with TemporaryDirectory(prefix="gapcast-ranks-") as name:
+        folder = Path(name)
+        job = {"configuration": configuration.model_dump(mode="json"), "resources": asdict(resources)}
+        (folder / JOB).write_text(json.dumps(job, default=str))
+        torchrun = subprocess.Popen(
+            [sys.executable, "-m", "workers.ranks.torchrun", str(os.getpid()), str(processes), name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        last: dict[str, Any] = {}
+        try:
+            for line in _lines(torchrun.stdout):
+                if stop():
+                    (folder / STOP).touch()
+                if line is None:
+                    continue
+                if "event" in line:
+                    emit(line["event"], line["data"])
+                else:
+                    last = line
+            code = torchrun.wait()
+        finally:
+            torchrun.kill()  # and with it the ranks, where something went wrong here
+            torchrun.wait()
+        if "paused" in last:
+            raise Paused(last["paused"]["step"])
+        if "result" not in last:
+            raise _failure(folder, code)
+        result: dict[str, Any] = last["result"]
+        return result
+
+
+def _require_gpus(processes: int) -> None:
+    import torch  # imported here: it costs seconds
+
+    gpus = torch.cuda.device_count()
+    if torch.cuda.is_available() and gpus < processes:
+        raise JobError(
+            "not_enough_gpus",
+            f"training.processes: {processes}, and this worker has {gpus} GPU(s); ask for at most {gpus}.",
+            "training.processes",
+        )
+
+
+def _lines(pipe: IO[bytes] | None) -> Iterator[dict[str, Any] | None]:
+    """Each whole line, and None at least every TICK seconds. What a killed process has left unfinished is dropped."""
+    if pipe is None:
+        raise ValueError("torchrun has no standard output")
+    buffer = b""
+    with pipe, selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            if not selector.select(TICK):
+                yield None
+                continue
+            chunk = os.read(pipe.fileno(), 1 << 16)
+            if not chunk:
+                return
+            *whole, buffer = (buffer + chunk).split(b"\n")
+            yield from map(json.loads, whole)
+
+
+def _failure(folder: Path, code: int) -> Exception:
+    """What a rank says of itself, the first first; but where one was killed, what the others say of it is no cause."""
+    files = sorted(folder.glob(ERROR), key=lambda file: file.stat().st_mtime_ns)
+    errors = [json.loads(file.read_text()) for file in files]
+    told = [error for error in errors if error["code"] != "internal_error"]
+    if code > SIGNALLED and not told:
+        return RankDied(code - SIGNALLED)
+    if told or errors:
+        return JobError(**(told or errors)[0])
+    return RankDied(-code if code < 0 else None)

@@ -1,0 +1,48 @@
+"""`python -m workers.ranks.rank FOLDER`, started by torchrun: one of the processes that share a training run.
+
+The first writes the lines of a job to standard output. One that fails writes why into the folder: it may be any.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from service.catalog.training import TrainingConfiguration
+from service.kit.process import die_with_parent
+from workers.child import last_line, own_pipe
+from workers.ranks.places import AGENT, ERROR, JOB, STOP
+
+
+def main() -> None:
+    """Do this rank's part."""
+    die_with_parent(int(os.environ[AGENT]))
+    write = own_pipe()
+    folder = Path(sys.argv[1])
+    job = json.loads((folder / JOB).read_text())
+
+    from workers.opsd import run_training
+    from workers.opsd.world import World
+    from workers.resources import Resources
+
+    configuration = TrainingConfiguration.model_validate(job["configuration"])
+    resources = Resources.read(configuration.model, job["resources"])
+    world = World.join()
+
+    def emit(name: str, data: dict[str, Any]) -> None:
+        if world.first:
+            write({"event": name, "data": data})
+
+    line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, world))
+    if "error" in line:
+        (folder / ERROR.replace("*", str(world.rank))).write_text(json.dumps(line["error"]))
+        # at once: a clean end would wait for the others, which wait for this one until torchrun sees it gone
+        os._exit(1)
+    if world.first:
+        write(line)
+    world.leave()
+
+
+if __name__ == "__main__":
+    main()
