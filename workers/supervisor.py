@@ -163,7 +163,8 @@ class _Attempt:
                 log.warning("heartbeat_failed", job=self._job.id, error=f"{type(error).__name__}: {error}"[:200])
                 if moment > held_until:
                     raise LeaseLost from error
-                beat = written = looked = moment  # tried again as late as if it had been written
+                written = looked = moment
+                beat = max(beat, moment - self._settings.heartbeat_seconds + LOOK)  # the next one not before a look
             if asked.cancel:
                 raise Cancelled
 

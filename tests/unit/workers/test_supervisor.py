@@ -197,6 +197,34 @@ class TestLines:
         assert [data["step"] for name, data in told(database, job_id) if name == "training.metrics"] == [*range(1, 201)]
         assert len(published(database)) == 4
 
+    def test_looks_that_fail_keep_no_heartbeat_back(
+        self,
+        database: Database,
+        settings: Settings,
+        job_id: str,
+        run: Callable[[str, str], None],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        settings.heartbeat_seconds = 0.5
+        there, beats = jobs.heartbeat, []
+
+        def heartbeat(*arguments: Any) -> Any:
+            beats.append(1)
+            return there(*arguments)
+
+        def away(*_: Any) -> Any:
+            raise OperationalError("", {}, Exception("away"))
+
+        monkeypatch.setattr(jobs, "heartbeat", heartbeat)
+        monkeypatch.setattr(jobs, "asked", away)
+        with running(run, job_id, f'wait("{tmp_path / "go"}")\nsay(result=RESULT)'):
+            try:
+                eventually(lambda: len(beats) >= 3, 15)
+            finally:
+                (tmp_path / "go").touch()
+        assert job_of(database, job_id).state == "succeeded"
+
     @pytest.mark.parametrize(
         ("end", "state"),
         [
