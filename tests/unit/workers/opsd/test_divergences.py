@@ -107,6 +107,11 @@ class TestValues:
         assert expected.max() < 3e-6
         np.testing.assert_allclose(found, expected, atol=2e-7)
 
+    def test_rounding_makes_none_negative(self, objective: Objective) -> None:
+        student = normal(4, 2000, 31)
+        teacher = student + normal(5, 2000, 31, scale=1e-6)
+        assert float(token_divergence(student, teacher, objective).min()) >= 0
+
     @pytest.mark.parametrize("level", [-1e4, 1e4])
     def test_a_constant_on_all_logits_changes_nothing(self, objective: Objective, level: float) -> None:
         whole = torch.randint(-8, 8, (40, 31), generator=torch.Generator().manual_seed(6)).float()  # exact at any level

@@ -86,6 +86,7 @@ def plain_teacher(seed: int = 5) -> list[TeacherPart]:
     head = nn.Linear(D, V)
     with torch.no_grad():
         head.weight.copy_(normal(V, D, seed=seed, scale=0.4))
+        head.bias.copy_(normal(V, seed=seed, scale=0.4))
     return [TeacherPart(normal(N, D, seed=seed + 1), head)]
 
 
@@ -160,6 +161,22 @@ class TestGradients:
         divergence_sums(hidden.detach(), head, plain_teacher(), OBJECTIVES[0]).loss.backward()
         assert all(parameter.grad is not None for parameter in head.parameters())
 
+    def test_reach_what_a_weight_was_made_of_before(self) -> None:
+        """A head that was merged once, outside: all chunks share that part of the graph."""
+        big, small = normal(V, 2).requires_grad_(), normal(2, D).requires_grad_()
+        teacher, hidden = plain_teacher(), normal(N, D)
+        found = []
+        for rows in (None, 7):
+            weight = (big @ small).tanh()
+            head: Head = lambda states, weight=weight: F.linear(states, weight)  # noqa: E731
+            loss = (
+                in_one_piece(hidden, head, teacher, OBJECTIVES[0])
+                if rows is None
+                else divergence_sums(hidden, head, teacher, OBJECTIVES[0], rows_at_once=rows).loss
+            )
+            found.append(torch.autograd.grad(loss, (big, small)))
+        torch.testing.assert_close(*found)
+
     def test_several_batches_add_up(self) -> None:
         head, teacher = made("tied"), plain_teacher()
         hidden = normal(N, D).requires_grad_()
@@ -190,7 +207,14 @@ class TestTeacher:
         """The trust region's second factor is the student with the context."""
         head, hidden = made("bias"), normal(N, D).requires_grad_()
         states = normal(N, D, seed=4).requires_grad_()
-        teacher = [TeacherPart(states, head)]
+        recorded: list[bool] = []
+
+        def watched(rows: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = head(rows)
+            recorded.append(logits.requires_grad)
+            return logits
+
+        teacher = [TeacherPart(states, watched)]
         divergence_sums(hidden, head, teacher, OBJECTIVES[0], rows_at_once=7).loss.backward()
         found = [parameter.grad.clone() for parameter in head.parameters() if parameter.grad is not None]
         head.zero_grad()
@@ -199,6 +223,7 @@ class TestTeacher:
         for gradient, parameter in zip(found, head.parameters(), strict=True):
             torch.testing.assert_close(gradient, parameter.grad)
         assert states.grad is None
+        assert not any(recorded)  # a graph of it would hold memory for nothing
 
     @pytest.mark.parametrize("height", [0.0, 1e4])
     @pytest.mark.parametrize("share", [0.05, 0.5])
@@ -220,15 +245,19 @@ class TestTeacher:
         assert int(sums.agreement) == int((q.argmax(dim=-1) == p.argmax(dim=-1)).sum())
 
     def test_a_large_constant_costs_a_mix_no_digits(self) -> None:
-        teacher = [TeacherPart(part.hidden_ND, part.head, 0.5) for part in (*plain_teacher(5), *plain_teacher(7))]
-        exact = [TeacherPart(part.hidden_ND, lambda rows, part=part: (part.head(rows) * 8).round()) for part in teacher]
-        raised = [
-            TeacherPart(part.hidden_ND, lambda rows, part=part: (part.head(rows) * 8).round() + 2**16)
-            for part in teacher
-        ]
+        def parts(level: float) -> list[TeacherPart]:
+            def raised(part: TeacherPart) -> Head:
+                return lambda rows: (part.head(rows) * 8).round() + level  # whole numbers: exact at any level
+
+            plain = [*plain_teacher(5), *plain_teacher(7)]
+            return [
+                TeacherPart(part.hidden_ND, raised(part), weight)
+                for part, weight in zip(plain, (0.3, 0.7), strict=True)
+            ]
+
         head, hidden = made("bias"), normal(N, D)
-        found = [divergence_sums(hidden, head, parts, OBJECTIVES[0]).loss.detach() for parts in (exact, raised)]
-        torch.testing.assert_close(*found)
+        low, high = (divergence_sums(hidden, head, parts(level), OBJECTIVES[0]).loss.detach() for level in (0, 2**16))
+        torch.testing.assert_close(low, high)
 
     @pytest.mark.parametrize(
         ("teacher", "message"),
@@ -287,6 +316,23 @@ class TestPrecision:
         for where, gradient in by_autograd.items():
             assert ours[where].dtype == torch.float32
             assert (ours[where] - gradient).abs().max() < 0.02 * gradient.abs().max(), where
+
+    def test_a_head_that_turns_autocast_off_learns_in_float32(self) -> None:
+        class Precise(nn.Linear):
+            def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+                with torch.autocast("cpu", enabled=False):
+                    return super().forward(hidden)
+
+        head, teacher = Precise(D, V), [TeacherPart(normal(N, D), Precise(D, V))]
+        loss_of = lambda hidden: divergence_sums(hidden, head, teacher, OBJECTIVES[0]).loss  # noqa: E731
+        _, expected = gradients(head, loss_of)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = normal(N, D, seed=9).requires_grad_()
+            head.zero_grad()
+            loss = loss_of(hidden)
+        loss.backward()
+        torch.testing.assert_close(hidden.grad, expected["hidden"])
+        torch.testing.assert_close(head.weight.grad, expected["weight"])
 
     def test_many_chunks_of_a_bfloat16_head_add_up_in_float32(self) -> None:
         """512 equal contributions: bfloat16 would stop growing at 256 of them."""
