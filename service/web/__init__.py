@@ -1,4 +1,4 @@
-"""The dashboard: one page, its static files and the plots of the law and of past predictions."""
+"""The dashboard: one page, its static files and the plots of the law, of past predictions and of training runs."""
 
 from service.web.endpoints import ChartReader, mount, router, static_directory, templates
 from service.web.outcome_plot import outcomes_chart

@@ -15,6 +15,8 @@ from service.web import data, form
 from service.web.outcome_plot import outcomes_chart
 from service.web.plots import law_chart
 from service.web.points import ChartData
+from service.web.run_data import read_run
+from service.web.run_plot import accuracy_chart, loss_chart
 from service.web.summary import (
     alarms,
     families,
@@ -121,6 +123,13 @@ def outcomes(tenant: Tenant, session: ReadSession, fit: Name) -> Response:
         "outcomes": outcome_rows(points),
     }
     return JSONResponse(content, headers=PAGE_HEADERS)
+
+
+@router.get("/web/run.json")
+def run(tenant: Tenant, session: ReadSession, run: Name) -> Response:
+    """Answer with the plots of a training run as far as it has come: accuracy by step, and the loss."""
+    curve = read_run(session, tenant, run)
+    return JSONResponse({"accuracy": accuracy_chart(curve), "loss": loss_chart(curve)}, headers=PAGE_HEADERS)
 
 
 class PageFiles(StaticFiles):

@@ -111,3 +111,35 @@ class OutcomePoint:
     outcome: float
     inside: bool
     """whether the interval held the outcome"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One evaluation of the student while it was trained, on the training problems."""
+
+    step: int
+    accuracy: float
+    improvement: float
+    improvement_se: float
+    held_out: float | None
+    """improvement on the held-out problems"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCurve:
+    """What is known of a training run's way; nothing of it before the baseline is measured."""
+
+    steps: int
+    """of the whole run"""
+    baseline: float | None = None
+    self_teacher: float | None = None
+    """accuracy with the context, before training"""
+    looks: Sequence[Look] = ()
+    held_out_baseline: float | None = None
+    """known at the end"""
+    predicted: float | None = None
+    """improvement at the last step; null where nothing was predicted"""
+    intervals: Sequence[tuple[float, float, float]] = ()
+    """(level, lower, upper) of the predicted improvement"""
+    losses: Sequence[tuple[int, float]] = ()
+    """(step, nats per token) of the steps that had a loss"""

@@ -134,8 +134,9 @@ def outcomes_message(pool: str, found: Calibration) -> str:
     left_out = _left_out(found.left_out)
     if found.n == 0 or found.bias is None:
         return (
-            f"No prediction has met its outcome in pool {pool} yet. Send a finished run to POST /v1/observations (or "
-            "gapcast observations import) with the prediction_id of its prediction, and it is judged here." + left_out
+            f"No prediction has met its outcome in pool {pool} yet. Train one with its button, or send a run that was "
+            "trained elsewhere to POST /v1/observations (or gapcast observations import) with the prediction_id of its "
+            "prediction, and it is judged here." + left_out
         )
     of = "1 outcome" if found.n == 1 else f"{found.n:,} outcomes"
     held = [

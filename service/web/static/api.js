@@ -1,4 +1,4 @@
-// Speaks to the REST API: JSON requests, problems as errors (status 0: no answer), and events of one prediction.
+// Speaks to the REST API: JSON requests, problems as errors (status 0: no answer), and events of what is followed.
 
 const TERMINAL = new Set(["succeeded", "failed", "cancelled", "dead"]);
 const RETRY_MS = [500, 1000, 2000, 4000];
@@ -35,14 +35,14 @@ export async function post(path, body) {
   return (await send(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
 }
 
-export function isTerminal(prediction) {
-  return TERMINAL.has(prediction.status);
+export function isTerminal({ status }) {
+  return TERMINAL.has(status);
 }
 
-// Calls onEvent for each event until the prediction has ended, then returns it. Survives lost connections: a stream
-// that ends early is opened again after the last event seen; onLost is called while the server does not answer.
-export async function follow(id, onEvent, onLost, signal) {
-  const path = `/v1/predictions/${encodeURIComponent(id)}`;
+// Calls onEvent for each event until what is at the path (a prediction, a training run) has ended, then returns it.
+// Survives lost connections: a stream that ends early is opened again after the last event seen; onLost is called while
+// the server does not answer.
+export async function follow(path, onEvent, onLost, signal) {
   let last = null;
   let failures = 0;
   for (;;) {
@@ -52,8 +52,8 @@ export async function follow(id, onEvent, onLost, signal) {
         last = event.id ?? last;
         onEvent(event.data);
       }
-      const prediction = await get(path);
-      if (isTerminal(prediction)) return prediction;
+      const followed = await get(path);
+      if (isTerminal(followed)) return followed;
     } catch (error) {
       const lost = error instanceof ApiError && (error.status === 0 || error.status >= 500);
       if (signal.aborted || !lost) throw error;

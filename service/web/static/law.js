@@ -25,13 +25,12 @@ export async function showNoLaw(message) {
   await showLaw({ message, spec: null, fit: null, alarms: [], families: [], family: null, level: null, observations: [] });
 }
 
-// An id's last eight characters tell fits apart: the first ones are the time.
 function version(fit) {
   if (!fit) return [];
   const link = document.createElement("a");
   link.href = `/v1/fits/${encodeURIComponent(fit.id)}`;
   link.title = fit.id;
-  link.textContent = `fit_\u2026${fit.id.slice(-8)}`;
+  link.textContent = words.shortId(fit.id);
   return [link, ` (n = ${words.count(fit.n)}): `];
 }
 

@@ -1,10 +1,12 @@
-// The page: opens predictions, follows them live and keeps the plot, the form and the address in step.
+// The page: opens predictions and training runs, follows predictions live, and keeps the plot, the form and the address
+// in step.
 import { ApiError, follow, get, isTerminal, post } from "/static/api.js";
 import * as answer from "/static/answer.js";
 import { PredictionForm } from "/static/form.js";
 import { showLaw, showNoLaw } from "/static/law.js";
 import { showPast } from "/static/past.js";
 import { showRecent } from "/static/tables.js";
+import * as training from "/static/training.js";
 
 const byId = (id) => document.getElementById(id);
 const form = new PredictionForm(predict);
@@ -20,8 +22,9 @@ async function predict() {
   try {
     const prediction = await post("/v1/predictions", form.body(byId("pool").value));
     history.pushState(null, "", `/?prediction=${encodeURIComponent(prediction.id)}`);
+    training.open(null);
     openPrediction(prediction);
-    showPanel();
+    showPanel("answer-title");
   } catch (error) {
     form.fail(known(error));
   } finally {
@@ -42,7 +45,7 @@ async function openPrediction(prediction) {
     await drawChart(); // the law, while its prediction is measured
     const lost = () => answer.progress("The server does not answer; trying again");
     try {
-      prediction = await follow(prediction.id, progress, lost, signal);
+      prediction = await follow(`/v1/predictions/${encodeURIComponent(prediction.id)}`, progress, lost, signal);
     } catch (error) {
       if (!signal.aborted) answer.fail(known(error).message);
       return;
@@ -51,6 +54,7 @@ async function openPrediction(prediction) {
     answer.show(prediction);
     showRecentOnes();
   }
+  if (prediction.status === "succeeded") training.offer(prediction);
   if (prediction.error?.param) form.fail(prediction.error);
   await drawChart(prediction.law?.family);
 }
@@ -101,27 +105,39 @@ async function showRecentOnes() {
   }
 }
 
-function showPanel() {
-  byId("answer-title").parentElement.scrollIntoView({ block: "nearest" });
+function showPanel(title, block = "nearest") {
+  byId(title).parentElement.scrollIntoView({ block });
 }
 
-// Opens the prediction that the address names, or the latest of the pool.
+function runEnded(run) {
+  if (opened?.id === run.prediction_id) training.offer(opened);
+  drawChart(byId("family").value || null); // with its observation
+}
+
+// Opens what the address names: a training run with its prediction, a prediction, or the latest prediction of the pool.
 async function openAddress() {
-  const id = new URLSearchParams(location.search).get("prediction");
+  const query = new URLSearchParams(location.search);
+  const run = await training.open(query.get("run"));
+  training.list();
+  const id = run ? run.prediction_id : query.get("prediction");
   if (!id) {
     following.abort();
     opened = null;
     answer.nothing();
     const recent = await showRecentOnes();
-    const latest = recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
-    await (latest ? openPrediction(latest) : drawChart());
+    if (run) byId("pool").value = run.pool;
+    const named = query.has("run");
+    if (named) showPanel("run-title", "start");
+    const latest = !named && recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
+    await (latest ? openPrediction(latest) : drawChart(run?.family));
     return;
   }
   try {
     const prediction = await get(`/v1/predictions/${encodeURIComponent(id)}`);
     form.show(prediction.request);
     const ended = openPrediction(prediction);
-    showPanel();
+    if (run) showPanel("run-title", "start");
+    else showPanel("answer-title");
     await ended;
   } catch (error) {
     answer.fail(known(error).message);
@@ -147,6 +163,7 @@ byId("view").addEventListener("submit", (event) => event.preventDefault());
 byId("pool").addEventListener("change", () => byId("pool").reportValidity() && drawChart());
 byId("family").addEventListener("change", () => drawChart(byId("family").value));
 addEventListener("popstate", openAddress);
+training.listen(() => showPanel("run-title", "start"), runEnded);
 
 await form.load().catch((error) => form.fail(known(error)));
 await openAddress();

@@ -17,6 +17,11 @@ export function percent(share) {
   return `${(100 * share).toFixed(1)} %`;
 }
 
+// An id's last eight characters tell ids apart: the first ones are the time.
+export function shortId(id) {
+  return `${id.split("_")[0]}_\u2026${id.slice(-8)}`;
+}
+
 // Nothing that is estimated is certain.
 export function probability(share) {
   if (share > 0.999) return "> 99.9 %";
@@ -78,10 +83,42 @@ export const LAW_STATUS = {
   fitted: (n) => `fitted on ${count(n)} observations`,
 };
 
-const STATES = { queued: "Waiting for a worker", running: "Running", failed: "Failed", cancelled: "Cancelled", dead: "Gave up" };
+const STATES = {
+  queued: "Waiting for a worker",
+  running: "Running",
+  paused: "Paused",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  dead: "Gave up",
+};
 
 export function state(status) {
   return STATES[status] ?? status;
+}
+
+// What a training run does, by its phase.
+export const PHASES = {
+  baseline: "Measuring baseline and gap",
+  training: "Training",
+  evaluation: "Evaluating",
+  export: "Writing the model",
+};
+
+// What has become of a run, by the event that says so; its next step replaces it, unless the run was asked to stop.
+export const HAPPENED = {
+  "job.started": "Loading the model",
+  "job.retrying": "The attempt was lost; it goes on from the last checkpoint",
+  "job.handed_back": "The worker stopped; waiting for another",
+  "job.paused": "Paused",
+  "job.resumed": "Waiting for a worker",
+  "training.resumed": "Going on from its checkpoint",
+};
+export const ASKED = { "job.pause_requested": "Pausing after this step", "job.cancel_requested": "Cancelling" };
+
+// The interval that a run is judged by: of 80 %, or else the narrowest that its prediction has.
+export function judged({ intervals }) {
+  return intervals.find(({ level: share }) => share === 0.8) ?? intervals.toSorted((a, b) => a.level - b.level)[0] ?? null;
 }
 
 const ARMS = { none: "A/A", context: "self-teacher" };
@@ -89,6 +126,11 @@ const ARMS = { none: "A/A", context: "self-teacher" };
 export function truncated(arms) {
   const cut = Object.entries(arms).filter(([, arm]) => arm.truncated);
   return cut.map(([name, arm]) => `${ARMS[name] ?? PLAIN(name)} ${percent(arm.truncated)}`).join(", ") || "no rollout";
+}
+
+export function size(bytes) {
+  const [unit, name] = [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"]].find(([one]) => bytes >= 0.9995 * one) ?? [1, "B"];
+  return `${Number((bytes / unit).toPrecision(3))} ${name}`;
 }
 
 export function passAtK(shares) {

@@ -227,7 +227,13 @@ class TestChart:
 
     def test_a_key_is_asked_for_where_the_api_asks(self, client) -> None:
         client.app.state.api_key_digest = b"0" * 32
-        for path in ("/", "/web/chart.json", "/web/sizes.json?fit=x", "/web/outcomes.json?fit=x"):
+        for path in (
+            "/",
+            "/web/chart.json",
+            "/web/sizes.json?fit=x",
+            "/web/outcomes.json?fit=x",
+            "/web/run.json?run=x",
+        ):
             response = client.get(path)
             assert response.status_code == 401
             assert response.headers["www-authenticate"].startswith("Basic")

@@ -1,0 +1,54 @@
+"""What the page draws of one training run, read from the store."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from service.events import repository as events
+from service.training_runs import service as training_runs
+from service.web.points import Look, RunCurve
+
+MOST_METRICS = 5000
+"""events with metrics that are read: a run has about a hundred, and a few more for each attempt that goes on"""
+
+
+def read_run(session: Session, tenant: str, run_id: str) -> RunCurve:
+    """Read how far a run has come, from its evaluations and the metrics of its steps.
+
+    Raises:
+        NotFound: the tenant has no such run.
+    """
+    run = training_runs.found(session, tenant, run_id)
+    job_id = training_runs.state_of(session, tenant, run_id).job_id
+    told = events.after(session, tenant, [job_id], 0, MOST_METRICS, "training.metrics")
+    held_out = run.improvement.held_out if run.improvement is not None else None
+    looks = [
+        Look(
+            step=one.step,
+            accuracy=one.accuracy,
+            improvement=one.improvement.value,
+            improvement_se=one.improvement.se,
+            held_out=one.held_out.value if one.held_out is not None else None,
+        )
+        for one in run.evaluations or []
+    ]
+    return RunCurve(
+        steps=run.configuration["recipe"]["steps"],
+        baseline=run.baseline,
+        self_teacher=run.gap.self_teacher if run.gap is not None else None,
+        looks=looks,
+        held_out_baseline=held_out.baseline if held_out is not None else None,
+        predicted=run.predicted.value if run.predicted is not None else None,
+        intervals=[(one.level, one.lower, one.upper) for one in (run.predicted.intervals if run.predicted else [])],
+        losses=_losses((event.data["step"], event.data["loss"]) for event in told),
+    )
+
+
+def _losses(told: Iterable[tuple[int, float | None]]) -> list[tuple[int, float]]:
+    """The losses of the steps as they came to be: an attempt that goes on takes back what came after its checkpoint."""
+    way: list[tuple[int, float | None]] = []
+    for step, loss in told:
+        while way and way[-1][0] >= step:
+            way.pop()
+        way.append((step, loss))
+    return [(step, loss) for step, loss in way if loss is not None]

@@ -1,0 +1,188 @@
+"""The plots of one training run as Vega-Lite specifications: accuracy by step in per cent, and below it the loss."""
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+import altair as alt
+
+from service.web.plots import POINTS, Rows, named_data
+from service.web.points import RunCurve
+
+STEP_TITLE = "Optimizer step"
+ACCURACY_TITLE = "Accuracy (%)"
+LOSS_TITLE = "Loss (nats/token)"
+AXIS_WIDTH = 38
+"""pixels for the labels of both y axes: the same, so that the steps of the two plots stand below each other"""
+
+BAND = 10
+"""pixels that are left beside the first and the last step: half the band of the prediction, and a little"""
+
+
+def accuracy_chart(curve: RunCurve) -> dict[str, Any] | None:
+    """Return the specification of accuracy by step; null before the baseline is measured.
+
+    The predicted intervals of the improvement stand on the baseline, at the step that they speak of: the last one.
+    """
+    if curve.baseline is None or curve.self_teacher is None:
+        return None
+    ends, looks = (0, curve.steps), _look_rows(curve)
+    rows: Rows = {
+        "baseline": [{"step": step, "accuracy": POINTS * curve.baseline} for step in ends],
+        "self_teacher": [{"step": step, "accuracy": POINTS * curve.self_teacher} for step in ends],
+        "student": [{"step": 0, "accuracy": POINTS * curve.baseline}, *looks],
+        "looks": looks,
+        "held_out": _held_out_rows(curve),
+        "predicted": _predicted_rows(curve, curve.baseline),
+    }
+    levels = tuple(level for level, _, _ in _widest_first(curve)) if curve.predicted is not None else ()
+    made = _accuracy(bool(rows["held_out"]), levels)
+    return {**made, "description": _describe(curve, curve.baseline, curve.self_teacher), "datasets": rows}
+
+
+def loss_chart(curve: RunCurve) -> dict[str, Any] | None:
+    """Return the specification of the loss by step; null where no step had one."""
+    known = [{"step": step, "loss": loss, "loss_text": f"{loss:.3g} nats per token"} for step, loss in curve.losses]
+    if not known:
+        return None
+    first, last = known[0], known[-1]
+    return {
+        **_loss(),
+        "description": f"Loss in nats per token by step: {first['loss']:.3g} at step {first['step']}, "
+        f"{last['loss']:.3g} at step {last['step']}.",
+        "datasets": {"frame": [{"step": step, "loss": 0} for step in (0, curve.steps)], "losses": known},
+    }
+
+
+def _look_rows(curve: RunCurve) -> list[dict[str, Any]]:
+    """The evaluations with the standard error of the improvement: the baseline is what they are compared with."""
+    rows = []
+    for one in curve.looks:
+        accuracy, se = POINTS * one.accuracy, POINTS * one.improvement_se
+        rows.append(
+            {
+                "step": one.step,
+                "accuracy": accuracy,
+                "lower": accuracy - se,
+                "upper": accuracy + se,
+                "text": _percent(one.accuracy),
+                "improvement_text": f"{POINTS * one.improvement:+.1f} ± {se:.1f} accuracy points",
+            }
+        )
+    return rows
+
+
+def _held_out_rows(curve: RunCurve) -> list[dict[str, Any]]:
+    """Accuracy on the held-out problems: none while the run has only told how it changes."""
+    if curve.held_out_baseline is None:
+        return []
+    gains = [(0, 0.0), *((one.step, one.held_out) for one in curve.looks if one.held_out is not None)]
+    shares = [(step, curve.held_out_baseline + gain) for step, gain in gains]
+    return [{"step": step, "accuracy": POINTS * share, "text": _percent(share)} for step, share in shares]
+
+
+def _predicted_rows(curve: RunCurve, baseline: float) -> list[dict[str, Any]]:
+    if curve.predicted is None:
+        return []
+    row: dict[str, Any] = {"step": curve.steps, "accuracy": POINTS * (baseline + curve.predicted)}
+    row["text"] = f"{POINTS * curve.predicted:+.1f} accuracy points"
+    for index, (_, lower, upper) in enumerate(_widest_first(curve)):
+        row |= {f"lower_{index}": POINTS * (baseline + lower), f"upper_{index}": POINTS * (baseline + upper)}
+        row[f"interval_{index}"] = f"{POINTS * lower:+.1f} to {POINTS * upper:+.1f} accuracy points"
+    return [row]
+
+
+def _widest_first(curve: RunCurve) -> list[tuple[float, float, float]]:
+    return sorted(curve.intervals, reverse=True)
+
+
+def _percent(share: float) -> str:
+    return f"{POINTS * share:.1f} %"
+
+
+@lru_cache(maxsize=64)
+def _accuracy(has_held_out: bool, levels: tuple[float, ...]) -> dict[str, Any]:
+    """Make the specification without its rows, once for each shape; `levels` of the intervals, the widest first."""
+    before = (("baseline", "baseline"), ("self_teacher", "self-teacher"))
+    layers = [
+        named_data(name).mark_line(style=style, aria=False).encode(x=_step(), y=_share()) for name, style in before
+    ]
+    layers += _forecast(levels)
+    if has_held_out:
+        held_out = named_data("held_out").encode(x=_step(), y=_share())
+        layers.append(held_out.mark_line(style="held-out", aria=False))
+        tooltip = [alt.Tooltip("step:Q", title="Step"), alt.Tooltip("text:N", title="Held out")]
+        layers.append(held_out.mark_point(style="held-out-look").properties(name="held_out").encode(tooltip=tooltip))
+    looks = named_data("looks").encode(x=_step())
+    tooltip = [
+        alt.Tooltip("step:Q", title="Step"),
+        alt.Tooltip("text:N", title="Accuracy"),
+        alt.Tooltip("improvement_text:N", title="Improvement"),
+    ]
+    layers += [
+        looks.mark_rule(style="look-error", aria=False).encode(y=_share("lower"), y2="upper"),
+        named_data("student").mark_line(style="student", aria=False).encode(x=_step(), y=_share()),
+        looks.mark_point(style="look").properties(name="looks").encode(y=_share(), tooltip=tooltip),
+    ]
+    return _layered(layers)
+
+
+def _forecast(levels: Sequence[float]) -> list[alt.Chart]:
+    """The predicted intervals over each other: where they overlap the band is darker."""
+    if not levels:
+        return []
+    base = named_data("predicted").encode(x=_step())
+    names = [f"interval_{index}" for index in range(len(levels))]
+    spoken = [
+        alt.Tooltip(n, type="nominal", title=f"{level:.0%} interval") for n, level in zip(names, levels, strict=True)
+    ]
+    tooltip = [alt.Tooltip("text:N", title="Predicted"), *spoken]
+    layers = []
+    for index in range(len(levels)):
+        band = base.mark_rule(style="forecast", aria=False).properties(name=f"forecast_{index}")
+        layers.append(band.encode(y=_share(f"lower_{index}"), y2=f"upper_{index}", tooltip=tooltip))
+    middle = base.mark_tick(style="forecast-mean").properties(name="predicted")
+    return [*layers, middle.encode(y=_share(), tooltip=tooltip)]
+
+
+@cache
+def _loss() -> dict[str, Any]:
+    frame = named_data("frame").mark_line(style="zero", aria=False).encode(x=_step(), y=_nats())
+    tooltip = [alt.Tooltip("step:Q", title="Step"), alt.Tooltip("loss_text:N", title="Loss")]
+    losses = named_data("losses").encode(x=_step(), y=_nats())
+    line = losses.mark_line(style="loss", aria=False)
+    points = losses.mark_point(style="loss-step").properties(name="losses").encode(tooltip=tooltip)
+    return _layered([frame, line, points])
+
+
+def _layered(layers: list[alt.Chart]) -> dict[str, Any]:
+    made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
+    return made
+
+
+def _step() -> alt.X:
+    axis = alt.Axis(format=",d", tickMinStep=1)
+    return alt.X("step", type="quantitative", title=STEP_TITLE, axis=axis, scale=alt.Scale(nice=False, padding=BAND))
+
+
+def _share(field: str = "accuracy") -> alt.Y:
+    axis = alt.Axis(minExtent=AXIS_WIDTH, tickCount=6)
+    return alt.Y(field, type="quantitative", title=ACCURACY_TITLE, axis=axis, scale=alt.Scale(zero=False, nice=True))
+
+
+def _nats() -> alt.Y:
+    axis = alt.Axis(minExtent=AXIS_WIDTH, tickCount=3, format="~g")
+    return alt.Y("loss", type="quantitative", title=LOSS_TITLE, axis=axis, scale=alt.Scale(nice=True))
+
+
+def _describe(curve: RunCurve, baseline: float, self_teacher: float) -> str:
+    looks = curve.looks
+    last = f", the last {_percent(looks[-1].accuracy)} at step {looks[-1].step}" if looks else ""
+    parts = [
+        f"Accuracy of the student by step of {curve.steps}: {len(looks)} evaluations{last}",
+        f"before training {_percent(baseline)}",
+        f"the self-teacher before training {_percent(self_teacher)}",
+    ]
+    if curve.predicted is not None:
+        parts.append(f"predicted improvement {POINTS * curve.predicted:+.1f} accuracy points")
+    return ", ".join(parts) + ". The table of evaluations has the same numbers."

@@ -1,0 +1,149 @@
+"""Training runs on the page: asked for, followed, steered and read, with real runs of a lab model."""
+
+import re
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from gapcast import Client
+from tests.browser import complaints, read, text, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+Body = dict[str, Any]
+
+CONFIGURATION: Body = {
+    "model": {"name": "lab/addition-qwen3-s"},
+    "task": "lab/addition",
+    "context": {"kind": "hints", "options": {"level": 3}},
+    "recipe": {"steps": 6, "problems_per_step": 4, "group_size": 2},
+    "probe": {"problems": 8, "rollouts": 2},
+}
+WATCH = """window.seen = [];
+for (const name of ["headline", "text", "latest"]) {
+  const line = document.querySelector(`#run [data-slot=${name}]`);
+  new MutationObserver(() => window.seen.push(line.textContent)).observe(line, {childList: true});
+}"""
+
+
+def headline(browser: webdriver.Chrome) -> str:
+    return text(browser, "#run [data-slot=headline]")
+
+
+def wait_until_it_says(browser: webdriver.Chrome, said: str, seconds: float = 60) -> None:
+    WebDriverWait(browser, seconds).until(lambda driver: headline(driver) == said, f"never said {said!r}")
+
+
+def marks(browser: webdriver.Chrome, plot: str, layer: str) -> int:
+    return len(browser.find_elements(By.CSS_SELECTOR, f"{plot} svg .{layer}_marks path"))
+
+
+def cells(browser: webdriver.Chrome, run: Body) -> list[str]:
+    """The run's row in the table of the newest runs."""
+    link = browser.find_element(By.CSS_SELECTOR, f"#runs a[href='/?run={run['id']}']")
+    return [one.text for one in link.find_elements(By.XPATH, "./ancestor::tr/td")]
+
+
+def measured(one: Body) -> str:
+    return f"{100 * one['value']:+.1f} ± {100 * one['se']:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def test_a_prediction_is_trained_and_judged(browser, address) -> None:
+    with Client(address) as client:
+        prediction = client.request(
+            "POST", "/v1/predictions", json=CONFIGURATION | {"pool": "lab"}, headers={"Prefer": "wait=60"}
+        )
+    browser.get(f"{address}/?prediction={prediction['id']}")
+    wait_for(browser, "#train")
+    assert not browser.find_element(By.ID, "run").is_displayed()
+    assert text(browser, "#train-note").startswith("6 steps")
+    browser.execute_script(WATCH)
+    browser.find_element(By.CSS_SELECTOR, "#train button").click()
+    wait_for(browser, "#run")
+    WebDriverWait(browser, 120).until(
+        lambda driver: not driver.find_element(By.ID, "run-cancel").is_displayed(), "the run has not ended"
+    )
+    run = read(address, f"/v1/training_runs/{browser.current_url.rpartition('=')[2]}")
+    assert (run["status"], run["prediction_id"], run["seed"]) == ("succeeded", prediction["id"], 0)
+    seen = browser.execute_script("return window.seen")
+    assert "Loading the model" in seen
+    assert any(re.fullmatch("step [0-6] of 6", one) for one in seen), seen
+    assert any("nats per token" in one and "accuracy" in one for one in seen), seen
+
+    def check() -> None:
+        WebDriverWait(browser, 20).until(lambda driver: marks(driver, "#run-chart", "looks") == len(run["evaluations"]))
+        assert marks(browser, "#run-loss", "losses") == 6
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#run-chart svg [class*=forecast_] line")) == 2
+        [narrow] = [one for one in run["predicted"]["intervals"] if one["level"] == 0.8]
+        where = "inside" if narrow["covered"] else "outside"
+        assert headline(browser) == f"{where.capitalize()} its 80 % interval"
+        assert text(browser, "#run [data-slot=measured]") == f"{measured(run['improvement'])} accuracy points (SE)"
+        observation = browser.find_element(By.CSS_SELECTOR, "#run [data-slot=observation]")
+        assert observation.get_attribute("href") == f"{address}/v1/observations/{run['observation_id']}"
+        WebDriverWait(browser, 20).until(lambda driver: "Succeeded" in cells(driver, run))
+        row = cells(browser, run)
+        assert row[2:7] == ["hints, 3 shown", "0", "Succeeded", "6 of 6", measured(run["gap"])]
+        assert row[8:] == [measured(run["improvement"]), f"{where} 80 %", "lab"]
+        warned = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#run .warnings li")]
+        assert warned == [one["message"] for one in run["warnings"]]
+
+    check()
+    browser.refresh()
+    wait_for(browser, "#run-chart svg path")
+    check()
+    assert complaints(browser) == []
+
+    assert "seed 0" in text(browser, "#train-note")
+    seed = browser.find_element(By.ID, "train-seed")
+    WebDriverWait(browser, 20).until(lambda _: seed.get_attribute("value") == "1", "seed 0 has been run")
+    seed.clear()
+    seed.send_keys("0")
+    browser.find_element(By.CSS_SELECTOR, "#train button").click()
+    wait_for(browser, "#train-error")
+    assert f"seed 0 is {run['id']} (succeeded)" in text(browser, "#train-error")
+
+
+def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> None:
+    longer = CONFIGURATION | {"recipe": CONFIGURATION["recipe"] | {"steps": 2000}}
+    with Client(address) as client:
+        run = client.request("POST", "/v1/training_runs", json=longer | {"training": {"checkpoint_every": 5}})
+        try:
+            browser.get(f"{address}/?run={run['id']}")
+            wait_for(browser, "#run-loss svg path", 60)
+            before = marks(browser, "#run-loss", "losses")
+            WebDriverWait(browser, 60).until(lambda driver: marks(driver, "#run-loss", "losses") > before)
+            assert not browser.find_element(By.ID, "answer").is_displayed(), "it has no prediction"
+
+            browser.find_element(By.ID, "run-pause").click()
+            wait_until_it_says(browser, "Paused")
+            wait_for(browser, "#run-resume")
+            assert read(address, f"/v1/training_runs/{run['id']}")["status"] == "paused"
+            browser.refresh()
+            wait_for(browser, "#run-resume")
+            assert headline(browser) == "Paused"
+            assert not browser.find_element(By.ID, "run-pause").is_displayed()
+
+            browser.find_element(By.ID, "run-resume").click()
+            wait_until_it_says(browser, "Training")
+            wait_for(browser, "#run-pause")
+            browser.find_element(By.ID, "run-cancel").click()
+            wait_until_it_says(browser, "Cancelled")
+            assert read(address, f"/v1/training_runs/{run['id']}")["status"] == "cancelled"
+        finally:
+            if client.get_training_run(run["id"]).status not in {"cancelled", "succeeded"}:
+                client.request("POST", f"/v1/training_runs/{run['id']}/cancel")
+    assert complaints(browser) == []
+
+    browser.execute_script("document.getElementById('run-resume').click()")  # as if it had ended that moment
+    wait_for(browser, "#run-error")
+    assert text(browser, "#run-error").startswith(f"{run['id']} has ended (cancelled) and cannot be resumed")
+
+
+def test_an_unknown_run_is_said(browser, address) -> None:
+    browser.get(f"{address}/?run=run_1")
+    wait_for(browser, "#run-error")
+    assert text(browser, "#run-error") == "There is no training run 'run_1'."
+    assert not browser.find_element(By.ID, "run-facts").is_displayed()
