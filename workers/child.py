@@ -4,7 +4,8 @@ The job: `{"kind", "configuration", "resources", "parent_pid"}`.
 
 It imports no database and no broker code and is given no credentials. Lines: `{"event": name, "data": {...}}` while it
 goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`. SIGTERM asks a training run to
-stop: it writes a checkpoint, and its last line is `{"paused": {"step": N}}`.
+stop: it writes a checkpoint, and its last line is `{"paused": {"step": N}}`. Of a run in several processes of which one
+died, the last line is `{"crashed": message}`, or there is none.
 """
 
 import gc
@@ -38,10 +39,16 @@ def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop:
         return run_probe(probe, Resources.read(probe.model, job["resources"]), emit)
     if job["kind"] == "training":
         from service.catalog.training import TrainingConfiguration
-        from workers.opsd import run_training
 
         training = TrainingConfiguration.model_validate(job["configuration"])
-        return run_training(training, Resources.read(training.model, job["resources"]), emit, stop)
+        resources = Resources.read(training.model, job["resources"])
+        if training.options.processes > 1:
+            from workers.ranks import run_on_ranks
+
+            return run_on_ranks(training, resources, emit, stop)
+        from workers.opsd import run_training
+
+        return run_training(training, resources, emit, stop)
     raise ValueError(f"no job of kind {job['kind']!r} is known")
 
 
@@ -106,9 +113,9 @@ def main() -> None:
     try:
         write(last_line(lambda: _run(job, lambda name, data: write({"event": name, "data": data}), stop)))
     except RankDied as died:
-        sys.stderr.write(f"{died}\n")
-        # without a result, as a child that is killed: the supervisor tries again, from the last checkpoint
-        os.kill(os.getpid(), died.signal or signal.SIGKILL)
+        if died.signal == signal.SIGKILL:  # by the same, so that the supervisor looks whether memory was full
+            os.kill(os.getpid(), signal.SIGKILL)
+        write({"crashed": str(died)})
 
 
 if __name__ == "__main__":

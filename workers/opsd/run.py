@@ -21,7 +21,6 @@ from workers.opsd.trainer import Trainer
 from workers.opsd.warnings import Warnings
 from workers.opsd.world import ALONE, World
 from workers.probe.run import draw_problems, require_template_version, sampling_of
-from workers.ranks import run_on_ranks
 from workers.resources import Resources
 from workers.tasks import Problem, Split, load_task
 
@@ -47,13 +46,14 @@ def run_training(
     run goes on from the last good one; with the transformers engine on one thread it then has the very losses, weights
     and observation of the run that was never stopped.
 
-    Several processes are started here, each of which comes here again, with its `world`. They draw what one would draw;
-    losses and weights differ from its own by rounding, so any number of them goes on from any checkpoint.
+    Where several processes share a run (`run_on_ranks` starts them), each comes here with its `world`. Together they
+    draw what one would draw; losses and weights differ from its own by rounding, and any number of them goes on from
+    any checkpoint. The first alone writes, and its result counts.
 
     Raises:
         JobError: the configuration cannot be trained on this worker.
-        Paused: `stop()` was true after a step; its checkpoint is written.
-        RankDied: one of several processes ended without a word.
+        Paused: `stop()` was true after a step, in any process; its checkpoint is written.
+        ValueError: `options.processes` is not the size of the world.
     """
     require_template_version(configuration.template_version)
     processes = configuration.options.processes
@@ -65,7 +65,7 @@ def run_training(
             "training.processes",
         )
     if processes != world.size:
-        return run_on_ranks(configuration, resources, emit, stop)
+        raise ValueError(f"options.processes: {processes} in a world of {world.size}")
     return _Run(configuration, resources, emit, stop, world).finish()
 
 

@@ -51,12 +51,13 @@ def whole(tensors: Mapping[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tens
 
 
 def placed(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """A whole tensor as the parameter is: on its device, and of a sharded one this process's part."""
+    """A copy of a whole tensor as the parameter is: on its device, and of a sharded one this process's part."""
     tensor = tensor.to(parameter.device)
     if not isinstance(parameter, DTensor):
         return tensor
-    # every process has read it whole: nothing has to be sent
-    return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)
+    # every process has read it whole: nothing has to be sent, and a part of it alone may stay
+    part = distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None)
+    return torch.empty_like(parameter).copy_(part)
 
 
 def number(tensor: torch.Tensor) -> float:

@@ -7,6 +7,9 @@ from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 import torch
+from torch import distributed
+
+from workers.failures import JobError
 
 T = TypeVar("T")
 
@@ -23,19 +26,21 @@ class World:
 
     @classmethod
     def join(cls) -> Self:
-        """Meets the processes that torchrun started beside this one; each takes one GPU, where there are any."""
-        from torch import distributed
+        """Meets the processes that torchrun started beside this one; each takes one GPU, where there are any.
 
-        gpus = torch.cuda.is_available()
+        Raises:
+            JobError: `not_enough_gpus`.
+        """
+        gpus = torch.cuda.device_count()
         if gpus:
+            _require_gpus(int(os.environ["WORLD_SIZE"]), gpus)
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         distributed.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size())
 
-    def leave(self) -> None:
+    @staticmethod
+    def leave() -> None:
         """At the end, when nothing is left to be told."""
-        from torch import distributed
-
         distributed.destroy_process_group()
 
     @property
@@ -53,8 +58,7 @@ class World:
 
     def gather(self, mine: Sequence[T]) -> list[T]:
         """What was made of the parts of `share`, in the order of the whole."""
-        parts = self.all(list(mine))
-        return [parts[place % self.size][place // self.size] for place in range(sum(map(len, parts)))]
+        return interleaved(self.all(list(mine)))
 
     def total(self, *mine: float) -> list[float]:
         """The sums over all processes, the very same in each."""
@@ -68,11 +72,23 @@ class World:
         """What each process has, by rank; it must be picklable."""
         if self.size == 1:
             return [mine]
-        from torch import distributed
-
         found: list[Any] = [None] * self.size
         distributed.all_gather_object(found, mine)
         return found
+
+
+def _require_gpus(processes: int, gpus: int) -> None:
+    if gpus < processes:
+        raise JobError(
+            "not_enough_gpus",
+            f"training.processes: {processes} on a worker with {gpus} GPU(s); ask for at most that many.",
+            "training.processes",
+        )
+
+
+def interleaved(parts: Sequence[Sequence[T]]) -> list[T]:
+    """The whole that `World.parts` took apart."""
+    return [parts[place % len(parts)][place // len(parts)] for place in range(sum(map(len, parts)))]
 
 
 ALONE = World()

@@ -29,18 +29,27 @@ def run_on_ranks(
     """`run_training` in `options.processes` processes of this machine; each takes one GPU, where there are any.
 
     Raises:
-        JobError: of any rank; `not_enough_gpus`.
+        JobError: of any rank.
         Paused: all have stopped after the same step, and its checkpoint is written.
         RankDied: one ended without a word.
     """
-    processes = configuration.options.processes
-    _require_gpus(processes)
-    with TemporaryDirectory(prefix="gapcast-ranks-") as name:
+    # among the checkpoints, because what a killed process leaves there is removed when the job has ended
+    place = resources.checkpoint_folder
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".ranks-", dir=place) as name:
         folder = Path(name)
         job = {"configuration": configuration.model_dump(mode="json"), "resources": asdict(resources)}
         (folder / JOB).write_text(json.dumps(job, default=str))
         torchrun = subprocess.Popen(
-            [sys.executable, "-m", "workers.ranks.torchrun", str(os.getpid()), str(processes), name],
+            [
+                sys.executable,
+                "-m",
+                "workers.ranks.torchrun",
+                str(os.getpid()),
+                str(configuration.options.processes),
+                name,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
@@ -65,18 +74,6 @@ def run_on_ranks(
             raise _failure(folder, code)
         result: dict[str, Any] = last["result"]
         return result
-
-
-def _require_gpus(processes: int) -> None:
-    import torch  # imported here: it costs seconds
-
-    gpus = torch.cuda.device_count()
-    if torch.cuda.is_available() and gpus < processes:
-        raise JobError(
-            "not_enough_gpus",
-            f"training.processes: {processes}, and this worker has {gpus} GPU(s); ask for at most {gpus}.",
-            "training.processes",
-        )
 
 
 def _lines(pipe: IO[bytes] | None) -> Iterator[dict[str, Any] | None]:

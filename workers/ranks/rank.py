@@ -26,22 +26,22 @@ def main() -> None:
     from workers.opsd.world import World
     from workers.resources import Resources
 
+    rank = os.environ["RANK"]
     configuration = TrainingConfiguration.model_validate(job["configuration"])
     resources = Resources.read(configuration.model, job["resources"])
-    world = World.join()
 
     def emit(name: str, data: dict[str, Any]) -> None:
-        if world.first:
+        if rank == "0":
             write({"event": name, "data": data})
 
-    line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, world))
+    line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, World.join()))
     if "error" in line:
-        (folder / ERROR.replace("*", str(world.rank))).write_text(json.dumps(line["error"]))
+        (folder / ERROR.replace("*", rank)).write_text(json.dumps(line["error"]))
         # at once: a clean end would wait for the others, which wait for this one until torchrun sees it gone
         os._exit(1)
-    if world.first:
+    if rank == "0":
         write(line)
-    world.leave()
+    World.leave()
 
 
 if __name__ == "__main__":
