@@ -11,7 +11,7 @@ class Prepared:
     def __init__(self, hidden_ND: torch.Tensor) -> None:
         self._hidden_ND = hidden_ND
         self._wanted = torch.is_grad_enabled() and hidden_ND.requires_grad
-        self._hidden_gradient_ND = torch.empty_like(hidden_ND) if self._wanted else None
+        self._hidden_gradient_ND = torch.zeros_like(hidden_ND) if self._wanted else None
         self._chunk_nD = hidden_ND
         self._parameters: dict[torch.Tensor, torch.Tensor] = {}
 

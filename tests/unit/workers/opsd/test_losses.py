@@ -195,6 +195,12 @@ class TestGradients:
             sums = divergence_sums(normal(N, D).requires_grad_(), made("bias"), plain_teacher(), OBJECTIVES[0])
         assert not sums.loss.requires_grad
 
+    def test_a_head_that_records_nothing_gives_zeros(self) -> None:
+        head, hidden = made("bias"), normal(N, D).requires_grad_()
+        divergence_sums(hidden, torch.no_grad()(head), plain_teacher(), OBJECTIVES[0]).loss.backward()
+        assert hidden.grad is not None
+        assert not hidden.grad.any()
+
     def test_a_second_backward_is_refused(self) -> None:
         loss = divergence_sums(normal(N, D).requires_grad_(), made("bias"), plain_teacher(), OBJECTIVES[0]).loss
         loss.backward(retain_graph=True)
