@@ -1,6 +1,6 @@
 """`make bench`: every benchmark against its peer, one table."""
 
-from bench import api, first_light, law, observations, probe
+from bench import api, first_light, law, observations, probe, train
 
 if __name__ == "__main__":
     api.main()
@@ -8,3 +8,4 @@ if __name__ == "__main__":
     law.main()
     observations.main()
     probe.main()
+    train.main()
