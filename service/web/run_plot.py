@@ -107,20 +107,20 @@ def _accuracy(has_held_out: bool, levels: tuple[float, ...]) -> dict[str, Any]:
     layers = [
         named_data(name).mark_line(style=style, aria=False).encode(x=_step(), y=_share()) for name, style in before
     ]
-    layers += _forecast(levels)
+    looks = named_data("looks").encode(x=_step())
+    layers.append(looks.mark_rule(style="look-error", aria=False).encode(y=_share("lower"), y2="upper"))
+    layers += _forecast(levels)  # over the bars: it has a tooltip
     if has_held_out:
         held_out = named_data("held_out").encode(x=_step(), y=_share())
         layers.append(held_out.mark_line(style="held-out", aria=False))
         tooltip = [alt.Tooltip("step:Q", title="Step"), alt.Tooltip("text:N", title="Held out")]
         layers.append(held_out.mark_point(style="held-out-look").properties(name="held_out").encode(tooltip=tooltip))
-    looks = named_data("looks").encode(x=_step())
     tooltip = [
         alt.Tooltip("step:Q", title="Step"),
         alt.Tooltip("text:N", title="Accuracy"),
         alt.Tooltip("improvement_text:N", title="Improvement"),
     ]
     layers += [
-        looks.mark_rule(style="look-error", aria=False).encode(y=_share("lower"), y2="upper"),
         named_data("student").mark_line(style="student", aria=False).encode(x=_step(), y=_share()),
         looks.mark_point(style="look").properties(name="looks").encode(y=_share(), tooltip=tooltip),
     ]

@@ -6,7 +6,7 @@ import * as words from "/static/words.js";
 
 const byId = (id) => document.getElementById(id);
 const REFRESH_MS = 500; // between two looks at a run whose events come faster than anybody reads
-const POLL_MS = 5000; // between two looks at the table, while one of its runs has not ended
+const POLL_MS = 5000; // between two looks at the table while one of its runs has not ended, and at a server that is lost
 const REDRAWN = new Set(["training.metrics", "training.evaluated", "training.gap", "training.warning", "training.checkpoint"]);
 const FREE = new Set(["failed", "cancelled", "dead"]); // a run that left no observation may be repeated with its seed
 let opened = null; // the run that is shown
@@ -91,7 +91,10 @@ async function refresh() {
     run.show(found);
     await run.draw(curves);
   } catch (error) {
-    known(error); // whoever follows the run says so, and the next event asks again
+    const { message } = known(error);
+    if (mine !== looks) return;
+    if (isTerminal(opened)) run.complain(message);
+    else due ??= setTimeout(refresh, POLL_MS); // that the server is lost is said by what follows the run
   }
 }
 
@@ -166,13 +169,12 @@ export async function list() {
   try {
     const { data } = await get("/v1/training_runs?limit=10");
     showRuns(data, opened?.id);
-    if (data.some((one) => !isTerminal(one))) {
-      clearTimeout(polling);
-      polling = setTimeout(list, POLL_MS);
-    }
+    clearTimeout(polling); // of a look that was asked for meanwhile
+    if (data.some((one) => !isTerminal(one))) polling = setTimeout(list, POLL_MS);
   } catch (error) {
     byId("runs-empty").textContent = known(error).message;
     byId("runs-empty").hidden = false;
+    polling = setTimeout(list, POLL_MS);
   }
 }
 
