@@ -34,6 +34,8 @@ GRACE = 10.0
 """seconds in which a child that is asked to stop may save its work; `serve` gives its worker 15 to stop"""
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """how a database that does not answer shows"""
+UNFORESEEN = "internal_error"
+"""the code of whatever a child raised that is no failure with a name"""
 PATIENCE = 300.0
 """seconds for which the end of a job is tried again while the database is away: a result is GPU time, and the fence
 keeps a late one from doing harm"""
@@ -171,7 +173,11 @@ class _Attempt:
     def _take(self, line: dict[str, Any]) -> dict[str, Any] | None:
         """Keep a line of the child for the next write; its last one is its result, or how else it has ended."""
         if "error" in line:
-            raise Failed(line["error"])
+            error = line["error"]
+            if self._kind.stops_gently and error["code"] == UNFORESEEN:
+                # a full disk, a lost GPU: days of training get another try from the last checkpoint, within the budget
+                raise Crashed(error["message"])
+            raise Failed(error)
         if "paused" in line:
             raise Stopped(line["paused"]["step"])
         if "event" in line:

@@ -50,7 +50,8 @@ def record_return(session: Session, job: Job, settle: Settle) -> None:
         settle(session, job)
     else:
         data = {"attempt": job.attempt, "failures": job.failures, "error": error}
-        events.add(session, job.tenant, job.id, "job.retrying", data)
+        kind = "job.paused" if job.state == JobState.paused else "job.retrying"
+        events.add(session, job.tenant, job.id, kind, data)
 
 
 def reconcile(database: Database, settings: Settings, settle: Settle) -> Sequence[str]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
-from service.catalog.schemas import Decoding, Recipe
+from service.catalog.schemas import Decoding, MeasuredConfiguration, Recipe
 from service.catalog.shown import Task
 from service.catalog.training import TrainingBlock, TrainingConfiguration, TrainingOptions
 from service.kit.errors import InvalidRequest
@@ -19,6 +19,10 @@ from service.training_runs.schemas import Predicted, PredictedInterval, Training
 
 HELD_OUT_PROBLEMS = 64
 """Held-out problems of a run that does not say how many: reported beside the improvement, as many as the lab's runs."""
+
+
+MOST_EVALUATIONS = 1000
+"""Of one run: each is kept with the run and shown with it."""
 
 
 class Plan(NamedTuple):
@@ -81,7 +85,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
         problems=size.problems,
         rollouts=size.rollouts,
         held_out_problems=_held_out(request.training, task),
-        options=_options(request.training, measured.engine),
+        options=_options(request.training, measured, recipe.steps),
     )
     return Plan(
         configuration,
@@ -139,8 +143,24 @@ def _held_out(block: TrainingBlock, task: Task) -> int:
     return asked
 
 
-def _options(block: TrainingBlock, engine: str) -> TrainingOptions:
-    if block.processes > 1 and engine == "vllm":
+def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int) -> TrainingOptions:
+    for name, usual in (("tensor_parallel", 1), ("quantization", None)):
+        value = getattr(measured.model_options, name)
+        if value != usual:
+            raise InvalidRequest(
+                f"model.options.{name}: {value} is for models that are only sampled; leave it out, and share the "
+                "training between GPUs by training.processes.",
+                param=f"model.options.{name}",
+                value=value,
+            )
+    if block.evaluate_every is not None and steps // block.evaluate_every > MOST_EVALUATIONS:
+        raise InvalidRequest(
+            f"training.evaluate_every: {block.evaluate_every} makes {steps // block.evaluate_every} evaluations in "
+            f"{steps} steps; at most {MOST_EVALUATIONS} are kept, so send {-(-steps // MOST_EVALUATIONS)} or more.",
+            param="training.evaluate_every",
+            value=block.evaluate_every,
+        )
+    if block.processes > 1 and measured.engine == "vllm":
         raise InvalidRequest(
             f"training.processes: {block.processes} processes draw their rollouts with transformers; set probe.engine "
             "to transformers, or training.processes to 1.",

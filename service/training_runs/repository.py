@@ -19,8 +19,8 @@ from service.training_runs.models import Checkpoint, TrainingRun
 NEVER_SHOWN = (("counts",), ("problem_ids",))
 """what of a result grows with its problems and only its statistics need"""
 EVALUATIONS = (("evaluations",),)
-NEWEST = 50
-"""checkpoints that an attempt is offered: of each attempt the two newest and the best are kept, the others are gone"""
+NEWEST = 500
+"""checkpoints that an attempt is offered: most are gone, as of each attempt the two newest and the best are kept"""
 
 
 class Filter(NamedTuple):
@@ -169,8 +169,8 @@ def furthest_checkpoint(session: Session, job_id: str) -> int:
 def newest_checkpoints(session: Session, job_id: str) -> Sequence[str]:
     """Where a job's newest checkpoints are, of any attempt, the newest first."""
     query = select(Checkpoint.path).where(Checkpoint.job_id == job_id)
-    # not by time: each attempt's worker has a clock of its own
-    query = query.order_by(Checkpoint.attempt.desc(), Checkpoint.step.desc()).limit(NEWEST)
+    # by step and not by attempt: one that found no checkpoint has begun again. Whose they are makes no difference
+    query = query.order_by(Checkpoint.step.desc(), Checkpoint.attempt.desc()).limit(NEWEST)
     return session.execute(query).scalars().all()
 
 

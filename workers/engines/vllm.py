@@ -280,10 +280,12 @@ class VllmEngine:
             )
         outputs: dict[int, Any] = {}
         try:
-            while engine.has_unfinished_requests():
-                for output in engine.step():
-                    outputs[int(output.request_id)] = output
-                    finished(int(output.request_id))
+            # a trainer beside it draws in its own autocast, which is not for this engine's precision
+            with torch.autocast("cuda" if torch.cuda.is_available() else "cpu", enabled=False):
+                while engine.has_unfinished_requests():
+                    for output in engine.step():
+                        outputs[int(output.request_id)] = output
+                        finished(int(output.request_id))
         except torch.cuda.OutOfMemoryError as error:
             raise out_of_memory("The GPU's memory is full") from error
         return [outputs[index] for index in range(len(prompts))]

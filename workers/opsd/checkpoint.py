@@ -67,9 +67,9 @@ def write_checkpoint(folder: Path, step: int, state: dict[str, Any], tensors: Ma
     digest = _digest(files)
     (hidden / MANIFEST).write_text(json.dumps({"files": files, "sha256": digest}, indent=1))
     for file in (*hidden.iterdir(), hidden):
-        _flush(file)
+        flush(file)
     hidden.rename(final)
-    _flush(folder)
+    flush(folder)
     return Written(step, final, sum(sizes.values()), digest)
 
 
@@ -115,6 +115,22 @@ def keep_only(folder: Path, steps: Iterable[int]) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def forget_earlier(folder: Path, kept: str | None, *, whole: bool) -> None:
+    """Removes what attempts before this one (folders with lower numbers beside it) left.
+
+    Args:
+        folder: this attempt's.
+        kept: a checkpoint that stays, the best one's.
+        whole: whether their whole checkpoints go, too, and not only those that were never finished.
+    """
+    for attempt in folder.parent.iterdir() if folder.parent.is_dir() else ():
+        if not attempt.name.isdecimal() or int(attempt.name) >= int(folder.name):
+            continue
+        for path in (*attempt.glob(".step_*"), *(attempt.glob("step_*") if whole else ())):
+            if str(path) != kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 def _digest(files: Any) -> str:  # noqa: ANN401 - whatever a damaged manifest holds
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
@@ -127,7 +143,7 @@ def _sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """What was written there survives a power cut; for a folder, its names."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

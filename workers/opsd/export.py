@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from service.catalog.training import TrainingConfiguration
 from workers.engines import folder_revision
 from workers.opsd.adapters import write_adapter
+from workers.opsd.checkpoint import flush
 
 CARD = "README.md"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
@@ -33,7 +36,7 @@ def export_model(
         origin: the folder of the model that was trained.
         model: what to write.
         configuration: for the card.
-        told: for the card: step, baseline, gap, improvement, held_out, predicted, run_id.
+        told: for the card: step, baseline, gap, last (step, improvement and held_out of the end), predicted, run_id.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     hidden = folder.with_name(f".{folder.name}.unfinished")
@@ -47,8 +50,11 @@ def export_model(
     (hidden / CARD).write_text(card(configuration, told))
     for file in hidden.iterdir():
         file.chmod(READABLE)
+        flush(file)
+    flush(hidden)
     shutil.rmtree(folder, ignore_errors=True)
     hidden.rename(folder)
+    flush(folder.parent)
     return {
         "path": str(folder),
         "kind": "lora" if lora else "full",
@@ -62,20 +68,18 @@ def _write_weights(folder: Path, origin: Path, model: Any) -> None:  # noqa: ANN
     for file in origin.iterdir():
         if file.is_file() and not file.name.endswith(WEIGHTS) and file.name != CARD:
             shutil.copyfile(file, folder / file.name)
-    dtype = json.loads((origin / "config.json").read_text()).get("dtype", "float32")
+    config = json.loads((origin / "config.json").read_text())
+    # transformers 4 called it otherwise, and most published models were written by it
+    dtype = getattr(torch, config.get("dtype") or config.get("torch_dtype") or "float32")
     made = folder / "made"
-    state = {name: tensor.to(_dtype(dtype)) for name, tensor in model.state_dict().items()}
+    state = {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in model.state_dict().items()
+    }
     model.save_pretrained(made, state_dict=state)
     for file in made.iterdir():
         if file.name.endswith(WEIGHTS):
             file.rename(folder / file.name)
     shutil.rmtree(made)
-
-
-def _dtype(name: str) -> Any:  # noqa: ANN401
-    import torch
-
-    return getattr(torch, name)
 
 
 def _write_adapter(folder: Path, model: Any, configuration: TrainingConfiguration) -> None:  # noqa: ANN401
@@ -88,15 +92,17 @@ def _write_adapter(folder: Path, model: Any, configuration: TrainingConfiguratio
 
 def card(configuration: TrainingConfiguration, told: Mapping[str, Any]) -> str:
     """The model card: configuration, gap, predicted and measured improvement."""
-    predicted = told.get("predicted")
+    predicted, last = told["predicted"], told["last"]
     rows = [
         ("Student before", f"{100 * told['baseline']:.1f} %"),
         ("Gap (self-teacher minus student, before)", _points(told["gap"])),
         ("Predicted improvement", _predicted(predicted) if predicted else "no prediction led to this run"),
-        (f"Measured improvement at step {told['step']}", _points(told["improvement"])),
+        (f"Measured improvement at the end, step {last['step']}", _points(last["improvement"])),
     ]
-    if told.get("held_out") is not None:
-        rows.append(("On held-out problems", _points(told["held_out"])))
+    if last["held_out"] is not None:
+        rows.append(("On held-out problems", _points(last["held_out"])))
+    if told["step"] != last["step"]:
+        rows.append(("These weights", f"of step {told['step']}, chosen for its evaluation, which therefore flatters"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     dumped = json.dumps(configuration.model_dump(mode="json"), indent=2)
     return f"""---

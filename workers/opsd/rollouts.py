@@ -82,7 +82,7 @@ def draw_step(sampler: Sampler, context: Context, batch: Sequence[Problem], grou
             continue
         problem = material.problem
         shown = engine.encode(teacher_prompt(problem, built, shape), thinking=sampler.thinking)
-        require_fit(problem, len(shown), sampler.sampling.max_tokens, engine.context_length)
+        require_fit(problem, len(shown), len(sample.token_ids), engine.context_length)
         lessons.append(Lesson(requests[index // group].tokens, shown, sample.token_ids))
     return StepRollouts(
         lessons,

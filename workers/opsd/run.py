@@ -6,11 +6,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from service.catalog.training import TrainingConfiguration
 from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, Paused
-from workers.opsd.checkpoint import BrokenCheckpoint, keep_only, last_good, read_checkpoint, write_checkpoint
+from workers.opsd.checkpoint import (
+    BrokenCheckpoint,
+    forget_earlier,
+    keep_only,
+    last_good,
+    read_checkpoint,
+    write_checkpoint,
+)
 from workers.opsd.configuration import own_seed
 from workers.opsd.evaluation import Before, Evaluator, best_of, evaluation, observation, warn_of_no_learning
 from workers.opsd.export import export_model
@@ -21,6 +30,7 @@ from workers.opsd.trainer import Trainer
 from workers.opsd.warnings import Warnings
 from workers.opsd.world import ALONE, World
 from workers.probe.run import draw_problems, require_template_version, sampling_of
+from workers.probe.statistics import Scores
 from workers.resources import Resources
 from workers.tasks import Problem, Split, load_task
 
@@ -165,7 +175,8 @@ class _Run:
             if step % max(1, steps // METRICS) == 0 or step in {1, steps}:
                 self._emit("training.metrics", metrics.as_dict())
             self._progress("training")
-            due = step % self._configuration.checkpoint_every == 0 and step < steps
+            # the last one, too: what follows may take as long as a tenth of the run
+            due = step % self._configuration.checkpoint_every == 0 or step == steps
             if step % self._configuration.evaluate_every == 0 and step < steps:
                 due |= self._evaluate(f"step-{step}")
             asked = self._world.any(self._stop())
@@ -186,19 +197,29 @@ class _Run:
         with self._student.passes():
             scores, held_out = self._evaluator.after(name)
         told = evaluation(self._trainer.done, self._before, scores, held_out)
-        lost = observation(self._before, scores)["collapsed"]
         self._evaluations.append(told)
-        if lost:
-            self._warnings.add(
-                "collapsed",
-                f"At step {told['step']} the student has lost more than half of its baseline of "
-                f"{100 * self._before.baseline:.1f} %.",
-            )
+        if self._has_lost(scores) and self._has_lost(self._look_again(name)):
+            self._warn_of_collapse()
             if self._configuration.options.stop_on_collapse:
                 told["collapsed"] = True
         self._emit("training.evaluated", told)
         self._tell_partial()
         return best_of(self._evaluations) is told and told["improvement"]["value"] > 0
+
+    def _warn_of_collapse(self) -> None:
+        self._warnings.add(
+            "collapsed",
+            f"At step {self._trainer.done} the student has lost more than half of its baseline of "
+            f"{100 * self._before.baseline:.1f} %.",
+        )
+
+    def _has_lost(self, scores: Scores) -> bool:
+        return bool(observation(self._before, scores)["collapsed"])
+
+    def _look_again(self, name: str) -> Scores:
+        """Of many looks some are low by chance: with a small baseline one run in twelve was stopped for nothing."""
+        with self._student.passes():
+            return self._evaluator.after(f"{name}-again")[0]
 
     # --- what is told and kept
 
@@ -237,10 +258,18 @@ class _Run:
         tensors = self._trainer.tensors() if step else {}
         if not self._world.first:
             return
-        written = write_checkpoint(folder, step, state, tensors)
+        try:
+            written = write_checkpoint(folder, step, state, tensors)
+        except (OSError, SafetensorError) as error:
+            # the run is worth more than its insurance
+            self._warnings.add(
+                "checkpoint_not_written", f"No checkpoint could be written at step {step}: {error}"[:500]
+            )
+            return
         self._emit("training.checkpoint", written.as_dict())
         self._kept = [*self._kept, step]
         keep_only(folder, [*self._kept[-NEWEST:], best])
+        forget_earlier(folder, self._best_path, whole=len(self._kept) >= NEWEST)
 
     def _total(self) -> dict[str, float]:
         """What the run has cost in all its attempts."""
@@ -275,6 +304,8 @@ class _Run:
                 "improvement": told["held_out"],
                 "problems": len(self._before.held_out),
             }
+        if result["collapsed"]:
+            self._warn_of_collapse()
         warn_of_no_learning(result, self._taught, self._moved, self._warnings)
         self._tell_partial()
         artifact = self._export(result, told, best)
@@ -305,13 +336,19 @@ class _Run:
                 self._warnings.add("nothing_exported", f"The weights of step {best['step']}, the best, are gone.")
                 return None
         about = {
-            **{name: told[name] for name in ("step", "improvement", "held_out")},
+            "step": told["step"],
+            "last": last,
             **{name: result[name] for name in ("baseline", "gap")},
             **{name: self._resources.card.get(name) for name in ("run_id", "predicted")},
         }
         if not self._world.first:
             return None
-        return export_model(folder, self._origin, self._whole, self._configuration, about)
+        try:
+            return export_model(folder, self._origin, self._whole, self._configuration, about)
+        except (OSError, SafetensorError) as error:
+            # what was measured is not to be lost over a full disk
+            self._warnings.add("nothing_exported", f"The model could not be written to {folder}: {error}"[:500])
+            return None
 
     def _load_best(self) -> bool:
         weights: dict[str, Any] = {}

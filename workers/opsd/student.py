@@ -16,6 +16,8 @@ from workers.opsd.sharding import placed, whole
 from workers.tasks import derive_seed
 
 ADAPTER = "student"
+DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "attn_dropout")
+"""What layers of transformers call the rates that they hand to functions."""
 LORA_SCALE = 2
 """lora_alpha over the rank: the usual choice, so that one learning rate does for all ranks."""
 
@@ -36,6 +38,7 @@ class Student:
         else:
             self.model.float()
         if options.gradient_checkpointing:
+            _without_dropout(self.model)
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self._checkpointing = options.gradient_checkpointing
         half = options.precision == "bfloat16" or (options.precision == "auto" and torch.cuda.is_available())
@@ -66,7 +69,7 @@ class Student:
 
     @contextmanager
     def learning(self) -> Iterator[None]:
-        """In which gradients are made: transformers computes activations again only while it trains."""
+        """From a forward pass to its backward pass: transformers computes activations again only while it trains."""
         if self._checkpointing:
             self.model.train()
         try:
@@ -92,6 +95,16 @@ def add_adapter(model: Any, config: Any, name: str) -> None:  # noqa: ANN401 - p
         if f".{name}." in parameter_name:
             parameter.data = parameter.data.float()
     model.set_adapter(name)
+
+
+def _without_dropout(model: Any) -> None:  # noqa: ANN401
+    """Training differs from evaluation in nothing but its gradients, however their activations are kept."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name in DROPOUTS:
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
 
 
 def load_weights(parameters: dict[str, torch.nn.Parameter], weights: dict[str, torch.Tensor]) -> None:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -27,14 +28,17 @@ class Teacher:
     With LoRA all of them share the model's own weights: the one before training is the model without its adapter.
     """
 
-    def __init__(self, student: Student, recipe: Recipe) -> None:
-        self._student, self._rate = student, recipe.ema_rate
+    def __init__(self, student: Student, recipe: Recipe, world: World) -> None:
+        self._student, self._rate, self._world = student, recipe.ema_rate, world
         self._mix = recipe.trust_rate
         if not student.lora:
             model = copy.deepcopy(student.model).requires_grad_(False)
             model.gradient_checkpointing_disable()
-            # an average that moves by a twentieth of a small step needs all its digits; a frozen copy does not
-            self._network = Network(model if self._rate is not None else model.to(student.precision))
+            self._network = Network(model)
+            # an average that moves by a twentieth of a small step needs all its digits; a frozen copy does not. FSDP2
+            # wants one precision in a layer, and a part of the weights is small.
+            if self._rate is None and world.size == 1:
+                _lighten(model, student.precision)
             return
         self._network = student.network
         if self._rate is not None:
@@ -42,10 +46,10 @@ class Teacher:
             student.model.set_adapter(STUDENT_ADAPTER)
             self.load({name.replace(_DOT_STUDENT, _DOT_TEACHER): one for name, one in student.weights().items()})
 
-    def shard(self, world: World) -> None:
+    def shard(self) -> None:
         """Leaves this process with its part of the weights that are not the student's."""
         if not self._student.lora:
-            shard(self._network, self._student.precision, world)
+            shard(self._network, self._student.precision, self._world)
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def parts(self, packed: Packed) -> list[TeacherPart]:
@@ -100,3 +104,14 @@ class Teacher:
             if self._rate is None:
                 model.enable_adapters()
             model.set_adapter(STUDENT_ADAPTER)
+
+
+def _lighten(model: Any, precision: torch.dtype) -> None:  # noqa: ANN401 - transformers has no types
+    """Keeps the weights of linear layers as autocast would have them for each pass, and all else as the student has it.
+
+    So a teacher computes what a student with its weights does, bit for bit: norms and residuals stay in float32.
+    """
+    tied = model.get_input_embeddings().weight
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and module.weight is not tied:
+            module.to(precision)

@@ -77,11 +77,11 @@ class Trainer:
         pushed: Callable[[], None] = lambda: None,
         world: World = ALONE,
     ) -> None:
-        self.student, self.teacher = student, Teacher(student, recipe)
+        self.student, self.teacher = student, Teacher(student, recipe, world)
         self._world = world
         if world.size > 1:
             shard(student.network, student.precision, world)
-            self.teacher.shard(world)
+            self.teacher.shard()
         self._sampler, self._problems, self._context = sampler, problems, context
         self._recipe, self._options, self._pushed = recipe, options, pushed
         self._objective = Objective.of(recipe)
@@ -148,9 +148,10 @@ class Trainer:
         loss = agreed = 0.0
         for some in self._passes(lessons):
             try:
-                sums = self._sums(some)
-                # of the processes' gradients FSDP takes the mean, and not the sum
-                (sums.loss / (tokens / self._world.size)).backward()
+                with self.student.learning():
+                    sums = self._sums(some)
+                    # of the processes' gradients FSDP takes the mean, and not the sum
+                    (sums.loss / (tokens / self._world.size)).backward()
             except torch.cuda.OutOfMemoryError as error:
                 raise out_of_memory(
                     f"The GPU's memory does not hold {len(some)} rollouts in one pass: take fewer by "
@@ -166,7 +167,7 @@ class Trainer:
         skip, device = self._recipe.skip_tokens, self.student.device
         taught = Packed.of([one.teacher_prompt for one in lessons], completions, self._pad, device, skip)
         plain = Packed.of([one.prompt for one in lessons], completions, self._pad, device, skip)
-        with self.student.passes(), self.student.learning():
+        with self.student.passes():
             parts = self.teacher.parts(taught)
             hidden_ND = self.student.network(plain)
             return divergence_sums(hidden_ND, self.student.network.head, parts, self._objective)

@@ -38,6 +38,15 @@ WRONG: list[tuple[Body, str]] = [
     ({"training": {"held_out_problems": 257}}, "training.held_out_problems"),
     ({"training": {"checkpoint_every": 0}}, "training.checkpoint_every"),
     ({"training": {"processes": 2}, "probe": {"engine": "vllm"}}, "training.processes"),
+    (
+        {"model": {"name": "lab/addition-qwen3-s", "options": {"tensor_parallel": 2}}, "probe": {"engine": "vllm"}},
+        "model.options.tensor_parallel",
+    ),
+    (
+        {"model": {"name": "lab/addition-qwen3-s", "options": {"quantization": "fp8"}}},
+        "model.options.quantization",
+    ),
+    ({"recipe": {"steps": 2001}, "training": {"evaluate_every": 1}}, "training.evaluate_every"),
     ({"seeds": []}, "seeds"),
     ({"seeds": list(range(65))}, "seeds"),
     ({"seeds": [1, 2, 1]}, "seeds.2"),

@@ -257,6 +257,19 @@ class TestLines:
         assert run_of(database, job_id).result is None
         assert "training.checkpoint" not in [name for name, _ in told(database, job_id)]
 
+    def test_what_nobody_foresaw_gets_another_try_and_what_has_a_name_does_not(
+        self, database: Database, job_id: str, run: Callable[[str, str], None]
+    ) -> None:
+        error = {"message": "OSError: No space left on device", "param": None, "category": "server"}
+        run(job_id, f"checkpoint(4)\nsay(error={error | {'code': 'internal_error'}!r})")
+        job = job_of(database, job_id)
+        assert (job.state, (job.error or {})["message"]) == ("queued", "OSError: No space left on device")
+        assert published(database) == [(1, 4)]
+        with database.write() as session:
+            session.execute(update(Job).values(available_at=now(-1)))
+        run(job_id, f"say(error={error | {'code': 'training_diverged'}!r})")
+        assert job_of(database, job_id).state == "failed"
+
     def test_an_attempt_may_take_its_kinds_time(
         self, database: Database, settings: Settings, job_id: str, run: Callable[[str, str], None]
     ) -> None:
@@ -281,7 +294,7 @@ class TestLines:
         assert given["resources"] == {
             "source": None,
             "task_folder": None,
-            "checkpoints": ["/step_4", "/step_5", "/step_3"],
+            "checkpoints": ["/step_5", "/step_4", "/step_3"],
             "checkpoint_folder": str(settings.data_dir / "training" / job_id / "3"),
             "export_folder": str(settings.data_dir / "models" / run_row.id),
             "card": {"run_id": run_row.id, "pool": "mine", "family": "lab-qwen3", "predicted": None},

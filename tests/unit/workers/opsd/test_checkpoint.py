@@ -8,6 +8,7 @@ import torch
 
 from workers.opsd.checkpoint import (
     BrokenCheckpoint,
+    forget_earlier,
     keep_only,
     last_good,
     read_checkpoint,
@@ -57,6 +58,20 @@ class TestWrite:
             write(tmp_path, step)
         keep_only(tmp_path, [3, 1, 99])
         assert {path.name for path in tmp_path.iterdir()} == {"step_1", "step_3"}
+
+
+class TestForgetEarlier:
+    def test_of_earlier_attempts_only_the_best_stays(self, tmp_path: Path) -> None:
+        best = write(tmp_path / "1", 3)
+        for attempt, step in (("1", 6), ("2", 9), ("10", 12), ("11", 15)):
+            write(tmp_path / attempt, step)
+        (tmp_path / "2" / ".step_10.unfinished").mkdir()
+        forget_earlier(tmp_path / "10", str(best), whole=False)
+        assert len(list(tmp_path.glob("*/step_*"))) == 5
+        assert not list(tmp_path.glob("*/.step_*"))
+        forget_earlier(tmp_path / "10", str(best), whole=True)
+        left = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/step_*")}
+        assert left == {"1/step_3", "10/step_12", "11/step_15"}
 
 
 def cut(file: Path, offset: int) -> None:

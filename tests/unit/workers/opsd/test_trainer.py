@@ -8,7 +8,8 @@ import torch
 from service.catalog.schemas import Recipe
 from service.catalog.training import TrainingOptions
 from workers.failures import JobError
-from workers.opsd.rollouts import batches
+from workers.opsd.rollouts import Lesson, batches
+from workers.opsd.student import _without_dropout
 from workers.opsd.trainer import StepMetrics, Trainer, learning_rate
 from workers.probe.run import draw_problems
 from workers.tasks import Task
@@ -64,6 +65,15 @@ class TestStep:
         again = steps(trainer(options=TrainingOptions(gradient_checkpointing=True)), 2)
         assert [one.gradient_norm for one in usual] == pytest.approx([one.gradient_norm for one in again], rel=1e-5)
 
+    def test_activations_are_computed_again_without_dropout(self, trainer: Make) -> None:
+        made = trainer(options=TrainingOptions(gradient_checkpointing=True))
+        plain = trainer()
+        for one in (made, plain):
+            for layer in one.student.model.model.layers:
+                layer.self_attn.attention_dropout = 0.5
+        _without_dropout(made.student.model)
+        assert losses(steps(made, 2)) == pytest.approx(losses(steps(plain, 2)), abs=1e-6)
+
     def test_bfloat16_passes_keep_float32_weights(self, trainer: Make) -> None:
         made = trainer(options=TrainingOptions(precision="bfloat16"))
         exact = steps(trainer(), 1)[0].loss
@@ -114,6 +124,15 @@ class TestTeachers:
         steps(made, 2)
         assert all(torch.equal(one, before[name]) for name, one in self.weights(made).items())
         assert made.teacher.state() == {}
+
+    def test_in_bfloat16_a_teacher_with_the_students_weights_says_the_same(self, trainer: Make) -> None:
+        """Otherwise a run without any information would train on rounding."""
+        made = trainer(options=TrainingOptions(precision="bfloat16"))
+        lesson = Lesson((5, 6, 7), (5, 6, 7), (8, 9, 10, 11))
+        sums = made._sums([lesson])
+        assert float(sums.loss.detach()) == 0
+        kept = {name: one.dtype for name, one in made.teacher._network.model.named_parameters()}
+        assert {torch.bfloat16, torch.float32} == set(kept.values())
 
     @pytest.mark.parametrize("lora", [None, 4])
     def test_ema_is_the_moving_average_of_the_students(self, trainer: Make, lora: int | None) -> None:

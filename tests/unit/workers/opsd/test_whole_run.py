@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from service.catalog.training import TrainingConfiguration
 from tests.training import Told, told_of
 from workers.engines.transformers import TransformersEngine
-from workers.failures import Paused
+from workers.failures import JobError, Paused
 from workers.opsd import run_training
 from workers.opsd.configuration import own_seed
-from workers.opsd.evaluation import collapsed, warn_of_no_learning
+from workers.opsd.evaluation import Evaluator, collapsed, warn_of_no_learning
 from workers.opsd.warnings import Warnings
 from workers.probe.statistics import Estimate
 from workers.resources import Resources
@@ -142,13 +142,13 @@ class TestStopped:
         configuration = configured(options={"checkpoint_every": 2, "evaluate_every": 6})
         expected = run(configuration, tmp_path)
         kept = sorted((tmp_path / "checkpoints").iterdir())
-        assert [path.name for path in kept] == ["step_0", "step_2", "step_4"]
+        assert [path.name for path in kept] == ["step_0", "step_4", "step_6"]
         (kept[2] / "optimizer.safetensors").write_bytes(b"")
         again = run(configuration, tmp_path / "again", checkpoints=tuple(reversed(kept)))
-        assert again.of("training.resumed") == [{"step": 2}]
+        assert again.of("training.resumed") == [{"step": 4}]
         warning, *others = again.result.pop("warnings")
         assert warning["code"] == "checkpoint_passed_over"
-        assert "step_4: optimizer.safetensors is damaged or cut off" in warning["message"]
+        assert "step_6: optimizer.safetensors is damaged or cut off" in warning["message"]
         assert others == expected.result.pop("warnings")
         assert told_of(again.result) == told_of(expected.result)
 
@@ -163,13 +163,34 @@ class TestStopped:
     def test_the_newest_two_and_the_best_are_kept(self, configured: Configure, run: Run, tmp_path: Path) -> None:
         found = run(configured(recipe={"steps": 8}, options={"checkpoint_every": 1, "evaluate_every": 3}), tmp_path)
         names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
-        assert {"step_6", "step_7"} <= names
+        assert {"step_7", "step_8"} <= names
         assert len(names) <= 3
-        assert [one["step"] for one in found.of("training.checkpoint")] == list(range(8))
+        assert [one["step"] for one in found.of("training.checkpoint")] == list(range(9))
 
 
 RUINOUS = {"steps": 40, "learning_rate": 0.05, "problems_per_step": 8}
 """A learning rate at which the student forgets to add within a few steps."""
+
+
+class TestWhatCannotBeWritten:
+    """A file stands where a folder would be made: what is trained and measured is not lost over it."""
+
+    @pytest.fixture
+    def taken(self, tmp_path: Path) -> Path:
+        (tmp_path / "taken").write_text("no folder")
+        return tmp_path / "taken" / "1"
+
+    def test_a_run_without_an_export_is_a_run(self, configured: Configure, run: Run, taken: Path) -> None:
+        result = run(configured(recipe={"steps": 2}), export_folder=taken).result
+        assert result["artifact"] is None
+        assert "nothing_exported" in [one["code"] for one in result["warnings"]]
+        assert result["improvement"]["se"] > 0
+
+    def test_so_is_one_without_checkpoints(self, configured: Configure, run: Run, taken: Path) -> None:
+        found = run(configured(recipe={"steps": 2}), checkpoint_folder=taken)
+        assert "checkpoint_not_written" in [one["code"] for one in found.result["warnings"]]
+        assert found.of("training.checkpoint") == []
+        assert found.result["steps"] == 2
 
 
 class TestCollapse:
@@ -193,6 +214,23 @@ class TestCollapse:
         )
         result = run(configuration).result
         assert (result["collapsed"], result["stopped_by"], result["steps"]) == (True, "steps", 8)
+        assert "collapsed" in [one["code"] for one in result["warnings"]]
+
+    def test_one_look_that_is_low_by_chance_stops_nothing(self, configured: Configure, here: Resources) -> None:
+        """Every first look finds a ruined student, every second one the real one."""
+        drawn = Evaluator.after
+
+        def unlucky(self: Evaluator, name: str) -> Any:
+            scores, held_out = drawn(self, name)
+            return (scores if name.endswith("again") or name == "after" else scores * 0, held_out)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Evaluator, "after", unlucky)
+            configuration = configured({"kind": "none"}, problems=32, rollouts=4, options={"evaluate_every": 2})
+            result = run_training(configuration, here, lambda *_: None)
+        assert result["evaluations"][0]["accuracy"] == 0
+        assert (result["stopped_by"], result["steps"]) == ("steps", 6)
+        assert "collapsed" not in [one["code"] for one in result["warnings"]]
 
     @pytest.mark.parametrize(
         ("improvement", "se", "expected"),
@@ -268,3 +306,14 @@ class TestExport:
         kept = tmp_path / "checkpoints" / f"step_{result['best']['step']}" / "student.safetensors"
         if result["best"]["step"] < 12:
             assert torch.equal(weights["model.norm.weight"], load_file(kept)["model.norm.weight"].bfloat16())
+
+
+class TestProcesses:
+    def test_several_draw_with_transformers(self, configured: Configure, run: Run) -> None:
+        with pytest.raises(JobError, match=r"training\.processes: 2 processes draw their rollouts") as failure:
+            run(configured(engine="vllm", options={"processes": 2}))
+        assert failure.value.param == "training.processes"
+
+    def test_one_process_is_not_two(self, configured: Configure, run: Run) -> None:
+        with pytest.raises(ValueError, match="2 in a world of 1"):
+            run(configured(options={"processes": 2}))
