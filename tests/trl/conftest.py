@@ -9,11 +9,6 @@ import pytest
 REQUIRED = os.environ.get("GAPCAST_REQUIRE_TRL") == "1"
 
 
-def pytest_configure() -> None:
-    """TRL says at every import that its experimental trainers may change: that is why they are tested."""
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what lies here, and lets TRL and transformers warn as they like: this is not our code."""
     for item in items:

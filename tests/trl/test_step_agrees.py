@@ -8,7 +8,7 @@ import torch
 import transformers
 
 from service.catalog.schemas import ModelOptions
-from tests.trl.test_callback import MODEL, lab_rows, sdft_config, sdpo_config, trainer_of
+from tests.trl.lab import MODEL, lab_rows, sdft_config, sdpo_config, trainer_of
 from workers.engines import model_folder
 from workers.engines.transformers import TransformersEngine
 from workers.opsd.losses import Objective, TeacherPart, divergence_sums
