@@ -17,7 +17,6 @@ from pathlib import Path
 
 MEAN = re.compile(r"val-(?:core|aux)/.+/(?P<variable>[^/]+)/mean@(?P<rollouts>\d+)")
 CONSOLE = re.compile(r"(?:^|\s)step:(\d+) - (\S.*)$")
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 NUMPY = re.compile(r"np\.\w+\((.*)\)")
 """How a numpy scalar prints itself"""
 PRINTED = 6e-4
@@ -155,7 +154,7 @@ def _steps(file: Path) -> Iterator[tuple[int, dict[str, float]]]:
             if isinstance(found, dict) and isinstance(found.get("step"), int) and isinstance(found.get("data"), dict):
                 yield found["step"], found["data"]
                 continue
-            printed = CONSOLE.search(COLOUR.sub("", line).rstrip())
+            printed = CONSOLE.search(line.rstrip())
             if printed:
                 yield int(printed[1]), dict(_printed(printed[2]))
 
