@@ -1,6 +1,6 @@
 """`make bench`: every benchmark against its peer, one table."""
 
-from bench import api, first_light, law, observations, probe, train
+from bench import api, first_light, law, observations, probe, train, train_loss
 
 if __name__ == "__main__":
     api.main()
@@ -9,3 +9,4 @@ if __name__ == "__main__":
     observations.main()
     probe.main()
     train.main()
+    train_loss.main()

@@ -70,7 +70,6 @@ class TestProbe:
         other.join()
         assert done.exit_code == 1, done.output
         assert json.loads(done.stdout)["status"] == "cancelled"
-        assert "waiting for a worker" in done.stderr
 
     def test_ctrl_c_cancels(self, server: str, connected: Client, configuration: Path, seed: int) -> None:
         # whoever runs the tests may have us ignore the signal
