@@ -36,12 +36,18 @@ CASES = {
     "trust-region": case(teacher="trust_region", divergence="js", weight_decay=0.1),
     "lora-trust-region": case(teacher="trust_region", lora_rank=4, options={"gradient_checkpointing": True}),
     "micro-batches": case(teacher="ema", options={"micro_batch": 1, "gradient_checkpointing": True}),
+    # one process has two passes a step and the other one
+    "uneven": case(problems_per_step=3, group_size=1, options={"micro_batch": 1}),
     # two rollouts a step, of which often one or none has a context: some process has nothing to learn
     "idle": case(HALF, problems_per_step=2, group_size=1),
+    "best": case(options={"export": "best", "evaluate_every": 1}),
     "bfloat16": case(teacher="ema", options={"precision": "bfloat16"}),
+    "bfloat16-lora": case(lora_rank=4, options={"precision": "bfloat16"}),
 }
+ROUGH = ("bfloat16", "bfloat16-lora")
 RESUMED = ("ema", "lora-ema")
-STEPS = 5
+STEPS = 6
+MIDDLE = "checkpoints/step_4"
 
 
 def configuration(name: str, processes: int) -> TrainingConfiguration:
@@ -73,8 +79,7 @@ def main() -> None:
     world = World.join()
     runs = {name: run(name, folder / name, world) for name in CASES}
     for name in RESUMED:
-        checkpoint = alone / name / "checkpoints" / "step_2"
-        runs[f"{name}-resumed"] = run(name, folder / f"{name}-resumed", world, checkpoint)
+        runs[f"{name}-resumed"] = run(name, folder / f"{name}-resumed", world, alone / name / MIDDLE)
     if world.first:
         metrics = {name: told.of("training.metrics") for name, told in runs.items()}
         results = {name: told.result for name, told in runs.items()}
