@@ -127,6 +127,7 @@ def test_the_contexts_are_told_apart() -> None:
     assert gaps["hints"]["value"] > gaps["feedback"]["value"] > gaps["none"]["value"] + 4 * gaps["none"]["se"]
 
 
+@pytest.mark.slow
 def test_same_seed_same_counts() -> None:
     context = Context.model_validate(CONTEXTS["feedback"])
     first, again, other = (probe("lab/addition-qwen3-m", context, seed) for seed in (5, 5, 6))

@@ -96,6 +96,7 @@ def test_a_broken_file_is_refused(refusing: TestClient, body: bytes, param: str 
     assert count(refusing, "tasks") == count(refusing, "problems") == 0
 
 
+@pytest.mark.slow
 def test_no_part_of_a_file_is_taken_for_the_whole(refusing: TestClient) -> None:
     whole = parquet_of({"prompt": ["a", "b"], "answer": ["1", "x"]}, write_page_checksum=True)
     for size in range(0, len(whole), len(whole) // 7):
@@ -168,6 +169,7 @@ def unpacked(body: bytes, folder: Path) -> tuple[int, str, int]:
     return status, told, memory
 
 
+@pytest.mark.slow
 def test_a_few_kilobytes_that_unpack_to_gigabytes_take_no_gigabytes(tmp_path: Path) -> None:
     body = bomb()
     assert len(body) < 10_000
@@ -176,6 +178,7 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes_take_no_gigabytes(tmp_path: Pa
     assert memory * 1024 < ROOM + (200 << 20), "what Python and pyarrow take, and no more than the room beyond it"
 
 
+@pytest.mark.slow
 def test_a_bomb_is_told_as_a_fault_of_the_file(refusing: TestClient) -> None:
     answer = sender(refusing)(bomb(), PARQUET)
     assert (answer.status_code, answer.json()["code"], answer.json()["param"]) == (422, "invalid_file", "hints")

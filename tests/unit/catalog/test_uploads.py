@@ -269,6 +269,7 @@ for n, name in ((1_000, "small"), (100_000, "large")):
 """
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_problems_take_little_memory(tmp_path: Path, migrated: Path) -> None:
     """Upload and export; what grows is a hash and a line number for each id."""
     (tmp_path / "test.db").write_bytes(migrated.read_bytes())

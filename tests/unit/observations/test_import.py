@@ -252,6 +252,7 @@ def test_a_small_parquet_file_that_unpacks_to_a_huge_one_is_refused(
     assert "values" in send(client, lists, "parquet").json()["detail"]
 
 
+@pytest.mark.slow
 def test_texts_that_unpack_to_too_much_are_refused(client: TestClient) -> None:
     """Each row would get a text of its own, and JSON a mapping of thousands of objects."""
     notes = json.dumps({"a": [{}] * 3000})
