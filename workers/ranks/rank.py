@@ -36,12 +36,18 @@ def main() -> None:
 
     line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, World.join()))
     if "error" in line:
-        (folder / ERROR.replace("*", rank)).write_text(json.dumps(line["error"]))
-        # at once: a clean end would wait for the others, which wait for this one until torchrun sees it gone
-        os._exit(1)
+        _write_error(folder / ERROR.replace("*", rank), line["error"])
+        World.leave(1)
     if rank == "0":
         write(line)
     World.leave()
+
+
+def _write_error(file: Path, error: dict[str, Any]) -> None:
+    """Whole or not at all: torchrun ends the ranks that are left while they may be at it."""
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(error))
+    unfinished.rename(file)
 
 
 if __name__ == "__main__":
