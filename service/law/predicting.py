@@ -1,82 +1,78 @@
-"""From a probe to its mixture of normals, and what must be said with it (docs: LAW step 5, "What it says")."""
+"""From a probe to its mixture of normals (docs: LAW step 5, part 2 "Prediction")."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from service.law.hierarchy import line
+from service.law import cautions
+from service.law.components import at_leaves, exposed, normals
+from service.law.keys import Key
+from service.law.leaves import IndexArray
+from service.law.links import LINEAR, headroom
 from service.law.mixture import NormalMixture
-from service.law.observations import BoolArray, FloatArray, Probe
-from service.law.prediction import Caution, Code, Prediction, Status
-from service.law.state import LawState
-
-FEWEST_POINTS = 3  # for a claim about a slope
-MOST_FLAT = 0.5
-MOST_HEADROOM = 0.8
-CURVATURE_LEVEL = 0.05
-
-_STATUS_MESSAGES = {
-    Status.PRIOR_ONLY: (Code.PRIOR_ONLY, "nothing is stored: this rests on the published slopes alone"),
-    Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on the other families"),
-    Status.SPARSE: (Code.SPARSE, "family {family!r} has {n} stored run(s), too few for a slope of its own"),
-}
+from service.law.observations import FloatArray, Probe
+from service.law.pools import LawState
+from service.law.prediction import Branch, Kind, Prediction
+from service.law.state import ModelState, PoolState
 
 
-def status(state: LawState, family: str) -> Status:
-    """How much the law knows of a family."""
-    if not state.families:
-        return Status.PRIOR_ONLY
-    if family not in state.families:
-        return Status.COLD
-    return Status.FITTED if state.families[family].n >= FEWEST_POINTS else Status.SPARSE
+class Part(NamedTuple):
+    """The probes that one pool answers, and their places among all."""
+
+    pool: PoolState
+    probe: Probe
+    rows: IndexArray
+
+
+def parts(state: LawState, probe: Probe) -> list[Part]:
+    """Share probes out among the pools."""
+    said = list(zip(probe.teacher, probe.divergence, probe.family, probe.cell, strict=True))
+    pools = {one: state.answering(Key.of(*one[:2]), one[2:]) for one in dict.fromkeys(said)}
+    rows: dict[int, list[int]] = {}
+    for row, one in enumerate(said):
+        rows.setdefault(id(pools[one]), []).append(row)
+    by_id = {id(pool): pool for pool in pools.values()}
+    if len(rows) == 1:
+        return [Part(*by_id.values(), probe, np.arange(len(probe)))]
+    return [Part(by_id[name], probe.take(np.array(ours)), np.array(ours)) for name, ours in rows.items()]
 
 
 def mixture(state: LawState, probe: Probe) -> NormalMixture:
-    """Mix the predictive distribution of each of P probes: 2J normals, J nodes x 2 parts of the exposure."""
-    posterior, exposure = state.posterior, state.exposure
-    keys = list(zip(probe.family, probe.cell, strict=True))
-    distinct = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    coefficients = [posterior.coefficients(*key) for key in distinct]
-    which = [distinct[key] for key in keys]
-    nodes = len(posterior.weight)
-    mean = np.array([pair[0] for pair in coefficients]).reshape(-1, 2, nodes)[which].swapaxes(0, 1)
-    cov = np.array([pair[1] for pair in coefficients]).reshape(-1, 3, nodes)[which].swapaxes(0, 1)
-    sigma_square = posterior.grid.sigma[posterior.grid.sigma_index] ** 2
-
-    def component(x: FloatArray, x_var: FloatArray, own_var: FloatArray, shared: FloatArray) -> list[FloatArray]:
-        centre, spread = line(mean, cov, x[:, None])
-        error = (mean[1] ** 2 + cov[2]) * x_var[:, None] + own_var[:, None] - 2 * mean[1] * shared[:, None]
-        return [centre, np.sqrt(spread + error + sigma_square)]
-
-    x, x_var, c = probe.gap, probe.gap_var, probe.cov
-    reliability, total = exposure.reliability(x_var), exposure.variance + x_var
-    near = component(
-        exposure.shrink(x, x_var), reliability * x_var, probe.improvement_var - c**2 / total, reliability * c
-    )
-    near[0] += (c * (x - exposure.mean) / total)[:, None]
-    flat = component(x, x_var, probe.improvement_var, c)
-    flat_weight = exposure.flat_weight(x, x_var)[:, None]
-    weight = np.concatenate([(1 - flat_weight) * posterior.weight, flat_weight * posterior.weight], axis=1)
-    return NormalMixture(weight, *(np.concatenate(pair, axis=1) for pair in zip(near, flat, strict=True)))
+    """Mix the predictive distribution of each of P probes over links, kappas, nodes and both parts of its exposure."""
+    shared = parts(state, probe)
+    return _joined([_mixed(part.pool.models, part) for part in shared], shared, len(probe))
 
 
 def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Prediction:
     """Predicted improvements with their cautions."""
-    predictive = mixture(state, probe)
-    mean = predictive.centre
-    extrapolated = _extrapolated(state, probe)
-    refused = extrapolated & (mean > MOST_HEADROOM * (1 - probe.baseline))  # False where the baseline is unknown
-    lowest, highest = possible(probe)
+    P, shared = len(probe), parts(state, probe)
+    mixtures = [_mixed(part.pool.models, part) for part in shared]
+    predictive = _joined(mixtures, shared, P)
+    mean, (lowest, highest) = predictive.centre, possible(probe)
+    refused, p_collapse = np.zeros(P, dtype=np.bool_), np.empty(P)
+    warnings, every_branch = [], []
+    for part in shared:
+        refused[part.rows] = cautions.refused(part.pool, part.probe, mean[part.rows])
+        p_collapse[part.rows] = part.pool.p_collapse
+        branches = {place: list(_branches(part, place, levels)) for place in _undecided(part)}
+        for caution in cautions.cautions(part.pool, part.probe, refused[part.rows], branches):
+            warnings.append(replace(caution, probe=int(part.rows[caution.probe])))
+        every_branch += [
+            branch._replace(probe=int(part.rows[place])) for place, both in branches.items() for branch in both
+        ]
 
     def shaped(value: FloatArray) -> FloatArray:
         return np.where(refused, np.nan, value).reshape(probe.shape)[()]
 
     return Prediction(
         mean=shaped(np.clip(mean, lowest, highest)),
-        p_positive=shaped(1 - predictive.cdf(np.zeros(len(probe)))),
-        p_collapse=np.full(probe.shape, state.pi)[()],
+        p_positive=shaped(1 - predictive.cdf(np.zeros(P))),
+        p_collapse=p_collapse.reshape(probe.shape)[()],
         refused=refused.reshape(probe.shape)[()],
-        warnings=tuple(_cautions(state, probe, extrapolated, refused)),
+        warnings=tuple(sorted(warnings, key=lambda caution: caution.probe)),
+        branches=tuple(sorted(every_branch, key=lambda branch: branch.probe)),
         levels=levels,
         _mixture=predictive,
         _lowest=lowest,
@@ -91,28 +87,55 @@ def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
     return np.where(clipped, -probe.baseline, -np.inf), np.where(clipped, 1 - probe.baseline, np.inf)
 
 
-def _extrapolated(state: LawState, probe: Probe) -> BoolArray:
-    """(P,) probes far from the stored ones: of the family, or of all families where it has none."""
-    ranges = [state.families.get(family, state.stored) for family in probe.family]
-    lowest, highest = np.array([(known.lowest_gap, known.highest_gap) for known in ranges]).reshape(-1, 2).T
-    sd = np.sqrt(probe.gap_var)
-    outside = (probe.gap < lowest - sd) | (probe.gap > highest + sd)
-    return outside | (state.exposure.flat_weight(probe.gap, probe.gap_var) > MOST_FLAT)
+def _mixed(models: tuple[ModelState, ...], part: Part) -> NormalMixture:
+    probe = part.probe
+    leaves = list(zip(probe.family, probe.cell, strict=True))
+    typical = [part.pool.typical_baseline(family) for family in probe.family]
+    H = headroom(np.where(np.isnan(probe.baseline), typical, probe.baseline))
+    found = []
+    for state in models:
+        at = at_leaves(state, leaves)
+        for share, asked in exposed(part.pool.exposure, probe, H):
+            weight, mean, sd = normals(state, at, asked)
+            found.append((share[:, None] * weight, mean, sd))
+    return NormalMixture(*(np.concatenate(column, axis=1) for column in zip(*found, strict=True)))
 
 
-def _cautions(state: LawState, probe: Probe, extrapolated: BoolArray, refused: BoolArray) -> Iterator[Caution]:
-    for index, family in enumerate(probe.family):
-        known = status(state, family)
-        if known in _STATUS_MESSAGES:
-            code, message = _STATUS_MESSAGES[known]
-            n = state.families[family].n if known is Status.SPARSE else 0
-            yield Caution(code, message.format(family=family, n=n), index)
-        if extrapolated[index]:
-            yield Caution(Code.EXTRAPOLATION, f"gap {probe.gap[index]:.3f} is outside what was stored", index)
-        if state.curvature < CURVATURE_LEVEL:
-            message = f"stored improvements bend down at large gaps (p = {state.curvature:.3f}): the law is straight"
-            yield Caution(Code.CURVATURE, message, index)
-        if refused[index]:
-            room = 1 - probe.baseline[index]
-            message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
-            yield Caution(Code.REFUSED, message, index)
+def _joined(mixtures: list[NormalMixture], shared: list[Part], P: int) -> NormalMixture:
+    """One row a probe in their own order; shorter mixtures get normals of no weight."""
+    if len(mixtures) == 1:
+        return mixtures[0]
+    most = max((one.mean.shape[1] for one in mixtures), default=1)
+    weight, mean, sd = np.zeros((P, most)), np.zeros((P, most)), np.ones((P, most))
+    for one, part in zip(mixtures, shared, strict=True):
+        C = one.mean.shape[1]
+        weight[part.rows, :C], mean[part.rows, :C], sd[part.rows, :C] = one.weight, one.mean, one.sd
+    return NormalMixture(weight, mean, sd)
+
+
+def _undecided(part: Part) -> list[int]:
+    return [int(place) for place in np.flatnonzero(cautions.undecided(part.pool, part.probe))]
+
+
+def _branches(part: Part, place: int, levels: tuple[float, ...]) -> Iterator[Branch]:
+    """What the line alone and what the bent links alone predict for one probe."""
+    probe = part.probe.take(np.array([place]))
+    lowest, highest = possible(probe)
+    for kind in Kind:
+        models = [one for one in part.pool.models if (one.model.link is LINEAR) == (kind is Kind.LINEAR)]
+        weight = sum(one.weight for one in models)
+        alone = tuple(replace(one, weight=one.weight / weight) for one in models)
+        predictive = _mixed(alone, Part(part.pool, probe, np.zeros(1, dtype=np.intp)))
+        prediction = Prediction(
+            mean=np.clip(predictive.centre, lowest, highest)[0],
+            p_positive=1 - predictive.cdf(np.zeros(1))[0],
+            p_collapse=np.float64(sum(one.weight * one.pi for one in alone)),
+            refused=np.False_,
+            warnings=(),
+            branches=(),
+            levels=levels,
+            _mixture=predictive,
+            _lowest=lowest,
+            _highest=highest,
+        )
+        yield Branch(place, kind, weight, prediction)
