@@ -1,10 +1,12 @@
 """The passes: node posterior, slopes and collapse weights in turn, until they agree (docs: LAW steps 1 to 6, part 2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from service.law import collapse
+from service.law.evidence import log_evidence
 from service.law.exposure import Exposure, GapSums
 from service.law.grid import Grid
 from service.law.likelihood import Beliefs, Likelihood
@@ -23,6 +25,118 @@ FEWEST_NODES, FEWEST_SIGMAS = 10, 3
 REFINEMENTS = 3
 
 
+class Stored(NamedTuple):
+    """What all models of a pool see: its exposure, N rows, and which of them are known to have collapsed."""
+
+    exposure: Exposure
+    rows: Rows
+    collapsed: BoolArray
+
+    @classmethod
+    def of(cls, observations: Observations) -> "Stored":
+        """Look at N stored points."""
+        exposure = Exposure.of(GapSums.of(observations))
+        rows = Rows.of(observations, exposure)
+        return cls(exposure, rows, observations.collapsed[rows.order])
+
+    def some(self, most: int) -> "Stored":
+        """About ``most`` rows, evenly from every leaf, where there are more."""
+        every = -(-len(self.rows.x) // most)
+        return self if every <= 1 else Stored(self.exposure, self.rows.every(every), self.collapsed[::every])
+
+    def grid(self, model: Model, *, thin: bool) -> Grid:
+        """Where a model's passes start."""
+        start = Grid.thin if thin else Grid.coarse
+        return start(cells=bool(self.rows.leaves.in_cell.any()), slope_spread=model.link.prior.slope_spread)
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """Where a model's passes have arrived.
+
+    Attributes:
+        model: the link and its extra variance near gap 0.
+        weight: (N,) r. pi: probability of a collapse.
+        beliefs: what ``likelihood`` is made with.
+    """
+
+    model: Model
+    stored: Stored
+    weight: FloatArray
+    pi: float
+    beliefs: Beliefs
+    likelihood: Likelihood
+
+    @classmethod
+    def start(cls, stored: Stored, model: Model) -> "Passed":
+        """Before the first pass."""
+        beliefs = _first(stored.rows, model)
+        weight = np.where(stored.collapsed, 0.0, 1.0)
+        pi = collapse.probability(0.0, 0)
+        return cls(model, stored, weight, pi, beliefs, Likelihood.of(stored.rows, model, beliefs))
+
+    def as_start_of(self, model: Model) -> "Passed":
+        """Take another model with the same link from here."""
+        return replace(self, model=model, likelihood=Likelihood.of(self.stored.rows, model, self.beliefs))
+
+    def after(self, grid: Grid, passes: int, *, collapses: bool = True) -> "Passed":
+        """Pass over the rows a number of times."""
+        weight, pi, beliefs, likelihood = self.weight, self.pi, self.beliefs, self.likelihood
+        for number in range(passes):
+            # never on a refined grid: a close look at a sigma that outliers still inflate would not find down again
+            posterior = Posterior.of(likelihood.statistics(weight, grid.sigma), grid, self.model.link.prior)
+            mean, cov = posterior.leaf_moments()
+            if collapses:
+                residual, variance, _ = collapse.leave_one_out(likelihood, weight, posterior.sigma_square, mean, cov)
+                weight = collapse.weights(residual, variance, pi, self.stored.collapsed)
+                pi = collapse.probability(float(weight.sum()), len(weight))
+            beliefs = self._next(beliefs, posterior, mean, cov, averaged=number >= AVERAGED_FROM)
+            likelihood = Likelihood.of(self.stored.rows, self.model, beliefs)
+        return replace(self, weight=weight, pi=pi, beliefs=beliefs, likelihood=likelihood)
+
+    def _next(
+        self, last: Beliefs, posterior: Posterior, mean: FloatArray, cov: FloatArray, *, averaged: bool
+    ) -> Beliefs:
+        eta, rows = last.eta, self.stored.rows
+        if self.model.link is not LINEAR:
+            eta = mean[0, rows.leaf] + mean[1, rows.leaf] * rows.x
+            eta = 0.5 * (eta + last.eta) if averaged else eta
+        return Beliefs(mean[1], mean[1] ** 2 + cov[2], posterior.sigma_square, eta)
+
+    def integrated(self, start: Grid) -> tuple[Posterior, float]:
+        """Refine a grid until it resolves the posterior; and the log evidence."""
+        prior, grid, families = self.model.link.prior, start, False
+        posterior = Posterior.of(self.likelihood.statistics(self.weight, grid.sigma), grid, prior)
+        for _ in range(REFINEMENTS):
+            few = posterior.effective_nodes < FEWEST_NODES
+            if not few and posterior.effective_sigmas >= FEWEST_SIGMAS:
+                break
+            families = families or few
+            grid = grid.refined(posterior.weight, families=families)
+            posterior = Posterior.of(self.likelihood.statistics(self.weight, grid.sigma), grid, prior)
+        return posterior, log_evidence(posterior, start, self.weight, self.pi)
+
+    def evidence(self) -> float:
+        """Log evidence, roughly: over a thin grid."""
+        return self.integrated(self.stored.grid(self.model, thin=True))[1]
+
+    def fitted(self) -> "Fit":
+        """Integrate over the whole grid."""
+        posterior, evidence = self.integrated(self.stored.grid(self.model, thin=False))
+        posterior = posterior.pruned()
+        return Fit(
+            self.model,
+            self.stored.exposure,
+            self.likelihood,
+            self.weight,
+            self.pi,
+            self.beliefs,
+            posterior,
+            *posterior.leaf_moments(),
+            evidence,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Fit:
     """A model's fit and its rows, in the rows' own order.
@@ -32,6 +146,7 @@ class Fit:
         likelihood: of the rows, as the last pass saw them. weight: (N,) r. pi: probability of a collapse.
         beliefs: what ``likelihood`` was made with.
         mean, cov: (2, L) and (3, L) the leaves' coefficients.
+        log_evidence: log marginal likelihood of the stored improvements, comparable between models.
     """
 
     model: Model
@@ -43,6 +158,7 @@ class Fit:
     posterior: Posterior
     mean: FloatArray
     cov: FloatArray
+    log_evidence: float
 
     @property
     def rows(self) -> Rows:
@@ -54,20 +170,6 @@ class Fit:
         """(N,) D at the posterior mean of sigma^2."""
         return self.likelihood.variance(self.posterior.sigma_square)
 
-    @property
-    def log_evidence(self) -> float:
-        """Log marginal likelihood of the stored improvements, collapse included: comparable between models."""
-        r, posterior = self.weight, self.posterior
-        log_weight, prior = posterior.log_weight, posterior.prior
-        top = log_weight.max()
-        population = 0.5 * (np.log(prior.precision) - prior.precision * prior.mean**2).sum()
-        open_r = r[(r > 0) & (r < 1)]
-        entropy = -np.sum(open_r * np.log(open_r) + (1 - open_r) * np.log1p(-open_r))
-        membership = np.sum(r * np.log1p(-self.pi) + (1 - r) * np.log(self.pi))
-        normal = -0.5 * np.log(2 * np.pi) * r.sum()
-        whole = Grid.coarse(cells=bool(posterior.grid.rho.any()), slope_spread=prior.slope_spread).log_mass
-        return float(top + np.log(np.exp(log_weight - top).sum()) - whole + population + normal + membership + entropy)
-
 
 def fit(
     observations: Observations, model: Model = PUBLISHED, *, passes: int | None = None, collapses: bool = True
@@ -77,42 +179,17 @@ def fit(
     Args:
         observations: N stored points, each with a baseline where the link is bent.
         model: what to fit.
-        passes: the link's own unless given.
+        passes: the link's own unless given; the last only integrates.
         collapses: whether a run may be one that collapsed; if not, r = 1.
     """
-    exposure = Exposure.of(GapSums.of(observations))
-    rows = Rows.of(observations, exposure)
-    return fit_rows(rows, exposure, observations.collapsed[rows.order], model, passes=passes, collapses=collapses)
+    return fit_stored(Stored.of(observations), model, passes=passes, collapses=collapses)
 
 
-def fit_rows(
-    rows: Rows,
-    exposure: Exposure,
-    collapsed: BoolArray,
-    model: Model,
-    *,
-    passes: int | None = None,
-    collapses: bool = True,
-) -> Fit:
-    """Fit one model to rows that several share; ``collapsed`` says of each whether it is known to be."""
-    link = model.link
-    weight = np.where(collapsed, 0.0, 1.0)
-    pi = collapse.probability(0.0, 0)
-    beliefs = _first(rows, model)
-    grid = Grid.coarse(cells=bool(rows.leaves.in_cell.any()), slope_spread=link.prior.slope_spread)
-    for number in range((passes or link.passes) - 1):
-        # on the coarse grid: a close look at a sigma that outliers still inflate would never find the way down again
-        likelihood = Likelihood.of(rows, model, beliefs)
-        posterior = Posterior.of(likelihood.statistics(weight, grid.sigma), grid, link.prior)
-        mean, cov = posterior.leaf_moments()
-        if collapses:
-            residual, variance, _ = collapse.leave_one_out(likelihood, weight, posterior.sigma_square, mean, cov)
-            weight = collapse.weights(residual, variance, pi, collapsed)
-            pi = collapse.probability(float(weight.sum()), len(weight))
-        beliefs = _next(rows, model, beliefs, posterior, mean, cov, averaged=number >= AVERAGED_FROM)
-    likelihood = Likelihood.of(rows, model, beliefs)
-    posterior = _integrated(likelihood, weight, grid, model)
-    return Fit(model, exposure, likelihood, weight, pi, beliefs, posterior, *posterior.leaf_moments())
+def fit_stored(stored: Stored, model: Model, *, passes: int | None = None, collapses: bool = True) -> Fit:
+    """Fit one model on the whole grid."""
+    grid = stored.grid(model, thin=False)
+    arrived = Passed.start(stored, model).after(grid, (passes or model.link.passes) - 1, collapses=collapses)
+    return arrived.fitted()
 
 
 def _first(rows: Rows, model: Model) -> Beliefs:
@@ -123,28 +200,3 @@ def _first(rows: Rows, model: Model) -> Beliefs:
         seen = link.inverse(np.minimum(rows.y, FIRST_REACH * rows.headroom), rows.headroom)
         eta = 0.5 * (link.prior.slope_mean * rows.x + seen)
     return Beliefs(slope, slope**2, FIRST_SIGMA**2, eta)
-
-
-def _next(
-    rows: Rows, model: Model, last: Beliefs, posterior: Posterior, mean: FloatArray, cov: FloatArray, *, averaged: bool
-) -> Beliefs:
-    eta = last.eta
-    if model.link is not LINEAR:
-        eta = mean[0, rows.leaf] + mean[1, rows.leaf] * rows.x
-        eta = 0.5 * (eta + last.eta) if averaged else eta
-    return Beliefs(mean[1], mean[1] ** 2 + cov[2], posterior.sigma_square, eta)
-
-
-def _integrated(likelihood: Likelihood, weight: FloatArray, grid: Grid, model: Model) -> Posterior:
-    """Refine the grid until it resolves the posterior."""
-    prior = model.link.prior
-    posterior = Posterior.of(likelihood.statistics(weight, grid.sigma), grid, prior)
-    families = False
-    for _ in range(REFINEMENTS):
-        few = posterior.effective_nodes < FEWEST_NODES
-        if not few and posterior.effective_sigmas >= FEWEST_SIGMAS:
-            break
-        families = families or few
-        grid = grid.refined(posterior.weight, families=families)
-        posterior = Posterior.of(likelihood.statistics(weight, grid.sigma), grid, prior)
-    return posterior.pruned()

@@ -1,7 +1,7 @@
 """The grid of spreads (sigma, tau0, tau1, rho) over which everything else is integrated (docs: LAW steps 3, 4, 7)."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from scipy.stats import halfnorm, t
@@ -41,6 +41,7 @@ class Grid:
         sigma: (K,) residual sd.
         tau0, tau1: sds of families' intercepts and slopes.
         rho: sds of cells as a share of the families'; a single 0 when nothing stored has a cell.
+        rhos: how many values of rho are equally likely, those included that were left out for want of weight.
         slope_spread: scale of tau1's half-normal prior.
     """
 
@@ -48,12 +49,22 @@ class Grid:
     tau0: FloatArray
     tau1: FloatArray
     rho: FloatArray
+    rhos: int = 1
     slope_spread: float = STRAIGHT.slope_spread
 
     @classmethod
+    @cache
     def coarse(cls, *, cells: bool, slope_spread: float = STRAIGHT.slope_spread) -> "Grid":
         """Where every fit starts."""
-        return cls(SIGMA, TAU0, TAU1, RHO if cells else NO_CELLS, slope_spread)
+        rho = RHO if cells else NO_CELLS
+        return cls(SIGMA, TAU0, TAU1, rho, len(rho), slope_spread)
+
+    @classmethod
+    @cache
+    def thin(cls, *, cells: bool, slope_spread: float = STRAIGHT.slope_spread) -> "Grid":
+        """Every other value of the families' spreads: enough to weigh models, or to find where a fit converges."""
+        rho = RHO[::2] if cells else NO_CELLS
+        return cls(SIGMA, TAU0[::2], TAU1[::2], rho, len(rho), slope_spread)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -94,7 +105,7 @@ class Grid:
         sigma += np.log(self.sigma * np.gradient(np.log(self.sigma)))
         tau0 = halfnorm.logpdf(self.tau0, scale=TAU0_SCALE) + np.log(np.gradient(self.tau0))
         tau1 = halfnorm.logpdf(self.tau1, scale=self.slope_spread) + np.log(np.gradient(self.tau1))
-        rho = np.full(len(self.rho), -np.log(len(RHO)) if self.rho.any() else 0.0)  # of all four, even if some are gone
+        rho = np.full(len(self.rho), -np.log(self.rhos))
         return np.asarray(sigma[:, None, None, None] + tau0[:, None, None] + tau1[:, None] + rho).reshape(-1)
 
     @property

@@ -11,19 +11,15 @@ import numpy as np
 
 from service.law import collapse
 from service.law.diagnostics import Diagnostics, curvature_p_value
-from service.law.exposure import Exposure, GapSums
-from service.law.fitting import Fit, fit_rows
+from service.law.exposure import GapSums
+from service.law.fitting import Fit, Stored
 from service.law.keys import FEWEST_OTHERS, Key, Rule, counted, divided
 from service.law.leaves import Leaf
 from service.law.links import LinkName
 from service.law.models import PUBLISHED, candidates
-from service.law.observations import FloatArray, Observations
-from service.law.rows import Rows
+from service.law.observations import Observations
 from service.law.state import ModelState, PoolState, summaries
-
-NEGLIGIBLE = 1e-6
-"""weight of a model that is forgotten"""
-
+from service.law.weighing import weighed
 
 @dataclass(frozen=True, eq=False)
 class LawState:
@@ -122,31 +118,21 @@ def fit_law(observations: Observations, links: tuple[str, ...]) -> tuple[LawStat
 
 def fit_pool(observations: Observations, rule: Rule, links: Sequence[str]) -> tuple[PoolState, list[tuple[Fit, float]]]:
     """Fit every model and weigh them by their evidence; one point without a baseline leaves the line alone."""
-    exposure = Exposure.of(gaps := GapSums.of(observations))
-    rows = Rows.of(observations, exposure)
-    collapsed = observations.collapsed[rows.order]
+    stored = Stored.of(observations)
     straightened = bool(np.isnan(observations.baseline).any()) and tuple(links) != (LinkName.LINEAR,)
     prior = candidates([LinkName.LINEAR] if straightened else links, rule)
-    fits = [fit_rows(rows, exposure, collapsed, model) for model in prior]
-    weights = _weights(np.array([each.log_evidence for each in fits]) + np.log(list(prior.values())))
-    kept = [(each, float(weight)) for each, weight in zip(fits, weights, strict=True) if weight > 0]
-    line = next((each for each in fits if each.model == PUBLISHED), None)
+    fits = weighed(stored, prior)
+    line = next((each for each, _ in fits if each.model == PUBLISHED), None)
     pool = PoolState(
-        exposure=exposure,
+        exposure=stored.exposure,
         families=summaries(observations),
         baseline=float(np.median(observations.baseline)) if len(observations) else float("nan"),
         curvature=float("nan") if line is None else curvature_p_value(line),
-        gaps=gaps,
-        models=tuple(ModelState.of(*pair) for pair in kept),
+        gaps=GapSums.of(observations),
+        models=tuple(ModelState.of(*pair) for pair in fits),
         straightened=straightened,
     )
-    return pool, kept
-
-
-def _weights(log_posterior: FloatArray) -> FloatArray:
-    weights = np.exp(log_posterior - log_posterior.max())
-    weights = np.where(weights < NEGLIGIBLE * weights.sum(), 0.0, weights)
-    return np.asarray(weights / weights.sum())
+    return pool, fits
 
 
 def chained(previous: str, ids: tuple[str, ...]) -> str:

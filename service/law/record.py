@@ -76,6 +76,7 @@ def _model(state: ModelState, *, updated: bool) -> dict[str, Any]:
         "weight": state.weight,
         "pi": state.pi,
         "grid": {name: getattr(nodes, name).tolist() for name in ("sigma", "tau0", "tau1", "rho")},
+        "rhos": nodes.rhos,
         "leaves": [list(leaf) for leaf in statistics.leaves.keys],
         "A": _written(statistics.A),
         "R": _written(statistics.R),
@@ -125,7 +126,8 @@ def from_record(record: dict[str, Any]) -> LawState:
 
 def _straight(record: dict[str, Any]) -> LawState:
     """Read the line of version 1: it pooled all teachers, and goes on to."""
-    line = {**record, "link": LINEAR.name, "extra": PUBLISHED.extra, "weight": 1.0}
+    rhos = len(grid.RHO) if any(record["grid"]["rho"]) else 1
+    line = {**record, "link": LINEAR.name, "extra": PUBLISHED.extra, "weight": 1.0, "rhos": rhos}
     pool = {**record, "baseline": None, "straightened": False, "updated": record["totals"] is not None}
     key = Key.of(None, None)
     return LawState(
@@ -163,7 +165,7 @@ def _read_model(model: dict[str, Any]) -> ModelState:
         np.array(model["log_factor"]),
     )
     axes = {name: np.array(axis) for name, axis in model["grid"].items()}
-    nodes = Grid(**axes, slope_spread=link.prior.slope_spread)
+    nodes = Grid(**axes, rhos=model["rhos"], slope_spread=link.prior.slope_spread)
     if model["totals"] is None:
         posterior = Posterior.of(statistics, nodes, link.prior)
     else:

@@ -1,7 +1,7 @@
 """Rows as the likelihood sees them, and their sufficient statistics (docs: LAW steps 1, 2 and 4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -60,6 +60,10 @@ class Rows:
             np.where(c == 0, observations.baseline_var, 0.0),
         )
         return cls(leaves, leaf[order], order, *(column[order] for column in columns))
+
+    def every(self, step: int) -> "Rows":
+        """Each ``step``-th row; the leaves stay, even those that lose theirs."""
+        return replace(self, **{each.name: getattr(self, each.name)[::step] for each in fields(self)[1:]})
 
     @cached_property
     def basis(self) -> FloatArray:

@@ -1,0 +1,60 @@
+"""Which models a pool's points leave standing, and with what weights (docs: LAW part 2 "Evidence")."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from service.law.fitting import Fit, Passed, Stored, fit_stored
+from service.law.models import PUBLISHED, Model
+
+EXTRA_PASSES = 4
+"""for extra variance near gap 0, from where the same link without it has arrived"""
+NEGLIGIBLE = 1e-4
+"""weight of a model that is left out"""
+ENOUGH = 10_000
+"""points that say which models to leave out: those that differ among so many differ more among all"""
+
+
+def weighed(stored: Stored, prior: Mapping[Model, float]) -> list[tuple[Fit, float]]:
+    """Fit the models whose weight is not negligible.
+
+    All are compared first on a thin grid, and by ``ENOUGH`` points. The published line, when it is alone, is fitted as
+    if nothing else had been asked for.
+
+    Args:
+        stored: what all models see.
+        prior: their prior probabilities; a link's model without extra variance comes before those with it.
+    """
+    if list(prior) == [PUBLISHED]:
+        return [(fit_stored(stored, PUBLISHED), 1.0)]
+    some = stored.some(ENOUGH)
+    passed = _passed(some, prior)
+    standing = _standing({model: one.evidence() for model, one in passed.items()}, prior)
+    if list(standing) == [PUBLISHED]:
+        return [(fit_stored(stored, PUBLISHED), 1.0)]
+    if some is not stored:
+        passed = _passed(stored, standing)
+    fits = {model: passed[model].fitted() for model in standing}
+    weights = _standing({model: one.log_evidence for model, one in fits.items()}, prior)
+    return [(fits[model], weight) for model, weight in weights.items()]
+
+
+def _passed(stored: Stored, models: Iterable[Model]) -> dict[Model, Passed]:
+    found: dict[Model, Passed] = {}
+    for model in models:
+        grid, before = stored.grid(model, thin=True), found.get(Model(model.link, 0.0))
+        if before is None:
+            found[model] = Passed.start(stored, model).after(grid, model.link.passes - 1)
+        else:
+            found[model] = before.as_start_of(model).after(grid, EXTRA_PASSES)
+    return found
+
+
+def _standing(evidence: Mapping[Model, float], prior: Mapping[Model, float]) -> dict[Model, float]:
+    """Posterior probabilities of models, without those that have next to none."""
+    log_weight = {model: value + np.log(prior[model]) for model, value in evidence.items()}
+    top = max(log_weight.values())
+    weights = {model: float(np.exp(value - top)) for model, value in log_weight.items()}
+    total = sum(weights.values())
+    kept = {model: weight for model, weight in weights.items() if weight > NEGLIGIBLE * total}
+    return {model: weight / sum(kept.values()) for model, weight in kept.items()}
