@@ -1,10 +1,11 @@
 """What must be said with a prediction (docs: LAW, "What it says"; part 2 "Warn")."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from service.law.keys import Key, Rule
+from service.law.leaves import IndexArray
 from service.law.observations import BoolArray, FloatArray, Probe
 from service.law.prediction import Branch, Caution, Code, Status
 from service.law.state import PoolState
@@ -18,6 +19,9 @@ DECIDED = 0.95
 """weight from which one link speaks for all"""
 
 BASELINE_MISSING = "a stored run lacks its baseline, and with it the headroom: the law is straight here"
+SMALL_GAP_MESSAGE = (
+    "with a teacher that moves, a mean gap near 0 cannot tell a useless context from a weakly informative one"
+)
 _STATUS_MESSAGES = {
     Status.PRIOR_ONLY: (Code.PRIOR_ONLY, "nothing is stored: this rests on the published slopes alone"),
     Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on the other families"),
@@ -62,9 +66,12 @@ def undecided(pool: PoolState, probe: Probe) -> BoolArray:
     return np.asarray(outside(pool, probe) & either)
 
 
-def cautions(pool: PoolState, probe: Probe, refusals: BoolArray, branches: dict[int, list[Branch]]) -> Iterator[Caution]:
-    """Say what is to be known of each of a pool's probes; ``branches`` are those of undecided ones, by place."""
+def cautions(
+    pool: PoolState, probe: Probe, refusals: BoolArray, branches: Sequence[Branch], undecided_rows: IndexArray
+) -> Iterator[Caution]:
+    """Say what is to be known of each of a pool's probes; ``branches`` are about those of ``undecided_rows``."""
     far = extrapolated(pool, probe)
+    told = dict(zip(undecided_rows.tolist(), _told(branches), strict=True))
     for index, family in enumerate(probe.family):
         known = status(pool, family)
         if known in _STATUS_MESSAGES:
@@ -80,18 +87,25 @@ def cautions(pool: PoolState, probe: Probe, refusals: BoolArray, branches: dict[
             yield Caution(Code.CURVATURE, message, index)
         moving = Key.of(probe.teacher[index], probe.divergence[index]).rule is Rule.CO_MOVING
         if moving and abs(probe.gap[index]) < SMALL_GAP:
-            message = "with a teacher that moves, the mean gap cannot tell a useless context from a weakly informative one"
-            yield Caution(Code.SMALL_GAP, message, index)
-        if index in branches:
-            said = "; ".join(map(_told, branches[index]))
-            yield Caution(Code.LINK_UNDECIDED, f"beyond the stored gaps the answer depends on the link: {said}", index)
+            yield Caution(Code.SMALL_GAP, SMALL_GAP_MESSAGE, index)
+        if index in told:
+            message = f"beyond the stored gaps the answer depends on the link: {told[index]}"
+            yield Caution(Code.LINK_UNDECIDED, message, index)
         if refusals[index]:
             room = 1 - probe.baseline[index]
             message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
             yield Caution(Code.REFUSED, message, index)
 
 
-def _told(branch: Branch) -> str:
-    lower, upper = branch.prediction.interval(0.95)
-    mean = branch.prediction.mean
-    return f"{branch.kind} (weight {branch.weight:.2f}) {mean:+.3f} (95 % {lower:+.3f} to {upper:+.3f})"
+def _told(branches: Sequence[Branch]) -> list[str]:
+    """U sentences: what either side would say."""
+    sides = []
+    for branch in branches:
+        numbers = zip(branch.prediction.mean, *branch.prediction.interval(0.95), strict=True)
+        sides.append(
+            [
+                f"{branch.kind} (weight {branch.weight:.2f}) {mean:+.3f} (95 % {lower:+.3f} to {upper:+.3f})"
+                for mean, lower, upper in numbers
+            ]
+        )
+    return ["; ".join(both) for both in zip(*sides, strict=True)]

@@ -7,15 +7,16 @@ import numpy as np
 
 from service.law.exposure import Exposure
 from service.law.hierarchy import line
-from service.law.leaves import Leaf
+from service.law.leaves import IndexArray, Leaf
 from service.law.links import LINEAR
+from service.law.mixture import Normals
 from service.law.observations import FloatArray, Probe
 from service.law.state import ModelState
 
 POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 SHARES = _WEIGHTS / _WEIGHTS.sum()
-NEGLIGIBLE = 1e-10
-"""weight of a node that no answer shows"""
+NEGLIGIBLE = 1e-6
+"""weight of nodes that are left out, all together"""
 
 
 class Coefficients(NamedTuple):
@@ -51,23 +52,24 @@ class Asked(NamedTuple):
     headroom_var: FloatArray
 
 
-Normals = tuple[FloatArray, FloatArray, FloatArray]
-"""weights, means and sds, each (P, C)"""
-
-
 def at_leaves(state: ModelState, leaves: Sequence[Leaf]) -> Coefficients:
     """Coefficients of P leaves, any of which may be unknown."""
     posterior = state.posterior
     places = {leaf: place for place, leaf in enumerate(dict.fromkeys(leaves))}
     which = [places[leaf] for leaf in leaves]
-    heavy = posterior.weight > NEGLIGIBLE
+    heavy = _heavy(posterior.weight)
     each = [posterior.coefficients(*leaf) for leaf in places]
     mean, cov = (
-        np.array([pair[part][:, heavy] for pair in each]).reshape(-1, 2 + part, int(heavy.sum()))[which].swapaxes(0, 1)
+        np.array([pair[part][:, heavy] for pair in each]).reshape(-1, 2 + part, len(heavy))[which].swapaxes(0, 1)
         for part in (0, 1)
     )
     sigma_square = posterior.grid.sigma[posterior.grid.sigma_index[heavy]] ** 2
     return Coefficients(state.weight * posterior.weight[heavy], mean, cov, sigma_square)
+
+
+def _heavy(weight: FloatArray) -> IndexArray:
+    ascending = np.argsort(weight)
+    return np.sort(ascending[np.cumsum(weight[ascending]) > NEGLIGIBLE])
 
 
 def exposed(exposure: Exposure, probe: Probe, headroom: FloatArray) -> list[tuple[FloatArray, Asked]]:
@@ -110,9 +112,10 @@ def normals(state: ModelState, at: Coefficients, asked: Asked) -> Normals:
     mean = found.value + (shared / variance)[..., None] * off + asked.shift[..., None]
     rest = link.noise_share * scatter + asked.own - 0.5 * shared**2 / variance
     spread = found.slope**2 * (0.5 * variance)[..., None] + found.slope * shared[..., None]
-    spread += (asked.headroom_var[..., None]) * found.by_headroom**2 + rest[..., None]
+    spread += asked.headroom_var[..., None] * found.by_headroom**2 + rest[..., None]
     weight = np.broadcast_to(at.weight[:, None] * SHARES, mean.shape)
-    return tuple(part.reshape(len(centre), -1) for part in (weight, mean, np.sqrt(spread)))
+    P = len(centre)
+    return weight.reshape(P, -1), mean.reshape(P, -1), np.sqrt(spread).reshape(P, -1)
 
 
 def curve_normals(state: ModelState, at: Coefficients, x: FloatArray, headroom: FloatArray) -> Normals:

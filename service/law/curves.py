@@ -28,10 +28,11 @@ def links(pool: PoolState) -> dict[str, float]:
 def curve(
     pool: PoolState, family: str, cell: str | None, gaps: FloatArray, baseline: float | None, level: float
 ) -> Line:
-    """Draw f(b0 + b1 x) at P true gaps x, with a *confidence* interval; ``baseline`` is the typical one unless given."""
+    """Draw f(b0 + b1 x) at P true gaps x, with a *confidence* interval; the typical baseline stands for none."""
     H = headroom(np.full(len(gaps), pool.typical_baseline(family) if baseline is None else baseline))
     parts = [curve_normals(each, at_leaves(each, [(family, cell)] * len(gaps)), gaps, H) for each in pool.models]
-    mixture = NormalMixture(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
+    mixture = NormalMixture.beside(parts)
+    mixture = mixture.merged() if len(parts) > 1 else mixture
     return Line(mixture.centre, *mixture.interval(level))
 
 

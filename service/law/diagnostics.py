@@ -1,4 +1,4 @@
-"""What a fit says of its rows: which do not belong, whether the line bends, whether a family drifted."""
+"""What a fit says of its rows: which do not belong, and whether the line bends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ import numpy as np
 from scipy.stats import t
 
 from service.law import collapse
-from service.law.fitting import Fit, fit
+from service.law.fitting import Fit
 from service.law.leaves import IndexArray
-from service.law.observations import BoolArray, FloatArray, Observations
+from service.law.observations import BoolArray, FloatArray
 
 OUTLIER_WEIGHT = 0.5
 
@@ -108,16 +108,3 @@ def curvature_p_value(fitted: Fit) -> float:
     bend = w @ (square * y_only) / information
     scale = w @ (y_only - bend * square) ** 2 / freedom
     return float(t.cdf(bend * np.sqrt(information / max(scale, 1e-12)), freedom))
-
-
-def drift_log_bayes_factor(observations: Observations, family: str, versions: Sequence[str]) -> float:
-    """Log evidence for a family's versions being families of their own; above 3 is an alarm.
-
-    Args:
-        observations: N stored points.
-        family: whose drift is asked for.
-        versions: N versions; only those of the family's rows matter.
-    """
-    pairs = zip(observations.family, versions, strict=True)
-    split = [f"{name}\0{version}" if name == family else name for name, version in pairs]
-    return fit(observations.regrouped(split)).log_evidence - fit(observations).log_evidence

@@ -94,7 +94,7 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """
         state = increment.add(self._state, observation)
         if state is None and not self._rows:
-            raise ValueError("an update of this law is a full fit, and its record holds no rows: fit it with all of them")
+            raise ValueError("this law's update is a full fit, and its record holds no rows: fit it with all of them")
         if self._rows:
             self._rows.append(observation)
         if state is None:

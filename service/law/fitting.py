@@ -1,4 +1,4 @@
-"""The passes: node posterior, slopes and collapse weights in turn, until they agree (docs: LAW steps 1 to 6, part 2)."""
+"""The passes: node posterior, slopes, collapse weights in turn, until they agree (docs: LAW steps 1 to 6, part 2)."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple

@@ -72,9 +72,7 @@ def add_to_pool(pool: PoolState, observation: Observations) -> PoolState:
     likelihood = Likelihood.of(row, line.model, beliefs)
     mean, cov = mixed(*before.coefficients_in(block, place), before.weight)
     unused = np.zeros(1)  # so far no part of the fit rests on this row
-    residual, variance, _ = collapse.leave_one_out(
-        likelihood, unused, before.sigma_square, mean[:, None], cov[:, None]
-    )
+    residual, variance, _ = collapse.leave_one_out(likelihood, unused, before.sigma_square, mean[:, None], cov[:, None])
     r = collapse.weights(residual, variance, line.pi, observation.collapsed)
 
     A, R, log_factor = likelihood.own_sums(r, grid.sigma)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.law.leaves import IndexArray, Leaf
+from service.law.leaves import IndexArray, Leaf, Leaves
 from service.law.observations import Observations
 
 
@@ -70,4 +70,4 @@ def counted(observations: Observations) -> dict[Leaf, dict[Key, int]]:
     found: dict[Leaf, Counter[Key]] = {}
     for (family, cell, teacher, divergence), n in Counter(rows).items():
         found.setdefault((family, cell), Counter())[Key.of(teacher, divergence)] += n
-    return {leaf: dict(sorted(found[leaf].items())) for leaf in sorted(found, key=lambda leaf: (leaf[0], leaf[1] or ""))}
+    return {leaf: dict(sorted(found[leaf].items())) for leaf in Leaves(found).keys}

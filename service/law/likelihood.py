@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from service.law.links import LINEAR
-from service.law.models import PUBLISHED, Model
+from service.law.models import Model
 from service.law.observations import FloatArray
 from service.law.rows import Rows, Statistics
 

@@ -1,4 +1,4 @@
-"""Models: a link with a share of extra variance near gap 0, and what is thought of each beforehand (LAW part 2)."""
+"""Models: a link with some extra variance near gap 0, and what is thought of each beforehand (docs: LAW part 2)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.law.keys import Rule
-from service.law.links import EXP, LINEAR, LINKS, TANH, Link, LinkName
+from service.law.links import LINEAR, LINKS, Link, LinkName
 from service.law.observations import FloatArray
 
 NEAR = 0.08
@@ -27,7 +27,7 @@ class Model(NamedTuple):
     extra: float
 
     def spread(self, x: FloatArray) -> FloatArray:
-        """N: the residual variance at gaps x in units of sigma^2."""
+        """Residual variance at gaps x in units of sigma^2: n."""
         if not self.extra:
             return np.broadcast_to(1.0, x.shape)
         return 1 + self.extra * np.exp(-0.5 * (x / NEAR) ** 2)
@@ -39,7 +39,7 @@ PUBLISHED = Model(LINEAR, 0.0)
 
 def candidates(links: Sequence[str], rule: Rule) -> dict[Model, float]:
     """Models of these links with their prior probabilities; the line alone is part 1's."""
-    chosen = [LINKS[LinkName(name)] for name in links]
+    chosen = [LINKS[name] for name in LinkName if name in links]
     if chosen == [LINEAR]:
         return {PUBLISHED: 1.0}
     total = sum(LINK_PRIOR[rule][link.name] for link in chosen)
@@ -48,6 +48,3 @@ def candidates(links: Sequence[str], rule: Rule) -> dict[Model, float]:
         for link in chosen
         for extra, share in EXTRA.items()
     }
-
-
-__all__ = ["EXP", "LINEAR", "PUBLISHED", "TANH", "Model", "candidates"]

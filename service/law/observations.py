@@ -224,9 +224,7 @@ def _names(name: str, values: Sequence[Name], n: int, *, unknown: bool = False) 
     return names
 
 
-def _choices(
-    name: str, values: Sequence[str | None] | None, n: int, known: tuple[str, ...]
-) -> tuple[str | None, ...]:
+def _choices(name: str, values: Sequence[str | None] | None, n: int, known: tuple[str, ...]) -> tuple[str | None, ...]:
     if values is None:
         return (None,) * n
     chosen = tuple(values)

@@ -21,6 +21,7 @@ from service.law.observations import Observations
 from service.law.state import ModelState, PoolState, summaries
 from service.law.weighing import weighed
 
+
 @dataclass(frozen=True, eq=False)
 class LawState:
     """The fitted law.

@@ -1,6 +1,6 @@
 """From a probe to its mixture of normals (docs: LAW step 5, part 2 "Prediction")."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,12 +10,15 @@ from service.law import cautions
 from service.law.components import at_leaves, exposed, normals
 from service.law.keys import Key
 from service.law.leaves import IndexArray
-from service.law.links import LINEAR, headroom
+from service.law.links import headroom
 from service.law.mixture import NormalMixture
-from service.law.observations import FloatArray, Probe
+from service.law.observations import BoolArray, FloatArray, Probe
 from service.law.pools import LawState
 from service.law.prediction import Branch, Kind, Prediction
 from service.law.state import ModelState, PoolState
+
+AT_ONCE = 16
+"""probes whose tens of thousands of normals are in memory together"""
 
 
 class Part(NamedTuple):
@@ -26,58 +29,32 @@ class Part(NamedTuple):
     rows: IndexArray
 
 
-def parts(state: LawState, probe: Probe) -> list[Part]:
-    """Share probes out among the pools."""
-    said = list(zip(probe.teacher, probe.divergence, probe.family, probe.cell, strict=True))
-    pools = {one: state.answering(Key.of(*one[:2]), one[2:]) for one in dict.fromkeys(said)}
-    rows: dict[int, list[int]] = {}
-    for row, one in enumerate(said):
-        rows.setdefault(id(pools[one]), []).append(row)
-    by_id = {id(pool): pool for pool in pools.values()}
-    if len(rows) == 1:
-        return [Part(*by_id.values(), probe, np.arange(len(probe)))]
-    return [Part(by_id[name], probe.take(np.array(ours)), np.array(ours)) for name, ours in rows.items()]
-
-
 def mixture(state: LawState, probe: Probe) -> NormalMixture:
     """Mix the predictive distribution of each of P probes over links, kappas, nodes and both parts of its exposure."""
-    shared = parts(state, probe)
-    return _joined([_mixed(part.pool.models, part) for part in shared], shared, len(probe))
+    shared = _parts(state, probe)
+    return _joined([_whole(_sides(part)) for part in shared], shared)
 
 
 def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Prediction:
     """Predicted improvements with their cautions."""
-    P, shared = len(probe), parts(state, probe)
-    mixtures = [_mixed(part.pool.models, part) for part in shared]
-    predictive = _joined(mixtures, shared, P)
-    mean, (lowest, highest) = predictive.centre, possible(probe)
+    shared = _parts(state, probe)
+    sides = [_sides(part) for part in shared]
+    predictive = _joined([_whole(of_part) for of_part in sides], shared)
+    mean, P = predictive.centre, len(probe)
     refused, p_collapse = np.zeros(P, dtype=np.bool_), np.empty(P)
-    warnings, every_branch = [], []
-    for part in shared:
-        refused[part.rows] = cautions.refused(part.pool, part.probe, mean[part.rows])
-        p_collapse[part.rows] = part.pool.p_collapse
-        branches = {place: list(_branches(part, place, levels)) for place in _undecided(part)}
-        for caution in cautions.cautions(part.pool, part.probe, refused[part.rows], branches):
-            warnings.append(replace(caution, probe=int(part.rows[caution.probe])))
-        every_branch += [
-            branch._replace(probe=int(part.rows[place])) for place, both in branches.items() for branch in both
-        ]
-
-    def shaped(value: FloatArray) -> FloatArray:
-        return np.where(refused, np.nan, value).reshape(probe.shape)[()]
-
-    return Prediction(
-        mean=shaped(np.clip(mean, lowest, highest)),
-        p_positive=shaped(1 - predictive.cdf(np.zeros(P))),
-        p_collapse=p_collapse.reshape(probe.shape)[()],
-        refused=refused.reshape(probe.shape)[()],
-        warnings=tuple(sorted(warnings, key=lambda caution: caution.probe)),
-        branches=tuple(sorted(every_branch, key=lambda branch: branch.probe)),
-        levels=levels,
-        _mixture=predictive,
-        _lowest=lowest,
-        _highest=highest,
-    )
+    warnings, branches = [], []
+    for part, of_part in zip(shared, sides, strict=True):
+        pool, rows = part.pool, part.rows
+        refused[rows] = cautions.refused(pool, part.probe, mean[rows])
+        p_collapse[rows] = pool.p_collapse
+        open_ones = np.flatnonzero(cautions.undecided(pool, part.probe))
+        mine = list(_branches(part, of_part, open_ones, levels)) if len(open_ones) else []
+        said = cautions.cautions(pool, part.probe, refused[rows], mine, open_ones)
+        warnings += [replace(caution, probe=int(rows[caution.probe])) for caution in said]
+        branches += mine
+    out = _prediction(predictive, probe, refused, p_collapse, levels)
+    ordered = sorted(warnings, key=lambda caution: caution.probe)
+    return replace(out, warnings=tuple(ordered), branches=tuple(branches))
 
 
 def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
@@ -87,55 +64,99 @@ def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
     return np.where(clipped, -probe.baseline, -np.inf), np.where(clipped, 1 - probe.baseline, np.inf)
 
 
-def _mixed(models: tuple[ModelState, ...], part: Part) -> NormalMixture:
-    probe = part.probe
+def _parts(state: LawState, probe: Probe) -> list[Part]:
+    """Share probes out among the pools."""
+    said = list(zip(probe.teacher, probe.divergence, probe.family, probe.cell, strict=True))
+    pools: list[PoolState] = []  # compared by identity
+    which = {}
+    for teacher, divergence, family, cell in dict.fromkeys(said):
+        pool = state.answering(Key.of(teacher, divergence), (family, cell))
+        if pool not in pools:
+            pools.append(pool)
+        which[teacher, divergence, family, cell] = pools.index(pool)
+    if len(pools) <= 1:
+        pool = pools[0] if pools else state.answering(Key.of(None, None), ("", None))  # of no probes at all
+        return [Part(pool, probe, np.arange(len(probe)))]
+    of_row = np.array([which[one] for one in said])
+    rows = [np.flatnonzero(of_row == place) for place in range(len(pools))]
+    return [Part(pool, probe.take(ours), ours) for pool, ours in zip(pools, rows, strict=True)]
+
+
+def _sides(part: Part) -> dict[Kind, NormalMixture]:
+    """The straight and the bent part of a pool's mixtures; their weights are 1 together."""
+    models: dict[Kind, list[ModelState]] = {}
+    for each in part.pool.models:
+        models.setdefault(each.kind, []).append(each)
+    alone = len(part.pool.models) == 1 or not len(part.probe)
+    chunks = [part.probe]
+    if not alone and len(part.probe) > AT_ONCE:
+        whole = np.arange(len(part.probe))
+        chunks = [part.probe.take(whole[first : first + AT_ONCE]) for first in whole[::AT_ONCE]]
+    sides = {}
+    for kind, ours in models.items():
+        mixed = [_of_models(ours, part.pool, chunk) for chunk in chunks]
+        sides[kind] = mixed[0] if alone else NormalMixture.stacked([one.merged() for one in mixed])
+    return sides
+
+
+def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> NormalMixture:
     leaves = list(zip(probe.family, probe.cell, strict=True))
-    typical = [part.pool.typical_baseline(family) for family in probe.family]
+    typical = [pool.typical_baseline(family) for family in probe.family]
     H = headroom(np.where(np.isnan(probe.baseline), typical, probe.baseline))
     found = []
     for state in models:
         at = at_leaves(state, leaves)
-        for share, asked in exposed(part.pool.exposure, probe, H):
+        for share, asked in exposed(pool.exposure, probe, H):
             weight, mean, sd = normals(state, at, asked)
             found.append((share[:, None] * weight, mean, sd))
-    return NormalMixture(*(np.concatenate(column, axis=1) for column in zip(*found, strict=True)))
+    return NormalMixture.beside(found)
 
 
-def _joined(mixtures: list[NormalMixture], shared: list[Part], P: int) -> NormalMixture:
-    """One row a probe in their own order; shorter mixtures get normals of no weight."""
+def _whole(sides: Mapping[Kind, NormalMixture]) -> NormalMixture:
+    if len(sides) == 1:
+        return next(iter(sides.values()))
+    return NormalMixture.beside([(side.weight, side.mean, side.sd) for side in sides.values()])
+
+
+def _joined(mixtures: list[NormalMixture], shared: list[Part]) -> NormalMixture:
+    """One row a probe, in their own order."""
     if len(mixtures) == 1:
         return mixtures[0]
-    most = max((one.mean.shape[1] for one in mixtures), default=1)
-    weight, mean, sd = np.zeros((P, most)), np.zeros((P, most)), np.ones((P, most))
-    for one, part in zip(mixtures, shared, strict=True):
-        C = one.mean.shape[1]
-        weight[part.rows, :C], mean[part.rows, :C], sd[part.rows, :C] = one.weight, one.mean, one.sd
-    return NormalMixture(weight, mean, sd)
+    order = np.argsort(np.concatenate([part.rows for part in shared]))
+    return NormalMixture.stacked(mixtures).take(order)
 
 
-def _undecided(part: Part) -> list[int]:
-    return [int(place) for place in np.flatnonzero(cautions.undecided(part.pool, part.probe))]
-
-
-def _branches(part: Part, place: int, levels: tuple[float, ...]) -> Iterator[Branch]:
-    """What the line alone and what the bent links alone predict for one probe."""
-    probe = part.probe.take(np.array([place]))
+def _prediction(
+    predictive: NormalMixture, probe: Probe, refused: BoolArray, p_collapse: FloatArray, levels: tuple[float, ...]
+) -> Prediction:
     lowest, highest = possible(probe)
-    for kind in Kind:
-        models = [one for one in part.pool.models if (one.model.link is LINEAR) == (kind is Kind.LINEAR)]
+
+    def shaped(value: FloatArray) -> FloatArray:
+        return np.where(refused, np.nan, value).reshape(probe.shape)[()]
+
+    return Prediction(
+        mean=shaped(np.clip(predictive.centre, lowest, highest)),
+        p_positive=shaped(1 - predictive.cdf(np.zeros(len(probe)))),
+        p_collapse=p_collapse.reshape(probe.shape)[()],
+        refused=refused.reshape(probe.shape)[()],
+        warnings=(),
+        branches=(),
+        levels=levels,
+        _mixture=predictive,
+        _lowest=lowest,
+        _highest=highest,
+    )
+
+
+def _branches(
+    part: Part, sides: Mapping[Kind, NormalMixture], rows: IndexArray, levels: tuple[float, ...]
+) -> Iterator[Branch]:
+    """What the line alone and what the bent links alone predict for some of a pool's probes."""
+    probe, U = part.probe.take(rows), len(rows)
+    for kind, side in sides.items():
+        models = [one for one in part.pool.models if one.kind is kind]
         weight = sum(one.weight for one in models)
-        alone = tuple(replace(one, weight=one.weight / weight) for one in models)
-        predictive = _mixed(alone, Part(part.pool, probe, np.zeros(1, dtype=np.intp)))
-        prediction = Prediction(
-            mean=np.clip(predictive.centre, lowest, highest)[0],
-            p_positive=1 - predictive.cdf(np.zeros(1))[0],
-            p_collapse=np.float64(sum(one.weight * one.pi for one in alone)),
-            refused=np.False_,
-            warnings=(),
-            branches=(),
-            levels=levels,
-            _mixture=predictive,
-            _lowest=lowest,
-            _highest=highest,
-        )
-        yield Branch(place, kind, weight, prediction)
+        p_collapse = np.full(U, sum(one.weight * one.pi for one in models) / weight)
+        alone = replace(side.take(rows), weight=side.weight[rows] / weight)
+        prediction = _prediction(alone, probe, np.zeros(U, dtype=np.bool_), p_collapse, levels)
+        yield Branch(tuple(part.rows[rows].tolist()), kind, weight, prediction)

@@ -151,14 +151,14 @@ class Prediction:
 
 
 class Branch(NamedTuple):
-    """What one side of an undecided link predicts for one probe.
+    """What one side of an undecided link predicts for U probes.
 
     Attributes:
-        probe: its flat index. kind: the side. weight: its probability.
-        prediction: a scalar one, without warnings.
+        probes: their flat indices. kind: the side. weight: its probability.
+        prediction: of shape (U,), without warnings.
     """
 
-    probe: int
+    probes: tuple[int, ...]
     kind: Kind
     weight: float
     prediction: Prediction

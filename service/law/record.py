@@ -7,7 +7,7 @@ import numpy as np
 from service.law import collapse, exposure, grid, models, priors
 from service.law.exposure import Exposure, GapSums
 from service.law.grid import Grid
-from service.law.keys import ANY, UNKNOWN, Key, Rule
+from service.law.keys import Key, Rule
 from service.law.leaves import Leaves
 from service.law.links import LINEAR, LINKS, LinkName
 from service.law.models import PUBLISHED, Model

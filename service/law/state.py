@@ -14,6 +14,7 @@ from service.law.links import LINEAR
 from service.law.models import PUBLISHED, Model
 from service.law.observations import FloatArray, Observations
 from service.law.posterior import Posterior
+from service.law.prediction import Kind
 
 
 class FamilySummary(NamedTuple):
@@ -46,6 +47,11 @@ class ModelState:
     slope_square: FloatArray
     log_evidence: float
     weight_sum: float
+
+    @property
+    def kind(self) -> Kind:
+        """The side of an undecided link."""
+        return Kind.LINEAR if self.model.link is LINEAR else Kind.SATURATING
 
     @classmethod
     def of(cls, fitted: Fit, weight: float) -> "ModelState":
@@ -107,7 +113,7 @@ class PoolState:
     @property
     def linear_weight(self) -> float:
         """Probability of the straight link."""
-        return sum(each.weight for each in self.models if each.model.link is LINEAR)
+        return sum((each.weight for each in self.models if each.kind is Kind.LINEAR), 0.0)
 
     @property
     def p_collapse(self) -> float:

@@ -39,6 +39,15 @@ def weighed(stored: Stored, prior: Mapping[Model, float]) -> list[tuple[Fit, flo
     return [(fits[model], weight) for model, weight in weights.items()]
 
 
+def most_likely(stored: Stored, prior: Mapping[Model, float]) -> Model:
+    """Choose the model with the largest weight, as the first comparison sees it."""
+    if len(prior) == 1:
+        return next(iter(prior))
+    passed = _passed(stored.some(ENOUGH), prior)
+    weights = _standing({model: one.evidence() for model, one in passed.items()}, prior)
+    return max(weights, key=weights.__getitem__)
+
+
 def _passed(stored: Stored, models: Iterable[Model]) -> dict[Model, Passed]:
     found: dict[Model, Passed] = {}
     for model in models:
