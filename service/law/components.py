@@ -15,7 +15,7 @@ from service.law.state import ModelState
 
 POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 SHARES = _WEIGHTS / _WEIGHTS.sum()
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-10
 """weight of nodes that are left out, all together"""
 
 

@@ -16,7 +16,7 @@ from service.law.fitting import Fit, Stored
 from service.law.keys import FEWEST_OTHERS, Key, Rule, counted, divided
 from service.law.leaves import Leaf
 from service.law.links import LinkName
-from service.law.models import PUBLISHED, candidates
+from service.law.models import candidates
 from service.law.observations import Observations
 from service.law.state import ModelState, PoolState, summaries
 from service.law.weighing import weighed
@@ -122,8 +122,7 @@ def fit_pool(observations: Observations, rule: Rule, links: Sequence[str]) -> tu
     stored = Stored.of(observations)
     straightened = bool(np.isnan(observations.baseline).any()) and tuple(links) != (LinkName.LINEAR,)
     prior = candidates([LinkName.LINEAR] if straightened else links, rule)
-    fits = weighed(stored, prior)
-    line = next((each for each, _ in fits if each.model == PUBLISHED), None)
+    fits, line = weighed(stored, prior)
     pool = PoolState(
         exposure=stored.exposure,
         families=summaries(observations),

@@ -1,6 +1,7 @@
 """Which models a pool's points leave standing, and with what weights (docs: LAW part 2 "Evidence")."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,14 @@ ENOUGH = 10_000
 """points that say which models to leave out: those that differ among so many differ more among all"""
 
 
-def weighed(stored: Stored, prior: Mapping[Model, float]) -> list[tuple[Fit, float]]:
+class Weighed(NamedTuple):
+    """The models that stand, with their weights; and the published line even where it fell: it tells of bending."""
+
+    fits: list[tuple[Fit, float]]
+    line: Fit | None
+
+
+def weighed(stored: Stored, prior: Mapping[Model, float]) -> Weighed:
     """Fit the models whose weight is not negligible.
 
     All are compared first on a thin grid, and by ``ENOUGH`` points. The published line, when it is alone, is fitted as
@@ -25,18 +33,20 @@ def weighed(stored: Stored, prior: Mapping[Model, float]) -> list[tuple[Fit, flo
         stored: what all models see.
         prior: their prior probabilities; a link's model without extra variance comes before those with it.
     """
-    if list(prior) == [PUBLISHED]:
-        return [(fit_stored(stored, PUBLISHED), 1.0)]
-    some = stored.some(ENOUGH)
-    passed = _passed(some, prior)
-    standing = _standing({model: one.evidence() for model, one in passed.items()}, prior)
+    standing, passed = dict(prior), {}
+    if len(prior) > 1:
+        some = stored.some(ENOUGH)
+        passed = _passed(some, prior)
+        standing = _standing({model: one.evidence() for model, one in passed.items()}, prior)
     if list(standing) == [PUBLISHED]:
-        return [(fit_stored(stored, PUBLISHED), 1.0)]
+        line = fit_stored(stored, PUBLISHED)
+        return Weighed([(line, 1.0)], line)
+    fallen = passed[PUBLISHED].fitted() if PUBLISHED in prior and PUBLISHED not in standing else None
     if some is not stored:
         passed = _passed(stored, standing)
     fits = {model: passed[model].fitted() for model in standing}
     weights = _standing({model: one.log_evidence for model, one in fits.items()}, prior)
-    return [(fits[model], weight) for model, weight in weights.items()]
+    return Weighed([(fits[model], weight) for model, weight in weights.items()], fits.get(PUBLISHED, fallen))
 
 
 def most_likely(stored: Stored, prior: Mapping[Model, float]) -> Model:
