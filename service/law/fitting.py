@@ -50,6 +50,13 @@ class Stored(NamedTuple):
         return start(cells=bool(self.rows.leaves.in_cell.any()), slope_spread=model.link.prior.slope_spread)
 
 
+class Glance(NamedTuple):
+    """A first look at a model: the values of sigma that matter, and roughly its log evidence."""
+
+    sigma: FloatArray
+    log_evidence: float
+
+
 @dataclass(frozen=True, eq=False)
 class Passed:
     """Where a model's passes have arrived.
@@ -103,9 +110,15 @@ class Passed:
             eta = 0.5 * (eta + last.eta) if averaged else eta
         return Beliefs(mean[1], mean[1] ** 2 + cov[2], posterior.sigma_square, eta)
 
-    def integrated(self, start: Grid) -> tuple[Posterior, float]:
-        """Refine a grid until it resolves the posterior; and the log evidence."""
-        prior, grid, families = self.model.link.prior, start, False
+    def integrated(self, start: Grid, sigma: FloatArray | None = None) -> tuple[Posterior, float]:
+        """Refine a grid until it resolves the posterior; and the log evidence.
+
+        Args:
+            start: spans the whole prior.
+            sigma: where a first look has found sigma.
+        """
+        prior, families = self.model.link.prior, False
+        grid = start if sigma is None else replace(start, sigma=sigma)
         posterior = Posterior.of(self.likelihood.statistics(self.weight, grid.sigma), grid, prior)
         for _ in range(REFINEMENTS):
             few = posterior.effective_nodes < FEWEST_NODES
@@ -116,13 +129,14 @@ class Passed:
             posterior = Posterior.of(self.likelihood.statistics(self.weight, grid.sigma), grid, prior)
         return posterior, log_evidence(posterior, start, self.weight, self.pi)
 
-    def evidence(self) -> float:
-        """Log evidence, roughly: over a thin grid."""
-        return self.integrated(self.stored.grid(self.model, thin=True))[1]
+    def glanced(self) -> Glance:
+        """Integrate over a thin grid."""
+        posterior, evidence = self.integrated(self.stored.grid(self.model, thin=True))
+        return Glance(posterior.grid.sigma, evidence)
 
-    def fitted(self) -> "Fit":
-        """Integrate over the whole grid."""
-        posterior, evidence = self.integrated(self.stored.grid(self.model, thin=False))
+    def fitted(self, sigma: FloatArray | None = None, *, thin: bool = False) -> "Fit":
+        """Integrate over the whole grid, or a thin one; ``sigma`` as for ``integrated``."""
+        posterior, evidence = self.integrated(self.stored.grid(self.model, thin=thin), sigma)
         posterior = posterior.pruned()
         return Fit(
             self.model,

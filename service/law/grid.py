@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
-from scipy.stats import halfnorm, t
+from scipy.special import gammaln
 
 from service.law.observations import BoolArray, FloatArray
 from service.law.priors import STRAIGHT
@@ -101,10 +101,10 @@ class Grid:
     @cached_property
     def log_prior(self) -> FloatArray:
         """(J,) log of prior density times the node's cell width; rho's four values are equally likely."""
-        sigma = np.log(2) + t.logpdf(self.sigma, SIGMA_FREEDOM, scale=SIGMA_SCALE)
+        sigma = np.log(2) + _t_log_density(self.sigma, SIGMA_FREEDOM, SIGMA_SCALE)
         sigma += np.log(self.sigma * np.gradient(np.log(self.sigma)))
-        tau0 = halfnorm.logpdf(self.tau0, scale=TAU0_SCALE) + np.log(np.gradient(self.tau0))
-        tau1 = halfnorm.logpdf(self.tau1, scale=self.slope_spread) + np.log(np.gradient(self.tau1))
+        tau0 = _half_normal_log_density(self.tau0, TAU0_SCALE) + np.log(np.gradient(self.tau0))
+        tau1 = _half_normal_log_density(self.tau1, self.slope_spread) + np.log(np.gradient(self.tau1))
         rho = np.full(len(self.rho), -np.log(self.rhos))
         return np.asarray(sigma[:, None, None, None] + tau0[:, None, None] + tau1[:, None] + rho).reshape(-1)
 
@@ -126,6 +126,16 @@ class Grid:
         tau0 = _zoom(self.tau0, w.sum((0, 2, 3)), REFINED_SIZES[1], TAU0[0])
         tau1 = _zoom(self.tau1, w.sum((0, 1, 3)), REFINED_SIZES[2], TAU1[0])
         return replace(self, sigma=sigma, tau0=tau0, tau1=tau1)
+
+
+# Spelt out: scipy.stats takes longer to check its arguments than all else that a node of a small store needs.
+def _t_log_density(x: FloatArray, freedom: float, scale: float) -> FloatArray:
+    constant = gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - 0.5 * np.log(freedom * np.pi) - np.log(scale)
+    return np.asarray(constant - (freedom + 1) / 2 * np.log1p((x / scale) ** 2 / freedom))
+
+
+def _half_normal_log_density(x: FloatArray, scale: float) -> FloatArray:
+    return np.asarray(0.5 * np.log(2 / np.pi) - np.log(scale) - 0.5 * (x / scale) ** 2)
 
 
 def _zoom(axis: FloatArray, weight: FloatArray, size: int, smallest: float) -> FloatArray:

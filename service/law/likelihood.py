@@ -16,6 +16,8 @@ from service.law.rows import Rows, Statistics
 SMALLEST_KNOWN_VARIANCE = 1e-7
 SMALLEST_SHARE = 0.15
 """of s_y2 that a bent link leaves: linearised, a covariance may seem to explain more than there is"""
+AT_ONCE = 20_000
+"""rows times sigmas up to which all are summed together"""
 LOWEST_BEND = -0.25
 """of H: how far the spread of eta may lower the expected improvement"""
 
@@ -58,25 +60,31 @@ class Likelihood:
         return straight(rows, model, beliefs)
 
     def variance(self, sigma_square: float | FloatArray) -> FloatArray:
-        """(N,) D; for a single row, (K,) of K values."""
+        """(N,) D; of K values (K, 1) (K, N), and for a single row of (K,) (K,)."""
         return sigma_square * self.scatter + self.known
 
     def statistics(self, weight: FloatArray, sigma: FloatArray) -> Statistics:
-        """Sum over rows with collapse weights r, for every sigma (docs: LAW step 4)."""
+        """Sum over rows with D = sigma^2 + known and collapse weights r, for every sigma (docs: LAW step 4)."""
         rows = self.rows
-        n, L, K = len(rows.x), len(rows.leaves), len(sigma)
+        n, L = len(rows.x), len(rows.leaves)
         basis = rows.basis if self.response is rows.y else rows.basis_of(self.response)
-        information, square = weight * self.gradient**2, self.response**2
         start = np.searchsorted(rows.leaf, np.arange(L + 1))
-        sums = np.empty((5, L, K))
-        log_factor = np.empty(K)
-        to_leaves = csr_array((weight, np.arange(n), start), shape=(L, n))
-        for k, value in enumerate(sigma):
-            D = self.variance(value**2)
+        to_leaves = csr_array((np.ones(n), np.arange(n), start), shape=(L, n))
+        information, square = weight * self.gradient**2, self.response**2
+        sums, log_factor = np.empty((5, L, len(sigma))), np.empty(len(sigma))
+        # a small store's sigmas go together: one by one, the calls cost more
+        step = len(sigma) if n * len(sigma) <= AT_ONCE else 1
+        for first in range(0, len(sigma), step):
+            these = slice(first, first + step)
+            D = self.variance(sigma[these, None] ** 2)
             inverse = information / D
-            to_leaves.data = inverse
-            sums[:, :, k] = np.asarray(to_leaves @ basis).T
-            log_factor[k] = -0.5 * (weight @ np.log(D) + inverse @ square)
+            if step == 1:
+                to_leaves.data = inverse[0]
+                sums[:, :, first] = np.asarray(to_leaves @ basis).T
+            else:
+                wide = (basis[:, :, None] * inverse.T[:, None]).reshape(n, 5 * step)
+                sums[:, :, these] = np.asarray(to_leaves @ wide).reshape(L, 5, step).swapaxes(0, 1)
+            log_factor[these] = -0.5 * (np.log(D) @ weight + inverse @ square)
         return Statistics(rows.leaves, sums[:3], sums[3:], log_factor)
 
     def own_sums(self, weight: FloatArray, sigma: FloatArray) -> tuple[FloatArray, ...]:

@@ -12,6 +12,8 @@ EXTRA_PASSES = 4
 """for extra variance near gap 0, from where the same link without it has arrived"""
 NEGLIGIBLE = 1e-4
 """weight of a model that is left out"""
+LITTLE = 0.05
+"""weight under which a model keeps its thin grid: what the whole one would change of it is a few hundredths"""
 ENOUGH = 10_000
 """points that say which models to leave out: those that differ among so many differ more among all"""
 
@@ -33,20 +35,26 @@ def weighed(stored: Stored, prior: Mapping[Model, float]) -> Weighed:
         stored: what all models see.
         prior: their prior probabilities; a link's model without extra variance comes before those with it.
     """
-    standing, passed = dict(prior), {}
-    if len(prior) > 1:
-        some = stored.some(ENOUGH)
-        passed = _passed(some, prior)
-        standing = _standing({model: one.evidence() for model, one in passed.items()}, prior)
+    if list(prior) == [PUBLISHED]:
+        return _alone(stored)
+    some = stored.some(ENOUGH)
+    passed = _passed(some, prior)
+    seen = {model: one.glanced() for model, one in passed.items()}
+    standing = _standing({model: glance.log_evidence for model, glance in seen.items()}, prior)
     if list(standing) == [PUBLISHED]:
-        line = fit_stored(stored, PUBLISHED)
-        return Weighed([(line, 1.0)], line)
-    fallen = passed[PUBLISHED].fitted() if PUBLISHED in prior and PUBLISHED not in standing else None
-    if some is not stored:
-        passed = _passed(stored, standing)
-    fits = {model: passed[model].fitted() for model in standing}
+        return _alone(stored)
+    fallen = passed[PUBLISHED].fitted(thin=True) if PUBLISHED in prior and PUBLISHED not in standing else None
+    if some is stored:
+        fits = {model: passed[model].fitted(seen[model].sigma, thin=standing[model] < LITTLE) for model in standing}
+    else:
+        fits = {model: one.fitted() for model, one in _passed(stored, standing).items()}
     weights = _standing({model: one.log_evidence for model, one in fits.items()}, prior)
     return Weighed([(fits[model], weight) for model, weight in weights.items()], fits.get(PUBLISHED, fallen))
+
+
+def _alone(stored: Stored) -> Weighed:
+    line = fit_stored(stored, PUBLISHED)
+    return Weighed([(line, 1.0)], line)
 
 
 def most_likely(stored: Stored, prior: Mapping[Model, float]) -> Model:
@@ -54,7 +62,7 @@ def most_likely(stored: Stored, prior: Mapping[Model, float]) -> Model:
     if len(prior) == 1:
         return next(iter(prior))
     passed = _passed(stored.some(ENOUGH), prior)
-    weights = _standing({model: one.evidence() for model, one in passed.items()}, prior)
+    weights = _standing({model: one.glanced().log_evidence for model, one in passed.items()}, prior)
     return max(weights, key=weights.__getitem__)
 
 

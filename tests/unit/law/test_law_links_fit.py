@@ -179,7 +179,7 @@ def test_many_points_choose_among_models_by_some_of_them(monkeypatch):
     some = GapLaw().fit(observations)
     monkeypatch.undo()
     every = GapLaw().fit(observations)
-    assert some.links("f0") == pytest.approx(every.links("f0"), abs=1e-6)
+    assert some.links("f0") == pytest.approx(every.links("f0"), abs=1e-3)
     probe = Probe(gap=0.2, gap_var=1e-4, family="f0", teacher="ema", baseline=0.4)
     np.testing.assert_allclose(
         some.predict_improvement(probe).interval(0.95), every.predict_improvement(probe).interval(0.95), atol=2e-3
