@@ -16,6 +16,7 @@ from service.law.observations import BoolArray, FloatArray, Observations
 from service.law.posterior import Posterior
 from service.law.rows import Rows
 
+PUBLISHED_PASSES = 6  # of the line alone: E[b1] needs three, the collapse weights five
 FIRST_SIGMA = 0.03
 FIRST_REACH = 0.9  # of the headroom: improvements beyond it say little of where to start
 AVERAGED_FROM = 4  # passes: a bent link's eta would swing between two sides of its row from then on
@@ -193,16 +194,17 @@ def fit(
     Args:
         observations: N stored points, each with a baseline where the link is bent.
         model: what to fit.
-        passes: the link's own unless given; the last only integrates.
+        passes: the link's own unless given, and 6 for the published line; the last only integrates.
         collapses: whether a run may be one that collapsed; if not, r = 1.
     """
     return fit_stored(Stored.of(observations), model, passes=passes, collapses=collapses)
 
 
 def fit_stored(stored: Stored, model: Model, *, passes: int | None = None, collapses: bool = True) -> Fit:
-    """Fit one model on the whole grid."""
-    grid = stored.grid(model, thin=False)
-    arrived = Passed.start(stored, model).after(grid, (passes or model.link.passes) - 1, collapses=collapses)
+    """Fit one model on the whole grid, as ``fit`` does."""
+    if passes is None:
+        passes = PUBLISHED_PASSES if model == PUBLISHED else model.link.passes
+    arrived = Passed.start(stored, model).after(stored.grid(model, thin=False), passes - 1, collapses=collapses)
     return arrived.fitted()
 
 

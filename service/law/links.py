@@ -68,7 +68,7 @@ class Linear(Link):
     name = LinkName.LINEAR
     prior = STRAIGHT
     noise_share = 1.0
-    passes = 6  # E[b1] needs three, the collapse weights five
+    passes = 8
 
     def at(self, eta: FloatArray, headroom: FloatArray) -> Bend:
         """Eta itself."""
