@@ -165,9 +165,22 @@ def test_both_sides_are_shown_beyond_the_data_while_the_link_is_open(undecided, 
 @pytest.mark.parametrize(("teacher", "warned"), [("ema", True), (None, True), ("frozen", False)])
 def test_a_small_gap_under_a_moving_teacher_is_warned_of(teacher, warned):
     law = GapLaw().fit(draw("exp", teacher=teacher))
-    out = law.predict_improvement(probe(gap=[0.05, -0.05, 0.07], teacher=teacher))
+    out = law.predict_improvement(probe(gap=[0.05, -0.05, 0.07, -0.07], teacher=teacher))
     found = [caution.probe for caution in out.warnings if caution.code is Code.SMALL_GAP]
     assert found == ([0, 1] if warned else [])
+
+
+def test_a_vague_baseline_widens_the_interval_where_the_curve_has_bent(bent):
+    def width(**change):
+        lower, upper = bent.predict_improvement(probe(improvement_var=1e-3, **change)).interval(0.9)
+        return upper - lower
+
+    vague = {"baseline_var": 0.05**2}
+    assert width(gap=0.35, **vague) > 1.02 * width(gap=0.35, baseline_var=0.0)
+    assert width(gap=-0.1, **vague) == pytest.approx(width(gap=-0.1, baseline_var=0.0), rel=2e-3)
+    # an improvement that starts from the same measured baseline does not
+    shared = {"gap": 0.35, "cov": 1e-5}
+    assert width(**shared, **vague) == pytest.approx(width(**shared, baseline_var=0.0), rel=1e-9)
 
 
 def test_an_unknown_baseline_is_the_familys(bent):
