@@ -1,7 +1,8 @@
-"""What the law costs as stores grow: one more observation, a full fit, and that beside plain least squares.
+"""What the law costs as stores grow: one more observation, a full fit, that beside plain least squares, and all links.
 
 A full fit's peer is pooled ordinary least squares on the same rows, in the same run: one intercept, one slope, none of
-the errors, families and collapses. Update and fit are this process alone; BLAS gets the threads that it finds.
+the errors, families and collapses. Update and fit are this process alone; BLAS gets the threads that it finds. Where
+baselines are stored an update is a fit of all links: that has its own sizes and gates.
 """
 
 import time
@@ -12,6 +13,7 @@ from statistics import median
 import numpy as np
 
 from service.law import GapLaw, Observations
+from service.law.links import LINKS, LinkName
 
 SIZES = (1_000, 100_000, 1_000_000)
 FAMILIES_AT_MOST = 2_000  # at the largest store; in proportion below it
@@ -19,17 +21,24 @@ FEWEST_FAMILIES = 3
 CELLS = 3
 UPDATES, UPDATE_GATE, UPDATE_STRETCH = 200, 1e-3, 1e-4  # seconds
 FITS, FIT_GATE, FIT_STRETCH = 3, 5.0, 0.5
+LINK_FITS = 9
+LINK_GATES = {300: 0.1, 10_000: 2.0}  # seconds a refit, by observations
+LARGEST_WITH_LINKS = 100_000  # no gate: what a large pool with baselines has to expect
+HEADROOM = 0.6
 
 
-def store(n: int, *, cells: bool, seed: int = 0) -> Observations:
-    """Draw n points; with ``cells``, half of them hang on a cell of their family."""
+def store(n: int, *, cells: bool, seed: int = 0, link: str | None = None) -> Observations:
+    """Draw n points; with ``cells``, half of them hang on a cell of their family; with a link, they have baselines."""
     rng = np.random.default_rng(seed)
     families = max(FAMILIES_AT_MOST * n // SIZES[-1], FEWEST_FAMILIES)
     family = rng.integers(0, families, n)
     slope, intercept = rng.normal(1.2, 0.4, families), rng.normal(0, 0.01, families)
     gap = rng.uniform(-0.02, 0.35, n)
     gap_var, improvement_var = rng.uniform(1e-4, 2e-3, n), rng.uniform(1e-4, 1e-3, n)
-    improvement = intercept[family] + slope[family] * gap + rng.normal(0, 0.02, n)
+    improvement = intercept[family] + slope[family] * gap
+    if link is not None:
+        improvement = LINKS[LinkName(link)].at(2 * improvement, np.full(n, HEADROOM)).value
+    improvement += rng.normal(0, 0.02, n)
     cell = [f"c{i % CELLS}" if i % 2 else None for i in rng.integers(0, 2 * CELLS, n)] if cells else None
     return Observations(
         gap=gap + rng.normal(size=n) * np.sqrt(gap_var),
@@ -39,6 +48,8 @@ def store(n: int, *, cells: bool, seed: int = 0) -> Observations:
         family=[f"f{i}" for i in family],
         cell=cell,
         ids=[f"obs_{i}" for i in range(n)],
+        baseline=None if link is None else np.full(n, 1 - HEADROOM),
+        teacher=None if link is None else ["ema"] * n,
     )
 
 
@@ -77,8 +88,18 @@ def measure(n: int, *, cells: bool) -> tuple[float, float, float]:
     updates = []
     for row in rows:
         updates.append(seconds(lambda row=row: law.update(row)))
-        law.state_ = replace(law.state_, stale=False)  # a law that is due for a fit no longer asks whether it is
+        # a law that is due for a fit no longer asks whether it is
+        pools = {key: replace(pool, stale=False) for key, pool in law.state_.pools.items()}
+        law.state_ = replace(law.state_, pools=pools)
     return median(updates), median(fits), median(peer)
+
+
+def measure_links(n: int, *, cells: bool, link: str) -> tuple[float, int]:
+    """Median of full fits with every link, and how many models are left."""
+    observations, law = store(n, cells=cells, link=link), GapLaw()
+    fits = [seconds(lambda: law.fit(observations)) for _ in range(LINK_FITS if n in LINK_GATES else 1)]
+    (pool,) = law.state_.pools.values()
+    return median(fits), len(pool.models)
 
 
 def verdict(value: float, gate: float, stretch: float) -> str:
@@ -101,6 +122,18 @@ def main() -> None:
                 f"{fit:7.3f} s {verdict(fit, FIT_GATE, FIT_STRETCH):7}  {fit / peer:7.0f}x",
                 flush=True,
             )
+    print(f"  with baselines, all links: medians of {LINK_FITS} full fits; no peer knows links, families and errors")
+    print("  observations   cells    world    full fit          models left")
+    for n in (*LINK_GATES, LARGEST_WITH_LINKS):
+        for cells in (False, True):
+            for link in LinkName:
+                fit, models = measure_links(n, cells=cells, link=link)
+                gate = LINK_GATES.get(n)
+                met = "" if gate is None else "gate" if fit <= gate else "MISSED"
+                print(
+                    f"  {n:12,}   {'half' if cells else 'none'}   {link:7}  {1e3 * fit:7.0f} ms {met:7}  {models}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

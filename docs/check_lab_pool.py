@@ -23,7 +23,7 @@ def context_of(row: Row) -> str:
 
 def fit(rows: list[Row]) -> GapLaw:
     """The law of these rows."""
-    return GapLaw().fit(
+    return GapLaw(candidate_links=("linear",)).fit(
         Observations(
             gap=[row["gap"]["value"] for row in rows],
             gap_var=[row["gap"]["se"] ** 2 for row in rows],

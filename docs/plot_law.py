@@ -75,7 +75,7 @@ class Store:
     outcome: Array
 
     def law(self) -> GapLaw:
-        return GapLaw(LEVELS).fit(self.observations())
+        return GapLaw(LEVELS, ("linear",)).fit(self.observations())
 
     def observations(self) -> Observations:
         columns = {name: getattr(self, name) for name in ("gap", "gap_var", "improvement", "improvement_var")}
@@ -280,7 +280,7 @@ class Lab:
         self.x, self.y = (self.column(name, "value") for name in ("gap", "improvement"))
         self.sx, self.sy = (self.column(name, "se") for name in ("gap", "improvement"))
         self.place = {name: self.rows[0][name] for name in ("family", "cell")}
-        self.law = GapLaw(LEVELS).fit(
+        self.law = GapLaw(LEVELS, ("linear",)).fit(
             Observations(
                 gap=self.x,
                 gap_var=self.sx**2,
@@ -528,7 +528,7 @@ def print_drift() -> None:
 
 def print_nothing_stored() -> None:
     nothing = Observations(gap=[], gap_var=[], improvement=[], improvement_var=[], family=[])
-    law = GapLaw(LEVELS).fit(nothing)
+    law = GapLaw(LEVELS, ("linear",)).fit(nothing)
     out = law.predict_improvement(Probe(gap=0.2, gap_var=0.03**2, family="any", improvement_var=0.03**2))
     low, high = out.interval(0.95)
     print(f"nothing stored, gap .2 +- .03: {out.mean:.3f} ({low:.3f} to {high:.3f}), p_collapse {out.p_collapse:.3f}")

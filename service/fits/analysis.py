@@ -25,7 +25,7 @@ from service.fits.schemas import (
     SizeSlope,
     Trend,
 )
-from service.fits.service import as_law_input, law_of
+from service.fits.service import LINKS, as_law_input, law_of
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest
 from service.kit.pagination import PageRequest
@@ -89,7 +89,8 @@ def diagnosed(session: Session, fit: Fit) -> Diagnosed:
             if len(_diagnosed) >= _KEPT:
                 _diagnosed.clear()
             rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
-            found = _diagnosed[fit.id] = Diagnosed(rows, GapLaw().fit(as_law_input(rows)).diagnostics_)
+            law = GapLaw(candidate_links=LINKS).fit(as_law_input(rows))
+            found = _diagnosed[fit.id] = Diagnosed(rows, law.diagnostics_)
     return found
 
 

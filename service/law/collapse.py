@@ -4,8 +4,8 @@ import numpy as np
 from scipy.special import expit
 
 from service.law.hierarchy import line
+from service.law.likelihood import Likelihood
 from service.law.observations import BoolArray, FloatArray
-from service.law.rows import Rows
 
 PRIOR_COLLAPSED, PRIOR_RUNS = 1, 20  # Beta(1, 19)
 LARGEST_LEVERAGE = 0.98
@@ -18,23 +18,26 @@ def probability(weight_sum: float, n: int) -> float:
 
 
 def leave_one_out(
-    rows: Rows, weight: FloatArray, D: FloatArray, mean: FloatArray, cov: FloatArray
+    likelihood: Likelihood, weight: FloatArray, sigma_square: float, mean: FloatArray, cov: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Compare each row with what the others say of it.
+    """Compare each row's improvement with what the others say of it.
 
     Args:
-        rows: N rows.
+        likelihood: of N rows.
         weight: (N,) r.
-        D: (N,) residual variances.
+        sigma_square: E[sigma^2].
         mean: (2, L) means of the leaves' coefficients.
         cov: (3, L) their covariances.
 
     Returns:
-        residual e/(1-h), its variance D + pv/(1-h), and leverage h = pv r/D, each (N,).
+        residual e/(1-h), its variance D + pv/(1-h), and leverage h = pv r/D, each (N,); pv is the variance of the
+        fitted improvement.
     """
+    rows, gradient, D = likelihood.rows, likelihood.gradient, likelihood.variance(sigma_square)
     fitted, pv = line(mean[:, rows.leaf], cov[:, rows.leaf], rows.x)
+    pv = gradient**2 * pv
     h = np.minimum(pv * weight / D, LARGEST_LEVERAGE)
-    return (rows.y - fitted) / (1 - h), D + pv / (1 - h), h
+    return gradient * (likelihood.response - fitted) / (1 - h), D + pv / (1 - h), h
 
 
 def weights(residual: FloatArray, variance: FloatArray, pi: float, known: BoolArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What a fit says of its rows: which do not belong, whether the line bends, whether a family drifted."""
+"""What a fit says of its rows: which do not belong, and whether the line bends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ import numpy as np
 from scipy.stats import t
 
 from service.law import collapse
-from service.law.fitting import Fit, fit
-from service.law.observations import BoolArray, FloatArray, Observations
+from service.law.fitting import Fit
+from service.law.leaves import IndexArray
+from service.law.observations import BoolArray, FloatArray
 
 OUTLIER_WEIGHT = 0.5
 
@@ -35,11 +36,12 @@ class Diagnostics:
 
     @classmethod
     def of(cls, fitted: Fit) -> "Diagnostics":
-        """Diagnose every row of a fit."""
-        rows, r, D = fitted.rows, fitted.weight, fitted.residual_variance
-        residual, variance, leverage = collapse.leave_one_out(rows, r, D, fitted.mean, fitted.cov)
+        """Diagnose every row of one model's fit."""
+        rows, r, likelihood = fitted.rows, fitted.weight, fitted.likelihood
+        sigma_square = fitted.posterior.sigma_square
+        residual, variance, leverage = collapse.leave_one_out(likelihood, r, sigma_square, fitted.mean, fitted.cov)
         _, s01, s11 = fitted.cov[:, rows.leaf]
-        slope_shift = (s01 + s11 * rows.x) * r * residual / D
+        slope_shift = (s01 + s11 * rows.x) * r * likelihood.gradient * residual / likelihood.variance(sigma_square)
         back = np.argsort(rows.order)
         return cls(
             weight=r[back],
@@ -49,6 +51,27 @@ class Diagnostics:
             leverage=leverage[back],
             influence=(slope_shift / np.sqrt(s11))[back],
         )
+
+    @classmethod
+    def mixed(cls, fits: Sequence[tuple[Fit, float]]) -> "Diagnostics":
+        """Average over models by their weights."""
+        each = [(cls.of(fitted), weight) for fitted, weight in fits]
+        columns = {
+            name: np.asarray(sum(weight * getattr(one, name) for one, weight in each))
+            for name in ("weight", "residual", "standardized", "leverage", "influence")
+        }
+        return cls(**columns, outlier=columns["weight"] < OUTLIER_WEIGHT)
+
+    @classmethod
+    def blank(cls, n: int) -> "Diagnostics":
+        """Room for n rows."""
+        return cls(np.zeros(n), np.zeros(n, dtype=np.bool_), *(np.zeros(n) for _ in range(4)))
+
+    def put(self, rows: IndexArray, of_rows: "Diagnostics", where: BoolArray | bool) -> None:
+        """Write down what a pool says of its rows, ``where`` it is the one to say it."""
+        for name, column in vars(of_rows).items():
+            mine = getattr(self, name)
+            mine[rows] = np.where(where, column, mine[rows])
 
 
 def curvature_p_value(fitted: Fit) -> float:
@@ -85,16 +108,3 @@ def curvature_p_value(fitted: Fit) -> float:
     bend = w @ (square * y_only) / information
     scale = w @ (y_only - bend * square) ** 2 / freedom
     return float(t.cdf(bend * np.sqrt(information / max(scale, 1e-12)), freedom))
-
-
-def drift_log_bayes_factor(observations: Observations, family: str, versions: Sequence[str]) -> float:
-    """Log evidence for a family's versions being families of their own; above 3 is an alarm.
-
-    Args:
-        observations: N stored points.
-        family: whose drift is asked for.
-        versions: N versions; only those of the family's rows matter.
-    """
-    pairs = zip(observations.family, versions, strict=True)
-    split = [f"{name}\0{version}" if name == family else name for name, version in pairs]
-    return fit(observations.regrouped(split)).log_evidence - fit(observations).log_evidence

@@ -7,107 +7,151 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from service.law import fitting, hierarchy, increment, predicting, record
-from service.law.diagnostics import Diagnostics
-from service.law.mixture import NormalMixture
+from service.law import cautions, curves, increment, predicting, record
+from service.law.keys import Key
+from service.law.links import LinkName
 from service.law.observations import Observations, Probe
-from service.law.prediction import Coefficients, Estimate, Line, Prediction, Status
-from service.law.state import LawState
+from service.law.pools import LawState, fit_law
+from service.law.prediction import Coefficients, Line, Prediction, Status
+from service.law.state import PoolState
 
-CONFIDENCE = 0.95
+EVERY_LINK = tuple(name.value for name in LinkName)
 
 
 class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """The linear law of gap and improvement: hierarchical Bayes with errors in variables (docs: LAW part 1).
+    """The law of gap and improvement: hierarchical Bayes with errors in variables and a mixture of links (docs: LAW).
+
+    Runs lend each other strength within a teacher rule and divergence. Where a method takes no ``teacher`` and
+    ``divergence``, it means those that most of the family's stored runs have.
 
     Args:
         levels: the levels that ``Prediction.intervals`` answers, each in (0, 1).
+        candidate_links: the links that are weighed against each other; ``("linear",)`` is LAW part 1.
 
     Attributes:
         state_: the fitted law without its rows.
         diagnostics_: what it says of each row; a law that was read from a record has none, for want of rows.
     """
 
-    def __init__(self, levels: tuple[float, ...] = (0.8, 0.95)) -> None:
+    def __init__(self, levels: tuple[float, ...] = (0.8, 0.95), candidate_links: tuple[str, ...] = EVERY_LINK) -> None:
         self.levels = levels
+        self.candidate_links = candidate_links
 
     def fit(self, observations: Observations, y: None = None) -> Self:
         """Fit to all stored points; none at all leave the prior.
 
         Raises:
-            ValueError: a level is not inside (0, 1).
+            ValueError: a level is not inside (0, 1), or a link is unknown.
         """
         for level in self.levels:
             if not 0 < level < 1:
                 raise ValueError(f"level {level} is not inside (0, 1)")
-        fitted = fitting.fit(observations)
-        self.state_ = LawState.of(fitted, observations)
-        self.diagnostics_ = Diagnostics.of(fitted)
+        for link in self.candidate_links:
+            if link not in EVERY_LINK:
+                raise ValueError(f"candidate_links: {link!r} is none of {', '.join(EVERY_LINK)}")
+        if not self.candidate_links:
+            raise ValueError(f"candidate_links: name at least one of {', '.join(EVERY_LINK)}")
+        self.state_, self.diagnostics_ = fit_law(observations, tuple(self.candidate_links))
+        self._rows = [observations]
         return self
 
     @property
     def families_(self) -> dict[str, int]:
         """Stored points of each family; those known as collapsed do not count."""
-        return {name: summary.n for name, summary in self._state.families.items()}
+        return self._state.families
 
     @property
     def cells_(self) -> set[str]:
         """Cells of which something is stored."""
-        return {cell for _, cell in self._state.posterior.statistics.leaves.place if cell is not None}
+        return self._state.cells
 
     @property
     def curvature_(self) -> float:
-        """P-value of the one-sided test that improvements bend down; NaN with too few points for one."""
+        """P-value of the one-sided test that improvements bend down; NaN with too few points for one.
+
+        With several teacher rules the smallest, times their number.
+        """
         return self._state.curvature
 
     @property
     def p_collapse_(self) -> float:
-        """Probability that a run collapses."""
-        return self._state.pi
+        """Probability that a run collapses, averaged over the stored ones."""
+        return self._state.p_collapse
 
     @property
     def stale_(self) -> bool:
         """Whether updates moved the law so far that a full fit is due."""
-        return self._state.stale
+        return any(pool.stale for pool in self._state.pools.values())
 
     def update(self, observation: Observations) -> Self:
-        """Take one more row in this law, without the stored ones: exact until ``stale_``.
+        """Take one more row in this law: exact until ``stale_`` where the line has all the weight, else a full fit.
 
-        ``diagnostics_`` and ``curvature_`` stay those of the last full fit.
+        After an exact one ``diagnostics_`` and ``curvature_`` stay those of the last full fit.
 
         Raises:
-            ValueError: not exactly one observation.
+            ValueError: not exactly one observation; or a full fit is needed and this law was read from a record,
+                which holds no rows.
         """
-        self.state_ = increment.add(self._state, observation)
+        state = increment.add(self._state, observation)
+        if state is None and not self._rows:
+            raise ValueError("this law's update is a full fit, and its record holds no rows: fit it with all of them")
+        if self._rows:
+            self._rows.append(observation)
+        if state is None:
+            return self.fit(Observations.joined(self._rows))
+        self.state_ = state
         return self
 
-    def status(self, family: str) -> Status:
+    def status(self, family: str, *, teacher: str | None = None, divergence: str | None = None) -> Status:
         """How much the law knows of a family."""
-        return predicting.status(self._state, family)
+        return cautions.status(self._pool(family, None, teacher, divergence), family)
 
     def predict_improvement(self, probe: Probe) -> Prediction:
         """Predicted improvements, with the probe's shape."""
         return predicting.predict(self._state, probe, self.levels)
 
-    def coefficients(self, family: str, cell: str | None = None) -> Coefficients:
-        """Slope and intercept with 95 % confidence intervals.
+    def links(
+        self, family: str, cell: str | None = None, *, teacher: str | None = None, divergence: str | None = None
+    ) -> dict[str, float]:
+        """Probability of each link where this family's runs stand."""
+        return curves.links(self._pool(family, cell, teacher, divergence))
+
+    def coefficients(
+        self,
+        family: str,
+        cell: str | None = None,
+        *,
+        teacher: str | None = None,
+        divergence: str | None = None,
+        baseline: float | None = None,
+    ) -> Coefficients:
+        """Slope and intercept at gap 0 and the improvement at gap .15, with 95 % confidence intervals.
 
         A family without points gets those of a family newly drawn from the population, a cell without points those
-        of a cell newly drawn from its family.
+        of a cell newly drawn from its family. ``baseline`` is the median of the family's runs unless given.
         """
-        posterior = self._state.posterior
-        mean, cov = posterior.coefficients(family, cell)
-        both = NormalMixture(np.stack([posterior.weight] * 2), mean, np.sqrt(cov[[0, 2]]))
-        intercept, slope = zip(both.centre.tolist(), *(b.tolist() for b in both.interval(CONFIDENCE)), strict=True)
-        return Coefficients(slope=Estimate(*slope), intercept=Estimate(*intercept))
+        pool = self._pool(family, cell, teacher, divergence)
+        return curves.coefficients(pool, family, cell, baseline)
 
-    def line(self, family: str, gaps: ArrayLike, cell: str | None = None, level: float = CONFIDENCE) -> Line:
-        """Draw the line b0 + b1 x of a family, or of its cell, at P true gaps x, with a *confidence* interval."""
-        x = np.asarray(gaps, dtype=np.float64)[:, None]
-        posterior = self._state.posterior
-        centre, variance = hierarchy.line(*posterior.coefficients(family, cell), x)
-        mixture = NormalMixture(np.broadcast_to(posterior.weight, centre.shape), centre, np.sqrt(variance))
-        return Line(mixture.centre, *mixture.interval(level))
+    def curve(
+        self,
+        family: str,
+        gaps: ArrayLike,
+        cell: str | None = None,
+        level: float = curves.CONFIDENCE,
+        *,
+        teacher: str | None = None,
+        divergence: str | None = None,
+        baseline: float | None = None,
+    ) -> Line:
+        """Draw the improvement of a family, or of its cell, at P true gaps, with a *confidence* interval.
+
+        ``baseline`` is the median of the family's runs unless given: where the curve bends depends on it.
+        """
+        pool = self._pool(family, cell, teacher, divergence)
+        return curves.curve(pool, family, cell, np.asarray(gaps, dtype=np.float64), baseline, level)
+
+    line = curve
 
     def to_record(self) -> dict[str, Any]:
         """Write the fitted law as JSON values: sufficient statistics, not rows."""
@@ -120,9 +164,16 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         Raises:
             ValueError: the record was written by another version.
         """
-        law = cls(levels=tuple(written["levels"]))
-        law.state_ = record.from_record(written)
+        state = record.from_record(written)
+        law = cls(levels=tuple(written["levels"]), candidate_links=state.links)
+        law.state_, law._rows = state, []
         return law
+
+    def _pool(self, family: str, cell: str | None, teacher: str | None, divergence: str | None) -> PoolState:
+        state = self._state
+        said = teacher is not None or divergence is not None
+        key = Key.of(teacher, divergence) if said else state.home(family, cell)
+        return state.answering(key, (family, cell))
 
     @property
     def _state(self) -> LawState:

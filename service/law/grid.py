@@ -1,12 +1,13 @@
 """The grid of spreads (sigma, tau0, tau1, rho) over which everything else is integrated (docs: LAW steps 3, 4, 7)."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
-from scipy.stats import halfnorm, t
+from scipy.special import gammaln
 
 from service.law.observations import BoolArray, FloatArray
+from service.law.priors import STRAIGHT
 
 SIGMA = np.geomspace(0.003, 0.12, 12)
 TAU0 = np.array([0.0005, 0.006, 0.012, 0.022, 0.04])
@@ -16,7 +17,7 @@ NO_CELLS = np.zeros(1)
 REFINED_SIZES = (11, 7, 9)
 
 SIGMA_SCALE, SIGMA_FREEDOM = 0.03, 4  # half-t
-TAU0_SCALE, TAU1_SCALE = 0.02, 0.5  # half-normal
+TAU0_SCALE = 0.02  # half-normal; tau1's is the link's
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +41,30 @@ class Grid:
         sigma: (K,) residual sd.
         tau0, tau1: sds of families' intercepts and slopes.
         rho: sds of cells as a share of the families'; a single 0 when nothing stored has a cell.
+        rhos: how many values of rho are equally likely, those included that were left out for want of weight.
+        slope_spread: scale of tau1's half-normal prior.
     """
 
     sigma: FloatArray
     tau0: FloatArray
     tau1: FloatArray
     rho: FloatArray
+    rhos: int = 1
+    slope_spread: float = STRAIGHT.slope_spread
 
     @classmethod
-    def coarse(cls, *, cells: bool) -> "Grid":
+    @cache
+    def coarse(cls, *, cells: bool, slope_spread: float = STRAIGHT.slope_spread) -> "Grid":
         """Where every fit starts."""
-        return cls(SIGMA, TAU0, TAU1, RHO if cells else NO_CELLS)
+        rho = RHO if cells else NO_CELLS
+        return cls(SIGMA, TAU0, TAU1, rho, len(rho), slope_spread)
+
+    @classmethod
+    @cache
+    def thin(cls, *, cells: bool, slope_spread: float = STRAIGHT.slope_spread) -> "Grid":
+        """Every other value of the families' spreads: enough to weigh models, or to find where a fit converges."""
+        rho = RHO[::2] if cells else NO_CELLS
+        return cls(SIGMA, TAU0[::2], TAU1[::2], rho, len(rho), slope_spread)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -87,12 +101,18 @@ class Grid:
     @cached_property
     def log_prior(self) -> FloatArray:
         """(J,) log of prior density times the node's cell width; rho's four values are equally likely."""
-        sigma = np.log(2) + t.logpdf(self.sigma, SIGMA_FREEDOM, scale=SIGMA_SCALE)
+        sigma = np.log(2) + _t_log_density(self.sigma, SIGMA_FREEDOM, SIGMA_SCALE)
         sigma += np.log(self.sigma * np.gradient(np.log(self.sigma)))
-        tau0 = halfnorm.logpdf(self.tau0, scale=TAU0_SCALE) + np.log(np.gradient(self.tau0))
-        tau1 = halfnorm.logpdf(self.tau1, scale=TAU1_SCALE) + np.log(np.gradient(self.tau1))
-        rho = np.full(len(self.rho), -np.log(len(RHO)) if self.rho.any() else 0.0)  # of all four, even if some are gone
+        tau0 = _half_normal_log_density(self.tau0, TAU0_SCALE) + np.log(np.gradient(self.tau0))
+        tau1 = _half_normal_log_density(self.tau1, self.slope_spread) + np.log(np.gradient(self.tau1))
+        rho = np.full(len(self.rho), -np.log(self.rhos))
         return np.asarray(sigma[:, None, None, None] + tau0[:, None, None] + tau1[:, None] + rho).reshape(-1)
+
+    @property
+    def log_mass(self) -> float:
+        """Log of the prior that the nodes hold together: near 0 where they span it."""
+        top = self.log_prior.max()
+        return float(top + np.log(np.exp(self.log_prior - top).sum()))
 
     def refined(self, weight: FloatArray, *, families: bool) -> "Grid":
         """Look closely at sigma, and at ``families``' spreads too: mean +- 3 sd under node weights (J,).
@@ -102,10 +122,20 @@ class Grid:
         w = weight.reshape(self.shape)
         sigma = np.exp(_zoom(np.log(self.sigma), w.sum((1, 2, 3)), REFINED_SIZES[0], -np.inf))
         if not families:
-            return Grid(sigma, self.tau0, self.tau1, self.rho)
+            return replace(self, sigma=sigma)
         tau0 = _zoom(self.tau0, w.sum((0, 2, 3)), REFINED_SIZES[1], TAU0[0])
         tau1 = _zoom(self.tau1, w.sum((0, 1, 3)), REFINED_SIZES[2], TAU1[0])
-        return Grid(sigma, tau0, tau1, self.rho)
+        return replace(self, sigma=sigma, tau0=tau0, tau1=tau1)
+
+
+# Spelt out: scipy.stats takes longer to check its arguments than all else that a node of a small store needs.
+def _t_log_density(x: FloatArray, freedom: float, scale: float) -> FloatArray:
+    constant = gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - 0.5 * np.log(freedom * np.pi) - np.log(scale)
+    return np.asarray(constant - (freedom + 1) / 2 * np.log1p((x / scale) ** 2 / freedom))
+
+
+def _half_normal_log_density(x: FloatArray, scale: float) -> FloatArray:
+    return np.asarray(0.5 * np.log(2 / np.pi) - np.log(scale) - 0.5 * (x / scale) ** 2)
 
 
 def _zoom(axis: FloatArray, weight: FloatArray, size: int, smallest: float) -> FloatArray:

@@ -1,17 +1,26 @@
 """Mixtures of normals: what a prediction is (docs: LAW step 5)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from service.law.leaves import IndexArray
 from service.law.observations import FloatArray
+
+Normals = tuple[FloatArray, FloatArray, FloatArray]
+"""weights, means and sds"""
 
 NEGLIGIBLE = 1e-10  # of a tail's probability: what is left out moves its quantile by no more than that many sds
 SHORT = 1e-7  # a Newton step's error is its square over the narrowest normal's sd, none of which is near 1e-5
 NARROW = 1e-11  # a bracket that is as good as a point
 MOST_STEPS = 100  # two or three do; bisection alone would need 40
+# Normals whose means are within a fifth of an sd and whose sds are within a tenth, put together with their moments
+# kept, move the ends of a 95 % interval by 2e-4 of its width at most.
+MEAN_STEP, SD_STEP = 0.2, 0.1
+LARGEST_TABLE = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +59,49 @@ class NormalMixture:
             raise ValueError(f"level {level} is not inside (0, 1)")
         lower, upper = self.quantiles([(1 - level) / 2, (1 + level) / 2]).T
         return lower, upper
+
+    @classmethod
+    def beside(cls, parts: Sequence[Normals]) -> "NormalMixture":
+        """Mix all parts, weights, means and sds (P, C) each, in every row."""
+        return cls(*(np.concatenate(column, axis=1) for column in zip(*parts, strict=True)))
+
+    @classmethod
+    def stacked(cls, parts: Sequence["NormalMixture"]) -> "NormalMixture":
+        """Put mixtures of different sizes under each other; shorter ones get normals of no weight."""
+        most = max(part.mean.shape[1] for part in parts)
+
+        def column(values: Sequence[FloatArray], fill: float) -> FloatArray:
+            wide = [np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=fill) for each in values]
+            return np.concatenate(wide)
+
+        weights, means, sds = zip(*((part.weight, part.mean, part.sd) for part in parts), strict=True)
+        return cls(column(weights, 0), column(means, 0), column(sds, 1))
+
+    def take(self, rows: IndexArray) -> "NormalMixture":
+        """Keep these rows, in this order."""
+        return NormalMixture(self.weight[rows], self.mean[rows], self.sd[rows])
+
+    def merged(self) -> "NormalMixture":
+        """Put normals together that are nearly the same: of tens of thousands some hundreds remain."""
+        rows = (_merged(*row) for row in zip(self.weight, self.mean, self.sd, strict=True))
+        return NormalMixture.stacked([NormalMixture(*(value[None] for value in row)) for row in rows])
+
+
+def _merged(weight: FloatArray, mean: FloatArray, sd: FloatArray) -> Normals:
+    band = np.floor(np.log(sd) / SD_STEP)
+    step = np.floor(mean / (MEAN_STEP * np.exp(band * SD_STEP)))
+    band -= band.min()
+    step -= step.min()
+    place = (step * (band.max() + 1) + band).astype(np.int64)
+    if place.max() > LARGEST_TABLE:
+        place = np.unique(place, return_inverse=True)[1]
+    total, first, second = (
+        np.bincount(place, value).astype(np.float64) for value in (weight, weight * mean, weight * (sd**2 + mean**2))
+    )
+    used = total > 0
+    centre = first[used] / total[used]
+    variance = second[used] / total[used] - centre**2
+    return total[used], centre, np.sqrt(np.maximum(variance, 0))
 
 
 def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArray) -> FloatArray:

@@ -1,8 +1,9 @@
 """What goes in: stored (gap, improvement) points, and the probe whose improvement is asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Name = TypeVar("Name", str, "str | None")
+
+TEACHERS = ("frozen", "trust_region", "ema")
+DIVERGENCES = ("forward_kl", "reverse_kl", "js")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -25,6 +29,8 @@ class Observations:
         family: N model families.
         cell: N cells (family x task x recipe class), ``None`` where the point hangs on its family directly.
         baseline: (N,) student accuracy before training, in [0, 1]; NaN where unknown.
+        baseline_var: (N,) sampling variance of ``baseline``, in [0, 1].
+        teacher: N of ``TEACHERS``, ``None`` where unknown. divergence: N of ``DIVERGENCES``, ``None`` where unknown.
         collapsed: (N,) True where the run is known to have collapsed.
         ids: N identifiers, or ``None``.
     """
@@ -37,6 +43,9 @@ class Observations:
     family: tuple[str, ...]
     cell: tuple[str | None, ...]
     baseline: FloatArray
+    baseline_var: FloatArray
+    teacher: tuple[str | None, ...]
+    divergence: tuple[str | None, ...]
     collapsed: BoolArray
     ids: tuple[str, ...] | None
 
@@ -51,10 +60,15 @@ class Observations:
         cov: ArrayLike | None = None,
         cell: Sequence[str | None] | None = None,
         baseline: ArrayLike | None = None,
+        baseline_var: ArrayLike | None = None,
+        teacher: Sequence[str | None] | None = None,
+        divergence: Sequence[str | None] | None = None,
         collapsed: ArrayLike | None = None,
         ids: Sequence[str] | None = None,
     ) -> None:
         """Check and store the columns.
+
+        A baseline without a variance has that of its gap: both rest on the same rollouts of the same problems.
 
         Raises:
             ValueError: a column has another length, or a value is out of range; names the field and the row.
@@ -69,12 +83,15 @@ class Observations:
             "baseline": _column(
                 "baseline", np.full(n, np.nan) if baseline is None else baseline, n, 0, 1, unknown=True
             ),
+            "baseline_var": _column("baseline_var", gap_var if baseline_var is None else baseline_var, n, 0.0, 1.0),
         }
         _check_cov(columns["cov"], columns["gap_var"], columns["improvement_var"])
         for name, value in columns.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "family", _names("family", family, n))
         object.__setattr__(self, "cell", (None,) * n if cell is None else _names("cell", cell, n, unknown=True))
+        object.__setattr__(self, "teacher", _choices("teacher", teacher, n, TEACHERS))
+        object.__setattr__(self, "divergence", _choices("divergence", divergence, n, DIVERGENCES))
         object.__setattr__(self, "ids", None if ids is None else _names("ids", ids, n))
         flags = np.zeros(n, dtype=np.bool_) if collapsed is None else np.asarray(collapsed, dtype=np.bool_)
         if flags.shape != (n,):
@@ -86,18 +103,20 @@ class Observations:
 
     def regrouped(self, family: Sequence[str]) -> "Observations":
         """Tell the same points of N other families."""
-        return Observations(
-            gap=self.gap,
-            gap_var=self.gap_var,
-            improvement=self.improvement,
-            improvement_var=self.improvement_var,
-            cov=self.cov,
-            family=family,
-            cell=self.cell,
-            baseline=self.baseline,
-            collapsed=self.collapsed,
-            ids=self.ids,
-        )
+        return Observations(**{**self._columns(), "family": family})
+
+    def take(self, rows: NDArray[np.intp]) -> "Observations":
+        """Keep these rows, in this order."""
+        return Observations(**{name: _taken(column, rows) for name, column in self._columns().items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence["Observations"]) -> "Observations":
+        """Put rows one after the other; without ids where a part has none."""
+        columns = [part._columns() for part in parts]
+        return cls(**{name: _joined([part[name] for part in columns]) for name in columns[0]})
+
+    def _columns(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -107,7 +126,10 @@ class Probe:
     Attributes:
         gap, gap_var: the measured gap and its sampling variance, as in ``Observations``.
         family, cell: whose coefficients apply; an unknown one takes what its level above says.
-        baseline: student accuracy before training, NaN where unknown: without it nothing is clipped or refused.
+        baseline: student accuracy before training, NaN where unknown: without it nothing is clipped or refused, and a
+            bent link takes the median of the family's stored runs for it.
+        baseline_var: its sampling variance, as in ``Observations``.
+        teacher, divergence: as in ``Observations``; they say which runs lend strength.
         improvement_var: 0 asks for the latent improvement; > 0 for a future measurement with that variance.
         cov: covariance of the gap's sampling error with that future measurement's; not 0 when they share the
             student's baseline rollouts.
@@ -119,6 +141,9 @@ class Probe:
     family: tuple[str, ...]
     cell: tuple[str | None, ...]
     baseline: FloatArray
+    baseline_var: FloatArray
+    teacher: tuple[str | None, ...]
+    divergence: tuple[str | None, ...]
     improvement_var: FloatArray
     cov: FloatArray
     shape: tuple[int, ...]
@@ -131,6 +156,9 @@ class Probe:
         family: str | Sequence[str],
         cell: str | Sequence[str | None] | None = None,
         baseline: ArrayLike | None = None,
+        baseline_var: ArrayLike | None = None,
+        teacher: str | Sequence[str | None] | None = None,
+        divergence: str | Sequence[str | None] | None = None,
         improvement_var: ArrayLike = 0.0,
         cov: ArrayLike = 0.0,
     ) -> None:
@@ -139,33 +167,38 @@ class Probe:
         Raises:
             ValueError: shapes do not broadcast, or a value is out of range; names the field and the row.
         """
-        given = (gap, gap_var, np.nan if baseline is None else baseline, improvement_var, cov)
-        numbers = np.broadcast_arrays(
-            *(np.asarray(value, dtype=np.float64) for value in given),
-            np.empty(np.shape(np.asarray(family, dtype=object))),
-            np.empty(np.shape(np.asarray(cell, dtype=object))),
-        )
-        shape = numbers[0].shape
-        n = numbers[0].size
-        limits = {
-            "gap": (-1.0, 1.0),
-            "gap_var": (0.0, 1.0),
-            "baseline": (0.0, 1.0),
-            "improvement_var": (0.0, 1.0),
-            "cov": (-1.0, 1.0),
+        given = {
+            "gap": gap,
+            "gap_var": gap_var,
+            "baseline": np.nan if baseline is None else baseline,
+            "baseline_var": gap_var if baseline_var is None else baseline_var,
+            "improvement_var": improvement_var,
+            "cov": cov,
         }
-        for (name, (low, high)), value in zip(limits.items(), numbers, strict=False):
-            column = _column(name, value.reshape(-1), n, low, high, unknown=name == "baseline")
-            object.__setattr__(self, name, column)
+        said = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence}
+        numbers = {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
+        words = {name: np.asarray(value, dtype=object) for name, value in said.items()}
+        shape = np.broadcast_shapes(*(value.shape for value in (*numbers.values(), *words.values())))
+        n = int(np.prod(shape))
+        for name, value in numbers.items():
+            low = -1.0 if name in ("gap", "cov") else 0.0
+            column = np.broadcast_to(value, shape).reshape(-1)
+            object.__setattr__(self, name, _column(name, column, n, low, 1.0, unknown=name == "baseline"))
         _check_cov(self.cov, self.gap_var, self.improvement_var)
-        families = np.broadcast_to(np.asarray(family, dtype=object), shape).reshape(-1).tolist()
-        cells = np.broadcast_to(np.asarray(cell, dtype=object), shape).reshape(-1).tolist()
-        object.__setattr__(self, "family", _names("family", families, n))
-        object.__setattr__(self, "cell", _names("cell", cells, n, unknown=True))
+        every = {name: np.broadcast_to(value, shape).reshape(-1).tolist() for name, value in words.items()}
+        object.__setattr__(self, "family", _names("family", every["family"], n))
+        object.__setattr__(self, "cell", _names("cell", every["cell"], n, unknown=True))
+        object.__setattr__(self, "teacher", _choices("teacher", every["teacher"], n, TEACHERS))
+        object.__setattr__(self, "divergence", _choices("divergence", every["divergence"], n, DIVERGENCES))
         object.__setattr__(self, "shape", shape)
 
     def __len__(self) -> int:
         return len(self.family)
+
+    def take(self, rows: NDArray[np.intp]) -> "Probe":
+        """Keep these of the flattened probes."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "shape"}
+        return Probe(**{name: _taken(column, rows) for name, column in columns.items()})
 
 
 def _column(name: str, value: ArrayLike, n: int, low: float, high: float, *, unknown: bool = False) -> FloatArray:
@@ -189,6 +222,33 @@ def _names(name: str, values: Sequence[Name], n: int, *, unknown: bool = False) 
         if not (isinstance(value, str) and value) and not (unknown and value is None):
             raise ValueError(f"{name}, row {row}: {value!r} is not a non-empty string")
     return names
+
+
+def _choices(name: str, values: Sequence[str | None] | None, n: int, known: tuple[str, ...]) -> tuple[str | None, ...]:
+    if values is None:
+        return (None,) * n
+    chosen = tuple(values)
+    if len(chosen) != n:
+        raise ValueError(f"{name} has {len(chosen)} rows, family has {n}")
+    wrong = set(chosen) - {*known, None}
+    if wrong:
+        row = next(row for row, value in enumerate(chosen) if value in wrong)
+        raise ValueError(f"{name}, row {row}: {chosen[row]!r} is none of {', '.join(known)}")
+    return chosen
+
+
+def _taken(column: Any, rows: NDArray[np.intp]) -> Any:  # noqa: ANN401
+    if column is None or isinstance(column, np.ndarray):
+        return column if column is None else column[rows]
+    return tuple(column[row] for row in rows.tolist())
+
+
+def _joined(columns: list[Any]) -> Any:  # noqa: ANN401
+    if any(column is None for column in columns):
+        return None
+    if isinstance(columns[0], np.ndarray):
+        return np.concatenate(columns)
+    return tuple(chain.from_iterable(columns))
 
 
 def _check_cov(cov: FloatArray, gap_var: FloatArray, improvement_var: FloatArray) -> None:

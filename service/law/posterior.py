@@ -14,10 +14,9 @@ from service.law.grid import Grid, Nodes
 from service.law.hierarchy import message_up, posterior_down
 from service.law.leaves import IndexArray, Leaf
 from service.law.observations import FloatArray
+from service.law.priors import STRAIGHT, Prior
 from service.law.rows import Statistics, Sums
 
-PRIOR_MEAN = np.array([0.0, 1.2])  # published slopes: 1.492, 1.508, .663
-PRIOR_PRECISION = np.array([0.02**-2, 0.5**-2])
 CHUNK = 60_000  # leaf-node pairs at a time: a dozen arrays of this size stay in a core's cache
 NEGLIGIBLE = 1e-12  # weight of nodes that can be left out
 REMEMBERED = 8  # coefficients of some leaves: one answer asks for the same ones several times
@@ -151,15 +150,16 @@ class Posterior:
     grid: Grid
     statistics: Statistics
     totals: Totals
+    prior: Prior = STRAIGHT
 
     @classmethod
-    def of(cls, statistics: Statistics, grid: Grid) -> "Posterior":
+    def of(cls, statistics: Statistics, grid: Grid, prior: Prior = STRAIGHT) -> "Posterior":
         """Integrate the coefficients out at every node."""
         nodes = len(grid.sigma_index)
         totals = Totals(np.zeros((3, nodes)), np.zeros((2, nodes)), np.zeros(nodes))
         for block in family_blocks(statistics, grid):
             totals += block_totals(block, grid)
-        return cls(grid, statistics, totals)
+        return cls(grid, statistics, totals, prior)
 
     def pruned(self) -> "Posterior":
         """Leave out values of rho without weight: with many cells three of the four, and that of all the work."""
@@ -167,17 +167,18 @@ class Posterior:
         keep = share > NEGLIGIBLE
         nodes = np.broadcast_to(keep, self.grid.shape).reshape(-1)
         totals = Totals(self.totals.W[:, nodes], self.totals.u[:, nodes], self.totals.log_factor[nodes])
-        return Posterior(replace(self.grid, rho=self.grid.rho[keep]), self.statistics, totals)
+        return replace(self, grid=replace(self.grid, rho=self.grid.rho[keep]), totals=totals)
 
     @cached_property
     def precision(self) -> FloatArray:
         """(3, J) Lambda."""
-        return np.asarray(self.totals.W + np.array([[PRIOR_PRECISION[0]], [0.0], [PRIOR_PRECISION[1]]]))
+        intercept, slope = self.prior.precision
+        return np.asarray(self.totals.W + np.array([[intercept], [0.0], [slope]]))
 
     @cached_property
     def shift(self) -> FloatArray:
         """(2, J) U."""
-        return np.asarray(self.totals.u + (PRIOR_PRECISION * PRIOR_MEAN)[:, None])
+        return np.asarray(self.totals.u + (self.prior.precision * self.prior.mean)[:, None])
 
     @cached_property
     def population(self) -> tuple[FloatArray, FloatArray]:

@@ -1,87 +1,60 @@
-"""From a probe to its mixture of normals, and what must be said with it (docs: LAW step 5, "What it says")."""
+"""From a probe to its mixture of normals (docs: LAW step 5, part 2 "Prediction")."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from service.law.hierarchy import line
+from service.law import cautions
+from service.law.components import at_leaves, exposed, normals
+from service.law.keys import Key
+from service.law.leaves import IndexArray
+from service.law.links import headroom
 from service.law.mixture import NormalMixture
 from service.law.observations import BoolArray, FloatArray, Probe
-from service.law.prediction import Caution, Code, Prediction, Status
-from service.law.state import LawState
+from service.law.pools import LawState
+from service.law.prediction import Branch, Kind, Prediction
+from service.law.state import ModelState, PoolState
 
-FEWEST_POINTS = 3  # for a claim about a slope
-MOST_FLAT = 0.5
-MOST_HEADROOM = 0.8
-CURVATURE_LEVEL = 0.05
-
-_STATUS_MESSAGES = {
-    Status.PRIOR_ONLY: (Code.PRIOR_ONLY, "nothing is stored: this rests on the published slopes alone"),
-    Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on the other families"),
-    Status.SPARSE: (Code.SPARSE, "family {family!r} has {n} stored run(s), too few for a slope of its own"),
-}
+AT_ONCE = 16
+"""probes whose tens of thousands of normals are in memory together"""
 
 
-def status(state: LawState, family: str) -> Status:
-    """How much the law knows of a family."""
-    if not state.families:
-        return Status.PRIOR_ONLY
-    if family not in state.families:
-        return Status.COLD
-    return Status.FITTED if state.families[family].n >= FEWEST_POINTS else Status.SPARSE
+class Part(NamedTuple):
+    """The probes that one pool answers, and their places among all."""
+
+    pool: PoolState
+    probe: Probe
+    rows: IndexArray
 
 
 def mixture(state: LawState, probe: Probe) -> NormalMixture:
-    """Mix the predictive distribution of each of P probes: 2J normals, J nodes x 2 parts of the exposure."""
-    posterior, exposure = state.posterior, state.exposure
-    keys = list(zip(probe.family, probe.cell, strict=True))
-    distinct = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    coefficients = [posterior.coefficients(*key) for key in distinct]
-    which = [distinct[key] for key in keys]
-    nodes = len(posterior.weight)
-    mean = np.array([pair[0] for pair in coefficients]).reshape(-1, 2, nodes)[which].swapaxes(0, 1)
-    cov = np.array([pair[1] for pair in coefficients]).reshape(-1, 3, nodes)[which].swapaxes(0, 1)
-    sigma_square = posterior.grid.sigma[posterior.grid.sigma_index] ** 2
-
-    def component(x: FloatArray, x_var: FloatArray, own_var: FloatArray, shared: FloatArray) -> list[FloatArray]:
-        centre, spread = line(mean, cov, x[:, None])
-        error = (mean[1] ** 2 + cov[2]) * x_var[:, None] + own_var[:, None] - 2 * mean[1] * shared[:, None]
-        return [centre, np.sqrt(spread + error + sigma_square)]
-
-    x, x_var, c = probe.gap, probe.gap_var, probe.cov
-    reliability, total = exposure.reliability(x_var), exposure.variance + x_var
-    near = component(
-        exposure.shrink(x, x_var), reliability * x_var, probe.improvement_var - c**2 / total, reliability * c
-    )
-    near[0] += (c * (x - exposure.mean) / total)[:, None]
-    flat = component(x, x_var, probe.improvement_var, c)
-    flat_weight = exposure.flat_weight(x, x_var)[:, None]
-    weight = np.concatenate([(1 - flat_weight) * posterior.weight, flat_weight * posterior.weight], axis=1)
-    return NormalMixture(weight, *(np.concatenate(pair, axis=1) for pair in zip(near, flat, strict=True)))
+    """Mix the predictive distribution of each of P probes over links, kappas, nodes and both parts of its exposure."""
+    shared = _parts(state, probe)
+    return _joined([_whole(_sides(part)) for part in shared], shared)
 
 
 def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Prediction:
     """Predicted improvements with their cautions."""
-    predictive = mixture(state, probe)
-    mean = predictive.centre
-    extrapolated = _extrapolated(state, probe)
-    refused = extrapolated & (mean > MOST_HEADROOM * (1 - probe.baseline))  # False where the baseline is unknown
-    lowest, highest = possible(probe)
-
-    def shaped(value: FloatArray) -> FloatArray:
-        return np.where(refused, np.nan, value).reshape(probe.shape)[()]
-
-    return Prediction(
-        mean=shaped(np.clip(mean, lowest, highest)),
-        p_positive=shaped(1 - predictive.cdf(np.zeros(len(probe)))),
-        p_collapse=np.full(probe.shape, state.pi)[()],
-        refused=refused.reshape(probe.shape)[()],
-        warnings=tuple(_cautions(state, probe, extrapolated, refused)),
-        levels=levels,
-        _mixture=predictive,
-        _lowest=lowest,
-        _highest=highest,
-    )
+    shared = _parts(state, probe)
+    sides = [_sides(part) for part in shared]
+    predictive = _joined([_whole(of_part) for of_part in sides], shared)
+    mean, P = predictive.centre, len(probe)
+    refused, p_collapse = np.zeros(P, dtype=np.bool_), np.empty(P)
+    warnings, branches = [], []
+    for part, of_part in zip(shared, sides, strict=True):
+        pool, rows = part.pool, part.rows
+        refused[rows] = cautions.refused(pool, part.probe, mean[rows])
+        p_collapse[rows] = pool.p_collapse
+        open_ones = np.flatnonzero(cautions.undecided(pool, part.probe))
+        mine = list(_branches(part, of_part, open_ones, levels)) if len(open_ones) else []
+        said = cautions.cautions(pool, part.probe, refused[rows], mine, open_ones)
+        warnings += [replace(caution, probe=int(rows[caution.probe])) for caution in said]
+        branches += mine
+    out = _prediction(predictive, probe, refused, p_collapse, levels)
+    ordered = sorted(warnings, key=lambda caution: caution.probe)
+    return replace(out, warnings=tuple(ordered), branches=tuple(branches))
 
 
 def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
@@ -91,28 +64,99 @@ def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
     return np.where(clipped, -probe.baseline, -np.inf), np.where(clipped, 1 - probe.baseline, np.inf)
 
 
-def _extrapolated(state: LawState, probe: Probe) -> BoolArray:
-    """(P,) probes far from the stored ones: of the family, or of all families where it has none."""
-    ranges = [state.families.get(family, state.stored) for family in probe.family]
-    lowest, highest = np.array([(known.lowest_gap, known.highest_gap) for known in ranges]).reshape(-1, 2).T
-    sd = np.sqrt(probe.gap_var)
-    outside = (probe.gap < lowest - sd) | (probe.gap > highest + sd)
-    return outside | (state.exposure.flat_weight(probe.gap, probe.gap_var) > MOST_FLAT)
+def _parts(state: LawState, probe: Probe) -> list[Part]:
+    """Share probes out among the pools."""
+    said = list(zip(probe.teacher, probe.divergence, probe.family, probe.cell, strict=True))
+    pools: list[PoolState] = []  # compared by identity
+    which = {}
+    for teacher, divergence, family, cell in dict.fromkeys(said):
+        pool = state.answering(Key.of(teacher, divergence), (family, cell))
+        if pool not in pools:
+            pools.append(pool)
+        which[teacher, divergence, family, cell] = pools.index(pool)
+    if len(pools) <= 1:
+        pool = pools[0] if pools else state.answering(Key.of(None, None), ("", None))  # of no probes at all
+        return [Part(pool, probe, np.arange(len(probe)))]
+    of_row = np.array([which[one] for one in said])
+    rows = [np.flatnonzero(of_row == place) for place in range(len(pools))]
+    return [Part(pool, probe.take(ours), ours) for pool, ours in zip(pools, rows, strict=True)]
 
 
-def _cautions(state: LawState, probe: Probe, extrapolated: BoolArray, refused: BoolArray) -> Iterator[Caution]:
-    for index, family in enumerate(probe.family):
-        known = status(state, family)
-        if known in _STATUS_MESSAGES:
-            code, message = _STATUS_MESSAGES[known]
-            n = state.families[family].n if known is Status.SPARSE else 0
-            yield Caution(code, message.format(family=family, n=n), index)
-        if extrapolated[index]:
-            yield Caution(Code.EXTRAPOLATION, f"gap {probe.gap[index]:.3f} is outside what was stored", index)
-        if state.curvature < CURVATURE_LEVEL:
-            message = f"stored improvements bend down at large gaps (p = {state.curvature:.3f}): the law is straight"
-            yield Caution(Code.CURVATURE, message, index)
-        if refused[index]:
-            room = 1 - probe.baseline[index]
-            message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
-            yield Caution(Code.REFUSED, message, index)
+def _sides(part: Part) -> dict[Kind, NormalMixture]:
+    """The straight and the bent part of a pool's mixtures; their weights are 1 together."""
+    models: dict[Kind, list[ModelState]] = {}
+    for each in part.pool.models:
+        models.setdefault(each.kind, []).append(each)
+    alone = len(part.pool.models) == 1 or not len(part.probe)
+    chunks = [part.probe]
+    if not alone and len(part.probe) > AT_ONCE:
+        whole = np.arange(len(part.probe))
+        chunks = [part.probe.take(whole[first : first + AT_ONCE]) for first in whole[::AT_ONCE]]
+    sides = {}
+    for kind, ours in models.items():
+        mixed = [_of_models(ours, part.pool, chunk) for chunk in chunks]
+        sides[kind] = mixed[0] if alone else NormalMixture.stacked([one.merged() for one in mixed])
+    return sides
+
+
+def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> NormalMixture:
+    leaves = list(zip(probe.family, probe.cell, strict=True))
+    typical = [pool.typical_baseline(family) for family in probe.family]
+    H = headroom(np.where(np.isnan(probe.baseline), typical, probe.baseline))
+    found = []
+    for state in models:
+        at = at_leaves(state, leaves)
+        for share, asked in exposed(pool.exposure, probe, H):
+            weight, mean, sd = normals(state, at, asked)
+            found.append((share[:, None] * weight, mean, sd))
+    return NormalMixture.beside(found)
+
+
+def _whole(sides: Mapping[Kind, NormalMixture]) -> NormalMixture:
+    if len(sides) == 1:
+        return next(iter(sides.values()))
+    return NormalMixture.beside([(side.weight, side.mean, side.sd) for side in sides.values()])
+
+
+def _joined(mixtures: list[NormalMixture], shared: list[Part]) -> NormalMixture:
+    """One row a probe, in their own order."""
+    if len(mixtures) == 1:
+        return mixtures[0]
+    order = np.argsort(np.concatenate([part.rows for part in shared]))
+    return NormalMixture.stacked(mixtures).take(order)
+
+
+def _prediction(
+    predictive: NormalMixture, probe: Probe, refused: BoolArray, p_collapse: FloatArray, levels: tuple[float, ...]
+) -> Prediction:
+    lowest, highest = possible(probe)
+
+    def shaped(value: FloatArray) -> FloatArray:
+        return np.where(refused, np.nan, value).reshape(probe.shape)[()]
+
+    return Prediction(
+        mean=shaped(np.clip(predictive.centre, lowest, highest)),
+        p_positive=shaped(1 - predictive.cdf(np.zeros(len(probe)))),
+        p_collapse=p_collapse.reshape(probe.shape)[()],
+        refused=refused.reshape(probe.shape)[()],
+        warnings=(),
+        branches=(),
+        levels=levels,
+        _mixture=predictive,
+        _lowest=lowest,
+        _highest=highest,
+    )
+
+
+def _branches(
+    part: Part, sides: Mapping[Kind, NormalMixture], rows: IndexArray, levels: tuple[float, ...]
+) -> Iterator[Branch]:
+    """What the line alone and what the bent links alone predict for some of a pool's probes."""
+    probe, U = part.probe.take(rows), len(rows)
+    for kind, side in sides.items():
+        models = [one for one in part.pool.models if one.kind is kind]
+        weight = sum(one.weight for one in models)
+        p_collapse = np.full(U, sum(one.weight * one.pi for one in models) / weight)
+        alone = replace(side.take(rows), weight=side.weight[rows] / weight)
+        prediction = _prediction(alone, probe, np.zeros(U, dtype=np.bool_), p_collapse, levels)
+        yield Branch(tuple(part.rows[rows].tolist()), kind, weight, prediction)

@@ -34,6 +34,16 @@ class Code(StrEnum):
     EXTRAPOLATION = "extrapolation"
     CURVATURE = "curvature"
     REFUSED = "refused"
+    BASELINE_MISSING = "baseline_missing"
+    SMALL_GAP = "small_gap"
+    LINK_UNDECIDED = "link_undecided"
+
+
+class Kind(StrEnum):
+    """The two sides of an undecided link."""
+
+    LINEAR = "linear"
+    SATURATING = "saturating"
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Estimate(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A family's line over P gaps with its confidence bounds: arrays of shape (P,)."""
+    """A family's curve over P gaps with its confidence bounds: arrays of shape (P,)."""
 
     mean: FloatArray
     lower: FloatArray
@@ -68,10 +78,22 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Intercept and slope with 95 % confidence intervals."""
+    """A family's curve in numbers with 95 % confidence intervals.
+
+    Attributes:
+        slope: at gap 0; what it is depends on the link, and ``depends_on_link`` says that none has over .95.
+        intercept: the improvement at gap 0.
+        improvement: at a gap of .15, without a run's own residual: what families and links can be compared by.
+        links: probability of each link.
+        warnings: cautions about these numbers.
+    """
 
     slope: Estimate
     intercept: Estimate
+    improvement: Estimate
+    links: Mapping[str, float]
+    depends_on_link: bool
+    warnings: tuple[Caution, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +106,7 @@ class Prediction:
         p_collapse: probability that it collapses; never part of the interval.
         refused: True where no prediction is made.
         warnings: cautions about all probes, each with its probe's flat index.
+        branches: where the link is undecided and the gap outside the family's, what either side would say alone.
         levels: the levels that ``intervals`` answers.
     """
 
@@ -92,6 +115,7 @@ class Prediction:
     p_collapse: FloatArray
     refused: BoolArray
     warnings: tuple[Caution, ...]
+    branches: tuple["Branch", ...]
     levels: tuple[float, ...]
     _mixture: NormalMixture
     _lowest: FloatArray
@@ -124,3 +148,17 @@ class Prediction:
         clipped = np.clip(value, self._lowest[:, None], self._highest[:, None])
         shape = *np.shape(self.refused), value.shape[1]
         return np.where(np.asarray(self.refused)[..., None], np.nan, clipped.reshape(shape))
+
+
+class Branch(NamedTuple):
+    """What one side of an undecided link predicts for U probes.
+
+    Attributes:
+        probes: their flat indices. kind: the side. weight: its probability.
+        prediction: of shape (U,), without warnings.
+    """
+
+    probes: tuple[int, ...]
+    kind: Kind
+    weight: float
+    prediction: Prediction

@@ -1,17 +1,15 @@
 """Rows as the likelihood sees them, and their sufficient statistics (docs: LAW steps 1, 2 and 4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from service.law.exposure import Exposure
 from service.law.leaves import IndexArray, Leaves
+from service.law.links import headroom
 from service.law.observations import FloatArray, Observations
-
-SMALLEST_KNOWN_VARIANCE = 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +23,8 @@ class Rows:
         attenuated: (N,) lambda s_x2, the variance of the true gap given the measured one.
         shared: (N,) lambda c.
         own: (N,) s_y2 - c^2/(tau_x2 + s_x2).
+        noise: (N,) s_y2.
+        headroom: (N,) H, NaN where unknown. headroom_var: (N,) its variance where it is no part of y's, else 0.
     """
 
     leaves: Leaves
@@ -35,6 +35,9 @@ class Rows:
     attenuated: FloatArray
     shared: FloatArray
     own: FloatArray
+    noise: FloatArray
+    headroom: FloatArray
+    headroom_var: FloatArray
 
     @classmethod
     def of(cls, observations: Observations, exposure: Exposure, leaves: Leaves | None = None) -> "Rows":
@@ -52,41 +55,25 @@ class Rows:
             reliability * x_var,
             reliability * c,
             observations.improvement_var - c**2 / total,
+            observations.improvement_var,
+            headroom(observations.baseline),
+            np.where(c == 0, observations.baseline_var, 0.0),
         )
         return cls(leaves, leaf[order], order, *(column[order] for column in columns))
 
-    def known_variance(self, slope: FloatArray, slope_square: FloatArray) -> FloatArray:
-        """(N,) D less sigma^2, from E[b1] and E[b1^2] of each leaf (docs: LAW step 2)."""
-        known = self.own + slope_square[self.leaf] * self.attenuated - 2 * slope[self.leaf] * self.shared
-        return np.maximum(known, SMALLEST_KNOWN_VARIANCE)
-
-    def own_sums(self, known: FloatArray, weight: FloatArray, sigma: FloatArray) -> tuple[FloatArray, ...]:
-        """A (3, K), R (2, K) and factor (K,) of a single row: what ``statistics`` has for it, without the machinery."""
-        x, y, r = self.x[0], self.y[0], weight[0]
-        D = sigma**2 + known[0]
-        inverse = r / D
-        A, R = np.array([[1.0], [x], [x * x]]) * inverse, np.array([[y], [x * y]]) * inverse
-        return A, R, -0.5 * (r * np.log(D) + inverse * y * y)
-
-    def statistics(self, known: FloatArray, weight: FloatArray, sigma: FloatArray) -> "Statistics":
-        """Sum over rows with D = sigma^2 + known and collapse weights r, for every sigma (docs: LAW step 4)."""
-        n, L, K = len(self.x), len(self.leaves), len(sigma)
-        start = np.searchsorted(self.leaf, np.arange(L + 1))
-        sums = np.empty((5, L, K))
-        log_factor = np.empty(K)
-        to_leaves = csr_array((weight, np.arange(n), start), shape=(L, n))
-        for k, value in enumerate(sigma):
-            D = value**2 + known
-            inverse = weight / D
-            to_leaves.data = inverse
-            sums[:, :, k] = np.asarray(to_leaves @ self._basis).T
-            log_factor[k] = -0.5 * (weight @ np.log(D) + inverse @ self.y**2)
-        return Statistics(self.leaves, sums[:3], sums[3:], log_factor)
+    def every(self, step: int) -> "Rows":
+        """Each ``step``-th row; the leaves stay, even those that lose theirs."""
+        return replace(self, **{each.name: getattr(self, each.name)[::step] for each in fields(self)[1:]})
 
     @cached_property
-    def _basis(self) -> FloatArray:
+    def basis(self) -> FloatArray:
         """(N, 5) zz' and z y."""
-        return np.stack([np.ones(len(self.x)), self.x, self.x**2, self.y, self.x * self.y], axis=1)
+        return self.basis_of(self.y)
+
+    def basis_of(self, response: FloatArray) -> FloatArray:
+        """(N, 5) zz' and z times a response."""
+        x = self.x
+        return np.stack([np.ones(len(x)), x, x**2, response, x * response], axis=1)
 
 
 Sums = tuple[FloatArray, FloatArray]

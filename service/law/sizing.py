@@ -42,6 +42,8 @@ def needed_variance(
     improvement_var: float,
     level: float,
     half_width: float,
+    teacher: str | None = None,
+    divergence: str | None = None,
 ) -> Need:
     """Find how well a gap must be known for a prediction interval of at most this half-width, (upper - lower)/2.
 
@@ -59,6 +61,8 @@ def needed_variance(
         improvement_var: 0 for the latent improvement, > 0 for one measured on samples of its own.
         level: of the interval, in (0, 1).
         half_width: the target, in accuracy.
+        teacher: as in ``Probe``.
+        divergence: as in ``Probe``.
 
     Raises:
         ValueError: a value is out of range.
@@ -66,7 +70,14 @@ def needed_variance(
 
     def half_widths(se: FloatArray) -> FloatArray:
         probe = Probe(
-            gap=gap, gap_var=se**2, family=family, cell=cell, baseline=baseline, improvement_var=improvement_var
+            gap=gap,
+            gap_var=se**2,
+            family=family,
+            cell=cell,
+            baseline=baseline,
+            teacher=teacher,
+            divergence=divergence,
+            improvement_var=improvement_var,
         )
         lowest, highest = predicting.possible(probe)
         lower, upper = (

@@ -1,7 +1,5 @@
-"""What a fitted law keeps once its rows are gone: enough to predict, to be written down and to take one more row."""
+"""What a fitted pool keeps once its rows are gone: enough to predict, to be written down and to take one more row."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,68 +7,92 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.law.diagnostics import curvature_p_value
 from service.law.exposure import Exposure, GapSums
 from service.law.fitting import Fit
+from service.law.leaves import Leaf
+from service.law.links import LINEAR
+from service.law.models import PUBLISHED, Model
 from service.law.observations import FloatArray, Observations
 from service.law.posterior import Posterior
+from service.law.prediction import Kind
 
 
 class FamilySummary(NamedTuple):
-    """A family's stored points, those known as collapsed left out."""
+    """A family's stored points, those known as collapsed left out; ``baseline`` is the median, NaN where unknown."""
 
     n: int
     lowest_gap: float
     highest_gap: float
+    baseline: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
-class LawState:
-    """The fitted law.
+class ModelState:
+    """One fitted model.
 
     Attributes:
-        exposure: distribution of true gaps. pi: probability of a collapse.
+        model: the link and its extra variance near gap 0. weight: its probability among the pool's models.
+        pi: probability of a collapse.
         posterior: every family's coefficients, node by node.
         slope, slope_square: (L,) E[b1] and E[b1^2] behind each leaf's known variances.
-        families: the stored points of each family that has one.
-        curvature: p-value of the test for bending, NaN where it cannot be made.
         log_evidence: log marginal likelihood of the stored improvements.
-        ids_hash: SHA-256 of the observations' ids in their order; ``None`` if they had none. An update chains.
-        gaps, weight_sum: sums over all rows, updates included, of what the exposure needs, and of r.
+        weight_sum: sum of r over all rows, updates included.
+    """
+
+    model: Model
+    weight: float
+    pi: float
+    posterior: Posterior
+    slope: FloatArray
+    slope_square: FloatArray
+    log_evidence: float
+    weight_sum: float
+
+    @property
+    def kind(self) -> Kind:
+        """The side of an undecided link."""
+        return Kind.LINEAR if self.model.link is LINEAR else Kind.SATURATING
+
+    @classmethod
+    def of(cls, fitted: Fit, weight: float) -> "ModelState":
+        """Keep what outlives the rows."""
+        return cls(
+            model=fitted.model,
+            weight=weight,
+            pi=fitted.pi,
+            posterior=fitted.posterior,
+            slope=fitted.beliefs.slope,
+            slope_square=fitted.beliefs.slope_square,
+            log_evidence=fitted.log_evidence,
+            weight_sum=float(fitted.weight.sum()),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PoolState:
+    """The law of one pool of runs that lend each other strength.
+
+    Attributes:
+        exposure: distribution of true gaps.
+        families: the stored points of each family that has one.
+        baseline: median of all stored ones, NaN where one is unknown or nothing is stored.
+        curvature: p-value of the test for bending, NaN where it cannot be made.
+        gaps: sums over all rows, updates included, of what the exposure needs.
+        models: those with weight.
+        straightened: bent links were asked for, and a point without its baseline left the line alone.
         stale: a full fit is due: updates moved what the last one fixed.
         updated: rows were added since the last full fit.
     """
 
     exposure: Exposure
-    pi: float
-    posterior: Posterior
-    slope: FloatArray
-    slope_square: FloatArray
     families: Mapping[str, FamilySummary]
+    baseline: float
     curvature: float
-    log_evidence: float
-    ids_hash: str | None
     gaps: GapSums
-    weight_sum: float
+    models: tuple[ModelState, ...]
+    straightened: bool = False
     stale: bool = False
     updated: bool = False
-
-    @classmethod
-    def of(cls, fitted: Fit, observations: Observations) -> "LawState":
-        """Keep what outlives the rows."""
-        return cls(
-            exposure=fitted.exposure,
-            pi=fitted.pi,
-            posterior=fitted.posterior,
-            slope=fitted.slope,
-            slope_square=fitted.slope_square,
-            families=_summaries(fitted, observations),
-            curvature=curvature_p_value(fitted),
-            log_evidence=fitted.log_evidence,
-            ids_hash=None if observations.ids is None else chained("", observations.ids),
-            gaps=GapSums.of(observations),
-            weight_sum=float(fitted.weight.sum()),
-        )
 
     @cached_property
     def stored(self) -> FamilySummary:
@@ -80,22 +102,51 @@ class LawState:
             sum(family.n for family in every),
             min((family.lowest_gap for family in every), default=-np.inf),
             max((family.highest_gap for family in every), default=np.inf),
+            self.baseline,
         )
 
+    @property
+    def published(self) -> ModelState | None:
+        """The line of part 1 where it is the only model: such a pool can take one more row exactly."""
+        return self.models[0] if [each.model for each in self.models] == [PUBLISHED] else None
 
-def _summaries(fitted: Fit, observations: Observations) -> dict[str, FamilySummary]:
-    rows, families = fitted.rows, fitted.rows.leaves.family_place
-    usable = ~observations.collapsed[rows.order]
-    family = rows.leaves.family[rows.leaf][usable]
-    gap = observations.gap[rows.order][usable]
-    count = np.bincount(family, minlength=len(families))
-    lowest, highest = np.full(len(count), np.inf), np.full(len(count), -np.inf)
-    np.minimum.at(lowest, family, gap)
-    np.maximum.at(highest, family, gap)
-    columns = zip(families, count.tolist(), lowest.tolist(), highest.tolist(), strict=True)
-    return {name: FamilySummary(n, low, high) for name, n, low, high in columns if n}
+    @property
+    def linear_weight(self) -> float:
+        """Probability of the straight link."""
+        return sum((each.weight for each in self.models if each.kind is Kind.LINEAR), 0.0)
+
+    @property
+    def p_collapse(self) -> float:
+        """Probability that a run collapses."""
+        return sum(each.weight * each.pi for each in self.models)
+
+    def known(self, family: str) -> FamilySummary:
+        """What is stored of a family, or of all families where it has nothing."""
+        return self.families.get(family, self.stored)
+
+    def typical_baseline(self, family: str) -> float:
+        """Median of the family's, else of all; 0 where none is known, so that nothing saturates too soon."""
+        found = self.known(family).baseline
+        return 0.0 if np.isnan(found) else found
+
+    def others(self, leaf: Leaf) -> int:
+        """Number of leaves beside this one."""
+        leaves = self.models[0].posterior.statistics.leaves
+        return len(leaves) - (leaf in leaves.place)
 
 
-def chained(previous: str, ids: tuple[str, ...]) -> str:
-    """Hash ids in their order, after those that ``previous`` stands for."""
-    return hashlib.sha256((previous + json.dumps(ids)).encode()).hexdigest()
+def summaries(observations: Observations) -> dict[str, FamilySummary]:
+    """Each family's stored points."""
+    usable = np.flatnonzero(~observations.collapsed)
+    names = [observations.family[row] for row in usable] if len(usable) < len(observations) else observations.family
+    places = {name: place for place, name in enumerate(sorted(set(names)))}
+    family = np.fromiter((places[name] for name in names), dtype=np.intp, count=len(names))
+    gap, baseline = observations.gap[usable], observations.baseline[usable]
+    order = np.argsort(family, kind="stable")
+    bounds = np.searchsorted(family[order], np.arange(len(places) + 1))
+    found = {}
+    for name, place in places.items():
+        ours = order[bounds[place] : bounds[place + 1]]
+        median = float(np.median(baseline[ours]))  # NaN where one is unknown
+        found[name] = FamilySummary(len(ours), float(gap[ours].min()), float(gap[ours].max()), median)
+    return found

@@ -1,34 +1,20 @@
-"""Does the law keep what its intervals promise? Simulated stores, the rows of LAW's acceptance table.
+"""Does the line keep what its intervals promise? Simulated stores, the rows of LAW's first acceptance table.
 
 The fast version takes some stores a row with tolerances to match; GAPCAST_LAW_FULL=1 takes 800 stores of 4 probes.
 """
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from scipy.special import expit
 from scipy.stats import t
 
 from service.law import GapLaw, Observations, Probe
 from service.law.predicting import mixture
+from tests.acceptance.worlds import FULL, PROBES, arms, difference
 
-FULL = os.environ.get("GAPCAST_LAW_FULL") == "1"
 STORES = 800 if FULL else 60
-PROBES = 4
 ERRORS = 1.0 if FULL else (800 / STORES) ** 0.5  # the table's tolerances are for 800 stores
-
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(60)
-CENTRES = np.linspace(-16, 16, 4001)
-STUDENT_SD, ARM_SD = 2.0, 5**0.5
-
-
-def accuracy_table(sd):
-    return expit(CENTRES[:, None] + sd * NODES) @ (WEIGHTS / WEIGHTS.sum())
-
-
-STUDENT_TABLE, ARM_TABLE = accuracy_table(STUDENT_SD), accuracy_table(ARM_SD)
 
 
 @dataclass(frozen=True)
@@ -45,22 +31,6 @@ class World:
     collapse: float = 0.0
     best_of: int = 1
     probe_rollouts: tuple[int, ...] = (4, 8)
-
-
-def arms(rng, problems, rollouts, *means):
-    """Accuracies per problem: the student at the first mean, other arms at the others, one set of problems."""
-    centre = np.interp(means[0], STUDENT_TABLE, CENTRES)
-    difficulty = rng.normal(0, STUDENT_SD, problems)
-    accuracies = [rng.binomial(rollouts, expit(centre + difficulty)) / rollouts]
-    for mean in means[1:]:
-        chance = expit(np.interp(mean, ARM_TABLE, CENTRES) + difficulty + rng.normal(0, 1, problems))
-        accuracies.append(rng.binomial(rollouts, chance) / rollouts)
-    return accuracies
-
-
-def difference(student, arm):
-    d = arm - student
-    return d, d.mean(), max(d.var(ddof=1), 1e-4) / len(d)
 
 
 def measure(rng, world, baseline, gap, improvement, problems, rollouts):
@@ -161,11 +131,16 @@ class Score:
     slope95: float
 
 
+def line():
+    """The law of part 1."""
+    return GapLaw(candidate_links=("linear",))
+
+
 def score(world, seed, stores=STORES):
     hits = {"measured": ([], []), "latent": ([], [])}
     widths, errors, slopes = [], [], []
     for store in simulate(world, seed, stores):
-        law = GapLaw().fit(store.observations)
+        law = line().fit(store.observations)
         latent = law.predict_improvement(store.latent_probe())
         measured = law.predict_improvement(store.measured_probe())
         for name, out, outcome in (("latent", latent, store.truth), ("measured", measured, store.improvement)):
@@ -266,7 +241,7 @@ def test_simulation_based_calibration():
         y = np.clip(rng.normal(truth, np.sqrt(improvement_var)), -1, 1)
         names = np.array([f"f{i}" for i in family])
         stored, asked = slice(-PROBES), slice(-PROBES, None)
-        law = GapLaw().fit(
+        law = line().fit(
             Observations(
                 gap=x[stored],
                 gap_var=gap_var[stored],

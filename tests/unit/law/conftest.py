@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.law import Observations
+from service.law import GapLaw, Observations
 
 
 def draw(seed=0, sizes=(6, 4, 9), *, cells=False, collapsed=False, sigma=0.02):
@@ -33,17 +33,29 @@ def draw(seed=0, sizes=(6, 4, 9), *, cells=False, collapsed=False, sigma=0.02):
 def take(observations, index):
     """The rows of a store that ``index`` names, in that order."""
     index = np.arange(len(observations))[index]
-    columns = ("gap", "gap_var", "improvement", "improvement_var", "cov", "baseline", "collapsed")
-    names = [name for name in ("family", "cell", "ids") if getattr(observations, name)]
-    return Observations(
-        **{name: getattr(observations, name)[index] for name in columns},
-        **{name: [getattr(observations, name)[i] for i in index] for name in names},
-    )
+    return observations.take(index)
 
 
 @pytest.fixture(scope="session")
 def store():
     return draw
+
+
+@pytest.fixture(scope="session")
+def line():
+    """The law of part 1."""
+    return lambda: GapLaw(candidate_links=("linear",))
+
+
+@pytest.fixture(scope="session")
+def pool_of():
+    """The pool of a law that has only one."""
+
+    def only(law):
+        (pool,) = law.state_.pools.values()
+        return pool
+
+    return only
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,14 @@
 """What a fit says of its rows."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import norm
 
 from service.law import Code, GapLaw, Observations, Probe, collapse, drift_log_bayes_factor
+from service.law.evidence import log_evidence
 from service.law.fitting import fit
+from service.law.grid import Grid
 
 
 def draw(gap, improvement, family, **more):
@@ -71,10 +71,11 @@ def test_collapse_weights_by_hand():
 
 def test_evidence_counts_who_collapsed(straight):
     fitted = fit(draw(*straight))
-    normal = logsumexp(fitted.posterior.log_weight) - 0.5 * np.linalg.slogdet(np.diag([0.02**2, 0.5**2]))[1]
-    normal -= 0.5 * (1.2 / 0.5) ** 2
+    posterior, grid = fitted.posterior, Grid.coarse(cells=False)
+    normal = logsumexp(posterior.log_weight) - logsumexp(grid.log_prior)
+    normal -= 0.5 * np.linalg.slogdet(np.diag([0.02**2, 0.5**2]))[1] + 0.5 * (1.2 / 0.5) ** 2
     for r in (1.0, 0.5):
-        said = replace(fitted, weight=np.full(30, r), pi=0.2).log_evidence
+        said = log_evidence(posterior, grid, np.full(30, r), 0.2)
         each = -0.5 * r * np.log(2 * np.pi) + r * np.log(0.8) + (1 - r) * np.log(0.2) + (np.log(2) if r < 1 else 0)
         assert said == pytest.approx(normal + 30 * each)
 
@@ -127,3 +128,20 @@ def test_drift_of_a_family_between_versions():
     moved = draw(gap, np.where(np.arange(36) < 18, 1.4, 0.6) * gap + noise, family)
     assert drift_log_bayes_factor(steady, "f0", versions) < 0
     assert drift_log_bayes_factor(moved, "f0", versions) > 3
+
+
+def test_a_bent_curve_seen_in_two_stretches_does_not_drift():
+    rng = np.random.default_rng(4)
+    gap = np.concatenate([rng.uniform(0, 0.15, 20), rng.uniform(0.3, 0.45, 20), rng.uniform(0, 0.45, 20)])
+    improvement = 0.6 * (1 - np.exp(-3 * gap / 0.6)) + rng.normal(0, 0.015, 60)
+    family = ["f0"] * 40 + ["f1"] * 20
+    versions = ["old"] * 20 + ["new"] * 40
+    bent = draw(gap, improvement, family, baseline=np.full(60, 0.4), teacher=["ema"] * 60)
+    assert drift_log_bayes_factor(bent, "f0", versions) < 0
+    assert drift_log_bayes_factor(draw(gap, improvement, family), "f0", versions) > 3  # of lines it would
+    # runs under another kind of teacher neither say so nor are asked
+    frozen = draw(gap, 1.1 * gap, family, baseline=np.full(60, 0.4), teacher=["frozen"] * 60)
+    both = Observations.joined([bent, frozen])
+    assert drift_log_bayes_factor(both, "f0", versions + ["x"] * 60) == pytest.approx(
+        drift_log_bayes_factor(bent, "f0", versions) + drift_log_bayes_factor(frozen, "f0", ["x"] * 60)
+    )

@@ -21,6 +21,10 @@ ROW = {"gap": [0.1, 0.2], "gap_var": [1e-3] * 2, "improvement": [0.1, 0.2], "imp
         ("cell", ["a", ""], "cell, row 1"),
         ("ids", [None, "b"], "ids, row 0: None"),
         ("collapsed", [True], "collapsed has shape"),
+        ("baseline_var", [0.1, 2.0], "baseline_var, row 1"),
+        ("teacher", [None, "teacher"], "teacher, row 1: 'teacher' is none of frozen, trust_region, ema"),
+        ("teacher", ["ema"], "teacher has 1 rows"),
+        ("divergence", ["kl", "js"], "divergence, row 0: 'kl'"),
     ],
 )
 def test_a_bad_column_is_named_with_its_row(field, value, said):
@@ -55,9 +59,36 @@ def test_a_probe_broadcasts():
         ({"baseline": -0.1}, "baseline, row 0"),
         ({"cov": 1e-3}, "cov, row 0"),  # a latent improvement has no sampling error to share
         ({"family": [""]}, "family, row 0"),
+        ({"teacher": "emma"}, "teacher, row 0"),
+        ({"divergence": ["js", "l2"]}, "divergence, row 1"),
         ({"gap": [0.1, 0.2], "family": ["a", "b", "c"]}, "broadcast"),
     ],
 )
 def test_a_bad_probe_is_refused(change, said):
     with pytest.raises(ValueError, match=said):
         Probe(**{"gap": 0.1, "gap_var": 1e-3, "family": "a", **change})
+
+
+def test_rows_are_taken_and_joined():
+    every = Observations(
+        **ROW, family=["a", "b"], cell=[None, "c"], teacher=["ema", None], divergence=[None, "js"], ids=["1", "2"]
+    )
+    last, first = (every.take(np.array([row])) for row in (1, 0))
+    assert (last.family, last.cell, last.ids) == (("b",), ("c",), ("2",))
+    assert (last.teacher, last.divergence) == ((None,), ("js",))
+    back = Observations.joined([first, last])
+    assert back.gap.tolist() == every.gap.tolist()
+    assert back.teacher == every.teacher
+    assert Observations.joined([first, Observations(**ROW, family=["a", "b"])]).ids is None
+
+
+def test_a_baseline_is_as_uncertain_as_its_gap_unless_said():
+    assert Observations(**ROW, family=["a", "b"]).baseline_var.tolist() == ROW["gap_var"]
+    assert Probe(gap=[0.1, 0.2], gap_var=1e-3, family="a", baseline_var=2e-3).baseline_var.tolist() == [2e-3, 2e-3]
+
+
+def test_a_probe_broadcasts_its_teacher():
+    probe = Probe(gap=[[0.1], [0.2]], gap_var=1e-3, family="a", teacher=["ema", None], divergence="js")
+    assert probe.shape == (2, 2)
+    assert probe.teacher == ("ema", None) * 2
+    assert probe.divergence == ("js",) * 4

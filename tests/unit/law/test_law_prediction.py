@@ -1,9 +1,13 @@
-"""What a prediction says, and when it is not made."""
+"""What a prediction of the line says, and when it is not made."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 
-from service.law import Code, GapLaw, Observations, Probe, Status
+from service.law import Code, Observations, Probe, Status
+
+ask = partial(Probe, teacher="frozen")
 
 
 def clean(slope, gaps, family="known"):
@@ -14,23 +18,24 @@ def clean(slope, gaps, family="known"):
         improvement=slope * np.array(gaps),
         improvement_var=[1e-5] * n,
         family=[family] * n,
+        teacher=["frozen"] * n,
     )
 
 
 @pytest.fixture(scope="module")
-def law():
-    return GapLaw().fit(clean(1.5, np.linspace(0.02, 0.2, 8)))
+def law(line):
+    return line().fit(clean(1.5, np.linspace(0.02, 0.2, 8)))
 
 
 def codes(out):
     return {caution.code for caution in out.warnings}
 
 
-def test_status_and_its_caution(store, rows_of):
+def test_status_and_its_caution(store, rows_of, line):
     observations = store(0, (9, 3))
     probe = Probe(gap=observations.gap[:2].mean(), gap_var=1e-4, family="f0")
     empty, other, sparse, fitted = (
-        GapLaw().fit(rows_of(observations, index)) for index in (slice(0), slice(9, 12), [0, 1], slice(9))
+        line().fit(rows_of(observations, index)) for index in (slice(0), slice(9, 12), [0, 1], slice(9))
     )
     assert [law.status("f0") for law in (empty, other, sparse, fitted)] == list(Status)
     assert [sorted(codes(law.predict_improvement(probe))) for law in (empty, other, sparse)] == [
@@ -42,16 +47,16 @@ def test_status_and_its_caution(store, rows_of):
     assert (empty.families_, sparse.families_) == ({}, {"f0": 2})
 
 
-def test_nothing_stored_gives_the_published_slopes():
-    law = GapLaw().fit(clean(1.0, []))
-    out = law.predict_improvement(Probe(gap=0.2, gap_var=1e-9, family="any"))
+def test_nothing_stored_gives_the_published_slopes(line):
+    law = line().fit(clean(1.0, []))
+    out = law.predict_improvement(ask(gap=0.2, gap_var=1e-9, family="any"))
     assert out.mean == pytest.approx(1.2 * 0.2, abs=1e-3)
     assert law.coefficients("any").slope.mean == pytest.approx(1.2)
     assert out.p_collapse == pytest.approx(1 / 20)
 
 
 def test_a_known_family_gets_its_line(law):
-    out = law.predict_improvement(Probe(gap=[0.05, 0.15], gap_var=1e-5, family="known"))
+    out = law.predict_improvement(ask(gap=[0.05, 0.15], gap_var=1e-5, family="known"))
     np.testing.assert_allclose(out.mean, [0.075, 0.225], atol=0.01)
     slope, intercept = law.coefficients("known").slope, law.coefficients("known").intercept
     assert slope.lower < 1.5 < slope.upper
@@ -62,17 +67,17 @@ def test_a_known_family_gets_its_line(law):
 
 
 def test_the_line_has_a_confidence_interval(law):
-    line = law.line("known", [0.0, 0.1])
+    drawn = law.line("known", [0.0, 0.1])
     intercept = law.coefficients("known").intercept
-    assert (line.mean[0], line.lower[0], line.upper[0]) == pytest.approx(tuple(intercept), abs=1e-9)
-    lower, upper = law.predict_improvement(Probe(gap=0.1, gap_var=0.0, family="known")).interval(0.95)
-    assert lower < line.lower[1] < line.mean[1] < line.upper[1] < upper
+    assert (drawn.mean[0], drawn.lower[0], drawn.upper[0]) == pytest.approx(tuple(intercept), abs=1e-9)
+    lower, upper = law.predict_improvement(ask(gap=0.1, gap_var=0.0, family="known")).interval(0.95)
+    assert lower < drawn.lower[1] < drawn.mean[1] < drawn.upper[1] < upper
 
 
 def test_a_wider_probe_and_a_measured_improvement_widen_the_interval(law):
     def width(**change):
         lower, upper = law.predict_improvement(
-            Probe(**{"gap": 0.1, "gap_var": 1e-5, "family": "known", **change})
+            ask(**{"gap": 0.1, "gap_var": 1e-5, "family": "known", **change})
         ).interval(0.9)
         return upper - lower
 
@@ -87,7 +92,7 @@ def test_only_a_latent_improvement_or_a_shared_baseline_is_clipped(law):
     room = 0.35
 
     def upper(**change):
-        return law.predict_improvement(Probe(**{**probe, **change})).interval(0.999)[1]
+        return law.predict_improvement(ask(**{**probe, **change})).interval(0.999)[1]
 
     assert upper() == room
     assert upper(improvement_var=2e-3, cov=1e-3) == room
@@ -96,14 +101,14 @@ def test_only_a_latent_improvement_or_a_shared_baseline_is_clipped(law):
 
 
 def test_extrapolation_is_said(law):
-    out = law.predict_improvement(Probe(gap=[0.1, 0.22, -0.1], gap_var=1e-6, family="known"))
+    out = law.predict_improvement(ask(gap=[0.1, 0.22, -0.1], gap_var=1e-6, family="known"))
     assert [caution.probe for caution in out.warnings if caution.code is Code.EXTRAPOLATION] == [1, 2]
     # within the probe's own error of the range it is not one
-    assert not law.predict_improvement(Probe(gap=0.22, gap_var=0.03**2, family="known")).warnings
+    assert not law.predict_improvement(ask(gap=0.22, gap_var=0.03**2, family="known")).warnings
 
 
 def test_an_extrapolation_into_the_ceiling_is_refused(law):
-    probe = Probe(gap=0.3, gap_var=1e-5, family="known", baseline=[0.2, 0.5, np.nan])
+    probe = ask(gap=0.3, gap_var=1e-5, family="known", baseline=[0.2, 0.5, np.nan])
     out = law.predict_improvement(probe)
     assert out.refused.tolist() == [False, True, False]
     for numbers in (out.mean, out.p_positive, *out.interval(0.8)):
@@ -112,13 +117,13 @@ def test_an_extrapolation_into_the_ceiling_is_refused(law):
     assert [caution.probe for caution in refusal] == [1]
     assert "0.500" in refusal[0].message
     # the same headroom within the range is predicted
-    inside = law.predict_improvement(Probe(gap=0.19, gap_var=1e-5, family="known", baseline=0.7))
+    inside = law.predict_improvement(ask(gap=0.19, gap_var=1e-5, family="known", baseline=0.7))
     assert inside.mean > 0.8 * 0.3
     assert not inside.refused
 
 
 def test_p_positive(law):
-    out = law.predict_improvement(Probe(gap=[-0.2, 0.0, 0.2], gap_var=1e-5, family="known"))
+    out = law.predict_improvement(ask(gap=[-0.2, 0.0, 0.2], gap_var=1e-5, family="known"))
     assert out.p_positive[0] < 0.01
     assert 0.2 < out.p_positive[1] < 0.8
     assert out.p_positive[2] > 0.99
@@ -126,13 +131,13 @@ def test_p_positive(law):
 
 def test_an_interval_of_no_level_is_an_error(law):
     with pytest.raises(ValueError, match="level 1"):
-        law.predict_improvement(Probe(gap=0.1, gap_var=0.0, family="known")).interval(1)
+        law.predict_improvement(ask(gap=0.1, gap_var=0.0, family="known")).interval(1)
 
 
-def test_a_cell_learns_from_its_own_runs_first():
+def test_a_cell_learns_from_its_own_runs_first(line):
     gaps = np.tile(np.linspace(0.02, 0.3, 8), 2)
     slopes = np.repeat([1.0, 1.6], 8)
-    law = GapLaw().fit(
+    law = line().fit(
         Observations(
             gap=gaps,
             gap_var=[1e-5] * 16,

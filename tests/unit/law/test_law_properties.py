@@ -35,8 +35,9 @@ def test_order_does_not_matter(store, rows_of, seed, cells):
 def test_names_do_not_matter(store, seed):
     observations = store(seed, (4, 2, 5))
     names = {"f0": "zebra", "f1": "f2", "f2": "a", "new": "other"}
+    columns = ("gap", "gap_var", "improvement", "improvement_var", "cov", "baseline")
     renamed = Observations(
-        **{name: getattr(observations, name) for name in ("gap", "gap_var", "improvement", "improvement_var", "cov")},
+        **{name: getattr(observations, name) for name in columns},
         family=[names[name] for name in observations.family],
     )
     found = predicted(GapLaw().fit(renamed), [names[name] for name in FAMILIES])
@@ -128,7 +129,7 @@ def test_a_record_holds_no_rows_but_their_order(store, rows_of):
 
 def test_scikit_learn_conventions(store):
     law = GapLaw(levels=(0.5, 0.9))
-    assert clone(law).get_params() == {"levels": (0.5, 0.9)}
+    assert clone(law).get_params() == {"levels": (0.5, 0.9), "candidate_links": ("linear", "tanh", "exp")}
     with pytest.raises(NotFittedError):
         law.predict_improvement(Probe(gap=0.1, gap_var=0.0, family="f0"))
     with pytest.raises(ValueError, match=r"level 1\.0"):

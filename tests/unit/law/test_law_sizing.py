@@ -60,7 +60,8 @@ class TestNeed:
 
     @pytest.mark.parametrize("gap", [-0.5, 0.5, 0.9])
     def test_the_safe_side_where_a_wide_probe_has_a_narrow_interval(self, gap):
-        law = GapLaw().fit(Observations(gap=[], gap_var=[], improvement=[], improvement_var=[], family=[]))
+        nothing = Observations(gap=[], gap_var=[], improvement=[], improvement_var=[], family=[])
+        law = GapLaw(candidate_links=("linear",)).fit(nothing)
         asked = {**ASKED, "gap": gap, "baseline": None, "level": 0.8}
         se = np.linspace(0, LARGEST_VARIANCE**0.5, 200)
         widths = half_width(law, se**2, asked)

@@ -408,7 +408,7 @@ def test_an_imported_pool_predicts_as_the_law_of_its_rows(client: TestClient) ->
     shown = client.get("/v1/fits/current").json()["families"][0]
     from service.law import Observations
 
-    law = GapLaw().fit(
+    law = GapLaw(candidate_links=("linear",)).fit(
         Observations(
             gap=[0.03 * i for i in range(9)],
             gap_var=[0.02**2] * 9,

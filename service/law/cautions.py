@@ -1,0 +1,111 @@
+"""What must be said with a prediction (docs: LAW, "What it says"; part 2 "Warn")."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from service.law.keys import Key, Rule
+from service.law.leaves import IndexArray
+from service.law.observations import BoolArray, FloatArray, Probe
+from service.law.prediction import Branch, Caution, Code, Status
+from service.law.state import PoolState
+
+FEWEST_POINTS = 3  # for a claim about a slope
+MOST_FLAT = 0.5
+MOST_HEADROOM = 0.8
+CURVATURE_LEVEL = 0.05
+SMALL_GAP = 0.06
+DECIDED = 0.95
+"""weight from which one link speaks for all"""
+
+BASELINE_MISSING = "a stored run lacks its baseline, and with it the headroom: the law is straight here"
+SMALL_GAP_MESSAGE = (
+    "with a teacher that moves, a mean gap near 0 cannot tell a useless context from a weakly informative one"
+)
+_STATUS_MESSAGES = {
+    Status.PRIOR_ONLY: (Code.PRIOR_ONLY, "nothing is stored: this rests on the published slopes alone"),
+    Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on the other families"),
+    Status.SPARSE: (Code.SPARSE, "family {family!r} has {n} stored run(s), too few for a slope of its own"),
+}
+
+
+def status(pool: PoolState, family: str) -> Status:
+    """How much a pool knows of a family."""
+    if not pool.families:
+        return Status.PRIOR_ONLY
+    if family not in pool.families:
+        return Status.COLD
+    return Status.FITTED if pool.families[family].n >= FEWEST_POINTS else Status.SPARSE
+
+
+def outside(pool: PoolState, probe: Probe) -> BoolArray:
+    """(P,) probes beyond the gaps of their family, or of all families where it has none, by more than their error."""
+    ranges = [pool.known(family) for family in probe.family]
+    lowest, highest = np.array([(known.lowest_gap, known.highest_gap) for known in ranges]).reshape(-1, 2).T
+    sd = np.sqrt(probe.gap_var)
+    return np.asarray((probe.gap < lowest - sd) | (probe.gap > highest + sd))
+
+
+def extrapolated(pool: PoolState, probe: Probe) -> BoolArray:
+    """(P,) probes that lie outside, or belong rather to the flat part of the exposure."""
+    flat = pool.exposure.flat_weight(probe.gap, probe.gap_var) > MOST_FLAT
+    return np.asarray(outside(pool, probe) | flat)
+
+
+def refused(pool: PoolState, probe: Probe, mean: FloatArray) -> BoolArray:
+    """(P,) predictions that are not made: a line, and not one of several links, extrapolated into the ceiling."""
+    if pool.linear_weight < DECIDED:
+        return np.zeros(len(probe), dtype=np.bool_)
+    # False where the baseline is unknown
+    return np.asarray(extrapolated(pool, probe) & (mean > MOST_HEADROOM * (1 - probe.baseline)))
+
+
+def undecided(pool: PoolState, probe: Probe) -> BoolArray:
+    """(P,) probes beyond the data, where a line and a bent link part, of which neither is ruled out."""
+    either = 1 - DECIDED < pool.linear_weight < DECIDED
+    return np.asarray(outside(pool, probe) & either)
+
+
+def cautions(
+    pool: PoolState, probe: Probe, refusals: BoolArray, branches: Sequence[Branch], undecided_rows: IndexArray
+) -> Iterator[Caution]:
+    """Say what is to be known of each of a pool's probes; ``branches`` are about those of ``undecided_rows``."""
+    far = extrapolated(pool, probe)
+    told = dict(zip(undecided_rows.tolist(), _told(branches), strict=True))
+    for index, family in enumerate(probe.family):
+        known = status(pool, family)
+        if known in _STATUS_MESSAGES:
+            code, message = _STATUS_MESSAGES[known]
+            n = pool.families[family].n if known is Status.SPARSE else 0
+            yield Caution(code, message.format(family=family, n=n), index)
+        if pool.straightened:
+            yield Caution(Code.BASELINE_MISSING, BASELINE_MISSING, index)
+        if far[index]:
+            yield Caution(Code.EXTRAPOLATION, f"gap {probe.gap[index]:.3f} is outside what was stored", index)
+        if pool.curvature < CURVATURE_LEVEL and pool.linear_weight >= DECIDED:
+            message = f"stored improvements bend down at large gaps (p = {pool.curvature:.3f}): the law is straight"
+            yield Caution(Code.CURVATURE, message, index)
+        moving = Key.of(probe.teacher[index], probe.divergence[index]).rule is Rule.CO_MOVING
+        if moving and abs(probe.gap[index]) < SMALL_GAP:
+            yield Caution(Code.SMALL_GAP, SMALL_GAP_MESSAGE, index)
+        if index in told:
+            message = f"beyond the stored gaps the answer depends on the link: {told[index]}"
+            yield Caution(Code.LINK_UNDECIDED, message, index)
+        if refusals[index]:
+            room = 1 - probe.baseline[index]
+            message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
+            yield Caution(Code.REFUSED, message, index)
+
+
+def _told(branches: Sequence[Branch]) -> list[str]:
+    """U sentences: what either side would say."""
+    sides = []
+    for branch in branches:
+        numbers = zip(branch.prediction.mean, *branch.prediction.interval(0.95), strict=True)
+        sides.append(
+            [
+                f"{branch.kind} (weight {branch.weight:.2f}) {mean:+.3f} (95 % {lower:+.3f} to {upper:+.3f})"
+                for mean, lower, upper in numbers
+            ]
+        )
+    return ["; ".join(both) for both in zip(*sides, strict=True)]

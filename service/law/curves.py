@@ -1,0 +1,65 @@
+"""What a pool knows of a family's curve: where it runs, and the numbers that sum it up (docs: LAW part 2 "Report")."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from service.law.cautions import BASELINE_MISSING, DECIDED
+from service.law.components import at_leaves, curve_normals
+from service.law.links import LINKS, headroom
+from service.law.mixture import NormalMixture
+from service.law.observations import FloatArray
+from service.law.prediction import Caution, Code, Coefficients, Estimate, Line
+from service.law.state import PoolState
+
+CONFIDENCE = 0.95
+COMMON_GAP = 0.15
+"""near the middle of what people measure: links and families are compared by the improvement here"""
+
+
+def links(pool: PoolState) -> dict[str, float]:
+    """Probability of each link."""
+    return {
+        name.value: sum((each.weight for each in pool.models if each.model.link is link), 0.0)
+        for name, link in LINKS.items()
+    }
+
+
+def curve(
+    pool: PoolState, family: str, cell: str | None, gaps: FloatArray, baseline: float | None, level: float
+) -> Line:
+    """Draw f(b0 + b1 x) at P true gaps x, with a *confidence* interval; the typical baseline stands for none."""
+    H = headroom(np.full(len(gaps), pool.typical_baseline(family) if baseline is None else baseline))
+    parts = [curve_normals(each, at_leaves(each, [(family, cell)] * len(gaps)), gaps, H) for each in pool.models]
+    mixture = NormalMixture.beside(parts)
+    mixture = mixture.merged() if len(parts) > 1 else mixture
+    return Line(mixture.centre, *mixture.interval(level))
+
+
+def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float | None) -> Coefficients:
+    """Sum a family's curve up; a family or cell without points is one newly drawn from the level above."""
+    each = [(one.weight, one.posterior, *one.posterior.coefficients(family, cell)) for one in pool.models]
+    weight = np.concatenate([share * posterior.weight for share, posterior, _, _ in each])
+    mean = np.concatenate([mean for *_, mean, _ in each], axis=1)
+    sd = np.sqrt(np.concatenate([cov[[0, 2]] for *_, cov in each], axis=1))
+    both = NormalMixture(np.stack([weight] * 2), mean, sd)
+    intercept, slope = zip(both.centre.tolist(), *(b.tolist() for b in both.interval(CONFIDENCE)), strict=True)
+    at_common = curve(pool, family, cell, np.array([COMMON_GAP]), baseline, CONFIDENCE)
+    shares = links(pool)
+    depends = max(shares.values()) <= DECIDED
+    return Coefficients(
+        slope=Estimate(*slope),
+        intercept=Estimate(*intercept),
+        improvement=Estimate(*(float(value[0]) for value in at_common)),
+        links=shares,
+        depends_on_link=depends,
+        warnings=tuple(_warnings(pool, depends)),
+    )
+
+
+def _warnings(pool: PoolState, depends: bool) -> Iterator[Caution]:
+    if depends:
+        message = f"the slope at gap 0 depends on the link: compare improvements at a gap of {COMMON_GAP} instead"
+        yield Caution(Code.LINK_UNDECIDED, message)
+    if pool.straightened:
+        yield Caution(Code.BASELINE_MISSING, BASELINE_MISSING)

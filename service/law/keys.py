@@ -1,0 +1,73 @@
+"""Which runs may lend each other strength: pools by teacher rule and divergence (docs: LAW part 2)."""
+
+from collections import Counter
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from service.law.leaves import IndexArray, Leaf, Leaves
+from service.law.observations import Observations
+
+
+class Rule(StrEnum):
+    """How the teacher relates to the student while it trains."""
+
+    FROZEN = "frozen"
+    CO_MOVING = "co_moving"
+
+
+RULES = {"frozen": Rule.FROZEN, "trust_region": Rule.FROZEN, "ema": Rule.CO_MOVING, None: Rule.CO_MOVING}
+"""an unknown teacher may move: only a known one is held to the line"""
+
+UNKNOWN = "unknown"
+ANY = "any"
+FEWEST_OTHERS = 2
+
+
+class Key(NamedTuple):
+    """A pool: one rule with one divergence, with an ``unknown`` one, or with ``any``."""
+
+    rule: Rule
+    divergence: str
+
+    @classmethod
+    def of(cls, teacher: str | None, divergence: str | None) -> "Key":
+        """Where a run belongs."""
+        return cls(RULES[teacher], divergence or UNKNOWN)
+
+    @property
+    def whole(self) -> "Key":
+        """All divergences of the rule."""
+        return Key(self.rule, ANY)
+
+
+def divided(observations: Observations) -> dict[Key, IndexArray]:
+    """Rows of every pool that is to be fitted: each rule's, then each divergence's where it stands beside another.
+
+    A divergence with fewer than two (family, cell) leaves could never answer alone.
+    """
+    said = list(zip(observations.teacher, observations.divergence, strict=True))
+    keys = {pair: Key.of(*pair) for pair in dict.fromkeys(said)}
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys.values()))}
+    of_said = {pair: places[key] for pair, key in keys.items()}
+    of_row = np.fromiter(map(of_said.__getitem__, said), dtype=np.intp, count=len(said))
+    pools: dict[Key, IndexArray] = {}
+    for rule in Rule:
+        inside = sorted(key for key in places if key.rule is rule)
+        if inside:
+            pools[Key(rule, ANY)] = np.flatnonzero(np.isin(of_row, [places[key] for key in inside]))
+        for key in inside if len(inside) > 1 else ():
+            rows = np.flatnonzero(of_row == places[key])
+            if len({(observations.family[row], observations.cell[row]) for row in rows}) >= FEWEST_OTHERS:
+                pools[key] = rows
+    return pools
+
+
+def counted(observations: Observations) -> dict[Leaf, dict[Key, int]]:
+    """Number of points by leaf and key, in order."""
+    rows = zip(observations.family, observations.cell, observations.teacher, observations.divergence, strict=True)
+    found: dict[Leaf, Counter[Key]] = {}
+    for (family, cell, teacher, divergence), n in Counter(rows).items():
+        found.setdefault((family, cell), Counter())[Key.of(teacher, divergence)] += n
+    return {leaf: dict(sorted(found[leaf].items())) for leaf in Leaves(found).keys}

@@ -1,0 +1,140 @@
+"""The whole law: its pools, which of them answers for a run, and how they are fitted (docs: LAW part 2)."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from service.law import collapse
+from service.law.diagnostics import Diagnostics, curvature_p_value
+from service.law.exposure import GapSums
+from service.law.fitting import Fit, Stored
+from service.law.keys import FEWEST_OTHERS, Key, Rule, counted, divided
+from service.law.leaves import Leaf
+from service.law.links import LinkName
+from service.law.models import candidates
+from service.law.observations import Observations
+from service.law.state import ModelState, PoolState, summaries
+from service.law.weighing import weighed
+
+
+@dataclass(frozen=True, eq=False)
+class LawState:
+    """The fitted law.
+
+    Attributes:
+        links: names of the links that were asked for.
+        pools: each rule's, and those of its divergences that were fitted alone. A law that was written before there
+            were any has one pool, ``undivided``, that answers for everything.
+        counts: stored points by leaf and key. keys: those that occur.
+        ids_hash: SHA-256 of the observations' ids in their order; ``None`` if they had none. An update chains.
+    """
+
+    links: tuple[str, ...]
+    pools: Mapping[Key, PoolState]
+    counts: Mapping[Leaf, Mapping[Key, int]]
+    keys: frozenset[Key]
+    ids_hash: str | None
+    undivided: bool = False
+
+    @property
+    def whole(self) -> list[PoolState]:
+        """The rules' pools, or the only one: each row is in one of them."""
+        return [pool for key, pool in self.pools.items() if key == key.whole]
+
+    @property
+    def families(self) -> dict[str, int]:
+        """Stored points of each family, those known as collapsed left out."""
+        found: Counter[str] = Counter()
+        for pool in self.whole:
+            found.update({name: summary.n for name, summary in pool.families.items()})
+        return dict(sorted(found.items()))
+
+    @property
+    def cells(self) -> set[str]:
+        """Cells of which something is stored."""
+        leaves = (leaf for pool in self.whole for leaf in pool.models[0].posterior.statistics.leaves.keys)
+        return {cell for _, cell in leaves if cell is not None}
+
+    @property
+    def curvature(self) -> float:
+        """P-value of the test for bending: the rules' smallest times their number, NaN where there is none."""
+        found = [pool.curvature for pool in self.whole if not np.isnan(pool.curvature)]
+        return min(1.0, len(found) * min(found)) if found else float("nan")
+
+    @property
+    def p_collapse(self) -> float:
+        """Probability that a run collapses, averaged over the stored ones; the prior's where there are none."""
+        n = sum(pool.gaps.n for pool in self.whole)
+        if not n:
+            return collapse.probability(0.0, 0)
+        return sum(pool.gaps.n * pool.p_collapse for pool in self.whole) / n
+
+    def home(self, family: str, cell: str | None) -> Key:
+        """Where most points of a leaf are, else of its family; a family without any may have any teacher."""
+        ours: Counter[Key] = Counter(self.counts.get((family, cell), {}))
+        if not ours:
+            for leaf, counts in self.counts.items():
+                if leaf[0] == family:
+                    ours.update(counts)
+        return max(sorted(ours), key=ours.__getitem__, default=Key.of(None, None))
+
+    def answering(self, key: Key, leaf: Leaf) -> PoolState:
+        """Pool of a run: its key's where two other leaves are in it, else its rule's, else nothing but the prior."""
+        if self.undivided:
+            return next(iter(self.pools.values()))
+        own = self.pools.get(key)
+        if own is not None and own.others(leaf) >= FEWEST_OTHERS:
+            return own
+        return self.pools.get(key.whole) or _nothing(key.rule, self.links)
+
+
+@lru_cache
+def _nothing(rule: Rule, links: tuple[str, ...]) -> PoolState:
+    nothing = Observations(gap=[], gap_var=[], improvement=[], improvement_var=[], family=[])
+    return fit_pool(nothing, rule, links)[0]
+
+
+def fit_law(observations: Observations, links: tuple[str, ...]) -> tuple[LawState, Diagnostics]:
+    """Fit every pool, and diagnose each row by the pool that answers for it."""
+    pools: dict[Key, PoolState] = {}
+    found = Diagnostics.blank(len(observations))
+    for key, rows in divided(observations).items():  # a rule's pool comes before those of its divergences
+        part = observations if len(rows) == len(observations) else observations.take(rows)
+        pool, fits = fit_pool(part, key.rule, links)
+        pools[key] = pool
+        enough = key == key.whole or np.array(
+            [pool.others(leaf) >= FEWEST_OTHERS for leaf in zip(part.family, part.cell, strict=True)]
+        )
+        found.put(rows, Diagnostics.mixed(fits), enough)
+    ids = observations.ids
+    counts = counted(observations)
+    keys = frozenset(key for each in counts.values() for key in each)
+    return LawState(links, pools, counts, keys, None if ids is None else chained("", ids)), found
+
+
+def fit_pool(observations: Observations, rule: Rule, links: Sequence[str]) -> tuple[PoolState, list[tuple[Fit, float]]]:
+    """Fit every model and weigh them by their evidence; one point without a baseline leaves the line alone."""
+    stored = Stored.of(observations)
+    straightened = bool(np.isnan(observations.baseline).any()) and tuple(links) != (LinkName.LINEAR,)
+    prior = candidates([LinkName.LINEAR] if straightened else links, rule)
+    fits, line = weighed(stored, prior)
+    pool = PoolState(
+        exposure=stored.exposure,
+        families=summaries(observations),
+        baseline=float(np.median(observations.baseline)) if len(observations) else float("nan"),
+        curvature=float("nan") if line is None else curvature_p_value(line),
+        gaps=GapSums.of(observations),
+        models=tuple(ModelState.of(*pair) for pair in fits),
+        straightened=straightened,
+    )
+    return pool, fits
+
+
+def chained(previous: str, ids: tuple[str, ...]) -> str:
+    """Hash ids in their order, after those that ``previous`` stands for."""
+    return hashlib.sha256((previous + json.dumps(ids)).encode()).hexdigest()
