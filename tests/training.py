@@ -12,6 +12,7 @@ from service.catalog.training import TrainingConfiguration, TrainingOptions
 from workers.engines import folder_revision, model_folder
 from workers.failures import Paused
 from workers.opsd import run_training
+from workers.ranks import run_on_ranks
 from workers.resources import Resources
 from workers.tasks import Task, load_task
 
@@ -60,25 +61,26 @@ def told_of(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if name not in {"cost", "artifact"}}
 
 
-def learn_in_two_parts(folder: Path, engine: str, recipe: dict[str, Any]) -> Told:
+def learn_in_two_parts(folder: Path, engine: str, recipe: dict[str, Any], processes: int = 1) -> Told:
     """A run that is paused on its way and resumed must learn; returns the second part."""
     configuration = configuration_of(
         load_task("lab/addition"),
         {"kind": "hints", "options": {"level": 3}},
         {"steps": 24, "problems_per_step": 16, "learning_rate": 2e-3, **recipe},
-        {"evaluate_every": 24, "checkpoint_every": 8},
+        {"evaluate_every": 24, "checkpoint_every": 8, "processes": processes},
         engine=engine,
         problems=32,
         rollouts=4,
     )
     places = Resources.read(MODEL, {})
     places = replace(places, checkpoint_folder=folder / "checkpoints", export_folder=folder / "model")
+    run = run_training if processes == 1 else run_on_ranks
     first, rest = Told(), Told()
     with pytest.raises(Paused):
-        run_training(configuration, places, lambda *line: first.events.append(line), lambda: len(first.events) > 40)
+        run(configuration, places, lambda *line: first.events.append(line), lambda: len(first.events) > 40)
     kept = tuple(Path(one["path"]) for one in reversed(first.of("training.checkpoint")))
     places = replace(places, checkpoints=kept)
-    rest.result = run_training(configuration, places, lambda *line: rest.events.append(line))
+    rest.result = run(configuration, places, lambda *line: rest.events.append(line), lambda: False)
     losses = [one["loss"] for one in first.of("training.metrics") + rest.of("training.metrics")]
     assert len(losses) == 24
     assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
