@@ -15,6 +15,8 @@ from service.law.state import ModelState
 
 POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 SHARES = _WEIGHTS / _WEIGHTS.sum()
+AT_ONCE = 8
+"""gaps of which each may have tens of thousands of normals: more at once leave the cache"""
 NEGLIGIBLE = 1e-10
 """weight of nodes that are left out, all together"""
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from service.law.cautions import BASELINE_MISSING, DECIDED
-from service.law.components import at_leaves, curve_normals
+from service.law.components import AT_ONCE, at_leaves, curve_normals
+from service.law.leaves import Leaf
 from service.law.links import LINKS, headroom
 from service.law.mixture import NormalMixture
 from service.law.observations import FloatArray
@@ -30,10 +31,15 @@ def curve(
 ) -> Line:
     """Draw f(b0 + b1 x) at P true gaps x, with a *confidence* interval; the typical baseline stands for none."""
     H = headroom(np.full(len(gaps), pool.typical_baseline(family) if baseline is None else baseline))
-    parts = [curve_normals(each, at_leaves(each, [(family, cell)] * len(gaps)), gaps, H) for each in pool.models]
-    mixture = NormalMixture.beside(parts)
-    mixture = mixture.merged() if len(parts) > 1 else mixture
+    chunks = [slice(first, first + AT_ONCE) for first in range(0, len(gaps), AT_ONCE)]
+    mixture = NormalMixture.stacked([_at(pool, (family, cell), gaps[some], H[some]) for some in chunks])
     return Line(mixture.centre, *mixture.interval(level))
+
+
+def _at(pool: PoolState, leaf: Leaf, gaps: FloatArray, H: FloatArray) -> NormalMixture:
+    parts = [curve_normals(each, at_leaves(each, [leaf] * len(gaps)), gaps, H) for each in pool.models]
+    mixture = NormalMixture.beside(parts)
+    return mixture.merged() if len(parts) > 1 else mixture
 
 
 def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float | None) -> Coefficients:

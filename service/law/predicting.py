@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.law import cautions
-from service.law.components import at_leaves, exposed, normals
+from service.law.components import AT_ONCE, at_leaves, exposed, normals
 from service.law.keys import Key
 from service.law.leaves import IndexArray
 from service.law.links import headroom
@@ -16,9 +16,6 @@ from service.law.observations import BoolArray, FloatArray, Probe
 from service.law.pools import LawState
 from service.law.prediction import Branch, Kind, Prediction
 from service.law.state import ModelState, PoolState
-
-AT_ONCE = 16
-"""probes whose tens of thousands of normals are in memory together"""
 
 
 class Part(NamedTuple):

@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +111,22 @@ def test_a_record_replays_bit_by_bit(store, seed, cells, empty):
     assert replayed.families_ == law.families_
     assert replayed.levels == law.levels
     assert replayed.to_record() == law.to_record()
+
+
+@pytest.mark.parametrize("teacher", [None, "frozen", "ema"])
+def test_a_record_of_the_line_alone_answers_as_it_did(store, rows_of, teacher):
+    """Written before there were links: of ``store(5, (6, 4), cells=True)``, all teachers in one pool."""
+    written = json.loads((Path(__file__).parent / "record_of_the_line.json").read_text())
+    law = GapLaw.from_record(written)
+    probe = Probe(gap=0.2, gap_var=1e-3, family="f0", cell="c1", baseline=0.3, teacher=teacher)
+    assert law.predict_improvement(probe).interval(0.95) == pytest.approx((0.06093761, 0.22630297), abs=1e-8)
+    assert law.families_ == {"f0": 6, "f1": 4}
+    assert law.links("f0") == {"linear": 1.0, "tanh": 0.0, "exp": 0.0}
+    again = GapLaw.from_record(json.loads(json.dumps(law.to_record(), allow_nan=False)))
+    assert again.to_record() == law.to_record()
+    # it goes on as a line
+    law.update(rows_of(store(5, (6, 4), cells=True), [2]))
+    assert law.families_ == {"f0": 7, "f1": 4}
 
 
 def test_a_record_of_another_version_is_refused(store):
