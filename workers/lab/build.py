@@ -43,7 +43,8 @@ def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
     def progress(step: int, accuracies: dict[str, float]) -> None:
         report(f"{spec.name}: step {step:4d}  " + "  ".join(f"{kind} {a:.3f}" for kind, a in accuracies.items()))
 
-    steps = pretrain(model, tokenizer, Curriculum(AdditionTask(), spec.seed), spec.learning_rate, progress)
+    curriculum = Curriculum(AdditionTask(), spec.seed)
+    steps = pretrain(model, tokenizer, curriculum, spec.learning_rate, spec.target_accuracy, progress)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(unfinished)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, Recipe, cell_of
 from service.catalog.training import TrainingConfiguration, TrainingOptions
 from workers.engines import folder_revision, model_folder
-from workers.lab.models import FAMILY, MODELS
+from workers.lab.models import FAMILY, MEDIUM, SMALL
 from workers.opsd import run_training
 from workers.resources import Resources
 from workers.tasks import load_task
@@ -43,8 +43,8 @@ CONTEXTS: Sequence[tuple[str, dict[str, Any]]] = (
 )
 """Contexts graded by what they tell, by the share of problems that get one, and by how many are wrong (OPSD.md)."""
 
-SEEDS: Sequence[Sequence[int]] = ((0, 1), (0,))
-"""Seeds of the small and of the larger model, which costs twice as much a run and gets one."""
+SEEDS: Mapping[str, Sequence[int]] = {SMALL.name: (0, 1), MEDIUM.name: (0,)}
+"""Seeds by model; the larger one costs twice as much a run."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Run:
 def runs() -> list[Run]:
     """The list, first seeds first."""
     return [
-        Run(spec.name, label, Context.model_validate(context), seeds[repetition])
-        for repetition in range(max(map(len, SEEDS)))
-        for spec, seeds in zip(MODELS, SEEDS, strict=True)
+        Run(model, label, Context.model_validate(context), seeds[repetition])
+        for repetition in range(max(map(len, SEEDS.values())))
+        for model, seeds in SEEDS.items()
         if repetition < len(seeds)
         for label, context in CONTEXTS
     ]

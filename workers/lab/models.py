@@ -1,6 +1,6 @@
-"""The lab's models: two sizes of the Qwen3 architecture."""
+"""The lab's models: two sizes of the Qwen3 architecture, each stopped at two student accuracies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import transformers
@@ -27,6 +27,8 @@ class ModelSpec:
     intermediate_size: int
     learning_rate: float
     seed: int
+    target_accuracy: float = 0.25
+    """The student stops here or just above: room for gaps of either sign."""
 
     @property
     def folder(self) -> str:
@@ -55,7 +57,7 @@ class ModelSpec:
         )
 
 
-MODELS = (
+SMALL, MEDIUM = (
     ModelSpec(
         name="lab/addition-qwen3-s",
         hidden_size=64,
@@ -78,3 +80,11 @@ MODELS = (
     ),
 )
 """About 0.1M and 0.4M parameters. Learning rates: the usual few 1e-3 of models this small, less for the larger."""
+
+MODELS = (
+    SMALL,
+    MEDIUM,
+    replace(SMALL, name="lab/addition-qwen3-s50", target_accuracy=0.5),
+    replace(MEDIUM, name="lab/addition-qwen3-m50", target_accuracy=0.5),
+)
+"""The same pre-training, stopped later, gives a second baseline: what headroom does is seen between the two."""

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,13 @@ class TestBuild:
     @pytest.fixture
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stops at the first check and evaluates on little."""
-        monkeypatch.setattr(lab_pretrain, "TARGET_ACCURACY", -1.0)
         monkeypatch.setattr(lab_pretrain, "EVALUATION_PROBLEMS", 8)
 
     @pytest.mark.usefixtures("quick")
     def test_is_reproducible(self, tmp_path: Path) -> None:
         for name in ("a", "b"):
             torch.rand(3)  # whatever was drawn before must not matter
-            lab_build.build_model(MODELS[0], tmp_path / name, lambda line: None)
+            lab_build.build_model(replace(MODELS[0], target_accuracy=-1.0), tmp_path / name, lambda line: None)
         assert folder_revision(tmp_path / "a") == folder_revision(tmp_path / "b")
 
     def test_finished_models_are_skipped_and_an_interrupted_one_is_not_finished(
