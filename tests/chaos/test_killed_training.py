@@ -173,7 +173,10 @@ def test_a_worker_that_has_no_checkpoint_begins_again_and_says_so(
 ) -> None:
     client, server, run = product
     reached(client, run, 10)
-    os.kill(worker_of(server), signal.SIGKILL)
+    worker = worker_of(server)
+    child = children_of(worker)[0]
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: not alive(child), 10)  # until then it writes
     shutil.rmtree(tmp_path / "data" / "training")  # as on another machine
     check(client, run)
     assert told(client, run, "training.resumed") == []
