@@ -36,11 +36,15 @@ class ModelRef(Strict):
     options: ModelOptions = Field(default_factory=ModelOptions)
 
 
+Teacher = Literal["frozen", "ema", "trust_region"]
+Divergence = Literal["forward_kl", "reverse_kl", "js"]
+
+
 class RecipeClass(Strict):
     """The part of a recipe that the law groups by (LAW.md, step 7)."""
 
-    teacher: Literal["frozen", "ema", "trust_region"]
-    divergence: Literal["forward_kl", "reverse_kl", "js"]
+    teacher: Teacher
+    divergence: Divergence
 
     @property
     def recipe_class(self) -> str:
@@ -56,8 +60,8 @@ EMA_RATE, TRUST_RATE, JS_ALPHA = 0.05, 0.05, 0.5
 class Recipe(RecipeClass):
     """The OPSD training run whose improvement is predicted."""
 
-    teacher: Literal["frozen", "ema", "trust_region"] = "frozen"
-    divergence: Literal["forward_kl", "reverse_kl", "js"] = "forward_kl"
+    teacher: Teacher = "frozen"
+    divergence: Divergence = "forward_kl"
     steps: int = Field(150, ge=1, le=1_000_000, description="optimizer steps")
     learning_rate: float = Field(5e-4, gt=0, le=1)
     problems_per_step: int = Field(32, ge=1, le=65536)
@@ -200,6 +204,16 @@ class ProbeConfiguration(MeasuredConfiguration):
 def cell_of(family: str, task: str, recipe: RecipeClass) -> str:
     """The law's cell: family x task x recipe class (LAW.md, step 7)."""
     return f"{family}|{task}|{recipe.recipe_class}"
+
+
+def recipe_class_of(cell: str) -> RecipeClass:
+    """What `cell_of` was given.
+
+    Raises:
+        ValueError: it never made this cell.
+    """
+    teacher, _, divergence = cell.rpartition("|")[2].partition("-")
+    return RecipeClass.model_validate({"teacher": teacher, "divergence": divergence})
 
 
 Level = Annotated[float, Field(ge=0.001, le=0.999)]

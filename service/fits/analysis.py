@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
 from service.catalog.entries import ModelEntry
+from service.catalog.schemas import recipe_class_of
 from service.fits import repository
 from service.fits.models import Fit
 from service.fits.schemas import (
@@ -25,12 +26,13 @@ from service.fits.schemas import (
     SizeSlope,
     Trend,
 )
-from service.fits.service import LINKS, as_law_input, law_of
+from service.fits.service import as_law_input, law_of
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest
 from service.kit.pagination import PageRequest
-from service.law import Diagnostics, GapLaw, Probe
+from service.law import Diagnostics, GapLaw, Key, Probe, predicting
 from service.law.calibration import calibrate, running
+from service.law.scaling import FamilyScaling as SizesOfFamily
 from service.law.scaling import scaling
 from service.observations import repository as observations
 from service.observations.repository import AnyRow
@@ -48,15 +50,59 @@ class Band(NamedTuple):
     points: int
 
 
-def curve(law: GapLaw, family: str, cell: str | None, band: Band, level: float, improvement_var: float) -> Curve:
-    """A family's line with its confidence band and the prediction band of an improvement at an exactly known gap."""
+class Whose(NamedTuple):
+    """The runs that a curve is of; a teacher of none is that of most of the family's stored runs."""
+
+    family: str
+    cell: str | None
+    teacher: str | None
+    divergence: str | None
+
+    @classmethod
+    def named(cls, family: str, cell: str | None, teacher: str | None, divergence: str | None) -> "Whose":
+        """The runs of a cell, which names its recipe class, or of a teacher and divergence.
+
+        Raises:
+            InvalidRequest: the cell is none, both are named, or a divergence without a teacher.
+        """
+        if cell is None:
+            if divergence is not None and teacher is None:
+                raise InvalidRequest("divergence: comes with `teacher`.", param="divergence", value=divergence)
+            return cls(family, None, teacher, divergence)
+        if teacher is not None or divergence is not None:
+            raise InvalidRequest("teacher, divergence: `cell` names both; leave them out.", param="teacher")
+        try:
+            recipe = recipe_class_of(cell)
+        except ValueError:
+            raise InvalidRequest(
+                f"cell: {cell[:80]!r} is none; a cell is `family|task|teacher-divergence`, as observations show it.",
+                param="cell",
+                value=cell[:80],
+            ) from None
+        return cls(family, cell, recipe.teacher, recipe.divergence)
+
+
+def curve(law: GapLaw, whose: Whose, band: Band, level: float, improvement_var: float, baseline: float | None) -> Curve:
+    """A family's curve with its confidence band and the prediction band of an improvement at an exactly known gap."""
     gaps = np.linspace(band.first, band.last, band.points)
-    line = law.line(family, gaps, cell, level)
-    probe = Probe(gap=gaps, gap_var=0.0, family=family, cell=cell, improvement_var=improvement_var)
-    lower, upper = law.predict_improvement(probe).interval(level)
+    family, cell, teacher, divergence = whose
+    if teacher is None:
+        home = law.home(family)
+        teacher, divergence = home.teacher, home.known_divergence
+    about: dict[str, Any] = {"teacher": teacher, "divergence": divergence}
+    room = law.typical_baseline(family, cell, **about) if baseline is None else baseline
+    line = law.curve(family, gaps, cell, level, baseline=room, **about)
+    probe = Probe(
+        gap=gaps, gap_var=0.0, family=family, cell=cell, baseline=room, improvement_var=improvement_var, **about
+    )
+    lower, upper = predicting.mixture(law.state_, probe).interval(level)  # drawn where a prediction is refused, too
     return Curve(
         family=family,
         cell=cell,
+        teacher_rule=Key.of(teacher, divergence).rule,
+        divergence=divergence,
+        baseline=room,
+        links=law.links(family, cell, **about),
         level=level,
         measurement_se=improvement_var**0.5,
         gap=gaps.tolist(),
@@ -89,7 +135,7 @@ def diagnosed(session: Session, fit: Fit) -> Diagnosed:
             if len(_diagnosed) >= _KEPT:
                 _diagnosed.clear()
             rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
-            law = GapLaw(candidate_links=LINKS).fit(as_law_input(rows))
+            law = GapLaw().fit(as_law_input(rows))
             found = _diagnosed[fit.id] = Diagnosed(rows, law.diagnostics_)
     return found
 
@@ -172,19 +218,24 @@ def scale(session: Session, fit: Fit, entries: Sequence[ModelEntry]) -> Scaling:
     known = catalog.models(entries)
     catalogued = {model.name: float(model.parameters) for model in known if model.parameters is not None}
     parameters = [row.parameters or catalogued.get(row.model) for row in rows]
-    found = scaling(as_law_input(rows), parameters) if rows else ()
+    law = law_of(fit)
     return Scaling(
         fit_id=fit.id,
         without_parameters=sum(value is None for value in parameters),
-        families=[
-            FamilyScaling(
-                family=one.family,
-                sizes=[SizeSlope(**size._asdict()) for size in one.sizes],
-                trend=Trend(**one.trend._asdict()) if one.trend is not None else None,
-                homogeneity=Homogeneity(**one.homogeneity._asdict()) if one.homogeneity is not None else None,
-            )
-            for one in found
-        ],
+        families=[_scaled(one, law) for one in scaling(as_law_input(rows), parameters)] if rows else [],
+    )
+
+
+def _scaled(one: SizesOfFamily, law: GapLaw) -> FamilyScaling:
+    key = one.key
+    return FamilyScaling(
+        family=one.family,
+        teacher_rule=key.rule,
+        divergence=key.known_divergence,
+        linear_weight=law.links(one.family, teacher=key.teacher, divergence=key.known_divergence)["linear"],
+        sizes=[SizeSlope(**size._asdict()) for size in one.sizes],
+        trend=Trend(**one.trend._asdict()) if one.trend is not None else None,
+        homogeneity=Homogeneity(**one.homogeneity._asdict()) if one.homogeneity is not None else None,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from service.catalog.schemas import Level
+from service.catalog.schemas import Divergence, Level, Teacher
 from service.dependencies import AppState, ReadSession, Tenant
 from service.errors import OldFit, UnknownPool
 from service.fits import analysis, repository, service
@@ -111,7 +111,12 @@ def get_fit(request: Request, response: Response, fit: FoundFit) -> FitOut | Non
 def get_curve(
     fit: FoundFit,
     family: Annotated[str, Query(min_length=1, max_length=255)],
-    cell: Name = None,
+    cell: Annotated[str | None, Query(min_length=1, max_length=600, description="family|task|recipe class")] = None,
+    teacher: Annotated[Teacher | None, Query(description="null: that of most of the family's runs")] = None,
+    divergence: Annotated[Divergence | None, Query(description="with `teacher`; null: unknown")] = None,
+    baseline: Annotated[
+        float | None, Query(ge=0, le=1, description="student accuracy; null: the median of the family's runs")
+    ] = None,
     level: Annotated[Level, Query()] = 0.95,
     first: Share = -0.05,
     last: Share = 0.5,
@@ -127,8 +132,9 @@ def get_curve(
         raise OldFit("This fit is from before pools' measurement noise was kept; send measurement_se.")
     usual = (fit.summary or {}).get("measurement_var") or 0.0
     improvement_var = usual if measurement_se is None else measurement_se**2
+    whose = analysis.Whose.named(family, cell, teacher, divergence)
     band = analysis.Band(first, last, points)
-    return analysis.curve(service.law_of(fit), family, cell, band, level, improvement_var)
+    return analysis.curve(service.law_of(fit), whose, band, level, improvement_var, baseline)
 
 
 @router.get("/{fit_id}/residuals", responses=CAN_FAIL)

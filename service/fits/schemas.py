@@ -1,15 +1,20 @@
 """A fit and what is derived from it, as the API shows them; accuracies, gaps and improvements are shares."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.catalog.schemas import Divergence, Recipe
 from service.catalog.strict import Strict
 from service.fits import service
 from service.fits.models import Fit
 from service.fits.summary import DRIFT_ALARM
 from service.kit.clock import rfc3339
 from service.kit.pagination import Identified
+from service.law import Coefficients as LawCoefficients
+from service.law import Key
+from service.law.curves import COMMON_GAP
+from service.law.keys import Rule
 from service.observations.schemas import PoolName
 
 
@@ -19,16 +24,51 @@ class FitRequest(Strict):
     pool: PoolName = "default"
 
 
-class Coefficients(BaseModel):
-    """A family's line: mean and 95 % confidence interval of slope and intercept."""
+class OfRecipe(BaseModel):
+    """The runs that a law is of: no strength is borrowed between a teacher that moves and one that does not."""
+
+    teacher_rule: Rule = Field(
+        description="`frozen` (teachers `frozen` and `trust_region`) or `co_moving` (`ema`, or unknown)"
+    )
+    divergence: Divergence | None = Field(description="null: unknown")
+
+
+class LinkWeights(BaseModel):
+    """Probability that improvements follow the gap straight on, or saturate at the headroom in one of two ways."""
+
+    linear: float
+    tanh: float
+    exp: float
+
+
+class AtGap(BaseModel):
+    """The improvement at one gap, without the spread of single runs: what families can be compared by."""
+
+    gap: float
+    improvement: float
+    improvement_interval: list[float]
+
+
+class Curved(BaseModel):
+    """A family's curve in numbers, with 95 % confidence intervals."""
+
+    slope: float = Field(description="at gap 0")
+    slope_interval: list[float]
+    intercept: float = Field(description="the improvement at gap 0")
+    intercept_interval: list[float]
+    links: LinkWeights
+    depends_on_link: bool = Field(
+        description="no link has more than .95, and the slope at 0 depends on it: compare `at_common_gap`"
+    )
+    at_common_gap: AtGap
+
+
+class Coefficients(OfRecipe, Curved):
+    """What one family's runs under one teacher rule and divergence say."""
 
     family: str
     status: Literal["prior_only", "cold", "sparse", "fitted"]
     n: int = Field(description="observations, those known as collapsed left out")
-    slope: float
-    slope_interval: list[float]
-    intercept: float
-    intercept_interval: list[float]
 
 
 class Drift(BaseModel):
@@ -48,8 +88,8 @@ class FitOut(Identified):
     n: int = Field(description="observations that it was made of")
     changes: int = Field(description="the pool's change that it was made at; each import or exclusion is one")
     fingerprint: str
-    families: list[Coefficients]
-    population: Coefficients
+    families: list[Coefficients] = Field(description="one for each teacher rule and divergence of a family's runs")
+    populations: list[Coefficients] = Field(description="what a new family is expected to do, likewise")
     p_collapse: float
     curvature_p: float | None = Field(description="one-sided test that improvements bend down; null: too few points")
     drift: list[Drift] | None = Field(
@@ -68,18 +108,19 @@ def fit_out(fit: Fit) -> FitOut:
     """Show a stored fit."""
     law = service.law_of(fit)
 
-    def line(family: str, n: int) -> Coefficients:
-        found = law.coefficients(family)
+    def line(family: str, key: Key, n: int) -> Coefficients:
+        about: dict[str, Any] = {"teacher": key.teacher, "divergence": key.known_divergence}
         return Coefficients(
+            teacher_rule=key.rule,
+            divergence=key.known_divergence,
             family=family,
-            status=law.status(family),
+            status=law.status(family, **about),
             n=n,
-            slope=float(found.slope[0]),
-            slope_interval=[float(found.slope[1]), float(found.slope[2])],
-            intercept=float(found.intercept[0]),
-            intercept_interval=[float(found.intercept[1]), float(found.intercept[2])],
+            **curved(law.coefficients(family, **about)),
         )
 
+    recipes = law.recipes_
+    keys = sorted({key for _, key in recipes}) or [Key.of(Recipe().teacher, Recipe().divergence)]
     drift = (fit.summary or {}).get("drift")
     return FitOut(
         id=fit.id,
@@ -87,8 +128,8 @@ def fit_out(fit: Fit) -> FitOut:
         n=fit.n,
         changes=fit.changes,
         fingerprint=fit.fingerprint,
-        families=[line(name, n) for name, n in law.families_.items()],
-        population=line("", 0),
+        families=[line(family, key, n) for (family, key), n in recipes.items()],
+        populations=[line("", key, 0) for key in keys],
         p_collapse=law.p_collapse_,
         curvature_p=law.curvature_ if law.curvature_ == law.curvature_ else None,
         drift=None
@@ -98,6 +139,23 @@ def fit_out(fit: Fit) -> FitOut:
         ],
         created_at=rfc3339(fit.created_at),
     )
+
+
+def curved(found: LawCoefficients) -> dict[str, Any]:
+    """The fields of `Curved`."""
+    return {
+        "slope": found.slope.mean,
+        "slope_interval": list(found.slope[1:]),
+        "intercept": found.intercept.mean,
+        "intercept_interval": list(found.intercept[1:]),
+        "links": found.links,
+        "depends_on_link": found.depends_on_link,
+        "at_common_gap": {
+            "gap": COMMON_GAP,
+            "improvement": found.improvement.mean,
+            "improvement_interval": list(found.improvement[1:]),
+        },
+    }
 
 
 class FitSummary(Identified):
@@ -129,12 +187,14 @@ class Finite(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class Curve(Finite):
+class Curve(OfRecipe, Finite):
     """A family's law over a grid of true gaps: lists of equal length."""
 
     object: Literal["curve"] = "curve"
     family: str
     cell: str | None
+    baseline: float = Field(description="student accuracy that the curve is drawn for: it bends towards 1 - baseline")
+    links: LinkWeights
     level: float
     measurement_se: float = Field(
         description="noise of the improvement that the prediction band is for; 0: the latent improvement"
@@ -222,10 +282,11 @@ class Homogeneity(Finite):
     p_value: float = Field(description="small: the sizes of this family do not share one slope")
 
 
-class FamilyScaling(Finite):
+class FamilyScaling(OfRecipe, Finite):
     """A family's slopes by size."""
 
     family: str
+    linear_weight: float = Field(description="probability that improvements follow the gap straight on, as slopes say")
     sizes: list[SizeSlope]
     trend: Trend | None
     homogeneity: Homogeneity | None

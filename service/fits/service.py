@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from service.catalog.schemas import recipe_class_of
 from service.errors import OldFit
 from service.events import repository as events
 from service.fits import repository
@@ -28,8 +29,6 @@ from service.observations.service import find_pool
 
 log = structlog.get_logger()
 
-LINKS = ("linear",)
-"""of the laws that are fitted to pools: the published line. The bent ones wait until answers and page can show them"""
 AT_ONCE = 5_000
 """observations up to which a question waits for a fit that is due (about a second at most); a larger pool answers from
 its newest fit and says so"""
@@ -109,7 +108,7 @@ def read(session: Session, tenant: str, name: str, changes: int) -> Input:
 def draft(given: Input) -> Draft:
     """Fit rows; no database."""
     rows = as_law_input(given.rows)
-    record = GapLaw(candidate_links=LINKS).fit(rows).to_record()
+    record = GapLaw().fit(rows).to_record()
     return Draft(fingerprint(given.rows), len(rows), record, summarize(given.rows, rows, given.costs))
 
 
@@ -147,6 +146,7 @@ def as_law_input(rows: Sequence[AnyRow]) -> Observations:
     names = [column.key for column in observations.FITTED]
     # by column: attribute by attribute, a million rows take longer to hand over than to fit
     columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
+    recipes = {cell: recipe_class_of(cell) if cell is not None else None for cell in set(columns["cell"])}
     return Observations(
         gap=columns["gap"],
         gap_var=np.square(columns["gap_se"]),
@@ -157,6 +157,8 @@ def as_law_input(rows: Sequence[AnyRow]) -> Observations:
         cell=columns["cell"],
         baseline=np.array(columns["baseline"], dtype=np.float64),  # null becomes NaN
         collapsed=columns["collapsed"],
+        teacher=[recipe and recipe.teacher for recipe in map(recipes.__getitem__, columns["cell"])],
+        divergence=[recipe and recipe.divergence for recipe in map(recipes.__getitem__, columns["cell"])],
         ids=columns["id"],
     )
 

@@ -3,6 +3,7 @@
 from service.law.diagnostics import Diagnostics
 from service.law.drift import drift_log_bayes_factor
 from service.law.estimator import GapLaw
+from service.law.keys import Key
 from service.law.observations import Observations, Probe
 from service.law.prediction import Branch, Caution, Code, Coefficients, Estimate, Kind, Line, Prediction, Status
 
@@ -14,6 +15,7 @@ __all__ = [
     "Diagnostics",
     "Estimate",
     "GapLaw",
+    "Key",
     "Kind",
     "Line",
     "Observations",

@@ -23,7 +23,10 @@ SMALL_GAP_MESSAGE = (
     "with a teacher that moves, a mean gap near 0 cannot tell a useless context from a weakly informative one"
 )
 _STATUS_MESSAGES = {
-    Status.PRIOR_ONLY: (Code.PRIOR_ONLY, "nothing is stored: this rests on the published slopes alone"),
+    Status.PRIOR_ONLY: (
+        Code.PRIOR_ONLY,
+        "nothing is stored of runs with such a teacher: this rests on the published slopes alone",
+    ),
     Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on the other families"),
     Status.SPARSE: (Code.SPARSE, "family {family!r} has {n} stored run(s), too few for a slope of its own"),
 }

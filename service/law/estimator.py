@@ -1,5 +1,6 @@
 """The estimator: stored runs in, predicted improvements out."""
 
+from collections import Counter
 from typing import Any, Self
 
 import numpy as np
@@ -61,6 +62,20 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return self._state.families
 
     @property
+    def recipes_(self) -> dict[tuple[str, Key], int]:
+        """Stored points of each family under each teacher rule and divergence, as far as a record knows them apart."""
+        found: Counter[tuple[str, Key]] = Counter()
+        for (family, _), counts in self._state.counts.items():
+            found.update({(family, key): n for key, n in counts.items()})
+        if self._state.undivided:
+            return {(family, key): self.families_[family] for family, key in found if family in self.families_}
+        return {pair: n for pair, n in sorted(found.items()) if n}
+
+    def home(self, family: str, cell: str | None = None) -> Key:
+        """The teacher rule and divergence that most stored runs of a cell, else of its family, else all, have."""
+        return self._state.home(family, cell)
+
+    @property
     def cells_(self) -> set[str]:
         """Cells of which something is stored."""
         return self._state.cells
@@ -105,6 +120,11 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def status(self, family: str, *, teacher: str | None = None, divergence: str | None = None) -> Status:
         """How much the law knows of a family."""
         return cautions.status(self._pool(family, None, teacher, divergence), family)
+
+    def points(self, family: str, *, teacher: str | None = None, divergence: str | None = None) -> int:
+        """Stored points of a family that ``status`` speaks of; those known as collapsed do not count."""
+        found = self._pool(family, None, teacher, divergence).families.get(family)
+        return 0 if found is None else found.n
 
     def predict_improvement(self, probe: Probe) -> Prediction:
         """Predicted improvements, with the probe's shape."""
@@ -152,6 +172,12 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         return curves.curve(pool, family, cell, np.asarray(gaps, dtype=np.float64), baseline, level)
 
     line = curve
+
+    def typical_baseline(
+        self, family: str, cell: str | None = None, *, teacher: str | None = None, divergence: str | None = None
+    ) -> float:
+        """Median baseline of the family's runs, else of all; 0 where one is unknown."""
+        return self._pool(family, cell, teacher, divergence).typical_baseline(family)
 
     def to_record(self) -> dict[str, Any]:
         """Write the fitted law as JSON values: sufficient statistics, not rows."""

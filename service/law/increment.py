@@ -45,7 +45,7 @@ def add(state: LawState, observation: Observations) -> LawState | None:
             return None
         pools[name] = add_to_pool(pools[name], observation)
     here = dict(state.counts.get(leaf, {}))
-    here[key] = here.get(key, 0) + 1
+    here[key] = here.get(key, 0) + (not observation.collapsed[0])
     hashed = None
     if observation.ids is not None and state.ids_hash is not None:
         hashed = chained(state.ids_hash, observation.ids)

@@ -37,6 +37,16 @@ class Key(NamedTuple):
         return cls(RULES[teacher], divergence or UNKNOWN)
 
     @property
+    def teacher(self) -> str:
+        """A teacher of the rule, to ask for the pool by."""
+        return next(teacher for teacher, rule in RULES.items() if teacher is not None and rule is self.rule)
+
+    @property
+    def known_divergence(self) -> str | None:
+        """The divergence, to ask for the pool by; ``None`` where it is not one."""
+        return None if self.divergence in (UNKNOWN, ANY) else self.divergence
+
+    @property
     def whole(self) -> "Key":
         """All divergences of the rule."""
         return Key(self.rule, ANY)
@@ -47,27 +57,34 @@ def divided(observations: Observations) -> dict[Key, IndexArray]:
 
     A divergence with fewer than two (family, cell) leaves could never answer alone.
     """
-    said = list(zip(observations.teacher, observations.divergence, strict=True))
-    keys = {pair: Key.of(*pair) for pair in dict.fromkeys(said)}
-    places = {key: place for place, key in enumerate(dict.fromkeys(keys.values()))}
-    of_said = {pair: places[key] for pair, key in keys.items()}
-    of_row = np.fromiter(map(of_said.__getitem__, said), dtype=np.intp, count=len(said))
+    rows_of = keyed(observations)
     pools: dict[Key, IndexArray] = {}
     for rule in Rule:
-        inside = sorted(key for key in places if key.rule is rule)
+        inside = [key for key in rows_of if key.rule is rule]
         if inside:
-            pools[Key(rule, ANY)] = np.flatnonzero(np.isin(of_row, [places[key] for key in inside]))
+            pools[Key(rule, ANY)] = np.sort(np.concatenate([rows_of[key] for key in inside]))
         for key in inside if len(inside) > 1 else ():
-            rows = np.flatnonzero(of_row == places[key])
+            rows = rows_of[key]
             if len({(observations.family[row], observations.cell[row]) for row in rows}) >= FEWEST_OTHERS:
                 pools[key] = rows
     return pools
 
 
+def keyed(observations: Observations) -> dict[Key, IndexArray]:
+    """Rows of each key that occurs, in order."""
+    said = list(zip(observations.teacher, observations.divergence, strict=True))
+    key_of = {pair: Key.of(*pair) for pair in dict.fromkeys(said)}
+    places = {key: place for place, key in enumerate(sorted(set(key_of.values())))}
+    of_said = {pair: places[key] for pair, key in key_of.items()}
+    of_row = np.fromiter(map(of_said.__getitem__, said), dtype=np.intp, count=len(said))
+    return {key: np.flatnonzero(of_row == place) for key, place in places.items()}
+
+
 def counted(observations: Observations) -> dict[Leaf, dict[Key, int]]:
-    """Number of points by leaf and key, in order."""
-    rows = zip(observations.family, observations.cell, observations.teacher, observations.divergence, strict=True)
+    """Number of points by leaf and key, in order; those known as collapsed are none."""
+    said = (observations.family, observations.cell, observations.teacher, observations.divergence)
+    rows = zip(*said, observations.collapsed.tolist(), strict=True)
     found: dict[Leaf, Counter[Key]] = {}
-    for (family, cell, teacher, divergence), n in Counter(rows).items():
-        found.setdefault((family, cell), Counter())[Key.of(teacher, divergence)] += n
+    for (family, cell, teacher, divergence, collapsed), n in Counter(rows).items():
+        found.setdefault((family, cell), Counter())[Key.of(teacher, divergence)] += 0 if collapsed else n
     return {leaf: dict(sorted(found[leaf].items())) for leaf in Leaves(found).keys}

@@ -75,12 +75,15 @@ class LawState:
         return sum(pool.gaps.n * pool.p_collapse for pool in self.whole) / n
 
     def home(self, family: str, cell: str | None) -> Key:
-        """Where most points of a leaf are, else of its family; a family without any may have any teacher."""
-        ours: Counter[Key] = Counter(self.counts.get((family, cell), {}))
-        if not ours:
-            for leaf, counts in self.counts.items():
-                if leaf[0] == family:
-                    ours.update(counts)
+        """Where most points of a leaf are, else of its family, else of all; with nothing stored, any teacher's."""
+        own, kin, every = (Counter[Key]() for _ in range(3))
+        for leaf, counts in self.counts.items():
+            every.update(counts)
+            if leaf[0] == family:
+                kin.update(counts)
+            if leaf == (family, cell):
+                own.update(counts)
+        ours = own or kin or every
         return max(sorted(ours), key=ours.__getitem__, default=Key.of(None, None))
 
     def answering(self, key: Key, leaf: Leaf) -> PoolState:

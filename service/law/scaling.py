@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isnan
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from scipy.special import ndtri
 from scipy.stats import chi2
 
 from service.law.fitting import Fit, fit
+from service.law.keys import Key, keyed
 from service.law.observations import BoolArray, FloatArray, Observations
 
 FEWEST_POINTS = 3  # a line through two leaves nothing to doubt it by
@@ -52,9 +54,13 @@ class Homogeneity(NamedTuple):
 
 @dataclass(frozen=True)
 class FamilyScaling:
-    """Slopes of one family by size, in ascending size; with one size there is no trend and nothing to compare."""
+    """Slopes of one family by size, in ascending size; with one size there is no trend and nothing to compare.
+
+    ``key`` is the teacher rule and the divergence of its runs.
+    """
 
     family: str
+    key: Key
     sizes: tuple[SizeSlope, ...]
     trend: Trend | None
     homogeneity: Homogeneity | None
@@ -62,6 +68,9 @@ class FamilyScaling:
 
 def scaling(observations: Observations, parameters: Sequence[float | None] | ArrayLike) -> tuple[FamilyScaling, ...]:
     """Fit every size of every family a line of its own, unshrunken, and compare a family's slopes.
+
+    Runs of another teacher rule or divergence follow another law: each is looked at alone. Where improvements bend, the
+    slope is that of the line which comes closest.
 
     Weighted least squares of the law's yt on its xt with weights r/D (docs: LAW steps 1, 2 and 6): an intercept and a
     slope for each size, cells left aside. xt, yt, D and r are of a fit in which each size is a family of its own, as
@@ -82,7 +91,8 @@ def scaling(observations: Observations, parameters: Sequence[float | None] | Arr
         parameters: N numbers of weights of the models, > 0; ``None`` or NaN where unknown.
 
     Returns:
-        Families with at least one size that has three usable points (r > .5) and gaps that differ, in order of name.
+        Families with at least one size that has three usable points (r > .5) and gaps that differ, in order of name
+        and key.
 
     Raises:
         ValueError: parameters has another length or holds a number that is not positive.
@@ -94,6 +104,11 @@ def scaling(observations: Observations, parameters: Sequence[float | None] | Arr
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(f"parameters, row {row}: {size[row]} is not a positive number")
+    each = [_of_key(key, observations.take(rows), size[rows]) for key, rows in keyed(observations).items()]
+    return tuple(sorted(chain.from_iterable(each), key=lambda one: (one.family, one.key)))
+
+
+def _of_key(key: Key, observations: Observations, size: FloatArray) -> list[FamilyScaling]:
     keys = list(zip(observations.family, size.tolist(), strict=True))
     fitted = fit(observations.regrouped([family if isnan(each) else f"{family}\0{each!r}" for family, each in keys]))
     found: dict[str, list[SizeSlope]] = {}
@@ -102,7 +117,7 @@ def scaling(observations: Observations, parameters: Sequence[float | None] | Arr
         line = _size_slope(fitted, fitted.rows.leaves.family[fitted.rows.leaf] == place, each)
         if line is not None:
             found.setdefault(family, []).append(line)
-    return tuple(FamilyScaling(name, tuple(sizes), _trend(sizes), _homogeneity(sizes)) for name, sizes in found.items())
+    return [FamilyScaling(name, key, tuple(of), _trend(of), _homogeneity(of)) for name, of in found.items()]
 
 
 def _size_slope(fitted: Fit, inside: BoolArray, parameters: float) -> SizeSlope | None:

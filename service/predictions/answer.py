@@ -8,12 +8,15 @@ import numpy as np
 from service.catalog.contexts import ContextKind
 from service.catalog.schemas import FEW_PROBLEMS, Recipe, cell_of
 from service.fits.models import Fit
+from service.fits.schemas import curved
 from service.fits.summary import DRIFT_ALARM, rollouts
+from service.law import Branch as LawBranch
 from service.law import GapLaw, Probe
 from service.law import Prediction as Predicted
 from service.predictions.quantiles import PROBABILITIES
 from service.predictions.schemas import (
     Answer,
+    Branch,
     Controls,
     Cost,
     Gap,
@@ -54,7 +57,8 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
     cell = cell_of(family, request.task, request.recipe)
     # of the future run: the median of the pool's, else that of this gap
     measurement_var = pool.summary.get("measurement_var") or gap.se**2
-    probe = _law_probe(gap, gap.se**2, family, cell, measurement_var)
+    about = _About(family, cell, request.recipe, measurement_var)
+    probe = _law_probe(gap, gap.se**2, about)
     out = pool.law.predict_improvement(probe)
     refused = not np.isfinite(float(out.mean))
     quantiles = _quantiles(out, request.levels)
@@ -75,13 +79,12 @@ def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str
             if refused
             else Quantiles(probabilities=list(PROBABILITIES), values=[quantiles[one] for one in PROBABILITIES]),
             p_collapse=float(out.p_collapse),
+            branches=[_branch(one, request.levels) for one in out.branches],
         ),
-        law=_law_used(pool, family, cell),
+        law=_law_used(pool, about, gap.student),
         verdict="refused"
         if refused
-        else _verdict(
-            quantiles, pool.law, _law_probe(gap, SMALL_VARIANCE, family, cell, measurement_var), request.min_gain
-        ),
+        else _verdict(quantiles, pool.law, _law_probe(gap, SMALL_VARIANCE, about), request.min_gain),
         warnings=[
             *(Warned(code=one.code, message=one.message) for one in out.warnings),
             *_pool_warnings(request, family, cell, pool),
@@ -122,30 +125,50 @@ def _controls(result: dict[str, Any] | None) -> Controls:
     return Controls.model_validate(result["controls"])
 
 
-def _law_used(pool: Pool, family: str, cell: str) -> LawUsed:
-    coefficients = pool.law.coefficients(family, cell)
-    slope, intercept = coefficients.slope, coefficients.intercept
+def _branch(branch: LawBranch, levels: Sequence[float]) -> Branch:
+    """One side's answer for a single gap."""
+    alone = branch.prediction
+    found = [(level, *(float(end[0]) for end in alone.interval(level))) for level in levels]
+    return Branch(
+        link=branch.kind.value,
+        weight=branch.weight,
+        value=float(alone.mean[0]),
+        intervals=[Interval(level=level, lower=max(low, -1.0), upper=min(high, 1.0)) for level, low, high in found],
+    )
+
+
+class _About(NamedTuple):
+    """The run that is asked for, and the variance that its improvement will be measured with."""
+
+    family: str
+    cell: str
+    recipe: Recipe
+    measurement_var: float
+
+
+def _law_used(pool: Pool, about: _About, baseline: float) -> LawUsed:
+    law, family, cell = pool.law, about.family, about.cell
+    recipe: dict[str, Any] = {"teacher": about.recipe.teacher, "divergence": about.recipe.divergence}
     return LawUsed(
         fit_id=pool.fit.id,
         family=family,
         cell=cell,
-        slope=float(slope[0]),
-        slope_interval=[float(slope[1]), float(slope[2])],
-        intercept=float(intercept[0]),
-        intercept_interval=[float(intercept[1]), float(intercept[2])],
-        n=pool.law.families_.get(family, 0),
-        status=pool.law.status(family),
+        n=law.points(family, **recipe),
+        status=law.status(family, **recipe),
+        **curved(law.coefficients(family, cell, baseline=baseline, **recipe)),
     )
 
 
-def _law_probe(gap: Gap, gap_var: float, family: str, cell: str, measurement_var: float) -> Probe:
+def _law_probe(gap: Gap, gap_var: float, about: _About) -> Probe:
     return Probe(
         gap=gap.value,
         gap_var=gap_var,
-        family=family,
-        cell=cell,
+        family=about.family,
+        cell=about.cell,
+        teacher=about.recipe.teacher,
+        divergence=about.recipe.divergence,
         baseline=gap.student,
-        improvement_var=measurement_var,
+        improvement_var=about.measurement_var,
     )
 
 
@@ -177,10 +200,12 @@ def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Poo
             "later for a prediction that knows them."
         )
         warned.append(Warned(code="fit_behind", message=message))
-    if family in pool.law.families_ and cell not in pool.law.cells_:
+    recipe = request.recipe
+    known = pool.law.points(family, teacher=recipe.teacher, divergence=recipe.divergence)
+    if known and cell not in pool.law.cells_:
         message = (
-            f"No stored run of {family} is of this task and recipe class ({request.recipe.recipe_class}); the interval "
-            "rests on other cells. With a teacher that moves, improvements run ahead of the gap and saturate."
+            f"No stored run of {family} is of this task and recipe class ({recipe.recipe_class}); the interval "
+            "rests on its other runs whose teacher moves, or stays, as this one's does."
         )
         warned.append(Warned(code="cold_cell", message=message))
     drift = (pool.summary.get("drift") or {}).get(family)

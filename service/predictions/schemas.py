@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service.catalog.contexts import Context
 from service.catalog.schemas import Decoding, Level, ModelRef, ProbeSize, Recipe
 from service.catalog.strict import Strict
+from service.fits.schemas import Curved
 from service.kit.pagination import Identified
 
 
@@ -106,6 +107,15 @@ class Quantiles(Finite):
     values: list[float]
 
 
+class Branch(Finite):
+    """What one side of an undecided link says alone."""
+
+    link: Literal["linear", "saturating"]
+    weight: float = Field(description="its probability")
+    value: float
+    intervals: list[Interval]
+
+
 class Improvement(Finite):
     """The predicted improvement; value and intervals are null when the law refuses."""
 
@@ -117,19 +127,20 @@ class Improvement(Finite):
     p_positive: float | None = Field(description="probability of a positive improvement, if the run does not collapse")
     p_collapse: float
     quantiles: Quantiles | None = None
+    branches: list[Branch] = Field(
+        default_factory=list,
+        description="what a straight and a saturating law say alone, where the gap is outside the stored ones and "
+        "neither is ruled out; `value` and `intervals` are of both, by their weights",
+    )
 
 
-class LawUsed(Finite):
-    """The fit behind a prediction: the line of its cell, with 95 % confidence intervals."""
+class LawUsed(Curved, Finite):
+    """The fit behind a prediction: the curve of its cell, with 95 % confidence intervals."""
 
     fit_id: str
     family: str
     cell: str | None
-    slope: float
-    slope_interval: list[float]
-    intercept: float
-    intercept_interval: list[float]
-    n: int = Field(description="observations of this family")
+    n: int = Field(description="observations of this family whose teacher moves, or stays, as this one's does")
     status: Literal["prior_only", "cold", "sparse", "fitted"]
 
 

@@ -140,6 +140,8 @@ def size(session: Session, tenant: str, request: SizeRequest, models: Sequence[M
         "gap": expected.gap,
         "family": family,
         "cell": cell_of(family, request.task, request.recipe),
+        "teacher": request.recipe.teacher,
+        "divergence": request.recipe.divergence,
         "baseline": expected.student,
         "improvement_var": improvement_var,
     }
@@ -201,6 +203,8 @@ def target_se(
         gap=expected.gap,
         family=family,
         cell=cell_of(family, request.task, request.recipe),
+        teacher=request.recipe.teacher,
+        divergence=request.recipe.divergence,
         baseline=expected.student,
         improvement_var=improvement_var,
         level=level,

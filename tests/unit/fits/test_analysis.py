@@ -108,9 +108,101 @@ def test_scaling_tells_sizes_apart_that_do_not_share_a_slope(client: TestClient)
     assert family["trend"]["lower"] < 1.0 < family["trend"]["upper"]
     assert family["homogeneity"]["p_value"] < 0.01
     lab = client.get(f"/v1/fits/{current(client, 'lab')['id']}/scaling").json()
-    assert [one["parameters"] for one in lab["families"][0]["sizes"]] == sorted(
-        one["parameters"] for one in client.get("/v1/models").json()["data"] if one["family"] == "lab-qwen3"
-    )[: len(lab["families"][0]["sizes"])], "the catalog knows the lab's models"
+    models = client.get("/v1/models").json()["data"]
+    known = {one["parameters"] for one in models if one["family"] == "lab-qwen3"}
+    assert [one["parameters"] for one in lab["families"][0]["sizes"]] == sorted(known), "from the catalog"
+
+
+def bent(n: int, seed: int, *, headroom: float = 0.6, **change: Any) -> list[Row]:
+    """Runs that saturate at the headroom, three times as fast as the gap at 0, under a teacher that moves."""
+    rng = np.random.default_rng(seed)
+    gaps = rng.uniform(0, 0.35, n)
+    improvements = headroom * (1 - np.exp(-3 * gaps / headroom)) + rng.normal(0, 0.025, n)
+    return [
+        run(
+            gap={"value": float(x), "se": 0.01},
+            improvement={"value": float(y), "se": 0.02},
+            recipe={"teacher": "ema", "divergence": "reverse_kl"},
+            baseline=1 - headroom,
+            **change,
+        )
+        for x, y in zip(gaps, improvements, strict=True)
+    ]
+
+
+def test_a_teacher_that_moves_has_a_law_of_its_own_that_bends(client: TestClient) -> None:
+    post(client, line(1.0, 12, 1) + bent(14, 2))
+    fit = current(client)
+    straight, curved = sorted(fit["families"], key=lambda one: str(one["divergence"]))
+    assert (straight["teacher_rule"], straight["divergence"], straight["n"]) == ("frozen", "forward_kl", 12)
+    assert (curved["teacher_rule"], curved["divergence"], curved["n"]) == ("co_moving", "reverse_kl", 14)
+    assert straight["links"]["linear"] > 0.5 > curved["links"]["linear"]
+    assert sum(curved["links"].values()) == pytest.approx(1)
+    assert curved["at_common_gap"]["gap"] == 0.15
+    assert curved["at_common_gap"]["improvement"] == pytest.approx(0.6 * (1 - np.exp(-0.75)), abs=0.03)
+    lower, upper = curved["at_common_gap"]["improvement_interval"]
+    assert lower < curved["at_common_gap"]["improvement"] < upper
+    assert straight["at_common_gap"]["improvement"] == pytest.approx(0.15, abs=0.03)
+    assert [one["divergence"] for one in fit["populations"]] == ["reverse_kl", "forward_kl"]
+
+
+def test_a_curve_is_of_one_recipe_and_bends_at_its_headroom(client: TestClient) -> None:
+    post(client, line(1.0, 12, 1) + bent(14, 2))
+    path = f"/v1/fits/{current(client)['id']}/curve"
+
+    def curve(**asked: Any) -> Body:
+        return dict(client.get(path, params={"family": "qwen3", "first": 0, "last": 0.5, "points": 6} | asked).json())
+
+    def gain(found: Body) -> list[float]:
+        return list(np.diff(found["mean"]))
+
+    moving = {"teacher": "ema", "divergence": "reverse_kl"}
+    found = curve(**moving)
+    assert (found["teacher_rule"], found["divergence"], found["baseline"]) == ("co_moving", "reverse_kl", 0.4)
+    assert gain(found)[-1] < 0.5 * gain(found)[0]
+    assert found["links"]["linear"] < 0.5
+    assert curve(cell="qwen3|livecodebench-v6|ema-reverse_kl")["links"] == found["links"]
+    assert curve(**moving, baseline=0.8)["mean"][-1] < 0.25 < found["mean"][-1]
+    assert curve()["teacher_rule"] == "co_moving", "as most of the family's runs"
+    still = curve(teacher="frozen", divergence="forward_kl")
+    assert gain(still)[-1] == pytest.approx(gain(still)[0], rel=0.2)
+    for wrong, param in (
+        ({"divergence": "js"}, "divergence"),
+        ({"cell": "qwen3|livecodebench-v6|ema-reverse_kl", "teacher": "ema"}, "teacher"),
+        ({"cell": "nothing"}, "cell"),
+        ({"teacher": "a crowd"}, "teacher"),
+    ):
+        answer = client.get(path, params={"family": "qwen3"} | wrong)
+        assert (answer.status_code, answer.json()["param"].rpartition(".")[2]) == (422, param)
+
+
+def test_sizes_are_compared_within_one_recipe(client: TestClient) -> None:
+    post(client, line(1.0, 12, 1, parameters=1e9, model="s") + bent(14, 2, parameters=1e10, model="l"))
+    moving, still = client.get(f"/v1/fits/{current(client)['id']}/scaling").json()["families"]
+    assert [len(one["sizes"]) for one in (moving, still)] == [1, 1]
+    assert (moving["teacher_rule"], still["teacher_rule"]) == ("co_moving", "frozen")
+    assert moving["linear_weight"] < 0.5 < still["linear_weight"]
+
+
+def test_a_prediction_beyond_the_data_says_what_either_link_would(client: TestClient) -> None:
+    post(client, bent(3, 4))
+
+    def predicted(gap: float) -> Body:
+        asked = asking(gap) | {"recipe": {"teacher": "ema", "divergence": "reverse_kl"}}
+        return dict(client.post("/v1/predictions", json=asked).json())
+
+    near, far, small = predicted(0.2), predicted(0.55), predicted(0.03)
+    assert near["improvement"]["branches"] == []
+    straight, bending = far["improvement"]["branches"]
+    assert (straight["link"], bending["link"]) == ("linear", "saturating")
+    assert straight["weight"] + bending["weight"] == pytest.approx(1)
+    assert bending["value"] < far["improvement"]["value"] < straight["value"]
+    assert [one["level"] for one in bending["intervals"]] == [0.8, 0.95]
+    assert far["law"]["links"]["linear"] == pytest.approx(straight["weight"])
+    assert {"link_undecided", "extrapolation"} <= {one["code"] for one in far["warnings"]}
+    assert "small_gap" in {one["code"] for one in small["warnings"]}
+    assert far["law"]["depends_on_link"]
+    assert far["law"]["at_common_gap"]["improvement"] > 0.2
 
 
 def test_predictions_that_met_their_outcome_are_judged(client: TestClient) -> None:

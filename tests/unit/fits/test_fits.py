@@ -52,12 +52,10 @@ def test_every_version_can_be_made_again_from_the_rows_that_it_had(database: Dat
 
 
 def test_a_stored_fit_predicts_as_the_law_that_was_fitted(database: Database) -> None:
-    probe = Probe(gap=0.2, gap_var=4e-4, family="lab-qwen3", baseline=0.26)
+    probe = Probe(gap=0.2, gap_var=4e-4, family="lab-qwen3", baseline=0.26, teacher="frozen")
     with database.write() as session:
         fit = fits.current(session, "local", "lab").fit
-        fitted = fits.GapLaw(candidate_links=("linear",)).fit(
-            fits.as_law_input(observations.fitted(session, "local", "lab", 1))
-        )
+        fitted = fits.GapLaw().fit(fits.as_law_input(observations.fitted(session, "local", "lab", 1)))
         stored = fits.law_of(fit)
     ours, theirs = (law.predict_improvement(probe) for law in (fitted, stored))
     assert float(ours.mean) == float(theirs.mean)
@@ -77,8 +75,10 @@ def test_current_answers_with_an_etag(client: TestClient) -> None:
 def test_an_empty_pool_has_the_published_prior(client: TestClient) -> None:
     fit = client.get("/v1/fits/current").json()
     assert (fit["pool"], fit["n"], fit["families"]) == ("default", 0, [])
-    assert fit["population"]["status"] == "prior_only"
-    assert fit["population"]["slope"] == pytest.approx(1.2)
+    (prior,) = fit["populations"]
+    assert (prior["teacher_rule"], prior["divergence"], prior["status"]) == ("frozen", "forward_kl", "prior_only")
+    assert prior["links"] == pytest.approx({"linear": 0.8, "tanh": 0.1, "exp": 0.1})
+    assert prior["slope"] == pytest.approx(0.8 * 1.2 + 0.2 * 2)
 
 
 def test_pools_do_not_inform_each_other(client: TestClient) -> None:

@@ -85,7 +85,7 @@ def test_what_is_exported_imports_to_the_same_fit(client: TestClient, form: str)
     other = [row | {"pool": "other"} for row in rename.values()]
     assert send(client, as_bytes(other, form), form).json()["created"] == 9
     second = client.get("/v1/fits/current", params={"pool": "other"}).json()
-    same = ("n", "families", "population", "p_collapse", "curvature_p")
+    same = ("n", "families", "populations", "p_collapse", "curvature_p")
     assert {name: first[name] for name in same} == {name: second[name] for name in same}
     assert [one["provenance"] for one in client.get("/v1/observations?pool=other").json()["data"]][-1] == {
         "note": 'a "quoted", text\n',
@@ -408,7 +408,7 @@ def test_an_imported_pool_predicts_as_the_law_of_its_rows(client: TestClient) ->
     shown = client.get("/v1/fits/current").json()["families"][0]
     from service.law import Observations
 
-    law = GapLaw(candidate_links=("linear",)).fit(
+    law = GapLaw().fit(
         Observations(
             gap=[0.03 * i for i in range(9)],
             gap_var=[0.02**2] * 9,
@@ -417,6 +417,8 @@ def test_an_imported_pool_predicts_as_the_law_of_its_rows(client: TestClient) ->
             family=["qwen3"] * 9,
             cell=["qwen3|livecodebench-v6|frozen-forward_kl"] * 9,
             baseline=[0.4] * 9,
+            teacher=["frozen"] * 9,
+            divergence=["forward_kl"] * 9,
         )
     )
     assert shown["slope"] == pytest.approx(law.coefficients("qwen3").slope.mean, abs=1e-12)

@@ -180,7 +180,8 @@ def codes(client: TestClient, change: Body) -> list[str]:
 
 def test_warnings_say_what_the_pool_does_not_hold(client: TestClient) -> None:
     assert codes(client, {}) == []
-    assert codes(client, {"recipe": {"teacher": "ema"}}) == ["cold_cell"]
+    assert codes(client, {"recipe": {"divergence": "js"}}) == ["cold_cell"]
+    assert codes(client, {"recipe": {"teacher": "ema"}}) == ["prior_only"], "no strength from frozen teachers"
     assert codes(client, {"task": "another"}) == ["cold_cell"]
     assert codes(client, {"pool": "default"}) == ["prior_only"]
 
