@@ -39,6 +39,25 @@ def keep(file: Path, row: dict[str, Any]) -> None:
         out.write(json.dumps(row) + "\n")
 
 
+def measured(result: dict[str, Any]) -> dict[str, Any]:
+    """What the study keeps of a probe."""
+    counts = {arm: result["arms"][arm]["counts"] for arm in ("student", "none", "context")}
+    return {"gap": result["gap"], "counts": counts, "log_ratio": result["covariates"]["log_ratio"]}
+
+
+def observed(row: dict[str, Any]) -> dict[str, Any]:
+    """What the study keeps of a run's observation."""
+    told = row["provenance"]
+    estimates = {name: {part: row[name][part] for part in ("value", "se")} for name in ("gap", "improvement")}
+    return {
+        **{name: row[name] for name in ("family", "cell", "parameters", "baseline", "cov", "collapsed")},
+        **estimates,
+        "held_out": told["held_out"]["improvement"],
+        "steps": told["steps"],
+        "seconds": round(told["cost"]["seconds"], 1),
+    }
+
+
 def ended(client: Client, run_id: str) -> Any:
     """Wait for a run."""
     run = client.get_training_run(run_id, wait=60)
@@ -59,7 +78,7 @@ def probe(client: Client) -> Iterator[str]:
         while not found.ended:
             found = client.get_probe(found.id, wait=60)
         result = client.request("GET", f"/v1/probes/{found.id}")["result"]
-        keep(PROBES, {"id": name, "model": model, "context": context, "result": result})
+        keep(PROBES, {"id": name, "model": model, "context": context} | measured(result))
         yield f"{name}: {found.status}, gap {result['gap']['value']:+.3f}"
 
 
@@ -78,7 +97,7 @@ def train(client: Client) -> Iterator[str]:
             yield f"{cell.id}: {run.status} {run.error}"
             continue
         row = client.request("GET", f"/v1/observations/{run.observation_id}")
-        keep(RUNS, {"id": cell.id, **cell._asdict(), "stopped_by": run.stopped_by, "observation": row})
+        keep(RUNS, {"id": cell.id, **cell._asdict()} | observed(row))
         yield f"{cell.id}: gap {row['gap']['value']:+.3f}, improvement {row['improvement']['value']:+.3f}"
 
 
