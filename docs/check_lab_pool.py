@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from service.catalog.schemas import RecipeClass, recipe_class_of
 from service.law import GapLaw, Observations, Probe
 from service.law.paired import assumed_components
 
@@ -21,9 +22,14 @@ def context_of(row: Row) -> str:
     return json.dumps(row["context"], sort_keys=True)
 
 
+def recipe_of(row: Row) -> RecipeClass:
+    """Teacher and divergence of a run."""
+    return recipe_class_of(row["cell"])
+
+
 def fit(rows: list[Row]) -> GapLaw:
     """The law of these rows."""
-    return GapLaw(candidate_links=("linear",)).fit(
+    return GapLaw().fit(
         Observations(
             gap=[row["gap"]["value"] for row in rows],
             gap_var=[row["gap"]["se"] ** 2 for row in rows],
@@ -34,6 +40,8 @@ def fit(rows: list[Row]) -> GapLaw:
             cell=[row["cell"] for row in rows],
             baseline=[row["baseline"] for row in rows],
             collapsed=[row["collapsed"] for row in rows],
+            teacher=[recipe_of(row).teacher for row in rows],
+            divergence=[recipe_of(row).divergence for row in rows],
             ids=[row["external_id"] for row in rows],
         )
     )
@@ -51,6 +59,8 @@ def left_out(rows: list[Row], group: Callable[[Row], str]) -> None:
             family=row["family"],
             cell=row["cell"],
             baseline=row["baseline"],
+            teacher=recipe_of(row).teacher,
+            divergence=recipe_of(row).divergence,
             improvement_var=row["improvement"]["se"] ** 2,
             cov=row["cov"],
         )

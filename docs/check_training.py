@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from docs.check_lab_pool import Row, fit, line
+from docs.check_lab_pool import Row, fit, line, recipe_of
 from gapcast import Client
 from gapcast.client import DEFAULT_URL
 from service.law import Probe
@@ -118,6 +118,8 @@ def main() -> None:
             family=row["family"],
             cell=row["cell"],
             baseline=gap.student,
+            teacher=recipe_of(row).teacher,
+            divergence=recipe_of(row).divergence,
             improvement_var=row["improvement"]["se"] ** 2,
         )
         out, gained = law.predict_improvement(probe), row["improvement"]

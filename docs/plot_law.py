@@ -528,11 +528,12 @@ def print_drift() -> None:
 
 def print_nothing_stored() -> None:
     nothing = Observations(gap=[], gap_var=[], improvement=[], improvement_var=[], family=[])
-    law = GapLaw(LEVELS, ("linear",)).fit(nothing)
-    out = law.predict_improvement(Probe(gap=0.2, gap_var=0.03**2, family="any", improvement_var=0.03**2))
-    low, high = out.interval(0.95)
-    print(f"nothing stored, gap .2 +- .03: {out.mean:.3f} ({low:.3f} to {high:.3f}), p_collapse {out.p_collapse:.3f}")
-    print(f"  slope {as_row(law.coefficients('any').slope)}")
+    law, typical = GapLaw(LEVELS).fit(nothing), {"baseline": 0.4, "improvement_var": 0.03**2}
+    for teacher in ("frozen", "ema"):
+        out = law.predict_improvement(Probe(gap=0.2, gap_var=0.03**2, family="any", teacher=teacher, **typical))
+        low, high = out.interval(0.95)
+        print(f"nothing stored, {teacher} teacher, gap .2 +- .03: {out.mean:.3f} ({low:.3f} to {high:.3f})")
+        print(f"  p_collapse {out.p_collapse:.3f}, slope {as_row(law.coefficients('any', teacher=teacher).slope)}")
 
 
 def main() -> None:

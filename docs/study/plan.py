@@ -24,6 +24,9 @@ CONTEXTS: dict[str, dict[str, Any]] = {
 }
 """Graded by partial information, by coverage and by corruption."""
 
+FEWER = ("says nothing", "2 hints", "solution for 50 %", "solution")
+"""For the larger models, whose runs take twice as long."""
+
 
 class Cell(NamedTuple):
     """One run of the study."""
@@ -56,5 +59,6 @@ class Cell(NamedTuple):
 CELLS = [
     Cell(model, teacher, divergence, context, seed)
     for seed, model, (teacher, divergence), context in product(SEEDS, MODELS, RECIPES, CONTEXTS)
+    if context in FEWER or "qwen3-s" in model
 ]
 """First seeds first: what is there after a part of it covers everything."""
