@@ -73,6 +73,18 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
             log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
 
 
+def _api() -> APIRouter:
+    found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
+    for room in (predictions, probes, training_runs, observations, fits, events, catalog):
+        found.include_router(room.router)
+    found.include_router(observations.pools_router)
+    return found
+
+
+API = _api()
+"""Every resource; made once, as it takes longer than all else that an application is made of"""
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application; without arguments from the environment, as uvicorn's factory."""
     settings = settings or Settings()
@@ -103,11 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     key = settings.api_key
     app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
-    api = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, probes, training_runs, observations, fits, events, catalog):
-        api.include_router(room.router)
-    api.include_router(observations.pools_router)
-    app.include_router(api)
+    app.include_router(API)
     app.include_router(health.router)
     guarded = [Depends(current_tenant)]
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)

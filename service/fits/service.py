@@ -146,7 +146,8 @@ def as_law_input(rows: Sequence[AnyRow]) -> Observations:
     names = [column.key for column in observations.FITTED]
     # by column: attribute by attribute, a million rows take longer to hand over than to fit
     columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
-    recipes = {cell: recipe_class_of(cell) if cell is not None else None for cell in set(columns["cell"])}
+    recipe_of = {cell: recipe_class_of(cell) if cell is not None else None for cell in set(columns["cell"])}
+    recipes = [recipe_of[cell] for cell in columns["cell"]]
     return Observations(
         gap=columns["gap"],
         gap_var=np.square(columns["gap_se"]),
@@ -157,8 +158,8 @@ def as_law_input(rows: Sequence[AnyRow]) -> Observations:
         cell=columns["cell"],
         baseline=np.array(columns["baseline"], dtype=np.float64),  # null becomes NaN
         collapsed=columns["collapsed"],
-        teacher=[recipe and recipe.teacher for recipe in map(recipes.__getitem__, columns["cell"])],
-        divergence=[recipe and recipe.divergence for recipe in map(recipes.__getitem__, columns["cell"])],
+        teacher=[recipe.teacher if recipe is not None else None for recipe in recipes],
+        divergence=[recipe.divergence if recipe is not None else None for recipe in recipes],
         ids=columns["id"],
     )
 
