@@ -51,29 +51,36 @@ class LawCalls(Connection):
         family: str,
         *,
         cell: str | None = None,
+        teacher: str | None = None,
+        divergence: str | None = None,
+        baseline: float | None = None,
         level: float = 0.95,
         first: float = -0.05,
         last: float = 0.5,
         points: int = 60,
         measurement_se: float | None = None,
     ) -> Curve:
-        """Read a family's line with its confidence band and the prediction band around it, to draw them.
+        """Read a family's curve with its confidence band and the prediction band around it, to draw them.
 
         Args:
             fit_id: the version of the law.
             family: the model family.
-            cell: family x task x recipe class; None: the family's own line.
+            cell: `family|task|teacher-divergence`; None: the family's own curve.
+            teacher: `frozen`, `ema` or `trust_region`, where no cell is named; None: that of most of the family's runs.
+            divergence: `forward_kl`, `reverse_kl` or `js`, with `teacher`; None: unknown.
+            baseline: student accuracy that it is drawn for; None: the median of the family's runs.
             level: of both bands.
             first: smallest true gap, a share.
             last: largest true gap, a share.
             points: how many gaps in between, both ends counted.
             measurement_se: noise of the improvement that the prediction band is for; None: the pool's median, 0: none.
         """
-        query = {"family": family, "cell": cell, "level": level, "first": first, "last": last, "points": points}
-        return Curve.model_validate(self._of(fit_id, "curve", query | {"measurement_se": measurement_se}))
+        runs = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence, "baseline": baseline}
+        band = {"level": level, "first": first, "last": last, "points": points, "measurement_se": measurement_se}
+        return Curve.model_validate(self._of(fit_id, "curve", runs | band))
 
     def scaling(self, fit_id: str) -> Scaling:
-        """Read the slope by model size within each family, and whether the sizes share one."""
+        """Read the slope by model size within each family and recipe, and whether the sizes share one."""
         return Scaling.model_validate(self._of(fit_id, "scaling", {}))
 
     def calibration(self, fit_id: str, levels: Sequence[float] | None = None) -> Calibration:

@@ -6,6 +6,7 @@ import typer
 
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.law_printing import calibration, print_law
+from gapcast.models import Fit
 from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 MOST_OUTLIERS = 20
@@ -18,19 +19,18 @@ def law(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show the law of a pool: lines of its families, and what speaks against them.
+    """Show the law of a pool: how improvements follow the gap in each family, and what speaks against it.
 
-    Slopes are improvement by gap; intercepts, gaps and improvements are in accuracy points.
+    Each teacher rule and divergence has a law of its own: a straight line, or a curve that saturates at the headroom,
+    with their probabilities. A slope is improvement by gap; where it depends on which of them holds, the improvement
+    at one gap stands in its place. Intercepts, gaps and improvements are in accuracy points.
 
     Exit codes: 0 shown, 2 the pool, the family or the server is wrong.
     """
     with exit_on_refusal(), Client(url) as client:
         fit = client.current_fit(pool)
-        families = [line for line in fit.families if family in (None, line.family)]
-        if family is not None and not families:
-            others = ", ".join(line.family for line in fit.families) or "none"
-            say(f"Pool {pool} holds no run of family {family!r}; families that it holds: {others}.")
-            raise typer.Exit(2)
+        if family is not None:
+            fit = _of_family(fit, family)
         outliers = client.residuals(fit.id, family=family, outliers=True, limit=MOST_OUTLIERS)
         scaling = client.scaling(fit.id)
         outcomes = client.calibration(fit.id)
@@ -38,14 +38,26 @@ def law(
     if as_json:
         print_json(
             {
-                "fit": fit.model_dump(mode="json") | {"families": [one.model_dump(mode="json") for one in families]},
+                "fit": fit.model_dump(mode="json"),
                 "outliers": [one.model_dump(mode="json") for one in outliers.data],
                 "scaling": [one.model_dump(mode="json") for one in sizes],
                 "calibration": outcomes.model_dump(mode="json"),
             }
         )
         return
-    print_law(console, fit, families, outliers, [one for one in sizes if len(one.sizes) > 1])
+    print_law(console, fit, outliers, [one for one in sizes if len(one.sizes) > 1])
     console.print(f"[bold]Calibration[/]  {calibration(outcomes)}", highlight=False, soft_wrap=True)
     if not fit.n:
         say(f"Pool {pool} holds no run yet: all that is shown is the prior. gapcast observations import FILE fills it.")
+
+
+def _of_family(fit: Fit, family: str) -> Fit:
+    """The part of a fit that is about one family, and about a new one of its recipes."""
+    ours = [one for one in fit.families if one.family == family]
+    if not ours:
+        others = ", ".join(dict.fromkeys(one.family for one in fit.families)) or "none"
+        say(f"Pool {fit.pool} holds no run of family {family!r}; families that it holds: {others}.")
+        raise typer.Exit(2)
+    recipes = {(one.teacher_rule, one.divergence) for one in ours}
+    alike = [one for one in fit.populations if (one.teacher_rule, one.divergence) in recipes]
+    return fit.model_copy(update={"families": ours, "populations": alike})

@@ -6,39 +6,39 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.models import Calibration, Drift, FamilyScaling, Fit, Line, Residuals
+from gapcast.models import Calibration, Coefficients, Drift, FamilyScaling, Fit, Residuals
 from gapcast.terminal import print_table
-from gapcast.wording import count, model_size, points
+from gapcast.wording import count, link_weights, model_size, points, recipe, summed_up
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""
+RULED_OUT = 0.05
+"""weight under which a link is: another has more than .95"""
 
 
-def print_law(
-    console: Console, fit: Fit, families: list[Line], outliers: Residuals, scaling: list[FamilyScaling]
-) -> None:
-    """Print a fit: lines, diagnostics, slopes by size, outliers."""
+def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[FamilyScaling]) -> None:
+    """Print a fit: each family's law, diagnostics, slopes by size, outliers."""
     _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {count(fit.n, 'run')}, made {fit.created_at}")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Family", overflow="fold")
+    table.add_column("Family, teacher, divergence", overflow="fold")
     table.add_column("Runs", justify="right")
     table.add_column("Status")
-    table.add_column("Slope (95 % confidence)", no_wrap=True)
-    table.add_column("Intercept, points (95 % confidence)", no_wrap=True)
-    for line in families:
-        table.add_row(escape(line.family), str(line.n), line.status, *_figures(line))
-    table.add_row("[dim]a new family[/]", "", fit.population.status, *_figures(fit.population))
+    table.add_column("Improvement by gap, points (95 % confidence)", no_wrap=True)
+    for one in fit.families:
+        table.add_row(f"{escape(one.family)}\n  {recipe(one)}", str(one.n), one.status, _law(one))
+    for one in fit.populations:
+        table.add_row(f"[dim]a new family\n  {recipe(one)}[/]", "", one.status, _law(one))
     print_table(console, table)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
     facts.add_row("P(collapse)", f"{fit.p_collapse:.3f}: the share of runs that end far off the law")
     facts.add_row("Curvature", curvature(fit.curvature_p))
-    shown = {line.family for line in families}
+    shown = {one.family for one in fit.families}
     for index, text in enumerate(drift(fit.drift, shown)):
         facts.add_row("" if index else "Drift", text)
-    for one in scaling:
-        for index, text in enumerate(by_size(one)):
+    for sizes in scaling:
+        for index, text in enumerate(by_size(sizes)):
             facts.add_row("" if index else "Slope by size", text)
     print_table(console, facts, wraps=True)
     print_outliers(console, outliers)
@@ -48,13 +48,11 @@ def _print(console: Console, text: str) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _figures(line: Line) -> tuple[str, str]:
-    low, high = line.slope_interval
-    under, over = line.intercept_interval
-    return (
-        f"{line.slope:.2f} ({low:.2f} to {high:.2f})",
-        f"{points(line.intercept)} ({points(under)} to {points(over)})",
-    )
+def _law(of: Coefficients) -> str:
+    """What is known of improvements, and how probable each shape is."""
+    low, high = of.intercept_interval
+    start = f", intercept {points(of.intercept)} ({points(low)} to {points(high)})" if of.straight else ""
+    return f"{summed_up(of)}{start}\n  {link_weights(of.links)}"
 
 
 def curvature(p_value: float | None) -> str:
@@ -63,7 +61,7 @@ def curvature(p_value: float | None) -> str:
         return "too few runs to test whether the line bends down at large gaps"
     if p_value >= UNLIKELY:
         return f"p = {p_value:.3f}: no sign that improvements bend down at large gaps"
-    return f"[yellow]p = {p_value:.3f}: improvements seem to bend down at large gaps, where a line promises too much[/]"
+    return f"[yellow]p = {p_value:.3f}: improvements seem to bend down at large gaps; a line promises too much[/]"
 
 
 def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
@@ -83,9 +81,12 @@ def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
 
 def by_size(found: FamilyScaling) -> Iterator[str]:
     """The slope of each size of a family, and whether they share one."""
+    whose = f"{escape(found.family)} ({recipe(found)})"
+    if found.linear_weight < RULED_OUT:
+        yield f"[yellow]{whose}: improvements saturate, which a slope describes badly[/]"
     for one in found.sizes:
         interval = f"({one.lower:.2f} to {one.upper:.2f})"
-        yield f"{escape(found.family)} {model_size(one.parameters)}: {one.slope:.2f} {interval}, {count(one.n, 'run')}"
+        yield f"{whose} {model_size(one.parameters)}: {one.slope:.2f} {interval}, {count(one.n, 'run')}"
     if found.homogeneity is not None:
         p_value = found.homogeneity.p_value
         differ = "[yellow]they seem to differ[/]" if p_value < UNLIKELY else "no sign that they differ"

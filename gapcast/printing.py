@@ -5,9 +5,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from gapcast.models import Prediction
+from gapcast.models import Branch, Prediction
 from gapcast.probe_printing import control_rows
-from gapcast.wording import estimated, gpu_hours, points
+from gapcast.wording import count, estimated, gpu_hours, link_weights, points, summed_up
 
 VERDICTS = {
     "train": ("green", "TRAIN: the whole 80 % interval lies above the gain that you ask for."),
@@ -40,6 +40,10 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         )
         for one in improvement.intervals:
             table.add_row("", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points")
+        if improvement.branches:
+            table.add_row("", "[yellow]a mixture of these two, as beyond the stored gaps neither is ruled out:[/]")
+        for branch in improvement.branches:
+            table.add_row("", _side(branch))
         if improvement.p_positive is not None:
             chance = f"P(improvement > 0) {improvement.p_positive:.3f} unless the run collapses,"
             table.add_row("", chance)
@@ -50,9 +54,9 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
             table.add_row(name, text)
-    low, high = law.slope_interval
-    slope = f"slope {law.slope:.2f} (95 % confidence {low:.2f} to {high:.2f})"
-    table.add_row("Law", f"{escape(law.family)}: {slope}, {law.n} runs, {law.status}; {law.fit_id}")
+    table.add_row("Law", f"{escape(law.family)}: {summed_up(law, '95 % confidence ')}")
+    table.add_row("", f"{count(law.n, 'run')}, {law.status}; {link_weights(law.links)}")
+    table.add_row("Fit", law.fit_id)
     if prediction.cost is not None and prediction.cost.probe_seconds is not None:
         training = prediction.cost.training_seconds_estimate
         then = f", the run would take about {training:.0f} s" if training is not None else ""
@@ -62,4 +66,13 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     colour, text = VERDICTS.get(prediction.verdict or "", ("white", str(prediction.verdict)))
     console.print(f"[bold {colour}]{text}[/]", highlight=False)
     for warned in prediction.warnings:
-        console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}", highlight=False)
+        if warned.code != "link_undecided":  # the panel says it, in points
+            console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}", highlight=False)
+
+
+def _side(branch: Branch) -> str:
+    """What a straight or a saturating law says alone, with its widest interval."""
+    name = "straight" if branch.link == "linear" else branch.link
+    widest = max(branch.intervals, key=lambda one: one.level)
+    interval = f"{100 * widest.level:g} % interval {points(widest.lower)} to {points(widest.upper)}"
+    return f"{name} ({branch.weight:.2f}): {points(branch.value)} points, {interval}"

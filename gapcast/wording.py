@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from gapcast.models import Estimate
+from gapcast.models import Curved, Estimate, LinkWeights, OfRecipe
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+TEACHERS = {"frozen": "frozen", "co_moving": "co-moving"}
+DIVERGENCES = {None: "divergence unknown", "forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
 
 
 def points(value: float) -> str:
@@ -25,6 +27,30 @@ def count(number: int, thing: str) -> str:
 def estimated(estimate: Estimate | None) -> str:
     """Write a difference with its standard error."""
     return "not run" if estimate is None else f"{points(estimate.value)} ± {100 * estimate.se:.1f} points (± 1 SE)"
+
+
+def recipe(of: OfRecipe) -> str:
+    """Name the runs that a law is of: frozen, forward KL."""
+    rule, divergence = of.teacher_rule, of.divergence
+    return f"{TEACHERS.get(rule, rule)}, {DIVERGENCES.get(divergence, divergence)}"
+
+
+def link_weights(links: LinkWeights) -> str:
+    """Write how probable it is that improvements saturate, and in which of two ways."""
+    alone = f" (tanh {links.tanh:.2f}, exp {links.exp:.2f})" if links.saturating >= 0.005 else ""
+    return f"straight {links.linear:.2f}, saturating {links.saturating:.2f}{alone}"
+
+
+def summed_up(of: Curved, interval: str = "") -> str:
+    """Sum a law up by its slope, or by the improvement at one gap where the slope depends on the link."""
+    if of.depends_on_link:
+        common = of.at_common_gap
+        low, high = common.improvement_interval
+        at = f"{points(common.improvement)} points at a gap of {100 * common.gap:g}"
+        return f"{at} ({interval}{points(low)} to {points(high)})"
+    low, high = of.slope_interval
+    at = "" if of.straight else " at gap 0"
+    return f"slope {of.slope:.2f}{at} ({interval}{low:.2f} to {high:.2f})"
 
 
 def model_size(parameters: float) -> str:

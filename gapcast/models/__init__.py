@@ -2,8 +2,11 @@
 
 from gapcast.models.catalog import ContextKind, Model, Task, TaskProblem
 from gapcast.models.law import (
+    AtGap,
     Calibration,
+    Coefficients,
     Curve,
+    Curved,
     Drift,
     Expected,
     FamilyScaling,
@@ -11,7 +14,8 @@ from gapcast.models.law import (
     Group,
     Homogeneity,
     LevelCalibration,
-    Line,
+    LinkWeights,
+    OfRecipe,
     Outcome,
     ProbeSize,
     Residual,
@@ -22,7 +26,7 @@ from gapcast.models.law import (
     Variation,
 )
 from gapcast.models.observations import Batch, Measured, Observation, RowWarned
-from gapcast.models.predictions import Cost, Improvement, Interval, Law, Prediction
+from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Law, Prediction
 from gapcast.models.probes import (
     Arm,
     Controls,
@@ -56,15 +60,19 @@ __all__ = [
     "Answered",
     "Arm",
     "Artifact",
+    "AtGap",
     "Batch",
     "BestStep",
+    "Branch",
     "Calibration",
     "Checkpoint",
+    "Coefficients",
     "ContextKind",
     "Controls",
     "Cost",
     "Covariates",
     "Curve",
+    "Curved",
     "Drift",
     "Estimate",
     "Evaluation",
@@ -83,11 +91,12 @@ __all__ = [
     "Law",
     "Leak",
     "LevelCalibration",
-    "Line",
+    "LinkWeights",
     "LogRatio",
     "Measured",
     "Model",
     "Observation",
+    "OfRecipe",
     "Outcome",
     "Outlook",
     "Predicted",

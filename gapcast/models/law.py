@@ -3,16 +3,62 @@
 from gapcast.models.shared import Answered
 
 
-class Line(Answered):
-    """A family's line with 95 % confidence intervals of slope and intercept."""
+class LinkWeights(Answered):
+    """Probability that improvements follow the gap straight on, or saturate at the headroom in one of two ways."""
+
+    linear: float
+    tanh: float
+    exp: float
+
+    @property
+    def saturating(self) -> float:
+        """Probability that they saturate."""
+        return self.tanh + self.exp
+
+
+class AtGap(Answered):
+    """The improvement at one gap, without the spread of single runs, with a 95 % confidence interval."""
+
+    gap: float
+    improvement: float
+    improvement_interval: tuple[float, float]
+
+
+class Curved(Answered):
+    """A family's curve in numbers, with 95 % confidence intervals."""
+
+    slope: float
+    """at gap 0"""
+    slope_interval: tuple[float, float]
+    intercept: float
+    """the improvement at gap 0"""
+    intercept_interval: tuple[float, float]
+    links: LinkWeights
+    depends_on_link: bool
+    """no link has more than .95, and the slope depends on it: compare `at_common_gap`"""
+    at_common_gap: AtGap
+
+    @property
+    def straight(self) -> bool:
+        """Whether it is a line, of which slope and intercept say all."""
+        return not self.depends_on_link and self.links.linear > self.links.saturating
+
+
+class OfRecipe(Answered):
+    """The runs that a law is of: no strength is borrowed between a teacher that moves and one that does not."""
+
+    teacher_rule: str
+    """`frozen` (teachers `frozen` and `trust_region`) or `co_moving` (`ema`, or unknown)"""
+    divergence: str | None
+    """None: unknown"""
+
+
+class Coefficients(OfRecipe, Curved):
+    """What one family's runs under one teacher rule and divergence say."""
 
     family: str
     status: str
     n: int
-    slope: float
-    slope_interval: tuple[float, float]
-    intercept: float
-    intercept_interval: tuple[float, float]
 
 
 class Drift(Answered):
@@ -32,9 +78,10 @@ class Fit(Answered):
     n: int
     changes: int
     fingerprint: str
-    families: list[Line]
-    population: Line
-    """what the law says of a family that it has not seen"""
+    families: list[Coefficients]
+    """one for each teacher rule and divergence of a family's runs"""
+    populations: list[Coefficients]
+    """what the law says of a family that it has not seen, likewise"""
     p_collapse: float
     curvature_p: float | None
     drift: list[Drift] | None
@@ -85,11 +132,14 @@ class Residuals(Answered):
     models: list[Group]
 
 
-class Curve(Answered):
+class Curve(OfRecipe):
     """A family's law over a grid of true gaps: lists of equal length."""
 
     family: str
     cell: str | None
+    baseline: float
+    """student accuracy that it is drawn for: it bends towards 1 - baseline"""
+    links: LinkWeights
     level: float
     measurement_se: float
     gap: list[float]
@@ -128,10 +178,12 @@ class Homogeneity(Answered):
     p_value: float
 
 
-class FamilyScaling(Answered):
+class FamilyScaling(OfRecipe):
     """A family's slopes by size."""
 
     family: str
+    linear_weight: float
+    """probability that improvements follow the gap straight on, as slopes say"""
     sizes: list[SizeSlope]
     trend: Trend | None
     homogeneity: Homogeneity | None

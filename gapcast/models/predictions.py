@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from gapcast.models.law import Curved
 from gapcast.models.probes import Controls, Gap, ProbeFigures
 from gapcast.models.shared import TERMINAL, Answered, Warned
 
@@ -16,6 +17,17 @@ class Interval(Answered):
     upper: float
 
 
+class Branch(Answered):
+    """What one side of an undecided link predicts alone."""
+
+    link: str
+    """`linear` or `saturating`"""
+    weight: float
+    """its probability"""
+    value: float
+    intervals: list[Interval]
+
+
 class Improvement(Answered):
     """The predicted improvement; the value is None when the law refuses."""
 
@@ -23,17 +35,18 @@ class Improvement(Answered):
     intervals: list[Interval]
     p_positive: float | None
     p_collapse: float
+    branches: list[Branch]
+    """both sides, where the gap is outside the stored ones and neither is ruled out; else none"""
 
 
-class Law(Answered):
+class Law(Curved):
     """The fit behind a prediction, with 95 % confidence intervals."""
 
     fit_id: str
     family: str
-    slope: float
-    slope_interval: tuple[float, float]
-    intercept: float
+    cell: str | None
     n: int
+    """runs of this family whose teacher moves, or stays, as this one's does"""
     status: str
 
 

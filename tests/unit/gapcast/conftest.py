@@ -1,5 +1,6 @@
 """A real server, without a worker, for the client and the command; each test has a pool of its own."""
 
+import math
 import socket
 import threading
 import uuid
@@ -47,6 +48,17 @@ def row() -> Row:
         "improvement": {"value": 0.25, "se": 0.03},
         "cov": 0.0,
     }
+
+
+@pytest.fixture
+def undecided(connected: Client, pool: str, row: Row) -> str:
+    """A pool of six runs of a moving teacher, whose small gaps leave it open whether improvements saturate."""
+    recipe, room = {"teacher": "ema", "divergence": "reverse_kl"}, 1 - row["baseline"]
+    runs = ((gap, room * (1 - math.exp(-2 * gap / room))) for gap in (0.02, 0.04, 0.06, 0.08, 0.1, 0.13))
+    se = {"se": 0.025}
+    rows = [row | {"recipe": recipe, "gap": se | {"value": x}, "improvement": se | {"value": y}} for x, y in runs]
+    connected.add_observations(rows, pool)
+    return pool
 
 
 @pytest.fixture

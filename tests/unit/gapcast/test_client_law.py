@@ -10,6 +10,9 @@ def test_a_fit_is_read_by_pool_and_by_id(connected: Client) -> None:
     assert fit.pool == "lab"
     line = next(one for one in fit.families if one.family == "lab-qwen3")
     assert line.slope_interval[0] < line.slope < line.slope_interval[1]
+    assert (line.teacher_rule, line.divergence, line.depends_on_link) == ("frozen", "forward_kl", False)
+    assert line.links.linear + line.links.saturating == pytest.approx(1)
+    assert line.at_common_gap.gap == 0.15
     assert fit.model_dump(exclude={"behind"}) == connected.get_fit(fit.id).model_dump()
     assert connected.refit("lab") == connected.get_fit(fit.id)
 
@@ -17,7 +20,7 @@ def test_a_fit_is_read_by_pool_and_by_id(connected: Client) -> None:
 def test_a_pool_without_runs_answers_with_the_prior(connected: Client) -> None:
     fit = connected.current_fit()
     assert (fit.pool, fit.n, fit.families, fit.curvature_p) == ("default", 0, [], None)
-    assert fit.population.status == "prior_only"
+    assert [one.status for one in fit.populations] == ["prior_only"]
     assert connected.residuals(fit.id).data == []
     assert connected.scaling(fit.id).families == []
     assert connected.calibration(fit.id).n == 0
@@ -63,8 +66,28 @@ def test_a_curve_spans_what_was_asked_for(connected: Client) -> None:
     assert connected.curve(fit.id, "lab-qwen3", cell=cell, points=2).cell == cell
 
 
+def test_a_curve_is_of_one_recipe_and_of_one_headroom(connected: Client, undecided: str, row: dict[str, Any]) -> None:
+    frozen = row | {"recipe": {"teacher": "frozen", "divergence": "js"}}
+    connected.add_observations([frozen], undecided)
+    fit = connected.current_fit(undecided)
+    assert [(one.teacher_rule, one.divergence, one.n) for one in fit.families] == [
+        ("co_moving", "reverse_kl", 6),
+        ("frozen", "js", 1),
+    ]
+    most = connected.curve(fit.id, "qwen3", points=2)
+    assert (most.teacher_rule, most.divergence, most.baseline) == ("co_moving", "reverse_kl", row["baseline"])
+    other = connected.curve(fit.id, "qwen3", teacher="trust_region", divergence="js", points=2)
+    assert (other.teacher_rule, other.divergence) == ("frozen", "js")
+    assert other.links.linear > most.links.linear
+    low = connected.curve(fit.id, "qwen3", baseline=0.9, points=2)
+    assert (low.baseline, low.mean[-1] < most.mean[-1]) == (0.9, True)
+    with pytest.raises(GapcastError, match="cell"):
+        connected.curve(fit.id, "qwen3", cell="qwen3|livecodebench|frozen-js", teacher="frozen")
+
+
 def test_scaling_tells_sizes_apart(connected: Client) -> None:
     (family,) = connected.scaling(connected.current_fit("lab").id).families
+    assert (family.teacher_rule, family.divergence, family.linear_weight > 0.95) == ("frozen", "forward_kl", True)
     small, large = family.sizes
     assert small.parameters < large.parameters
     assert family.homogeneity is not None

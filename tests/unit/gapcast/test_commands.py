@@ -7,6 +7,7 @@ import pytest
 from typer.testing import Result
 
 from gapcast import Client
+from gapcast.wording import points
 
 Run = Callable[..., Result]
 
@@ -185,6 +186,22 @@ class TestLaw:
         shown = gapcast("law", "--pool", pool, "--family", "llama").stdout
         assert ("llama" in shown, "qwen3" in shown) == (True, False)
 
+    def test_each_recipe_has_a_law_of_its_own(
+        self, gapcast: Run, connected: Client, undecided: str, row: dict[str, Any]
+    ) -> None:
+        frozen = row | {"family": "llama", "recipe": {"teacher": "trust_region", "divergence": "js"}}
+        connected.add_observations([frozen], undecided)
+        shown = gapcast("law", "--pool", undecided).stdout
+        (line,) = connected.current_fit(undecided).families[1:]
+        assert f"{points(line.at_common_gap.improvement)} points at a gap of 15" in shown
+        assert f"straight {line.links.linear:.2f}, saturating {line.links.saturating:.2f} (tanh" in shown
+        assert (shown.count("co-moving, reverse KL"), shown.count("frozen, JS")) == (2, 2)
+        assert not [line for line in shown.splitlines() if len(line.rstrip()) > 100]
+        alone = gapcast("law", "--pool", undecided, "--family", "qwen3")
+        assert (alone.stdout.count("co-moving, reverse KL"), "frozen, JS" in alone.stdout) == (2, False)
+        found = json.loads(gapcast("law", "--pool", undecided, "--family", "llama", "--json").stdout)["fit"]
+        assert [one["divergence"] for one in (*found["families"], *found["populations"])] == ["js", "js"]
+
     @pytest.mark.parametrize(
         ("wrong", "words"), [(("--pool", "no-such-pool"), "lab"), (("--pool", "lab", "--family", "x"), "lab-qwen3")]
     )
@@ -199,6 +216,33 @@ class TestLaw:
         assert done.exit_code == 0
         assert "prior_only" in done.stdout
         assert "holds no run yet" in done.stderr
+
+
+class TestPredict:
+    def test_beyond_the_stored_gaps_both_sides_are_told(
+        self, gapcast: Run, connected: Client, undecided: str, tmp_path: Path
+    ) -> None:
+        recipe, gap = {"teacher": "ema", "divergence": "reverse_kl"}, {"value": 0.3, "se": 0.02, "student": 0.4}
+        asked: dict[str, Any] = {"model": {"name": "Qwen3-8B", "family": "qwen3"}, "task": "livecodebench"}
+        asked |= {"context": {"kind": "feedback"}, "pool": undecided, "recipe": recipe, "gap": gap}
+        file = tmp_path / "asked.json"
+        file.write_text(json.dumps(asked | {"levels": [0.95, 0.5]}))
+        shown = gapcast("predict", file).stdout
+        found = connected.create_prediction(asked | {"levels": [0.95, 0.5]})
+        assert found.improvement is not None
+        straight, bent = found.improvement.branches
+        for name, side in (("straight", straight), ("saturating", bent)):
+            widest = f"95 % interval {points(side.intervals[0].lower)} to {points(side.intervals[0].upper)}"
+            assert f"{name} ({side.weight:.2f}): {points(side.value)} points, {widest}" in shown
+        assert found.law is not None
+        assert f"qwen3: {points(found.law.at_common_gap.improvement)} points at a gap of 15 (95 % confidence" in shown
+        assert f"6 runs, fitted; straight {found.law.links.linear:.2f}, saturating" in shown
+        assert {"extrapolation", "link_undecided"} <= {one.code for one in found.warnings}
+        assert ("(extrapolation)" in shown, "(link_undecided)" in shown) == (True, False)
+
+        file.write_text(json.dumps(asked | {"gap": gap | {"value": 0.04}}))
+        near = gapcast("predict", file).stdout
+        assert ("(small_gap)" in near, "neither is ruled out" in near) == (True, False)
 
 
 class TestSize:

@@ -6,9 +6,19 @@ import pytest
 from rich.console import Console
 
 from gapcast import law_printing as printing
-from gapcast.models import Calibration, Drift, FamilyScaling, Fit, ProbeSize, Residuals
+from gapcast.models import (
+    Calibration,
+    Coefficients,
+    Drift,
+    FamilyScaling,
+    Fit,
+    LinkWeights,
+    OfRecipe,
+    ProbeSize,
+    Residuals,
+)
 from gapcast.size_command import print_size, request_of
-from gapcast.wording import model_size
+from gapcast.wording import link_weights, model_size, recipe, summed_up
 
 
 def printed(show: Callable[..., None], *what: Any) -> str:
@@ -17,15 +27,22 @@ def printed(show: Callable[..., None], *what: Any) -> str:
     return out.getvalue()
 
 
-LINE = {
+LINE: dict[str, Any] = {
     "family": "qwen3",
+    "teacher_rule": "frozen",
+    "divergence": "forward_kl",
     "status": "fitted",
     "n": 24,
     "slope": 0.947,
     "slope_interval": [0.9, 1.004],
     "intercept": -0.0144,
     "intercept_interval": [-0.036, 0.0089],
+    "links": {"linear": 0.972, "tanh": 0.02, "exp": 0.008},
+    "depends_on_link": False,
+    "at_common_gap": {"gap": 0.15, "improvement": 0.128, "improvement_interval": [0.1, 0.15]},
 }
+MOVING = {"teacher_rule": "co_moving", "divergence": "reverse_kl"}
+UNDECIDED = {"links": {"linear": 0.72, "tanh": 0.2, "exp": 0.08}, "depends_on_link": True}
 NEW = LINE | {"family": "", "n": 0, "status": "cold", "slope": 1.2, "slope_interval": [-0.2, 2.6]}
 FIT = Fit.model_validate(
     {
@@ -35,7 +52,7 @@ FIT = Fit.model_validate(
         "changes": 3,
         "fingerprint": "f",
         "families": [LINE],
-        "population": NEW,
+        "populations": [NEW],
         "p_collapse": 0.0792,
         "curvature_p": 0.152,
         "drift": [],
@@ -77,12 +94,40 @@ def calibration(n: int, coverages: dict[float, float], **more: Any) -> Calibrati
 
 
 class TestLaw:
-    def test_lines_are_in_points_with_their_intervals(self) -> None:
-        text = printed(printing.print_law, FIT, FIT.families, residuals(), [])
-        assert "qwen3           24  fitted  0.95 (0.90 to 1.00)      -1.4 (-3.6 to +0.9)" in text
-        assert "a new family        cold    1.20 (-0.20 to 2.60)" in text
+    def test_a_straight_law_is_its_slope_and_intercept_in_points(self) -> None:
+        text = printed(printing.print_law, FIT, residuals(), [])
+        _, _, qwen3, below, new, *_ = [line.rstrip() for line in text.splitlines()]
+        whole = "  24  fitted  slope 0.95 (0.90 to 1.00), intercept -1.4 (-3.6 to +0.9)"
+        assert (qwen3[:5], qwen3.endswith(whole)) == ("qwen3", True)
+        assert below.split("  ", 2)[1] == "frozen, forward KL"
+        assert below.endswith("straight 0.97, saturating 0.03 (tanh 0.02, exp 0.01)")
+        assert new.startswith("a new family")
+        assert "      cold    slope 1.20 (-0.20 to 2.60), intercept" in new
         assert "P(collapse)  0.079" in text
         assert "Outliers  none" in text
+
+    def test_a_law_of_several_shapes_is_its_improvement_at_one_gap(self) -> None:
+        line = LINE | MOVING | UNDECIDED
+        text = printed(printing.print_law, FIT.model_copy(update={"families": [Coefficients(**line)]}), residuals(), [])
+        qwen3, below = text.splitlines()[2:4]
+        assert qwen3.rstrip().endswith("fitted  +12.8 points at a gap of 15 (+10.0 to +15.0)")
+        assert "co-moving, reverse KL" in below
+        assert below.rstrip().endswith("straight 0.72, saturating 0.28 (tanh 0.20, exp 0.08)")
+
+    def test_the_slope_of_a_curve_is_that_at_gap_0(self) -> None:
+        bent = LINE | {"links": {"linear": 0.0, "tanh": 0.001, "exp": 0.999}}
+        assert summed_up(Coefficients(**bent)) == "slope 0.95 at gap 0 (0.90 to 1.00)"
+
+    def test_what_is_straight_for_sure_names_no_curve(self) -> None:
+        sure = LinkWeights(linear=0.998, tanh=0.0015, exp=0.0005)
+        assert link_weights(sure) == "straight 1.00, saturating 0.00"
+
+    @pytest.mark.parametrize(
+        ("rule", "divergence", "words"),
+        [("frozen", "js", "frozen, JS"), ("co_moving", None, "co-moving, divergence unknown")],
+    )
+    def test_recipes(self, rule: str, divergence: str | None, words: str) -> None:
+        assert recipe(OfRecipe(teacher_rule=rule, divergence=divergence)) == words
 
     def test_an_outlier_stands_in_one_line_with_its_id(self) -> None:
         text = printed(printing.print_outliers, residuals(RESIDUAL))
@@ -118,17 +163,23 @@ class TestLaw:
 
     def test_slopes_by_size(self) -> None:
         size = {"parameters": 8e9, "n": 1, "slope": 0.9, "se": 0.05, "lower": 0.8, "upper": 1.0}
-        found = {"family": "qwen3", "sizes": [size, size | {"parameters": 4e9, "n": 12}]}
+        sizes = [size, size | {"parameters": 4e9, "n": 12}]
+        found = {"family": "qwen3", "linear_weight": 0.05, "sizes": sizes} | MOVING
         trend = {"per_tenfold": 0.24, "se": 0.1, "lower": 0.04, "upper": 0.44}
         homogeneity = {"q": 3.9, "freedom": 1, "p_value": 0.049}
         lines = list(
             printing.by_size(FamilyScaling.model_validate(found | {"trend": trend, "homogeneity": homogeneity}))
         )
-        assert lines[:2] == ["qwen3 8B: 0.90 (0.80 to 1.00), 1 run", "qwen3 4B: 0.90 (0.80 to 1.00), 12 runs"]
+        assert lines[:2] == [
+            "qwen3 (co-moving, reverse KL) 8B: 0.90 (0.80 to 1.00), 1 run",
+            "qwen3 (co-moving, reverse KL) 4B: 0.90 (0.80 to 1.00), 12 runs",
+        ]
         assert "they seem to differ" in lines[2]
         assert "+0.24 for ten times the parameters (95 % confidence +0.04 to +0.44)" in lines[3]
         bare = FamilyScaling.model_validate(found | {"trend": None, "homogeneity": None})
         assert len(list(printing.by_size(bare))) == 2
+        bent = bare.model_copy(update={"linear_weight": 0.049})
+        assert "qwen3 (co-moving, reverse KL): improvements saturate" in next(printing.by_size(bent))
 
 
 class TestCalibration:

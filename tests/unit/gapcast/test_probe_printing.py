@@ -117,19 +117,34 @@ def test_an_interval_stays_within_what_accuracies_allow() -> None:
 
 
 def test_a_prediction_shows_the_net_gap_and_every_control() -> None:
-    law = {"fit_id": "f", "family": "x", "slope": 1.0, "slope_interval": [0.9, 1.1], "intercept": 0.0, "n": 3}
+    law: dict[str, Any] = {
+        "fit_id": "f",
+        "family": "x",
+        "cell": None,
+        "slope": 1.0,
+        "slope_interval": [0.9, 1.1],
+        "n": 3,
+    }
+    law |= {"intercept": 0.0, "intercept_interval": [-0.1, 0.1], "links": {"linear": 1.0, "tanh": 0.0, "exp": 0.0}}
+    common = {"gap": 0.15, "improvement": 0.15, "improvement_interval": [0.1, 0.2]}
     prediction = {
         "id": "pred_1",
         "status": "succeeded",
         "gap": RESULT["gap"],
         "controls": RESULT["controls"] | {"shuffled_feedback": CONTROL},
-        "improvement": {"value": None, "intervals": [], "p_positive": None, "p_collapse": 0.1},
-        "law": law | {"status": "fitted"},
+        "improvement": {"value": None, "intervals": [], "p_positive": None, "p_collapse": 0.1, "branches": []},
+        "law": law | {"status": "fitted", "depends_on_link": False, "at_common_gap": common},
         "verdict": "refused",
         "cost": {"probe_seconds": 2.0, "probe_gpu_hours": 0.5, "training_seconds_estimate": None},
         "probe": {name: RESULT[name] for name in ("arms", "net_gap", "covariates", "cost")},
     }
     out = io.StringIO()
     print_prediction(Console(file=out, width=200), Prediction.model_validate(prediction))
-    for words in ("Net gap      +35.8 ± 3.3", "shuffled feedback: +0.1 ± 2.0", "took 2.0 s, 0.5 GPU-hours"):
+    for words in (
+        "Net gap      +35.8 ± 3.3",
+        "shuffled feedback: +0.1 ± 2.0",
+        "took 2.0 s, 0.5 GPU-hours",
+        "Law          x: slope 1.00 (95 % confidence 0.90 to 1.10)",
+        "3 runs, fitted; straight 1.00, saturating 0.00",
+    ):
         assert words in out.getvalue()
