@@ -58,7 +58,7 @@ def _law(of: Coefficients) -> str:
 def curvature(p_value: float | None) -> str:
     """What the test of a bend says."""
     if p_value is None:
-        return "too few runs to test whether the line bends down at large gaps"
+        return "no straight law with enough runs to test whether improvements bend down at large gaps"
     if p_value >= UNLIKELY:
         return f"p = {p_value:.3f}: no sign that improvements bend down at large gaps"
     return f"[yellow]p = {p_value:.3f}: improvements seem to bend down at large gaps; a line promises too much[/]"

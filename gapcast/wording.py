@@ -43,8 +43,8 @@ def link_weights(links: LinkWeights) -> str:
 
 def summed_up(of: Curved, interval: str = "") -> str:
     """Sum a law up by its slope, or by the improvement at one gap where the slope depends on the link."""
-    if of.depends_on_link:
-        common = of.at_common_gap
+    common = of.at_common_gap
+    if of.depends_on_link and common is not None:
         low, high = common.improvement_interval
         at = f"{points(common.improvement)} points at a gap of {100 * common.gap:g}"
         return f"{at} ({interval}{points(low)} to {points(high)})"

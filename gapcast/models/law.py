@@ -36,7 +36,8 @@ class Curved(Answered):
     links: LinkWeights
     depends_on_link: bool
     """no link has more than .95, and the slope depends on it: compare `at_common_gap`"""
-    at_common_gap: AtGap
+    at_common_gap: AtGap | None = None
+    """None in predictions from before it was told"""
 
     @property
     def straight(self) -> bool:

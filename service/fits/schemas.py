@@ -60,12 +60,12 @@ class Curved(BaseModel):
     depends_on_link: bool = Field(
         description="no link has more than .95, and the slope at 0 depends on it: compare `at_common_gap`"
     )
-    at_common_gap: AtGap
 
 
 class Coefficients(OfRecipe, Curved):
     """What one family's runs under one teacher rule and divergence say."""
 
+    at_common_gap: AtGap
     family: str
     status: Literal["prior_only", "cold", "sparse", "fitted"]
     n: int = Field(description="observations, those known as collapsed left out")
@@ -91,7 +91,9 @@ class FitOut(Identified):
     families: list[Coefficients] = Field(description="one for each teacher rule and divergence of a family's runs")
     populations: list[Coefficients] = Field(description="what a new family is expected to do, likewise")
     p_collapse: float
-    curvature_p: float | None = Field(description="one-sided test that improvements bend down; null: too few points")
+    curvature_p: float | None = Field(
+        description="one-sided test that a straight law bends down; null: too few points, or none is straight"
+    )
     drift: list[Drift] | None = Field(
         description="families with several versions; null: not tested, in a pool of over 5,000 observations"
     )
@@ -142,7 +144,7 @@ def fit_out(fit: Fit) -> FitOut:
 
 
 def curved(found: LawCoefficients) -> dict[str, Any]:
-    """The fields of `Curved`."""
+    """The fields of `Curved`, and the improvement at the common gap."""
     return {
         "slope": found.slope.mean,
         "slope_interval": list(found.slope[1:]),

@@ -82,9 +82,9 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
     @property
     def curvature_(self) -> float:
-        """P-value of the one-sided test that improvements bend down; NaN with too few points for one.
+        """P-value of the one-sided test that improvements bend down where the law is straight.
 
-        With several teacher rules the smallest, times their number.
+        With several straight teacher rules the smallest, times their number; NaN with too few points, or without any.
         """
         return self._state.curvature
 

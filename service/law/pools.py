@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from service.law import collapse
+from service.law.cautions import DECIDED
 from service.law.diagnostics import Diagnostics, curvature_p_value
 from service.law.exposure import GapSums
 from service.law.fitting import Fit, Stored
@@ -62,8 +63,9 @@ class LawState:
 
     @property
     def curvature(self) -> float:
-        """P-value of the test for bending: the rules' smallest times their number, NaN where there is none."""
-        found = [pool.curvature for pool in self.whole if not np.isnan(pool.curvature)]
+        """P-value of the test for bending: the straight rules' smallest times their number, NaN where there is none."""
+        straight = [pool for pool in self.whole if pool.linear_weight >= DECIDED]
+        found = [pool.curvature for pool in straight if not np.isnan(pool.curvature)]
         return min(1.0, len(found) * min(found)) if found else float("nan")
 
     @property

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from service.catalog.contexts import Context
 from service.catalog.schemas import Decoding, Level, ModelRef, ProbeSize, Recipe
 from service.catalog.strict import Strict
-from service.fits.schemas import Curved
+from service.fits.schemas import AtGap, Curved, LinkWeights
 from service.kit.pagination import Identified
 
 
@@ -141,6 +141,9 @@ class LawUsed(Curved, Finite):
     family: str
     cell: str | None
     n: int = Field(description="observations of this family whose teacher moves, or stays, as this one's does")
+    links: LinkWeights = LinkWeights(linear=1.0, tanh=0.0, exp=0.0)  # what was stored before there were others
+    depends_on_link: bool = False
+    at_common_gap: AtGap | None = Field(None, description="null: predicted before it was told")
     status: Literal["prior_only", "cold", "sparse", "fitted"]
 
 

@@ -138,7 +138,7 @@ class TestLaw:
 
     @pytest.mark.parametrize(
         ("p_value", "words"),
-        [(None, "too few runs"), (0.152, "p = 0.152: no sign"), (0.01, "seem to bend down"), (0.05, "no sign")],
+        [(None, "no straight law"), (0.152, "p = 0.152: no sign"), (0.01, "seem to bend down"), (0.05, "no sign")],
     )
     def test_curvature(self, p_value: float | None, words: str) -> None:
         assert words in printing.curvature(p_value)

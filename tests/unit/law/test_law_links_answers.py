@@ -189,7 +189,9 @@ def test_an_unknown_baseline_is_the_familys(bent):
 
 
 def test_curvature_is_no_news_to_a_law_that_bends(bent):
-    assert bent.curvature_ < 0.01
+    (pool,) = bent.state_.pools.values()
+    assert pool.curvature < 0.01
+    assert np.isnan(bent.curvature_)
     assert Code.CURVATURE not in codes(bent.predict_improvement(probe()))
     line = GapLaw(candidate_links=("linear",)).fit(draw("exp"))
     assert Code.CURVATURE in codes(line.predict_improvement(probe()))

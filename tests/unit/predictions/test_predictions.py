@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kit.database import Database
+from service.predictions.models import Prediction
 from service.predictions.service import settle
 from service.probes import repository as probes
 from service.settings import Settings
@@ -184,6 +185,26 @@ def test_warnings_say_what_the_pool_does_not_hold(client: TestClient) -> None:
     assert codes(client, {"recipe": {"teacher": "ema"}}) == ["prior_only"], "no strength from frozen teachers"
     assert codes(client, {"task": "another"}) == ["cold_cell"]
     assert codes(client, {"pool": "default"}) == ["prior_only"]
+
+
+def test_a_prediction_from_before_links_were_weighed_can_be_read(client: TestClient) -> None:
+    body = {
+        "model": {"name": "lab/addition-qwen3-s"},
+        "task": "lab/addition",
+        "context": {"kind": "hints"},
+        "gap": {"value": 0.2, "se": 0.02, "student": 0.3},
+    }
+    made = client.post("/v1/predictions", json=body).json()
+    with database_of(client).write() as session:
+        stored = session.get_one(Prediction, made["id"])
+        answer = json.loads(json.dumps(stored.answer))
+        del answer["improvement"]["branches"]
+        for name in ("links", "depends_on_link", "at_common_gap"):
+            del answer["law"][name]
+        stored.answer = answer
+    law = client.get(f"/v1/predictions/{made['id']}").json()["law"]
+    assert law["links"] == {"linear": 1, "tanh": 0, "exp": 0}
+    assert (law["depends_on_link"], law["at_common_gap"], law["slope"]) == (False, None, made["law"]["slope"])
 
 
 def test_a_tiny_probe_is_not_trusted(client: TestClient, configuration: Body) -> None:
