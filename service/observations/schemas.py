@@ -165,7 +165,7 @@ class ObservationIn(RowPart):
     parameters: float | None = Field(None, ge=1, le=1e15, description="number of weights; for the slope by size")
     context_kind: ObservedContextKind
     context: dict[str, Any] | None = Field(None, description="the context's options, as you like to note them")
-    recipe: PastRecipe | None = Field(None, description="null: the run counts for its family alone, in no cell")
+    recipe: PastRecipe | None = Field(None, description="null: the run is in no cell, and its teacher may have moved")
     version: str | None = Field(
         None,
         min_length=1,
