@@ -56,9 +56,12 @@ class Cell(NamedTuple):
         }
 
 
-CELLS = [
-    Cell(model, teacher, divergence, context, seed)
-    for seed, model, (teacher, divergence), context in product(SEEDS, MODELS, RECIPES, CONTEXTS)
-    if context in FEWER or "qwen3-s" in model
-]
-"""First seeds first: what is there after a part of it covers everything."""
+CELLS = sorted(
+    (
+        Cell(model, teacher, divergence, context, seed)
+        for seed, model, (teacher, divergence), context in product(SEEDS, MODELS, RECIPES, CONTEXTS)
+        if context in FEWER or "qwen3-s" in model
+    ),
+    key=lambda cell: (cell.seed > 0) * (1 + ("qwen3-m" in cell.model)),
+)
+"""First seeds first, then the cheap ones: what is there after a part of it covers everything."""
