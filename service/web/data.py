@@ -8,65 +8,82 @@ from sqlalchemy.orm import Session
 from service.catalog.entries import ModelEntry
 from service.fits import analysis, repository
 from service.fits import service as fits
+from service.fits.analysis import Whose
 from service.fits.models import Fit
 from service.fits.schemas import Calibration, FamilyScaling, Outcome
 from service.fits.summary import DRIFT_ALARM
-from service.law import GapLaw
+from service.law import GapLaw, Key
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
 from service.predictions.models import Prediction
 from service.predictions.quantiles import PROBABILITIES
 from service.predictions.service import missing
-from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint, PredictionPoint
+from service.web.laws import choose, key_of, whose
+from service.web.points import (
+    BranchPoint,
+    ChartData,
+    Curve,
+    FitVersion,
+    ObservationPoint,
+    OutcomePoint,
+    PredictionPoint,
+)
+from service.web.recipes import FamilyRecipe, law_key, recipe_words
 
 LEVEL = 0.95
 MARGIN = 0.05
 """how far, in accuracy, the curve runs past the outermost gap"""
 MOST_POINTS = 2000
 """the newest observations that are drawn: more would be a blot and slow every browser"""
-STEPS = 60
-"""points of the curve: smooth at the page's width"""
+STEPS = 40
+"""points of the curve: smooth at the page's width, and half a second's work where the law bends"""
 LEVELS = (0.8, 0.95)
 """of the intervals that past predictions are judged by"""
 LOWER, UPPER = PROBABILITIES.index(0.025), PROBABILITIES.index(0.975)
 
 
-def read_chart(session: Session, tenant: str, pool: str, family: str | None, prediction_id: str | None) -> ChartData:
-    """Read observations, one family's curve, the fit that it is of, and a prediction.
+def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, prediction_id: str | None) -> ChartData:
+    """Read observations, one law's curve, the fit that it is of, and the prediction if it comes from this law.
 
     Raises:
         NotFound: the tenant has no such prediction.
         UnknownPool: nothing was ever stored in a pool of this name.
     """
     found = fits.newest(session, tenant, pool)
-    point, prediction = None, None
-    if prediction_id is not None:
-        row = predictions.get(session, tenant, prediction_id)
-        if row is None:
-            raise missing(prediction_id)
-        prediction = row[0]
-        point = _prediction_point(prediction)
+    prediction = _prediction(session, tenant, pool, prediction_id)
     rows = observations.newest(session, tenant, pool, MOST_POINTS)
     if found is None:
-        return ChartData(observations=[_point(row, {}) for row in rows], prediction=point)
+        return ChartData(observations=[_point(row, None, {}) for row in rows])
     law = fits.law_of(found.fit)
-    shown, cell = _shown(rows, family, prediction)
+    shown, is_asked = choose(law, rows, wanted, prediction)
+    point, baseline = None, None
+    if prediction is not None and is_asked and prediction.answer is not None:
+        point, baseline = _prediction_point(prediction.answer, prediction.request), prediction.answer["gap"]["student"]
     gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
     weights = _weights(session, found.fit)
     return ChartData(
-        observations=[_point(row, weights or {}) for row in rows],
-        curve=_curve(law, shown, cell, gaps) if shown is not None else None,
+        observations=[_point(row, law, weights or {}) for row in rows],
+        curve=_curve(law, shown, gaps, baseline) if shown is not None else None,
         prediction=point,
         fit=FitVersion(
             id=found.fit.id,
             n=found.fit.n,
-            families=law.families_,
+            laws={FamilyRecipe(*of): n for of, n in law.recipes_.items()},
             behind=found.behind,
             drift=_drift(found.fit),
             diagnosed=weights is not None,
         ),
     )
+
+
+def _prediction(session: Session, tenant: str, pool: str, prediction_id: str | None) -> Prediction | None:
+    if prediction_id is None:
+        return None
+    row = predictions.get(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    return row[0] if row[0].pool == pool else None
 
 
 def _weights(session: Session, fit: Fit) -> Mapping[str, float] | None:
@@ -123,27 +140,20 @@ def _outcome(one: Outcome, answer: Mapping[str, Any]) -> OutcomePoint:
     )
 
 
-def _shown(
-    rows: Sequence[Observation], family: str | None, prediction: Prediction | None
-) -> tuple[str | None, str | None]:
-    """The family and cell whose line is drawn: the prediction's, else those with the most points."""
-    if prediction is not None and family in {None, prediction.family}:
-        return prediction.family, prediction.answer["law"]["cell"] if prediction.answer else None
-    fitted = [row for row in rows if not row.excluded]
-    shown = family or _most_frequent([row.family for row in fitted])
-    return shown, _most_frequent([row.cell for row in fitted if row.family == shown and row.cell is not None])
-
-
-def _most_frequent(names: Sequence[str]) -> str | None:
-    return max(sorted(set(names)), key=names.count) if names else None
-
-
-def _curve(law: GapLaw, family: str, cell: str | None, gaps: list[float]) -> Curve:
+def _curve(law: GapLaw, whose: Whose, gaps: list[float], baseline: float | None) -> Curve:
     band = analysis.Band(min([0.0, *gaps]) - MARGIN, min(max([0.3, *gaps]) + MARGIN, 1.0), STEPS)
     # the latent improvement: the band is the law's own
-    found = analysis.curve(law, family, cell, band, LEVEL, improvement_var=0.0)
+    found = analysis.curve(law, whose, band, LEVEL, 0.0, baseline)
+    key = law_key(found)
+    state = law.state_
+    pool = state.answering(key, (whose.family, whose.cell))
     return Curve(
-        family=family,
+        law=FamilyRecipe(whose.family, Key.of(None, None) if state.undivided else key),
+        baseline=found.baseline,
+        typical=law.typical_baseline(whose.family, whose.cell, teacher=key.teacher, divergence=key.known_divergence),
+        linear_weight=found.links.linear,
+        pool=key if pool is state.pools.get(key) else key.whole,
+        runs={family: summary.n for family, summary in pool.families.items()},
         gaps=found.gap,
         mean=found.mean,
         confidence_lower=found.confidence_lower,
@@ -154,7 +164,8 @@ def _curve(law: GapLaw, family: str, cell: str | None, gaps: list[float]) -> Cur
     )
 
 
-def _point(row: Observation, weights: Mapping[str, float]) -> ObservationPoint:
+def _point(row: Observation, law: GapLaw | None, weights: Mapping[str, float]) -> ObservationPoint:
+    run = whose(row)
     return ObservationPoint(
         gap=row.gap,
         gap_se=row.gap_se,
@@ -163,6 +174,8 @@ def _point(row: Observation, weights: Mapping[str, float]) -> ObservationPoint:
         model=row.model,
         context=row.context_kind,
         family=row.family,
+        key=key_of(law, run),
+        recipe=recipe_words(run.teacher, run.divergence),
         excluded=row.excluded,
         reason=row.excluded_reason,
         collapsed=row.collapsed,
@@ -170,14 +183,18 @@ def _point(row: Observation, weights: Mapping[str, float]) -> ObservationPoint:
     )
 
 
-def _prediction_point(prediction: Prediction) -> PredictionPoint | None:
-    if prediction.answer is None:
-        return None
-    gap, improvement = prediction.answer["gap"], prediction.answer["improvement"]
+def _prediction_point(answer: Mapping[str, Any], request: Mapping[str, Any]) -> PredictionPoint:
+    gap, improvement = answer["gap"], answer["improvement"]
     return PredictionPoint(
         gap=gap["value"],
         gap_se=gap["se"],
         mean=improvement["value"],
         intervals=[(one["level"], one["lower"], one["upper"]) for one in improvement["intervals"]],
-        label=f"{prediction.request['context']['kind']}, {prediction.request['model']['name']}",
+        label=f"{request['context']['kind']}, {request['model']['name']}",
+        branches=[_branch(one) for one in improvement.get("branches", [])],
     )
+
+
+def _branch(one: Mapping[str, Any]) -> BranchPoint:
+    widest = max(one["intervals"], key=lambda interval: interval["level"])
+    return BranchPoint(link=one["link"], weight=one["weight"], value=one["value"], **widest)

@@ -9,18 +9,21 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
+from service.catalog.schemas import Divergence, Teacher
 from service.dependencies import AppState, ReadSession, Tenant
 from service.errors import UnknownPool
+from service.fits.analysis import Whose
 from service.web import data, form
 from service.web.outcome_plot import outcomes_chart
 from service.web.plots import law_chart
 from service.web.points import ChartData
+from service.web.recipes import FamilyRecipe, law_key
 from service.web.run_data import read_run
 from service.web.run_plot import accuracy_chart, loss_chart
 from service.web.summary import (
     alarms,
-    families,
     law_message,
+    laws,
     observation_rows,
     outcome_rows,
     outcomes_message,
@@ -48,9 +51,12 @@ class ChartReader(Protocol):
     """Reads what the plot of the law shows; raises NotFound for a prediction and UnknownPool for a pool that is not."""
 
     def __call__(
-        self, session: Session, tenant: str, pool: str, family: str | None, prediction_id: str | None
+        self, session: Session, tenant: str, pool: str, wanted: Whose | None, prediction_id: str | None
     ) -> ChartData:
-        """Return observations, the fit, a curve (the family's, the prediction's or the largest), and the prediction."""
+        """Return observations, the fit, a curve (that wanted, the prediction's or the largest), and the prediction.
+
+        A prediction is drawn on the law that it comes from and on no other.
+        """
         ...
 
 
@@ -79,6 +85,8 @@ def chart(
     session: ReadSession,
     pool: Name = "lab",
     family: Name | None = None,
+    teacher: Teacher | None = None,
+    divergence: Divergence | None = None,
     prediction: Name | None = None,
 ) -> Response:
     """Answer with the plot's specification, the message above it and the rows of its table.
@@ -86,31 +94,34 @@ def chart(
     A pool that is not there is an answer, too, without a plot: people type its name.
     """
     read: ChartReader = request.app.state.read_chart
+    wanted = Whose.named(family, None, teacher, divergence) if family is not None else None
     unknown = None
     try:
-        found = read(session, tenant, pool, family, prediction)
+        found = read(session, tenant, pool, wanted, prediction)
     except UnknownPool as error:
         found, unknown = ChartData(), error.detail
-    shown = found.curve.family if found.curve is not None else family
     content = {
         "spec": law_chart(found.observations, found.curve, found.prediction) if unknown is None else None,
-        "message": unknown or law_message(pool, found, shown),
+        "message": unknown or law_message(pool, found),
         "fit": {"id": found.fit.id, "n": found.fit.n} if found.fit is not None else None,
         "alarms": alarms(found.fit),
-        "family": shown,
-        "families": families(found.observations, found.fit),
+        "law": found.curve.law.query if found.curve is not None else None,
+        "laws": laws(found.observations, found.curve, found.fit),
         "level": found.curve.level if found.curve is not None else None,
-        "observations": observation_rows(found.observations),
+        "branches": [{"link": one.link, "weight": one.weight} for one in found.prediction.branches]
+        if found.prediction is not None
+        else [],
+        "observations": observation_rows(found.observations, found.curve),
     }
     return JSONResponse(content, headers=PAGE_HEADERS)
 
 
 @router.get("/web/sizes.json")
 def sizes(tenant: Tenant, session: ReadSession, state: AppState, fit: Name) -> Response:
-    """Answer with one sentence on the slope by model size for each family that has several sizes."""
+    """Answer with one sentence on the slope by model size for each law whose family has several sizes."""
     found = data.read_sizes(session, tenant, fit, state.settings.models)
-    said = [{"name": one.family, "message": sizes_message(one)} for one in found]
-    return JSONResponse({"families": [one for one in said if one["message"] is not None]}, headers=PAGE_HEADERS)
+    said = [{"law": FamilyRecipe(one.family, law_key(one)).query, "message": sizes_message(one)} for one in found]
+    return JSONResponse({"laws": [one for one in said if one["message"] is not None]}, headers=PAGE_HEADERS)
 
 
 @router.get("/web/outcomes.json")

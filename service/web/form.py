@@ -21,6 +21,7 @@ from service.catalog.contexts import (
     StaticOptions,
 )
 from service.catalog.schemas import Decoding, ProbeSize, Recipe
+from service.web.recipes import DIVERGENCES, TEACHERS
 
 POINTS = 100
 """of accuracy in 1, the API's unit"""
@@ -201,6 +202,6 @@ DECODING = [
 RECIPE = [
     field("recipe.steps", Recipe, "Steps", "optimizer steps"),
     field("recipe.learning_rate", Recipe, "Learning rate", "AdamW"),
-    field("recipe.divergence", Recipe, "Divergence", "loss per token"),
-    field("recipe.teacher", Recipe, "Teacher", "weights of the self-teacher"),
+    field("recipe.divergence", Recipe, "Divergence", "loss per token", words=DIVERGENCES),
+    field("recipe.teacher", Recipe, "Teacher", "weights of the self-teacher", words=TEACHERS),
 ]

@@ -10,7 +10,9 @@ from typing import Any
 
 import altair as alt
 
-from service.web.points import Curve, ObservationPoint, PredictionPoint
+from service.web.points import BranchPoint, Curve, ObservationPoint, PredictionPoint
+from service.web.recipes import key_words
+from service.web.summary import probability
 
 POINTS = 100.0
 """Accuracy points in an accuracy of 1."""
@@ -26,6 +28,10 @@ LONGEST_NOTE = 160
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "triangle-left"]
 
 
+BESIDE = {"linear": -18, "saturating": 18}
+"""pixels from the prediction to what either side of an undecided law says"""
+IF = {"linear": "If straight", "saturating": "If saturating"}
+
 Rows = dict[str, list[dict[str, Any]]]
 """The rows of each data set of a specification, by name."""
 
@@ -37,6 +43,7 @@ def law_chart(
     rows: Rows = {"zero": [{"zero": 0}]}
     kinds: list[str] = []
     levels: tuple[float, ...] | None = None
+    branches: tuple[tuple[str, float], ...] = ()
     if curve is not None:
         rows["curve"] = _curve_rows(curve)
     if observations:
@@ -46,21 +53,31 @@ def law_chart(
     if prediction is not None:
         rows["prediction"] = [_prediction_row(prediction)]
         levels = () if prediction.mean is None else tuple(level for level, _, _ in _widest_first(prediction))
-    made = _specification(curve is not None, tuple(kinds), levels)
+        rows |= {one.link: [_branch_row(one, prediction)] for one in prediction.branches}
+        branches = tuple((one.link, one.level) for one in prediction.branches)
+    made = _specification(curve is not None, tuple(kinds), levels, branches)
     return {**made, "description": _describe(observations, curve, prediction), "datasets": rows}
 
 
 @lru_cache(maxsize=64)
-def _specification(has_curve: bool, kinds: tuple[str, ...], levels: tuple[float, ...] | None) -> dict[str, Any]:
+def _specification(
+    has_curve: bool,
+    kinds: tuple[str, ...],
+    levels: tuple[float, ...] | None,
+    branches: tuple[tuple[str, float], ...],
+) -> dict[str, Any]:
     """Make the specification without its rows, once for each shape: altair takes a quarter of a second to check it.
 
     `levels` are those of the prediction's intervals, the widest first: none when it was refused, null without one.
+    `branches` are the sides of an undecided law, each with the level of its interval.
     """
     layers = _zero_lines()
     if has_curve:
         layers += _fit()
     if kinds:
         layers += _scatter(kinds)
+    for link, level in branches:
+        layers += _branch(link, level)
     if levels is not None:
         layers += _prediction(levels)
     made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
@@ -100,7 +117,7 @@ def _fit() -> list[alt.Chart]:
     return [
         prediction.encode(y=_improvement("prediction_lower"), y2="prediction_upper"),
         confidence.encode(y=_improvement("confidence_lower"), y2="confidence_upper"),
-        base.mark_line(style="fit", aria=False).encode(y=_improvement("mean")),
+        base.mark_line(style="fit", aria=False).properties(name="fit").encode(y=_improvement("mean")),
     ]
 
 
@@ -117,6 +134,7 @@ def _scatter(kinds: Sequence[str]) -> list[alt.Chart]:
     tooltip = [
         alt.Tooltip("model:N", title="Model"),
         alt.Tooltip("family:N", title="Family"),
+        alt.Tooltip("recipe:N", title="Recipe"),
         alt.Tooltip("context:N", title="Context"),
         alt.Tooltip("gap_text:N", title="Gap"),
         alt.Tooltip("improvement_text:N", title="Improvement"),
@@ -160,9 +178,10 @@ def _row(one: ObservationPoint, curve: Curve | None) -> dict[str, Any]:
         "model": one.model,
         "context": _spoken(one.context),
         "family": one.family,
+        "recipe": one.recipe,
         "note": one.note if len(one.note) <= LONGEST_NOTE else f"{one.note[: LONGEST_NOTE - 1]}…",
         "mark": one.mark,
-        "focus": not one.excluded and (curve is None or one.family == curve.family),
+        "focus": not one.excluded and (curve is None or one.law == curve.law),
     }
 
 
@@ -182,6 +201,35 @@ def _prediction_row(prediction: PredictionPoint) -> dict[str, Any]:
         row |= {f"lower_{index}": low, f"upper_{index}": high}
         row[f"interval_{index}"] = f"{low:+.1f} to {high:+.1f} accuracy points"
     return row
+
+
+def _branch_row(branch: BranchPoint, prediction: PredictionPoint) -> dict[str, Any]:
+    value, lower, upper = (POINTS * share for share in (branch.value, branch.lower, branch.upper))
+    return {
+        "gap": POINTS * prediction.gap,
+        "value": value,
+        "lower": lower,
+        "upper": upper,
+        "value_text": f"{value:+.1f} accuracy points",
+        "interval_text": f"{lower:+.1f} to {upper:+.1f} accuracy points",
+        "weight_text": probability(branch.weight),
+    }
+
+
+def _branch(link: str, level: float) -> list[alt.Chart]:
+    """What one side says, with its interval, beside the prediction."""
+    base = named_data(link).encode(x=_gap("gap"))
+    tooltip = [
+        alt.Tooltip("value_text:N", title=IF[link]),
+        alt.Tooltip("interval_text:N", title=f"{level:.0%} interval"),
+        alt.Tooltip("weight_text:N", title="Its probability"),
+    ]
+    bar = base.mark_rule(style="branch-interval", xOffset=BESIDE[link], aria=False)
+    mark = base.mark_point(style=f"branch-{link}", xOffset=BESIDE[link]).properties(name=link)
+    return [
+        bar.encode(y=_improvement("lower"), y2="upper"),
+        mark.encode(y=_improvement("value"), tooltip=tooltip),
+    ]
 
 
 def _prediction(levels: tuple[float, ...]) -> list[alt.Chart]:
@@ -220,7 +268,8 @@ def _describe(observations: Sequence[ObservationPoint], curve: Curve | None, pre
         if n:
             parts.append(f"{n} of them {name}")
     if curve is not None:
-        parts.append(f"the law of family {curve.family} with its {curve.level:.0%} bands")
+        parts.append(f"the law of {curve.law.family} ({key_words(curve.law.key)}) with its {curve.level:.0%} bands")
     if prediction is not None:
         parts.append(f"the prediction {prediction.label}")
+        parts += [f"{IF[one.link].lower()} {POINTS * one.value:+.1f}" for one in prediction.branches]
     return ", ".join(parts) + ". The table of observations has the same numbers."

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from service.law import Key
 from service.law.diagnostics import OUTLIER_WEIGHT
+from service.web.recipes import FamilyRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,9 @@ class ObservationPoint:
     model: str
     context: str
     family: str
+    key: Key
+    recipe: str
+    """its own, in words"""
     excluded: bool = False
     reason: str | None = None
     """why it is excluded"""
@@ -25,6 +30,11 @@ class ObservationPoint:
     """stored as collapsed: no fit needs to find that out"""
     weight: float | None = None
     """the fit's probability that the run follows the law; unknown where the pool is too large to ask"""
+
+    @property
+    def law(self) -> FamilyRecipe:
+        """The law that it is a run of."""
+        return FamilyRecipe(self.family, self.key)
 
     @property
     def mark(self) -> Literal["excluded", "outlier", ""]:
@@ -49,7 +59,17 @@ class ObservationPoint:
 class Curve:
     """A family's law over a grid of gaps: equally long sequences of accuracies."""
 
-    family: str
+    law: FamilyRecipe
+    baseline: float
+    """student accuracy that it is drawn for"""
+    typical: float
+    """median student accuracy of the runs that it was learnt from; 0 where one is unknown"""
+    linear_weight: float
+    """probability that it is straight and does not saturate"""
+    pool: Key
+    """the recipes whose runs it rests on"""
+    runs: Mapping[str, int]
+    """those runs by family, those stored as collapsed left out"""
     gaps: Sequence[float]
     mean: Sequence[float]
     confidence_lower: Sequence[float]
@@ -57,6 +77,18 @@ class Curve:
     prediction_lower: Sequence[float]
     prediction_upper: Sequence[float]
     level: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchPoint:
+    """What one side of an undecided law predicts alone, with its widest interval."""
+
+    link: Literal["linear", "saturating"]
+    weight: float
+    value: float
+    level: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +101,8 @@ class PredictionPoint:
     intervals: Sequence[tuple[float, float, float]]
     """(level, lower, upper) each; drawn thicker the narrower they are."""
     label: str
+    branches: Sequence[BranchPoint] = ()
+    """both sides, where the law's shape is undecided and the gap lies outside the stored ones"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +112,8 @@ class FitVersion:
     id: str
     n: int
     """observations that it was made of"""
-    families: Mapping[str, int]
-    """observations by family, those stored as collapsed left out"""
+    laws: Mapping[FamilyRecipe, int]
+    """observations of each law, those stored as collapsed left out"""
     behind: int
     """changes of the pool that it does not know yet"""
     drift: Mapping[str, Mapping[str, int]] | None

@@ -5,60 +5,111 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.fits.schemas import Calibration, FamilyScaling
-from service.web.points import ChartData, FitVersion, ObservationPoint, OutcomePoint
+from service.law.cautions import DECIDED
+from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint
+from service.web.recipes import FamilyRecipe, key_phrase, key_words
 
 SLOPE_NEEDS = 3
 """Fewer observations of a family make no claim about its slope (LAW.md: status `sparse`)."""
 DIFFER_P = 0.05
 """under this p-value the sizes of a family are said to differ"""
+OTHER_STUDENT = 0.05
+"""accuracy by which the student that a bent curve is drawn for differs visibly from those of the runs under it"""
 MOST_NAMED = 6
 """sizes, or versions, that one sentence names"""
 
 
-def families(observations: Sequence[ObservationPoint], fit: FitVersion | None) -> list[dict[str, Any]]:
-    """Return each family with its number of observations in the fit, the largest first."""
+def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: FitVersion | None) -> list[dict[str, Any]]:
+    """Return each law with its number of observations in the fit, the largest first, by what it is asked for."""
     counts = _counts(observations, fit)
-    names = sorted({*counts, *(one.family for one in observations)}, key=lambda name: (-counts.get(name, 0), name))
-    return [{"name": name, "n": counts.get(name, 0)} for name in names]
+    every = {*counts, *(one.law for one in observations)} | ({curve.law} if curve is not None else set())
+    recipes = Counter(of.family for of in every)
+    return [
+        {
+            "query": of.query,
+            "name": of.family if recipes[of.family] == 1 else f"{of.family}, {key_words(of.key)}",
+            "n": counts.get(of, 0),
+        }
+        for of in sorted(every, key=lambda of: (-counts.get(of, 0), of))
+    ]
 
 
-def _counts(observations: Sequence[ObservationPoint], fit: FitVersion | None) -> Mapping[str, int]:
+def _counts(observations: Sequence[ObservationPoint], fit: FitVersion | None) -> Mapping[FamilyRecipe, int]:
     if fit is not None:
-        return fit.families
-    return Counter(one.family for one in observations if not one.excluded)
+        return fit.laws
+    return Counter(one.law for one in observations if not one.excluded)
 
 
-def law_message(pool: str, data: ChartData, family: str | None) -> str:
-    """Say in a few sentences what the law of this family rests on, and what of it is not drawn."""
-    sentences = [_rests_on(pool, _counts(data.observations, data.fit), family if data.fit is not None else None)]
+def law_message(pool: str, data: ChartData) -> str:
+    """Say in a few sentences what the law that is drawn rests on, what of it is not drawn, and how it bends."""
+    sentences = [_rests_on(pool, sum(_counts(data.observations, data.fit).values()), data.curve)]
     if data.fit is not None:
         sentences += _not_shown(data.fit, len(data.observations))
+    if data.curve is not None:
+        sentences += _bends(data.curve)
     return " ".join(sentences)
 
 
-def _rests_on(pool: str, counts: Mapping[str, int], family: str | None) -> str:
-    fitted = sum(counts.values())
+def _rests_on(pool: str, fitted: int, curve: Curve | None) -> str:
     if not fitted:
         return (
             f"Pool {pool} has no observations in its fit: the law is the prior alone, taken from published slopes "
             "and not from your runs. Import observations or finish a training run to sharpen it."
         )
-    total = f"{fitted:,} observations in pool {pool}"
-    if family is None:
-        return f"{total}; the law is not fitted to them yet."
-    n = counts.get(family, 0)
+    if curve is None:
+        return f"{fitted:,} observations in pool {pool}; the law is not fitted to them yet."
+    those = sum(curve.runs.values())
+    apart = fitted - those
+    if not apart:
+        return _of_family(f"{those:,} observations in pool {pool}", those, curve)
+    phrase = f"with {key_phrase(curve.pool)}"
+    others = "1 observation follows" if apart == 1 else f"{apart:,} observations follow"
+    if those:
+        said = _of_family(f"{those:,} observations in pool {pool} {phrase}", those, curve)
+    else:
+        said = f"Pool {pool} has no observations {phrase}: the law is the prior alone."
+    return f"{said} The pool's other {others} another law."
+
+
+def _of_family(total: str, those: int, curve: Curve) -> str:
+    """What the family's own runs say, of all that the law rests on."""
+    family, n = curve.law.family, curve.runs.get(curve.law.family, 0)
     if n == 0:
         return f"None of the {total} is of {family}: its law is what the other families suggest."
     if n < SLOPE_NEEDS:
         return f"Only {n} of the {total} {'is' if n == 1 else 'are'} of {family}: too few to claim a slope."
-    if n == fitted:
+    if n == those:
         return f"All {total} are of {family}."
     return f"{n:,} of the {total} are of {family}; the others say what slopes to expect."
 
 
+def _bends(curve: Curve) -> list[str]:
+    """What the curve is drawn for, unless it is as good as straight: a line is the same for every student."""
+    if curve.linear_weight > DECIDED:
+        return []
+    at = f"a student at {100 * curve.baseline:.1f} % with {100 * (1 - curve.baseline):.1f} points to gain"
+    differs = curve.typical and abs(curve.baseline - curve.typical) >= OTHER_STUDENT
+    runs = f"; its runs' students are at {100 * curve.typical:.1f} % (median)" if differs else ""
+    return [f"{link_words(curve.linear_weight)}, drawn for {at}{runs}."]
+
+
+def link_words(linear_weight: float) -> str:
+    """Say how likely improvements follow the gap straight on, or saturate."""
+    if linear_weight in (0, 1):
+        return "Straight" if linear_weight else "Saturating"
+    return f"Straight {probability(linear_weight)}, saturating {probability(1 - linear_weight)}"
+
+
+def probability(weight: float) -> str:
+    """Return a weight in whole per cent: nothing that is weighed is certain."""
+    if 0.995 <= weight < 1:
+        return "> 99 %"
+    return "< 1 %" if 0 < weight < 0.005 else _percent(weight)
+
+
 def _not_shown(fit: FitVersion, drawn: int) -> list[str]:
     sentences = []
-    collapsed = fit.n - sum(fit.families.values())
+    collapsed = fit.n - sum(fit.laws.values())
     if collapsed:
         sentences.append(f"{collapsed:,} more {'is' if collapsed == 1 else 'are'} stored as collapsed.")
     if drawn < fit.n:
@@ -83,13 +134,13 @@ def _alarm(family: str, versions: Mapping[str, int]) -> str:
     named = [f"{name or 'unnamed'} ({n:,})" for name, n in sorted(versions.items())]
     shown = named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} more"]
     return (
-        f"Drift: the versions of {family} follow different lines: {_listed(shown)}. Exclude the observations of those "
+        f"Drift: the versions of {family} follow different laws: {_listed(shown)}. Exclude the observations of those "
         "that are out of date, or send them under a family of their own."
     )
 
 
 def sizes_message(scaling: FamilyScaling) -> str | None:
-    """Say a family's slope by model size; nothing where there is one size alone."""
+    """Say a law's slope by model size; nothing where there is one size alone."""
     sizes, found = scaling.sizes, scaling.homogeneity
     if found is None:
         return None
@@ -97,7 +148,13 @@ def sizes_message(scaling: FamilyScaling) -> str | None:
     said = f"from {slopes[0]} to {slopes[-1]}" if len(slopes) > MOST_NAMED else _listed(slopes)
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.{3 if found.p_value < 0.1 else 2}f}"
     verdict = "they differ" if found.p_value < DIFFER_P else "no sign that they differ"
-    return f"Slope by model size (± SE): {said} parameters; {verdict}, {p}."
+    sentence = f"Slope by model size (± SE): {said} parameters; {verdict}, {p}."
+    if scaling.linear_weight > DECIDED:
+        return sentence
+    weights = link_words(scaling.linear_weight).lower()
+    return (
+        f"{sentence} The law may bend ({weights}): then a size that was trained at larger gaps shows a smaller slope."
+    )
 
 
 def compact(parameters: float) -> str:
@@ -113,17 +170,22 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def observation_rows(observations: Sequence[ObservationPoint]) -> list[dict[str, Any]]:
-    """Return the rows of the table that says what the plot shows; accuracies in [0, 1]."""
+def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | None) -> list[dict[str, Any]]:
+    """Return the rows of the table that says what the plot shows; accuracies in [0, 1].
+
+    `faint` are those of another law than the curve's.
+    """
     return [
         {
             "model": one.model,
             "family": one.family,
+            "recipe": one.recipe,
             "context": one.context,
             "gap": {"value": one.gap, "se": one.gap_se},
             "improvement": {"value": one.improvement, "se": one.improvement_se},
             "note": one.note,
             "mark": one.mark,
+            "faint": curve is not None and one.law != curve.law and not one.excluded,
         }
         for one in observations
     ]

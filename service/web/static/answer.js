@@ -79,7 +79,9 @@ function fill(prediction) {
   slot("verdict", verdict);
   slot("verdict-text", text.replace("{gain}", gain));
   find("verdict-box").dataset.verdict = prediction.verdict;
-  find("warnings").replaceChildren(...prediction.warnings.map((warning) => element("li", warning.message)));
+  // what a law of undecided shape says beyond the stored gaps stands beside the interval
+  const warnings = prediction.warnings.filter(({ code }) => code !== "link_undecided" || !improvement.branches.length);
+  find("warnings").replaceChildren(...warnings.map((warning) => element("li", warning.message)));
 
   part("improvement").hidden = improvement.value === null;
   if (improvement.value !== null) fillImprovement(improvement);
@@ -99,6 +101,7 @@ function fill(prediction) {
   if (prediction.probe) fillProbe(prediction);
 
   slot("law-family", law.family);
+  slot("law-recipe", words.recipe(request.recipe));
   slot("law-status", words.LAW_STATUS[law.status](law.n));
   fillLine(law);
   slot("law-fit", law.fit_id);
@@ -134,30 +137,55 @@ function estimate(found) {
 
 function fillLine(law) {
   const claimed = law.status === "fitted";
+  const claim = (text) => (claimed ? text : "no claim below 3 observations");
   const between = (interval, word) => `(95 % confidence ${interval.map(word).join(" to ")})`;
-  slot("law-slope", claimed ? `${words.decimal(law.slope)} points per point of gap ${between(law.slope_interval, words.decimal)}` : "no claim below 3 observations");
-  slot("law-intercept", claimed ? `${words.points(law.intercept)} ${words.POINTS} ${between(law.intercept_interval, words.points)}` : "no claim below 3 observations");
+  const improvement = (value, interval) => `${words.points(value)} ${words.POINTS} ${between(interval, words.points)}`;
+  const common = law.at_common_gap; // none in an answer from before laws could bend
+  const of = law.links.linear > 0.5 ? "points per point of gap" : "points per point of gap, at gap 0";
+  slot("law-links", words.links(law.links));
+  if (common) slot("law-common-gap", `At gap ${words.points(common.gap)}`);
+  slot("law-common", law.depends_on_link ? claim(improvement(common.improvement, common.improvement_interval)) : null);
+  slot("law-slope", law.depends_on_link ? null : claim(`${words.decimal(law.slope)} ${of} ${between(law.slope_interval, words.decimal)}`));
+  slot("law-intercept", claim(improvement(law.intercept, law.intercept_interval)));
 }
 
-function fillImprovement(improvement) {
-  slot("improvement", words.points(improvement.value));
-  const ends = improvement.intervals.flatMap(({ lower, upper }) => [lower, upper]);
+function fillImprovement({ value, intervals, branches, p_positive: positive, p_collapse: collapse }) {
+  slot("improvement", words.points(value));
+  const ends = [{ intervals }, ...branches].flatMap((one) => one.intervals).flatMap(({ lower, upper }) => [lower, upper]);
   const low = Math.min(0, ...ends);
   const high = Math.max(0, ...ends);
   const x = (share) => 5 + (90 * (share - low)) / (high - low);
-  const rows = improvement.intervals.map(({ level, lower, upper }) => {
+  find("intervals").replaceChildren(...intervalRows(intervals, value, x));
+  const heads = branches.length ? [rowHead("Beyond the stored gaps it depends on the law's shape:")] : [];
+  const sides = branches.flatMap((branch) => [
+    rowHead(`${words.sentence(words.branch(branch))}: ${words.points(branch.value)}`),
+    ...intervalRows(branch.intervals, branch.value, x),
+  ]);
+  find("branches").replaceChildren(...heads, ...sides);
+  const sure = positive === null ? "unknown" : `${words.probability(positive)} probability, if it does not collapse`;
+  slot("p-positive", sure);
+  slot("p-collapse", `${words.probability(collapse)} probability`);
+}
+
+function intervalRows(intervals, value, x) {
+  return intervals.map(({ level, lower, upper }) => {
     const row = document.createElement("tr");
     const head = element("th", words.level(level));
     head.scope = "row";
     const picture = document.createElement("td");
-    picture.append(strip(x(lower), x(upper), x(improvement.value), x(0)));
+    picture.append(strip(x(lower), x(upper), x(value), x(0)));
     row.append(head, number(words.points(lower)), number(words.points(upper)), picture);
     return row;
   });
-  find("intervals").replaceChildren(...rows);
-  const sure = improvement.p_positive === null ? "unknown" : `${words.probability(improvement.p_positive)} probability, if it does not collapse`;
-  slot("p-positive", sure);
-  slot("p-collapse", `${words.probability(improvement.p_collapse)} probability`);
+}
+
+function rowHead(text) {
+  const row = document.createElement("tr");
+  const head = element("th", text);
+  head.scope = "rowgroup";
+  head.colSpan = 4;
+  row.append(head);
+  return row;
 }
 
 // A small drawing of an interval beside zero; the numbers in its row say the same.

@@ -1,6 +1,8 @@
 // Draws a specification with Vega's expression interpreter (no eval) and colours from the style sheet.
 import { expressionInterpreter } from "/static/vendor/vega-interpreter.min.js";
 
+const STRAIGHT = "M-0.9,0.7L0.9,-0.7";
+const BENT = "M-0.9,0.7C-0.5,-0.5 0,-0.6 0.9,-0.6";
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export class Chart {
@@ -89,6 +91,9 @@ function theme() {
       outlier: { shape: "circle", size: 230, filled: false, color: colour("warn"), strokeWidth: 1.8 },
       interval: { color: colour("answer"), strokeCap: "round" },
       prediction: { shape: "diamond", size: 170, filled: true, color: colour("answer"), stroke: colour("paper"), strokeWidth: 1.5, opacity: 1 },
+      "branch-interval": { color: colour("text"), strokeWidth: 1.5, strokeDash: [2, 3] },
+      "branch-linear": { shape: STRAIGHT, size: 320, filled: false, color: colour("answer"), strokeWidth: 2.5, opacity: 1 },
+      "branch-saturating": { shape: BENT, size: 320, filled: false, color: colour("answer"), strokeWidth: 2.5, opacity: 1 },
       promised: { color: colour("fit"), strokeWidth: 3, strokeOpacity: 0.3, strokeCap: "round" },
       identity: { color: colour("zero"), strokeWidth: 1.2 },
       inside: { shape: "circle", size: 50, filled: true, color: colour("answer"), opacity: 0.9 },

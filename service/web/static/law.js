@@ -12,17 +12,17 @@ export async function showLaw(data) {
   byId("law-message").replaceChildren(...version(data.fit), data.message);
   byId("law-message").classList.toggle("error", !data.spec);
   byId("law-alarms").replaceChildren(...data.alarms.map(alarm));
-  showFamilies(data.families, data.family);
+  showLaws(data);
   showKey(data);
   byId("observations").hidden = !data.spec;
   showObservations(data.observations);
-  showSizes(data.fit, data.family);
+  showSizes(data.fit, data.law);
   await chart.show(data.spec);
 }
 
 // Nothing to draw, but a reason.
 export async function showNoLaw(message) {
-  await showLaw({ message, spec: null, fit: null, alarms: [], families: [], family: null, level: null, observations: [] });
+  await showLaw({ message, spec: null, fit: null, alarms: [], law: null, laws: [], level: null, branches: [], observations: [] });
 }
 
 function version(fit) {
@@ -40,36 +40,41 @@ function alarm(text) {
   return item;
 }
 
-function showFamilies(families, chosen) {
-  const names = families.map((family) => family.name);
-  if (chosen && !names.includes(chosen)) families = [...families, { name: chosen, n: 0 }];
+function showLaws({ law, laws }) {
   const select = byId("family");
-  select.replaceChildren(...families.map(({ name, n }) => new Option(`${name} (${words.count(n)})`, name)));
-  select.value = chosen ?? "";
-  select.disabled = families.length === 0;
+  select.replaceChildren(...laws.map(({ query, name, n }) => new Option(`${name} (${words.count(n)})`, query)));
+  select.value = law ?? "";
+  select.disabled = laws.length === 0;
 }
 
-function showKey({ level, observations }) {
+function showKey({ level, law, laws, branches, observations }) {
   const key = byId("chart-key");
   key.hidden = level === null;
+  key.querySelector("[data-slot=law]").textContent = laws.find(({ query }) => query === law)?.name ?? "";
   for (const place of key.querySelectorAll("[data-slot=level]")) place.textContent = words.level(level ?? 0);
   for (const place of key.querySelectorAll("[data-mark]")) {
-    const n = observations.filter(({ mark }) => mark === place.dataset.mark).length;
+    const { mark } = place.dataset;
+    const n = observations.filter((one) => (mark === "faint" ? one.faint : one.mark === mark)).length;
     place.hidden = n === 0;
     place.querySelector("b").textContent = words.count(n);
   }
+  for (const place of key.querySelectorAll("[data-branch]")) {
+    const branch = branches.find(({ link }) => link === place.dataset.branch);
+    place.hidden = !branch;
+    if (branch) place.querySelector("b").textContent = words.branch(branch);
+  }
 }
 
-async function showSizes(fit, family) {
+async function showSizes(fit, law) {
   const place = byId("law-sizes");
   place.hidden = true;
   if (sizes.fit !== (fit?.id ?? null)) {
     sizes = { fit: fit?.id ?? null, answer: fit && get(`/web/sizes.json?${new URLSearchParams({ fit: fit.id })}`) };
   }
   const mine = sizes;
-  const { families } = (await mine.answer?.catch(known)) ?? { families: [] };
-  if (mine !== sizes || byId("family").value !== (family ?? "")) return; // another law is shown by now
-  place.textContent = families.find(({ name }) => name === family)?.message ?? "";
+  const { laws } = (await mine.answer?.catch(known)) ?? { laws: [] };
+  if (mine !== sizes || byId("family").value !== (law ?? "")) return; // another law is shown by now
+  place.textContent = laws.find((one) => one.law === law)?.message ?? "";
   place.hidden = !place.textContent;
 }
 

@@ -56,7 +56,7 @@ async function openPrediction(prediction) {
   }
   if (prediction.status === "succeeded") training.offer(prediction);
   if (prediction.error?.param) form.fail(prediction.error);
-  await drawChart(prediction.law?.family);
+  await drawChart();
 }
 
 function progress(event) {
@@ -65,12 +65,14 @@ function progress(event) {
   if (event.type === "job.started") showRecentOnes();
 }
 
-async function drawChart(family = null) {
+// Draws the law that a query names: a family and its recipe; without one that of the opened prediction, if it is of the
+// pool, else the largest.
+async function drawChart(law = "") {
   const mine = ++drawings;
   const pool = byId("pool").value;
-  const query = new URLSearchParams({ pool });
-  if (family) query.set("family", family);
-  if (opened && belongs(opened, family)) query.set("prediction", opened.id);
+  const query = new URLSearchParams(law);
+  query.set("pool", pool);
+  if (opened) query.set("prediction", opened.id);
   try {
     let data = await get(`/web/chart.json?${query}`);
     if (data.spec && !data.fit) {
@@ -86,11 +88,6 @@ async function drawChart(family = null) {
     showPast(null);
     await showNoLaw(message);
   }
-}
-
-// A prediction is drawn on the law that it comes from and on no other.
-function belongs(prediction, family) {
-  return prediction.request.pool === byId("pool").value && (!family || !prediction.law || prediction.law.family === family);
 }
 
 async function showRecentOnes() {
@@ -111,7 +108,12 @@ function showPanel(title, block = "nearest") {
 
 function runEnded(run) {
   if (opened?.id === run.prediction_id) training.offer(opened);
-  drawChart(byId("family").value || null); // with its observation
+  drawChart(byId("family").value); // with its observation
+}
+
+function lawOf({ family, configuration }) {
+  const { teacher, divergence } = configuration.recipe;
+  return new URLSearchParams({ family, teacher, divergence });
 }
 
 // Opens what the address names: a training run with its prediction, a prediction, or the latest prediction of the pool.
@@ -129,7 +131,7 @@ async function openAddress() {
     const named = query.has("run");
     if (named) showPanel("run-title", "start");
     const latest = !named && recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
-    await (latest ? openPrediction(latest) : drawChart(run?.family));
+    await (latest ? openPrediction(latest) : drawChart(run ? lawOf(run) : ""));
     return;
   }
   try {
@@ -161,7 +163,7 @@ byId("cancel").addEventListener("click", async () => {
 });
 byId("view").addEventListener("submit", (event) => event.preventDefault());
 byId("pool").addEventListener("change", () => byId("pool").reportValidity() && drawChart());
-byId("family").addEventListener("change", () => drawChart(byId("family").value));
+byId("family").addEventListener("change", ({ target }) => drawChart(target.value));
 addEventListener("popstate", openAddress);
 training.listen(() => showPanel("run-title", "start"), runEnded);
 

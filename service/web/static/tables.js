@@ -7,6 +7,7 @@ export function showObservations(rows) {
     const row = tableRow([
       one.model,
       one.family,
+      one.recipe,
       one.context.replaceAll("_", " "),
       { number: words.measured(one.gap) },
       { number: words.measured(one.improvement) },

@@ -77,11 +77,37 @@ export const VERDICTS = {
 };
 
 export const LAW_STATUS = {
-  prior_only: () => "prior only: the pool has no observations",
-  cold: () => "cold: no observation of this family, other families speak for it",
-  sparse: (n) => `sparse: ${n} of this family, no claim about its slope`,
+  prior_only: () => "prior only: the pool has no observations with such a teacher",
+  cold: () => "cold: no observation of this family with such a teacher, other families speak for it",
+  sparse: (n) => `sparse: ${n} of this family with such a teacher, no claim about its slope`,
   fitted: (n) => `fitted on ${count(n)} observations`,
 };
+
+const TEACHERS = { frozen: "frozen", ema: "EMA", trust_region: "trust region" };
+const DIVERGENCES = { forward_kl: "forward KL", reverse_kl: "reverse KL", js: "JS" };
+
+export function recipe({ teacher, divergence }) {
+  return `${TEACHERS[teacher]} teacher, ${DIVERGENCES[divergence]}`;
+}
+
+// A weight in whole per cent: nothing that is weighed is certain.
+function weight(share) {
+  if (share >= 0.995 && share < 1) return "> 99 %";
+  return share > 0 && share < 0.005 ? "< 1 %" : `${(100 * share).toFixed(0)} %`;
+}
+
+export function links({ linear }) {
+  if (linear === 0 || linear === 1) return linear ? "straight" : "saturating";
+  return `straight ${weight(linear)}, saturating ${weight(1 - linear)}`;
+}
+
+export function branch({ link, weight: share }) {
+  return `if ${link === "linear" ? "straight" : "saturating"} (${weight(share)})`;
+}
+
+export function sentence(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
 
 const STATES = {
   queued: "Waiting for a worker",

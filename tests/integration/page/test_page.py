@@ -199,7 +199,7 @@ def test_families_that_drift_and_sizes_that_differ_are_told(browser, address) ->
         client.add_observations(rows, "drifting")
     browser.get(f"{address}/?pool=drifting")
     wait_for(browser, "#law-alarms li")
-    assert "versions of qwen3 follow different lines: new (12) and old (12)" in text(browser, "#law-alarms")
+    assert "versions of qwen3 follow different laws: new (12) and old (12)" in text(browser, "#law-alarms")
     wait_for(browser, "#law-sizes")
     assert "at 1B and" in text(browser, "#law-sizes")
     assert "they differ" in text(browser, "#law-sizes")

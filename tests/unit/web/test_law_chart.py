@@ -3,9 +3,13 @@ from dataclasses import replace
 import altair as alt
 import pytest
 
+from service.law import Key
 from service.web.outcome_plot import outcomes_chart
 from service.web.plots import LONGEST_NOTE, law_chart
-from service.web.points import Curve, ObservationPoint, OutcomePoint, PredictionPoint
+from service.web.points import BranchPoint, Curve, ObservationPoint, OutcomePoint, PredictionPoint
+from service.web.recipes import FamilyRecipe
+
+FROZEN, MOVING = Key.of("frozen", "forward_kl"), Key.of("ema", "reverse_kl")
 
 
 def observation(**changes) -> ObservationPoint:
@@ -17,13 +21,20 @@ def observation(**changes) -> ObservationPoint:
         "model": "lab/addition-qwen3-s",
         "context": "reference_solution",
         "family": "lab-qwen3",
+        "key": FROZEN,
+        "recipe": "frozen, forward KL",
         "excluded": False,
     }
     return ObservationPoint(**(fields | changes))
 
 
 CURVE = Curve(
-    family="lab-qwen3",
+    law=FamilyRecipe("lab-qwen3", FROZEN),
+    baseline=0.25,
+    typical=0.25,
+    linear_weight=1.0,
+    pool=FROZEN,
+    runs={"lab-qwen3": 1},
     gaps=[0.0, 0.5],
     mean=[0.0, 0.47],
     confidence_lower=[-0.01, 0.44],
@@ -38,6 +49,11 @@ PREDICTION = PredictionPoint(
 OUTCOME = OutcomePoint(
     prediction_id="pred_1", at="2026-11-22T18:00:00Z", predicted=0.2, lower=0.1, upper=0.3, outcome=0.28, inside=True
 )
+BRANCHES = [
+    BranchPoint(link="linear", weight=0.72, value=0.3, level=0.95, lower=0.2, upper=0.4),
+    BranchPoint(link="saturating", weight=0.28, value=0.21, level=0.95, lower=0.15, upper=0.27),
+]
+OPEN = replace(PREDICTION, branches=BRANCHES)
 REFUSED = PredictionPoint(gap=0.9, gap_se=0.03, mean=None, intervals=[], label="lab/a, hints")
 
 
@@ -55,7 +71,7 @@ def layers(spec: dict, style: str) -> list[dict]:
     "observations", [[], [observation()], [observation(excluded=True), observation(context="a<b")]]
 )
 @pytest.mark.parametrize("curve", [None, CURVE])
-@pytest.mark.parametrize("prediction", [None, PREDICTION, REFUSED])
+@pytest.mark.parametrize("prediction", [None, PREDICTION, OPEN, REFUSED])
 def test_every_state_is_a_valid_specification(observations, curve, prediction) -> None:
     spec = law_chart(observations, curve, prediction)
     alt.LayerChart.from_dict(spec, validate=True)
@@ -86,10 +102,18 @@ def test_error_bars_run_along_both_axes() -> None:
     )
 
 
-def test_only_the_curves_family_is_in_focus_and_excluded_points_are_not() -> None:
-    observations = [observation(), observation(family="other"), observation(excluded=True)]
-    assert [row["focus"] for row in rows(law_chart(observations, CURVE, None), "observation")] == [True, False, False]
-    assert [row["focus"] for row in rows(law_chart(observations, None, None), "observation")] == [True, True, False]
+def test_only_runs_of_the_curves_law_are_in_focus_and_excluded_ones_are_not() -> None:
+    observations = [
+        observation(),
+        observation(family="other"),
+        observation(key=MOVING, recipe="EMA, reverse KL"),
+        observation(excluded=True),
+    ]
+    drawn = rows(law_chart(observations, CURVE, None), "observation")
+    assert [row["focus"] for row in drawn] == [True, False, False, False]
+    assert [row["recipe"] for row in drawn[1:3]] == ["frozen, forward KL", "EMA, reverse KL"]
+    drawn = rows(law_chart(observations, None, None), "observation")
+    assert [row["focus"] for row in drawn] == [True, True, True, False]
 
 
 def test_outliers_are_ringed_and_say_their_weight() -> None:
@@ -163,6 +187,33 @@ def test_a_predictions_tooltip_names_both_intervals() -> None:
     assert shown["Improvement"] == "+19.0 accuracy points"
     assert shown["80% interval"] == "+15.0 to +23.0 accuracy points"
     assert shown["95% interval"] == "+11.0 to +27.0 accuracy points"
+
+
+def test_both_sides_of_an_undecided_law_stand_beside_the_prediction() -> None:
+    spec = law_chart([], CURVE, OPEN)
+    offsets = {}
+    for link, value, low, high in (("linear", 30, 20, 40), ("saturating", 21, 15, 27)):
+        [mark], [row] = layers(spec, f"branch-{link}"), rows(spec, f"branch-{link}")
+        [bar] = [one for one in layers(spec, "branch-interval") if one["data"] == mark["data"]]
+        fields = (mark["encoding"]["y"], bar["encoding"]["y"], bar["encoding"]["y2"])
+        assert [row[one["field"]] for one in fields] == pytest.approx([value, low, high])
+        assert row[mark["encoding"]["x"]["field"]] == pytest.approx(20)
+        assert mark["mark"]["xOffset"] == bar["mark"]["xOffset"]
+        offsets[link] = mark["mark"]["xOffset"]
+    assert offsets["linear"] < 0 < offsets["saturating"]
+    assert "if straight +30.0, if saturating +21.0" in spec["description"]
+    [straight] = layers(spec, "branch-linear")
+    shown = {one["title"]: rows(spec, "branch-linear")[0][one["field"]] for one in straight["encoding"]["tooltip"]}
+    assert shown == {
+        "If straight": "+30.0 accuracy points",
+        "95% interval": "+20.0 to +40.0 accuracy points",
+        "Its probability": "72 %",
+    }
+
+
+def test_a_decided_law_has_no_sides() -> None:
+    law_chart([], CURVE, OPEN)
+    assert not layers(law_chart([], CURVE, PREDICTION), "branch-interval")
 
 
 def test_a_refused_prediction_shows_its_gap_alone() -> None:

@@ -1,9 +1,15 @@
 from service.fits.schemas import FamilyScaling, Homogeneity, SizeSlope
-from service.web.points import ChartData, FitVersion, ObservationPoint
-from service.web.summary import alarms, compact, families, law_message, sizes_message
+from service.law import Key
+from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
+from service.web.recipes import FamilyRecipe
+from service.web.summary import alarms, compact, law_message, laws, link_words, sizes_message
+
+FROZEN, MOVING = Key.of("frozen", "forward_kl"), Key.of("ema", "reverse_kl")
+A, B, C, BENT = (FamilyRecipe(*of) for of in (("a", FROZEN), ("b", FROZEN), ("c", FROZEN), ("a", MOVING)))
+Counts = dict[FamilyRecipe, int]
 
 
-def points(**counts: int) -> list[ObservationPoint]:
+def points(counts: Counts, excluded: bool = False) -> list[ObservationPoint]:
     return [
         ObservationPoint(
             gap=0.1,
@@ -12,94 +18,172 @@ def points(**counts: int) -> list[ObservationPoint]:
             improvement_se=0.1,
             model="m",
             context="hints",
-            family=family.removesuffix("_out"),
-            excluded=family.endswith("_out"),
+            family=of.family,
+            key=of.key,
+            recipe="",
+            excluded=excluded,
         )
-        for family, count in counts.items()
+        for of, count in counts.items()
         for _ in range(count)
     ]
 
 
-def version(counts: dict[str, int], **changes) -> FitVersion:
+def version(counts: Counts, **changes) -> FitVersion:
     fields = {"id": "fit_1", "n": sum(counts.values()), "behind": 0, "drift": {}, "diagnosed": True}
-    return FitVersion(families=counts, **(fields | changes))
+    return FitVersion(laws=counts, **(fields | changes))
 
 
-def message(pool: str, family: str | None, **counts: int) -> str:
-    stored = points(**counts)
-    fitted = {name: n for name, n in counts.items() if not name.endswith("_out")}
-    return law_message(pool, ChartData(observations=stored, fit=version(fitted)), family)
+def curve(of: FamilyRecipe, counts: Counts, **changes) -> Curve:
+    """The law of some runs, which rests on all of its teacher rule."""
+    runs = {one.family: n for one, n in counts.items() if one.key.rule is of.key.rule}
+    fields = {
+        "baseline": 0.42,
+        "typical": 0.42,
+        "linear_weight": 1.0,
+        "pool": of.key.whole,
+        "runs": runs,
+        "level": 0.95,
+    }
+    band = ("gaps", "mean", "confidence_lower", "confidence_upper", "prediction_lower", "prediction_upper")
+    return Curve(law=of, **(fields | dict.fromkeys(band, ()) | changes))
+
+
+def message(of: FamilyRecipe, counts: Counts, **changes) -> str:
+    data = ChartData(observations=points(counts), curve=curve(of, counts, **changes), fit=version(counts))
+    return law_message("lab", data)
 
 
 def test_nothing_stored_is_the_prior_alone() -> None:
-    for said in (message("default", "a"), message("default", "a", a_out=3), law_message("default", ChartData(), "a")):
+    excluded = ChartData(observations=points({A: 3}, excluded=True), curve=curve(A, {}), fit=version({}))
+    for data in (ChartData(), ChartData(fit=version({})), excluded):
+        said = law_message("default", data)
         assert "Pool default has no observations" in said
         assert "prior alone" in said
 
 
 def test_a_new_family_leans_on_the_others() -> None:
     said = "None of the 9 observations in pool lab is of c: its law is what the other families suggest."
-    assert message("lab", "c", a=5, b=4) == said
+    assert message(C, {A: 5, B: 4}) == said
 
 
 def test_fewer_than_three_claim_no_slope() -> None:
     sparse = "Only 2 of the 6 observations in pool lab are of a: too few to claim a slope."
-    assert message("lab", "a", a=2, b=4) == sparse
-    assert message("lab", "a", a=3, b=4).startswith("3 of the 7 observations in pool lab are of a;")
-    assert message("lab", "a", a=3) == "All 3 observations in pool lab are of a."
+    assert message(A, {A: 2, B: 4}) == sparse
+    expected = "3 of the 7 observations in pool lab are of a; the others say what slopes to expect."
+    assert message(A, {A: 3, B: 4}) == expected
+    assert message(A, {A: 3}) == "All 3 observations in pool lab are of a."
+    alone = "Only 2 of the 2 observations in pool lab are of a: too few to claim a slope."
+    assert message(A, {A: 2}) == alone
+
+
+def test_runs_of_another_teacher_rule_are_counted_apart() -> None:
+    counts = {A: 7, B: 4, BENT: 12}
+    assert message(A, counts) == (
+        "7 of the 11 observations in pool lab with a frozen teacher are of a; the others say what slopes to expect. "
+        "The pool's other 12 observations follow another law."
+    )
+    own = message(BENT, counts, pool=MOVING, runs={"a": 11})
+    assert own.startswith("All 11 observations in pool lab with a moving teacher and reverse KL are of a.")
+    assert message(BENT, {A: 1}) == (
+        "Pool lab has no observations with a moving teacher: the law is the prior alone. The pool's other 1 "
+        "observation follows another law."
+    )
+    unknown = message(FamilyRecipe("a", Key.of(None, None)), counts, pool=Key.of(None, None), runs={"a": 5})
+    assert unknown.startswith("All 5 observations in pool lab with an unknown recipe are of a.")
+
+
+def test_a_law_that_may_bend_says_for_whom_it_is_drawn() -> None:
+    counts = {BENT: 8}
+    assert message(BENT, counts, linear_weight=0.28) == (
+        "All 8 observations in pool lab are of a. Straight 28 %, saturating 72 %, drawn for a student at 42.0 % with "
+        "58.0 points to gain."
+    )
+    other = message(BENT, counts, linear_weight=0.0, baseline=0.6)
+    assert other.endswith(
+        "Saturating, drawn for a student at 60.0 % with 40.0 points to gain; its runs' students are at 42.0 % (median)."
+    )
+    assert "drawn for" not in message(BENT, counts, linear_weight=0.96)
+
+
+def test_a_weight_is_certain_only_where_nothing_else_is_left() -> None:
+    said = [link_words(weight) for weight in (0, 0.004, 0.28, 0.996, 1)]
+    assert said == [
+        "Saturating",
+        "Straight < 1 %, saturating > 99 %",
+        "Straight 28 %, saturating 72 %",
+        "Straight > 99 %, saturating < 1 %",
+        "Straight",
+    ]
 
 
 def test_without_a_fit_it_is_not_fitted_yet() -> None:
-    said = law_message("lab", ChartData(observations=points(a=3)), "a")
+    said = law_message("lab", ChartData(observations=points({A: 3})))
     assert said == "3 observations in pool lab; the law is not fitted to them yet."
 
 
-def test_excluded_observations_do_not_count() -> None:
-    assert message("lab", "a", a=2, a_out=4, b=1).startswith("Only 2 of the 3 observations")
+def test_excluded_observations_do_not_count_before_a_fit() -> None:
+    stored = points({A: 2}) + points({A: 4}, excluded=True)
+    assert law_message("lab", ChartData(observations=stored)).startswith("2 observations in pool lab;")
 
 
 def test_what_is_not_drawn_or_not_fitted_is_said() -> None:
-    fit = version({"a": 8_000}, n=8_002, behind=3, diagnosed=False, drift=None)
-    assert law_message("lab", ChartData(observations=points(a=2), fit=fit), "a") == (
+    fit = version({A: 8_000}, n=8_002, behind=3, diagnosed=False, drift=None)
+    data = ChartData(observations=points({A: 2}), curve=curve(A, {A: 8_000}), fit=fit)
+    assert law_message("lab", data) == (
         "All 8,000 observations in pool lab are of a. 2 more are stored as collapsed. The newest 2 are drawn. Outliers "
         "of a pool of this size are not marked here; the fit's residuals name them. Drift was not tested. The pool has "
         "had 3 changes since; a new fit is being made."
     )
 
 
-def test_families_come_with_the_largest_first() -> None:
-    assert families(points(a=1, b=3, c_out=5), None) == [
-        {"name": "b", "n": 3},
-        {"name": "a", "n": 1},
-        {"name": "c", "n": 0},
-    ]
+def listed(*given) -> list[tuple[str, int]]:
+    return [(one["name"], one["n"]) for one in laws(*given)]
 
 
-def test_families_of_a_fit_count_what_is_not_drawn() -> None:
-    assert families(points(a=1, c_out=1), version({"a": 7, "b": 9})) == [
-        {"name": "b", "n": 9},
-        {"name": "a", "n": 7},
-        {"name": "c", "n": 0},
+def test_laws_come_with_the_largest_first() -> None:
+    stored = points({A: 1, B: 3}) + points({C: 5}, excluded=True)
+    assert listed(stored, None, None) == [("b", 3), ("a", 1), ("c", 0)]
+
+
+def test_laws_of_a_fit_count_what_is_not_drawn() -> None:
+    stored = points({A: 1}) + points({C: 1}, excluded=True)
+    assert listed(stored, None, version({A: 7, B: 9})) == [("b", 9), ("a", 7), ("c", 0)]
+
+
+def test_a_family_with_several_recipes_has_a_law_for_each() -> None:
+    found = laws([], None, version({A: 7, B: 9, BENT: 8}))
+    assert [(one["name"], one["n"]) for one in found] == [
+        ("b", 9),
+        ("a, moving, reverse KL", 8),
+        ("a, frozen, forward KL", 7),
     ]
+    assert found[1]["query"] == "family=a&teacher=ema&divergence=reverse_kl"
+
+
+def test_the_law_that_is_drawn_can_be_chosen_though_nothing_of_it_is_stored() -> None:
+    assert listed([], curve(C, {}), version({A: 7})) == [("a", 7), ("c", 0)]
 
 
 class TestAlarms:
     def test_no_drift_is_no_alarm(self) -> None:
-        assert alarms(None) == alarms(version({"a": 3})) == alarms(version({"a": 3}, drift=None)) == []
+        assert alarms(None) == alarms(version({A: 3})) == alarms(version({A: 3}, drift=None)) == []
 
     def test_it_names_family_versions_and_what_to_do(self) -> None:
-        [alarm] = alarms(version({"a": 30}, drift={"a": {"2": 12, "": 18}}))
-        assert alarm.startswith("Drift: the versions of a follow different lines: unnamed (18) and 2 (12). Exclude")
+        [alarm] = alarms(version({A: 30}, drift={"a": {"2": 12, "": 18}}))
+        assert alarm.startswith("Drift: the versions of a follow different laws: unnamed (18) and 2 (12). Exclude")
 
     def test_many_versions_are_counted(self) -> None:
-        [alarm] = alarms(version({"a": 30}, drift={"a": {f"v{index}": 1 for index in range(9)}}))
+        [alarm] = alarms(version({A: 30}, drift={"a": {f"v{index}": 1 for index in range(9)}}))
         assert "v0 (1), v1 (1), v2 (1), v3 (1), v4 (1) and 4 more." in alarm
 
 
 class TestSizes:
-    def sizes(self, p_value: float | None, *slopes: tuple[float, float]) -> FamilyScaling:
+    def sizes(self, p_value: float | None, *slopes: tuple[float, float], linear_weight: float = 1.0) -> FamilyScaling:
         return FamilyScaling(
             family="a",
+            teacher_rule="frozen",
+            divergence="forward_kl",
+            linear_weight=linear_weight,
             sizes=[
                 SizeSlope(parameters=size, n=9, slope=slope, se=0.05, lower=slope - 0.1, upper=slope + 0.1)
                 for size, slope in slopes
@@ -123,6 +207,17 @@ class TestSizes:
         assert said.endswith(
             "1.00 ± 0.05 at 1.7B and 1.10 ± 0.05 at 8B parameters; no sign that they differ, p = 0.31."
         )
+
+    def test_slopes_of_lines_under_a_law_that_may_bend_are_told_as_that(self) -> None:
+        said = sizes_message(self.sizes(0.01, (1.7e9, 2.0), (8e9, 1.1), linear_weight=0.12))
+        assert said is not None
+        assert said.endswith(
+            "they differ, p = 0.010. The law may bend (straight 12 %, saturating 88 %): then a size that was trained "
+            "at larger gaps shows a smaller slope."
+        )
+        decided = sizes_message(self.sizes(0.01, (1.7e9, 2.0), (8e9, 1.1), linear_weight=0.96))
+        assert decided is not None
+        assert decided.endswith("they differ, p = 0.010.")
 
     def test_many_sizes_are_told_by_their_ends(self) -> None:
         said = sizes_message(self.sizes(0.5, *((10.0**power, power / 10) for power in range(3, 12))))

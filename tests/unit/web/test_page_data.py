@@ -1,5 +1,7 @@
 """What the page is told of stored observations, through the whole application."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.fits import analysis, service, summary
+from service.fits.models import Fit
 from tests.rows import Row, run
 
 Body = dict[str, Any]
@@ -25,6 +28,47 @@ def line(slope: float, n: int, seed: int, **change: Any) -> list[Row]:
         )
         for gap, first, second in zip(gaps, *noise, strict=True)
     ]
+
+
+FROZEN = {"teacher": "frozen", "divergence": "forward_kl"}
+EMA = {"teacher": "ema", "divergence": "reverse_kl"}
+
+
+def bent(n: int, seed: int, *, widest: float = 0.4, **change: Any) -> list[Row]:
+    """Runs under a teacher that moves: they gain three times the gap at first and saturate at 58 points."""
+    rng = np.random.default_rng(seed)
+    gaps = np.linspace(0, widest, n)
+    gains = 0.58 * (1 - np.exp(-3 * gaps / 0.58)) + rng.normal(0, 0.015, n)
+    return [
+        run(
+            gap={"value": float(gap), "se": 0.01},
+            improvement={"value": float(gain), "se": 0.02},
+            baseline=0.42,
+            recipe=EMA,
+            **change,
+        )
+        for gap, gain in zip(gaps, gains, strict=True)
+    ]
+
+
+def predict(client: TestClient, gap: float, student: float = 0.42, **change: Any) -> Body:
+    asked = {
+        "model": {"name": "m", "family": "qwen3"},
+        "task": "livecodebench-v6",
+        "context": {"kind": "feedback"},
+        "recipe": EMA,
+        "gap": {"value": gap, "se": 0.02, "student": student},
+        "pool": "team",
+    }
+    response = client.post("/v1/predictions", json=asked | change)
+    assert response.status_code == 200, response.text
+    prediction: Body = response.json()
+    return prediction
+
+
+def steps(found: Body) -> list[float]:
+    """How much the curve that is drawn rises from each of its points to the next."""
+    return [float(one) for one in np.diff([row["mean"] for row in found["spec"]["datasets"]["curve"]])]
 
 
 def post(client: TestClient, rows: list[Row]) -> list[str]:
@@ -65,7 +109,10 @@ def test_excluded_rows_and_outliers_are_told_apart(client: TestClient) -> None:
     }
     assert len(found["spec"]["datasets"]["outliers"]) == 2
     assert found["fit"]["n"] == 14
-    assert found["message"] == "All 13 observations in pool team are of qwen3. 1 more is stored as collapsed."
+    assert found["message"] == (
+        "All 13 observations in pool team are of qwen3. 1 more is stored as collapsed. Straight 93 %, saturating 7 %, "
+        "drawn for a student at 40.0 % with 60.0 points to gain."
+    )
 
 
 def test_rows_of_a_large_pool_are_not_fitted_again(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +123,7 @@ def test_rows_of_a_large_pool_are_not_fitted_again(client: TestClient, monkeypat
     found = chart(client)
     assert not [one for one in found["observations"] if one["mark"]]
     assert "Outliers of a pool of this size are not marked" in found["message"]
-    assert of_fit(client, "sizes") == {"families": []}
+    assert of_fit(client, "sizes") == {"laws": []}
 
 
 def test_a_pool_that_is_not_fitted_yet_is_drawn_without_its_law(client: TestClient) -> None:
@@ -98,35 +145,145 @@ def test_drift_is_an_alarm(client: TestClient) -> None:
     assert chart(client)["alarms"] == []
     post(client, line(0.3, 12, 10, version="3"))
     [alarm] = chart(client)["alarms"]
-    assert "versions of qwen3 follow different lines: 1 (12), 2 (12) and 3 (12)" in alarm
+    assert "versions of qwen3 follow different laws: 1 (12), 2 (12) and 3 (12)" in alarm
 
 
 def test_a_fit_that_was_not_tested_for_drift_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(summary, "MOST_ROWS_FOR_DRIFT", 5)
     post(client, line(1.2, 12, 8))
-    assert chart(client)["message"].endswith("Drift was not tested.")
+    assert "Drift was not tested." in chart(client)["message"]
 
 
 def test_slopes_by_size(client: TestClient) -> None:
     post(client, line(0.6, 12, 3, parameters=1e9) + line(1.6, 12, 4, parameters=1e10) + line(1, 5, 5, family="one"))
-    [found] = of_fit(client, "sizes")["families"]
-    assert found["name"] == "qwen3"
+    [found] = of_fit(client, "sizes")["laws"]
+    assert found["law"] == chart(client, family="qwen3")["law"]
     assert "at 1B and" in found["message"]
     assert "at 10B parameters; they differ" in found["message"]
+
+
+def test_slopes_by_size_are_told_for_each_recipe(client: TestClient) -> None:
+    frozen = line(0.6, 12, 3, parameters=1e9) + line(1.6, 12, 4, parameters=1e10)
+    post(client, frozen + bent(10, 1, parameters=1e9) + bent(10, 2, widest=0.2, parameters=3e9))
+    said = {one["law"]: one["message"] for one in of_fit(client, "sizes")["laws"]}
+    of_frozen, of_moving = (chart(client, family="qwen3", **recipe)["law"] for recipe in (FROZEN, EMA))
+    assert set(said) == {of_frozen, of_moving}
+    assert "at 10B parameters" in said[of_frozen]
+    assert "at 3B parameters" in said[of_moving]
+    assert "The law may bend" in said[of_moving]
+
+
+def test_each_recipe_is_drawn_as_a_law_of_its_own(client: TestClient) -> None:
+    post(client, line(1.0, 12, 1) + bent(14, 2))
+    largest = chart(client)
+    assert largest["law"] == "family=qwen3&teacher=ema&divergence=reverse_kl"
+    assert [(one["name"], one["n"]) for one in largest["laws"]] == [
+        ("qwen3, moving, reverse KL", 14),
+        ("qwen3, frozen, forward KL", 12),
+    ]
+    assert steps(largest)[-1] < 0.3 * steps(largest)[0], "it bends"
+    assert largest["message"].startswith(
+        "All 14 observations in pool team with a moving teacher are of qwen3. The pool's other 12 observations follow "
+        "another law. Saturating, drawn for"
+    )
+    frozen = chart(client, family="qwen3", **FROZEN)
+    assert frozen["law"] == frozen["laws"][1]["query"]
+    assert steps(frozen)[-1] > 0.8 * steps(frozen)[0]
+    for found, wanted in ((largest, "EMA, reverse KL"), (frozen, "frozen, forward KL")):
+        clear = {one["recipe"] for one in found["observations"] if not one["faint"]}
+        assert clear == {wanted}
+        assert len(found["observations"]) == 26
+
+
+def test_a_family_that_is_named_alone_shows_the_recipe_of_most_of_its_runs(client: TestClient) -> None:
+    post(client, line(1.0, 8, 1) + bent(5, 2) + bent(14, 3, family="other"))
+    assert chart(client, family="qwen3")["law"] == "family=qwen3&teacher=frozen&divergence=forward_kl"
+    cold = chart(client, family="new")
+    assert cold["law"] == "family=new&teacher=ema&divergence=reverse_kl"
+    assert cold["message"].startswith("None of the 19 observations in pool team with a moving teacher is of new:")
+
+
+def test_what_a_law_rests_on_is_its_divergence_or_all_of_its_teacher_rule(client: TestClient) -> None:
+    reverse = {"teacher": "frozen", "divergence": "reverse_kl"}
+    rows = [row for family in ("qwen3", "b", "c") for row in line(1.0, 5, 1, family=family)]
+    post(client, rows + [row for family in ("qwen3", "b") for row in line(1.4, 4, 2, family=family, recipe=reverse)])
+    own = chart(client, family="qwen3", **FROZEN)["message"]
+    assert own.startswith("5 of the 15 observations in pool team with a frozen teacher and forward KL are of qwen3;")
+    assert "The pool's other 8 observations follow another law." in own
+    shared = chart(client, family="qwen3", **reverse)["message"]
+    assert shared.startswith("9 of the 23 observations in pool team are of qwen3;"), "one other cell is too few"
+
+
+def test_runs_without_a_recipe_have_a_law_too(client: TestClient) -> None:
+    post(client, line(1.0, 8, 1, recipe=None) + line(1.0, 5, 2))
+    found = chart(client)
+    assert [(one["name"], one["n"]) for one in found["laws"]] == [
+        ("qwen3, recipe unknown", 8),
+        ("qwen3, frozen, forward KL", 5),
+    ]
+    assert found["law"] == found["laws"][0]["query"] == "family=qwen3&teacher=ema"
+    assert chart(client, family="qwen3", teacher="ema")["law"] == found["law"]
+
+
+def test_a_prediction_is_drawn_on_its_own_law_for_its_own_student(client: TestClient) -> None:
+    post(client, line(1.0, 20, 1) + bent(14, 2))
+    able, weak = (predict(client, 0.3, student) for student in (0.65, 0.42))
+    found, other = (chart(client, prediction=one["id"]) for one in (able, weak))
+    assert found["law"] == other["law"] == "family=qwen3&teacher=ema&divergence=reverse_kl"
+    highest = [max(row["mean"] for row in one["spec"]["datasets"]["curve"]) for one in (found, other)]
+    assert highest[0] < 35 < 45 < highest[1]
+    assert (
+        "drawn for a student at 65.0 % with 35.0 points to gain; its runs' students are at 42.0 %" in found["message"]
+    )
+    [point] = found["spec"]["datasets"]["prediction"]
+    assert point["mean"] == pytest.approx(100 * able["improvement"]["value"])
+    curve = [(row["gap"], row["mean"]) for row in found["spec"]["datasets"]["curve"]]
+    assert np.interp(30, *zip(*curve, strict=True)) == pytest.approx(point["mean"], abs=2)
+    for query in ({"family": "qwen3", **FROZEN}, {"pool": "lab"}):
+        elsewhere = chart(client, prediction=able["id"], **query)
+        assert elsewhere["law"] != found["law"]
+        assert "prediction" not in elsewhere["spec"]["datasets"]
+        assert "35.0 points" not in elsewhere["message"]
+
+
+def test_both_sides_of_an_undecided_law_are_drawn(client: TestClient) -> None:
+    post(client, bent(8, 5, widest=0.1))
+    prediction = predict(client, 0.3)
+    straight, saturating = prediction["improvement"]["branches"]
+    found = chart(client, prediction=prediction["id"])
+    drawn = found["spec"]["datasets"]
+    for side in (straight, saturating):
+        [row] = drawn[side["link"]]
+        widest = side["intervals"][-1]
+        assert (row["gap"], row["value"]) == pytest.approx((30, 100 * side["value"]))
+        assert (row["lower"], row["upper"]) == pytest.approx((100 * widest["lower"], 100 * widest["upper"]))
+    assert drawn["linear"][0]["value"] > drawn["saturating"][0]["value"]
+    assert found["branches"] == [{"link": one["link"], "weight": one["weight"]} for one in (straight, saturating)]
+
+
+def test_a_fit_from_before_recipes_were_told_apart_is_one_law_for_all(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(client, line(1.0, 4, 1, family="f0") + bent(2, 2, family="f0") + line(1.0, 4, 3, family="f1"))
+    before = Path(__file__).parents[1] / "law" / "record_of_the_line.json"
+    with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
+        fit = session.get(Fit, chart(client)["fit"]["id"])
+        fit.record = json.loads(before.read_text())
+    monkeypatch.setattr(service, "_laws", {})
+    prediction = predict(client, 0.2, model={"name": "m", "family": "f0"})
+    found = chart(client, prediction=prediction["id"])
+    assert [(one["name"], one["n"]) for one in found["laws"]] == [("f0", 6), ("f1", 4)]
+    assert found["law"] == found["laws"][0]["query"]
+    assert [one["faint"] for one in found["observations"]] == [False] * 6 + [True] * 4
+    assert len(found["spec"]["datasets"]["prediction"]) == 1
+    assert found["message"].startswith("6 of the 10 observations in pool team are of f0; the others say")
 
 
 def test_outcomes_come_with_the_intervals_that_were_promised(client: TestClient) -> None:
     post(client, line(1.2, 12, 6))
     assert of_fit(client, "outcomes")["spec"] is None
     gap = {"value": 0.2, "se": 0.02}
-    asked = {
-        "model": {"name": "m", "family": "qwen3"},
-        "task": "livecodebench-v6",
-        "context": {"kind": "feedback"},
-        "gap": gap | {"student": 0.4},
-        "pool": "team",
-    }
-    predicted = [client.post("/v1/predictions", json=asked).json() for _ in range(3)]
+    predicted = [predict(client, 0.2, 0.4, recipe=FROZEN) for _ in range(3)]
     narrow, wide = predicted[0]["improvement"]["intervals"]
     assert (narrow["level"], wide["level"]) == (0.8, 0.95)
     came = [0.24, (narrow["upper"] + wide["upper"]) / 2, 0.59]

@@ -12,10 +12,13 @@ from service.dependencies import read_session
 from service.errors import UnknownPool
 from service.kit import problems
 from service.kit.errors import NotFound
+from service.law import Key
 from service.web.endpoints import mount, static_directory
-from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, PredictionPoint
+from service.web.points import BranchPoint, ChartData, Curve, FitVersion, ObservationPoint, PredictionPoint
+from service.web.recipes import FamilyRecipe
 
 NASTY = '</script><script>alert("model")</script>'
+FROZEN = Key.of("frozen", "forward_kl")
 OURS = sorted([*static_directory.glob("*.js")])
 
 
@@ -44,7 +47,7 @@ class Elements(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
+def read_chart(_session, tenant, pool, wanted, prediction_id) -> ChartData:
     if prediction_id == "pred_unknown":
         raise NotFound("No prediction pred_unknown.")
     assert tenant == "local"
@@ -60,11 +63,20 @@ def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
         model=NASTY,
         context="hints",
         family="lab-qwen3",
+        key=FROZEN,
+        recipe="frozen, forward KL",
         excluded=True,
         reason=NASTY,
     )
     line = Curve(
-        family=family or "lab-qwen3",
+        law=FamilyRecipe(wanted.family, Key.of(wanted.teacher, wanted.divergence))
+        if wanted is not None
+        else FamilyRecipe("lab-qwen3", FROZEN),
+        baseline=0.25,
+        typical=0.25,
+        linear_weight=1.0,
+        pool=FROZEN,
+        runs={"lab-qwen3": 1},
         gaps=[0, 1],
         mean=[0, 1],
         confidence_lower=[0, 1],
@@ -73,9 +85,15 @@ def read_chart(_session, tenant, pool, family, prediction_id) -> ChartData:
         prediction_upper=[0, 1],
         level=0.95,
     )
-    found = PredictionPoint(gap=0.1, gap_se=0.1, mean=0.1, intervals=[], label=NASTY)
+    side = BranchPoint(link="linear", weight=0.3, value=0.2, level=0.95, lower=0.1, upper=0.3)
+    found = PredictionPoint(gap=0.1, gap_se=0.1, mean=0.1, intervals=[], label=NASTY, branches=[side])
     fit = FitVersion(
-        id="fit_1", n=1, families={"lab-qwen3": 1}, behind=0, drift={NASTY: {"": 1, "2": 2}}, diagnosed=True
+        id="fit_1",
+        n=1,
+        laws={FamilyRecipe("lab-qwen3", FROZEN): 1},
+        behind=0,
+        drift={NASTY: {"": 1, "2": 2}},
+        diagnosed=True,
     )
     return ChartData(observations=[point], curve=line, prediction=found if prediction_id else None, fit=fit)
 
@@ -199,12 +217,17 @@ class TestChart:
         assert content["observations"][0]["note"] == f"no, excluded: {NASTY}"
         assert NASTY in content["alarms"][0]
         assert content["fit"] == {"id": "fit_1", "n": 1}
-        assert content["families"] == [{"name": "lab-qwen3", "n": 1}]
+        query = "family=lab-qwen3&teacher=frozen&divergence=forward_kl"
+        assert content["laws"] == [{"query": query, "name": "lab-qwen3", "n": 1}]
+        assert content["law"] == query
         assert content["level"] == 0.95
+        assert content["branches"] == [{"link": "linear", "weight": 0.3}]
 
-    def test_the_family_asked_for_is_shown(self, client) -> None:
-        content = client.get("/web/chart.json", params={"family": "new"}).json()
-        assert content["family"] == "new"
+    def test_the_law_asked_for_is_shown(self, client) -> None:
+        asked = {"family": "new", "teacher": "ema", "divergence": "js"}
+        content = client.get("/web/chart.json", params=asked).json()
+        assert content["law"] == "family=new&teacher=ema&divergence=js"
+        assert content["branches"] == []
         assert content["message"].startswith("None of the 1 observations in pool lab is of new")
 
     def test_an_empty_pool_says_so(self, client) -> None:
@@ -218,7 +241,7 @@ class TestChart:
         content = response.json()
         assert content["message"] == "pool: 'nothing' holds no observations; pools that do: lab."
         assert content["spec"] is None
-        assert (content["fit"], content["families"], content["observations"]) == (None, [], [])
+        assert (content["fit"], content["laws"], content["observations"]) == (None, [], [])
 
     def test_an_unknown_prediction_is_a_problem(self, client) -> None:
         response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
