@@ -1,28 +1,64 @@
-"""What the study runs: every combination of model, teacher, divergence, context and seed."""
+"""What the study runs: combinations of model, teacher, divergence, context and seed, in two worlds of the lab."""
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-TASK, POOL = "lab/addition", "links"
+POOL = "links"
 
-MODELS = ("lab/addition-qwen3-s", "lab/addition-qwen3-s50", "lab/addition-qwen3-m", "lab/addition-qwen3-m50")
-"""Two sizes, each at a student accuracy of about .25 and of about .5."""
-
-RECIPES = tuple(product(("frozen", "ema"), ("forward_kl", "reverse_kl")))
-
+FROZEN, EMA = "frozen", "ema"
+RECIPES = tuple(product((FROZEN, EMA), ("forward_kl", "reverse_kl")))
 SEEDS = (0, 1, 2)
 
-CONTEXTS: dict[str, dict[str, Any]] = {
-    "says nothing": {"kind": "static"},
-    "1 hint": {"kind": "hints", "options": {"level": 1}},
-    "2 hints": {"kind": "hints", "options": {"level": 2}},
-    "3 hints": {"kind": "hints", "options": {"level": 3}},
-    "solution for 25 %": {"kind": "reference_solution", "options": {"corruption": {"coverage": 0.25}}},
-    "solution for 50 %": {"kind": "reference_solution", "options": {"corruption": {"coverage": 0.5}}},
-    "solution": {"kind": "reference_solution"},
-    "solution, 25 % wrong": {"kind": "reference_solution", "options": {"corruption": {"rate": 0.25}}},
-}
-"""Graded by partial information, by coverage and by corruption."""
+Contexts = dict[str, dict[str, Any]]
+
+
+def _graded(whole: dict[str, Any], name: str) -> Contexts:
+    """Graded by partial information, by coverage and by corruption; `whole` tells everything."""
+    options = whole.get("options", {})
+
+    def corrupted(**how: float) -> dict[str, Any]:
+        return whole | {"options": options | {"corruption": how}}
+
+    return {
+        "says nothing": {"kind": "static"},
+        "1 hint": {"kind": "hints", "options": {"level": 1}},
+        "2 hints": {"kind": "hints", "options": {"level": 2}},
+        "3 hints": {"kind": "hints", "options": {"level": 3}},
+        f"{name} for 25 %": corrupted(coverage=0.25),
+        f"{name} for 50 %": corrupted(coverage=0.5),
+        name: whole,
+        f"{name}, 25 % wrong": corrupted(rate=0.25),
+    }
+
+
+@dataclass(frozen=True)
+class World:
+    """A task, the models that are trained on it, what their teachers are shown, and the runs' recipe."""
+
+    task: str
+    models: tuple[str, ...]
+    contexts: Contexts
+    recipe: dict[str, Any]
+
+
+ADDITION = World(
+    "lab/addition",
+    tuple(f"lab/addition-qwen3-{size}" for size in ("s", "s50", "m", "m50")),
+    _graded({"kind": "reference_solution"}, "solution"),
+    {},
+)
+"""Two sizes, each at a student accuracy of about .25 and of about .5. A context speaks of its own problem."""
+
+CIPHER = World(
+    "lab/cipher",
+    ("lab/cipher-qwen3-s", "lab/cipher-qwen3-s25"),
+    _graded({"kind": "hints", "options": {"level": 4}}, "rule"),
+    {"steps": 75},
+)
+"""One size at two student accuracies. A context tells a rule that other problems share."""
+
+WORLDS = (ADDITION, CIPHER)
 
 FEWER = ("says nothing", "2 hints", "solution for 50 %", "solution")
 """For the larger models, whose runs take twice as long."""
@@ -38,30 +74,47 @@ class Cell(NamedTuple):
     seed: int
 
     @property
+    def world(self) -> World:
+        """Where it runs."""
+        return next(world for world in WORLDS if self.model in world.models)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its model is of the larger size."""
+        return "qwen3-m" in self.model
+
+    @property
     def id(self) -> str:
         """Names the run for ever."""
-        return ":".join([self.model.removeprefix("lab/addition-"), *self[1:4], f"seed {self.seed}"])
+        return ":".join([short(self.model), *self[1:4], f"seed {self.seed}"])
 
     @property
     def request(self) -> dict[str, Any]:
         """The body of `POST /v1/training_runs`."""
+        world = self.world
         return {
             "model": {"name": self.model},
-            "task": TASK,
-            "context": CONTEXTS[self.context],
-            "recipe": {"teacher": self.teacher, "divergence": self.divergence},
+            "task": world.task,
+            "context": world.contexts[self.context],
+            "recipe": world.recipe | {"teacher": self.teacher, "divergence": self.divergence},
             "seeds": [self.seed],
             "pool": POOL,
             "training": {"export": "none", "evaluate_every": 50, "checkpoint_every": 75},
         }
 
 
-CELLS = sorted(
+def short(model: str) -> str:
+    """A model's name within an id."""
+    return model.removeprefix("lab/").removeprefix("addition-")
+
+
+_EVERY = sorted(
     (
         Cell(model, teacher, divergence, context, seed)
-        for seed, model, (teacher, divergence), context in product(SEEDS, MODELS, RECIPES, CONTEXTS)
-        if context in FEWER or "qwen3-s" in model
+        for world in WORLDS
+        for seed, model, (teacher, divergence), context in product(SEEDS, world.models, RECIPES, world.contexts)
     ),
-    key=lambda cell: (cell.seed > 0) * (1 + ("qwen3-m" in cell.model)),
+    key=lambda cell: (cell.seed > 0) * (1 + cell.is_large),
 )
+CELLS = [cell for cell in _EVERY if not cell.is_large or cell.context in FEWER]
 """First seeds first, then the cheap ones: what is there after a part of it covers everything."""

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from docs.plot_law import BLUE, GAP, GREEN, GREY, IMPROVEMENT, ORANGE, POINTS
-from docs.study.plan import CONTEXTS
+from docs.study.plan import Cell, World
 from docs.study.run import FOLDER, PROBES, RUNS, stored
 from service.law import GapLaw, Observations, Probe, predicting
 
@@ -21,9 +21,11 @@ Row = dict[str, Any]
 Array = np.ndarray
 
 LINE, MIXTURE = ("linear",), ("linear", "tanh", "exp")
+HIGHER = ("lab/addition-qwen3-s50", "lab/addition-qwen3-m50", "lab/cipher-qwen3-s")
+"""The models that begin with the higher accuracy of their world."""
 GROUPS: dict[str, Callable[[Row], str]] = {
     "context": lambda row: str(row["context"]),
-    "baseline": lambda row: "half" if row["model"].endswith("50") else "a quarter",
+    "baseline": lambda row: "higher" if row["model"] in HIGHER else "lower",
 }
 
 
@@ -41,6 +43,11 @@ class Recipe(NamedTuple):
 def recipe_of(row: Row) -> Recipe:
     """The recipe and family of a run."""
     return Recipe(row["family"], row["teacher"], row["divergence"])
+
+
+def world_of(row: Row) -> World:
+    """Where a run ran."""
+    return Cell(*(row[name] for name in Cell._fields)).world
 
 
 def column(rows: Sequence[Row], name: str, part: str = "value") -> Array:
@@ -192,7 +199,8 @@ def print_covariates(rows: Sequence[Row]) -> None:
             )
 
 
-COLOURS = dict(zip(CONTEXTS, (GREY, "#56b4e9", BLUE, "#003366", "#e69f00", ORANGE, "#882200", GREEN), strict=True))
+COLOURS = (GREY, "#56b4e9", BLUE, "#003366", "#e69f00", ORANGE, "#882200", GREEN)
+"""Of a world's contexts, in their order: hints in blue, coverage in red."""
 
 
 def draw(rows: Sequence[Row], name: str) -> None:
@@ -216,23 +224,23 @@ def draw_recipe(ax: Axes, rows: Sequence[Row], law: GapLaw) -> None:
     recipe, cell = recipe_of(rows[0]), rows[0]["cell"]
     ax.grid(color="#dddddd", linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
-    for context, colour in COLOURS.items():
-        for half in (False, True):
-            ours = [row for row in rows if row["context"] == context and (GROUPS["baseline"](row) == "half") is half]
+    for context, colour in zip(world_of(rows[0]).contexts, COLOURS, strict=True):
+        for higher in (False, True):
+            ours = [row for row in rows if row["context"] == context and (row["model"] in HIGHER) is higher]
             kept = [row for row in ours if not row["collapsed"]]
             lost = [row for row in ours if row["collapsed"]]
-            face = "white" if half else colour
+            face = "white" if higher else colour
             x, y = (POINTS * column(kept, axis) for axis in ("gap", "improvement"))
-            ax.plot(x, y, "o", ms=4.5, mec=colour, mfc=face, label=None if half else context)
+            ax.plot(x, y, "o", ms=4.5, mec=colour, mfc=face, label=None if higher else context)
             x, y = (POINTS * column(lost, axis) for axis in ("gap", "improvement"))
             ax.plot(x, y, "x", ms=4.5, color=colour)
     grid = np.linspace(-0.05, float(column(rows, "gap").max()) + 0.02, 60)
-    for half, dashes in ((False, "-"), (True, "--")):
-        baseline = float(np.median([row["baseline"] for row in rows if (GROUPS["baseline"](row) == "half") is half]))
+    for higher, dashes in ((False, "-"), (True, "--")):
+        baseline = float(np.median([row["baseline"] for row in rows if (row["model"] in HIGHER) is higher]))
         curve = law.curve(
             recipe.family, grid, cell, teacher=recipe.teacher, divergence=recipe.divergence, baseline=baseline
         )
-        label = f"the law at a baseline of {'a half' if half else 'a quarter'}"
+        label = f"the law at the {'higher' if higher else 'lower'} baseline"
         ax.plot(POINTS * grid, POINTS * curve.mean, dashes, color="black", lw=1.2, label=label)
     ax.axhline(0, color="#aaaaaa", lw=0.8)
 

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from docs.study.plan import CELLS, CONTEXTS, MODELS, TASK, Cell
+from docs.study.plan import CELLS, WORLDS, Cell, short
 from gapcast import Client
 from gapcast.client import DEFAULT_URL
 
@@ -69,11 +69,13 @@ def ended(client: Client, run_id: str) -> Any:
 def probe(client: Client) -> Iterator[str]:
     """Measure what no recipe changes: the gap of each model and context, and what else a probe finds."""
     known = stored(PROBES)
-    for model, context in product(MODELS, CONTEXTS):
-        name = f"{model.removeprefix('lab/addition-')}:{context}"
+    every = [(world, *pair) for world in WORLDS for pair in product(world.models, world.contexts)]
+    for world, model, context in every:
+        name = f"{short(model)}:{context}"
         if name in known:
             continue
-        request = {"model": {"name": model}, "task": TASK, "context": CONTEXTS[context], "probe": PROBE}
+        shown = world.contexts[context]
+        request = {"model": {"name": model}, "task": world.task, "context": shown, "probe": PROBE}
         found = client.create_probe(request, wait=60)
         while not found.ended:
             found = client.get_probe(found.id, wait=60)
