@@ -108,13 +108,13 @@ def short(model: str) -> str:
     return model.removeprefix("lab/").removeprefix("addition-")
 
 
-_EVERY = sorted(
-    (
-        Cell(model, teacher, divergence, context, seed)
-        for world in WORLDS
-        for seed, model, (teacher, divergence), context in product(SEEDS, world.models, RECIPES, world.contexts)
-    ),
-    key=lambda cell: (cell.seed > 0) * (1 + cell.is_large),
+_EVERY = (
+    Cell(model, teacher, divergence, context, seed)
+    for world in WORLDS
+    for seed, model, (teacher, divergence), context in product(SEEDS, world.models, RECIPES, world.contexts)
 )
-CELLS = [cell for cell in _EVERY if not cell.is_large or cell.context in FEWER]
-"""First seeds first, then the cheap ones: what is there after a part of it covers everything."""
+CELLS = sorted(
+    (cell for cell in _EVERY if not cell.is_large or cell.context in FEWER),
+    key=lambda cell: (cell.world is CIPHER, cell.seed > 0, cell.model if cell.seed and cell.is_large else ""),
+)
+"""A world's first seeds first, then the cheap ones: what is there after a part of it covers everything."""
