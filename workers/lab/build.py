@@ -9,12 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from workers.engines.folder import LAB_MODELS, folder_revision
-from workers.lab.curriculum import Curriculum
-from workers.lab.models import CONTEXT_LENGTH, FAMILY, MODELS, ModelSpec
+from workers.lab.models import CONTEXT_LENGTH, MODELS, ModelSpec
 from workers.lab.pretrain import pretrain
 from workers.lab.tokenizer import build_tokenizer
 from workers.tasks import Split
-from workers.tasks.addition import AdditionTask
+from workers.tasks.registry import LAB
 
 INDEX = Path(__file__).resolve().parent.parent.parent / "service" / "catalog" / "lab.json"
 """The service lists the lab's models and tasks from this file, because it never imports a worker."""
@@ -43,8 +42,7 @@ def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
     def progress(step: int, accuracies: dict[str, float]) -> None:
         report(f"{spec.name}: step {step:4d}  " + "  ".join(f"{kind} {a:.3f}" for kind, a in accuracies.items()))
 
-    curriculum = Curriculum(AdditionTask(), spec.seed)
-    steps = pretrain(model, tokenizer, curriculum, spec.learning_rate, spec.target_accuracy, progress)
+    steps = pretrain(model, tokenizer, spec, progress)
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     unfinished.mkdir(parents=True, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(unfinished)
@@ -56,12 +54,11 @@ def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
 
 def write_index(folder: Path, index: Path) -> None:
     """Writes the catalogue's index of the lab's models and tasks."""
-    task = AdditionTask()
     content: dict[str, Any] = {
         "models": [
             {
                 "name": spec.name,
-                "family": FAMILY,
+                "family": spec.family,
                 "parameters": parameters(folder / spec.folder),
                 "source": "lab",
                 "revision": folder_revision(folder / spec.folder),
@@ -86,6 +83,7 @@ def write_index(folder: Path, index: Path) -> None:
                 "preamble": task.preamble,
                 "revision": task.revision,
             }
+            for task in LAB.values()
         ],
     }
     index.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,15 +1,20 @@
-"""What the lab's models are pre-trained on: sums outside the task, alone and under contexts of varying reliability."""
+"""What the lab's models are pre-trained on: problems outside the tasks, alone and under contexts right or wrong."""
 
 import random
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from service.catalog.contexts import ContextKind
 from workers.contexts.templates import BLOCKS, TEACHER_PROMPT, fill
-from workers.tasks.addition import ANSWER_DIGITS, DIGITS, AdditionTask, answer_of, diagnose, prompt_of, reveal
+from workers.tasks.lab import LabTask, diagnose
 
 WRONG_CONTEXTS = 0.05
-"""Share of pre-training contexts that belong to another sum: the model learns to doubt, and still reads."""
+"""Share of pre-training contexts that belong to another problem: the model learns to doubt, and still reads."""
+
+MALFORMED = 0.03
+"""About the share of malformed attempts of an early student."""
 
 WORDS = (
     "you",
@@ -73,50 +78,59 @@ class Example:
     answer: str
 
 
-class Curriculum:
+class Curriculum(ABC):
     """Draws examples; never one of the task's own problems, in either split."""
 
-    def __init__(self, task: AdditionTask, seed: int) -> None:
-        self._reserved = task.prompts
+    task: LabTask
+    mix: ClassVar[Mapping[ContextKind, int]]
+    """Examples a step and kind."""
+
+    def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - training data, not secrets
-        self._kinds: dict[ContextKind, Callable[[str], str]] = {
+        self._kinds: dict[ContextKind, Callable[[Example], str]] = {
             ContextKind.static: lambda _: self._preamble(),
             ContextKind.hints: self._hints,
-            ContextKind.feedback: lambda answer: diagnose(answer, self._attempt(answer)),
-            ContextKind.reference_solution: lambda answer: answer,
+            ContextKind.feedback: lambda source: diagnose(source.answer, self._any_attempt(source)),
+            ContextKind.reference_solution: lambda source: source.answer,
         }
+
+    @abstractmethod
+    def _any_problem(self) -> Example:
+        """A problem, perhaps of the task."""
+
+    @abstractmethod
+    def _hints(self, source: Example) -> str:
+        """Hints of any level."""
+
+    @abstractmethod
+    def _attempt(self, source: Example) -> str:
+        """An attempt like a student's."""
 
     def examples(self, kind: ContextKind, count: int) -> list[Example]:
         """`count` examples under contexts of one kind."""
         return [self._example(kind) for _ in range(count)]
 
     def _example(self, kind: ContextKind) -> Example:
-        prompt, answer = self._sum()
+        asked = self._problem()
         if kind is ContextKind.none:
-            return Example(prompt, answer)
-        source = self._sum()[1] if self._rng.random() < WRONG_CONTEXTS else answer
+            return asked
+        source = self._problem() if self._rng.random() < WRONG_CONTEXTS else asked
         text = self._kinds[kind](source)
         template = BLOCKS[kind]
         placeholder = template[template.index("{") + 1 : template.index("}")]
         context = fill(template, **{placeholder: text})
-        return Example(fill(TEACHER_PROMPT, context=context, prompt=prompt), answer)
+        return Example(fill(TEACHER_PROMPT, context=context, prompt=asked.prompt), asked.answer)
 
-    def _sum(self) -> tuple[str, str]:
+    def _problem(self) -> Example:
         while True:
-            left, right = self._rng.randrange(10**DIGITS), self._rng.randrange(10**DIGITS)
-            if prompt_of(left, right) not in self._reserved:
-                return prompt_of(left, right), answer_of(left, right)
-
-    def _hints(self, answer: str) -> str:
-        level = self._rng.randint(1, ANSWER_DIGITS)
-        return reveal(answer, self._rng.sample(range(ANSWER_DIGITS), level))
+            drawn = self._any_problem()
+            if drawn.prompt not in self.task.prompts:
+                return drawn
 
     def _preamble(self) -> str:
         return " ".join(self._rng.choice(WORDS) for _ in range(self._rng.randint(2, 8))).capitalize() + "."
 
-    def _attempt(self, answer: str) -> str:
-        """An attempt like a half-trained student's: digits wrong with a chance of its own, at times malformed."""
-        if self._rng.random() < 0.03:  # about the share of malformed attempts of an early student
-            return answer[: self._rng.randrange(ANSWER_DIGITS)]
-        error = self._rng.random()
-        return "".join(str(self._rng.randrange(10)) if self._rng.random() < error else digit for digit in answer)
+    def _any_attempt(self, source: Example) -> str:
+        if self._rng.random() < MALFORMED:
+            return source.answer[: self._rng.randrange(len(source.answer))]
+        return self._attempt(source)

@@ -1,11 +1,18 @@
-"""The lab's models: two sizes of the Qwen3 architecture, each stopped at two student accuracies."""
+"""The lab's models: two sizes of the Qwen3 architecture, each world's with two student accuracies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 import transformers
 
-FAMILY = "lab-qwen3"
+from workers.lab.addition import AdditionCurriculum
+from workers.lab.cipher import CipherCurriculum
+from workers.lab.curriculum import Curriculum
+
+FAMILY, CIPHER_FAMILY = "lab-qwen3", "lab-cipher-qwen3"
+"""One a world: the law's slope belongs to a family, and another world has another."""
 
 CONTEXT_LENGTH = 256
 """Tokens; the longest context of the lab's own world has about 60, the rest is room for a user's static text."""
@@ -17,9 +24,12 @@ INITIAL_DEVIATION = 0.08
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One size; `head_dim` is 32 for all, the smallest that vLLM's CPU kernels take."""
+    """One model; `head_dim` is 32 for all, the smallest that vLLM's CPU kernels take."""
 
     name: str
+    family: str = FAMILY
+    curriculum: Callable[[int], Curriculum] = AdditionCurriculum
+    """Takes the seed."""
     hidden_size: int
     layers: int
     heads: int
@@ -27,8 +37,10 @@ class ModelSpec:
     intermediate_size: int
     learning_rate: float
     seed: int
-    target_accuracy: float = 0.25
-    """The student stops here or just above: room for gaps of either sign."""
+    target_accuracy: float | None = 0.25
+    """The student stops here or just above: room for gaps of either sign. Null: it does not stop early."""
+    steps: int = 4000
+    """Of a model with a target, which stops well before, a bound."""
 
     @property
     def folder(self) -> str:
@@ -81,10 +93,22 @@ SMALL, MEDIUM = (
 )
 """About 0.1M and 0.4M parameters. Learning rates: the usual few 1e-3 of models this small, less for the larger."""
 
+CIPHER = replace(
+    SMALL,
+    name="lab/cipher-qwen3-s",
+    family=CIPHER_FAMILY,
+    curriculum=partial(CipherCurriculum, known=0.45),
+    target_accuracy=None,
+    steps=1000,
+)
+"""It learns all there is to learn: what it does not know of the operators is what pre-training leaves open."""
+
 MODELS = (
     SMALL,
     MEDIUM,
     replace(SMALL, name="lab/addition-qwen3-s50", target_accuracy=0.5),
     replace(MEDIUM, name="lab/addition-qwen3-m50", target_accuracy=0.5),
+    CIPHER,
+    replace(CIPHER, name="lab/cipher-qwen3-s25", curriculum=partial(CipherCurriculum, known=0.25)),
 )
-"""The same pre-training, stopped later, gives a second baseline: what headroom does is seen between the two."""
+"""A second baseline in each world: what headroom does is seen between the two."""

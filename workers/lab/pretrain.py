@@ -1,65 +1,59 @@
-"""Pre-trains one lab model from scratch and stops while it still has something to learn."""
+"""Pre-trains one lab model from scratch; in the end it still has something to learn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch program uses
 
 from service.catalog.contexts import ContextKind
-from workers.lab.curriculum import Curriculum, Example
-
-MAX_STEPS = 4000
-"""A bound for a build that does not reach its target; the shipped models stop well before."""
+from workers.lab.curriculum import Example
+from workers.lab.models import ModelSpec
 
 WARMUP_STEPS = 100
 
 CHECK_EVERY = 5
-"""Steps between two looks at the plain sums: their accuracy grows by up to 3 points in 5 steps when it grows at all."""
+"""Steps between two looks at a target: the accuracy of the sums grows by up to 3 points in 5 steps when it grows."""
 
 REPORT_EVERY = 25
 
 EVALUATION_PROBLEMS = 512
 
-MIX: Mapping[ContextKind, int] = {
-    ContextKind.none: 128,
-    ContextKind.static: 32,
-    ContextKind.hints: 24,
-    ContextKind.feedback: 16,
-    ContextKind.reference_solution: 16,
-}
-"""Examples a step and kind. Contexts are read after some 150 steps; the sums take longer, and with only 96 plain sums
-among 200 examples the smaller model had not learned them after 1,800 steps."""
-
 
 def pretrain(
     model: Any,  # noqa: ANN401 - transformers has no types
     tokenizer: Any,  # noqa: ANN401
-    curriculum: Curriculum,
-    learning_rate: float,
-    target_accuracy: float,
+    spec: ModelSpec,
     report: Callable[[int, dict[str, float]], None],
 ) -> int:
-    """Trains in place until the plain sums are solved with probability `target_accuracy`; returns the steps taken."""
-    evaluation = {kind: curriculum.examples(kind, EVALUATION_PROBLEMS) for kind in MIX}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    for step in range(1, MAX_STEPS + 1):
+    """Trains in place until the spec's target is reached or, where it has none, to its end; returns the steps taken."""
+    curriculum, target = spec.curriculum(spec.seed), spec.target_accuracy
+    mix = curriculum.mix
+    evaluation = {kind: curriculum.examples(kind, EVALUATION_PROBLEMS) for kind in mix}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    for step in range(1, spec.steps + 1):
+        # to an end that is known the rate falls to 0, which leaves less noise in the last weights
+        left = 1.0 if target is not None else (spec.steps - step) / (spec.steps - WARMUP_STEPS)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * min(1.0, step / WARMUP_STEPS)
-        for kind, count in MIX.items():
+            group["lr"] = spec.learning_rate * min(1.0, step / WARMUP_STEPS, left)
+        for kind, count in mix.items():
             log_probabilities = answer_log_probabilities(model, tokenizer, curriculum.examples(kind, count))
-            (-log_probabilities.sum() / sum(MIX.values())).backward()
+            (-log_probabilities.sum() / sum(mix.values())).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         reached = (
-            step % CHECK_EVERY == 0 and accuracy(model, tokenizer, evaluation[ContextKind.none]) >= target_accuracy
+            target is not None
+            and step % CHECK_EVERY == 0
+            and accuracy(model, tokenizer, evaluation[ContextKind.none]) >= target
         )
         if reached or step % REPORT_EVERY == 0:
             report(step, {kind.value: accuracy(model, tokenizer, examples) for kind, examples in evaluation.items()})
         if reached:
             return step
-    raise RuntimeError(f"the student did not reach an accuracy of {target_accuracy} in {MAX_STEPS} steps")
+    if target is not None:
+        raise RuntimeError(f"the student did not reach an accuracy of {target} in {spec.steps} steps")
+    return spec.steps
 
 
 def accuracy(model: Any, tokenizer: Any, examples: Sequence[Example]) -> float:  # noqa: ANN401

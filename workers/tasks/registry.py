@@ -1,12 +1,18 @@
 """The tasks that this worker has, by name, and those that it is given as a folder."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 from workers.failures import JobError
 from workers.tasks.addition import AdditionTask
+from workers.tasks.cipher import CipherTask
 from workers.tasks.file_task import FileTask
+from workers.tasks.lab import LabTask
 from workers.tasks.protocol import Task
+
+LAB: Mapping[str, LabTask] = {task.name: task for task in (AdditionTask(), CipherTask())}
+"""The lab's tasks, which are made and need no file."""
 
 DATA = Path(__file__).parent / "data"
 BUNDLED = {"gapcast/word-problems": DATA / "word-problems", "gapcast/functions": DATA / "functions"}
@@ -15,12 +21,12 @@ BUNDLED = {"gapcast/word-problems": DATA / "word-problems", "gapcast/functions":
 
 @cache
 def _bundled(name: str) -> Task:
-    return AdditionTask() if name == AdditionTask.name else FileTask(BUNDLED[name])
+    return LAB[name] if name in LAB else FileTask(BUNDLED[name])
 
 
 def task_names() -> list[str]:
     """The names of all tasks that come with Gapcast."""
-    return sorted([AdditionTask.name, *BUNDLED])
+    return sorted([*LAB, *BUNDLED])
 
 
 def load_task(name: str, revision: str | None = None, folder: Path | None = None) -> Task:

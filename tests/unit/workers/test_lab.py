@@ -13,11 +13,10 @@ from workers.lab import build as lab_build
 from workers.lab import measure as lab_measure
 from workers.lab import pretrain as lab_pretrain
 from workers.lab.__main__ import main
-from workers.lab.curriculum import Curriculum
+from workers.lab.addition import AdditionCurriculum
 from workers.lab.models import MODELS
 from workers.lab.tokenizer import build_tokenizer
 from workers.tasks import Task
-from workers.tasks.addition import AdditionTask
 
 
 class TestShipped:
@@ -52,19 +51,18 @@ class TestTokenizer:
 
 class TestCurriculum:
     def test_never_shows_a_problem_of_the_task(self) -> None:
-        task = AdditionTask()
-        curriculum = Curriculum(task, 0)
+        curriculum = AdditionCurriculum(0)
         examples = curriculum.examples(ContextKind.none, 20_000)  # of 1e6 sums 768 are reserved: 15 hits by chance
-        assert not {example.prompt for example in examples} & task.prompts
+        assert not {example.prompt for example in examples} & curriculum.task.prompts
 
     @pytest.mark.parametrize("kind", ["hints", "feedback", "reference_solution", "static"])
     def test_the_question_comes_last_and_the_answer_is_its_sum(self, kind: str) -> None:
-        for example in Curriculum(AdditionTask(), 1).examples(ContextKind(kind), 200):
+        for example in AdditionCurriculum(1).examples(ContextKind(kind), 200):
             left, right = example.prompt.split("\n\n")[1].removesuffix("=").split("+")
             assert int(example.answer) == int(left) + int(right)
 
     def test_a_few_solutions_are_wrong(self) -> None:
-        examples = Curriculum(AdditionTask(), 2).examples(ContextKind.reference_solution, 4000)
+        examples = AdditionCurriculum(2).examples(ContextKind.reference_solution, 4000)
         wrong = sum(f"Solution: {example.answer}\n" not in example.prompt for example in examples) / 4000
         assert wrong == pytest.approx(0.05, abs=4 * (0.05 * 0.95 / 4000) ** 0.5)
 

@@ -11,7 +11,7 @@ from workers.contexts import Attempt, Material, build_context, extraction_prompt
 from workers.contexts.extraction import HINT_TOKENS
 from workers.contexts.templates import BLOCKS, CHAT_BLOCKS, EXTRACTION_STOP, fill
 from workers.tasks import Split, load_task
-from workers.tasks.addition import diagnose
+from workers.tasks.lab import diagnose
 
 RENDERED = {"2": "1f36c19ff369f83c2c5ead06b2230cb751d99027b6fd7b4c5fd441e351f9ef9d"}
 """SHA-256 of everything below as that version renders it. A changed template gets a new version and a new line."""

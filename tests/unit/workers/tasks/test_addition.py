@@ -1,7 +1,8 @@
 import pytest
 
 from workers.tasks import Split, Task
-from workers.tasks.addition import AdditionTask, diagnose, merge, reveal
+from workers.tasks.addition import AdditionTask, merge
+from workers.tasks.lab import diagnose, reveal
 
 
 class TestAddition:
