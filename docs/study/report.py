@@ -4,6 +4,7 @@ Run `python -m docs.study.report`: it prints the tables of docs/measurements.md 
 """
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,14 +121,12 @@ def figures(judged: Sequence[Judged]) -> dict[str, float]:
 
 def print_links(rows: Sequence[Row]) -> None:
     """Which link each recipe's runs prefer, with the straight line of ordinary least squares beside it."""
-    law = law_of(rows, MIXTURE)
     print("| family | recipe | runs | collapsed | linear | tanh | exp | improvement at gap .15 | slope, R2 of OLS |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for recipe in sorted({recipe_of(row) for row in rows}):
         ours = [row for row in rows if recipe_of(row) == recipe]
-        alone = law_of(ours, MIXTURE)
-        asked = {"teacher": recipe.teacher, "divergence": recipe.divergence}
-        links = alone.links(recipe.family, **asked)
+        law, asked = law_of(ours, MIXTURE), {"teacher": recipe.teacher, "divergence": recipe.divergence}
+        links = law.links(recipe.family, **asked)
         at = law.coefficients(recipe.family, ours[0]["cell"], **asked).improvement
         kept = [row for row in ours if not row["collapsed"]]
         x, y = column(kept, "gap"), column(kept, "improvement")
@@ -140,15 +139,15 @@ def print_links(rows: Sequence[Row]) -> None:
 
 
 def print_left_out(rows: Sequence[Row]) -> None:
-    """Line and mixture side by side on the runs that they did not see."""
+    """Line and mixture side by side on the runs that they did not see, world by world."""
     print("| left out | family | recipe | runs | law | 80 % | 95 % | width | MAE | log density |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for name, group in GROUPS.items():
-        judged = {law: left_out(rows, group, links) for law, links in (("line", LINE), ("mixture", MIXTURE))}
-        recipes = sorted({recipe_of(one.row) for one in judged["line"]})
-        for family, teacher in sorted({recipe[:2] for recipe in recipes}):
-            mine = [recipe for recipe in recipes if recipe[:2] == (family, teacher)]
-            for label, some in ((teacher, mine), *((str(recipe), [recipe]) for recipe in mine)):
+    for family, (name, group) in product(sorted({row["family"] for row in rows}), GROUPS.items()):
+        world = [row for row in rows if row["family"] == family]
+        judged = {law: left_out(world, group, links) for law, links in (("line", LINE), ("mixture", MIXTURE))}
+        for teacher in sorted({row["teacher"] for row in world}):
+            recipes = sorted({recipe_of(row) for row in world if row["teacher"] == teacher})
+            for label, some in ((teacher, recipes), *((str(recipe), [recipe]) for recipe in recipes)):
                 for law, every in judged.items():
                     ours = [one for one in every if recipe_of(one.row) in some]
                     found = figures(ours)
@@ -173,30 +172,32 @@ def covariates() -> dict[tuple[str, str], dict[str, float]]:
 
 
 def print_covariates(rows: Sequence[Row]) -> None:
-    """What a covariate adds where its context was left out: the residuals of the other contexts are regressed on it."""
+    """What a covariate says beyond the gap, by least squares with each context left out."""
     known = covariates()
     names = list(next(iter(known.values())))
-    print("| family | teacher | covariate | correlation with the residual | MAE without | MAE with |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| family | teacher | covariate | correlation with the law's residual | MAE: gap | gap and it | it alone |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for family, teacher in sorted({recipe_of(row)[:2] for row in rows}):
         ours = [row for row in rows if recipe_of(row)[:2] == (family, teacher)]
         judged = left_out(ours, GROUPS["context"], MIXTURE)
+        kept = [one.row for one in judged]
         error = np.array([one.error for one in judged])
-        context = np.array([one.row["context"] for one in judged])
-        gap = column([one.row for one in judged], "gap")
+        gap, one = column(kept, "gap"), np.ones(len(kept))
         for name in names:
-            z = np.array([known[one.row["model"], one.row["context"]][name] for one in judged])
-            corrected = error.copy()
-            for left in set(context):
-                others = context != left
-                # beside the gap, which the law has used already: only what the covariate says beyond it counts
-                design = np.column_stack([np.ones_like(z), z, gap])
-                fitted = np.linalg.lstsq(design[others], error[others], rcond=None)[0]
-                corrected[~others] -= design[~others] @ fitted
-            before, after = np.abs(error).mean(), np.abs(corrected).mean()
-            print(
-                f"| {family} | {teacher} | {name} | {np.corrcoef(z, error)[0, 1]:+.2f} | {before:.4f} | {after:.4f} |"
-            )
+            z = np.array([known[row["model"], row["context"]][name] for row in kept])
+            maes = [least_squares_error(kept, np.column_stack([one, *parts])) for parts in ([gap], [gap, z], [z])]
+            shown = " | ".join(f"{mae:.4f}" for mae in maes)
+            print(f"| {family} | {teacher} | {name} | {np.corrcoef(z, error)[0, 1]:+.2f} | {shown} |")
+
+
+def least_squares_error(rows: Sequence[Row], design: Array) -> float:
+    """Mean absolute error of improvements whose context was left out of the fit."""
+    came, context = column(rows, "improvement"), np.array([row["context"] for row in rows])
+    error = came.copy()
+    for name in set(context):
+        out = context == name
+        error[out] -= design[out] @ np.linalg.lstsq(design[~out], came[~out], rcond=None)[0]
+    return float(np.abs(error).mean())
 
 
 COLOURS = (GREY, "#56b4e9", BLUE, "#003366", "#e69f00", ORANGE, "#882200", GREEN)
