@@ -1,0 +1,30 @@
+"""The study of docs/measurements.md: its plan can be asked for, and what is stored belongs to it."""
+
+from docs.study.plan import CELLS
+from docs.study.run import PROBES, RUNS, observed, stored
+from service.training_runs.schemas import TrainingRunRequest
+
+
+def test_every_cell_is_a_run_that_can_be_asked_for() -> None:
+    assert len({cell.id for cell in CELLS}) == len(CELLS)
+    asked = [TrainingRunRequest.model_validate(cell.request) for cell in CELLS]
+    assert len({(one.model_dump_json()) for one in asked}) == len(CELLS)
+
+
+def test_what_is_stored_was_planned_and_begins_with_the_first_seeds() -> None:
+    planned = {cell.id: cell for cell in CELLS}
+    runs = stored(RUNS)
+    for name, row in runs.items():
+        assert {part: row[part] for part in planned[name]._fields} == planned[name]._asdict()
+    assert {name for name, cell in planned.items() if cell.seed == 0} <= set(runs)
+    models = {cell.model for cell in CELLS}
+    assert {probe["model"] for probe in stored(PROBES).values()} == models
+
+
+def test_a_stored_run_keeps_what_the_law_asks_for() -> None:
+    estimate = {"value": 0.1, "se": 0.02, "problems": 128}
+    row = dict.fromkeys(("family", "cell", "parameters", "baseline", "cov", "collapsed"), 1)
+    told = {"held_out": {"improvement": estimate}, "steps": 150, "cost": {"seconds": 12.34}}
+    kept = observed(row | {"gap": estimate, "improvement": estimate, "provenance": told})
+    assert kept["gap"] == {"value": 0.1, "se": 0.02}
+    assert (kept["steps"], kept["seconds"]) == (150, 12.3)
