@@ -90,10 +90,10 @@ def curve(law: GapLaw, whose: Whose, band: Band, level: float, improvement_var: 
         home = law.home(family)
         teacher, divergence = home.teacher, home.known_divergence
     about: dict[str, Any] = {"teacher": teacher, "divergence": divergence}
-    room = law.typical_baseline(family, cell, **about) if baseline is None else baseline
-    line = law.curve(family, gaps, cell, level, baseline=room, **about)
+    student = law.typical_baseline(family, cell, **about) if baseline is None else baseline
+    line = law.curve(family, gaps, cell, level, baseline=student, **about)
     probe = Probe(
-        gap=gaps, gap_var=0.0, family=family, cell=cell, baseline=room, improvement_var=improvement_var, **about
+        gap=gaps, gap_var=0.0, family=family, cell=cell, baseline=student, improvement_var=improvement_var, **about
     )
     lower, upper = predicting.mixture(law.state_, probe).interval(level)  # drawn where a prediction is refused, too
     return Curve(
@@ -101,7 +101,7 @@ def curve(law: GapLaw, whose: Whose, band: Band, level: float, improvement_var: 
         cell=cell,
         teacher_rule=Key.of(teacher, divergence).rule,
         divergence=divergence,
-        baseline=room,
+        baseline=student,
         links=law.links(family, cell, **about),
         level=level,
         measurement_se=improvement_var**0.5,
