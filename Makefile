@@ -52,7 +52,7 @@ test: $(VENV)/.dev
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser
 test-slow: $(VENV)/.dev
 	@.ci/chromium
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow or services or browser"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow or services or browser"
 
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm
