@@ -5,11 +5,12 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from service.app import create_app
 from service.kit.database import Database
@@ -44,20 +45,36 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(data_dir=tmp_path / "data", log_level="error")
 
 
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """A fresh PostgreSQL database, dropped afterwards."""
+@contextmanager
+def postgres(template: str = "template1") -> Iterator[str]:
+    """A PostgreSQL database of its own, dropped afterwards."""
     need("127.0.0.1", 5432, "PostgreSQL")
     name = f"gapcast_test_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     try:
         yield POSTGRES.rsplit("/", 1)[0] + f"/{name}"
     finally:
         with admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres() -> Iterator[str]:
+    """The name of a migrated PostgreSQL database, to copy."""
+    with postgres() as url:
+        made = Database(url)
+        migrate(made)
+        made.engine.dispose()
+        yield url.rsplit("/", 1)[1]
 
 
 @pytest.fixture(scope="session")
@@ -75,13 +92,14 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
 def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[Database]:
     """A migrated database of each kind."""
-    if request.param == "sqlite":
-        made = Database(f"sqlite:///{shutil.copy(migrated, tmp_path / 'test.db')}")
-    else:
-        made = Database(request.getfixturevalue("postgres_url"))
-        migrate(made)
-    yield made
-    made.engine.dispose()
+    with ExitStack() as held:
+        if request.param == "sqlite":
+            url = f"sqlite:///{shutil.copy(migrated, tmp_path / 'test.db')}"
+        else:
+            url = held.enter_context(postgres(request.getfixturevalue("migrated_postgres")))
+        made = Database(url)
+        yield made
+        made.engine.dispose()
 
 
 @pytest.fixture
