@@ -24,7 +24,7 @@ LONG = {"probe": {"problems": 192, "rollouts": 24}}
 """A probe of some seconds, so that there is a middle."""
 
 
-LONGER = {"probe": {"problems": 512, "rollouts": 64}}
+LONGER = {"probe": {"problems": 512, "rollouts": 32}}
 """A probe that is not done within the few seconds in which a server stops."""
 
 

@@ -1,4 +1,4 @@
-"""A training run that is killed at random moments, ten times, ends as the one that never was."""
+"""A training run that is killed at random moments, up to ten times, ends as the one that never was."""
 
 import json
 import os
@@ -20,7 +20,6 @@ from workers.tasks import load_task
 
 pytestmark = pytest.mark.slow
 
-KILLS = 10
 SEED = 20
 RECIPES: dict[str, dict[str, Any]] = {
     "ema": {"teacher": "ema", "divergence": "reverse_kl"},
@@ -75,8 +74,8 @@ class Run:
         raise AssertionError("the child ended without a result")
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_ten_times_killed_is_as_good_as_never(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "kills"), [("ema", 10), ("ema, lora", 3)])
+def test_often_killed_is_as_good_as_never(tmp_path: Path, name: str, kills: int) -> None:
     recipe = {"steps": 60, **RECIPES[name]}
     options = {"checkpoint_every": 3, "evaluate_every": 20}
     configuration = configuration_of(load_task("lab/addition"), {"kind": "hints"}, recipe, options)
@@ -86,11 +85,11 @@ def test_ten_times_killed_is_as_good_as_never(tmp_path: Path, name: str) -> None
     expected = whole.attempt(None)
     assert expected is not None
     rng = random.Random(SEED)
-    for _ in range(KILLS):
+    for _ in range(kills):
         assert killed.attempt(kill_after=rng.randint(1, 5)) is None
     result = killed.attempt(None)
     assert result is not None
-    assert killed.attempts == KILLS + 1
+    assert killed.attempts == kills + 1
     assert told_of(result) == told_of(expected)
     assert killed.losses == whole.losses
     files = ("student", "teacher", "optimizer")
