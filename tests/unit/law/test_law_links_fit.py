@@ -43,7 +43,7 @@ def draw(link, seed=0, sizes=(8, 8, 8), slope=3.0, baseline=0.4, sigma=0.02):
 
 @pytest.mark.parametrize("case", PART_ONE, ids=range(len(PART_ONE)))
 def test_the_line_alone_answers_as_before_there_were_links(store, case):
-    """Figures of the law when the line was all there was."""
+    """Figures of the law when the line was all there was, on the grid of sigma of today."""
     law = GapLaw(candidate_links=("linear",)).fit(store(**case["store"]))
     for family, expected in case["quantiles"].items():
         probe = Probe(
