@@ -57,7 +57,7 @@ test-slow: $(VENV)/.dev
 
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm
-	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -m vllm tests/vllm
+	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m vllm tests/vllm
 
 # our losses against TRL's, and TRL's trainers with the callback that makes an observation of their runs
 test-trl: $(VENV)/.trl

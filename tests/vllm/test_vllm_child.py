@@ -86,5 +86,5 @@ class TestFailures:
         assert error(run(copied)) == ("model_not_loadable", "user")
 
     def test_a_context_that_no_memory_holds(self, copied: Path) -> None:
-        change(copied / "config.json", max_position_embeddings=10_000_000)
+        change(copied / "config.json", max_position_embeddings=3_000_000)
         assert error(run(copied))[0] == "out_of_memory"
