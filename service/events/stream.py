@@ -4,9 +4,10 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
-from fastapi import Response
+from fastapi import Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from pydantic import BaseModel
@@ -30,6 +31,19 @@ class Subject(NamedTuple):
     ids: list[str] | None
     """null: everything of the tenant's"""
     ended: bool
+
+
+@dataclass(frozen=True)
+class Following:
+    """How a client reads the events of one resource: as a page or a stream, from where on, and how many at a time."""
+
+    accept: Annotated[str, Header()] = "application/json"
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None
+    after: str | None = None
+    limit: int = 100
+
+
+Follow = Annotated[Following, Depends()]
 
 
 class EventPage(BaseModel):
@@ -100,16 +114,9 @@ def event_stream(database: Database, look: Callable[[], Subject], after: str | N
     return EventSourceResponse(stream(), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
-async def answer_events(
-    database: Database,
-    look: Callable[[], Subject],
-    accept: str,
-    last_event_id: str | None,
-    after: str | None,
-    limit: int,
-) -> Response | EventPage:
+async def answer_events(database: Database, look: Callable[[], Subject], follow: Following) -> Response | EventPage:
     """A page of one subject's events, or a stream of them where the client accepts that."""
     subject = await run_in_threadpool(look)
-    if wants_stream(accept):
-        return event_stream(database, look, last_event_id or after)
-    return await run_in_threadpool(event_page, database, subject, after, limit)
+    if wants_stream(follow.accept):
+        return event_stream(database, look, follow.last_event_id or follow.after)
+    return await run_in_threadpool(event_page, database, subject, follow.after, follow.limit)

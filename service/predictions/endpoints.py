@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.dependencies import AppState, ReadSession, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import EventPage, Subject, answer_events
+from service.events.stream import EventPage, Follow, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
 from service.kit.pagination import Page, PageRequest, page_of, page_request
@@ -112,13 +112,7 @@ def cancel_prediction(prediction_id: str, state: AppState, tenant: Tenant) -> Pr
 
 @router.get("/{prediction_id}/events", response_model=EventPage, responses=problems(NotFound))
 async def prediction_events(
-    prediction_id: str,
-    state: AppState,
-    tenant: Tenant,
-    accept: Annotated[str, Header()] = "application/json",
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-    after: str | None = None,
-    limit: int = 100,
+    prediction_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:
     """Follow a prediction: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 
@@ -131,4 +125,4 @@ async def prediction_events(
             subjects = [prediction.id, *([prediction.job_id] if prediction.job_id else [])]
             return Subject(tenant, subjects, ended=service.status_of(prediction, job) not in LIVE)
 
-    return await answer_events(state.database, look, accept, last_event_id, after, limit)
+    return await answer_events(state.database, look, follow)

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.dependencies import AppState, ReadSession, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import EventPage, Subject, answer_events
+from service.events.stream import EventPage, Follow, Subject, answer_events
 from service.jobs.models import JobState
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
@@ -111,15 +111,7 @@ def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
 
 
 @router.get("/{probe_id}/events", response_model=EventPage, responses=problems(NotFound))
-async def probe_events(
-    probe_id: str,
-    state: AppState,
-    tenant: Tenant,
-    accept: Annotated[str, Header()] = "application/json",
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-    after: str | None = None,
-    limit: int = 100,
-) -> Response | EventPage:
+async def probe_events(probe_id: str, state: AppState, tenant: Tenant, follow: Follow) -> Response | EventPage:
     """Follow a probe: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 
     def look() -> Subject:
@@ -127,4 +119,4 @@ async def probe_events(
             at = service.state_of(session, tenant, probe_id)
             return Subject(tenant, [at.job_id], at.ended)
 
-    return await answer_events(state.database, look, accept, last_event_id, after, limit)
+    return await answer_events(state.database, look, follow)

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.dependencies import AppState, ReadSession, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
-from service.events.stream import EventPage, Subject, answer_events
+from service.events.stream import EventPage, Follow, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
 from service.kit.pagination import Page, PageRequest, page_request
@@ -117,15 +117,7 @@ def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> Trainin
 
 
 @router.get("/{run_id}/events", response_model=EventPage, responses=problems(NotFound))
-async def training_run_events(
-    run_id: str,
-    state: AppState,
-    tenant: Tenant,
-    accept: Annotated[str, Header()] = "application/json",
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-    after: str | None = None,
-    limit: int = 100,
-) -> Response | EventPage:
+async def training_run_events(run_id: str, state: AppState, tenant: Tenant, follow: Follow) -> Response | EventPage:
     """Follow a training run: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 
     def look() -> Subject:
@@ -133,4 +125,4 @@ async def training_run_events(
             at = service.state_of(session, tenant, run_id)
             return Subject(tenant, [run_id, at.job_id], at.state.is_terminal)
 
-    return await answer_events(state.database, look, accept, last_event_id, after, limit)
+    return await answer_events(state.database, look, follow)
