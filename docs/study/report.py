@@ -87,14 +87,19 @@ class Judged(NamedTuple):
     log_density: float
 
 
-def left_out(rows: Sequence[Row], group: Callable[[Row], str], links: Sequence[str]) -> list[Judged]:
+def left_out(
+    rows: Sequence[Row],
+    group: Callable[[Row], str],
+    links: Sequence[str],
+    fit: Callable[[Sequence[Row], Sequence[str]], GapLaw] = law_of,
+) -> list[Judged]:
     """Predict each run that did not collapse by the law of the runs of the other groups."""
     found = []
     for name in sorted({group(row) for row in rows}):
         asked = [row for row in rows if group(row) == name and not row["collapsed"]]
         if not asked:
             continue
-        law = law_of([row for row in rows if group(row) != name], links)
+        law = fit([row for row in rows if group(row) != name], links)
         mixture = predicting.mixture(law.state_, Probe(**about(asked)))
         came = column(asked, "improvement")
         (low, high), (lowest, highest) = mixture.interval(0.8), mixture.interval(0.95)
