@@ -21,6 +21,7 @@ from service.jobs.service import reconcile
 from service.kit import problems
 from service.kit.auth import current_tenant, is_loopback
 from service.kit.ids import new_id
+from service.kit.in_flight import InFlight
 from service.kit.limits import BodyLimit, LocalNamesOnly
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
@@ -126,5 +127,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(LocalNamesOnly)
     larger = {"/v1/observations": settings.max_import_bytes, "/v1/tasks": settings.max_task_bytes}
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
+    app.add_middleware(InFlight)
     app.add_middleware(RequestId)
     return app

@@ -1,10 +1,13 @@
-"""What endpoints ask for: the tenant, sessions that commit at the request's edge, and wake-ups after the commit."""
+"""The parameters of endpoints that come from the application: the tenant and the application's state.
 
-from collections.abc import Iterator
+An endpoint opens a session in its own body and builds its answer there (`with state.database.read() as session`), so a
+connection is taken and given back within one thread. A session as a parameter would be held from thread to thread:
+with every thread waiting for a connection, none would be left to give one back.
+"""
+
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy.orm import Session
 
 from service.fits.service import Refitter
 from service.jobs.broker import Dispatcher
@@ -23,19 +26,11 @@ class State:
         self.refitter = Refitter(self.database, settings.reconcile_seconds)
 
 
-def state_of(request: Request) -> State:
+async def state_of(request: Request) -> State:
     """The application's state."""
     state: State = request.app.state.gapcast
     return state
 
 
-def read_session(state: Annotated[State, Depends(state_of)]) -> Iterator[Session]:
-    """A session that only reads."""
-    with state.database.read() as session:
-        yield session
-
-
 Tenant = Annotated[str, Depends(current_tenant)]
 AppState = Annotated[State, Depends(state_of)]
-# "function": the session is closed before the response is sent, so that a slow client holds no connection
-ReadSession = Annotated[Session, Depends(read_session, scope="function")]

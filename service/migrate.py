@@ -59,7 +59,6 @@ def migrate(database: Database) -> None:
         mark_outdated(session)
     for pool in (LAB_POOL, DEFAULT_POOL):
         try:
-            with database.write() as session:
-                fits.current(session, LOCAL_TENANT, pool)  # so that the first question need not wait for it
+            fits.current(database, LOCAL_TENANT, pool)  # so that the first question need not wait for it
         except Exception:
             log.exception("first_fit_failed", pool=pool)  # the refitter tries again; a start must not fail for it

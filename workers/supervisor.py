@@ -18,6 +18,7 @@ from service.jobs.repository import Asked
 from service.jobs.service import record_return, worker_name
 from service.kit.database import Database
 from service.settings import Settings
+from service.settling import prepare as prepare_to_settle
 from service.settling import settle
 from workers.child_process import Child, Crashed, Failed
 from workers.inbox import Event, Inbox
@@ -218,6 +219,7 @@ class _Attempt:
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _end(self, result: dict[str, Any]) -> None:
         job = self._job
+        prepare_to_settle(self._database, job)
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
             if ended is None:

@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from service.catalog import service, task_files, uploads
 from service.catalog.problems import ProblemIn, TaskIn
 from service.catalog.shown import ContextKindOut, Listing, Model, ProblemOut, Task
-from service.dependencies import AppState, ReadSession, State, Tenant
+from service.dependencies import AppState, State, Tenant
 from service.errors import InvalidFile, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, IdempotencyMismatch, InvalidRequest, NotFound, Unavailable
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
@@ -127,15 +127,16 @@ def _take(
 
 
 @router.get("/tasks")
-def list_tasks(session: ReadSession, tenant: Tenant) -> Listing[Task]:
+def list_tasks(state: AppState, tenant: Tenant) -> Listing[Task]:
     """List the tasks that a gap can be measured on: the bundled ones, then uploaded ones as their newest revisions."""
-    return Listing(data=service.tasks(session, tenant))
+    with state.database.read() as session:
+        return Listing(data=service.tasks(session, tenant))
 
 
 # before the path of a task, whose name may hold a slash; no task's name ends with /problems
 @router.get("/tasks/{name:path}/problems", responses=problems(NotFound))
 def list_problems(
-    session: ReadSession,
+    state: AppState,
     tenant: Tenant,
     name: str,
     split: Literal["train", "held_out"] | None = None,
@@ -145,13 +146,15 @@ def list_problems(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[ProblemOut]:
     """See what an uploaded task holds, in the file's order; long texts and lists are cut."""
-    return service.preview(session, tenant, name, split, after, limit)
+    with state.database.read() as session:
+        return service.preview(session, tenant, name, split, after, limit)
 
 
 @router.get("/tasks/{name:path}", responses=problems(NotFound))
-def get_task(session: ReadSession, tenant: Tenant, name: str) -> Task:
+def get_task(state: AppState, tenant: Tenant, name: str) -> Task:
     """Get the newest revision of a task."""
-    return service.show_task(session, tenant, name)
+    with state.database.read() as session:
+        return service.show_task(session, tenant, name)
 
 
 @router.get("/context_kinds")

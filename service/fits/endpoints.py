@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from service.catalog.schemas import Divergence, Level, Teacher
-from service.dependencies import AppState, ReadSession, Tenant
+from service.dependencies import AppState, Tenant
 from service.errors import OldFit, UnknownPool
 from service.fits import analysis, repository, service
-from service.fits.models import Fit
 from service.fits.schemas import (
     Calibration,
     CurrentFit,
@@ -21,9 +21,10 @@ from service.fits.schemas import (
     fit_out,
     fit_summary,
 )
-from service.kit.errors import InvalidRequest, NotFound
+from service.kit.errors import InvalidRequest, NotFound, Unavailable
 from service.kit.pagination import Page, PageRequest, page_of, page_request
 from service.kit.problems import problems
+from service.kit.waiting import wait_until
 from service.observations import service as observations
 from service.observations.schemas import POOL_PATTERN
 
@@ -32,6 +33,8 @@ router = APIRouter(prefix="/fits", tags=["fits"])
 PoolQuery = Annotated[str, Query(pattern=POOL_PATTERN)]
 Name = Annotated[str | None, Query(min_length=1, max_length=600)]
 Share = Annotated[float, Query(ge=-1, le=1)]
+PATIENCE = 20.0
+"""seconds that a question for the current fit waits for one that is being made; in a small pool it takes a second"""
 UNCHANGED = {"description": "The ETag sent in If-None-Match is current."}
 
 
@@ -48,15 +51,16 @@ def _is_known(request: Request, response: Response, tag: str) -> bool:
 
 @router.get("", responses=problems(UnknownPool))
 def list_fits(
-    session: ReadSession,
+    state: AppState,
     tenant: Tenant,
     page: Annotated[PageRequest, Depends(page_request)],
     pool: Annotated[str | None, Query(pattern=POOL_PATTERN)] = None,
 ) -> Page[FitSummary]:
     """List the versions of the law, newest first."""
-    if pool is not None:
-        observations.find_pool(session, tenant, pool)
-    return page_of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
+    with state.database.read() as session:
+        if pool is not None:
+            observations.find_pool(session, tenant, pool)
+        return page_of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
 
 
 @router.post(
@@ -66,50 +70,52 @@ def list_fits(
 )
 def refit_now(request: FitRequest, response: Response, state: AppState, tenant: Tenant) -> FitOut:
     """Fit a pool now: 201 with a new version, 200 with the one that these rows have already."""
-    with state.database.write() as session:
-        pool = observations.find_pool(session, tenant, request.pool)
-        made = service.refit(session, pool)
-        shown = fit_out(made.fit)
+    made = service.refit(state.database, tenant, request.pool)
+    with state.database.read() as session:
+        shown = fit_out(service.get(session, tenant, made.fit.id))
     response.status_code = 201 if made.is_new else 200
     response.headers["Location"] = f"/v1/fits/{shown.id}"
     return shown
 
 
 @router.get("/current", responses={304: UNCHANGED, **problems(UnknownPool)})
-def current_fit(
+async def current_fit(
     request: Request, response: Response, state: AppState, tenant: Tenant, pool: PoolQuery = "default"
 ) -> CurrentFit | None:
     """Get the newest law of a pool; in a pool of at most 5,000 observations it knows every one of them."""
-    with state.database.read() as session:
-        found = service.newest(session, tenant, pool)
-        shown = _shown(found) if found is not None else None
+
+    def read() -> CurrentFit | None:
+        with state.database.read() as session:
+            found = service.newest(session, tenant, pool)
+            if found is None:
+                state.refitter.wake()  # a GET writes nothing: the refitter makes the fit that is due
+                return None
+            return CurrentFit(**fit_out(found.fit).model_dump(), behind=found.behind)
+
+    shown = await run_in_threadpool(read)
     if shown is None:
-        with state.database.write() as session:
-            shown = _shown(service.current(session, tenant, pool))
+        shown = await wait_until(read, lambda fit: fit is not None, PATIENCE)
+    if shown is None:
+        raise Unavailable(f"The law of pool {pool!r} is still being fitted; try again.", headers={"Retry-After": "5"})
     return None if _is_known(request, response, f"{shown.id}:{shown.behind}") else shown
 
 
-def _shown(found: service.Current) -> CurrentFit:
-    return CurrentFit(**fit_out(found.fit).model_dump(), behind=found.behind)
-
-
-def _fit(fit_id: str, session: ReadSession, tenant: Tenant) -> Fit:
-    return service.get(session, tenant, fit_id)
-
-
-FoundFit = Annotated[Fit, Depends(_fit)]
 CAN_FAIL = problems(NotFound, OldFit)
 
 
 @router.get("/{fit_id}", responses={304: UNCHANGED, **CAN_FAIL})
-def get_fit(request: Request, response: Response, fit: FoundFit) -> FitOut | None:
+def get_fit(request: Request, response: Response, state: AppState, tenant: Tenant, fit_id: str) -> FitOut | None:
     """Get one version of the law; it never changes."""
-    return None if _is_known(request, response, fit.id) else fit_out(fit)
+    with state.database.read() as session:
+        fit = service.get(session, tenant, fit_id)
+        return None if _is_known(request, response, fit.id) else fit_out(fit)
 
 
 @router.get("/{fit_id}/curve", responses={**CAN_FAIL, **problems(InvalidRequest)})
 def get_curve(
-    fit: FoundFit,
+    state: AppState,
+    tenant: Tenant,
+    fit_id: str,
     family: Annotated[str, Query(min_length=1, max_length=255)],
     cell: Annotated[str | None, Query(min_length=1, max_length=600, description="family|task|recipe class")] = None,
     teacher: Annotated[Teacher | None, Query(description="null: that of most of the family's runs")] = None,
@@ -128,38 +134,47 @@ def get_curve(
     """Get a family's line with its confidence band, and the prediction band around it, to draw them."""
     if last <= first:
         raise InvalidRequest(f"last: {last} is not above first, {first}.", param="last", value=last)
+    with state.database.read() as session:
+        fit = service.get(session, tenant, fit_id)
+        law = service.law_of(fit)
     if measurement_se is None and fit.summary is None:
         raise OldFit("This fit is from before pools' measurement noise was kept; send measurement_se.")
     usual = (fit.summary or {}).get("measurement_var") or 0.0
     improvement_var = usual if measurement_se is None else measurement_se**2
     whose = analysis.Whose.named(family, cell, teacher, divergence)
     band = analysis.Band(first, last, points)
-    return analysis.curve(service.law_of(fit), whose, band, level, improvement_var, baseline)
+    return analysis.curve(law, whose, band, level, improvement_var, baseline)
 
 
 @router.get("/{fit_id}/residuals", responses=CAN_FAIL)
 def get_residuals(
-    session: ReadSession,
-    fit: FoundFit,
+    state: AppState,
+    tenant: Tenant,
+    fit_id: str,
     page: Annotated[PageRequest, Depends(page_request)],
     family: Name = None,
     outliers: Annotated[bool, Query(description="only runs that probably do not belong")] = False,
 ) -> Residuals:
     """Get each observation against what the others say of it."""
-    return analysis.residuals(session, fit, family, outliers, page)
+    with state.database.read() as session:
+        return analysis.residuals(session, service.get(session, tenant, fit_id), family, outliers, page)
 
 
 @router.get("/{fit_id}/scaling", responses=CAN_FAIL)
-def get_scaling(session: ReadSession, state: AppState, fit: FoundFit) -> Scaling:
+def get_scaling(state: AppState, tenant: Tenant, fit_id: str) -> Scaling:
     """Get the slope by model size within each family, and whether the sizes share one."""
-    return analysis.scale(session, fit, state.settings.models)
+    with state.database.read() as session:
+        return analysis.scale(session, service.get(session, tenant, fit_id), state.settings.models)
 
 
 @router.get("/{fit_id}/calibration", responses={**CAN_FAIL, **problems(InvalidRequest)})
 def get_calibration(
-    session: ReadSession,
-    fit: FoundFit,
+    state: AppState,
+    tenant: Tenant,
+    fit_id: str,
     level: Annotated[list[Level] | None, Query(max_length=8, description="0.5, 0.8 and 0.95 unless named")] = None,
 ) -> Calibration:
     """Get how the predictions turned out whose outcomes this fit knows."""
-    return analysis.calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))
+    with state.database.read() as session:
+        fit = service.get(session, tenant, fit_id)
+        return analysis.calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))

@@ -20,6 +20,7 @@ from service.fits.models import Fit
 from service.fits.summary import DRIFT_ALARM, summarize
 from service.kit.database import Database
 from service.kit.errors import NotFound
+from service.kit.keyed_locks import KeyedLocks
 from service.law import GapLaw, Observations
 from service.law.record import VERSION
 from service.observations import repository as observations
@@ -60,42 +61,74 @@ class Input(NamedTuple):
 
 
 class Current(NamedTuple):
-    """The newest fit of a pool, and how many changes of the pool it does not know yet."""
+    """The newest fit of a pool, its law, and how many changes of the pool it does not know yet."""
 
     fit: Fit
+    law: GapLaw
     behind: int
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the fit keeps of its rows."""
+        return self.fit.summary or {}
 
-def current(session: Session, tenant: str, name: str) -> Current:
-    """The newest fit. Needs a session that may write: in a small pool a fit that is due is made first.
+
+_due = KeyedLocks()
+"""one for each pool: of many questions that wait for one fit, the first makes it"""
+
+
+def current(database: Database, tenant: str, name: str) -> Current:
+    """Return the newest fit; in a small pool a fit that is due is made first.
+
+    While it is computed no lock of the database and no connection is held, so that nobody else waits for it.
 
     Raises:
         UnknownPool: nothing was ever stored in a pool of this name.
     """
-    pool = find_pool(session, tenant, name)
-    if pool.fit_id is None or (pool.changes > pool.fitted_changes and pool.observations <= AT_ONCE):
-        return Current(refit(session, pool).fit, 0)
-    fit = repository.get(session, tenant, pool.fit_id)
-    if fit is None:
-        raise missing(pool.fit_id)
-    return Current(fit, pool.changes - pool.fitted_changes)
+    with database.read() as session:
+        found = newest(session, tenant, name)
+    if found is not None:
+        return found
+    with _due.holding((database.url, tenant, name)):
+        with database.read() as session:
+            found = newest(session, tenant, name)
+        if found is not None:
+            return found
+        made = refit(database, tenant, name)
+        with database.read() as session:
+            fit = get(session, tenant, made.fit.id)
+            return Current(fit, law_of(fit), 0)
 
 
 def newest(session: Session, tenant: str, name: str) -> Current | None:
-    """The same for a session that only reads: None where a fit would have to be made first.
+    """Read the newest fit; None where a fit would have to be made first.
 
     Raises:
         UnknownPool: nothing was ever stored in a pool of this name.
     """
     pool = find_pool(session, tenant, name)
-    behind = pool.changes - pool.fitted_changes
-    fit = repository.get(session, tenant, pool.fit_id) if pool.fit_id is not None else None
-    return None if fit is None or (behind and pool.observations <= AT_ONCE) else Current(fit, behind)
+    is_due = pool.changes > pool.fitted_changes and pool.observations <= AT_ONCE
+    return None if is_due else stored(session, pool)
 
 
-def refit(session: Session, pool: Pool) -> Kept:
-    """Fit a pool as it is now, in the caller's transaction."""
-    return keep(session, pool, pool.changes, draft(read(session, pool.tenant, pool.name, pool.changes)))
+def stored(session: Session, pool: Pool) -> Current | None:
+    """Read the newest fit that is stored, however far it is behind; None for a pool that was never fitted."""
+    fit = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
+    return None if fit is None else Current(fit, law_of(fit), pool.changes - pool.fitted_changes)
+
+
+def refit(database: Database, tenant: str, name: str) -> Kept:
+    """Fit a pool as it is now.
+
+    Raises:
+        UnknownPool: nothing was ever stored in a pool of this name.
+    """
+    with database.read() as session:
+        pool = find_pool(session, tenant, name)
+        given = read(session, tenant, name, pool.changes)
+    made = draft(given)
+    with database.write() as session:
+        return keep(session, pool, pool.changes, made)
 
 
 def read(session: Session, tenant: str, name: str, changes: int) -> Input:

@@ -44,7 +44,7 @@ def presented_key(header: str) -> str | None:
     return None
 
 
-def current_tenant(request: Request) -> str:
+async def current_tenant(request: Request) -> str:
     """The tenant that asks; raises Unauthorized where a key is required and absent or wrong."""
     required: bytes | None = request.app.state.api_key_digest
     if required is not None:

@@ -14,6 +14,12 @@ from sqlalchemy import JSON, Connection, Engine, MetaData, create_engine, event,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 
+MOST_CONNECTIONS = 72
+"""of one process. 40 threads (anyio's default) answer requests; each takes one connection and gives it back before it
+ends, so none ever waits for a connection. `in_flight` refuses requests before this number is reached."""
+KEPT_CONNECTIONS = 10
+"""that stay open when nobody uses them"""
+
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
@@ -48,9 +54,12 @@ class Database:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             options["connect_args"] = {"timeout": 30, "check_same_thread": False}
+            # to open a file again costs more than to keep it open
+            options.update(pool_size=MOST_CONNECTIONS, max_overflow=0)
         else:
-            # 40 threads serve requests (anyio's default); a connection that died while idle is replaced at checkout.
-            options.update(pool_size=10, max_overflow=30, pool_pre_ping=True, pool_recycle=1800)
+            # a connection that died while idle is replaced at checkout
+            options.update(pool_size=KEPT_CONNECTIONS, max_overflow=MOST_CONNECTIONS - KEPT_CONNECTIONS)
+            options.update(pool_pre_ping=True, pool_recycle=1800)
             # a server that vanished without a word is given up within a minute
             options["connect_args"] = {
                 "connect_timeout": 5,
@@ -72,7 +81,10 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that commits at the end of the block and rolls back when the block raises."""
+        """A session that commits at the end of the block and rolls back when the block raises.
+
+        On SQLite the lock comes first and the connection second: a writer that waits for its turn holds none.
+        """
         with self._write_lock:
             engine = self.engine.execution_options(gapcast_write=True)
             with Session(engine, expire_on_commit=False) as session, session.begin():

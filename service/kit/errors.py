@@ -81,6 +81,13 @@ class Unavailable(GapcastError):
     code = "unavailable"
 
 
+class Overloaded(GapcastError):
+    """This server is working on as many requests as it can; try again in a second."""
+
+    status = 503
+    code = "overloaded"
+
+
 class MisdirectedRequest(GapcastError):
     """Without an API key this server answers only to 127.0.0.1, localhost and [::1]; set GAPCAST_API_KEY for more."""
 

@@ -17,7 +17,7 @@ class PageRequest(BaseModel):
     order: Literal["asc", "desc"] = "desc"
 
 
-def page_request(
+async def page_request(
     after: Annotated[
         str | None, Query(pattern="^[a-z]+_[0-9a-f]{32}$", description="the id after which the page begins")
     ] = None,

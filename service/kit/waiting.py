@@ -8,6 +8,8 @@ from typing import Annotated, TypeVar
 from fastapi import Header
 from fastapi.concurrency import run_in_threadpool
 
+from service.kit.in_flight import give_up_place
+
 MAX_WAIT = 60
 """seconds; what `Prefer: wait` is cut to"""
 POLL = 0.2
@@ -28,6 +30,8 @@ def preferred_wait(prefer: str | None) -> float:
 
 async def wait_until(read: Callable[[], Shown], ended: Callable[[Shown], bool], seconds: float) -> Shown:
     """Read until it has ended or the time is over."""
+    if seconds:
+        give_up_place()
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         shown = await run_in_threadpool(read)

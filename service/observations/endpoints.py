@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from service.catalog.shown import Listing
-from service.dependencies import AppState, ReadSession, Tenant
+from service.dependencies import AppState, Tenant
 from service.errors import InvalidFile, ObservationConflict, UnknownPool, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
@@ -37,7 +37,7 @@ pools_router = APIRouter(prefix="/pools", tags=["observations"])
 Name = Annotated[str | None, Query(max_length=255)]
 
 
-def filters(
+async def filters(
     pool: Annotated[str | None, Query(max_length=64)] = None,
     family: Name = None,
     task: Name = None,
@@ -136,13 +136,14 @@ async def create_observations(
 
 @router.get("", responses=problems(UnknownPool))
 def list_observations(
-    session: ReadSession, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)], wanted: Wanted
+    state: AppState, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)], wanted: Wanted
 ) -> Page[ObservationOut]:
     """List observations, newest first."""
-    if wanted.pool is not None:
-        service.find_pool(session, tenant, wanted.pool)
-    rows = repository.page(session, tenant, wanted, page)
-    return page_of([observation_out(row) for row in rows], page.limit)
+    with state.database.read() as session:
+        if wanted.pool is not None:
+            service.find_pool(session, tenant, wanted.pool)
+        rows = repository.page(session, tenant, wanted, page)
+        return page_of([observation_out(row) for row in rows], page.limit)
 
 
 @router.get(
@@ -168,9 +169,10 @@ def export_observations(
 
 
 @router.get("/{observation_id}", responses=problems(NotFound))
-def get_observation(session: ReadSession, tenant: Tenant, observation_id: str) -> ObservationOut:
+def get_observation(state: AppState, tenant: Tenant, observation_id: str) -> ObservationOut:
     """Get one observation."""
-    return observation_out(service.find(session, tenant, observation_id))
+    with state.database.read() as session:
+        return observation_out(service.find(session, tenant, observation_id))
 
 
 @router.patch("/{observation_id}", responses=problems(NotFound, InvalidRequest, Conflict))
@@ -187,6 +189,7 @@ def patch_observation(state: AppState, tenant: Tenant, observation_id: str, patc
 
 
 @pools_router.get("")
-def list_pools(session: ReadSession, tenant: Tenant) -> Listing[PoolOut]:
+def list_pools(state: AppState, tenant: Tenant) -> Listing[PoolOut]:
     """List the pools, by name."""
-    return Listing(data=[pool_out(row) for row in repository.pools(session, tenant)])
+    with state.database.read() as session:
+        return Listing(data=[pool_out(row) for row in repository.pools(session, tenant)])

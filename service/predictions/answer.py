@@ -7,8 +7,8 @@ import numpy as np
 
 from service.catalog.contexts import ContextKind
 from service.catalog.schemas import FEW_PROBLEMS, Recipe, cell_of
-from service.fits.models import Fit
 from service.fits.schemas import curved
+from service.fits.service import Current
 from service.fits.summary import DRIFT_ALARM, rollouts
 from service.law import Branch as LawBranch
 from service.law import GapLaw, Probe
@@ -34,20 +34,7 @@ SMALL_VARIANCE = 1e-10
 """Stands for a gap that is known exactly, when asking whether a larger probe could decide."""
 
 
-class Pool(NamedTuple):
-    """The law of a pool, and how many changes of the pool it does not know yet."""
-
-    fit: Fit
-    law: GapLaw
-    behind: int
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """What the fit keeps of its rows."""
-        return self.fit.summary or {}
-
-
-def answer(request: PredictionRequest, family: str, pool: Pool, result: dict[str, Any] | None) -> Answer:
+def answer(request: PredictionRequest, family: str, pool: Current, result: dict[str, Any] | None) -> Answer:
     """Answer a request from its probe's result, or from the gap that it brought.
 
     Raises:
@@ -146,7 +133,7 @@ class _About(NamedTuple):
     measurement_var: float
 
 
-def _law_used(pool: Pool, about: _About, baseline: float) -> LawUsed:
+def _law_used(pool: Current, about: _About, baseline: float) -> LawUsed:
     law, family, cell = pool.law, about.family, about.cell
     recipe: dict[str, Any] = {"teacher": about.recipe.teacher, "divergence": about.recipe.divergence}
     return LawUsed(
@@ -191,7 +178,7 @@ def _side(lower: float, upper: float, min_gain: float) -> str | None:
     return "skip" if upper < min_gain else None
 
 
-def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Pool) -> list[Warned]:
+def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Current) -> list[Warned]:
     """What the law does not know: the newest changes of its pool, or a run of this task and recipe class."""
     warned = []
     if pool.behind:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.dependencies import AppState, ReadSession, State, Tenant
+from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import EventPage, Follow, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
@@ -64,8 +64,9 @@ async def create_prediction(
         idempotency = (idempotency_key, body_hash("/v1/predictions", request.model_dump_json()))
 
     def store() -> tuple[str, list[str]]:
+        law = service.law_for(state.database, tenant, request, state.settings)
         with state.database.write() as session:
-            made = service.create(session, tenant, request, state.settings, idempotency)
+            made = service.create(session, tenant, request, law, state.settings, idempotency)
         state.dispatcher.wake(made[1])
         return made
 
@@ -84,11 +85,12 @@ async def create_prediction(
 
 @router.get("")
 def list_predictions(
-    session: ReadSession, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]
+    state: AppState, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]
 ) -> Page[PredictionOut]:
     """List predictions, newest first."""
-    rows = repository.page(session, tenant, page)
-    return page_of([service.show(*row) for row in rows], page.limit)
+    with state.database.read() as session:
+        rows = repository.page(session, tenant, page)
+        return page_of([service.show(*row) for row in rows], page.limit)
 
 
 @router.get("/{prediction_id}", responses=problems(NotFound))

@@ -7,18 +7,19 @@ from sqlalchemy.orm import Session
 
 from service.catalog import service as catalog
 from service.catalog.schemas import ProbeConfiguration
-from service.catalog.service import DEFAULT_POOL
 from service.events import repository as events
 from service.fits import service as fits
+from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kit.clock import rfc3339
+from service.kit.database import Database
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import claim_key
 from service.kit.ids import new_id
-from service.observations import service as observations
+from service.observations.service import find_pool
 from service.predictions import repository
-from service.predictions.answer import Pool, answer
+from service.predictions.answer import answer
 from service.predictions.models import PENDING, Prediction
 from service.predictions.schemas import Answer, Failure, PredictionOut, PredictionRequest
 from service.probes import repository as probe_rows
@@ -30,10 +31,24 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 
+def law_for(database: Database, tenant: str, request: PredictionRequest, settings: Settings) -> Current:
+    """Return the law that answers a request; a fit that its pool is due is made here, before anything is locked.
+
+    Raises:
+        UnknownModel: no worker can load it, and no gap is given.
+        UnknownPool: there is no such pool.
+    """
+    known = next((model for model in catalog.models(settings.models) if model.name == request.model.name), None)
+    if known is None and request.gap is None:
+        catalog.find_model(settings.models, request.model.name)
+    return fits.current(database, tenant, request.pool or catalog.default_pool(known))
+
+
 def create(
     session: Session,
     tenant: str,
     request: PredictionRequest,
+    law: Current,
     settings: Settings,
     idempotency: tuple[str, str] | None = None,
 ) -> tuple[str, list[str]]:
@@ -43,6 +58,7 @@ def create(
         session: a session that writes.
         tenant: who asks.
         request: the configuration.
+        law: what `law_for` found for it.
         settings: the models that may be loaded, and how many jobs of this tenant may wait (TooManyJobs).
         idempotency: key and hash of the body.
     """
@@ -57,24 +73,24 @@ def create(
     if request.gap is not None:
         values["family"] = _family_of_given(request, settings)
     else:
-        configuration, values["family"] = _configure(session, tenant, request, settings)
+        configuration, values["family"] = _configure(session, tenant, request, law, settings)
         probe, is_new = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
         values["probe_id"], result = probe.id, probe.result
         if result is None:
             values["job_id"] = probe.job_id
         if is_new:
             wake.append(probe.job_id)
-    values["pool"] = observations.find_pool(session, tenant, request.pool or DEFAULT_POOL).name
+    values["pool"] = law.fit.pool
     values["request"] = request.model_dump(mode="json")
     prediction = repository.add(session, values)
     events.add(session, tenant, prediction_id, "prediction.created", {"probe_id": prediction.probe_id})
     if request.gap is not None or result is not None:
-        _answer(session, prediction, result)
+        _answer(session, prediction, law, result)
     return prediction_id, wake
 
 
 def _configure(
-    session: Session, tenant: str, request: PredictionRequest, settings: Settings
+    session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
 ) -> tuple[ProbeConfiguration, str]:
     """Resolve names and fill defaults into the request, so that the answer records them."""
     size = request.probe
@@ -95,7 +111,7 @@ def _configure(
     request.pool = request.pool or catalog.default_pool(model)
     family = request.model.family or model.family
     if size.target_half_width is not None:
-        target = sizing.target_se(session, tenant, request, family, size.target_half_width, max(request.levels))
+        target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
     return configuration, family
 
@@ -113,19 +129,17 @@ def _family_of_given(request: PredictionRequest, settings: Settings) -> str:
     return family
 
 
-def _answer(session: Session, prediction: Prediction, result: dict[str, Any] | None) -> None:
-    """Answer a pending prediction under the pool's law of this moment, in the caller's transaction."""
-    fit, behind = fits.current(session, prediction.tenant, prediction.pool)
-    pool = Pool(fit, fits.law_of(fit), behind)
+def _answer(session: Session, prediction: Prediction, law: Current, result: dict[str, Any] | None) -> None:
+    """Answer a pending prediction under a law of its pool, in the caller's transaction."""
     request = PredictionRequest.model_validate(prediction.request)
     try:
-        given = answer(request, prediction.family, pool, result)
+        given = answer(request, prediction.family, law, result)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)
         error = Failure(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
         _end(session, prediction, JobState.failed, {"error": error.model_dump()})
         return
-    _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": fit.id})
+    _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": law.fit.id})
 
 
 def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:
@@ -134,15 +148,32 @@ def _end(session: Session, prediction: Prediction, status: JobState, values: dic
         events.add(session, prediction.tenant, prediction.id, f"prediction.{status}", data)
 
 
+def prepare_to_settle(database: Database, job: Job) -> None:
+    """Make the fits that are due of pools whose predictions wait for this job, before its end locks anything."""
+    with database.read() as session:
+        pools = {(row.tenant, row.pool) for row in repository.waiting_for(session, job.id)}
+    for tenant, pool in sorted(pools):
+        fits.current(database, tenant, pool)
+
+
 def settle(session: Session, job: Job) -> None:
-    """End every prediction that waits for this job, in the transaction that ends the job."""
+    """End every prediction that waits for this job, in the transaction that ends the job.
+
+    Each is answered under the newest fit that is stored: this transaction fits nothing.
+    """
     waiting = repository.waiting_for(session, job.id)
     if not waiting:
         return
     result = probe_rows.by_id(session, job.subject_id).result if job.state == JobState.succeeded else None
+    laws: dict[str, Current | None] = {}
     for prediction in waiting:
         if job.state == JobState.succeeded:
-            _answer(session, prediction, result)
+            if prediction.pool not in laws:
+                laws[prediction.pool] = fits.stored(session, find_pool(session, prediction.tenant, prediction.pool))
+            law = laws[prediction.pool]
+            if law is None:
+                raise RuntimeError(f"{prediction.id} was stored before its pool was fitted")
+            _answer(session, prediction, law, result)
         else:
             _end(session, prediction, JobState(job.state), {"error": job.error})
 

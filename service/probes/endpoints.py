@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.dependencies import AppState, ReadSession, State, Tenant
+from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import EventPage, Follow, Subject, answer_events
 from service.jobs.models import JobState
@@ -84,16 +84,14 @@ async def create_probe(
 @router.post("/size", responses=problems(InvalidRequest, UnknownPool, NotFound))
 def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut:
     """Ask for the cheapest probe whose prediction is as narrow as wanted, or why there is none."""
-    with state.database.write() as session:
-        return sizing.size(session, tenant, request, state.settings.models)
+    return sizing.size(state.database, tenant, request, state.settings.models)
 
 
 @router.get("")
-def list_probes(
-    session: ReadSession, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]
-) -> Page[ProbeOut]:
+def list_probes(state: AppState, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]) -> Page[ProbeOut]:
     """List probes, newest first; counts by problem are left out, GET /v1/probes/{id} has them."""
-    return service.page(session, tenant, page)
+    with state.database.read() as session:
+        return service.page(session, tenant, page)
 
 
 @router.get("/{probe_id}", responses=problems(NotFound))

@@ -11,6 +11,8 @@ from service.catalog.entries import ModelEntry
 from service.catalog.schemas import FEW_PROBLEMS, Level, ModelRef, Recipe, cell_of
 from service.catalog.strict import Strict
 from service.fits import service as fits
+from service.fits.service import Current
+from service.kit.database import Database
 from service.kit.errors import InvalidRequest, NotFound
 from service.law import Probe as Measurement
 from service.law.paired import Components, assumed_components
@@ -111,10 +113,8 @@ class SizeOut(BaseModel):
     fit_id: str
 
 
-def size(session: Session, tenant: str, request: SizeRequest, models: Sequence[ModelEntry]) -> SizeOut:
-    """Answer from the pool's newest fit; needs a session that may write, as a prediction does.
-
-    `models` are those of the settings.
+def size(database: Database, tenant: str, request: SizeRequest, models: Sequence[ModelEntry]) -> SizeOut:
+    """Answer from the pool's newest fit; `models` are those of the settings.
 
     Raises:
         InvalidRequest: the family is not known.
@@ -129,10 +129,11 @@ def size(session: Session, tenant: str, request: SizeRequest, models: Sequence[M
             "to (for example `qwen3`).",
             param="model.family",
         )
-    pool = request.pool or catalog.default_pool(model)
-    fit = fits.current(session, tenant, pool).fit
-    law, summary = fits.law_of(fit), fit.summary or {}
-    pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
+    pool = fits.current(database, tenant, request.pool or catalog.default_pool(model))
+    law, summary = pool.law, pool.summary
+    with database.read() as session:
+        pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
+        most = _most_problems(session, tenant, request)
     expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)
     improvement_var = summary.get("measurement_var") or components.variance(*EVALUATION)
@@ -146,7 +147,6 @@ def size(session: Session, tenant: str, request: SizeRequest, models: Sequence[M
         "improvement_var": improvement_var,
     }
     need = needed_variance(law, **about, level=request.level, half_width=request.target_half_width)
-    most = _most_problems(session, tenant, request)
     planned = None
     if need.gap_var is not None:
         costs = {"cost_per_problem": request.cost.per_problem, "cost_per_rollout": request.cost.per_rollout}
@@ -179,21 +179,17 @@ def size(session: Session, tenant: str, request: SizeRequest, models: Sequence[M
             w_self_teacher=components.w_teacher,
             source=source,
         ),
-        fit_id=fit.id,
+        fit_id=pool.fit.id,
     )
 
 
-def target_se(
-    session: Session, tenant: str, request: PredictionRequest, family: str, half_width: float, level: float
-) -> float:
+def target_se(pool: Current, request: PredictionRequest, family: str, half_width: float, level: float) -> float:
     """Standard error of the gap at which a prediction is expected to be as narrow as wanted.
 
     Raises:
         InvalidRequest: no probe, however large, makes it so narrow.
-        UnknownPool: there is no such pool.
     """
-    fit = fits.current(session, tenant, request.pool or catalog.DEFAULT_POOL).fit
-    law, summary = fits.law_of(fit), fit.summary or {}
+    law, summary = pool.law, pool.summary
     expected = _expected(None, None, summary, family)
     improvement_var = summary.get("measurement_var") or assumed_components(expected.student, expected.gap).variance(
         *EVALUATION

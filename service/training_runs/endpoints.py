@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.dependencies import AppState, ReadSession, State, Tenant
+from service.dependencies import AppState, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
 from service.events.stream import EventPage, Follow, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
@@ -60,7 +60,7 @@ def create_training_runs(
 
 @router.get("")
 def list_training_runs(
-    session: ReadSession,
+    state: AppState,
     tenant: Tenant,
     page: Paged,
     status: Status | None = None,
@@ -68,7 +68,8 @@ def list_training_runs(
     group_id: Id = None,
 ) -> Page[TrainingRunOut]:
     """List training runs, newest first; their evaluations are left out, GET /v1/training_runs/{id} has them."""
-    return service.page(session, tenant, Filter(status, prediction_id, group_id), page)
+    with state.database.read() as session:
+        return service.page(session, tenant, Filter(status, prediction_id, group_id), page)
 
 
 @router.get("/{run_id}", responses=problems(NotFound))
@@ -86,9 +87,10 @@ async def get_training_run(run_id: str, state: AppState, tenant: Tenant, prefer:
 
 
 @router.get("/{run_id}/checkpoints", responses=problems(NotFound))
-def list_checkpoints(run_id: str, session: ReadSession, tenant: Tenant, page: Paged) -> Page[CheckpointOut]:
+def list_checkpoints(run_id: str, state: AppState, tenant: Tenant, page: Paged) -> Page[CheckpointOut]:
     """List the checkpoints that a run has published, newest first; older folders may be gone."""
-    return service.checkpoints(session, tenant, run_id, page)
+    with state.database.read() as session:
+        return service.checkpoints(session, tenant, run_id, page)
 
 
 @router.post("/{run_id}/cancel", responses=problems(NotFound, Conflict))

@@ -55,7 +55,7 @@ def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, p
     rows = observations.newest(session, tenant, pool, MOST_POINTS)
     if found is None:
         return ChartData(observations=[_point(row, None, {}) for row in rows])
-    law = fits.law_of(found.fit)
+    law = found.law
     shown, is_asked = choose(law, rows, wanted, prediction)
     point, baseline = None, None
     if prediction is not None and is_asked and prediction.answer is not None:

@@ -10,7 +10,7 @@ from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
 from service.catalog.schemas import Divergence, Teacher
-from service.dependencies import AppState, ReadSession, Tenant
+from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose
 from service.web import data, form
@@ -82,7 +82,7 @@ def page(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
 def chart(
     request: Request,
     tenant: Tenant,
-    session: ReadSession,
+    state: AppState,
     pool: Name = "lab",
     family: Name | None = None,
     teacher: Teacher | None = None,
@@ -97,7 +97,8 @@ def chart(
     wanted = Whose.named(family, None, teacher, divergence) if family is not None else None
     unknown = None
     try:
-        found = read(session, tenant, pool, wanted, prediction)
+        with state.database.read() as session:
+            found = read(session, tenant, pool, wanted, prediction)
     except UnknownPool as error:
         found, unknown = ChartData(), error.detail
     content = {
@@ -117,17 +118,19 @@ def chart(
 
 
 @router.get("/web/sizes.json")
-def sizes(tenant: Tenant, session: ReadSession, state: AppState, fit: Name) -> Response:
+def sizes(tenant: Tenant, state: AppState, fit: Name) -> Response:
     """Answer with one sentence on the slope by model size for each law whose family has several sizes."""
-    found = data.read_sizes(session, tenant, fit, state.settings.models)
+    with state.database.read() as session:
+        found = data.read_sizes(session, tenant, fit, state.settings.models)
     said = [{"law": FamilyRecipe(one.family, law_key(one)).query, "message": sizes_message(one)} for one in found]
     return JSONResponse({"laws": [one for one in said if one["message"] is not None]}, headers=PAGE_HEADERS)
 
 
 @router.get("/web/outcomes.json")
-def outcomes(tenant: Tenant, session: ReadSession, fit: Name) -> Response:
+def outcomes(tenant: Tenant, state: AppState, fit: Name) -> Response:
     """Answer with how past predictions turned out: a sentence, the plot's specification and the rows of its table."""
-    pool, calibration, points = data.read_outcomes(session, tenant, fit)
+    with state.database.read() as session:
+        pool, calibration, points = data.read_outcomes(session, tenant, fit)
     content = {
         "message": outcomes_message(pool, calibration),
         "spec": outcomes_chart(points) if points else None,
@@ -137,9 +140,10 @@ def outcomes(tenant: Tenant, session: ReadSession, fit: Name) -> Response:
 
 
 @router.get("/web/run.json")
-def run(tenant: Tenant, session: ReadSession, run: Name) -> Response:
+def run(tenant: Tenant, state: AppState, run: Name) -> Response:
     """Answer with the plots of a training run as far as it has come: accuracy by step, and the loss."""
-    curve = read_run(session, tenant, run)
+    with state.database.read() as session:
+        curve = read_run(session, tenant, run)
     return JSONResponse({"accuracy": accuracy_chart(curve), "loss": loss_chart(curve)}, headers=PAGE_HEADERS)
 
 

@@ -58,14 +58,12 @@ def test_many_first_starts_at_once(postgres_url: str) -> None:
 
 def test_a_database_of_the_first_schema_keeps_its_rows_and_predicts_as_before(database: Database) -> None:
     def law() -> tuple[int, object]:
-        with database.write() as session:
-            fit = fits.current(session, "local", "lab").fit
-            return fit.n, fits.law_of(fit).coefficients("lab-qwen3")
+        found = fits.current(database, "local", "lab")
+        return found.fit.n, found.law.coefficients("lab-qwen3")
 
     before = law()
     with database.engine.execution_options(gapcast_write=True).begin() as connection:
         command.downgrade(config(connection), "0001")
     migrate(database)
     assert law() == before
-    with database.write() as session:
-        assert fits.current(session, "local", "default").fit.n == 0
+    assert fits.current(database, "local", "default").fit.n == 0

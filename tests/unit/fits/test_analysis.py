@@ -332,13 +332,11 @@ def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:
 
 
 def test_a_new_version_of_the_law_fits_every_pool_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    with database.write() as session:
-        before = fits.current(session, "local", "lab").fit
+    before = fits.current(database, "local", "lab").fit
     for module in (fits, fit_rows, record):
         monkeypatch.setattr(module, "VERSION", record.VERSION + 1)
     migrate(database)
-    with database.write() as session:
-        after = fits.current(session, "local", "lab").fit
-        assert after.id != before.id
-        assert after.law_version == before.law_version + 1
-        assert fits.law_of(after).families_ == {"lab-qwen3": after.n}
+    after, law, _ = fits.current(database, "local", "lab")
+    assert after.id != before.id
+    assert after.law_version == before.law_version + 1
+    assert law.families_ == {"lab-qwen3": after.n}

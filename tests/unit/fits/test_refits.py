@@ -1,6 +1,8 @@
 """Every change of a pool leads to a refit: coalesced, never lost, and the same as fitting the stored rows."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -194,3 +196,42 @@ def test_the_server_refits_by_itself(client: TestClient) -> None:
         return any(event["data"] == {"pool": "default", "n": 1, "changes": 1} for event in events)
 
     assert eventually(fitted, 10)
+
+
+@pytest.mark.parametrize("ask", ["prediction", "refit", "size", "get"])
+def test_nobody_waits_for_a_fit_that_is_computed(client: TestClient, monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
+    """Whoever asks for it, others write meanwhile."""
+    client.post("/v1/observations", json={"observations": [run()]})
+    drafted, begun, go = fits.draft, Event(), Event()
+
+    def slow(given: fits.Input) -> fits.Draft:
+        begun.set()
+        assert go.wait(20)
+        return drafted(given)
+
+    monkeypatch.setattr(fits, "draft", slow)
+    client.post("/v1/observations", json={"observations": [run(baseline=0.3)]})
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ASKING[ask], client)
+        assert begun.wait(10)
+        stored = client.post("/v1/observations", json={"observations": [run(baseline=0.35)]})
+        assert not asked.done()
+        go.set()
+        answer = asked.result()
+    assert (stored.status_code, answer.status_code) == (201, 201 if ask == "refit" else 200), answer.text
+
+
+BODY = {
+    "model": {"name": "m", "family": "qwen3"},
+    "task": "livecodebench-v6",
+    "context": {"kind": "feedback"},
+    "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+}
+ASKING: dict[str, Callable[[TestClient], Any]] = {
+    "prediction": lambda client: client.post("/v1/predictions", json=BODY),
+    "refit": lambda client: client.post("/v1/fits", json={}),
+    "size": lambda client: client.post(
+        "/v1/probes/size", json={name: BODY[name] for name in ("model", "task")} | {"target_half_width": 0.5}
+    ),
+    "get": lambda client: client.get("/v1/fits/current"),
+}

@@ -1,5 +1,7 @@
 import re
+from contextlib import nullcontext
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -8,7 +10,6 @@ from fastapi.testclient import TestClient
 
 from service.catalog.contexts import OPTIONS, Context, ContextKind, Corruption
 from service.catalog.schemas import EngineName, ProbeSize, Recipe, controls_of
-from service.dependencies import read_session
 from service.errors import UnknownPool
 from service.kit import problems
 from service.kit.errors import NotFound
@@ -109,7 +110,7 @@ def can_have(kind: ContextKind, control: Any) -> bool:
 def client() -> TestClient:
     app = FastAPI()
     app.state.api_key_digest = None
-    app.dependency_overrides[read_session] = lambda: None
+    app.state.gapcast = SimpleNamespace(database=SimpleNamespace(read=nullcontext))
     mount(app, read_chart)
     problems.install(app)
     return TestClient(app)

@@ -398,8 +398,9 @@ class TestStopping:
     ) -> None:
         monkeypatch.setattr(supervisor, "LOOK", 60)  # it hears of the stop first
         request = PredictionRequest.model_validate(configuration)
+        law = predictions.law_for(database, "local", request, settings)
         with database.write() as session:
-            prediction_id, (job_id,) = predictions.create(session, "local", request, settings)
+            prediction_id, (job_id,) = predictions.create(session, "local", request, law, settings)
         script = "print(json.dumps({'event': 'probe.progress', 'data': {}}), flush=True)\ntime.sleep(60)"
         with running(run, job_id, script):
             eventually(lambda: any(name == "probe.progress" for name, _ in told(database, job_id)), 20)
