@@ -67,8 +67,9 @@ def requests_of(engine: Any, run: Callable[[Any], None]) -> list[Any]:
 
 def probe(engine: Any, problems: int) -> None:
     """A probe of four arms, as `run_probe` does it once the model is loaded."""
-    from service.catalog.contexts import TEMPLATE_VERSION, Context
-    from service.catalog.schemas import Decoding, ProbeConfiguration
+    from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+    from gapcast.contract.measured import Decoding
+    from gapcast.contract.probes import ProbeConfiguration
     from workers.engines import Sampling
     from workers.probe.arms import Sampler
     from workers.probe.measurement import Measurement
@@ -134,7 +135,7 @@ def measure(name: str, model: str, root: Path) -> dict[str, float]:
     """Median rollouts/s of both, and the median of the rounds' ratios."""
     import torch
 
-    from service.catalog.schemas import ModelOptions
+    from gapcast.contract.measured import ModelOptions
     from workers.child import GARBAGE
     from workers.engines import ModelSource, folder_revision, load_engine
 

@@ -76,9 +76,10 @@ def folder_of(case: Case, root: Path) -> Path:
 
 def our_steps(case: Case, folder: Path) -> list[float]:
     """Seconds of each step of `workers.opsd`."""
-    from service.catalog.contexts import Context
-    from service.catalog.schemas import ModelOptions, Recipe
-    from service.catalog.training import TrainingOptions
+    from gapcast.contract.contexts import Context
+    from gapcast.contract.measured import ModelOptions
+    from gapcast.contract.recipes import Recipe
+    from gapcast.contract.training import TrainingOptions
     from workers.child import GARBAGE
     from workers.engines import Sampling
     from workers.engines.transformers import TransformersEngine

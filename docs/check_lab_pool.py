@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog.schemas import RecipeClass, recipe_class_of
+from gapcast.contract.recipes import RecipeClass, recipe_class_of
 from service.law import GapLaw, Observations, Probe
 from service.law.paired import assumed_components
 

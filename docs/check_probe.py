@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from service.catalog.contexts import Context, ContextKind
+from gapcast.contract.contexts import Context, ContextKind
 from tests.acceptance.probe.test_sequential import POPULATION, population
 from tests.integration.test_probe_agrees import CONTEXTS, measure_by_hand, probe
 from workers.engines import Sampling, model_folder

@@ -1,31 +1,14 @@
 """Whether the process lives, and whether it can do its work."""
 
-from typing import Literal
-
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel
 from sqlalchemy import text
 
+from gapcast.contract.health import Health, Readiness
 from service.dependencies import AppState, State
 from service.migrate import head, revision
 
 router = APIRouter(tags=["health"])
-
-
-class Health(BaseModel):
-    """The process answers."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Readiness(BaseModel):
-    """What the server needs, each `ok` or the reason why not."""
-
-    status: Literal["ok", "unavailable"]
-    database: str
-    migrations: str
-    broker: str
 
 
 @router.get("/healthz")

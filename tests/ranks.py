@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from tests.training import MODEL, Told, configuration_of
 from workers.opsd import run_training
 from workers.opsd.world import ALONE, World

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, Recipe
-from service.catalog.training import TrainingConfiguration, TrainingOptions
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainingConfiguration, TrainingOptions
 from workers.engines import folder_revision, model_folder
 from workers.failures import Paused
 from workers.opsd import run_training

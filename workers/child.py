@@ -32,13 +32,13 @@ def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop:
     from workers.resources import Resources
 
     if job["kind"] == "probe":
-        from service.catalog.schemas import ProbeConfiguration
+        from gapcast.contract.probes import ProbeConfiguration
         from workers.probe import run_probe
 
         probe = ProbeConfiguration.model_validate(job["configuration"])
         return run_probe(probe, Resources.read(probe.model, job["resources"]), emit)
     if job["kind"] == "training":
-        from service.catalog.training import TrainingConfiguration
+        from gapcast.contract.training import TrainingConfiguration
 
         training = TrainingConfiguration.model_validate(job["configuration"])
         resources = Resources.read(training.model, job["resources"])

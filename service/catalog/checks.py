@@ -7,15 +7,7 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from service.catalog.problems import (
-    MOST_PROBLEMS,
-    ProblemIn,
-    TaskHash,
-    TaskIn,
-    answer_fault,
-    canonical,
-    missing_field,
-)
+from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, answer_fault, canonical, missing_field
 from service.catalog.task_files import Fault, Line
 from service.errors import InvalidFile
 from service.kit.problems import field_problems

@@ -5,16 +5,16 @@ from typing import IO, Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from gapcast.contract.base import Listing, Page
+from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
+from gapcast.contract.problems import ProblemIn, TaskIn
 from service.catalog import service, task_files, uploads
-from service.catalog.problems import ProblemIn, TaskIn
-from service.catalog.shown import ContextKindOut, Listing, Model, ProblemOut, Task
 from service.dependencies import AppState, State, Tenant
 from service.errors import InvalidFile, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, IdempotencyMismatch, InvalidRequest, NotFound, Unavailable
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
 from service.kit.openapi import inlined
-from service.kit.pagination import Page
 from service.kit.problems import problems
 
 router = APIRouter(tags=["catalog"])

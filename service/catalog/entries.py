@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from service.catalog.strict import Strict
+from gapcast.contract.base import Strict
 
 LAB_PREFIX = "lab/"
 """what the lab's models and tasks are called; nothing else is"""

@@ -10,9 +10,9 @@ from tempfile import mkdtemp
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from gapcast.contract.problems import TaskHash, TaskIn
 from service.catalog import repository
 from service.catalog.models import StoredTask
-from service.catalog.problems import TaskHash, TaskIn
 from service.catalog.service import is_bundled
 from service.errors import UnknownTask
 

@@ -50,4 +50,4 @@ class StoredProblem(Base):
     split: Mapped[str] = mapped_column(String(16))
     problem_id: Mapped[str] = mapped_column(String(255))
     body: Mapped[str] = mapped_column(Text)
-    """`service.catalog.problems.canonical`"""
+    """`gapcast.contract.problems.canonical`"""

@@ -1,4 +1,4 @@
-"""What a verifier's options may hold, beyond the types that `service.catalog.problems` gives them."""
+"""What a verifier's options may hold, beyond the types that `gapcast.contract.problems` gives them."""
 
 import math
 from collections.abc import Mapping

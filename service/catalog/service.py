@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import Page
+from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
+from gapcast.contract.contexts import CONTEXT_KINDS, OPTIONS, Context, ContextKind
 from service.catalog import repository
-from service.catalog.contexts import CONTEXT_KINDS, OPTIONS, Context, ContextKind
 from service.catalog.entries import ModelEntry
 from service.catalog.models import StoredTask
-from service.catalog.shown import ContextKindOut, Model, ProblemOut, Task
 from service.errors import UnknownModel, UnknownTask
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest, NotFound
-from service.kit.pagination import Page, page_of
 
 LAB_POOL = "lab"
 DEFAULT_POOL = "default"
@@ -196,7 +196,7 @@ def preview(
     if number is None:
         raise NotFound(f"after: {name} has no problem {str(after)[:80]!r}.", param="after", value=str(after)[:80])
     rows = repository.problems(session, task.id, split=split, after=number, limit=limit + 1)
-    return page_of([_problem_out(row.number, row.problem_id, row.split, row.body) for row in rows], limit)
+    return Page.of([_problem_out(row.number, row.problem_id, row.split, row.body) for row in rows], limit)
 
 
 def _problem_out(number: int, problem_id: str, split: str, body: str) -> ProblemOut:

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
 
-from service.catalog.problems import Written
+from gapcast.contract.problems import Written
 from service.errors import InvalidFile
 from service.kit.errors import Unavailable
 

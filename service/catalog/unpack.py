@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.catalog.problems import MOST_PROBLEMS, ProblemIn
+from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn
 
 ROOM = 768 << 20
 """bytes beyond what the process takes at its start: some ten times what a file of the largest problems needs"""

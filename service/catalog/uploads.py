@@ -8,13 +8,13 @@ from typing import IO, Any
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from gapcast.contract.catalog import Task
+from gapcast.contract.problems import TaskIn, parse_json
 from service.catalog import repository
 from service.catalog.checks import Problems
 from service.catalog.entries import LAB_PREFIX
 from service.catalog.options import schema_fault, unstorable
-from service.catalog.problems import TaskIn, parse_json
 from service.catalog.service import task_of
-from service.catalog.shown import Task
 from service.catalog.task_files import WORD, Form, read, unpack
 from service.kit.errors import InvalidRequest
 from service.kit.ids import new_id

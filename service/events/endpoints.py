@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from gapcast.contract.events import EventPage
 from service.dependencies import AppState, Tenant
-from service.events.stream import EventPage, Subject, event_page
+from service.events.stream import Subject, event_page
 
 router = APIRouter(prefix="/events", tags=["events"])
 

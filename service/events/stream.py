@@ -5,15 +5,15 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from pydantic import BaseModel
 
+from gapcast.contract.events import EventOut, EventPage
 from service.events import repository
-from service.events.schemas import EventOut, event_out
+from service.events.presenting import event_out
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest
 
@@ -44,16 +44,6 @@ class Following:
 
 
 Follow = Annotated[Following, Depends()]
-
-
-class EventPage(BaseModel):
-    """A page of events, oldest first."""
-
-    object: Literal["list"] = "list"
-    data: list[EventOut]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
 
 
 def wants_stream(accept: str) -> bool:

@@ -7,12 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy.orm import Session
 
-from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
-from service.catalog.schemas import recipe_class_of
-from service.fits import repository
-from service.fits.models import Fit
-from service.fits.schemas import (
+from gapcast.contract.fits import (
     Calibration,
     Curve,
     FamilyScaling,
@@ -26,6 +21,11 @@ from service.fits.schemas import (
     SizeSlope,
     Trend,
 )
+from gapcast.contract.recipes import recipe_class_of
+from service.catalog import service as catalog
+from service.catalog.entries import ModelEntry
+from service.fits import repository
+from service.fits.models import Fit
 from service.fits.service import as_law_input, law_of
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest

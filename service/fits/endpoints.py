@@ -5,28 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.catalog.schemas import Divergence, Level, Teacher
+from gapcast.contract.base import POOL_PATTERN, Level, Page
+from gapcast.contract.fits import Calibration, CurrentFit, Curve, FitOut, FitRequest, FitSummary, Residuals, Scaling
+from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import OldFit, UnknownPool
 from service.fits import analysis, repository, service
-from service.fits.schemas import (
-    Calibration,
-    CurrentFit,
-    Curve,
-    FitOut,
-    FitRequest,
-    FitSummary,
-    Residuals,
-    Scaling,
-    fit_out,
-    fit_summary,
-)
+from service.fits.presenting import fit_out, fit_summary
 from service.kit.errors import InvalidRequest, NotFound, Unavailable
-from service.kit.pagination import Page, PageRequest, page_of, page_request
+from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import wait_until
 from service.observations import service as observations
-from service.observations.schemas import POOL_PATTERN
 
 router = APIRouter(prefix="/fits", tags=["fits"])
 
@@ -60,7 +50,7 @@ def list_fits(
     with state.database.read() as session:
         if pool is not None:
             observations.find_pool(session, tenant, pool)
-        return page_of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
+        return Page.of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
 
 
 @router.post(

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from service.catalog.schemas import recipe_class_of
+from gapcast.contract.recipes import recipe_class_of
 from service.errors import OldFit
 from service.events import repository as events
 from service.fits import repository

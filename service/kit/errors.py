@@ -93,11 +93,3 @@ class MisdirectedRequest(GapcastError):
 
     status = 421
     code = "misdirected_request"
-
-
-class FieldError(ValueError):
-    """Raised by a model's validator about one of its fields, which the answer then names."""
-
-    def __init__(self, param: str, message: str, value: object = None) -> None:
-        super().__init__(message)
-        self.param, self.message, self.value = param, message, value

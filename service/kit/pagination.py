@@ -1,7 +1,6 @@
 """Keyset pages in OpenAI's list shape."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel
@@ -28,35 +27,7 @@ async def page_request(
     return PageRequest(after=after, limit=limit, order=order)
 
 
-class Identified(BaseModel):
-    """Whatever has an id."""
-
-    id: str
-
-
-Item = TypeVar("Item", bound=Identified)
 Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
-
-
-class Page(BaseModel, Generic[Item]):
-    """One page of a list."""
-
-    object: Literal["list"] = "list"
-    data: list[Item]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
-
-
-def page_of(items: Sequence[Item], limit: int) -> Page[Item]:
-    """Make a page of at most `limit` items from up to `limit + 1` that were read."""
-    data = list(items[:limit])
-    return Page(
-        data=data,
-        first_id=data[0].id if data else None,
-        last_id=data[-1].id if data else None,
-        has_more=len(items) > limit,
-    )
 
 
 def select_page(query: Selected, key: InstrumentedAttribute[str], page: PageRequest) -> Selected:

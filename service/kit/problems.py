@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from service.kit.errors import FieldError, GapcastError, InvalidRequest, MalformedJson, Unavailable
+from service.kit.errors import GapcastError, InvalidRequest, MalformedJson, Unavailable
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -84,7 +84,7 @@ def field_problems(errors: Sequence[Any], root: str = "") -> list[dict[str, Any]
     for row in errors:
         place = row["loc"][1:] if row["loc"] and row["loc"][0] in {"body", "query", "path", "header"} else row["loc"]
         raised, value = row.get("ctx", {}).get("error"), row.get("input")
-        if isinstance(raised, FieldError):
+        if hasattr(raised, "param"):  # a validator's error about one field
             place, value = (*place, raised.param), raised.value
         param = ".".join(str(part) for part in (root, *place) if part != "") or "body"
         message = row["msg"].removeprefix("Value error, ")

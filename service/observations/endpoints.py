@@ -7,29 +7,21 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from service.catalog.shown import Listing
+from gapcast.contract.base import POOL_PATTERN, Listing, Page
+from gapcast.contract.observations import BatchIn, BatchOut, ObservationOut, ObservationPatch, PoolOut
 from service.dependencies import AppState, Tenant
 from service.errors import InvalidFile, ObservationConflict, UnknownPool, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
 from service.kit.openapi import inlined
-from service.kit.pagination import Page, PageRequest, page_of, page_request
+from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.observations import formats, repository, service
+from service.observations.columns import columns
 from service.observations.formats import MEDIA_TYPES, Format
+from service.observations.presenting import observation_out, pool_out
 from service.observations.repository import Filter
-from service.observations.schemas import (
-    POOL_PATTERN,
-    BatchIn,
-    BatchOut,
-    ObservationOut,
-    ObservationPatch,
-    PoolOut,
-    columns,
-    observation_out,
-    pool_out,
-)
 
 router = APIRouter(prefix="/observations", tags=["observations"])
 pools_router = APIRouter(prefix="/pools", tags=["observations"])
@@ -143,7 +135,7 @@ def list_observations(
         if wanted.pool is not None:
             service.find_pool(session, tenant, wanted.pool)
         rows = repository.page(session, tenant, wanted, page)
-        return page_of([observation_out(row) for row in rows], page.limit)
+        return Page.of([observation_out(row) for row in rows], page.limit)
 
 
 @router.get(

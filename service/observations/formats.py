@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gapcast.contract.observations import MOST_PROVENANCE
 from service.errors import InvalidFile
-from service.observations.schemas import MOST_PROVENANCE, columns, count_columns
+from service.observations.columns import columns, count_columns
 
 Row = dict[str, Any]
 Format = Literal["json", "ndjson", "csv", "parquet"]

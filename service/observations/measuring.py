@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from service.catalog.schemas import cell_of
+from gapcast.contract.base import FieldError
+from gapcast.contract.observations import MeasuredIn, ObservationIn
+from gapcast.contract.recipes import cell_of
 from service.catalog.service import DEFAULT_POOL
-from service.kit.errors import FieldError
 from service.law import paired
-from service.observations.schemas import MeasuredIn, ObservationIn
 
 FARTHEST = 4.0
 """standard errors that the accuracy after training may lie outside [0, 1] by: more is no chance"""

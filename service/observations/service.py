@@ -9,26 +9,21 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import FieldError
+from gapcast.contract.observations import BatchOut, ObservationIn, ObservationPatch, PastRecipe, RowWarning
 from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.errors import ObservationConflict, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
-from service.kit.errors import Conflict, FieldError, InvalidRequest, NotFound
+from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.observations import repository
 from service.observations.formats import Row
 from service.observations.measuring import CONTENT, Prepared, prepare
 from service.observations.models import Observation, Pool
+from service.observations.presenting import observation_out
 from service.observations.repository import Filter
-from service.observations.schemas import (
-    BatchOut,
-    ObservationIn,
-    ObservationPatch,
-    PastRecipe,
-    RowWarning,
-    observation_out,
-)
 
 MOST_ERRORS = 20
 """rows whose errors are told: who has more wants to see the first ones"""

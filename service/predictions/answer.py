@@ -5,28 +5,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from service.catalog.contexts import ContextKind
-from service.catalog.schemas import FEW_PROBLEMS, Recipe, cell_of
-from service.fits.schemas import curved
+from gapcast.contract.base import Warned
+from gapcast.contract.contexts import ContextKind
+from gapcast.contract.predictions import (
+    Answer,
+    Branch,
+    Cost,
+    Improvement,
+    Interval,
+    LawUsed,
+    PredictionRequest,
+    Quantiles,
+)
+from gapcast.contract.probes import FEW_PROBLEMS, Controls, Gap
+from gapcast.contract.recipes import Recipe, cell_of
+from service.fits.presenting import curved
 from service.fits.service import Current
 from service.fits.summary import DRIFT_ALARM, rollouts
 from service.law import Branch as LawBranch
 from service.law import GapLaw, Probe
 from service.law import Prediction as Predicted
 from service.predictions.quantiles import PROBABILITIES
-from service.predictions.schemas import (
-    Answer,
-    Branch,
-    Controls,
-    Cost,
-    Gap,
-    Improvement,
-    Interval,
-    LawUsed,
-    PredictionRequest,
-    Quantiles,
-    Warned,
-)
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""

@@ -5,16 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
+from gapcast.contract.base import Page
+from gapcast.contract.events import EventPage
+from gapcast.contract.predictions import PredictionOut, PredictionRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import EventPage, Follow, Subject, answer_events
+from service.events.stream import Follow, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
-from service.kit.pagination import Page, PageRequest, page_of, page_request
+from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer, preferred_wait, wait_until
 from service.predictions import repository, service
-from service.predictions.schemas import PredictionOut, PredictionRequest
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
 
@@ -90,7 +92,7 @@ def list_predictions(
     """List predictions, newest first."""
     with state.database.read() as session:
         rows = repository.page(session, tenant, page)
-        return page_of([service.show(*row) for row in rows], page.limit)
+        return Page.of([service.show(*row) for row in rows], page.limit)
 
 
 @router.get("/{prediction_id}", responses=problems(NotFound))

@@ -5,8 +5,10 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import Failure
+from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
+from gapcast.contract.probes import ProbeConfiguration
 from service.catalog import service as catalog
-from service.catalog.schemas import ProbeConfiguration
 from service.events import repository as events
 from service.fits import service as fits
 from service.fits.service import Current
@@ -21,7 +23,6 @@ from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answer import answer
 from service.predictions.models import PENDING, Prediction
-from service.predictions.schemas import Answer, Failure, PredictionOut, PredictionRequest
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing

@@ -5,20 +5,12 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.catalog import Model, Task
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
+from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
 from service.catalog import service as catalog
-from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.entries import ModelEntry
-from service.catalog.schemas import (
-    Decoding,
-    EngineName,
-    MeasuredConfiguration,
-    ModelOptions,
-    ModelRef,
-    ProbeConfiguration,
-    ProbeSize,
-    controls_of,
-)
-from service.catalog.shown import Model, Task
 from service.kit.errors import InvalidRequest
 
 USED_WITH_SERVERS = {"max_model_len"}

@@ -5,19 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
+from gapcast.contract.base import Page
+from gapcast.contract.events import EventPage
+from gapcast.contract.probes import ProbeOut, ProbeRequest
+from gapcast.contract.sizing import SizeOut, SizeRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import EventPage, Follow, Subject, answer_events
+from service.events.stream import Follow, Subject, answer_events
 from service.jobs.models import JobState
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
-from service.kit.pagination import Page, PageRequest, page_request
+from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer, preferred_wait, wait_until
 from service.predictions.service import settle
 from service.probes import service, sizing
-from service.probes.schemas import ProbeOut, ProbeRequest
-from service.probes.sizing import SizeOut, SizeRequest
 
 router = APIRouter(prefix="/probes", tags=["probes"])
 

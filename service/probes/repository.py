@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, get_args
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session, defer
 
-from service.catalog.schemas import ExtraControl
+from gapcast.contract.probes import ExtraControl
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.json_paths import without

@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.catalog.schemas import ProbeConfiguration
+from gapcast.contract.base import Page
+from gapcast.contract.probes import ProbeConfiguration, ProbeOut, ProbeRequest
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -14,12 +15,11 @@ from service.kit.clock import rfc3339
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import claim_key, keep_subject
 from service.kit.ids import new_id
-from service.kit.pagination import Page, PageRequest, page_of
+from service.kit.pagination import PageRequest
 from service.probes import repository
 from service.probes.configuring import configure
 from service.probes.models import Probe
 from service.probes.repository import ProbeState
-from service.probes.schemas import ProbeOut, ProbeRequest
 from service.settings import Settings
 
 KIND = "probe"
@@ -111,7 +111,7 @@ def _missing(probe_id: str) -> NotFound:
 
 def page(session: Session, tenant: str, request: PageRequest) -> Page[ProbeOut]:
     """Read one page of probes without what grows with their problems."""
-    return page_of([_show(*row) for row in repository.page(session, tenant, request)], request.limit)
+    return Page.of([_show(*row) for row in repository.page(session, tenant, request)], request.limit)
 
 
 def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None:

@@ -4,18 +4,26 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.catalog import Task
+from gapcast.contract.measured import Decoding, MeasuredConfiguration
+from gapcast.contract.predictions import PredictionRequest
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import (
+    Predicted,
+    PredictedInterval,
+    TrainingBlock,
+    TrainingConfiguration,
+    TrainingOptions,
+    TrainingRunRequest,
+    TrainingSize,
+)
 from service.catalog import service as catalog
-from service.catalog.schemas import Decoding, MeasuredConfiguration, Recipe
-from service.catalog.shown import Task
-from service.catalog.training import TrainingBlock, TrainingConfiguration, TrainingOptions
 from service.kit.errors import InvalidRequest
 from service.predictions.models import Prediction
-from service.predictions.schemas import PredictionRequest
 from service.predictions.service import missing
 from service.probes.configuring import resolve
 from service.settings import Settings
 from service.training_runs import repository
-from service.training_runs.schemas import Predicted, PredictedInterval, TrainingRunRequest, TrainingSize
 
 HELD_OUT_PROBLEMS = 64
 """Held-out problems of a run that does not say how many: reported beside the improvement, as many as the lab's runs."""

@@ -5,17 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
+from gapcast.contract.base import Page
+from gapcast.contract.events import EventPage
+from gapcast.contract.training import CheckpointOut, Status, TrainingRunOut, TrainingRunRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
-from service.events.stream import EventPage, Follow, Subject, answer_events
+from service.events.stream import Follow, Subject, answer_events
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey, body_hash
-from service.kit.pagination import Page, PageRequest, page_request
+from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer, preferred_wait, wait_until
 from service.training_runs import service
 from service.training_runs.repository import Filter
-from service.training_runs.schemas import CheckpointOut, Status, TrainingRunOut, TrainingRunRequest
 
 router = APIRouter(prefix="/training_runs", tags=["training_runs"])
 

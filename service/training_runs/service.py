@@ -6,6 +6,8 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import Page
+from gapcast.contract.training import CheckpointOut, TrainingRunOut, TrainingRunRequest
 from service.errors import DuplicateRun
 from service.events import repository as events
 from service.jobs import repository as jobs
@@ -15,14 +17,13 @@ from service.kit.clock import now
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import claim_key
 from service.kit.ids import new_id
-from service.kit.pagination import Page, PageRequest, page_of
+from service.kit.pagination import PageRequest
 from service.observations import service as observations
 from service.settings import Settings
 from service.training_runs import repository
 from service.training_runs.configuring import Plan, plan
 from service.training_runs.models import TrainingRun
 from service.training_runs.repository import Filter, RunState
-from service.training_runs.schemas import CheckpointOut, TrainingRunOut, TrainingRunRequest
 from service.training_runs.shown import checkpoint_out, run_out
 
 log = structlog.get_logger()
@@ -120,12 +121,12 @@ def answer(session: Session, tenant: str, subject: str) -> TrainingRunOut | Page
     if not subject.startswith(GROUP):
         return found(session, tenant, subject)
     rows = repository.made_together(session, tenant, subject)
-    return page_of([run_out(row) for row in rows], len(rows))
+    return Page.of([run_out(row) for row in rows], len(rows))
 
 
 def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Page[TrainingRunOut]:
     """Read one page of runs without their evaluations."""
-    return page_of([run_out(row) for row in repository.page(session, tenant, wanted, request)], request.limit)
+    return Page.of([run_out(row) for row in repository.page(session, tenant, wanted, request)], request.limit)
 
 
 def checkpoints(session: Session, tenant: str, run_id: str, request: PageRequest) -> Page[CheckpointOut]:
@@ -135,7 +136,7 @@ def checkpoints(session: Session, tenant: str, run_id: str, request: PageRequest
         NotFound: there is no such run.
     """
     rows = repository.checkpoints(session, tenant, state_of(session, tenant, run_id).job_id, request)
-    return page_of([checkpoint_out(row) for row in rows], request.limit)
+    return Page.of([checkpoint_out(row) for row in rows], request.limit)
 
 
 def state_of(session: Session, tenant: str, run_id: str) -> RunState:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from gapcast.contract.training import CheckpointOut, TrainingRunOut
 from service.jobs.models import JobState
 from service.kit.clock import rfc3339
 from service.training_runs.models import Checkpoint
 from service.training_runs.repository import Row
-from service.training_runs.schemas import CheckpointOut, TrainingRunOut
 
 
 def run_out(row: Row) -> TrainingRunOut:

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.fits import Calibration, FamilyScaling, Outcome
 from service.catalog.entries import ModelEntry
 from service.fits import analysis, repository
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
-from service.fits.schemas import Calibration, FamilyScaling, Outcome
 from service.fits.summary import DRIFT_ALARM
 from service.law import GapLaw, Key
 from service.observations import repository as observations

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
-from service.catalog.schemas import Divergence, Teacher
+from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from service.catalog.contexts import (
+from gapcast.contract.contexts import (
     CONTROL_KINDS,
     FEEDBACK_KINDS,
     AllOptions,
@@ -20,7 +20,9 @@ from service.catalog.contexts import (
     PlaceboOptions,
     StaticOptions,
 )
-from service.catalog.schemas import Decoding, ProbeSize, Recipe
+from gapcast.contract.measured import Decoding
+from gapcast.contract.probes import ProbeSize
+from gapcast.contract.recipes import Recipe
 from service.web.recipes import DIVERGENCES, TEACHERS
 
 POINTS = 100

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from service.catalog.schemas import RecipeClass, cell_of, recipe_class_of
+from gapcast.contract.recipes import RecipeClass, cell_of, recipe_class_of
 from service.fits.analysis import Whose
 from service.law import GapLaw, Key
 from service.observations.models import Observation

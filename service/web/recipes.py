@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from service.fits.schemas import OfRecipe
+from gapcast.contract.fits import OfRecipe
 from service.law import Key
 from service.law.keys import ANY, UNKNOWN, Rule
 
@@ -27,7 +27,7 @@ class FamilyRecipe(NamedTuple):
 
 def law_key(found: OfRecipe) -> Key:
     """Return the key of the runs that the API's answer is of."""
-    return Key(found.teacher_rule, found.divergence or UNKNOWN)
+    return Key(Rule(found.teacher_rule), found.divergence or UNKNOWN)
 
 
 def recipe_words(teacher: str | None, divergence: str | None) -> str:

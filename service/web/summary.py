@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.fits.schemas import Calibration, FamilyScaling
+from gapcast.contract.fits import Calibration, FamilyScaling
 from service.law.cautions import DECIDED
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint
 from service.web.recipes import FamilyRecipe, key_phrase, key_words

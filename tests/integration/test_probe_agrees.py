@@ -9,8 +9,9 @@ import pytest
 import torch
 import transformers
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, ProbeConfiguration, controls_of
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding
+from gapcast.contract.probes import ProbeConfiguration, controls_of
 from workers.contexts import Attempt, BuiltContext, Material, build_context, teacher_prompt
 from workers.engines import folder_revision
 from workers.probe import run_probe

@@ -74,7 +74,7 @@ class TestARunBecomesAnObservation:
 class TestSampling:
     def test_agrees_with_the_probes_own_engine(self, tmp_path: Path) -> None:
         """Student and self-teacher, 256 problems x 4: within four standard errors of what our engine finds."""
-        from service.catalog.schemas import ModelOptions
+        from gapcast.contract.measured import ModelOptions
         from workers.engines import Request, Sampling
         from workers.engines.transformers import TransformersEngine
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from tests.trl.lab import MODEL, lab_rows, sdft_config, sdpo_config, trainer_of
 from workers.engines import model_folder
 from workers.engines.transformers import TransformersEngine

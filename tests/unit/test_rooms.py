@@ -10,14 +10,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 FORBIDDEN = {
-    "service": {"workers", "torch", "transformers", "vllm"},
+    "service": {"workers", "torch", "transformers", "vllm", "gapcast"},
     "service/law": {"service", "workers", "gapcast", "sqlalchemy", "pydantic", "fastapi"},
     "service/kit": {"service", "workers", "gapcast"},
     "gapcast": {"service", "workers", "migrations", "torch", "sqlalchemy", "celery", "fastapi"},
     "migrations": {"workers", "gapcast"},
 }
-CONTRACT = tuple(f"service.catalog.{module}." for module in ("schemas", "contexts", "problems", "numbers", "training"))
-"""what both sides of a job read: pydantic and nothing else"""
+CONTRACT = "gapcast.contract"
+"""What crosses a border between processes: every room may read it, but for `service/law` and `service/kit`."""
+OUTSIDE = {"service": (CONTRACT, "gapcast.__version__")}
+"""What a room may import of a package that it may not import."""
 MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
 
 
@@ -38,21 +40,32 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
         for name in imports(path):
             top = name.split(".")[0]
             inside = name.startswith(room.replace("/", ".") + ".")
-            if top in FORBIDDEN[room] and not inside:
+            if top in FORBIDDEN[room] and not inside and not name.startswith(OUTSIDE.get(room, "-")):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
 
 
 @pytest.mark.parametrize("room", MODEL_ROOMS)
-def test_the_model_side_of_workers_knows_only_the_catalog(room: str) -> None:
+def test_the_model_side_of_workers_knows_only_the_contract(room: str) -> None:
     wrong = []
     for path in (ROOT / "workers" / room).rglob("*.py"):
         for name in imports(path):
-            if name.split(".")[0] in {"sqlalchemy", "celery", "kombu", "fastapi", "gapcast"}:
-                wrong.append(f"{path.relative_to(ROOT)}: {name}")
-            if name.startswith("service.") and not name.startswith(CONTRACT):
+            top = name.split(".")[0]
+            outside = top in {"sqlalchemy", "celery", "kombu", "fastapi", "gapcast", "service"}
+            if outside and not name.startswith(CONTRACT):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
+
+
+def test_the_contract_imports_pydantic_and_the_standard_library_alone() -> None:
+    wrong = []
+    for path in (ROOT / "gapcast" / "contract").rglob("*.py"):
+        for name in imports(path):
+            if name.split(".")[0] not in {*sys.stdlib_module_names, "pydantic"} and not name.startswith(CONTRACT):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+    loaded = modules_after("import gapcast.contract.training, gapcast.contract.predictions")
+    assert not loaded & {"httpx2", "typer", "rich", "numpy", "service"}
 
 
 def modules_after(statement: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from docs.study.plan import CELLS
 from docs.study.run import PROBES, RUNS, observed, stored
-from service.training_runs.schemas import TrainingRunRequest
+from gapcast.contract.training import TrainingRunRequest
 
 
 def test_every_cell_is_a_run_that_can_be_asked_for() -> None:

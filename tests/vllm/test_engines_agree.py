@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, ProbeConfiguration
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding
+from gapcast.contract.probes import ProbeConfiguration
 from tests.vllm.models import LAB_MODEL
 from tests.vllm.server import serve
 from workers.child_process import child_environment

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, ModelOptions, ProbeConfiguration
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding, ModelOptions
+from gapcast.contract.probes import ProbeConfiguration
 from tests.vllm.models import LAB_MODEL, change, plain_model
 from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder

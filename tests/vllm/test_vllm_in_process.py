@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from tests.vllm.contract import PLAIN, ChatContract, EngineContract
 from tests.vllm.models import plain_model
 from workers.engines import Engine, Request

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from tests.vllm.contract import ChatContract, EngineContract
 from tests.vllm.server import serve
 from workers.engines import Engine, ModelSource, load_engine

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from tests.vllm.contract import PLAIN, TOLERANCE, requests_of
 from tests.vllm.models import change, plain_model
 from workers.engines.transformers import TransformersEngine

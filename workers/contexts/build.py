@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from service.catalog.contexts import Context, ContextKind
-from service.catalog.numbers import MOST_DIGITS, Number, parse_number
+from gapcast.contract.contexts import Context, ContextKind
+from gapcast.contract.numbers import MOST_DIGITS, Number, parse_number
 from workers.contexts.feedback import feedback_text
 from workers.contexts.material import Material
 from workers.contexts.templates import BLOCKS, fill

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.catalog.contexts import Context, ContextKind
+from gapcast.contract.contexts import Context, ContextKind
 from workers.contexts.build import peer_solution
 from workers.contexts.material import Material
 from workers.contexts.prompts import require_fit

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from workers.contexts.build import BuiltContext
 from workers.contexts.templates import CHAT_BLOCKS, CHAT_PREAMBLE, CHAT_PROMPT, TEACHER_PROMPT, Shape, fill
 from workers.engines import Engine, Prompt

@@ -1,6 +1,6 @@
 """Templates of privileged contexts: data with placeholders, filled by plain substitution.
 
-Change one and `service.catalog.contexts.TEMPLATE_VERSION` changes with it: a probe's content address contains it.
+Change one and `gapcast.contract.contexts.TEMPLATE_VERSION` changes with it: a probe's content address contains it.
 The completion shape is for models without a chat template, which go on from the end of their prompt: the lab's models
 were pre-trained on exactly these texts. The chat shape is for models that are asked.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 
 Shape = Literal["chat", "completion"]
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from service.catalog.schemas import EngineName, ModelOptions
+from gapcast.contract.measured import EngineName, ModelOptions
 from workers.engines.folder import checked_folder
 from workers.engines.protocol import Engine
 from workers.engines.source import ModelSource

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from typing import Any
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from workers.engines.failures import require_finite
 from workers.engines.http import IN_FLIGHT, Server, incompatible
 from workers.engines.prompts import (

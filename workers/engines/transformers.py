@@ -11,7 +11,7 @@ import tokenizers
 import torch
 import transformers
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from workers.engines.failures import (
     load_failure,
     model_not_loadable,

@@ -14,7 +14,7 @@ import tokenizers
 import torch
 import transformers
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from workers.engines.failures import load_failure, require_context, require_devices, require_finite
 from workers.engines.folder import read_json
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room

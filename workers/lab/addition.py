@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from workers.lab.curriculum import Curriculum, Example
 from workers.tasks.addition import ANSWER_DIGITS, DIGITS, AdditionTask, answer_of, prompt_of
 from workers.tasks.lab import reveal

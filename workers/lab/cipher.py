@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from workers.lab.curriculum import Curriculum, Example
 from workers.tasks.cipher import DIGITS, MEANINGS, CipherTask, answer_of, hints_of, prompt_of
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from workers.contexts.templates import BLOCKS, TEACHER_PROMPT, fill
 from workers.tasks.lab import LabTask, diagnose
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, Recipe, cell_of
-from service.catalog.training import TrainingConfiguration, TrainingOptions
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding
+from gapcast.contract.recipes import Recipe, cell_of
+from gapcast.contract.training import TrainingConfiguration, TrainingOptions
 from workers.engines import folder_revision, model_folder
 from workers.lab.models import FAMILY, MEDIUM, SMALL
 from workers.opsd import run_training

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch program uses
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from workers.lab.curriculum import Example
 from workers.lab.models import ModelSpec
 

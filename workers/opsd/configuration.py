@@ -1,6 +1,6 @@
 """What of a training run is this room's own: its seed."""
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from workers.tasks import derive_seed
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog.contexts import Context
+from gapcast.contract.contexts import Context
 from workers.opsd.warnings import Warnings
 from workers.probe.arms import Arm, Draw, Sampler, arm_of
 from workers.probe.self_teacher import SelfTeacher

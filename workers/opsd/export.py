@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from workers.engines import folder_revision
 from workers.opsd.adapters import write_adapter
 from workers.opsd.checkpoint import flush

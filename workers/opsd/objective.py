@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from service.catalog.schemas import Recipe
+from gapcast.contract.recipes import Recipe
 
 
 @dataclass(frozen=True)

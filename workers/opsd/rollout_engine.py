@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from service.catalog.schemas import ModelOptions
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.measured import ModelOptions
+from gapcast.contract.training import TrainingConfiguration
 from workers.engines import Engine, uses_vllm
 from workers.engines.transformers import TransformersEngine
 from workers.opsd.replicas import ReplicaEngine

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from service.catalog.contexts import Context
+from gapcast.contract.contexts import Context
 from workers.contexts import (
     Attempt,
     Material,

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, Paused

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from service.catalog.schemas import Recipe
-from service.catalog.training import TrainingOptions
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainingOptions
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError
 from workers.opsd.network import Network, require_plain_head

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from service.catalog.schemas import Recipe
+from gapcast.contract.recipes import Recipe
 from workers.opsd.losses import TeacherPart
 from workers.opsd.network import Network, Packed
 from workers.opsd.sharding import reshard, shard, whole

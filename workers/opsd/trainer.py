@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from service.catalog.contexts import Context
-from service.catalog.schemas import Recipe
-from service.catalog.training import TrainingOptions
+from gapcast.contract.contexts import Context
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainingOptions
 from workers.failures import JobError, out_of_memory
 from workers.opsd.losses import Objective, divergence_sums
 from workers.opsd.network import Packed

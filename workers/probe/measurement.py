@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.catalog.contexts import Context
-from service.catalog.schemas import ProbeConfiguration
+from gapcast.contract.contexts import Context
+from gapcast.contract.probes import ProbeConfiguration
 from workers.contexts import leak, student_prompt
 from workers.failures import JobError
 from workers.probe.arms import Arm, Draw, Rows, Sampler

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from service.catalog.contexts import TEMPLATE_VERSION
-from service.catalog.schemas import MeasuredConfiguration, ProbeConfiguration
+from gapcast.contract.contexts import TEMPLATE_VERSION
+from gapcast.contract.measured import MeasuredConfiguration
+from gapcast.contract.probes import ProbeConfiguration
 from workers.contexts import prompt_shape
 from workers.engines import Sampling, load_engine
 from workers.failures import JobError

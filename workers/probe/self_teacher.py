@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.catalog.contexts import Context
+from gapcast.contract.contexts import Context
 from workers.contexts import (
     Attempt,
     BuiltContext,

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from workers.failures import JobError, Paused, RankDied
 from workers.ranks.places import ERROR, JOB, SIGNALLED, STOP
 from workers.resources import Resources

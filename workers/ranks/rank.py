@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent
 from workers.child import last_line, own_pipe
 from workers.ranks.places import AGENT, ERROR, JOB, STOP

@@ -10,7 +10,7 @@ from typing import overload
 
 from pydantic import ValidationError
 
-from service.catalog.problems import ProblemIn, TaskHash, TaskIn
+from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn
 from workers.failures import JobError
 from workers.tasks.protocol import Problem, Split, Verdict
 from workers.tasks.verifiers import verifier

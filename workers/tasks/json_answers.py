@@ -8,7 +8,7 @@ from jsonschema.exceptions import SchemaError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from service.catalog.problems import JsonSchemaVerifier, parse_json
+from gapcast.contract.problems import JsonSchemaVerifier, parse_json
 from workers.failures import JobError
 from workers.tasks.json_patterns import LimitedValidator, PatternTimeout, pattern_time
 from workers.tasks.protocol import Problem, Verdict, wrong

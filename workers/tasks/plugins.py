@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from importlib.metadata import entry_points
 
-from service.catalog.problems import PluginVerifier
+from gapcast.contract.problems import PluginVerifier
 from workers.failures import JobError
 from workers.tasks.protocol import Problem, Verdict, wrong
 

@@ -28,7 +28,7 @@ class Problem:
     """A text, or chat messages `{"role", "content"}`."""
     answer: str | None = None
     tests: tuple[Any, ...] = ()
-    """As `service.catalog.problems.TestCase` (as dictionaries), or `assert` statements."""
+    """As `gapcast.contract.problems.TestCase` (as dictionaries), or `assert` statements."""
     fn_name: str | None = None
     reference_solution: str | None = None
     privileged_context: str | None = None

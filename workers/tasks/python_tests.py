@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from service.catalog.problems import PythonTestsVerifier
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.failures import JobError
 from workers.tasks.protocol import Case, Verdict
 from workers.tasks.sandbox import Channel, Ended, Limits, SandboxUnavailable, Session, Status, borrowed, check

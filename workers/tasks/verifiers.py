@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import regex
 
-from service.catalog.numbers import last_number, parse_number
-from service.catalog.problems import ChoiceVerifier, NumericVerifier, RegexVerifier, Verifier
+from gapcast.contract.numbers import last_number, parse_number
+from gapcast.contract.problems import ChoiceVerifier, NumericVerifier, RegexVerifier, Verifier
 from workers.failures import JobError
 from workers.tasks.json_answers import JsonAnswers
 from workers.tasks.patterns import python_pattern

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, ProbeConfiguration
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding
+from gapcast.contract.probes import ProbeConfiguration
 from tests.acceptance.probe.conftest import MODEL
 from workers.engines import Sampling
 from workers.engines.transformers import TransformersEngine

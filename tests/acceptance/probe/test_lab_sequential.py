@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.catalog.contexts import Context
+from gapcast.contract.contexts import Context
 from service.probes.service import Z95
 from tests.acceptance.probe.test_sequential import stopped
 from workers.probe.arms import Draw, Sampler, arm_of

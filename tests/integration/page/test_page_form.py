@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client
-from service.catalog.contexts import Context, ContextKind
+from gapcast.contract.contexts import Context, ContextKind
 from tests.browser import complaints, read, text, wait_for
 
 CORRUPTION = {"corruption.rate", "corruption.coverage"}

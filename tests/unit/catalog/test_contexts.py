@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.catalog.contexts import OPTIONS, Context, ContextKind
+from gapcast.contract.catalog import Task
+from gapcast.contract.contexts import OPTIONS, Context, ContextKind
 from service.catalog.service import check_context
-from service.catalog.shown import Task
 from service.kit.errors import InvalidRequest
 
 

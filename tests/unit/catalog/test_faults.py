@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.problems import MOST_TEXT
 from service.catalog import checks, task_files
-from service.catalog.problems import MOST_TEXT
 from service.kit.errors import Unavailable
 from tests.unit.catalog.conftest import count, lines, problem, sender
 

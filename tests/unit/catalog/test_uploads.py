@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn, canonical
 from service.catalog import service as catalog
 from service.catalog import uploads
 from service.catalog.export import Damaged, export_task
-from service.catalog.problems import ProblemIn, TaskHash, TaskIn, canonical
 from service.catalog.task_files import scratch
 from service.errors import UnknownTask
 from service.kit.database import Database

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.observations import ObservationPatch
 from service.fits import service as fits
 from service.kit.database import Database
 from service.law import Probe
 from service.observations import repository as observations
 from service.observations import service as stored
-from service.observations.schemas import ObservationPatch
 
 
 def fit_id(database: Database, pool: str = "lab") -> str:

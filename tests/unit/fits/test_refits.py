@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from gapcast.contract.observations import ObservationPatch
 from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.kit.clock import now
@@ -19,7 +20,6 @@ from service.migrate import migrate
 from service.observations import repository as observations
 from service.observations import service as stored
 from service.observations.models import Observation, Pool
-from service.observations.schemas import ObservationPatch
 from tests.rows import run
 
 

@@ -5,10 +5,10 @@ import pytest
 from pydantic import BaseModel
 from rich.console import Console
 
+from gapcast.contract import training as schemas
 from gapcast.models import TrainingRun, training
 from gapcast.training_printing import print_run, print_runs, print_runs_ended
 from gapcast.wording import curve, duration, file_size
-from service.training_runs import schemas
 
 RUN: dict[str, Any] = {
     "id": "run_1",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from service.kit.errors import FieldError
+from gapcast.contract.base import FieldError
+from gapcast.contract.observations import ObservationIn
 from service.observations.measuring import prepare
-from service.observations.schemas import ObservationIn
 from tests.rows import Row, run
 
 

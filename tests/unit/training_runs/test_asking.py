@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.catalog import Task
+from gapcast.contract.training import TrainingRunRequest
 from service.catalog import service as catalog
 from service.catalog.entries import ModelEntry
-from service.catalog.shown import Task
 from service.errors import DuplicateRun
 from service.jobs.models import JobState
 from service.kit.database import Database
 from service.settings import Settings
 from service.training_runs import service
-from service.training_runs.schemas import TrainingRunRequest
 from tests.unit.training_runs.conftest import Worker
 
 Body = dict[str, Any]

@@ -1,4 +1,4 @@
-from service.fits.schemas import FamilyScaling, Homogeneity, SizeSlope
+from gapcast.contract.fits import FamilyScaling, Homogeneity, SizeSlope
 from service.law import Key
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
 from service.web.recipes import FamilyRecipe

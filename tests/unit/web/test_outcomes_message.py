@@ -1,4 +1,4 @@
-from service.fits.schemas import Calibration, LevelCalibration
+from gapcast.contract.fits import Calibration, LevelCalibration
 from service.web.summary import outcomes_message
 
 NONE = {"collapsed": 0, "refused": 0, "known_before": 0, "without_quantiles": 0}

@@ -8,8 +8,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from service.catalog.contexts import OPTIONS, Context, ContextKind, Corruption
-from service.catalog.schemas import EngineName, ProbeSize, Recipe, controls_of
+from gapcast.contract.contexts import OPTIONS, Context, ContextKind, Corruption
+from gapcast.contract.measured import EngineName
+from gapcast.contract.probes import ProbeSize, controls_of
+from gapcast.contract.recipes import Recipe
 from service.errors import UnknownPool
 from service.kit import problems
 from service.kit.errors import NotFound

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from service.catalog.contexts import TEMPLATE_VERSION, Context
-from service.catalog.schemas import Decoding, ProbeConfiguration
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.measured import Decoding
+from gapcast.contract.probes import ProbeConfiguration
 from workers.engines import Sampling, folder_revision, model_folder
 from workers.engines.transformers import TransformersEngine
 from workers.resources import Resources

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from workers.engines import folder_revision, model_folder
 from workers.lab import build as lab_build
 from workers.lab import measure as lab_measure

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog.contexts import Context, ContextKind
+from gapcast.contract.contexts import Context, ContextKind
 from workers.contexts import build_context, teacher_prompt
 from workers.contexts.material import Material
 from workers.engines import folder_revision, model_folder

@@ -17,6 +17,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
+from gapcast.contract.predictions import PredictionRequest
+from gapcast.contract.training import TrainingRunRequest
 from service.events.models import Event
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -24,12 +26,10 @@ from service.kit.clock import now
 from service.kit.database import Database
 from service.predictions import service as predictions
 from service.predictions.models import Prediction
-from service.predictions.schemas import PredictionRequest
 from service.settings import Settings
 from service.training_runs import repository as runs
 from service.training_runs import service
 from service.training_runs.models import Checkpoint, TrainingRun
-from service.training_runs.schemas import TrainingRunRequest
 from tests.product import eventually
 from tests.unit.training_runs.conftest import RESULT
 from workers import supervisor

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.catalog.contexts import Context, ContextKind
+from gapcast.contract.contexts import Context, ContextKind
 from workers.contexts import Attempt, BuiltContext, Material, build_context
 from workers.tasks import Case, Problem, Split, Verdict
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog.contexts import CONTEXT_KINDS, OPTIONS, TEMPLATE_VERSION
+from gapcast.contract.contexts import CONTEXT_KINDS, OPTIONS, TEMPLATE_VERSION
 from tests.unit.workers.contexts.sums import build, context_of
 from workers.contexts import Attempt, Material, build_context, extraction_prompt, teacher_prompt
 from workers.tasks import Case, Problem, Split, Verdict

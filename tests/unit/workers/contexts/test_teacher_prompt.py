@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.catalog.contexts import ContextKind
+from gapcast.contract.contexts import ContextKind
 from tests.unit.workers.contexts.sums import build, context_of, material, problem
 from workers.contexts import Block, BuiltContext, prompt_shape, require_fit, student_prompt, teacher_prompt
 from workers.engines import Prompt

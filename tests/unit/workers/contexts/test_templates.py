@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from service.catalog.contexts import TEMPLATE_VERSION, ContextKind
+from gapcast.contract.contexts import TEMPLATE_VERSION, ContextKind
 from tests.unit.workers.contexts.sums import build, context_of, material
 from workers.contexts import Attempt, Material, build_context, extraction_prompt, teacher_prompt
 from workers.contexts.extraction import HINT_TOKENS

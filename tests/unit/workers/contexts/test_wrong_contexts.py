@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.catalog.contexts import Context
-from service.catalog.numbers import Number, parse_number
+from gapcast.contract.contexts import Context
+from gapcast.contract.numbers import Number, parse_number
 from tests.unit.workers.contexts.sums import build, context_of, material
 from workers.contexts import Material
 

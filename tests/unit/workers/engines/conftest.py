@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from tests.vllm.models import chat_model, plain_model
 from workers.engines.transformers import TransformersEngine
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from service.catalog.schemas import EngineName, ModelOptions
+from gapcast.contract.measured import EngineName, ModelOptions
 from tests.vllm.models import LAB_MODEL
 from workers.engines import ModelSource, folder_revision, load_engine, model_folder
 from workers.failures import JobError

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from workers.engines import ModelSource, Request, Sampling
 from workers.engines import http as module
 from workers.engines.server import ServerEngine

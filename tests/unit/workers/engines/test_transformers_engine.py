@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from service.catalog.schemas import ModelOptions
+from gapcast.contract.measured import ModelOptions
 from tests.vllm.contract import PLAIN, ChatContract, EngineContract, requests_of
 from tests.vllm.models import change
 from workers.engines import Engine, Request, Sampling

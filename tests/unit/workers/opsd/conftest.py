@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from service.catalog.contexts import Context
-from service.catalog.schemas import Recipe
-from service.catalog.training import TrainingConfiguration, TrainingOptions
+from gapcast.contract.contexts import Context
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainingConfiguration, TrainingOptions
 from tests.training import MODEL, SMALL, Told, configuration_of
 from workers.engines import Sampling, model_folder
 from workers.engines.transformers import TransformersEngine

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from service.catalog.schemas import Recipe
+from gapcast.contract.recipes import Recipe
 from workers.opsd.objective import Objective
 
 

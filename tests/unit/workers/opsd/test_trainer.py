@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from service.catalog.schemas import Recipe
-from service.catalog.training import TrainingOptions
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainingOptions
 from workers.failures import JobError
 from workers.opsd.rollouts import Lesson, batches
 from workers.opsd.student import _without_dropout

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from service.catalog.training import TrainingConfiguration
+from gapcast.contract.training import TrainingConfiguration
 from tests.training import Told, told_of
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, Paused

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.catalog.schemas import Recipe
-from service.catalog.training import TrainingOptions
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainingOptions
 from workers.engines import Request, Sampling, model_folder
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError

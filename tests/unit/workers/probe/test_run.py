@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.catalog.schemas import Decoding, ProbeConfiguration
+from gapcast.contract.measured import Decoding
+from gapcast.contract.probes import ProbeConfiguration
 from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, out_of_memory

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from service.catalog.problems import PythonTestsVerifier
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.contexts.feedback import feedback_text
 from workers.tasks.python_tests import verify_python
 

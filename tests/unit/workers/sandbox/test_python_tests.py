@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.catalog.problems import PythonTestsVerifier
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.failures import JobError
 from workers.tasks.protocol import Verdict
 from workers.tasks.python_tests import extract_code, verify_python

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.catalog.problems import PythonTestsVerifier
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.tasks.protocol import Verdict
 from workers.tasks.python_tests import verify_python
 

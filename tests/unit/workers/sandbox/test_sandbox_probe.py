@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog.problems import PythonTestsVerifier
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.tasks import sandbox
 from workers.tasks.python_tests import verify_python
 from workers.tasks.sandbox.probe import MEANING, protections
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[4]
 
 LACKING = """
 import ctypes, json, os, sys
-from service.catalog.problems import PythonTestsVerifier
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.failures import JobError
 from workers.tasks.python_tests import verify_python
 from workers.tasks.sandbox import seccomp

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.catalog.problems import ProblemIn, canonical
+from gapcast.contract.problems import ProblemIn, canonical
 from workers.tasks import Problem, Split
 from workers.tasks.file_task import PROBLEMS, FileTask
 from workers.tasks.registry import BUNDLED

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.catalog.problems import ProblemIn, TaskHash, TaskIn, canonical
+from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn, canonical
 from workers.failures import JobError
 from workers.tasks import Split, load_task
 from workers.tasks.file_task import FileTask

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from service.catalog.problems import JsonSchemaVerifier
+from gapcast.contract.problems import JsonSchemaVerifier
 from workers.failures import JobError
 from workers.tasks import Problem, Split, Verdict, json_patterns
 from workers.tasks.json_answers import JsonAnswers

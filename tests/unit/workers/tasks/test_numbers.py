@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import pytest
 
-from service.catalog.numbers import last_number, parse_number
+from gapcast.contract.numbers import last_number, parse_number
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import regex
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from service.catalog.problems import JsonSchemaVerifier, RegexVerifier
+from gapcast.contract.problems import JsonSchemaVerifier, RegexVerifier
 from workers.tasks import Problem, Split, Verdict
 from workers.tasks.json_answers import JsonAnswers
 from workers.tasks.patterns import python_pattern

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog.problems import PluginVerifier
+from gapcast.contract.problems import PluginVerifier
 from workers.failures import JobError
 from workers.tasks import Problem, Split, Verdict
 from workers.tasks.verifiers import verifier

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from service.catalog.problems import Verifier
+from gapcast.contract.problems import Verifier
 from workers.failures import JobError
 from workers.tasks import Problem, Split, Verdict
 from workers.tasks.verifiers import verifier

@@ -2,13 +2,14 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from service.catalog.contexts import Context
-from service.catalog.schemas import Decoding, Level, ModelRef, ProbeSize, Recipe
-from service.catalog.strict import Strict
-from service.fits.schemas import AtGap, Curved, LinkWeights
-from service.kit.pagination import Identified
+from gapcast.contract.base import Failure, Finite, Identified, Level, Strict, Warned
+from gapcast.contract.contexts import Context
+from gapcast.contract.fits import AtGap, Curved, LinkWeights
+from gapcast.contract.measured import Decoding, ModelRef
+from gapcast.contract.probes import Controls, Gap, ProbeSize
+from gapcast.contract.recipes import Recipe
 
 
 class GivenGap(Strict):
@@ -50,46 +51,6 @@ class PredictionRequest(Strict):
         if self.gap is None and self.probe is None:
             self.probe = ProbeSize()
         return self
-
-
-class Finite(BaseModel):
-    """A part of an answer: no infinity and no NaN, which JSON cannot say."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class Gap(Finite):
-    """The measured gap; shares, not points."""
-
-    value: float
-    se: float
-    student: float
-    self_teacher: float
-    problems: int | None = None
-    rollouts: int | None = None
-
-
-class Control(Finite):
-    """An arm that should show nothing; its gap to the student."""
-
-    value: float
-    se: float
-
-
-class Leak(Finite):
-    """How much of the gap may be copying."""
-
-    copied: float = Field(description="share of teacher answers that stand in the context")
-    contains_answer: float = Field(description="share of contexts that contain the answer")
-
-
-class Controls(Finite):
-    """What keeps a gap from being an artefact."""
-
-    none: Control | None = None
-    placebo: Control | None = None
-    shuffled_feedback: Control | None = None
-    leak: Leak | None = None
 
 
 class Interval(Finite):
@@ -147,13 +108,6 @@ class LawUsed(Curved, Finite):
     status: Literal["prior_only", "cold", "sparse", "fitted"]
 
 
-class Warned(Finite):
-    """Something to know before trusting the number."""
-
-    code: str
-    message: str
-
-
 class Cost(Finite):
     """Seconds on the machine that measured; null where nothing is known."""
 
@@ -174,15 +128,6 @@ class Answer(Finite):
     warnings: list[Warned]
     cost: Cost
     probe: dict[str, Any] | None = Field(None, description="the probe's further figures")
-
-
-class Failure(BaseModel):
-    """Why a job ended without a result."""
-
-    code: str
-    message: str
-    param: str | None = None
-    category: Literal["user", "server"]
 
 
 class PredictionOut(Identified):

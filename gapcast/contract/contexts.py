@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from service.catalog.strict import Strict
+from gapcast.contract.base import Strict
 
 
 class ContextKind(StrEnum):

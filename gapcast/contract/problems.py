@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from service.catalog.numbers import parse_number
-from service.catalog.strict import Strict
+from gapcast.contract.base import Strict
+from gapcast.contract.numbers import parse_number
 
 MOST_TEXT = 262_144
 """characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""

@@ -1,27 +1,25 @@
-"""A fit and what is derived from it, as the API shows them; accuracies, gaps and improvements are shares."""
+"""A fit and what is derived from it; accuracies, gaps and improvements are shares."""
 
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from service.catalog.schemas import Divergence, Recipe
-from service.catalog.strict import Strict
-from service.fits import service
-from service.fits.models import Fit
-from service.fits.summary import DRIFT_ALARM
-from service.kit.clock import rfc3339
-from service.kit.pagination import Identified
-from service.law import Coefficients as LawCoefficients
-from service.law import Key
-from service.law.curves import COMMON_GAP
-from service.law.keys import Rule
-from service.observations.schemas import PoolName
+from gapcast.contract.base import Finite, Identified, PoolName, Strict
+from gapcast.contract.recipes import Divergence
 
 
 class FitRequest(Strict):
     """Which pool is to be fitted now."""
 
     pool: PoolName = "default"
+
+
+class Rule(StrEnum):
+    """How the teacher relates to the student while it trains."""
+
+    FROZEN = "frozen"
+    CO_MOVING = "co_moving"
 
 
 class OfRecipe(BaseModel):
@@ -106,60 +104,6 @@ class CurrentFit(FitOut):
     behind: int = Field(description="changes of the pool that it does not know yet; a newer version is being made")
 
 
-def fit_out(fit: Fit) -> FitOut:
-    """Show a stored fit."""
-    law = service.law_of(fit)
-
-    def line(family: str, key: Key, n: int) -> Coefficients:
-        about: dict[str, Any] = {"teacher": key.teacher, "divergence": key.known_divergence}
-        return Coefficients(
-            teacher_rule=key.rule,
-            divergence=key.known_divergence,
-            family=family,
-            status=law.status(family, **about),
-            n=n,
-            **curved(law.coefficients(family, **about)),
-        )
-
-    recipes = law.recipes_
-    keys = sorted({key for _, key in recipes}) or [Key.of(Recipe().teacher, Recipe().divergence)]
-    drift = (fit.summary or {}).get("drift")
-    return FitOut(
-        id=fit.id,
-        pool=fit.pool,
-        n=fit.n,
-        changes=fit.changes,
-        fingerprint=fit.fingerprint,
-        families=[line(family, key, n) for (family, key), n in recipes.items()],
-        populations=[line("", key, 0) for key in keys],
-        p_collapse=law.p_collapse_,
-        curvature_p=law.curvature_ if law.curvature_ == law.curvature_ else None,
-        drift=None
-        if drift is None
-        else [
-            Drift(family=name, alarm=found["log_bayes_factor"] > DRIFT_ALARM, **found) for name, found in drift.items()
-        ],
-        created_at=rfc3339(fit.created_at),
-    )
-
-
-def curved(found: LawCoefficients) -> dict[str, Any]:
-    """The fields of `Curved`, and the improvement at the common gap."""
-    return {
-        "slope": found.slope.mean,
-        "slope_interval": list(found.slope[1:]),
-        "intercept": found.intercept.mean,
-        "intercept_interval": list(found.intercept[1:]),
-        "links": found.links,
-        "depends_on_link": found.depends_on_link,
-        "at_common_gap": {
-            "gap": COMMON_GAP,
-            "improvement": found.improvement.mean,
-            "improvement_interval": list(found.improvement[1:]),
-        },
-    }
-
-
 class FitSummary(Identified):
     """A fit in a list."""
 
@@ -169,24 +113,6 @@ class FitSummary(Identified):
     changes: int
     fingerprint: str
     created_at: str
-
-
-def fit_summary(fit: Fit) -> FitSummary:
-    """Show a stored fit without its coefficients, which need its record."""
-    return FitSummary(
-        id=fit.id,
-        pool=fit.pool,
-        n=fit.n,
-        changes=fit.changes,
-        fingerprint=fit.fingerprint,
-        created_at=rfc3339(fit.created_at),
-    )
-
-
-class Finite(BaseModel):
-    """Part of an answer without infinity and NaN, which JSON cannot say."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Curve(OfRecipe, Finite):

@@ -4,32 +4,29 @@ The same fields travel as JSON and as columns of a table: `gap.value` is the fie
 """
 
 import json
-from collections.abc import Sequence
-from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.catalog.schemas import RecipeClass
-from service.catalog.strict import Strict
-from service.kit.clock import rfc3339
-from service.kit.errors import FieldError
-from service.kit.pagination import Identified
-from service.observations.models import Observation, Pool
+from gapcast.contract.base import FieldError, Identified, PoolName, Strict
+from gapcast.contract.recipes import RecipeClass
 
-POOL_PATTERN = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
-PoolName = Annotated[str, Field(pattern=POOL_PATTERN)]
 VarianceSource = Literal["given", "counts", "assumed"]
 """Where a variance comes from: sent; made from counts per problem, arms paired; or assumed from means, problems and
 rollouts (docs/law.md)."""
+
 MOST_PROVENANCE = 16_384
 """bytes of JSON"""
+
 MOST_PROBLEMS = 100_000
+
 MOST_DEPTH = 32
 """levels of nesting in notes"""
 
 Count = Annotated[float, Field(ge=0)]
+
 Counts = Annotated[list[Count], Field(min_length=2, max_length=MOST_PROBLEMS)]
+
 ProblemId = Annotated[str | int, Field(union_mode="left_to_right")]
 
 
@@ -316,36 +313,6 @@ class ObservationOut(Identified):
     created_at: str
 
 
-def observation_out(row: Observation) -> ObservationOut:
-    """Show a stored observation."""
-    measured = row.measured or {}
-    return ObservationOut(
-        id=row.id,
-        pool=row.pool,
-        external_id=row.external_id,
-        family=row.family,
-        task=row.task,
-        cell=row.cell,
-        model=row.model,
-        parameters=row.parameters,
-        context_kind=row.context_kind,
-        context=row.provenance.get("context"),
-        recipe=row.provenance.get("recipe"),
-        version=row.version,
-        baseline=row.baseline,
-        gap=Measured(value=row.gap, se=row.gap_se, **measured.get("gap", {})),
-        improvement=Measured(value=row.improvement, se=row.improvement_se, **measured.get("improvement", {})),
-        cov=row.cov,
-        collapsed=row.collapsed,
-        prediction_id=row.prediction_id,
-        excluded=row.excluded,
-        excluded_reason=row.excluded_reason,
-        source=row.source,
-        provenance={name: value for name, value in row.provenance.items() if name not in {"context", "recipe"}},
-        created_at=rfc3339(row.created_at),
-    )
-
-
 class PoolOut(BaseModel):
     """A named set of observations that are fitted together."""
 
@@ -356,41 +323,3 @@ class PoolOut(BaseModel):
     fit_id: str | None = Field(description="the newest fit; GET /v1/fits/current makes one that is due")
     behind: int = Field(description="changes that the newest fit does not know")
     created_at: str
-
-
-def pool_out(row: Pool) -> PoolOut:
-    """Show a pool."""
-    return PoolOut(
-        name=row.name,
-        observations=row.observations,
-        changes=row.changes,
-        fit_id=row.fit_id,
-        behind=row.changes - max(row.fitted_changes, 0),
-        created_at=rfc3339(row.created_at),
-    )
-
-
-def count_columns() -> Sequence[str]:
-    """The columns that hold counts per problem; none of them is exported, as counts are not kept."""
-    parts: dict[str, type[MeasuredIn]] = {"gap": GapIn, "improvement": ImprovementIn}
-    return [f"{name}.{field}" for name, part in parts.items() for field in (*part.arm_names, "problem_ids")]
-
-
-@cache
-def columns() -> Sequence[str]:
-    """The columns of an exported table, in order: all that is needed to import it again to the same fit."""
-    names: list[str] = []
-    for name, field in ObservationIn.model_fields.items():
-        nested = next(
-            (
-                one
-                for one in (field.annotation, *get_args(field.annotation))
-                if isinstance(one, type) and issubclass(one, Strict)
-            ),
-            None,
-        )
-        if nested is None:
-            names.append(name)
-        else:
-            names += [f"{name}.{inner}" for inner in nested.model_fields if f"{name}.{inner}" not in count_columns()]
-    return names

@@ -1,11 +1,11 @@
 """What the catalog's endpoints answer with."""
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from service.catalog.contexts import ContextKind
-from service.kit.pagination import Identified
+from gapcast.contract.base import Identified
+from gapcast.contract.contexts import ContextKind
 
 
 class Model(BaseModel):
@@ -62,14 +62,3 @@ class ProblemOut(Identified):
     split: str
     problem: dict[str, Any]
     shortened: bool
-
-
-Item = TypeVar("Item", bound=BaseModel)
-
-
-class Listing(BaseModel, Generic[Item]):
-    """A list that is always whole."""
-
-    object: Literal["list"] = "list"
-    data: list[Item]
-    has_more: Literal[False] = False

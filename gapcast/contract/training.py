@@ -1,19 +1,107 @@
-"""What a training run is asked with, and how it answers."""
+"""Training runs: what one is made of (OPSD.md, Trainer), what it is asked with, and how it answers."""
 
+import hashlib
+import json
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from service.catalog.contexts import Context
-from service.catalog.schemas import Decoding, EngineName, ModelRef, Recipe
-from service.catalog.strict import Strict
-from service.catalog.training import TrainingBlock
-from service.kit.errors import FieldError
-from service.kit.pagination import Identified
-from service.predictions.schemas import Failure, Finite, Gap, Warned
+from gapcast.contract.base import Failure, FieldError, Finite, Identified, Strict, Warned
+from gapcast.contract.contexts import Context
+from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
+from gapcast.contract.probes import Gap
+from gapcast.contract.recipes import Recipe
+
+LATER_FIELDS = (
+    *("trust_rate", "alpha", "token_clip", "skip_tokens"),
+    *("schedule", "warmup_steps", "weight_decay"),
+)
+"""Fields of the recipe that came after the lab pool was measured: at their defaults they do not count in `own_seed`, so
+that its runs draw what they drew."""
+
+EVALUATIONS = 10
+"""Evaluations and checkpoints of a run that does not say how often: few enough to cost a lab run a tenth of it."""
+
+
+class TrainingOptions(Strict):
+    """How a run is computed and looked at; none of it belongs to the recipe that the law groups by."""
+
+    evaluate_every: int | None = Field(
+        None, ge=1, description=f"steps between two evaluations; null: {EVALUATIONS} in a run"
+    )
+    checkpoint_every: int | None = Field(
+        None, ge=1, description=f"steps between two checkpoints; null: {EVALUATIONS} in a run"
+    )
+    stop_on_collapse: bool = Field(True, description="end the run where half of the baseline is lost beyond noise")
+    micro_batch: int | None = Field(
+        None, ge=1, description="rollouts in one forward and backward pass; null: as many as a token budget takes"
+    )
+    gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of the passes; weights and optimizer are float32. auto: bfloat16 on a GPU, else float32"
+    )
+    processes: int = Field(1, ge=1, le=64, description="GPUs that share the training by FSDP2; processes on a CPU")
+    export: Literal["none", "final", "best"] = Field(
+        "final", description="which weights are written as a model folder at the end"
+    )
+
+
+class TrainingBlock(TrainingOptions):
+    """The same as a client sends it."""
+
+    held_out_problems: int | None = Field(
+        None, ge=0, le=100_000, description="held-out problems that are evaluated; null: 64, or all that the task has"
+    )
+
+
+class TrainingConfiguration(MeasuredConfiguration):
+    """One OPSD training run."""
+
+    recipe: Recipe
+    problems: int = Field(128, ge=2, le=100_000, description="training problems, drawn from the task's train split")
+    rollouts: int = Field(4, ge=2, le=256, description="rollouts per problem in every evaluation")
+    held_out_problems: int = Field(64, ge=0, le=100_000, description="0: the task has no held-out problems")
+    seed: int = Field(0, ge=0, lt=2**32)
+    options: TrainingOptions = Field(default_factory=TrainingOptions)
+
+    @model_validator(mode="after")
+    def _is_trainable(self) -> Self:
+        if self.engine == "vllm-server":
+            raise ValueError("engine: a served model has no weights here that could be trained")
+        return self
+
+    @property
+    def content(self) -> str:
+        """Canonical JSON of all that the run's samples depend on.
+
+        Two runs that differ in any of it share nothing; two with the same content are one run (`key`). Observations
+        that share a probe make the law's intervals too narrow (DESIGN.md, REST).
+        """
+        content = self.model_dump(mode="json", exclude={"options"})
+        for name in LATER_FIELDS:
+            if getattr(self.recipe, name) == Recipe.model_fields[name].default:
+                del content["recipe"][name]
+        return json.dumps(content, sort_keys=True)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of `content`."""
+        return hashlib.sha256(self.content.encode()).hexdigest()
+
+    @property
+    def evaluate_every(self) -> int:
+        """Steps between two evaluations."""
+        return self.options.evaluate_every or max(1, self.recipe.steps // EVALUATIONS)
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Steps between two checkpoints."""
+        return self.options.checkpoint_every or max(1, self.recipe.steps // EVALUATIONS)
+
 
 MOST_SEEDS = 64
 """runs of one request: a seed sweep has a few, and one transaction stores them all"""
+
 Status = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled", "dead"]
 
 

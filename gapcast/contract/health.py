@@ -1,0 +1,20 @@
+"""Whether a process lives, and whether it can do its work."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """What the server needs, each `ok` or the reason why not."""
+
+    status: Literal["ok", "unavailable"]
+    database: str
+    migrations: str
+    broker: str

@@ -1,0 +1,90 @@
+"""Recipes of OPSD runs, and the part of them that the law groups by."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from gapcast.contract.base import Strict
+
+Teacher = Literal["frozen", "ema", "trust_region"]
+
+Divergence = Literal["forward_kl", "reverse_kl", "js"]
+
+
+class RecipeClass(Strict):
+    """The part of a recipe that the law groups by (LAW.md, step 7)."""
+
+    teacher: Teacher
+    divergence: Divergence
+
+    @property
+    def recipe_class(self) -> str:
+        """Teacher rule x divergence."""
+        return f"{self.teacher}-{self.divergence}"
+
+
+EMA_RATE, TRUST_RATE, JS_ALPHA = 0.05, 0.05, 0.5
+"""What a recipe has that leaves its rate open. An EMA teacher of .05 is the one that the lab was explored with
+(OPSD.md, The lab); the same share of the student in a trust region; JS_ALPHA .5 is the symmetric divergence."""
+
+
+class Recipe(RecipeClass):
+    """The OPSD training run whose improvement is predicted."""
+
+    teacher: Teacher = "frozen"
+    divergence: Divergence = "forward_kl"
+    steps: int = Field(150, ge=1, le=1_000_000, description="optimizer steps")
+    learning_rate: float = Field(5e-4, gt=0, le=1)
+    problems_per_step: int = Field(32, ge=1, le=65536)
+    group_size: int = Field(4, ge=1, le=1024, description="rollouts per problem and step")
+    top_k: int | None = Field(
+        None, ge=1, description="the divergence is taken over the student's top_k tokens and one tail; null: over all"
+    )
+    ema_rate: float | None = Field(None, gt=0, le=1, description="teacher update rate; only with teacher `ema`")
+    lora_rank: int | None = Field(None, ge=1, le=4096, description="null: full fine-tuning")
+    trust_rate: float | None = Field(
+        None, gt=0, lt=1, description="weight of the current student in the teacher; only with teacher `trust_region`"
+    )
+    alpha: float | None = Field(
+        None, gt=0, lt=1, description="weight of the student in the Jensen-Shannon mixture; only with divergence `js`"
+    )
+    token_clip: float | None = Field(None, gt=0, description="nats; a token's divergence is at most this; null: any")
+    skip_tokens: int = Field(0, ge=0, le=1_000_000, description="first tokens of each completion that carry no loss")
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="the learning rate after the warm-up: constant, or down towards 0 at the end"
+    )
+    warmup_steps: int = Field(0, ge=0, le=1_000_000, description="steps in which the learning rate rises from 0")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's")
+
+    @model_validator(mode="after")
+    def _options_belong_to_their_rule(self) -> Self:
+        for name, owner, value, usual in (
+            ("ema_rate", "teacher", "ema", EMA_RATE),
+            ("trust_rate", "teacher", "trust_region", TRUST_RATE),
+            ("alpha", "divergence", "js", JS_ALPHA),
+        ):
+            if getattr(self, owner) == value:
+                if getattr(self, name) is None:
+                    setattr(self, name, usual)
+            elif getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name} is only used by the {owner} {value!r}; leave it null or set {owner} to {value!r}"
+                )
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps: {self.warmup_steps} is more than the {self.steps} steps of the run")
+        return self
+
+
+def cell_of(family: str, task: str, recipe: RecipeClass) -> str:
+    """The law's cell: family x task x recipe class (LAW.md, step 7)."""
+    return f"{family}|{task}|{recipe.recipe_class}"
+
+
+def recipe_class_of(cell: str) -> RecipeClass:
+    """What `cell_of` was given.
+
+    Raises:
+        ValueError: it never made this cell.
+    """
+    teacher, _, divergence = cell.rpartition("|")[2].partition("-")
+    return RecipeClass.model_validate({"teacher": teacher, "divergence": divergence})

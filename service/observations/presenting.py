@@ -1,0 +1,47 @@
+"""Stored observations and pools as the API shows them."""
+
+from gapcast.contract.observations import Measured, ObservationOut, PoolOut
+from service.kit.clock import rfc3339
+from service.observations.models import Observation, Pool
+
+
+def observation_out(row: Observation) -> ObservationOut:
+    """Show a stored observation."""
+    measured = row.measured or {}
+    return ObservationOut(
+        id=row.id,
+        pool=row.pool,
+        external_id=row.external_id,
+        family=row.family,
+        task=row.task,
+        cell=row.cell,
+        model=row.model,
+        parameters=row.parameters,
+        context_kind=row.context_kind,
+        context=row.provenance.get("context"),
+        recipe=row.provenance.get("recipe"),
+        version=row.version,
+        baseline=row.baseline,
+        gap=Measured(value=row.gap, se=row.gap_se, **measured.get("gap", {})),
+        improvement=Measured(value=row.improvement, se=row.improvement_se, **measured.get("improvement", {})),
+        cov=row.cov,
+        collapsed=row.collapsed,
+        prediction_id=row.prediction_id,
+        excluded=row.excluded,
+        excluded_reason=row.excluded_reason,
+        source=row.source,
+        provenance={name: value for name, value in row.provenance.items() if name not in {"context", "recipe"}},
+        created_at=rfc3339(row.created_at),
+    )
+
+
+def pool_out(row: Pool) -> PoolOut:
+    """Show a pool."""
+    return PoolOut(
+        name=row.name,
+        observations=row.observations,
+        changes=row.changes,
+        fit_id=row.fit_id,
+        behind=row.changes - max(row.fitted_changes, 0),
+        created_at=rfc3339(row.created_at),
+    )
