@@ -1,8 +1,251 @@
-"""Events as the API shows them."""
+"""Events: what happened to a job, or to what waits for it; one class for the data of each type."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel
+
+from gapcast.contract.base import Failure, Warned
+from gapcast.contract.probes import Gap
+from gapcast.contract.training import Difference, Evaluation
+
+
+class EventData(BaseModel):
+    """The data of one type of event; `type` is its name on the wire."""
+
+    type: ClassVar[str]
+
+    def written(self) -> dict[str, Any]:
+        """Return the JSON that is stored and sent: the fields that were given."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+Data = TypeVar("Data", bound=EventData)
+
+
+class JobStarted(EventData):
+    """A worker has claimed the job."""
+
+    type = "job.started"
+    attempt: int
+    worker: str
+
+
+class JobRetrying(EventData):
+    """An attempt came to nothing and another will follow."""
+
+    type = "job.retrying"
+    attempt: int
+    failures: int
+    error: Failure
+
+
+class JobHandedBack(EventData):
+    """The job's worker stops; another goes on at `step`, if the job says so."""
+
+    type = "job.handed_back"
+    attempt: int
+    step: int | None
+
+
+class JobPauseRequested(EventData):
+    """Somebody asked for the job to be put aside."""
+
+    type = "job.pause_requested"
+
+
+class JobPaused(EventData):
+    """The job is put aside until it is resumed."""
+
+    type = "job.paused"
+    attempt: int
+    step: int | None = None
+    failures: int = 0
+    error: Failure | None = None
+
+
+class JobResumed(EventData):
+    """The job waits for a worker again."""
+
+    type = "job.resumed"
+
+
+class JobCancelRequested(EventData):
+    """Somebody asked for the job to be cancelled."""
+
+    type = "job.cancel_requested"
+
+
+class JobSucceeded(EventData):
+    """The job's result is stored."""
+
+    type = "job.succeeded"
+    attempt: int
+
+
+class JobFailed(EventData):
+    """The job ended with an error that another attempt would meet again."""
+
+    type = "job.failed"
+    attempt: int
+    error: Failure | None
+
+
+class JobCancelled(EventData):
+    """The job ended because somebody asked for it."""
+
+    type = "job.cancelled"
+    attempt: int
+    step: int | None = None
+    error: Failure | None = None
+
+
+class ProbeProgress(EventData):
+    """How far a probe is, in rollouts, and its gap so far."""
+
+    type = "probe.progress"
+    done: int
+    total: int
+    unit: Literal["rollouts"] = "rollouts"
+    problems: int
+    gap: Difference | None
+    scored: int | None = None
+    """verdicts of a slow verifier so far"""
+
+
+class ProbeCancelRequested(EventData):
+    """Somebody asked for the probe to be cancelled."""
+
+    type = "probe.cancel_requested"
+
+
+class TrainingProgress(EventData):
+    """How far a run is, in optimizer steps, and what it is at."""
+
+    type = "training.progress"
+    done: int
+    total: int
+    unit: Literal["steps"] = "steps"
+    phase: Literal["baseline", "training", "evaluation", "export"]
+
+
+class TrainingGap(EventData):
+    """What was measured before the first step."""
+
+    type = "training.gap"
+    baseline: float
+    gap: Gap
+
+
+class TrainingMetrics(EventData):
+    """What one optimizer step saw."""
+
+    type = "training.metrics"
+    step: int
+    loss: float | None
+    """Mean divergence in nats a token, clipped where the recipe clips; null where no rollout had a context, and so
+    nothing was learned."""
+    score: float
+    """Mean score of the student's rollouts."""
+    with_context: float
+    """Share of rollouts with a context."""
+    agreement: float | None
+    """Share of tokens whose most likely next token is the same for student and self-teacher."""
+    gradient_norm: float | None
+    learning_rate: float
+    mean_tokens: float
+    """Of the student's rollouts."""
+    truncated: float
+    """Share of them that ran into `max_tokens`."""
+    tokens: int
+    seconds: float
+    missing: dict[str, int]
+    """Rollouts without a context, by reason."""
+
+
+class TrainingEvaluated(Evaluation, EventData):
+    """One look at the student while it was trained."""
+
+    type = "training.evaluated"
+
+
+class TrainingCheckpoint(EventData):
+    """A checkpoint that is on the worker's disk."""
+
+    type = "training.checkpoint"
+    step: int
+    path: str
+    bytes: int
+    sha256: str
+    """of the manifest, which holds those of every file"""
+
+
+class TrainingResumed(EventData):
+    """The run goes on after `step` optimizer steps."""
+
+    type = "training.resumed"
+    step: int
+
+
+class TrainingWarning(Warned, EventData):
+    """Something to know about the run before its number is trusted."""
+
+    type = "training.warning"
+
+
+class PredictionCreated(EventData):
+    """A prediction was asked for; without a probe its gap was measured elsewhere."""
+
+    type = "prediction.created"
+    probe_id: str | None
+
+
+class TrainingRunCreated(EventData):
+    """A training run was asked for."""
+
+    type = "training_run.created"
+    seed: int
+    prediction_id: str | None
+
+
+class FitCreated(EventData):
+    """A pool has a new version of its law, made at one of its changes."""
+
+    type = "fit.created"
+    pool: str
+    n: int
+    changes: int
+
+
+class FitDrift(EventData):
+    """The versions of a family follow different laws, and did not in the fit before."""
+
+    type = "fit.drift"
+    pool: str
+    family: str
+    log_bayes_factor: float
+    versions: dict[str, int]
+
+
+class ObservationExcluded(EventData):
+    """An observation counts in its pool's fits no more."""
+
+    type = "observation.excluded"
+    pool: str
+    reason: str | None
+
+
+class ObservationIncluded(EventData):
+    """An observation counts in its pool's fits again."""
+
+    type = "observation.included"
+    pool: str
+    reason: str | None
+
+
+class Ended(EventData):
+    """What waited for a job has ended; the type is `prediction.` or `training_run.` and its last status."""
+
+    error: Failure | None = None
 
 
 class EventOut(BaseModel):
@@ -23,3 +266,8 @@ class EventPage(BaseModel):
     first_id: str | None
     last_id: str | None
     has_more: bool
+
+
+def content_of(event: EventOut, kind: type[Data]) -> Data | None:
+    """Return an event's data if it is of this kind, else None: `content_of(event, TrainingMetrics)`."""
+    return kind.model_validate(event.data, extra="ignore") if event.type == kind.type else None
