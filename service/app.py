@@ -18,6 +18,7 @@ from service.dependencies import State
 from service.events import endpoints as events
 from service.fits import endpoints as fits
 from service.jobs.service import reconcile
+from service.kinds import settle
 from service.kit import problems
 from service.kit.auth import current_tenant, is_loopback
 from service.kit.ids import new_id
@@ -27,7 +28,6 @@ from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.probes import endpoints as probes
 from service.settings import Settings
-from service.settling import settle
 from service.training_runs import endpoints as training_runs
 from service.web.data import read_chart
 from service.web.endpoints import mount
@@ -69,7 +69,7 @@ class RequestId:
 def _keep_reconciling(state: State, stop: threading.Event) -> None:
     while not stop.wait(state.settings.reconcile_seconds):
         try:
-            state.dispatcher.wake(reconcile(state.database, state.settings, settle))
+            reconcile(state.database, state.settings, state.settle)
         except Exception as error:
             log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
 
@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = State(settings)
+        state = State(settings, settle)
         app.state.gapcast = state
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)

@@ -11,19 +11,21 @@ from fastapi import Depends, Request
 
 from service.fits.service import Refitter
 from service.jobs.broker import Dispatcher
+from service.jobs.service import Settle
 from service.kit.auth import current_tenant
 from service.kit.database import Database
 from service.settings import Settings
 
 
 class State:
-    """What the application holds from its start to its end."""
+    """What the application holds from its start to its end; `settle` ends what waits for a job."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, settle: Settle) -> None:
         self.settings = settings
-        self.database = Database(settings.database_url)
         self.dispatcher = Dispatcher(settings)
+        self.database = Database(settings.database_url, self.dispatcher.wake)
         self.refitter = Refitter(self.database, settings.reconcile_seconds)
+        self.settle = settle
 
 
 async def state_of(request: Request) -> State:

@@ -10,10 +10,9 @@ from celery.signals import worker_ready, worker_shutting_down
 from service import logs
 from service.jobs.broker import WAKE, Dispatcher, celery_app
 from service.jobs.service import reconcile
+from service.kinds import KINDS, settle
 from service.kit.database import Database
 from service.settings import Settings
-from service.settling import settle
-from workers.kinds.training import sweep
 from workers.supervisor import Supervisor
 
 log = structlog.get_logger()
@@ -23,8 +22,7 @@ def worker_app(settings: Settings) -> Celery:
     """Build the application and its supervisor."""
     logs.configure(settings)
     app = celery_app(settings)
-    database = Database(settings.database_url)
-    dispatcher = Dispatcher(settings)
+    database = Database(settings.database_url, Dispatcher(settings).wake)
     stop = threading.Event()
     supervisor = Supervisor(settings, database, stop)
 
@@ -35,8 +33,9 @@ def worker_app(settings: Settings) -> Celery:
     def keep_reconciling() -> None:
         while True:
             try:
-                dispatcher.wake(reconcile(database, settings, settle))
-                sweep(database, settings.data_dir)
+                reconcile(database, settings, settle)
+                for kind in KINDS.values():
+                    kind.sweep(database, settings)
             except Exception as error:
                 log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
             if stop.wait(settings.reconcile_seconds):

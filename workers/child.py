@@ -1,11 +1,11 @@
 """`python -m workers.child`: runs one job from a JSON line on standard input, writes JSON lines to standard output.
 
-The job: `{"kind", "configuration", "resources", "parent_pid"}`.
+The job: `{"entry", "stops_gently", "configuration", "resources", "parent_pid"}`.
 
 It imports no database and no broker code and is given no credentials. Lines: `{"event": name, "data": {...}}` while it
-goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`. SIGTERM asks a training run to
-stop: it writes a checkpoint, and its last line is `{"paused": {"step": N}}`. Of a run in several processes of which one
-died, the last line is `{"crashed": message}`, or there is none.
+goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`. SIGTERM asks a job that stops
+gently to save its work: its last line is `{"paused": {"step": N}}`. Of a run in several processes of which one died,
+the last line is `{"crashed": message}`, or there is none.
 """
 
 import gc
@@ -25,31 +25,6 @@ GARBAGE = (100_000, 20, 100)
 """Looks for garbage are seldom: what the libraries hold never is, and going through it cost a small probe 5 %."""
 NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 """how torch says on a CPU that it got none"""
-
-
-def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
-    # imported here: a wrong kind should not cost torch's start-up
-    from workers.resources import Resources
-
-    if job["kind"] == "probe":
-        from gapcast.contract.probes import ProbeConfiguration
-        from workers.probe import run_probe
-
-        probe = ProbeConfiguration.model_validate(job["configuration"])
-        return run_probe(probe, Resources.read(probe.model, job["resources"]), emit)
-    if job["kind"] == "training":
-        from gapcast.contract.training import TrainingConfiguration
-
-        training = TrainingConfiguration.model_validate(job["configuration"])
-        resources = Resources.read(training.model, job["resources"])
-        if training.options.processes > 1:
-            from workers.ranks import run_on_ranks
-
-            return run_on_ranks(training, resources, emit, stop)
-        from workers.opsd import run_training
-
-        return run_training(training, resources, emit, stop)
-    raise ValueError(f"no job of kind {job['kind']!r} is known")
 
 
 def _stop_flag() -> Callable[[], bool]:
@@ -105,13 +80,18 @@ def main() -> None:
     """Run the job."""
     job = json.loads(sys.stdin.readline())
     die_with_parent(job["parent_pid"])
-    stop = _stop_flag() if job["kind"] == "training" else lambda: False
+    stop = _stop_flag() if job["stops_gently"] else lambda: False
     write = own_pipe()
 
     from workers.failures import RankDied
+    from workers.work import Work, entry_point
 
+    def emit(name: str, data: dict[str, Any]) -> None:
+        write({"event": name, "data": data})
+
+    work = Work(job["configuration"], job["resources"], emit, stop)
     try:
-        write(last_line(lambda: _run(job, lambda name, data: write({"event": name, "data": data}), stop)))
+        write(last_line(lambda: entry_point(job["entry"])(work)))
     except RankDied as died:
         if died.signal == signal.SIGKILL:  # by the same, so that the supervisor looks whether memory was full
             os.kill(os.getpid(), signal.SIGKILL)

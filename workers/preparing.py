@@ -13,7 +13,7 @@ from workers.child_process import Failed
 from workers.failures import JobError
 
 
-def prepare(
+def places(
     session: Session, tenant: str, configuration: dict[str, Any], settings: Settings, worker: str
 ) -> dict[str, Any]:
     """Model and task, as `workers.resources.Resources` reads them in the child.

@@ -13,17 +13,16 @@ from sqlalchemy.orm import Session
 
 from service.events import repository as events
 from service.jobs import repository as jobs
+from service.jobs.kind import Kind
 from service.jobs.models import Job, JobState
 from service.jobs.repository import Asked
 from service.jobs.service import record_return, worker_name
+from service.kinds import KINDS, prepare, settle
 from service.kit.database import Database
 from service.settings import Settings
-from service.settling import prepare as prepare_to_settle
-from service.settling import settle
 from workers.child_process import Child, Crashed, Failed
 from workers.inbox import Event, Inbox
-from workers.kinds import KINDS, Kind
-from workers.preparing import prepare
+from workers.preparing import places
 
 log = structlog.get_logger()
 
@@ -98,9 +97,10 @@ class _Attempt:
         child = None
         try:
             with self._database.read() as session:
-                resources = prepare(session, job.tenant, configuration, self._settings, self._worker)
+                resources = places(session, job.tenant, configuration, self._settings, self._worker)
                 resources |= self._kind.resources(session, job, self._settings)
-            child = Child({"kind": job.kind, "configuration": configuration, "resources": resources})
+            job_line = {"entry": self._kind.entry, "stops_gently": self._kind.stops_gently}
+            child = Child(job_line | {"configuration": configuration, "resources": resources})
             self._end(self._watch(child))
         except Failed as failure:
             self._fail(JobState.failed, failure.error)
@@ -219,7 +219,7 @@ class _Attempt:
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _end(self, result: dict[str, Any]) -> None:
         job = self._job
-        prepare_to_settle(self._database, job)
+        prepare(self._database, job)
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
             if ended is None:

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import Failure, Finite, Identified, Level, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.measured import Decoding, ModelRef
@@ -149,3 +149,8 @@ class PredictionOut(Identified):
     error: Failure | None = None
     created_at: str
     finished_at: str | None
+
+    @property
+    def ended(self) -> bool:
+        """True if it never changes again."""
+        return self.status in TERMINAL

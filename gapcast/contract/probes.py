@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gapcast.contract.base import Finite, Identified, Strict
+from gapcast.contract.base import TERMINAL, Finite, Identified, Strict
 from gapcast.contract.contexts import CONTROL_KINDS, FEEDBACK_KINDS, Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
 
@@ -149,3 +149,8 @@ class ProbeOut(Identified):
     error: dict[str, Any] | None = None
     created_at: str
     finished_at: str | None
+
+    @property
+    def ended(self) -> bool:
+        """True if it never changes again."""
+        return self.status in TERMINAL

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from gapcast.contract.base import Failure, FieldError, Finite, Identified, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, FieldError, Finite, Identified, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
 from gapcast.contract.probes import Gap
@@ -276,6 +276,11 @@ class TrainingRunOut(Identified):
     created_at: str
     started_at: str | None = None
     finished_at: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True if it never changes again."""
+        return self.status in TERMINAL
 
 
 class CheckpointOut(Identified):

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Header
 from sqlalchemy import String, select, update
@@ -14,6 +14,13 @@ from service.kit.database import Base, Json
 from service.kit.errors import IdempotencyMismatch
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+
+
+class Idempotency(NamedTuple):
+    """A key and the hash of the body that it came with."""
+
+    key: str
+    body_hash: str
 
 
 class IdempotencyRow(Base):

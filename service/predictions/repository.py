@@ -1,7 +1,7 @@
 """The SQL of predictions; a pending one is read together with its job."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
@@ -31,6 +31,20 @@ def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, 
     return None if row is None else (row[0], row[1])
 
 
+class PredictionState(NamedTuple):
+    """How far a prediction is, and the job that it waits for."""
+
+    job_id: str | None
+    ended: bool
+
+
+def state(session: Session, tenant: str, prediction_id: str) -> PredictionState | None:
+    """Read how far one is, but not its answer: this is asked several times a second."""
+    query = select(Prediction.job_id, Prediction.status).where(Prediction.tenant == tenant)
+    row = session.execute(query.where(Prediction.id == prediction_id)).one_or_none()
+    return None if row is None else PredictionState(row[0], row[1] != PENDING)
+
+
 def page(session: Session, tenant: str, request: PageRequest) -> list[tuple[Prediction, Job | None]]:
     """Read one page, with one row more than its limit."""
     rows = session.execute(select_page(_with_job(tenant), Prediction.id, request))
@@ -44,7 +58,7 @@ def waiting_for(session: Session, job_id: str) -> Sequence[Prediction]:
     return session.execute(query.order_by(Prediction.pool, Prediction.id)).scalars().all()
 
 
-def settle(session: Session, prediction_id: str, values: dict[str, Any]) -> bool:
+def end(session: Session, prediction_id: str, values: dict[str, Any]) -> bool:
     """End a pending prediction; False when it has ended already."""
     statement = (
         update(Prediction)

@@ -8,9 +8,9 @@ from fastapi.testclient import TestClient
 
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kinds import settle
 from service.kit.database import Database
 from service.predictions.models import Prediction
-from service.predictions.service import settle
 from service.probes import repository as probes
 from service.settings import Settings
 

@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kinds import settle
 from service.kit.database import Database
-from service.predictions.service import settle
 from service.probes import repository as probes
 
 Body = dict[str, Any]

@@ -4,17 +4,17 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from service.jobs.kind import Configuration, Kind, Result
 from service.jobs.models import Job
 from service.probes import repository as probes
-from service.probes.service import KIND
 from service.settings import Settings
-from workers.kinds.kind import Configuration, Kind
 
 
-class Probing(Kind):
+class ProbeJob(Kind):
     """A probe: what it has drawn is remembered in a file as it goes, so it can be killed at any time."""
 
-    name = KIND
+    name = "probe"
+    entry = "workers.probe.job:run"
     stops_gently = False
 
     def seconds(self, settings: Settings) -> float:
@@ -29,10 +29,13 @@ class Probing(Kind):
         """The memory of rollouts that all probes of this machine share."""
         return {"rollouts": str(settings.data_dir / "rollouts.sqlite")}
 
-    def store_partial(self, session: Session, job: Job, partial: dict[str, Any]) -> None:
+    def store_partial(self, session: Session, job: Job, partial: Result) -> None:
         """With the probe."""
         probes.store_partial(session, job.subject_id, partial)
 
-    def store_result(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def store_result(self, session: Session, job: Job, result: Result) -> None:
         """With the probe."""
         probes.store_result(session, job.subject_id, result)
+
+
+KIND = ProbeJob()

@@ -1,0 +1,18 @@
+"""The entry point of a job that measures a gap."""
+
+from typing import Any
+
+from gapcast.contract.probes import ProbeConfiguration
+from workers.probe.run import run_probe
+from workers.resources import Resources
+from workers.work import Work
+
+
+def run(work: Work) -> dict[str, Any]:
+    """Measure the gap.
+
+    Raises:
+        JobError: the configuration cannot be measured on this worker.
+    """
+    probe = ProbeConfiguration.model_validate(work.configuration)
+    return run_probe(probe, Resources.read(probe.model, work.resources), work.emit)
