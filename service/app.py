@@ -17,10 +17,13 @@ from service.catalog import endpoints as catalog
 from service.dependencies import State
 from service.events import endpoints as events
 from service.fits import endpoints as fits
+from service.fits.service import Refitter
+from service.jobs.broker import Dispatcher
 from service.jobs.service import reconcile
 from service.kinds import settle
 from service.kit import problems
 from service.kit.auth import current_tenant, is_loopback
+from service.kit.database import Database
 from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
 from service.kit.limits import BodyLimit, LocalNamesOnly
@@ -93,17 +96,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = State(settings, settle)
+        dispatcher = Dispatcher(settings)
+        database = Database(settings.database_url, dispatcher.wake)
+        refitter = Refitter(database, settings.reconcile_seconds)
+        state = State(settings, database, dispatcher, refitter, settle)
         app.state.gapcast = state
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)
         thread.start()
-        state.refitter.start()
+        refitter.start()
         yield
         stop.set()
-        await asyncio.to_thread(state.refitter.stop)
+        await asyncio.to_thread(refitter.stop)
         await asyncio.to_thread(thread.join, 5)
-        state.database.engine.dispose()
+        database.engine.dispose()
 
     app = FastAPI(
         title="Gapcast",

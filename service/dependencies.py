@@ -5,27 +5,44 @@ connection is taken and given back within one thread. A session as a parameter w
 with every thread waiting for a connection, none would be left to give one back.
 """
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
-from service.fits.service import Refitter
-from service.jobs.broker import Dispatcher
-from service.jobs.service import Settle
 from service.kit.auth import current_tenant
 from service.kit.database import Database
 from service.settings import Settings
 
 
-class State:
-    """What the application holds from its start to its end; `settle` ends what waits for a job."""
+class Broker(Protocol):
+    """Where wake-ups go."""
 
-    def __init__(self, settings: Settings, settle: Settle) -> None:
-        self.settings = settings
-        self.dispatcher = Dispatcher(settings)
-        self.database = Database(settings.database_url, self.dispatcher.wake)
-        self.refitter = Refitter(self.database, settings.reconcile_seconds)
-        self.settle = settle
+    def check(self) -> None:
+        """Raise when it does not answer."""
+        ...
+
+
+class Refitter(Protocol):
+    """What fits the pools that have changed."""
+
+    def wake(self) -> None:
+        """Look for due pools now."""
+        ...
+
+
+@dataclass
+class State:
+    """What the application holds from its start to its end."""
+
+    settings: Settings
+    database: Database
+    broker: Broker
+    refitter: Refitter
+    settle: Callable[[Session, Any], None]
+    """Ends what waits for a job that has ended."""
 
 
 async def state_of(request: Request) -> State:

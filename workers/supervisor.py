@@ -11,6 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import JobFailed, JobHandedBack, JobStarted, JobSucceeded
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Kind
@@ -76,7 +77,7 @@ class Supervisor:
                 return
             kind = KINDS[job.kind]
             configuration = kind.configuration(session, job)
-            events.add(session, job.tenant, job.id, "job.started", {"attempt": job.attempt, "worker": self.name})
+            events.add(session, job.tenant, job.id, JobStarted(attempt=job.attempt, worker=self.name))
         log.info("job_claimed", job=job.id, attempt=job.attempt)
         _Attempt(job, kind, self._settings, self._database, self._stop, self.name).run(configuration)
 
@@ -212,7 +213,7 @@ class _Attempt:
             self._kind.store_partial(session, job, self._inbox.partial)
         for name, data in told:
             self._kind.store_line(session, job, name, data)
-            events.add(session, job.tenant, job.id, name, data)
+            events.write(session, job.tenant, job.id, name, data)
 
     # --- how it ends
 
@@ -226,7 +227,7 @@ class _Attempt:
                 raise LeaseLost
             self._store(session, self._inbox.lasting)
             self._kind.store_result(session, ended, result)
-            events.add(session, job.tenant, job.id, "job.succeeded", {"attempt": job.attempt})
+            events.add(session, job.tenant, job.id, JobSucceeded(attempt=job.attempt))
             settle(session, ended)
         log.info("job_succeeded", job=job.id, attempt=job.attempt)
 
@@ -238,7 +239,8 @@ class _Attempt:
             if ended is None:
                 return
             self._store(session, self._inbox.lasting)
-            events.add(session, job.tenant, job.id, f"job.{state}", {"attempt": job.attempt, "error": error})
+            told = JobFailed.model_validate({"attempt": job.attempt, "error": error})
+            events.add(session, job.tenant, job.id, told, f"job.{state}")
             settle(session, ended)
         log.warning("job_ended", job=job.id, state=state, error=error)
 
@@ -262,11 +264,8 @@ class _Attempt:
             if back is None:
                 return
             self._store(session, self._inbox.lasting)
-            told = {"attempt": job.attempt, "step": step}
-            if back.state == JobState.queued:
-                events.add(session, job.tenant, job.id, "job.handed_back", told)
-            else:
-                events.add(session, job.tenant, job.id, f"job.{back.state}", told)
+            kind = "job.handed_back" if back.state == JobState.queued else f"job.{back.state}"
+            events.add(session, job.tenant, job.id, JobHandedBack(attempt=job.attempt, step=step), kind)
             if JobState(back.state).is_terminal:
                 settle(session, back)
         log.info("job_handed_back", job=job.id, attempt=job.attempt, state=back.state)

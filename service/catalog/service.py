@@ -12,11 +12,11 @@ from gapcast.contract.base import Page
 from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
 from gapcast.contract.contexts import CONTEXT_KINDS, OPTIONS, Context, ContextKind
 from service.catalog import repository
-from service.catalog.entries import ModelEntry
 from service.catalog.models import StoredTask
 from service.errors import UnknownModel, UnknownTask
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest, NotFound
+from service.listed_models import ModelEntry
 
 LAB_POOL = "lab"
 DEFAULT_POOL = "default"

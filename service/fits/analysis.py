@@ -21,9 +21,9 @@ from gapcast.contract.fits import (
     SizeSlope,
     Trend,
 )
+from gapcast.contract.predictions import PROBABILITIES
 from gapcast.contract.recipes import recipe_class_of
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.fits import repository
 from service.fits.models import Fit
 from service.fits.service import as_law_input, law_of
@@ -34,9 +34,9 @@ from service.law import Diagnostics, GapLaw, Key, Probe, predicting
 from service.law.calibration import calibrate, running
 from service.law.scaling import FamilyScaling as SizesOfFamily
 from service.law.scaling import scaling
+from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.repository import AnyRow
-from service.predictions.quantiles import PROBABILITIES
 
 MOST_OUTCOMES = 1_000
 """the newest outcomes that a calibration shows one by one; its figures are over all of them"""

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import FitCreated, FitDrift
 from gapcast.contract.recipes import recipe_class_of
 from service.errors import OldFit
 from service.events import repository as events
@@ -153,7 +154,7 @@ def keep(session: Session, pool: Pool, changes: int, made: Draft) -> Kept:
     before = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
     if repository.point_at(session, pool.tenant, pool.name, fit.id, changes):
         if is_new:
-            events.add(session, pool.tenant, fit.id, "fit.created", {"pool": pool.name, "n": fit.n, "changes": changes})
+            events.add(session, pool.tenant, fit.id, FitCreated(pool=pool.name, n=fit.n, changes=changes))
         _alarm(session, fit, before)
     return Kept(fit, is_new)
 
@@ -165,7 +166,7 @@ def _alarm(session: Session, fit: Fit, before: Fit | None) -> None:
         was = (known.get("drift") or {}).get(family, {}).get("log_bayes_factor", 0.0)
         if found["log_bayes_factor"] > DRIFT_ALARM >= was:
             log.warning("drift", pool=fit.pool, family=family, log_bayes_factor=round(found["log_bayes_factor"], 2))
-            events.add(session, fit.tenant, fit.id, "fit.drift", {"pool": fit.pool, "family": family, **found})
+            events.add(session, fit.tenant, fit.id, FitDrift(pool=fit.pool, family=family, **found))
 
 
 def fingerprint(rows: Sequence[AnyRow]) -> str:

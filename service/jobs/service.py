@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import JobPaused, JobRetrying
 from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository
@@ -49,9 +50,9 @@ def record_return(session: Session, job: Job, settle: Settle) -> None:
     if JobState(job.state).is_terminal:
         settle(session, job)
     else:
-        data = {"attempt": job.attempt, "failures": job.failures, "error": error}
-        kind = "job.paused" if job.state == JobState.paused else "job.retrying"
-        events.add(session, job.tenant, job.id, kind, data)
+        back = JobPaused if job.state == JobState.paused else JobRetrying
+        told = back.model_validate({"attempt": job.attempt, "failures": job.failures, "error": error})
+        events.add(session, job.tenant, job.id, told)
 
 
 def reconcile(database: Database, settings: Settings, settle: Settle) -> None:

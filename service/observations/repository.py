@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Table, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, column, exists, insert, or_, select, table, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -11,8 +11,9 @@ from service.kit.clock import now
 from service.kit.database import Base
 from service.kit.pagination import PageRequest, select_page
 from service.observations.models import Exclusion, Observation, Pool
-from service.predictions.models import Prediction
 
+_predictions = table("predictions", column("id"), column("tenant"), column("answer"))
+"""named and not imported: predictions are made from observations, so their room lies above this one"""
 CHUNK = 5_000
 """values in one IN (...): databases take some ten thousand parameters"""
 
@@ -157,9 +158,8 @@ def known_predictions(session: Session, tenant: str, ids: Iterable[str]) -> set[
     """Those of these ids that are answered predictions."""
     found: set[str] = set()
     for chunk in _chunks(ids):
-        query = select(Prediction.id).where(
-            Prediction.tenant == tenant, Prediction.id.in_(chunk), Prediction.answer.is_not(None)
-        )
+        is_ours = _predictions.c.tenant == tenant, _predictions.c.id.in_(chunk), _predictions.c.answer.is_not(None)
+        query = select(_predictions.c.id).where(*is_ours)
         found.update(session.execute(query).scalars())
     return found
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import FieldError
+from gapcast.contract.events import ObservationExcluded, ObservationIncluded
 from gapcast.contract.observations import BatchOut, ObservationIn, ObservationPatch, PastRecipe, RowWarning
 from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.errors import ObservationConflict, UnknownPool
@@ -259,8 +260,8 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
         repository.exclude(session, row, pool.changes, patch.reason or "")
     else:
         repository.take_back(session, row, pool.changes)
-    kind = "observation.excluded" if patch.excluded else "observation.included"
-    events.add(session, tenant, row.id, kind, {"pool": row.pool, "reason": patch.reason})
+    told = ObservationExcluded if patch.excluded else ObservationIncluded
+    events.add(session, tenant, row.id, told(pool=row.pool, reason=patch.reason))
 
 
 def find_pool(session: Session, tenant: str, name: str) -> Pool:

@@ -8,6 +8,7 @@ import numpy as np
 from gapcast.contract.base import Warned
 from gapcast.contract.contexts import ContextKind
 from gapcast.contract.predictions import (
+    PROBABILITIES,
     Answer,
     Branch,
     Cost,
@@ -25,7 +26,6 @@ from service.fits.summary import DRIFT_ALARM, rollouts
 from service.law import Branch as LawBranch
 from service.law import GapLaw, Probe
 from service.law import Prediction as Predicted
-from service.predictions.quantiles import PROBABILITIES
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""

@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure
+from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize
 from service.catalog import service as catalog
@@ -81,7 +82,7 @@ def create(
             values["job_id"] = probe.job_id
     values["request"] = filled.model_dump(mode="json")
     prediction = repository.add(session, values)
-    events.add(session, tenant, prediction_id, "prediction.created", {"probe_id": prediction.probe_id})
+    events.add(session, tenant, prediction_id, PredictionCreated(probe_id=prediction.probe_id))
     if request.gap is not None or result is not None:
         _answer(session, prediction, law, result)
     return prediction_id
@@ -148,8 +149,8 @@ def _answer(session: Session, prediction: Prediction, law: Current, result: dict
 
 def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:
     if repository.end(session, prediction.id, {"status": status.value, **values}):
-        data = {"error": values.get("error")} if values.get("error") else {}
-        events.add(session, prediction.tenant, prediction.id, f"prediction.{status}", data)
+        told = Ended.model_validate({"error": values["error"]} if values.get("error") else {})
+        events.add(session, prediction.tenant, prediction.id, told, f"prediction.{status}")
 
 
 def prepare_answers(database: Database, job: Job) -> None:
@@ -198,7 +199,7 @@ def cancel(session: Session, tenant: str, prediction_id: str) -> None:
         jobs.get(session, job.id, lock=True)
     if not repository.end(session, prediction.id, {"status": JobState.cancelled.value}):
         raise Conflict(f"{prediction_id} has ended already and cannot be cancelled.")
-    events.add(session, tenant, prediction_id, "prediction.cancelled", {})
+    events.add(session, tenant, prediction_id, Ended(), "prediction.cancelled")
     if job is None or repository.waiting_for(session, job.id):
         return
     if not probe_rows.by_id(session, job.subject_id).wanted:

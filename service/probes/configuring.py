@@ -10,8 +10,8 @@ from gapcast.contract.contexts import TEMPLATE_VERSION, Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.kit.errors import InvalidRequest
+from service.listed_models import ModelEntry
 
 USED_WITH_SERVERS = {"max_model_len"}
 """the model's options that a probe of a served model depends on"""

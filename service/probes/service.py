@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Page
+from gapcast.contract.events import ProbeCancelRequested
 from gapcast.contract.probes import ProbeConfiguration, ProbeOut, ProbeRequest
 from service.events import repository as events
 from service.jobs import repository as jobs
@@ -126,7 +127,7 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
     if job is None:
         raise Conflict(f"{probe_id} has ended already and cannot be cancelled.")
     # with the job and not with the probe: its next job's stream does not begin with this
-    events.add(session, tenant, job.id, "probe.cancel_requested", {})
+    events.add(session, tenant, job.id, ProbeCancelRequested())
     if JobState(job.state).is_terminal:
         settle(session, job)
 

@@ -10,7 +10,6 @@ from gapcast.contract.probes import FEW_PROBLEMS
 from gapcast.contract.recipes import cell_of
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.fits import service as fits
 from service.fits.service import Current
 from service.kit.database import Database
@@ -18,6 +17,7 @@ from service.kit.errors import InvalidRequest, NotFound
 from service.law import Probe as Measurement
 from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
+from service.listed_models import ModelEntry
 from service.probes import repository
 
 PRIOR_GAP, PRIOR_STUDENT = 0.15, 0.3

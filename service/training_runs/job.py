@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import Ended
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Configuration, Kind, Result
@@ -122,8 +123,8 @@ def end_without_result(session: Session, job: Job) -> None:
     """Say how a job's run has ended, and let one that has no result be repeated; in the job's last transaction."""
     if job.state != JobState.succeeded:
         runs.free_key(session, job.subject_id)
-    data = {"error": job.error} if job.error else {}
-    events.add(session, job.tenant, job.subject_id, f"training_run.{job.state}", data)
+    told = Ended.model_validate({"error": job.error} if job.error else {})
+    events.add(session, job.tenant, job.subject_id, told, f"training_run.{job.state}")
 
 
 KIND = TrainingJob()

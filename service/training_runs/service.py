@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Page
+from gapcast.contract.events import JobCancelRequested, JobPaused, JobPauseRequested, JobResumed, TrainingRunCreated
 from gapcast.contract.training import CheckpointOut, TrainingRunOut, TrainingRunRequest
 from service.errors import DuplicateRun
 from service.events import repository as events
@@ -75,9 +76,7 @@ def create(
                 "created_at": now(),
             }
         )
-        events.add(
-            session, tenant, run_id, "training_run.created", {"seed": seed, "prediction_id": request.prediction_id}
-        )
+        events.add(session, tenant, run_id, TrainingRunCreated(seed=seed, prediction_id=request.prediction_id))
     # in one order, so that two requests for the same seeds never wait for each other
     stored = repository.add(session, sorted(rows, key=lambda row: row["live_key"]))
     if len(stored) < len(rows):
@@ -166,7 +165,7 @@ def cancel(session: Session, tenant: str, run_id: str) -> None:
     job = jobs.request_cancel(session, at.job_id)
     if job is None:
         raise Conflict(f"{run_id} has ended already ({at.state}) and cannot be cancelled.")
-    events.add(session, tenant, job.id, "job.cancel_requested", {})
+    events.add(session, tenant, job.id, JobCancelRequested())
     if JobState(job.state).is_terminal:
         end_without_result(session, job)
 
@@ -185,9 +184,9 @@ def pause(session: Session, tenant: str, run_id: str) -> None:
             raise Conflict(f"{run_id} is paused already; resume it with POST /v1/training_runs/{run_id}/resume.")
         what = f"has ended already ({at.state})" if at.state.is_terminal else "is being cancelled"
         raise Conflict(f"{run_id} {what} and cannot be paused.")
-    events.add(session, tenant, job.id, "job.pause_requested", {})
+    events.add(session, tenant, job.id, JobPauseRequested())
     if job.state == JobState.paused:
-        events.add(session, tenant, job.id, "job.paused", {"attempt": job.attempt})
+        events.add(session, tenant, job.id, JobPaused(attempt=job.attempt))
 
 
 def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) -> None:
@@ -205,5 +204,5 @@ def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) 
             raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; post its configuration again.")
         raise Conflict(f"{run_id} is {at.state} and not paused; there is nothing to resume.")
     require_room(session, tenant, settings.max_queued_jobs, 0)
-    events.add(session, tenant, job.id, "job.resumed", {})
+    events.add(session, tenant, job.id, JobResumed())
     session.wake(job.id)

@@ -6,18 +6,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from gapcast.contract.fits import Calibration, FamilyScaling, Outcome
-from service.catalog.entries import ModelEntry
+from gapcast.contract.predictions import PROBABILITIES
 from service.fits import analysis, repository
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
 from service.fits.summary import DRIFT_ALARM
 from service.law import GapLaw, Key
+from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
 from service.predictions.models import Prediction
-from service.predictions.quantiles import PROBABILITIES
 from service.predictions.service import missing
 from service.web.laws import choose, key_of, whose
 from service.web.points import (

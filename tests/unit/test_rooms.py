@@ -20,6 +20,12 @@ CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law` and `service/kit`."""
 OUTSIDE = {"service": (CONTRACT, "gapcast.__version__")}
 """What a room may import of a package that it may not import."""
+FLOORS = (
+    *("kit", "law", "errors", "listed_models", "settings", "logs", "dependencies"),
+    *("events", "jobs", "catalog", "observations", "fits", "probes", "predictions", "training_runs"),
+    *("kinds", "migrate", "health", "web", "app", "__main__"),
+)
+"""The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""
 MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
 
 
@@ -41,6 +47,25 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
             top = name.split(".")[0]
             inside = name.startswith(room.replace("/", ".") + ".")
             if top in FORBIDDEN[room] and not inside and not name.startswith(OUTSIDE.get(room, "-")):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+def test_every_room_of_the_service_has_a_floor() -> None:
+    rooms = {
+        path.stem for path in (ROOT / "service").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert rooms - {"__init__"} == set(FLOORS)
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_no_room_of_the_service_imports_upward(room: str) -> None:
+    wrong = []
+    base = ROOT / "service" / room
+    for path in base.rglob("*.py") if base.is_dir() else [base.with_suffix(".py")]:
+        for name in imports(path):
+            _, *inner = name.split(".")
+            if name.startswith("service.") and FLOORS.index(inner[0]) > FLOORS.index(room):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
 

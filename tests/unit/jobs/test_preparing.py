@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from service.catalog import uploads
-from service.catalog.entries import ModelEntry
 from service.catalog.task_files import scratch
 from service.jobs import repository as jobs
 from service.jobs.models import Job
 from service.kit.database import Database
+from service.listed_models import ModelEntry
 from service.probes import repository as probes
 from service.settings import Settings
 from workers.child_process import Failed

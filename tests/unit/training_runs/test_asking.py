@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 from gapcast.contract.catalog import Task
 from gapcast.contract.training import TrainingRunRequest
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.errors import DuplicateRun
 from service.jobs.models import JobState
 from service.kit.database import Database
+from service.listed_models import ModelEntry
 from service.settings import Settings
 from service.training_runs import service
 from tests.unit.training_runs.conftest import Worker

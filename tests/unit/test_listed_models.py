@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from service.app import create_app
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.errors import UnknownModel
+from service.listed_models import ModelEntry
 from service.settings import Settings, load
 
 FOLDER: dict[str, Any] = {
