@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, answer_fault, canonical, missing_field
+from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
 from service.catalog.task_files import Fault, Line
 from service.errors import InvalidFile
 from service.kit.problems import field_problems
@@ -74,11 +74,11 @@ class Problems:
             problem = ProblemIn.model_validate(line.row)
         except ValidationError as error:
             return faults_of(error, line.number)
-        missing = missing_field(self._task.verifier, problem)
-        if missing is not None:
-            message = f"the verifier `{self._task.verifier.kind}` needs it and the problem has none"
-            return [Fault(line.number, missing, message)]
-        wrong = answer_fault(self._task.verifier, problem.answer) if problem.answer is not None else None
+        verifier = self._task.verifier
+        if verifier.needs is not None and getattr(problem, verifier.needs) is None:
+            message = f"the verifier `{verifier.kind}` needs it and the problem has none"
+            return [Fault(line.number, verifier.needs, message)]
+        wrong = verifier.answer_fault(problem.answer) if problem.answer is not None else None
         if wrong is not None:
             return [Fault(line.number, "answer", wrong, problem.answer)]
         problem.id = problem.id or f"line-{line.number}"

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
-from gapcast.contract.problems import ProblemIn, TaskIn
+from gapcast.contract.problems import ProblemIn, TaskIn, VerifierKind
 from service.catalog import service, task_files, uploads
 from service.dependencies import AppState, State, Tenant
 from service.errors import InvalidFile, UnsupportedMediaType
@@ -18,8 +18,6 @@ from service.kit.openapi import inlined
 from service.kit.problems import problems
 
 router = APIRouter(tags=["catalog"])
-
-VerifierKind = Literal["exact", "numeric", "choice", "regex", "python_tests", "json_schema", "plugin"]
 
 _TABLE = {
     "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
