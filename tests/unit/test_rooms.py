@@ -1,6 +1,7 @@
 """The rooms keep their doors: who may import whom (docs/design.md, Rooms)."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ FORBIDDEN = {
 }
 CONTRACT = tuple(f"service.catalog.{module}." for module in ("schemas", "contexts", "problems", "numbers", "training"))
 """what both sides of a job read: pydantic and nothing else"""
+LAUNCHER = {"gapcast.launching.module_command", "gapcast.launching.safe_environment"}
+STARTS = re.compile(r"(subprocess|multiprocessing|asyncio\.\w*subprocess|os\.(exec|spawn|posix_spawn|system|popen))")
 MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
 
 
@@ -52,6 +55,27 @@ def test_the_model_side_of_workers_knows_only_the_catalog(room: str) -> None:
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
             if name.startswith("service.") and not name.startswith(CONTRACT):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+def attributes(tree: ast.AST) -> set[str]:
+    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("room", ["gapcast", "service", "workers"])
+def test_processes_start_through_the_launcher_alone(room: str) -> None:
+    """The sandbox has a way of its own, which is stricter."""
+    wrong = []
+    for path in (ROOT / room).rglob("*.py"):
+        if path == ROOT / "gapcast/launching.py" or path.is_relative_to(ROOT / "workers/tasks/sandbox"):
+            continue
+        tree = ast.parse(path.read_text())
+        imported = imports(path)
+        if "sys.executable" in imported | attributes(tree):
+            wrong.append(f"{path.relative_to(ROOT)}: sys.executable")
+        starts = {name for name in imported | attributes(tree) if STARTS.match(name)}
+        if starts and not imported >= LAUNCHER:
+            wrong.append(f"{path.relative_to(ROOT)}: {', '.join(starts)}")
     assert not wrong
 
 
