@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from itertools import combinations
 from typing import Any
 
 import pytest
 
+from gapcast.launching import module_command
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, ProbeConfiguration
 from tests.vllm.models import LAB_MODEL
@@ -49,7 +49,7 @@ def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: in
         "parent_pid": os.getpid(),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.child"],
+        module_command("workers.child"),
         input=json.dumps(job) + "\n",
         capture_output=True,
         text=True,

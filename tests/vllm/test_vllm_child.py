@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gapcast.launching import module_command
 from service.catalog.contexts import TEMPLATE_VERSION, Context
 from service.catalog.schemas import Decoding, ModelOptions, ProbeConfiguration
 from tests.vllm.models import LAB_MODEL, change, plain_model
@@ -42,7 +42,7 @@ def run(folder: Path, **options: Any) -> list[dict[str, Any]]:
         "parent_pid": os.getpid(),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.child"],
+        module_command("workers.child"),
         input=json.dumps(job) + "\n",
         capture_output=True,
         text=True,
