@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,20 +19,27 @@ QUICK = {"GAPCAST_LEASE_SECONDS": "6", "GAPCAST_HEARTBEAT_SECONDS": "1", "GAPCAS
 """Lost workers are found in seconds instead of a minute."""
 
 
+GAPCAST = str(Path(sysconfig.get_path("scripts"), "gapcast"))
+"""the command as it is installed"""
+
+
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
+    """What the shell of a user holds: nothing of ours but these settings."""
+    ours = ("GAPCAST_", "PYTHONSAFEPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | {"GAPCAST_CONFIG": os.devnull, "OMP_NUM_THREADS": "1"} | settings
 
 
 class Process:
     """A started process and its log."""
 
-    def __init__(self, arguments: list[str], settings: dict[str, str], log: Path) -> None:
+    def __init__(self, command: list[str], settings: dict[str, str], log: Path, cwd: Path | None) -> None:
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                command,
                 env=environment(settings),
+                cwd=cwd,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -64,11 +71,11 @@ def eventually(look: Callable[[], Found | None], seconds: float = 60, every: flo
 
 
 @contextmanager
-def serving(folder: Path, settings: dict[str, str]) -> Iterator[tuple[Client, Process]]:
+def serving(folder: Path, settings: dict[str, str], cwd: Path | None = None) -> Iterator[tuple[Client, Process]]:
     """`gapcast serve` on a free port."""
     folder.mkdir(parents=True, exist_ok=True)
     given = {"GAPCAST_DATA_DIR": str(folder / "data"), "GAPCAST_PORT": "0"} | settings
-    server = Process(["service", "serve"], given, folder / "serve.log")
+    server = Process([GAPCAST, "serve"], given, folder / "serve.log", cwd)
     try:
         found = eventually(lambda: re.search(r"listens on (\S+)", server.text) or server.process.poll() is not None)
         assert not isinstance(found, bool), server.text
@@ -87,9 +94,9 @@ def _ready(client: Client) -> bool:
 
 
 @contextmanager
-def working(folder: Path, settings: dict[str, str], name: str) -> Iterator[Process]:
+def working(folder: Path, settings: dict[str, str], name: str, cwd: Path | None = None) -> Iterator[Process]:
     """`gapcast worker`."""
-    worker = Process(["workers"], settings, folder / f"{name}.log")
+    worker = Process([GAPCAST, "worker"], settings, folder / f"{name}.log", cwd)
     try:
         eventually(lambda: "worker_ready" in worker.text)
         yield worker

@@ -5,18 +5,18 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from gapcast.launching import module_command, safe_environment
 from workers.failures import out_of_memory
 
 log = structlog.get_logger()
 
-COMMAND = (sys.executable, "-m", "workers.child")
+COMMAND = module_command("workers.child")
 TICK = 0.2
 """seconds between looks at the clock while the child is silent"""
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
@@ -41,7 +41,7 @@ def child_environment() -> dict[str, str]:
     kept = {
         name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
     }
-    return kept | {
+    return safe_environment(kept) | {
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",

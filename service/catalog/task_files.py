@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import IO, Any, Literal, NamedTuple
 from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.problems import Written
+from gapcast.launching import module_command, safe_environment
 from service.errors import InvalidFile
 from service.kit.errors import Unavailable
 
@@ -111,7 +111,7 @@ def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
     """
     packed.seek(0)
     passed_on = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"}}
-    command = [sys.executable, "-m", "service.catalog.unpack", str(most_bytes)]
+    command = module_command("service.catalog.unpack", str(most_bytes))
     try:
         with UNPACKED_AT_ONCE:
             done = subprocess.run(
@@ -119,7 +119,7 @@ def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
                 stdin=packed,
                 stdout=lines,
                 stderr=subprocess.PIPE,
-                env=passed_on | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
+                env=safe_environment(passed_on) | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
                 timeout=UNPACKING_SECONDS,
                 check=False,
             )

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
+from celery.loaders.app import AppLoader
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 
 from service.settings import Settings
@@ -43,20 +44,24 @@ TRANSPORT_ALIASES["gapcast-filesystem"] = f"{__name__}:Transport"
 
 def celery_app(settings: Settings) -> Celery:
     """Configure Celery: JSON, early acknowledgement, no results, one message at a time (DESIGN.md, Durable jobs)."""
-    app = Celery("gapcast")
-    app.conf.update(
-        broker_url=settings.broker_url,
-        broker_connection_retry_on_startup=True,
-        task_serializer="json",
-        accept_content=["json"],
-        task_ignore_result=True,
-        task_acks_late=False,
-        task_default_queue=QUEUE,
-        worker_prefetch_multiplier=1,
-        worker_enable_remote_control=False,
-        worker_hijack_root_logger=False,
-        worker_send_task_events=False,
-        broker_transport_options={"socket_connect_timeout": 2, "socket_timeout": 10},
+    # with a loader, no fixups and settings of our own, because those that Celery finds by the environment's variables
+    # (CELERY_LOADER, DJANGO_SETTINGS_MODULE, CELERY_CONFIG_MODULE) it imports from the current folder
+    app = Celery("gapcast", loader=AppLoader, fixups=())
+    app.config_from_object(
+        {
+            "broker_url": settings.broker_url,
+            "broker_connection_retry_on_startup": True,
+            "task_serializer": "json",
+            "accept_content": ["json"],
+            "task_ignore_result": True,
+            "task_acks_late": False,
+            "task_default_queue": QUEUE,
+            "worker_prefetch_multiplier": 1,
+            "worker_enable_remote_control": False,
+            "worker_hijack_root_logger": False,
+            "worker_send_task_events": False,
+            "broker_transport_options": {"socket_connect_timeout": 2, "socket_timeout": 10},
+        }
     )
     if settings.embedded_broker:
         folder = settings.data_dir / "broker"

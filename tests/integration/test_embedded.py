@@ -2,13 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.product import alive, children_of, environment, eventually, serving
+from tests.product import GAPCAST, alive, children_of, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +46,7 @@ def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -
 
         def gapcast(*arguments: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [sys.executable, "-c", "from gapcast.command import main; main()", *arguments],
+                [GAPCAST, *arguments],
                 env=environment({"GAPCAST_URL": client.url, "COLUMNS": "200"}),
                 capture_output=True,
                 text=True,
@@ -69,7 +68,7 @@ def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -
 
 
 def test_the_demo_prints_a_prediction_and_stops_all_it_started(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from gapcast.command import main; main()", "demo", "--port", "0"]
+    command = [GAPCAST, "demo", "--port", "0"]
     for _ in range(2):
         done = subprocess.run(
             [*command, "--data-dir", str(tmp_path / "demo")],

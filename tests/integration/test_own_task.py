@@ -34,7 +34,7 @@ class Gapcast:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *arguments],
+            [sys.executable, "-P", "-c", COMMAND, *arguments],
             env=environment({"GAPCAST_URL": self.url}),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 """The rooms keep their doors: who may import whom (docs/design.md, Rooms)."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ FORBIDDEN = {
 }
 CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law` and `service/kit`."""
-OUTSIDE = {"service": (CONTRACT, "gapcast.__version__")}
+OUTSIDE = {"service": (CONTRACT, "gapcast.__version__", "gapcast.launching")}
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "errors", "listed_models", "settings", "logs", "dependencies"),
@@ -26,6 +27,8 @@ FLOORS = (
     *("kinds", "migrate", "health", "web", "app", "__main__"),
 )
 """The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""
+LAUNCHER = {"gapcast.launching.module_command", "gapcast.launching.safe_environment"}
+STARTS = re.compile(r"(subprocess|multiprocessing|asyncio\.\w*subprocess|os\.(exec|spawn|posix_spawn|system|popen))")
 MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
 
 
@@ -91,6 +94,27 @@ def test_the_contract_imports_pydantic_and_the_standard_library_alone() -> None:
     assert not wrong
     loaded = modules_after("import gapcast.contract.training, gapcast.contract.predictions")
     assert not loaded & {"httpx2", "typer", "rich", "numpy", "service"}
+
+
+def attributes(tree: ast.AST) -> set[str]:
+    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("room", ["gapcast", "service", "workers"])
+def test_processes_start_through_the_launcher_alone(room: str) -> None:
+    """The sandbox has a way of its own, which is stricter."""
+    wrong = []
+    for path in (ROOT / room).rglob("*.py"):
+        if path == ROOT / "gapcast/launching.py" or path.is_relative_to(ROOT / "workers/tasks/sandbox"):
+            continue
+        tree = ast.parse(path.read_text())
+        imported = imports(path)
+        if "sys.executable" in imported | attributes(tree):
+            wrong.append(f"{path.relative_to(ROOT)}: sys.executable")
+        starts = {name for name in imported | attributes(tree) if STARTS.match(name)}
+        if starts and not imported >= LAUNCHER:
+            wrong.append(f"{path.relative_to(ROOT)}: {', '.join(starts)}")
+    assert not wrong
 
 
 def modules_after(statement: str) -> set[str]:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration
+from gapcast.launching import module_command
 from tests.vllm.models import LAB_MODEL
 from tests.vllm.server import serve
 from workers.child_process import child_environment
@@ -50,7 +50,7 @@ def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: in
         "parent_pid": os.getpid(),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.child"],
+        module_command("workers.child"),
         input=json.dumps(job) + "\n",
         capture_output=True,
         text=True,

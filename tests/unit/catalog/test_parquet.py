@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.launching import module_command, safe_environment
 from service.catalog.task_files import scratch, unpack
 from service.catalog.unpack import ROOM
 from tests.unit.catalog.conftest import Send, count, lines, problem, sender
@@ -152,8 +153,7 @@ def zigzag(number: int) -> bytes:
 
 LAUNCHER = """
 import json, resource, subprocess, sys
-done = subprocess.run([sys.executable, "-m", "service.catalog.unpack", sys.argv[2]], stdin=open(sys.argv[1], "rb"),
-                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+done = subprocess.run(sys.argv[2:], stdin=open(sys.argv[1], "rb"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 print(json.dumps([done.returncode, done.stderr.decode(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
 """
 
@@ -161,8 +161,9 @@ print(json.dumps([done.returncode, done.stderr.decode(), resource.getrusage(reso
 def unpacked(body: bytes, folder: Path) -> tuple[int, str, int]:
     """Exit status, what was told, and the most memory in KiB, measured from a small process of its own."""
     (folder / "file").write_bytes(body)
-    command = [sys.executable, "-c", LAUNCHER, str(folder / "file"), str(1 << 40)]
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+    unpacking = module_command("service.catalog.unpack", str(1 << 40))
+    command = [sys.executable, "-P", "-c", LAUNCHER, str(folder / "file"), *unpacking]
+    environment = safe_environment(os.environ) | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     status, told, memory = json.loads(
         subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
     )

@@ -74,8 +74,9 @@ class TestProbe:
     def test_ctrl_c_cancels(self, server: str, connected: Client, configuration: Path, seed: int) -> None:
         # whoever runs the tests may have us ignore the signal
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        script = f"{heard}; from gapcast.command import main; main()"
         process = subprocess.Popen(
-            [sys.executable, "-c", f"{heard}; from gapcast.command import main; main()", "probe", str(configuration)],
+            [sys.executable, "-P", "-c", script, "probe", str(configuration)],
             env=environment({"GAPCAST_URL": server, "PYTHONUNBUFFERED": "1"}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
