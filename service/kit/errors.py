@@ -89,6 +89,13 @@ class UnsupportedMediaType(GapcastError):
         return cls(f"{what} Send this header with the type of the body.", param="Content-Type", value=sent)
 
 
+class ForeignOrigin(GapcastError):
+    """A page of another site sent this."""
+
+    status = 403
+    code = "foreign_origin"
+
+
 class Unavailable(GapcastError):
     """A part that this server needs does not answer; try again."""
 
