@@ -26,7 +26,7 @@ from service.kit.auth import current_tenant, is_loopback
 from service.kit.database import Database
 from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
-from service.kit.limits import BodyLimit, LocalNamesOnly
+from service.kit.limits import BodyLimit, LocalNamesOnly, OwnPagesOnly
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.probes import endpoints as probes
@@ -128,6 +128,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)
     problems.install(app)
+    app.add_middleware(OwnPagesOnly)
     if key is None and is_loopback(settings.host):
         # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1
         app.add_middleware(LocalNamesOnly)

@@ -8,7 +8,8 @@ from celery import Celery
 from celery.signals import worker_ready, worker_shutting_down
 
 from service import logs
-from service.jobs.broker import WAKE, Dispatcher, celery_app
+from service.jobs.broker import Dispatcher, celery_app
+from service.jobs.messages import WAKE
 from service.jobs.service import reconcile
 from service.kinds import KINDS, settle
 from service.kit.database import Database
@@ -22,13 +23,14 @@ def worker_app(settings: Settings) -> Celery:
     """Build the application and its supervisor."""
     logs.configure(settings)
     app = celery_app(settings)
+    app.conf.worker_consumer = "workers.consumer:Consumer"
     database = Database(settings.database_url, Dispatcher(settings).wake)
     stop = threading.Event()
     supervisor = Supervisor(settings, database, stop)
 
     @app.task(name=WAKE)  # type: ignore[untyped-decorator]
     def wake(job_id: str) -> None:
-        supervisor.run(str(job_id))
+        supervisor.run(job_id)
 
     def keep_reconciling() -> None:
         while True:

@@ -10,8 +10,15 @@ from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
 from gapcast.contract.problems import ProblemIn, TaskIn, VerifierKind
 from service.catalog import service, task_files, uploads
 from service.dependencies import AppState, State, Tenant
-from service.errors import InvalidFile, UnsupportedMediaType
-from service.kit.errors import BodyTooLarge, IdempotencyMismatch, InvalidRequest, NotFound, Unavailable
+from service.errors import InvalidFile
+from service.kit.errors import (
+    BodyTooLarge,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
 from service.kit.openapi import inlined
@@ -82,11 +89,7 @@ async def create_task(
             )
     form = task_files.form_of(content_type)
     if form is None:
-        raise UnsupportedMediaType(
-            f"Content-Type: {content_type[:80]!r} is not read here; send {', '.join(task_files.MEDIA_TYPES)}.",
-            param="Content-Type",
-            value=content_type[:80],
-        )
+        raise UnsupportedMediaType.of(content_type, *task_files.MEDIA_TYPES)
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
     given = {"max_tokens": max_tokens, "preamble": preamble}

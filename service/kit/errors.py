@@ -1,6 +1,6 @@
 """The root of the errors that a user can meet, and those that know nothing of gaps and runs."""
 
-from typing import Any
+from typing import Any, Self
 
 
 class GapcastError(Exception):
@@ -72,6 +72,28 @@ class BodyTooLarge(GapcastError):
 
     status = 413
     code = "body_too_large"
+
+
+class UnsupportedMediaType(GapcastError):
+    """This media type is not read here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+    @classmethod
+    def of(cls, content_type: str | None, *expected: str) -> Self:
+        """Return the error of a body that came with this Content-Type, or without one."""
+        sent = content_type[:80] if content_type else None
+        got = "no such header" if sent is None else repr(sent)
+        what = f"Content-Type: expected {' or '.join(expected)}, got {got}."
+        return cls(f"{what} Send this header with the type of the body.", param="Content-Type", value=sent)
+
+
+class ForeignOrigin(GapcastError):
+    """A page of another site sent this."""
+
+    status = 403
+    code = "foreign_origin"
 
 
 class Unavailable(GapcastError):

@@ -14,7 +14,13 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from service.kit.errors import GapcastError, InvalidRequest, MalformedJson, Unavailable
+from service.kit.errors import (
+    GapcastError,
+    InvalidRequest,
+    MalformedJson,
+    Unavailable,
+    UnsupportedMediaType,
+)
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -92,13 +98,13 @@ def field_problems(errors: Sequence[Any], root: str = "") -> list[dict[str, Any]
     return rows
 
 
-def from_validation(error: RequestValidationError) -> GapcastError:
+def from_validation(error: RequestValidationError, content_type: str | None) -> GapcastError:
     """Turn FastAPI's validation errors into one of ours, naming each field and its value."""
     for row in error.errors():
         if row["type"] == "json_invalid":
             return MalformedJson(f"The body is not JSON: {row['ctx']['error']} at character {row['loc'][-1]}.")
-        if isinstance(row.get("input"), bytes):
-            return InvalidRequest("The body is not read as JSON: send the header Content-Type: application/json.")
+        if isinstance(row.get("input"), bytes):  # FastAPI reads a body as JSON only where its Content-Type says so
+            return UnsupportedMediaType.of(content_type, "application/json")
     rows = field_problems(error.errors())[:20]
     detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
     return InvalidRequest(detail, param=rows[0]["param"] if rows else None, errors=rows)
@@ -113,7 +119,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _validation(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(request, from_validation(error))
+        return problem_response(request, from_validation(error, request.headers.get("content-type")))
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.product import GAPCAST, alive, children_of, environment, eventually, serving
+from service.jobs.messages import QUEUE
+from tests import malformed
+from tests.product import GAPCAST, alive, children_of, ended, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +87,20 @@ def test_the_demo_prints_a_prediction_and_stops_all_it_started(tmp_path: Path) -
     assert "stored already" in done.stdout
     left = subprocess.run(["pgrep", "-f", str(tmp_path / "demo")], capture_output=True, text=True, check=False).stdout
     assert left == ""
+
+
+def test_the_worker_drops_malformed_messages_and_goes_on(tmp_path: Path, configuration: Body) -> None:
+    messages = [message.envelope() for message in (malformed.MALFORMED | malformed.HARMLESS).values()]
+    messages += (malformed.MALFORMED_ENVELOPES | malformed.HARMLESS_ENVELOPES).values()
+    with serving(tmp_path, {}) as (client, server):
+        worker = children_of(server.process.pid)
+        for number, raw in enumerate(messages):  # their names are before those of real messages
+            hidden = tmp_path / "message"
+            hidden.write_bytes(raw)
+            hidden.rename(tmp_path / "data" / "broker" / "messages" / f"0_{number}.{QUEUE}.msg")
+        created = client.create_prediction(configuration)
+        assert ended(client, created).status == "succeeded"
+        assert children_of(server.process.pid) == worker
+        dropped = len(malformed.MALFORMED) + len(malformed.MALFORMED_ENVELOPES)
+        assert server.text.count("message_dropped") == dropped
+        assert "Traceback" not in server.text

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.listed_models import ModelEntry
 from gapcast.launching import module_command, safe_environment
+from service.listed_models import ModelEntry
 from tests.vllm.models import LAB_MODEL, change, chat_model
 from workers.engines import ModelSource, checked_folder, folder_revision, model_folder
 from workers.failures import JobError
