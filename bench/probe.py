@@ -70,7 +70,7 @@ def requests_of(engine: Any, run: Callable[[Any], None]) -> list[Any]:
 
 def probe(engine: Any, problems: int) -> None:
     """A probe of four arms, as `run_probe` does it once the model is loaded."""
-    from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+    from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
     from gapcast.contract.measured import Decoding
     from gapcast.contract.probes import ProbeConfiguration
     from workers.engines import Sampling
@@ -85,7 +85,7 @@ def probe(engine: Any, problems: int) -> None:
         model_revision="",
         task=task.name,
         task_revision=task.revision,
-        context=Context.model_validate({"kind": "hints", "options": {"level": 3}}),
+        context=context_of({"kind": "hints", "options": {"level": 3}}),
         template_version=TEMPLATE_VERSION,
         decoding=Decoding(),
         problems=problems,

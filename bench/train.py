@@ -78,7 +78,7 @@ def folder_of(case: Case, root: Path) -> Path:
 
 def our_steps(case: Case, folder: Path) -> list[float]:
     """Seconds of each step of `workers.opsd`."""
-    from gapcast.contract.contexts import Context
+    from gapcast.contract.contexts import context_of
     from gapcast.contract.measured import ModelOptions
     from gapcast.contract.recipes import Recipe
     from gapcast.contract.training import TrainingOptions
@@ -106,7 +106,7 @@ def our_steps(case: Case, folder: Path) -> list[float]:
         Student(engine, recipe, options, 0),
         Sampler(engine, task, Sampling(1.0, 1.0, case.max_tokens), 0),
         task.problems(Split.train)[: case.problems],
-        Context.model_validate({"kind": "hints", "options": {"level": LEVEL}}),
+        context_of({"kind": "hints", "options": {"level": LEVEL}}),
         recipe,
         options,
     )
@@ -125,7 +125,8 @@ def trl_steps(case: Case, folder: Path, peer: str) -> list[float]:
     from trl.experimental.sdft import SDFTConfig, SDFTTrainer
     from trl.experimental.sdpo import SDPOConfig, SDPOTrainer
 
-    from workers.contexts.templates import BLOCKS, TEACHER_PROMPT, ContextKind
+    from workers.contexts.kinds import BLOCKS
+    from workers.contexts.templates import TEACHER_PROMPT
     from workers.tasks import Split, load_task
 
     task = load_task("lab/addition")
@@ -170,7 +171,7 @@ def trl_steps(case: Case, folder: Path, peer: str) -> list[float]:
         "report_to": "none",
         "disable_tqdm": True,
     }
-    hint = BLOCKS[ContextKind.hints]
+    hint = BLOCKS["hints"]
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left")
     given = {"train_dataset": Dataset.from_list(rows), "processing_class": tokenizer, "callbacks": [Clock()]}
     if peer == "sdft":

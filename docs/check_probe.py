@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from gapcast.contract.contexts import Context, ContextKind
+from gapcast.contract.contexts import context_of
 from tests.acceptance.probe.test_sequential import POPULATION, population
 from tests.integration.test_probe_agrees import CONTEXTS, measure_by_hand, probe
 from workers.engines import Sampling, model_folder
@@ -39,7 +39,7 @@ def main() -> None:
     print("gap +- SE by the probe, and by transformers' generate alone, 128 problems x 8 rollouts:")
     for model in ("lab/addition-qwen3-s", "lab/addition-qwen3-m"):
         for name, given in CONTEXTS.items():
-            context = Context.model_validate(given)
+            context = context_of(given)
             found = probe(model, context, seed=11)
             value, se = measure_by_hand(model, context, found["problem_ids"], seed=11)
             ours = found["gap"]
@@ -49,7 +49,7 @@ def main() -> None:
             )
     z = []
     for seed in range(SEEDS):
-        none = probe("lab/addition-qwen3-s", Context(kind=ContextKind.none), seed)["controls"]["none"]
+        none = probe("lab/addition-qwen3-s", context_of({"kind": "none"}), seed)["controls"]["none"]
         z.append(none["value"] / none["se"])
     inside = [np.mean(np.abs(z) < limit) for limit in (1, 1.96)]
     spread = f"mean z {np.mean(z):+.2f}, sd {np.std(z):.2f}"

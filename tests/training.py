@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingConfiguration, TrainingOptions
@@ -34,7 +34,7 @@ def configuration_of(
         "model_revision": folder_revision(model_folder(MODEL)),
         "task": task.name,
         "task_revision": task.revision,
-        "context": Context.model_validate(context or {"kind": "reference_solution"}),
+        "context": context_of(context or {"kind": "reference_solution"}),
         "template_version": TEMPLATE_VERSION,
         "recipe": Recipe(**{**SMALL, **(recipe or {})}),
         "decoding": Decoding(),

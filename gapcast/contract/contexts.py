@@ -1,46 +1,26 @@
 """The kinds of privileged context and their options (DESIGN.md, Vocabulary; OPSD.md, Contexts).
 
+A kind is one class here, named in `Content`, and one builder in `workers.contexts.kinds`; nothing else names them all.
 Imports pydantic alone, because the worker's child process reads it too and must not import database code.
 """
 
-from enum import StrEnum
-from functools import cached_property
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from inspect import getdoc
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self, get_args
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from gapcast.contract.base import Strict
-
-
-class ContextKind(StrEnum):
-    """How the self-teacher's privileged context is built; CONTEXT_KINDS says what each one is."""
-
-    none = "none"
-    static = "static"
-    feedback = "feedback"
-    hints = "hints"
-    peer_solution = "peer_solution"
-    reference_solution = "reference_solution"
-    all = "all"
-    column = "column"
-    placebo = "placebo"
-    shuffled_feedback = "shuffled_feedback"
-
-
-CONTEXT_KINDS = {
-    ContextKind.none: "No context: a second sample of exactly the student's prompt. The A/A control.",
-    ContextKind.static: "One text for every problem, an expert preamble for example.",
-    ContextKind.feedback: "The verifier's feedback on the student's own attempt.",
-    ContextKind.hints: "Partial information about the solution: the task's own graded hints, or hints that the model "
-    "extracts from a correct solution.",
-    ContextKind.peer_solution: "The first successful attempt of the rollout's group other than the rollout itself, "
-    "without its thinking. A rollout whose group has none gets no context.",
-    ContextKind.reference_solution: "The task's reference solution.",
-    ContextKind.all: "A peer's solution, the task's hints, and the feedback where no peer has solved the problem.",
-    ContextKind.column: "The text of the task file's column `privileged_context`: any feedback from the world.",
-    ContextKind.placebo: "Control: another problem's context, of the kind and options that `of` names.",
-    ContextKind.shuffled_feedback: "Control: the feedback on another problem's attempt.",
-}
+from gapcast.contract.base import FieldError, Strict
+from gapcast.contract.tagged import NAMED_AS_SENT
 
 
 class Corruption(Strict):
@@ -123,87 +103,319 @@ class ColumnOptions(CorruptibleOptions):
     column: Literal["privileged_context"] = "privileged_context"
 
 
-ContentKind = Literal[
-    "static", "feedback", "hints", "peer_solution", "reference_solution", "all", "column", "shuffled_feedback"
-]
+class TaskFacts(Protocol):
+    """The facts of a task that decide whether it can give a context; null: not known."""
+
+    name: str
+    hint_levels: int
+    with_reference_solution: int | None
+    with_privileged_context: int | None
+
+
+def _require(
+    task: TaskFacts, field: Literal["reference_solution", "privileged_context"], param: str, value: str
+) -> None:
+    if getattr(task, f"with_{field}") == 0:
+        message = f"no training problem of {task.name} has `{field}`; upload the task with it, or choose another kind."
+        raise FieldError(param, message, value)
+
+
+class ContextOfAKind(Strict):
+    """A context kind with its options; defaults are filled in, so that the answer records them."""
+
+    example: ClassVar[Strict]
+    """Options that a first try might choose."""
+    is_control: ClassVar[bool] = False
+    """True if the kind should show nothing and so has no placebo."""
+    shows_feedback: ClassVar[bool] = False
+    """True if the control `shuffled_feedback` has something to shuffle."""
+
+    kind: str
+    options: Strict
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the tag of the class."""
+        return str(get_args(cls.model_fields["kind"].annotation)[0])
+
+    @classmethod
+    def description(cls) -> str:
+        """Return the kind in words, its docstring."""
+        return " ".join((getdoc(cls) or "").split())
+
+    @classmethod
+    def options_class(cls) -> type[Strict]:
+        """Return the class of its options."""
+        options = cls.model_fields["options"].annotation
+        assert isinstance(options, type)  # noqa: S101 - tells the type checker
+        return options
+
+    @property
+    def corruption(self) -> Corruption:
+        """The corruption asked for; none where the kind takes none."""
+        return Corruption()
+
+    @property
+    def content(self) -> "ContextOfAKind":
+        """What is shown: for a placebo the context that it is another problem's of, else the context itself."""
+        return self
+
+    @property
+    def needs_group(self) -> bool:
+        """Whether it depends on the other attempts of the rollout's group, and so on the recipe's group size."""
+        return False
+
+    def check(self, task: TaskFacts) -> None:
+        """Refuse a task that cannot give what the context shows, as far as it is known of it.
+
+        Raises:
+            FieldError: names the option, or `kind` where no training problem has its text.
+        """
+
+    def placebo(self) -> "Context":
+        """The control with another problem's context of this kind."""
+        return PlaceboContext.model_validate({"kind": "placebo", "options": {"of": self.kind, "options": self.options}})
+
+    def shuffled_feedback(self) -> "Context":
+        """The control with the feedback on another problem's attempt, as verbose as this kind's feedback."""
+        options = FeedbackOptions.model_validate(self.options.model_dump(include=set(FeedbackOptions.model_fields)))
+        return ShuffledFeedbackContext(kind="shuffled_feedback", options=options)
+
+
+class NoneContext(ContextOfAKind):
+    """No context: a second sample of exactly the student's prompt. The A/A control."""
+
+    example = NoOptions()
+    is_control = True
+
+    kind: Literal["none"]
+    options: NoOptions = NoOptions()
+
+
+class CorruptibleContext(ContextOfAKind):
+    """A kind whose contexts can be wrong or missing on purpose."""
+
+    options: CorruptibleOptions
+
+    @property
+    def corruption(self) -> Corruption:
+        """The corruption asked for."""
+        return self.options.corruption
+
+
+class StaticContext(CorruptibleContext):
+    """One text for every problem, an expert preamble for example."""
+
+    example = StaticOptions(text="You are an expert in competitive programming. Test the edge cases first.")
+
+    kind: Literal["static"]
+    options: StaticOptions = StaticOptions()
+
+
+class FeedbackContext(CorruptibleContext):
+    """The verifier's feedback on the student's own attempt."""
+
+    example = FeedbackOptions(max_cases=2)
+    shows_feedback = True
+
+    kind: Literal["feedback"]
+    options: FeedbackOptions = FeedbackOptions()
+
+
+class HintsContext(CorruptibleContext):
+    """Partial information about the solution: the task's own graded hints, or hints that the model extracts from a correct solution."""  # noqa: E501
+
+    example = HintsOptions(level=1)
+
+    kind: Literal["hints"]
+    options: HintsOptions = HintsOptions()
+
+    @property
+    def needs_group(self) -> bool:
+        """Whether the hints are extracted from a peer's solution."""
+        return self.options.extract_from == "peer"
+
+    def check(self, task: TaskFacts) -> None:
+        """Refuse a task without the hints, or without the solution that they are extracted from."""
+        if self.options.source == "model":
+            if self.options.extract_from == "reference":
+                _require(task, "reference_solution", "options.extract_from", "reference")
+            return
+        level, levels = self.options.level, task.hint_levels
+        if not levels:
+            message = f"{task.name} has no hints; upload it with `hints`, or set source to 'model'."
+            raise FieldError("kind", message, self.kind)
+        if level is not None and level > levels:
+            message = f"{level} is more than the {levels} hints that {task.name} has."
+            raise FieldError("options.level", message, level)
+
+
+class PeerSolutionContext(CorruptibleContext):
+    """The first successful attempt of the rollout's group other than the rollout itself, without its thinking.
+
+    A rollout whose group has none gets no context.
+    """
+
+    example = PeerSolutionOptions(strip_thinking=True)
+
+    kind: Literal["peer_solution"]
+    options: PeerSolutionOptions = PeerSolutionOptions()
+
+    @property
+    def needs_group(self) -> bool:
+        """True: the peer is another of the group."""
+        return True
+
+
+class ReferenceSolutionContext(CorruptibleContext):
+    """The task's reference solution."""
+
+    example = CorruptibleOptions(corruption=Corruption(rate=0.25, coverage=0.5))
+
+    kind: Literal["reference_solution"]
+    options: CorruptibleOptions = CorruptibleOptions()
+
+    def check(self, task: TaskFacts) -> None:
+        """Refuse a task without reference solutions."""
+        _require(task, "reference_solution", "kind", self.kind)
+
+
+class AllContext(CorruptibleContext):
+    """A peer's solution, the task's hints, and the feedback where no peer has solved the problem."""
+
+    example = AllOptions(max_cases=2, feedback_with_solution=True)
+    shows_feedback = True
+
+    kind: Literal["all"]
+    options: AllOptions = AllOptions()
+
+    @property
+    def needs_group(self) -> bool:
+        """True: it shows a peer's solution."""
+        return True
+
+
+class ColumnContext(CorruptibleContext):
+    """The text of the task file's column `privileged_context`: any feedback from the world."""
+
+    example = ColumnOptions(column="privileged_context")
+
+    kind: Literal["column"]
+    options: ColumnOptions = ColumnOptions()
+
+    def check(self, task: TaskFacts) -> None:
+        """Refuse a task without the column."""
+        _require(task, "privileged_context", "kind", self.kind)
+
+
+class ShuffledFeedbackContext(CorruptibleContext):
+    """Control: the feedback on another problem's attempt."""
+
+    example = FeedbackOptions(max_cases=2)
+    is_control = True
+
+    kind: Literal["shuffled_feedback"]
+    options: FeedbackOptions = FeedbackOptions()
+
+
+Content = (
+    StaticContext
+    | FeedbackContext
+    | HintsContext
+    | PeerSolutionContext
+    | ReferenceSolutionContext
+    | AllContext
+    | ColumnContext
+)
+"""The kinds that show something about the problem: a new kind is named here."""
+
+
+def _by_kind(contexts: UnionType) -> Mapping[str, type[ContextOfAKind]]:
+    return {context.name(): context for context in get_args(contexts)}
+
+
+PLACEBO_OF = _by_kind(Content | ShuffledFeedbackContext)
 """The kinds that a placebo can be of."""
+
+if TYPE_CHECKING:
+    PlaceboKind = str
+else:
+    PlaceboKind = Literal[tuple(PLACEBO_OF)]
 
 
 class PlaceboOptions(CorruptibleOptions):
     """Options of `placebo`."""
 
-    of: ContentKind = Field("reference_solution", description="the kind of context that another problem's is shown of")
-    options: dict[str, Any] = Field(default_factory=dict, validate_default=True, description="the options of that kind")
+    of: PlaceboKind = Field("reference_solution", description="the kind of context that another problem's is shown of")
+    options: Annotated[
+        SerializeAsAny[CorruptibleOptions],
+        WithJsonSchema(
+            {"title": "Options", "type": "object", "additionalProperties": True, "propertyNames": {"maxLength": 4096}}
+        ),
+    ] = Field(default_factory=dict, validate_default=True, description="the options of that kind")
 
-    @field_validator("options")
+    @field_validator("options", mode="before")
     @classmethod
-    def _fill_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    def _of_that_kind(cls, options: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
         kind = info.data.get("of")
-        return options if kind is None else OPTIONS[ContextKind(kind)].model_validate(options).model_dump()
+        if kind is None:  # it is refused by itself
+            return CorruptibleOptions()
+        if not isinstance(options, dict | Strict):  # refused as any other field
+            return options
+        return PLACEBO_OF[kind].options_class().model_validate(options)
 
 
-OPTIONS: dict[ContextKind, type[Strict]] = {
-    ContextKind.none: NoOptions,
-    ContextKind.static: StaticOptions,
-    ContextKind.feedback: FeedbackOptions,
-    ContextKind.hints: HintsOptions,
-    ContextKind.peer_solution: PeerSolutionOptions,
-    ContextKind.reference_solution: CorruptibleOptions,
-    ContextKind.all: AllOptions,
-    ContextKind.column: ColumnOptions,
-    ContextKind.placebo: PlaceboOptions,
-    ContextKind.shuffled_feedback: FeedbackOptions,
-}
+class PlaceboContext(CorruptibleContext):
+    """Control: another problem's context, of the kind and options that `of` names."""
 
+    example = PlaceboOptions(of="hints", options=HintsOptions(level=1))
+    is_control = True
 
-class Context(Strict):
-    """A context kind with its options; defaults are filled in, so that the answer records them."""
+    kind: Literal["placebo"]
+    options: PlaceboOptions = PlaceboOptions()
 
-    kind: ContextKind
-    options: dict[str, Any] = Field(
-        default_factory=dict, validate_default=True, description="see GET /v1/context_kinds"
-    )
-
-    @field_validator("options")
-    @classmethod
-    def _fill_options(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        kind = info.data.get("kind")
-        return options if kind is None else OPTIONS[kind].model_validate(options).model_dump()
-
-    @cached_property
-    def corruption(self) -> Corruption:
-        """The corruption asked for; none where the kind takes none."""
-        return Corruption.model_validate(self.options.get("corruption") or {})
-
-    @cached_property
-    def content(self) -> "Context":
-        """What is shown: for a placebo the context that it is another problem's of, else the context itself."""
-        if self.kind is not ContextKind.placebo:
-            return self
-        return Context(kind=ContextKind(self.options["of"]), options=self.options["options"])
+    @property
+    def content(self) -> ContextOfAKind:
+        """The context that it is another problem's of."""
+        return PLACEBO_OF[self.options.of](kind=self.options.of, options=self.options.options)
 
     @property
     def needs_group(self) -> bool:
-        """Whether it depends on the other attempts of the rollout's group, and so on the recipe's group size."""
-        content = self.content
-        if content.kind is ContextKind.hints:
-            return bool(content.options["extract_from"] == "peer")
-        return content.kind in {ContextKind.peer_solution, ContextKind.all}
+        """Whether that context does."""
+        return self.content.needs_group
 
-    def placebo(self) -> "Context":
-        """The control with another problem's context of this kind."""
-        return Context(kind=ContextKind.placebo, options={"of": self.kind.value, "options": self.options})
-
-    def shuffled_feedback(self) -> "Context":
-        """The control with the feedback on another problem's attempt, as verbose as this kind's feedback."""
-        options = {name: self.options[name] for name in FeedbackOptions.model_fields if name in self.options}
-        return Context(kind=ContextKind.shuffled_feedback, options=options)
+    def check(self, task: TaskFacts) -> None:
+        """Refuse what that context refuses."""
+        try:
+            self.content.check(task)
+        except FieldError as fault:
+            param = "of" if fault.param == "kind" else fault.param
+            raise FieldError(f"options.{param}", fault.message, fault.value) from None
 
 
-FEEDBACK_KINDS = frozenset({ContextKind.feedback, ContextKind.all})
-"""the kinds whose feedback the control `shuffled_feedback` can shuffle"""
-CONTROL_KINDS = frozenset({ContextKind.none, ContextKind.placebo, ContextKind.shuffled_feedback})
-"""the kinds that are controls themselves and have no placebo"""
+Kinds = NoneContext | Content | PlaceboContext | ShuffledFeedbackContext
+Context = Annotated[Kinds, Field(discriminator="kind"), NAMED_AS_SENT]
+"""How the self-teacher's privileged context is built."""
+
+KINDS = _by_kind(Kinds)
+"""The class of every kind, in the order in which they are listed."""
+
+if TYPE_CHECKING:
+    ContextKind = str
+else:
+    ContextKind = Literal[tuple(KINDS)]
+
+_CONTEXT: TypeAdapter[Context] = TypeAdapter(Context)
+
+
+def context_of(value: Any) -> Context:  # noqa: ANN401
+    """Read a context.
+
+    Raises:
+        ValidationError: it does not fit.
+    """
+    return _CONTEXT.validate_python(value)
+
 
 TEMPLATE_VERSION = "2"
-"""Version of the templates in `workers.contexts.templates`; it changes whenever one of them does."""
+"""Version of the templates in `workers.contexts`; it changes whenever one of them does."""

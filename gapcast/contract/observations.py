@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gapcast.contract.base import FieldError, Identified, PoolName, Strict
+from gapcast.contract.contexts import ContextKind
 from gapcast.contract.recipes import RecipeClass
 
 VarianceSource = Literal["given", "counts", "assumed"]
@@ -135,20 +136,6 @@ class PastRecipe(RecipeClass, RowPart):
     lora_rank: int | None = Field(None, ge=1, le=1_000_000)
 
 
-ObservedContextKind = Literal[
-    "none",
-    "static",
-    "feedback",
-    "hints",
-    "peer_solution",
-    "reference_solution",
-    "all",
-    "column",
-    "placebo",
-    "shuffled_feedback",
-]
-
-
 class ObservationIn(RowPart):
     """One past run: its gap before training and the improvement that came of it."""
 
@@ -160,7 +147,7 @@ class ObservationIn(RowPart):
     task: str = Field(min_length=1, max_length=255)
     model: str = Field(min_length=1, max_length=255)
     parameters: float | None = Field(None, ge=1, le=1e15, description="number of weights; for the slope by size")
-    context_kind: ObservedContextKind
+    context_kind: ContextKind
     context: dict[str, Any] | None = Field(None, description="the context's options, as you like to note them")
     recipe: PastRecipe | None = Field(None, description="null: the run is in no cell, and its teacher may have moved")
     version: str | None = Field(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from gapcast.contract.base import TERMINAL, Finite, Identified, Strict
-from gapcast.contract.contexts import CONTROL_KINDS, FEEDBACK_KINDS, Context
+from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
 
 FEW_PROBLEMS = 32
@@ -49,12 +49,12 @@ def controls_of(context: Context, asked: list[ExtraControl] | None) -> list[Extr
     Raises:
         ValueError: a control is asked for that the context cannot have.
     """
-    has_placebo = context.kind not in CONTROL_KINDS
+    has_placebo = not context.is_control
     if asked is None:
         return ["placebo"] if has_placebo else []
     if "placebo" in asked and not has_placebo:
         raise ValueError(f"a context of kind {context.kind} is a control itself and has no placebo; send []")
-    if "shuffled_feedback" in asked and context.kind not in FEEDBACK_KINDS:
+    if "shuffled_feedback" in asked and not context.shows_feedback:
         raise ValueError(f"a context of kind {context.kind} shows no feedback to shuffle; leave shuffled_feedback out")
     return sorted(set(asked))
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_v
 
 from gapcast.contract.base import Strict
 from gapcast.contract.numbers import parse_number
+from gapcast.contract.tagged import NAMED_AS_SENT
 
 MOST_TEXT = 262_144
 """characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""
@@ -243,6 +244,7 @@ Verifier = Annotated[
     | JsonSchemaVerifier
     | PluginVerifier,
     Field(discriminator="kind"),
+    NAMED_AS_SENT,
 ]
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import Page
+from gapcast.contract.base import FieldError, Page
 from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
-from gapcast.contract.contexts import CONTEXT_KINDS, OPTIONS, Context, ContextKind
+from gapcast.contract.contexts import KINDS, Context
 from service.catalog import repository
 from service.catalog.models import StoredTask
 from service.errors import UnknownModel, UnknownTask
@@ -25,20 +25,6 @@ MOST_NAMES = 20
 """names that an error lists: who mistyped one finds it, and the answer stays readable"""
 MOST_SHOWN_TEXT, MOST_SHOWN_ITEMS = 2_000, 8
 """characters of a text and items of a list in a preview: enough to recognise a problem, and 100 of them fit a page"""
-
-EXAMPLES: dict[ContextKind, dict[str, Any]] = {
-    ContextKind.none: {},
-    ContextKind.static: {"text": "You are an expert in competitive programming. Test the edge cases first."},
-    ContextKind.feedback: {"max_cases": 2},
-    ContextKind.hints: {"level": 1},
-    ContextKind.peer_solution: {"strip_thinking": True},
-    ContextKind.reference_solution: {"corruption": {"rate": 0.25, "coverage": 0.5}},
-    ContextKind.all: {"max_cases": 2, "feedback_with_solution": True},
-    ContextKind.column: {"column": "privileged_context"},
-    ContextKind.placebo: {"of": "hints", "options": {"level": 1}},
-    ContextKind.shuffled_feedback: {"max_cases": 2},
-}
-"""options that a first try might choose"""
 
 
 @cache
@@ -218,11 +204,11 @@ def context_kinds() -> list[ContextKindOut]:
     return [
         ContextKindOut(
             kind=kind,
-            description=description,
-            options_schema=OPTIONS[kind].model_json_schema(),
-            example=Context(kind=kind, options=EXAMPLES[kind]).model_dump(mode="json"),
+            description=context.description(),
+            options_schema=context.options_class().model_json_schema(),
+            example=context(kind=kind, options=context.example).model_dump(mode="json"),
         )
-        for kind, description in CONTEXT_KINDS.items()
+        for kind, context in KINDS.items()
     ]
 
 
@@ -232,30 +218,11 @@ def check_context(context: Context, task: Task) -> None:
     Raises:
         InvalidRequest: names the option, or the kind whose text no training problem has.
     """
-    content = context.content
-    inner = "context.options" if content is context else "context.options.options"
-    kind = "context.kind" if content is context else "context.options.of"
-    if content.kind is ContextKind.hints and content.options["source"] == "task":
-        level = content.options["level"]
-        if not task.hint_levels:
-            _refuse(kind, content.kind, f"{task.name} has no hints; upload it with `hints`, or set source to 'model'.")
-        if level is not None and level > task.hint_levels:
-            _refuse(f"{inner}.level", level, f"{level} is more than the {task.hint_levels} hints that {task.name} has.")
-    if task.with_reference_solution == 0:
-        if content.options.get("extract_from") == "reference":
-            _refuse(f"{inner}.extract_from", "reference", _lacks(task, "reference_solution"))
-        if content.kind is ContextKind.reference_solution:
-            _refuse(kind, content.kind, _lacks(task, "reference_solution"))
-    if content.kind is ContextKind.column and task.with_privileged_context == 0:
-        _refuse(kind, content.kind, _lacks(task, "privileged_context"))
-
-
-def _lacks(task: Task, field: str) -> str:
-    return f"no training problem of {task.name} has `{field}`; upload the task with it, or choose another kind."
-
-
-def _refuse(param: str, value: object, message: str) -> None:
-    raise InvalidRequest(f"{param}: {message}", param=param, value=value)
+    try:
+        context.check(task)
+    except FieldError as fault:
+        param = f"context.{fault.param}"
+        raise InvalidRequest(f"{param}: {fault.message}", param=param, value=fault.value) from None
 
 
 def _names(names: Sequence[str]) -> str:

@@ -47,10 +47,7 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
     try:
         task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
     except ValidationError as error:
-        rows = [
-            row | {"param": row["param"].replace(f"verifier.{verifier}", "options", 1)}
-            for row in field_problems(error.errors())
-        ]
+        rows = [row | {"param": _sent_as(row["param"])} for row in field_problems(error.errors())]
         detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
         raise InvalidRequest(detail, param=rows[0]["param"], errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
@@ -64,6 +61,13 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
         if fault is not None:
             raise _refused("options.json_schema", fault, options)
     return task
+
+
+def _sent_as(param: str) -> str:
+    """The form's field: it sends a verifier's kind as `verifier`, and the rest of it as `options`."""
+    if param == "verifier.kind":
+        return "verifier"
+    return f"options.{param.removeprefix('verifier.')}" if param.startswith("verifier.") else param
 
 
 def _read_options(options: str | None) -> dict[str, Any]:

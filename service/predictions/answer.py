@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gapcast.contract.base import Warned
-from gapcast.contract.contexts import ContextKind
 from gapcast.contract.predictions import (
     PROBABILITIES,
     Answer,
@@ -239,7 +238,7 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any]
             "problems."
         )
         warned.append(Warned(code="target_not_reached", message=message))
-    wanted = 0.0 if request.context.kind == ContextKind.none else request.context.corruption.coverage
+    wanted = 0.0 if request.context.kind == "none" else request.context.corruption.coverage
     missing = result["contexts_missing"] - (1 - wanted)
     if missing > 0.1:
         message = (

@@ -8,11 +8,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gapcast.contract.contexts import (
-    CONTROL_KINDS,
-    FEEDBACK_KINDS,
+    KINDS,
     AllOptions,
     ColumnOptions,
-    ContextKind,
     Corruption,
     FeedbackOptions,
     HintsOptions,
@@ -77,7 +75,7 @@ def field(
     """Describe the input of one field of a schema; the path's last part is the field's name."""
     info = schema.model_fields[path.rpartition(".")[2]]
     default = info.get_default()
-    whole = info.annotation in (int, int | None)
+    whole, text = info.annotation in (int, int | None), info.annotation in (str, str | None)
     maximum = _limit(info, "le")
     below = _limit(info, "lt")
     if below is not None and whole:
@@ -93,7 +91,7 @@ def field(
         choices=[(one, (words or {}).get(one, one.replace("_", " "))) for one in _choices(info.annotation)],
         checkbox=info.annotation is bool,
         checked=default is True,
-        longest=_limit(info, "max_length"),
+        longest=_limit(info, "max_length") or (schema.model_config.get("str_max_length") if text else None),
         empty=empty,
         wide=wide,
         when=when,
@@ -123,12 +121,12 @@ class Control:
 
     name: str
     label: str
-    kinds: Collection[ContextKind]
+    kinds: Collection[str]
     """of the contexts that can have it"""
     checked: bool
 
 
-CONTEXT_OPTIONS = [
+_WORDED = [
     field("context.options.of", PlaceboOptions, "Another problem's", "shown in place of the problem's own", wide=True),
     field(
         "context.options.column",
@@ -167,9 +165,27 @@ CONTEXT_OPTIONS = [
         empty="the task's own preamble",
         wide=True,
     ),
+]
+_CORRUPTION = [
     field("context.options.corruption.rate", Corruption, "Wrong contexts", "share of contexts"),
     field("context.options.corruption.coverage", Corruption, "Coverage", "share of problems"),
 ]
+
+
+def _context_options() -> list[Field]:
+    """Describe the inputs of every option of every kind; one that has no words here is called by its name."""
+    fields = {one.name: one for one in _WORDED}
+    for context in KINDS.values():
+        schema = context.options_class()
+        for name, info in schema.model_fields.items():
+            path = f"context.options.{name}"
+            if path not in fields and name not in {"corruption", "options"}:  # their fields stand for themselves
+                label, empty = name.replace("_", " ").capitalize(), "null" if info.get_default() is None else ""
+                fields[path] = field(path, schema, label, info.description or "", empty=empty, wide=True)
+    return [*fields.values(), *_CORRUPTION]
+
+
+CONTEXT_OPTIONS = _context_options()
 PROBE = [
     field("probe.problems", ProbeSize, "Problems", "problems"),
     field("probe.rollouts", ProbeSize, "Rollouts", "per problem"),
@@ -192,9 +208,11 @@ PROBE_END = [
         words={"vllm": "vLLM", "vllm-server": "vLLM server"},
     ),
 ]
+_PLACEBO = sorted(kind for kind, context in KINDS.items() if not context.is_control)
+_SHUFFLED = sorted(kind for kind, context in KINDS.items() if context.shows_feedback)
 CONTROLS = [
-    Control(name="placebo", label="Placebo", kinds=sorted({*ContextKind} - CONTROL_KINDS), checked=True),
-    Control(name="shuffled_feedback", label="Shuffled feedback", kinds=sorted(FEEDBACK_KINDS), checked=False),
+    Control(name="placebo", label="Placebo", kinds=_PLACEBO, checked=True),
+    Control(name="shuffled_feedback", label="Shuffled feedback", kinds=_SHUFFLED, checked=False),
 ]
 DECODING = [
     field("decoding.temperature", Decoding, "Temperature", "0: greedy"),

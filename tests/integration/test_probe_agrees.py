@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration, controls_of
 from workers.contexts import Attempt, BuiltContext, Material, build_context, teacher_prompt
@@ -112,7 +112,7 @@ def probe(model: str, context: Context, seed: int) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("name", CONTEXTS)
 def test_the_gap_agrees_with_a_measurement_by_hand(model: str, name: str) -> None:
-    context = Context.model_validate(CONTEXTS[name])
+    context = context_of(CONTEXTS[name])
     found = probe(model, context, seed=11)
     value, se = measure_by_hand(model, context, found["problem_ids"], seed=11)
     error = (found["gap"]["se"] ** 2 + se**2) ** 0.5
@@ -124,13 +124,13 @@ def test_the_gap_agrees_with_a_measurement_by_hand(model: str, name: str) -> Non
 
 @pytest.mark.slow
 def test_the_contexts_are_told_apart() -> None:
-    gaps = {name: probe("lab/addition-qwen3-s", Context.model_validate(CONTEXTS[name]), 11)["gap"] for name in CONTEXTS}
+    gaps = {name: probe("lab/addition-qwen3-s", context_of(CONTEXTS[name]), 11)["gap"] for name in CONTEXTS}
     assert gaps["hints"]["value"] > gaps["feedback"]["value"] > gaps["none"]["value"] + 4 * gaps["none"]["se"]
 
 
 @pytest.mark.slow
 def test_same_seed_same_counts() -> None:
-    context = Context.model_validate(CONTEXTS["feedback"])
+    context = context_of(CONTEXTS["feedback"])
     first, again, other = (probe("lab/addition-qwen3-m", context, seed) for seed in (5, 5, 6))
     assert first["arms"] == again["arms"]
     assert first["arms"] != other["arms"]

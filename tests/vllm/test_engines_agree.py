@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration
 from gapcast.launching import module_command
@@ -27,7 +27,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
 
 def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: int) -> dict[str, Any]:
     """The result of a whole job, in a child process as a worker starts it."""
-    task, made = load_task("lab/addition"), Context.model_validate(context)
+    task, made = load_task("lab/addition"), context_of(context)
     configuration = ProbeConfiguration(
         model=LAB_MODEL,
         model_revision=folder_revision(model_folder(LAB_MODEL)),

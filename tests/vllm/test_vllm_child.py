@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding, ModelOptions
 from gapcast.contract.probes import ProbeConfiguration
 from gapcast.launching import module_command
@@ -27,7 +27,7 @@ def run(folder: Path, **options: Any) -> list[dict[str, Any]]:
         model_options=ModelOptions(**options),
         task=task.name,
         task_revision=task.revision,
-        context=Context.model_validate({"kind": "hints"}),
+        context=context_of({"kind": "hints"}),
         template_version=TEMPLATE_VERSION,
         decoding=Decoding(),
         engine="vllm",

@@ -1,7 +1,8 @@
 """Privileged-context construction."""
 
-from workers.contexts.build import Block, BuiltContext, build_context
+from workers.contexts.build import build_context
 from workers.contexts.extraction import clean_hints, extract_hints, extraction_prompt, solution_to_extract_from
+from workers.contexts.kinds import Block, BuiltContext
 from workers.contexts.leak import leak
 from workers.contexts.material import Attempt, Material
 from workers.contexts.prompts import prompt_shape, require_fit, student_prompt, teacher_prompt

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gapcast.contract.contexts import Context, ContextKind
-from workers.contexts.build import peer_solution
+from gapcast.contract.contexts import Context, HintsContext
+from workers.contexts.kinds import peer_solution
 from workers.contexts.material import Material
 from workers.contexts.prompts import require_fit
 from workers.contexts.templates import EXTRACTION, EXTRACTION_STOP, Shape, fill
@@ -24,11 +24,11 @@ WHOLE = re.compile(r"[^\n]*(?:\n|[.!?](?=\s|$))")
 def solution_to_extract_from(context: Context, material: Material) -> str | None:
     """The correct solution whose hints the context shows; null where there is none, or none are to be extracted."""
     content = context.content
-    if content.kind is not ContextKind.hints:
+    if not isinstance(content, HintsContext):
         return None
-    if content.options["extract_from"] == "peer":
+    if content.options.extract_from == "peer":
         return peer_solution(material, strip_thinking=True)
-    return material.problem.reference_solution if content.options["extract_from"] == "reference" else None
+    return material.problem.reference_solution if content.options.extract_from == "reference" else None
 
 
 def extraction_prompt(problem: Problem, solution: str, shape: Shape) -> Prompt:

@@ -1,8 +1,6 @@
 """The verifier's feedback on an attempt as a text."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from gapcast.contract.contexts import FeedbackOptions
 from workers.contexts.matching import stands_in
 from workers.contexts.templates import CASE_EXPECTED, CASE_GOT, CASE_INPUT, LEFT_OUT, fill
 from workers.tasks import Verdict
@@ -13,15 +11,15 @@ tasks, and what is wrong shows at the ends. A longer one says how much was left 
 most 2,000 characters of an attempt, which are not shortened again."""
 
 
-def feedback_text(verdict: Verdict, options: Mapping[str, Any]) -> str:
+def feedback_text(verdict: Verdict, options: FeedbackOptions) -> str:
     """The note and at most `max_cases` failing cases; expected outputs only with `show_expected`.
 
     What an attempt without an input came to is not repeated where the note has named it.
     """
     parts = [verdict.note]
-    for case in verdict.failures[: options["max_cases"]]:
+    for case in verdict.failures[: options.max_cases]:
         lines = [] if case.input is None else [fill(CASE_INPUT, text=_shortened(case.input))]
-        if options["show_expected"]:
+        if options.show_expected:
             lines.append(fill(CASE_EXPECTED, text=_shortened(case.expected)))
         if case.input is not None or not stands_in(case.got, verdict.note):
             lines.append(fill(CASE_GOT, text=_shortened(case.got)))

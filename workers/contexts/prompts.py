@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from gapcast.contract.contexts import ContextKind
-from workers.contexts.build import BuiltContext
-from workers.contexts.templates import CHAT_BLOCKS, CHAT_PREAMBLE, CHAT_PROMPT, TEACHER_PROMPT, Shape, fill
+from workers.contexts.kinds import CHAT_BLOCKS, BuiltContext
+from workers.contexts.templates import CHAT_PREAMBLE, CHAT_PROMPT, TEACHER_PROMPT, Shape, fill
 from workers.engines import Engine, Prompt
 from workers.failures import JobError
 from workers.tasks import Problem
@@ -33,7 +32,7 @@ def teacher_prompt(problem: Problem, built: BuiltContext, shape: Shape) -> Promp
         return student_prompt(problem)
     if shape == "chat":
         blocks = "\n\n".join(fill(CHAT_BLOCKS[block.kind], text=block.text) for block in built.blocks)
-        frame = CHAT_PREAMBLE if built.blocks[0].kind is ContextKind.static else CHAT_PROMPT
+        frame = CHAT_PREAMBLE if built.blocks[0].kind == "static" else CHAT_PROMPT
         return _with_question(problem, lambda question: fill(frame, prompt=question, context=blocks))
     if not isinstance(problem.prompt, str):
         message = f"Problem {problem.id} is a chat, and the model has no chat template."

@@ -9,32 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from gapcast.contract.contexts import ContextKind
-
 Shape = Literal["chat", "completion"]
-
-BLOCKS: Mapping[ContextKind, str] = {
-    ContextKind.static: "{text}",
-    ContextKind.peer_solution: "Solution: {text}",
-    ContextKind.reference_solution: "Solution: {text}",
-    ContextKind.hints: "Hints: {text}",
-    ContextKind.feedback: "Feedback: {text}",
-    ContextKind.column: "{text}",  # whoever wrote the column says what it is
-}
-"""The completion shape's block of each kind that has a text of its own."""
 
 TEACHER_PROMPT = "{context}\n\n{prompt}"
 """A model without a chat template goes on from the end of its prompt, so the question comes last."""
-
-CHAT_BLOCKS: Mapping[ContextKind, str] = {
-    ContextKind.static: "{text}",
-    ContextKind.peer_solution: "## A correct solution\n\n{text}",
-    ContextKind.reference_solution: "## Reference solution\n\n{text}",
-    ContextKind.hints: "## Hints\n\n{text}",
-    ContextKind.feedback: "## Feedback on an earlier attempt\n\n{text}",
-    ContextKind.column: "## Further information\n\n{text}",
-}
-"""The chat shape's block of each of those kinds."""
 
 CHAT_PROMPT = (
     "{prompt}\n\n{context}\n\n## What to do\n\n"

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from gapcast.contract.contexts import ContextKind
 from workers.lab.curriculum import Curriculum, Example
 from workers.tasks.cipher import DIGITS, MEANINGS, CipherTask, answer_of, hints_of, prompt_of
 
@@ -16,11 +15,11 @@ class CipherCurriculum(Curriculum):
 
     task = CipherTask()
     mix: ClassVar = {
-        ContextKind.none: 64,
-        ContextKind.static: 24,
-        ContextKind.hints: 64,
-        ContextKind.feedback: 32,
-        ContextKind.reference_solution: 16,
+        "none": 64,
+        "static": 24,
+        "hints": 64,
+        "feedback": 32,
+        "reference_solution": 16,
     }
     """Hints take the longest to read. Without context what is to be learned is how often each meaning is the right one,
     which many examples tell better."""

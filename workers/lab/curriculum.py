@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gapcast.contract.contexts import ContextKind
-from workers.contexts.templates import BLOCKS, TEACHER_PROMPT, fill
+from workers.contexts.kinds import BLOCKS
+from workers.contexts.templates import TEACHER_PROMPT, fill
 from workers.tasks.lab import LabTask, diagnose
 
 WRONG_CONTEXTS = 0.05
@@ -88,10 +89,10 @@ class Curriculum(ABC):
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311 - training data, not secrets
         self._kinds: dict[ContextKind, Callable[[Example], str]] = {
-            ContextKind.static: lambda _: self._preamble(),
-            ContextKind.hints: self._hints,
-            ContextKind.feedback: lambda source: diagnose(source.answer, self._any_attempt(source)),
-            ContextKind.reference_solution: lambda source: source.answer,
+            "static": lambda _: self._preamble(),
+            "hints": self._hints,
+            "feedback": lambda source: diagnose(source.answer, self._any_attempt(source)),
+            "reference_solution": lambda source: source.answer,
         }
 
     @abstractmethod
@@ -112,7 +113,7 @@ class Curriculum(ABC):
 
     def _example(self, kind: ContextKind) -> Example:
         asked = self._problem()
-        if kind is ContextKind.none:
+        if kind == "none":
             return asked
         source = self._problem() if self._rng.random() < WRONG_CONTEXTS else asked
         text = self._kinds[kind](source)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, Context, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.recipes import Recipe, cell_of
 from gapcast.contract.training import TrainingConfiguration, TrainingOptions
@@ -66,7 +66,7 @@ class Run:
 def runs() -> list[Run]:
     """The list, first seeds first."""
     return [
-        Run(model, label, Context.model_validate(context), seeds[repetition])
+        Run(model, label, context_of(context), seeds[repetition])
         for repetition in range(max(map(len, SEEDS.values())))
         for model, seeds in SEEDS.items()
         if repetition < len(seeds)

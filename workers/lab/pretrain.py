@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch program uses
 
-from gapcast.contract.contexts import ContextKind
 from workers.lab.curriculum import Example
 from workers.lab.models import ModelSpec
 
@@ -43,12 +42,10 @@ def pretrain(
         optimizer.step()
         optimizer.zero_grad()
         reached = (
-            target is not None
-            and step % CHECK_EVERY == 0
-            and accuracy(model, tokenizer, evaluation[ContextKind.none]) >= target
+            target is not None and step % CHECK_EVERY == 0 and accuracy(model, tokenizer, evaluation["none"]) >= target
         )
         if reached or step % REPORT_EVERY == 0:
-            report(step, {kind.value: accuracy(model, tokenizer, examples) for kind, examples in evaluation.items()})
+            report(step, {kind: accuracy(model, tokenizer, examples) for kind, examples in evaluation.items()})
         if reached:
             return step
     if target is not None:

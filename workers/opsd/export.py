@@ -112,7 +112,7 @@ tags: [on-policy-self-distillation, gapcast]
 
 # {configuration.model}, self-distilled on {configuration.task}
 
-On-policy self-distillation with the context `{configuration.context.kind.value}`, teacher
+On-policy self-distillation with the context `{configuration.context.kind}`, teacher
 `{configuration.recipe.teacher}`, divergence `{configuration.recipe.divergence}`; run `{told["run_id"]}` of Gapcast.
 
 | | |

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration
 from tests.acceptance.probe.conftest import MODEL
@@ -28,7 +28,7 @@ def configuration(task: Task, context: dict[str, Any], **changes: Any) -> ProbeC
         "model_revision": "of the engine's",
         "task": task.name,
         "task_revision": task.revision,
-        "context": Context.model_validate(context),
+        "context": context_of(context),
         "template_version": TEMPLATE_VERSION,
         "decoding": Decoding(),
         "problems": PROBLEMS,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gapcast.contract.contexts import Context
+from gapcast.contract.contexts import context_of
 from service.probes.service import Z95
 from tests.acceptance.probe.test_sequential import stopped
 from workers.probe.arms import Draw, Sampler, arm_of
@@ -21,9 +21,7 @@ PROBLEMS, ROLLOUTS = 512, 20
 def test_coverage_on_the_lab(task: Task, sampler: Sampler, target: float) -> None:
     problems = draw_problems(task, PROBLEMS, 0)
     (student,) = sampler.draw([Draw.plain("student", problems, ROLLOUTS)])
-    teacher = SelfTeacher(
-        sampler, {"context": Context.model_validate({"kind": "hints", "options": {"level": 2}})}, ROLLOUTS, None
-    )
+    teacher = SelfTeacher(sampler, {"context": context_of({"kind": "hints", "options": {"level": 2}})}, ROLLOUTS, None)
     taught = arm_of("context", teacher.draw(problems, student, [])["context"].rows).scores
     plain = arm_of("student", student).scores
     truth = float((taught - plain).mean())

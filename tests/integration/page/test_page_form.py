@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client
-from gapcast.contract.contexts import Context, ContextKind
+from gapcast.contract.contexts import context_of
 from tests.browser import complaints, read, text, wait_for
 
 CORRUPTION = {"corruption.rate", "corruption.coverage"}
@@ -131,7 +131,7 @@ def test_each_context_kind_is_asked_for_with_what_it_takes(
     with Client(address) as client:
         first = asked(browser, address)
         client.cancel_prediction(first["id"])
-        assert first["request"]["context"] == Context(kind=ContextKind(kind), options=options).model_dump(mode="json")
+        assert first["request"]["context"] == context_of({"kind": kind, "options": options}).model_dump(mode="json")
         assert first["request"]["probe"]["controls"] == controls
         opened(browser, browser.current_url)
         assert browser.find_element(By.NAME, "decoding.max_tokens").get_attribute("value") == ""

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from gapcast.contract.contexts import OPTIONS, Context, ContextKind, Corruption
+from gapcast.contract.contexts import KINDS, Corruption, context_of
 from gapcast.contract.measured import EngineName
 from gapcast.contract.probes import ProbeSize, controls_of
 from gapcast.contract.recipes import Recipe
@@ -101,9 +101,9 @@ def read_chart(_session, tenant, pool, wanted, prediction_id) -> ChartData:
     return ChartData(observations=[point], curve=line, prediction=found if prediction_id else None, fit=fit)
 
 
-def can_have(kind: ContextKind, control: Any) -> bool:
+def can_have(kind: str, control: Any) -> bool:
     try:
-        return control in controls_of(Context(kind=kind), [control])
+        return control in controls_of(context_of({"kind": kind}), [control])
     except ValueError:
         return False
 
@@ -160,7 +160,7 @@ class TestPage:
     def test_every_option_of_every_context_kind_has_an_input(self, client) -> None:
         page = Elements(client.get("/").text)
         names = {one.get("name") for tag in ("input", "select", "textarea") for one in page.named(tag)}
-        options = {name for kind in OPTIONS.values() for name in kind.model_fields}
+        options = {name for context in KINDS.values() for name in context.options_class().model_fields}
         of_itself = {"corruption", "options"}
         wanted = {f"context.options.{name}" for name in options - of_itself}
         wanted |= {f"context.options.corruption.{name}" for name in Corruption.model_fields}
@@ -171,7 +171,7 @@ class TestPage:
         groups = [one["data-kinds"] for one in page.named("div") if "data-kinds" in one]
         boxes = [one for one in page.named("input") if one.get("name") == "probe.controls"]
         offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, groups, strict=True)}
-        assert offered == {name: {kind for kind in ContextKind if can_have(kind, name)} for name in offered}
+        assert offered == {name: {kind for kind in KINDS if can_have(kind, name)} for name in offered}
         assert set(offered) == {"placebo", "shuffled_feedback"}
         assert [box["value"] for box in boxes if "checked" in box] == ["placebo"]
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, Context
+from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration
 from workers.engines import Sampling, folder_revision, model_folder
@@ -45,7 +45,7 @@ def configure(task: Task) -> Callable[..., ProbeConfiguration]:
             "model_revision": folder_revision(model_folder(MODEL)),
             "task": task.name,
             "task_revision": task.revision,
-            "context": Context.model_validate(context or {"kind": "hints"}),
+            "context": context_of(context or {"kind": "hints"}),
             "template_version": TEMPLATE_VERSION,
             "decoding": Decoding(),
             "problems": 40,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gapcast.contract.contexts import Context, ContextKind
+from gapcast.contract.contexts import Context
+from gapcast.contract.contexts import context_of as read_context
 from workers.contexts import Attempt, BuiltContext, Material, build_context
 from workers.tasks import Case, Problem, Split, Verdict
 
@@ -53,7 +54,7 @@ def material(i: int, *texts: str, place: int = 0, **changes: object) -> Material
 
 
 def context_of(kind: str, **options: object) -> Context:
-    return Context(kind=ContextKind(kind), options=options)
+    return read_context({"kind": kind, "options": options})
 
 
 def build(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gapcast.contract.contexts import CONTEXT_KINDS, OPTIONS, TEMPLATE_VERSION
+from gapcast.contract.contexts import KINDS, TEMPLATE_VERSION
 from tests.unit.workers.contexts.sums import build, context_of
-from workers.contexts import Attempt, Material, build_context, extraction_prompt, teacher_prompt
+from workers.contexts import Attempt, BuiltContext, Material, build_context, extraction_prompt, teacher_prompt
 from workers.tasks import Case, Problem, Split, Verdict
 
 PAGE = (Path(__file__).parents[4] / "docs" / "contexts.md").read_text()
@@ -38,11 +38,12 @@ def test_the_rendered_examples_are_current(shape: str) -> None:
 
 
 def test_every_kind_option_and_reason_is_documented() -> None:
-    source = Path(sys.modules[build_context.__module__].__file__ or "").read_text()
+    modules = (sys.modules[one.__module__] for one in (build_context, BuiltContext))
+    source = "".join(Path(module.__file__ or "").read_text() for module in modules)
     reasons = set(re.findall(r'"((?:no|kind|not)_\w+)"', source))
     assert {"not_covered", "no_donor", "no_hints"} <= reasons
-    options = {name for model in OPTIONS.values() for name in model.model_fields}
-    names = {kind.value for kind in CONTEXT_KINDS} | options | reasons
+    options = {name for context in KINDS.values() for name in context.options_class().model_fields}
+    names = set(KINDS) | options | reasons
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
 
 

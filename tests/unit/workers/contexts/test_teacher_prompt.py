@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from gapcast.contract.contexts import ContextKind
 from tests.unit.workers.contexts.sums import build, context_of, material, problem
 from workers.contexts import Block, BuiltContext, prompt_shape, require_fit, student_prompt, teacher_prompt
 from workers.engines import Prompt
@@ -87,7 +86,7 @@ class TestChat:
 def test_values_are_never_templates(shape: str) -> None:
     odd = "{prompt} {context} {text} {{x}} ünïcödé 数 🙂 \\1 \x00"
     asked = problem(3, prompt=f"Q {odd}")
-    built = BuiltContext((Block(ContextKind.peer_solution, f"A {odd}"),))
+    built = BuiltContext((Block("peer_solution", f"A {odd}"),))
     prompt = teacher_prompt(asked, built, shape)
     assert prompt.count(f"Q {odd}") == prompt.count(f"A {odd}") == 1
 

@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from gapcast.contract.contexts import TEMPLATE_VERSION, ContextKind
+from gapcast.contract.contexts import KINDS, TEMPLATE_VERSION
 from tests.unit.workers.contexts.sums import build, context_of, material
 from workers.contexts import Attempt, Material, build_context, extraction_prompt, teacher_prompt
 from workers.contexts.extraction import HINT_TOKENS
-from workers.contexts.templates import BLOCKS, CHAT_BLOCKS, EXTRACTION_STOP, fill
+from workers.contexts.kinds import BLOCKS, BUILDERS, CHAT_BLOCKS
+from workers.contexts.templates import EXTRACTION_STOP, fill
 from workers.tasks import Split, load_task
 from workers.tasks.lab import diagnose
 
@@ -37,12 +38,16 @@ def test_this_versions_templates_are_frozen() -> None:
 
 
 def test_both_shapes_have_a_block_for_every_kind_with_a_text_of_its_own() -> None:
-    composed = {ContextKind.none, ContextKind.all, ContextKind.placebo, ContextKind.shuffled_feedback}
-    assert set(BLOCKS) == set(CHAT_BLOCKS) == set(ContextKind) - composed
+    composed = {"none", "all", "placebo", "shuffled_feedback"}
+    assert set(BLOCKS) == set(CHAT_BLOCKS) == set(KINDS) - composed
+
+
+def test_every_kind_that_shows_something_of_its_own_has_a_builder() -> None:
+    assert {context.name() for context in BUILDERS} == set(KINDS) - {"none", "placebo"}
 
 
 def test_the_labs_models_were_trained_on_these() -> None:
-    blocks = {kind.value: fill(template, text="T") for kind, template in BLOCKS.items()}
+    blocks = {kind: fill(template, text="T") for kind, template in BLOCKS.items()}
     assert blocks["static"] == "T"
     assert blocks["hints"] == "Hints: T"
     assert blocks["feedback"] == "Feedback: T"

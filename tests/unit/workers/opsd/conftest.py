@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gapcast.contract.contexts import Context
+from gapcast.contract.contexts import context_of
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingConfiguration, TrainingOptions
 from tests.training import MODEL, SMALL, Told, configuration_of
@@ -53,7 +53,7 @@ def trainer(task: Task) -> Callable[..., Trainer]:
             Student(engine, chosen, how, seed=0),
             Sampler(engine, task, Sampling(1.0, 1.0, 8), seed=0),
             draw_problems(task, 16, 0),
-            Context.model_validate(context or {"kind": "reference_solution"}),
+            context_of(context or {"kind": "reference_solution"}),
             chosen,
             how,
         )

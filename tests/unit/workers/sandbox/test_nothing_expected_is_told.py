@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gapcast.contract.contexts import FeedbackOptions
 from gapcast.contract.problems import PythonTestsVerifier
 from workers.contexts.feedback import feedback_text
 from workers.tasks.python_tests import verify_python
@@ -80,7 +81,8 @@ def test_the_feedback_does_not_hold_what_is_expected(name: str) -> None:
         assert not verdict.failures
         return
     assert len(verdict.failures) == len(tests)
-    assert NEEDLE not in feedback_text(verdict, {"max_cases": 99, "show_expected": False})
+    shown = FeedbackOptions.model_construct(max_cases=99, show_expected=False)
+    assert NEEDLE not in feedback_text(verdict, shown)
     for case in verdict.failures:
         assert NEEDLE in case.expected
         assert NEEDLE not in json.dumps([case.input, case.got])
