@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import httpx2
 
-from gapcast.models import Event
+from gapcast.contract.events import EventOut as Event
+from gapcast.reading import Kind, read
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol)
@@ -149,7 +150,9 @@ class Connection:
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
 
-    def listed(self, path: str, query: Mapping[str, Any], limit: int, after: str | None) -> Iterator[dict[str, Any]]:
+    def listed(
+        self, kind: type[Kind], path: str, query: Mapping[str, Any], limit: int, after: str | None
+    ) -> Iterator[Kind]:
         """Read up to `limit` items of a list, in several requests where they are more than a page.
 
         Raises:
@@ -158,7 +161,8 @@ class Connection:
         while True:
             size = min(limit, MOST_A_PAGE)
             page = self.request("GET", path, params=without_nones({**query, "limit": size, "after": after}))
-            yield from page["data"]
+            for one in page["data"]:
+                yield read(kind, one)
             limit, after = limit - size, page["last_id"]
             if not page["has_more"] or limit <= 0:
                 return
@@ -179,7 +183,7 @@ class Connection:
                         raise refusal(response)
                     for line in response.iter_lines():
                         if line.startswith("data:"):
-                            event = Event.model_validate(json.loads(line[5:]))
+                            event = read(Event, json.loads(line[5:]))
                             last, given_up = event.id, None
                             yield event
                 return
