@@ -1,6 +1,6 @@
 """/v1/models, /v1/tasks and /v1/context_kinds: what can be asked for, and task files of one's own."""
 
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -14,7 +14,7 @@ from service.errors import InvalidFile, UnsupportedMediaType
 from service.kit.errors import BodyTooLarge, IdempotencyMismatch, InvalidRequest, NotFound, Unavailable
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
-from service.kit.openapi import inlined
+from service.kit.openapi import OpenApi, inlined
 from service.kit.problems import problems
 
 router = APIRouter(tags=["catalog"])
@@ -24,7 +24,7 @@ VerifierKind = Literal["exact", "numeric", "choice", "regex", "python_tests", "j
 _TABLE = {
     "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
 }
-_BODY: dict[str, Any] = {
+_BODY: OpenApi = {
     "requestBody": {
         "required": True,
         "content": {

@@ -48,11 +48,11 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
         task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
     except ValidationError as error:
         rows = [
-            row | {"param": row["param"].replace(f"verifier.{verifier}", "options", 1)}
+            row.model_copy(update={"param": row.param.replace(f"verifier.{verifier}", "options", 1)})
             for row in field_problems(error.errors())
         ]
-        detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
-        raise InvalidRequest(detail, param=rows[0]["param"], errors=rows) from None
+        detail = "; ".join(row.with_value for row in rows[:3])
+        raise InvalidRequest(detail, param=rows[0].param, errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
         raise InvalidRequest(
             f"name: {name!r} is kept for what comes with Gapcast (lab/..., gapcast/..., .../problems); choose another.",
