@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from gapcast.contract.base import Strict
+from gapcast.contract.base import JsonObject, JsonSchema, Strict
 from gapcast.contract.numbers import parse_number
 
 MOST_TEXT = 262_144
@@ -179,7 +179,7 @@ class JsonSchemaVerifier(Strict):
     """The completion is JSON that fits `schema`, and equals the answer where the problem has one."""
 
     kind: Literal["json_schema"] = "json_schema"
-    json_schema: dict[str, Any] = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
+    json_schema: JsonSchema = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
 
 
 class PluginVerifier(Strict):
@@ -187,7 +187,7 @@ class PluginVerifier(Strict):
 
     kind: Literal["plugin"] = "plugin"
     name: str = Field(min_length=1, max_length=128)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: JsonObject = Field(default_factory=dict)
 
 
 Verifier = Annotated[

@@ -91,7 +91,7 @@ async def create_task(
         )
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
-    given = {"max_tokens": max_tokens, "preamble": preamble}
+    given: dict[str, str | int | None] = {"max_tokens": max_tokens, "preamble": preamble}
     task = uploads.header(name, verifier, options, {key: value for key, value in given.items() if value is not None})
     with task_files.scratch(state.settings.data_dir) as raw:
         content = await task_files.receive(request.stream(), raw)
