@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NotRequired, Self, TypedDict
 from urllib.parse import quote
 
 import httpx2
@@ -21,6 +21,19 @@ AWAY_SECONDS = 30
 """for which a server may be away while its events are followed"""
 AWAY = frozenset({0, 502, 503, 504})
 """statuses of a server that is not there: no answer, or that of a proxy before it"""
+
+
+Query = dict[str, Any]
+"""The parameters of a URL, by name; of a list, each of its values."""
+
+
+class FieldRefusal(TypedDict):
+    """One field that does not fit, as the server names it."""
+
+    param: str
+    message: str
+    value: NotRequired[Any]
+    """what was sent, shortened"""
 
 
 class GapcastError(Exception):
@@ -41,7 +54,7 @@ class GapcastError(Exception):
         status: int = 0,
         code: str = "unreachable",
         param: str | None = None,
-        errors: list[dict[str, Any]] | None = None,
+        errors: list[FieldRefusal] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.param, self.errors = status, code, param, errors or []
@@ -221,8 +234,8 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def without_nones(query: Mapping[str, Any]) -> dict[str, Any]:
-    """A query without what is not asked for."""
+def without_nones(query: Mapping[str, Any]) -> Query:
+    """Return a query without what is not asked for."""
     return {name: value for name, value in query.items() if value is not None}
 
 

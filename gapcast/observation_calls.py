@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 import httpx2
 
-from gapcast.connection import Connection, segment, without_nones
+from gapcast.connection import Connection, Query, segment, without_nones
 from gapcast.models import Batch, Observation
 from gapcast.reading import read
 
@@ -60,7 +60,7 @@ def format_of(path: Path) -> Format:
     return form
 
 
-def _query(filters: Mapping[str, Any]) -> dict[str, Any]:
+def _query(filters: Mapping[str, Any]) -> Query:
     unknown = sorted(set(filters) - set(Filters.__annotations__))
     if unknown:  # the server would ignore it and answer with more than was asked for
         raise TypeError(f"no filter {unknown[0]!r}; there are {', '.join(Filters.__annotations__)}")

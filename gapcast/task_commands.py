@@ -3,13 +3,14 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gapcast.catalog_calls import Split, Verifier
 from gapcast.catalog_printing import print_problems, print_task, print_tasks
 from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.connection import FieldRefusal
 from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 app = typer.Typer(
@@ -76,7 +77,7 @@ def _refused(error: GapcastError, file: Path) -> None:
     raise typer.Exit(2) from error
 
 
-def refusal_line(row: dict[str, Any], file: Path) -> str:
+def refusal_line(row: FieldRefusal, file: Path) -> str:
     """What is wrong with one field: `problems.jsonl: line 3, answer: ...`, or `--max-tokens: ...`."""
     told = row["message"].removeprefix(f"{row['param']}: ")
     # a message that begins with its field names the value, too

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
-from gapcast.connection import Connection, segment, waiting, without_nones
+from gapcast.connection import Connection, Query, segment, waiting, without_nones
 from gapcast.contract.events import EventPage
 from gapcast.models import TERMINAL, Checkpoint, Event, TrainingRun
 from gapcast.reading import read
@@ -134,7 +134,7 @@ def _path(run_id: str) -> str:
     return f"/v1/training_runs/{segment(run_id)}"
 
 
-def _query(filters: Mapping[str, Any]) -> dict[str, Any]:
+def _query(filters: Mapping[str, Any]) -> Query:
     unknown = sorted(set(filters) - set(RunFilters.__annotations__))
     if unknown:  # the server would ignore it and answer with more than was asked for
         raise TypeError(f"no filter {unknown[0]!r}; there are {', '.join(RunFilters.__annotations__)}")
