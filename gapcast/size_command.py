@@ -11,7 +11,17 @@ from rich.table import Table
 
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import ProbeSize
-from gapcast.terminal import AsJson, Url, check_level, check_width, console, exit_on_refusal, print_json, print_table
+from gapcast.terminal import (
+    AsJson,
+    Configuration,
+    Url,
+    check_level,
+    check_width,
+    console,
+    exit_on_refusal,
+    print_json,
+    print_table,
+)
 from gapcast.terminal import read_configuration as read
 from gapcast.wording import count, points
 
@@ -69,7 +79,7 @@ def size(
         raise typer.Exit(1)
 
 
-def request_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def request_of(configuration: Mapping[str, Any]) -> Configuration:
     """The part of a prediction's configuration that the size of a probe depends on."""
     body = {name: configuration[name] for name in ("model", "task", "recipe", "pool") if name in configuration}
     model = body.get("model")

@@ -23,6 +23,13 @@ class Strict(BaseModel):
         return value
 
 
+JsonObject = dict[str, Any]
+"""A JSON object whose keys are not fixed where it stands: people's own, or another schema's."""
+
+JsonSchema = dict[str, Any]
+"""A JSON Schema, 2020-12."""
+
+
 class FieldError(ValueError):
     """Raised by a model's validator about one of its fields, which the answer then names."""
 

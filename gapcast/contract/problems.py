@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from gapcast.contract.base import Strict
+from gapcast.contract.base import JsonObject, JsonSchema, Strict
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.tagged import NAMED_AS_SENT
 
@@ -214,7 +214,7 @@ class JsonSchemaVerifier(VerifierOptions):
     needs = None
 
     kind: Literal["json_schema"] = "json_schema"
-    json_schema: dict[str, Any] = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
+    json_schema: JsonSchema = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
 
     def answer_fault(self, answer: str) -> str | None:
         """The answer must be JSON."""
@@ -232,7 +232,7 @@ class PluginVerifier(VerifierOptions):
 
     kind: Literal["plugin"] = "plugin"
     name: str = Field(min_length=1, max_length=128)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: JsonObject = Field(default_factory=dict)
 
 
 Verifier = Annotated[

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from gapcast.models.law import Curved
+from gapcast.contract.predictions import LawUsed as Law
 from gapcast.models.probes import Controls, Gap, ProbeFigures
 from gapcast.models.shared import TERMINAL, Answered, Warned
 
@@ -37,17 +37,6 @@ class Improvement(Answered):
     p_collapse: float
     branches: list[Branch]
     """both sides, where the gap is outside the stored ones and neither is ruled out; else none"""
-
-
-class Law(Curved):
-    """The fit behind a prediction, with 95 % confidence intervals."""
-
-    fit_id: str
-    family: str
-    cell: str | None
-    n: int
-    """runs of this family whose teacher moves, or stays, as this one's does"""
-    status: str
 
 
 class Cost(Answered):

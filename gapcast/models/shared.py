@@ -1,8 +1,11 @@
 """What the answers of the API have in common."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
+
+from gapcast.contract.base import Warned
+from gapcast.contract.events import EventOut as Event
+
+__all__ = ["TERMINAL", "Answered", "Estimate", "Event", "Warned"]
 
 TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
 
@@ -18,19 +21,3 @@ class Estimate(Answered):
 
     value: float
     se: float
-
-
-class Warned(Answered):
-    """Something to know before trusting the number."""
-
-    code: str
-    message: str
-
-
-class Event(Answered):
-    """One thing that happened to a prediction or a probe."""
-
-    id: str
-    type: str
-    data: dict[str, Any]
-    created_at: str

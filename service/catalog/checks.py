@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import IO
 
 from pydantic import ValidationError
 
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
 from service.catalog.task_files import Fault, Line
 from service.errors import InvalidFile
+from service.kit.errors import FieldProblem
 from service.kit.problems import field_problems
 
 MOST_ERRORS = 20
@@ -30,7 +31,7 @@ class Problems:
         self._task, self._out, self._word = task, out, word
         self._hash = TaskHash(task)
         self._lines_of: dict[bytes, int] = {}
-        self._errors: list[dict[str, Any]] = []
+        self._errors: list[FieldProblem] = []
         self._wrong = 0
         self.counts = {"train": 0, "held_out": 0}
         self.hint_levels = self.with_hints = self.with_reference_solution = self.with_privileged_context = 0
@@ -103,7 +104,7 @@ class Problems:
             self.with_reference_solution += problem.reference_solution is not None
             self.with_privileged_context += problem.privileged_context is not None
 
-    def _told(self, fault: Fault) -> dict[str, Any]:
+    def _told(self, fault: Fault) -> FieldProblem:
         message = f"{self._word} {fault.line}: {fault.message}"
         # a name may be anything: half a surrogate pair, a megabyte
         field = fault.field[:80].encode(errors="backslashreplace").decode()
@@ -113,12 +114,11 @@ class Problems:
 
     def _refuse(self) -> None:
         first = "; ".join(
-            f"{one['param']}: {one['message']}" + (f" (got {one['value']!r})" if one["value"] is not None else "")
-            for one in self._errors[:3]
+            one.with_value if one.value is not None else f"{one.param}: {one.message}" for one in self._errors[:3]
         )
         more = f"; and {len(self._errors) - 3} more" if len(self._errors) > 3 else ""
         shown = self._errors[:MOST_ERRORS]
-        raise InvalidFile(f"Nothing was stored. {first}{more}", param=shown[0]["param"], errors=shown)
+        raise InvalidFile(f"Nothing was stored. {first}{more}", param=shown[0].param, errors=shown)
 
 
 def faults_of(error: ValidationError, line: int) -> list[Fault]:

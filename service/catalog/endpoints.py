@@ -1,6 +1,6 @@
 """/v1/models, /v1/tasks and /v1/context_kinds: what can be asked for, and task files of one's own."""
 
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -21,7 +21,7 @@ from service.kit.errors import (
 )
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
-from service.kit.openapi import inlined
+from service.kit.openapi import OpenApi, inlined
 from service.kit.problems import problems
 
 router = APIRouter(tags=["catalog"])
@@ -29,7 +29,7 @@ router = APIRouter(tags=["catalog"])
 _TABLE = {
     "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
 }
-_BODY: dict[str, Any] = {
+_BODY: OpenApi = {
     "requestBody": {
         "required": True,
         "content": {
@@ -92,7 +92,7 @@ async def create_task(
         raise UnsupportedMediaType.of(content_type, *task_files.MEDIA_TYPES)
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
-    given = {"max_tokens": max_tokens, "preamble": preamble}
+    given: dict[str, str | int | None] = {"max_tokens": max_tokens, "preamble": preamble}
     task = uploads.header(name, verifier, options, {key: value for key, value in given.items() if value is not None})
     with task_files.scratch(state.settings.data_dir) as raw:
         content = await task_files.receive(request.stream(), raw)

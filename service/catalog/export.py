@@ -87,7 +87,7 @@ def _is_whole(folder: Path, revision: str) -> bool:
 
 
 def _write(session: Session, stored: StoredTask, folder: Path) -> None:
-    hashed = TaskHash(TaskIn.model_validate(stored.header))
+    hashed = TaskHash(stored.header)
     with (folder / PROBLEMS).open("wb") as file:
         for row in repository.problems(session, stored.id):
             line = row.body.encode()
@@ -98,7 +98,7 @@ def _write(session: Session, stored: StoredTask, folder: Path) -> None:
     if hashed.revision != stored.revision:
         raise Damaged(f"the problems of {stored.name} are {hashed.revision} and not {stored.revision}")
     with (folder / HEADER).open("w") as header:
-        json.dump(stored.header, header)
+        json.dump(stored.header.model_dump(mode="json"), header)
         header.flush()
         os.fsync(header.fileno())
     _sync(folder)

@@ -1,13 +1,13 @@
 """Stored tasks: what users bring, one row a revision, and its problems as canonical lines."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.problems import TaskIn
 from service.kit.clock import Timestamp
-from service.kit.database import Base, Json
+from service.kit.database import Base, JsonOf
 
 
 class StoredTask(Base):
@@ -20,8 +20,7 @@ class StoredTask(Base):
     tenant: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
     revision: Mapped[str] = mapped_column(String(80))
-    header: Mapped[dict[str, Any]] = mapped_column(Json)
-    """a `TaskIn`"""
+    header: Mapped[TaskIn] = mapped_column(JsonOf(TaskIn))
     train_problems: Mapped[int] = mapped_column(Integer)
     held_out_problems: Mapped[int] = mapped_column(Integer)
     hint_levels: Mapped[int] = mapped_column(Integer)

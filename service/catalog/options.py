@@ -10,6 +10,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, Schema
 
+from gapcast.contract.base import JsonSchema
+
 MOST_DEPTH = 64
 """levels of a verifier's options: schemas have a few, and nothing that reads them fails for their depth"""
 MOST_NOTE = 300
@@ -40,7 +42,7 @@ def unstorable(value: Any, place: tuple[str, ...] = ()) -> Unstorable | None:  #
     return next((fault for at, one in inside if (fault := unstorable(one, at)) is not None), None)
 
 
-def schema_fault(schema: dict[str, Any]) -> str | None:
+def schema_fault(schema: JsonSchema) -> str | None:
     """Why no completion can be checked by it: it is no JSON Schema, or refers to what it does not hold itself."""
     try:
         Draft202012Validator.check_schema(schema)

@@ -1,12 +1,13 @@
 """The SQL of uploaded tasks."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import Row, Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
+from gapcast.contract.problems import TaskIn
 from service.catalog.models import StoredProblem, StoredTask
 from service.kit.clock import now
 from service.kit.database import Base
@@ -40,23 +41,33 @@ def revision(session: Session, tenant: str, name: str, wanted: str) -> StoredTas
     return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
 
-def add(session: Session, values: dict[str, Any]) -> StoredTask:
+class NewProblem(TypedDict):
+    """A problem that is not stored yet."""
+
+    number: int
+    split: str
+    problem_id: str
+    body: str
+    """its canonical line"""
+
+
+def add(session: Session, tenant: str, task: TaskIn, revision: str, **columns: str | int) -> StoredTask:
     """Store a revision without its problems; returns the one that is there, under another id if it was there before.
 
     A second request with the same content waits here until the first has committed or rolled back.
     """
     dialect = session.get_bind().dialect.name
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(StoredTask).values(
-        created_at=now(), uploaded_at=now(), **values
+        tenant=tenant, name=task.name, revision=revision, header=task, created_at=now(), uploaded_at=now(), **columns
     )
     session.execute(statement.on_conflict_do_nothing())
-    query = select(StoredTask).filter_by(tenant=values["tenant"], name=values["name"], revision=values["revision"])
+    query = select(StoredTask).filter_by(tenant=tenant, name=task.name, revision=revision)
     return session.execute(query).scalar_one()
 
 
-def add_problems(session: Session, tenant: str, task_id: str, rows: list[dict[str, Any]]) -> None:
+def add_problems(session: Session, tenant: str, task_id: str, rows: Sequence[NewProblem]) -> None:
     """Store some problems of a revision."""
-    session.execute(insert(Table("problems", Base.metadata)).values(tenant=tenant, task_id=task_id), rows)
+    session.execute(insert(Table("problems", Base.metadata)).values(tenant=tenant, task_id=task_id), list(rows))
 
 
 def touch(session: Session, task_id: str) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -27,20 +27,30 @@ MOST_SHOWN_TEXT, MOST_SHOWN_ITEMS = 2_000, 8
 """characters of a text and items of a list in a preview: enough to recognise a problem, and 100 of them fit a page"""
 
 
+class Bundled(NamedTuple):
+    """The models and tasks that need no upload and no setting."""
+
+    models: list[Model]
+    tasks: list[Task]
+
+
 @cache
-def _bundled() -> dict[str, list[dict[str, Any]]]:
-    """What comes with the package: the lab's models and tasks, and the other tasks."""
+def _bundled() -> Bundled:
+    """Read what comes with the package: the lab's models and tasks, and the other tasks."""
     room = files("service.catalog")
     lab = json.loads(room.joinpath("lab.json").read_text())
     others = json.loads(room.joinpath("bundled_tasks.json").read_text())
-    return {"models": lab["models"], "tasks": [*lab["tasks"], *others["tasks"]]}
+    return Bundled(
+        [Model.model_validate(one) for one in lab["models"]],
+        [Task.model_validate(one) for one in (*lab["tasks"], *others["tasks"])],
+    )
 
 
 def models(entries: Sequence[ModelEntry]) -> list[Model]:
     """The lab's models and those of the settings."""
     shared = Model.model_fields.keys() & ModelEntry.model_fields.keys()
     configured = [Model(source=one.source, **{name: getattr(one, name) for name in shared}) for one in entries]
-    return [*(Model.model_validate(one) for one in _bundled()["models"]), *configured]
+    return [*_bundled().models, *configured]
 
 
 def find_model(entries: Sequence[ModelEntry], name: str) -> Model:
@@ -92,15 +102,15 @@ def default_pool(model: Model | None) -> str:
 
 def task_of(row: StoredTask) -> Task:
     """A stored task as it is shown."""
-    header = row.header
+    verifier = row.header.verifier
     return Task(
         id=row.id,
         name=row.name,
         source="upload",
-        verifier=header["verifier"]["kind"],
-        verifier_options={name: value for name, value in header["verifier"].items() if name != "kind"},
-        max_tokens=header["max_tokens"],
-        preamble=header["preamble"],
+        verifier=verifier.kind,
+        verifier_options=verifier.model_dump(mode="json", exclude={"kind"}),
+        max_tokens=row.header.max_tokens,
+        preamble=row.header.preamble,
         train_problems=row.train_problems,
         held_out_problems=row.held_out_problems,
         hint_levels=row.hint_levels,
@@ -113,23 +123,19 @@ def task_of(row: StoredTask) -> Task:
     )
 
 
-def _bundled_tasks() -> list[Task]:
-    return [Task.model_validate(one) for one in _bundled()["tasks"]]
-
-
 def is_bundled(name: str) -> bool:
     """Whether a task comes with the package."""
-    return any(task.name == name for task in _bundled_tasks())
+    return any(task.name == name for task in _bundled().tasks)
 
 
 def tasks(session: Session, tenant: str) -> list[Task]:
     """The bundled tasks and the tenant's, each as its newest revision."""
-    return [*_bundled_tasks(), *(task_of(row) for row in repository.newest_of_all(session, tenant))]
+    return [*_bundled().tasks, *(task_of(row) for row in repository.newest_of_all(session, tenant))]
 
 
 def known_task(session: Session, tenant: str, name: str) -> Task | None:
     """The newest revision of a task; null when there is none of this name."""
-    bundled = next((task for task in _bundled_tasks() if task.name == name), None)
+    bundled = next((task for task in _bundled().tasks if task.name == name), None)
     if bundled is not None:
         return bundled
     row = repository.newest(session, tenant, name)

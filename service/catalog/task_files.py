@@ -19,6 +19,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.problems import Written
 from gapcast.launching import module_command, safe_environment
 from service.errors import InvalidFile
@@ -61,7 +62,7 @@ class Line(NamedTuple):
     """One line that holds a JSON object."""
 
     number: int
-    row: dict[str, Any]
+    row: JsonObject
 
 
 def form_of(media_type: str) -> Form | None:
@@ -193,7 +194,7 @@ def _wrong_field(text: str) -> str:
     return ""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     """An object whose keys are all different: of two values, none would be known to be meant."""
     row = dict(pairs)
     if len(row) < len(pairs):

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn
 
 ROOM = 768 << 20
@@ -51,7 +52,7 @@ def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (taken + ROOM, taken + ROOM))
 
 
-def rows(file: pq.ParquetFile, most_bytes: int) -> Iterator[dict[str, Any]]:
+def rows(file: pq.ParquetFile, most_bytes: int) -> Iterator[JsonObject]:
     """Every row, null fields left out.
 
     Raises:
@@ -92,7 +93,7 @@ def _largest_column(metadata: pq.FileMetaData) -> str:
     return sizes.most_common(1)[0][0]
 
 
-def _values(batch: pa.RecordBatch, done: int) -> list[dict[str, Any]]:
+def _values(batch: pa.RecordBatch, done: int) -> list[JsonObject]:
     """The rows of a batch after `done` others."""
     try:
         return list(batch.to_pylist())
@@ -162,7 +163,7 @@ def _present(value: Any) -> Any:  # noqa: ANN401
 
 def main(most_bytes: int) -> None:
     """Write every row, or say on standard error what is wrong with the file."""
-    told: dict[str, Any]
+    told: dict[str, str | None]
     try:
         limit()
         written = number = 0

@@ -1,18 +1,20 @@
 """Storing a task file: checked as a whole before anything is stored, then stored in one transaction."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.catalog import Task
 from gapcast.contract.problems import TaskIn, parse_json
 from service.catalog import repository
 from service.catalog.checks import Problems
 from service.catalog.options import schema_fault, unstorable
+from service.catalog.repository import NewProblem
 from service.catalog.service import task_of
 from service.catalog.task_files import WORD, Form, read, unpack
 from service.kit.errors import InvalidRequest
@@ -37,7 +39,7 @@ class Prepared:
     file: IO[bytes]
 
 
-def header(name: str, verifier: str, options: str | None, settings: dict[str, Any]) -> TaskIn:
+def header(name: str, verifier: str, options: str | None, settings: Mapping[str, str | int]) -> TaskIn:
     """What a task file is uploaded with, checked; `options` is a JSON object.
 
     Raises:
@@ -47,9 +49,9 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
     try:
         task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
     except ValidationError as error:
-        rows = [row | {"param": _sent_as(row["param"])} for row in field_problems(error.errors())]
-        detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
-        raise InvalidRequest(detail, param=rows[0]["param"], errors=rows) from None
+        rows = [row.model_copy(update={"param": _sent_as(row.param)}) for row in field_problems(error.errors())]
+        detail = "; ".join(row.with_value for row in rows[:3])
+        raise InvalidRequest(detail, param=rows[0].param, errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
         raise InvalidRequest(
             f"name: {name!r} is kept for what comes with Gapcast (lab/..., gapcast/..., .../problems); choose another.",
@@ -70,7 +72,7 @@ def _sent_as(param: str) -> str:
     return f"options.{param.removeprefix('verifier.')}" if param.startswith("verifier.") else param
 
 
-def _read_options(options: str | None) -> dict[str, Any]:
+def _read_options(options: str | None) -> JsonObject:
     try:
         given = parse_json(options) if options else {}
     except (ValueError, RecursionError) as error:
@@ -107,21 +109,20 @@ def store(session: Session, tenant: str, prepared: Prepared) -> tuple[Task, bool
     Either way the name means this content from now on.
     """
     task, problems, task_id = prepared.task, prepared.problems, new_id("task")
-    values = {
-        "id": task_id,
-        "tenant": tenant,
-        "name": task.name,
-        "revision": problems.revision,
-        "header": task.model_dump(mode="json"),
-        "train_problems": problems.counts["train"],
-        "held_out_problems": problems.counts["held_out"],
-        "hint_levels": problems.hint_levels,
-        "with_hints": problems.with_hints,
-        "with_reference_solution": problems.with_reference_solution,
-        "with_privileged_context": problems.with_privileged_context,
-        "bytes": problems.bytes,
-    }
-    stored = repository.add(session, values)
+    stored = repository.add(
+        session,
+        tenant,
+        task,
+        problems.revision,
+        id=task_id,
+        train_problems=problems.counts["train"],
+        held_out_problems=problems.counts["held_out"],
+        hint_levels=problems.hint_levels,
+        with_hints=problems.with_hints,
+        with_reference_solution=problems.with_reference_solution,
+        with_privileged_context=problems.with_privileged_context,
+        bytes=problems.bytes,
+    )
     is_new = stored.id == task_id
     if is_new:
         for rows in _batches(prepared.file):
@@ -131,9 +132,9 @@ def store(session: Session, tenant: str, prepared: Prepared) -> tuple[Task, bool
     return task_of(stored), is_new
 
 
-def _batches(file: IO[bytes]) -> Iterator[list[dict[str, Any]]]:
+def _batches(file: IO[bytes]) -> Iterator[list[NewProblem]]:
     file.seek(0)
-    rows: list[dict[str, Any]] = []
+    rows: list[NewProblem] = []
     size = number = 0
     while head := file.readline():
         number += 1

@@ -129,7 +129,7 @@ def get_curve(
         law = service.law_of(fit)
     if measurement_se is None and fit.summary is None:
         raise OldFit("This fit is from before pools' measurement noise was kept; send measurement_se.")
-    usual = (fit.summary or {}).get("measurement_var") or 0.0
+    usual = (fit.summary.measurement_var if fit.summary is not None else None) or 0.0
     improvement_var = usual if measurement_se is None else measurement_se**2
     whose = analysis.Whose.named(family, cell, teacher, divergence)
     band = analysis.Band(first, last, points)

@@ -6,7 +6,6 @@ from gapcast.contract.fits import Coefficients, Drift, FitOut, FitSummary
 from gapcast.contract.recipes import Recipe
 from service.fits import service
 from service.fits.models import Fit
-from service.fits.summary import DRIFT_ALARM
 from service.kit.clock import rfc3339
 from service.law import Coefficients as LawCoefficients
 from service.law import Key
@@ -30,7 +29,7 @@ def fit_out(fit: Fit) -> FitOut:
 
     recipes = law.recipes_
     keys = sorted({key for _, key in recipes}) or [Key.of(Recipe().teacher, Recipe().divergence)]
-    drift = (fit.summary or {}).get("drift")
+    drift = fit.summary.drift if fit.summary is not None else None
     return FitOut(
         id=fit.id,
         pool=fit.pool,
@@ -43,9 +42,7 @@ def fit_out(fit: Fit) -> FitOut:
         curvature_p=law.curvature_ if law.curvature_ == law.curvature_ else None,
         drift=None
         if drift is None
-        else [
-            Drift(family=name, alarm=found["log_bayes_factor"] > DRIFT_ALARM, **found) for name, found in drift.items()
-        ],
+        else [Drift(family=name, alarm=found.alarm, **found.model_dump()) for name, found in drift.items()],
         created_at=rfc3339(fit.created_at),
     )
 

@@ -1,17 +1,18 @@
 """The SQL of fits, and of which pools are due for one."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import case, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.fits.models import Fit
+from service.fits.summary import PoolSummary
 from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.pagination import PageRequest, select_page
-from service.law.record import VERSION
+from service.law.record import VERSION, Record
 from service.observations.models import Observation, Pool
 from service.observations.repository import AnyRow, observed_at
 from service.predictions.models import Prediction
@@ -30,16 +31,16 @@ def page(session: Session, tenant: str, pool: str | None, request: PageRequest) 
     return session.execute(select_page(query, Fit.id, request)).scalars().all()
 
 
-def add(
-    session: Session,
-    tenant: str,
-    pool: str,
-    changes: int,
-    fingerprint: str,
-    n: int,
-    record: dict[str, Any],
-    summary: dict[str, Any],
-) -> tuple[Fit, bool]:
+class Draft(NamedTuple):
+    """A fit that is not stored yet."""
+
+    fingerprint: str
+    n: int
+    record: Record
+    summary: PoolSummary
+
+
+def add(session: Session, tenant: str, pool: str, changes: int, made: Draft) -> tuple[Fit, bool]:
     """Store a fit, or return the one of the same rows that is there already; and whether it is new."""
     dialect = session.get_bind().dialect.name
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Fit)
@@ -50,14 +51,11 @@ def add(
         pool=pool,
         changes=changes,
         law_version=VERSION,
-        fingerprint=fingerprint,
-        n=n,
-        record=record,
-        summary=summary,
+        **made._asdict(),
         created_at=now(),
     )
     session.execute(values.on_conflict_do_nothing())
-    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == fingerprint)
+    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == made.fingerprint)
     fit = session.execute(query).scalar_one()
     return fit, fit.id == fit_id
 

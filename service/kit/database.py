@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import JSON, Connection, Engine, MetaData, create_engine, event, make_url
+from pydantic import BaseModel
+from sqlalchemy import JSON, Connection, Dialect, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
 
 MOST_CONNECTIONS = 72
 """of one process. 40 threads (anyio's default) answer requests; each takes one connection and gives it back before it
@@ -21,6 +23,27 @@ KEPT_CONNECTIONS = 10
 """that stay open when nobody uses them"""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class JsonOf(TypeDecorator[Kind], Generic[Kind]):
+    """A column of JSON that is read and written as an object of one class."""
+
+    impl = Json
+    cache_ok = True
+
+    def __init__(self, kind: type[Kind]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Kind | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Return the JSON that is stored."""
+        return None if value is None else value.model_dump(mode="json")
+
+    def process_result_value(self, value: object, dialect: Dialect) -> Kind | None:
+        """Read what is stored."""
+        return None if value is None else self.kind.model_validate(value)
 
 
 class Base(DeclarativeBase):

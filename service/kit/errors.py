@@ -2,6 +2,21 @@
 
 from typing import Any, Self
 
+from pydantic import BaseModel, Field
+
+
+class FieldProblem(BaseModel):
+    """One field that does not fit."""
+
+    param: str = Field(description="the field, as a dotted path from the body's root, or a query or header name")
+    message: str
+    value: Any = Field(None, description="what was sent, shortened")
+
+    @property
+    def with_value(self) -> str:
+        """The problem in one line."""
+        return f"{self.param}: {self.message} (got {self.value!r})"
+
 
 class GapcastError(Exception):
     """Something went wrong."""
@@ -15,13 +30,13 @@ class GapcastError(Exception):
         *,
         param: str | None = None,
         value: object = None,
-        errors: list[dict[str, Any]] | None = None,
+        errors: list[FieldProblem] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip()
         self.param = param
         message = self.detail.removeprefix(f"{param}: ")  # as a field's message is where several fields are named
-        self.errors = errors or ([{"param": param, "message": message, "value": value}] if param else [])
+        self.errors = errors or ([FieldProblem(param=param, message=message, value=value)] if param else [])
         self.headers = headers or {}
         super().__init__(self.detail)
 

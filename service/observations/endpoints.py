@@ -1,7 +1,7 @@
 """/v1/observations: past runs in and out, one by one and as tables."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -21,7 +21,7 @@ from service.kit.errors import (
 )
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
-from service.kit.openapi import inlined
+from service.kit.openapi import OpenApi, inlined
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.observations import formats, repository, service
@@ -58,7 +58,7 @@ async def filters(
 Wanted = Annotated[Filter, Depends(filters)]
 
 _TABLE = {"schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(columns())}"}}
-_BODY: dict[str, Any] = {
+_BODY: OpenApi = {
     "requestBody": {
         "required": True,
         "content": {

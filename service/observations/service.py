@@ -16,12 +16,12 @@ from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.errors import ObservationConflict, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
-from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.observations import repository
 from service.observations.formats import Row
-from service.observations.measuring import CONTENT, Prepared, prepare
+from service.observations.measuring import CONTENT, Prepared, Values, prepare
 from service.observations.models import Observation, Pool
 from service.observations.presenting import observation_out
 from service.observations.repository import Filter
@@ -32,6 +32,9 @@ EXPORT_PAGE = 2_000
 GROWING = ("counts", "problem_ids", "evaluations", "warnings", "artifact")
 """what of a run's result is no part of its observation"""
 
+Run = dict[str, Any]
+"""A run that Gapcast has trained: its configuration and result as JSON, beside the names of its observation."""
+
 
 def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
     """Check every row and measure it; `pool` is where all of them go, null: where each says.
@@ -40,7 +43,7 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
         InvalidRequest: names row, field and value of the first errors.
     """
     prepared: list[Prepared] = []
-    problems: list[dict[str, Any]] = []
+    problems: list[FieldProblem] = []
     wrong = 0
     for index, row in enumerate(rows):
         try:
@@ -50,9 +53,9 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
             found = field_problems(error.errors(), f"observations.{index}")
         except FieldError as error:
             param = f"observations.{index}.{error.param}"
-            found = [{"param": param, "message": error.message, "value": error.value}]
+            found = [FieldProblem(param=param, message=error.message, value=error.value)]
         wrong += 1
-        problems += [one | {"message": f"row {index + 1}: {one['message']}"} for one in found]
+        problems += [one.model_copy(update={"message": f"row {index + 1}: {one.message}"}) for one in found]
         if wrong == MOST_ERRORS:
             break
     if problems:
@@ -60,10 +63,10 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
     return prepared
 
 
-def _refuse(problems: list[dict[str, Any]], error: type[InvalidRequest]) -> None:
-    first = "; ".join(f"{one['param']}: {one['message']} (got {one['value']!r})" for one in problems[:3])
+def _refuse(problems: list[FieldProblem], error: type[InvalidRequest]) -> None:
+    first = "; ".join(one.with_value for one in problems[:3])
     more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-    raise error(f"Nothing was stored. {first}{more}", param=problems[0]["param"], errors=problems)
+    raise error(f"Nothing was stored. {first}{more}", param=problems[0].param, errors=problems)
 
 
 def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
@@ -76,22 +79,22 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
     created = 0
     equal: list[int] = []
     different: list[int] = []
-    problems: list[dict[str, Any]] = []
+    problems: list[FieldProblem] = []
     changed: list[str] = []
     by_pool: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        by_pool.setdefault(row.values["pool"], []).append(index)
+        by_pool.setdefault(row.values.pool, []).append(index)
     for name in sorted(by_pool):  # in one order, so that two batches never wait for each other
         pool = repository.lock_pool(session, tenant, name)
         indices = by_pool[name]
-        named = {index: rows[index].values["external_id"] for index in indices if rows[index].values["external_id"]}
-        unnamed = {rows[index].values["content"] for index in indices if index not in named}
+        named = {index: given for index in indices if (given := rows[index].values.external_id)}
+        unnamed = {rows[index].values.content for index in indices if index not in named}
         known: dict[str, Known] = {
             external_id: Known(row.id, row, "stored", _content(row), _beside(row))
             for external_id, row in repository.named(session, tenant, name, set(named.values())).items()
         }
         contents = repository.known_contents(session, tenant, name, unnamed)
-        new: list[dict[str, Any]] = []
+        new: dict[str, Values] = {}
         for index in indices:
             values, external_id = rows[index].values, named.get(index)
             if external_id in known:
@@ -99,23 +102,23 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
                 ids[index] = first.id
                 if first.content != _content(values):
                     problems.append(_conflict(index, external_id, first, _content(values)))
-                elif not _joined(first, values["prediction_id"]):
-                    problems.append(_other_prediction(index, first, values["prediction_id"]))
+                elif not _joined(first, values.prediction_id):
+                    problems.append(_other_prediction(index, first, values.prediction_id))
                 elif first.beside != _beside(values):
                     different.append(index)
                 continue
-            if external_id is None and values["content"] in contents:
+            if external_id is None and values.content in contents:
                 equal.append(index)
             ids[index] = new_id("obs")
-            new.append(values | {"id": ids[index], "added_at": pool.changes + 1})
+            new[ids[index]] = values
             if external_id is not None:
                 known[external_id] = Known(ids[index], values, f"row {index + 1}", _content(values), _beside(values))
-            contents[values["content"]] = ids[index]
+            contents[values.content] = ids[index]
         if problems:
             _refuse(problems[:MOST_ERRORS], ObservationConflict)
         if new:
-            repository.add(session, tenant, new)
             pool.changes += 1
+            repository.add(session, tenant, new, pool.changes)
             pool.observations += len(new)
             created += len(new)
             changed.append(name)
@@ -125,7 +128,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
         ids=ids,
         pools=changed,
         variance={
-            part: dict(Counter(row.values["measured"][part]["variance"] for row in rows))
+            part: dict(Counter(row.values.measured[part]["variance"] for row in rows))
             for part in ("gap", "improvement")
         },
         warnings=_warnings(rows, equal, different, _without_prediction(session, tenant, rows)),
@@ -136,20 +139,20 @@ class Known(NamedTuple):
     """A row with a name, stored or earlier in the batch."""
 
     id: str
-    row: Observation | dict[str, Any]
+    row: Observation | Values
     where: str
     content: tuple[Any, ...]
     beside: tuple[Any, ...]
 
 
-def _beside(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
+def _beside(row: Observation | Values) -> tuple[Any, ...]:
     """What is kept with a row and is no part of what it says."""
-    return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in ("excluded", "provenance"))
+    return (row.excluded, row.provenance)
 
 
 def _joined(first: Known, prediction_id: str | None) -> bool:
     """Name the prediction of a row that has none yet; False when it has another."""
-    has = first.row["prediction_id"] if isinstance(first.row, dict) else first.row.prediction_id
+    has = first.row.prediction_id
     if prediction_id is None or has == prediction_id:
         return True
     if has is None and isinstance(first.row, Observation):
@@ -157,16 +160,16 @@ def _joined(first: Known, prediction_id: str | None) -> bool:
     return has is None and isinstance(first.row, Observation)
 
 
-def _other_prediction(index: int, first: Known, prediction_id: str | None) -> dict[str, Any]:
+def _other_prediction(index: int, first: Known, prediction_id: str | None) -> FieldProblem:
     message = f"row {index + 1}: the row with this external_id ({first.where}) is the outcome of another prediction"
-    return {"param": f"observations.{index}.prediction_id", "message": message, "value": prediction_id}
+    return FieldProblem(param=f"observations.{index}.prediction_id", message=message, value=prediction_id)
 
 
-def _content(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in CONTENT)
+def _content(row: Observation | Values) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in CONTENT)
 
 
-def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> dict[str, Any]:
+def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> FieldProblem:
     other = [
         f"{name} {theirs!r}, now {ours!r}"
         for name, theirs, ours in zip(CONTENT, first.content, sent, strict=True)
@@ -179,14 +182,14 @@ def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...])
             f"row {index + 1}: is stored already with {differing}. Observations never change: exclude the stored one "
             "and send this one under another external_id"
         )
-    return {"param": f"observations.{index}.external_id", "message": message, "value": external_id}
+    return FieldProblem(param=f"observations.{index}.external_id", message=message, value=external_id)
 
 
 def _without_prediction(session: Session, tenant: str, rows: Sequence[Prepared]) -> list[int]:
     """Rows that name a prediction which is not here, or was never answered."""
-    named = {row.values["prediction_id"] for row in rows} - {None}
+    named = {row.values.prediction_id for row in rows if row.values.prediction_id is not None}
     known = repository.known_predictions(session, tenant, named) | {None}
-    return [index for index, row in enumerate(rows) if row.values["prediction_id"] not in known]
+    return [index for index, row in enumerate(rows) if row.values.prediction_id not in known]
 
 
 def _warnings(
@@ -195,7 +198,7 @@ def _warnings(
     assumed = [
         index
         for index, row in enumerate(rows)
-        if any(part["variance"] == "assumed" for part in row.values["measured"].values())
+        if any(part["variance"] == "assumed" for part in row.values.measured.values())
     ]
     unknown = [index for index, row in enumerate(rows) if not row.covariance_known]
     found: list[RowWarning] = []
@@ -334,9 +337,9 @@ def _importable(row: Observation) -> Row:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def shipped() -> list[dict[str, Any]]:
+def shipped() -> list[Run]:
     """The observations in the package, as `gapcast lab measure` wrote them."""
-    rows: list[dict[str, Any]] = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
+    rows: list[Run] = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
     return rows
 
 
@@ -349,7 +352,7 @@ def seed_pools(session: Session, tenant: str) -> None:
     store(session, tenant, check([row_of_run(run) for name, run in runs.items() if name not in known]))
 
 
-def row_of_run(run: dict[str, Any]) -> Row:
+def row_of_run(run: Run) -> Row:
     """A run that Gapcast has trained as a row: its configuration and result, beside the row's own names.
 
     What of it grows with its problems or its steps stays with the run.
@@ -362,7 +365,7 @@ def row_of_run(run: dict[str, Any]) -> Row:
     recipe = {name: run["recipe"].get(name) for name in PastRecipe.model_fields}
     more = {name: value for name, value in run["recipe"].items() if name not in recipe}
 
-    def measured(name: str) -> dict[str, Any]:
+    def measured(name: str) -> Row:
         size = {"problems": run["problems"], "rollouts": run["rollouts"], "variance": "counts"}
         return {part: run[name][part] for part in ("value", "se")} | size
 

@@ -21,7 +21,7 @@ from gapcast.contract.probes import FEW_PROBLEMS, Controls, Gap
 from gapcast.contract.recipes import Recipe, cell_of
 from service.fits.presenting import curved
 from service.fits.service import Current
-from service.fits.summary import DRIFT_ALARM, rollouts
+from service.fits.summary import PoolSummary, rollouts
 from service.law import Branch as LawBranch
 from service.law import GapLaw, Probe
 from service.law import Prediction as Predicted
@@ -41,7 +41,7 @@ def answer(request: PredictionRequest, family: str, pool: Current, result: dict[
     gap = _gap(request, result)
     cell = cell_of(family, request.task, request.recipe)
     # of the future run: the median of the pool's, else that of this gap
-    measurement_var = pool.summary.get("measurement_var") or gap.se**2
+    measurement_var = pool.summary.measurement_var or gap.se**2
     about = _About(family, cell, request.recipe, measurement_var)
     probe = _law_probe(gap, gap.se**2, about)
     out = pool.law.predict_improvement(probe)
@@ -193,10 +193,10 @@ def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Cur
             "rests on its other runs whose teacher moves, or stays, as this one's does."
         )
         warned.append(Warned(code="cold_cell", message=message))
-    drift = (pool.summary.get("drift") or {}).get(family)
-    if drift is not None and drift["log_bayes_factor"] > DRIFT_ALARM:
+    drift = (pool.summary.drift or {}).get(family)
+    if drift is not None and drift.alarm:
         message = (
-            f"Stored runs of {family} follow different laws by version ({', '.join(map(repr, drift['versions']))}): "
+            f"Stored runs of {family} follow different laws by version ({', '.join(map(repr, drift.versions))}): "
             "something besides the gap has changed. Exclude the runs that no longer apply, or name families apart."
         )
         warned.append(Warned(code="drift", message=message))
@@ -256,16 +256,15 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any]
     return warned
 
 
-def _cost(recipe: Recipe, model: str, summary: dict[str, Any], result: dict[str, Any] | None) -> Cost:
+def _cost(recipe: Recipe, model: str, summary: PoolSummary, result: dict[str, Any] | None) -> Cost:
     """Probe seconds as measured; training seconds from the pool's runs of this model, by rollouts drawn in training."""
-    rate, drawn = summary.get("seconds_per_rollout", {}).get(model), rollouts(recipe.model_dump())
-    known = rate is not None and drawn is not None
+    rate, drawn = summary.seconds_per_rollout.get(model), rollouts(recipe.model_dump())
     return Cost(
         probe_seconds=result["seconds"]["probe"] if result else None,
         probe_gpu_hours=result["cost"]["gpu_hours"] if result and "cost" in result else None,
-        training_seconds_estimate=rate["median"] * drawn if known else None,
-        training_seconds_source=f"median of {rate['runs']} runs of {model} in this pool, per rollout"
-        if known
+        training_seconds_estimate=rate.median * drawn if rate is not None and drawn is not None else None,
+        training_seconds_source=f"median of {rate.runs} runs of {model} in this pool, per rollout"
+        if rate is not None and drawn is not None
         else None,
     )
 

@@ -12,6 +12,7 @@ from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOu
 from service.catalog import service as catalog
 from service.fits import service as fits
 from service.fits.service import Current
+from service.fits.summary import PoolSummary
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest, NotFound
 from service.law import Probe as Measurement
@@ -50,7 +51,7 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
         most = _most_problems(session, tenant, request)
     expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)
-    improvement_var = summary.get("measurement_var") or components.variance(*EVALUATION)
+    improvement_var = summary.measurement_var or components.variance(*EVALUATION)
     about: dict[str, Any] = {
         "gap": expected.gap,
         "family": family,
@@ -105,7 +106,7 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     """
     law, summary = pool.law, pool.summary
     expected = _expected(None, None, summary, family)
-    improvement_var = summary.get("measurement_var") or assumed_components(expected.student, expected.gap).variance(
+    improvement_var = summary.measurement_var or assumed_components(expected.student, expected.gap).variance(
         *EVALUATION
     )
     need = needed_variance(
@@ -148,14 +149,12 @@ def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any
     return row[0].result
 
 
-def _expected(
-    given: Expected | None, pilot: dict[str, Any] | None, summary: dict[str, Any], family: str
-) -> ExpectedOut:
+def _expected(given: Expected | None, pilot: dict[str, Any] | None, summary: PoolSummary, family: str) -> ExpectedOut:
     if given is not None:
         return ExpectedOut(gap=given.gap, student=given.student, source="request")
     if pilot is not None:
         return ExpectedOut(gap=pilot["gap"]["value"], student=pilot["gap"]["student"], source="pilot")
-    gap, student = summary.get("gap", {}).get(family), summary.get("baseline", {}).get(family)
+    gap, student = summary.gap.get(family), summary.baseline.get(family)
     if gap is not None and student is not None:
         return ExpectedOut(gap=gap, student=student, source="family")
     return ExpectedOut(gap=PRIOR_GAP, student=PRIOR_STUDENT, source="prior")

@@ -11,7 +11,6 @@ from service.fits import analysis, repository
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
-from service.fits.summary import DRIFT_ALARM
 from service.law import GapLaw, Key
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
@@ -97,10 +96,10 @@ def _weights(session: Session, fit: Fit) -> Mapping[str, float] | None:
 
 
 def _drift(fit: Fit) -> Mapping[str, Mapping[str, int]] | None:
-    found = (fit.summary or {}).get("drift")
+    found = fit.summary.drift if fit.summary is not None else None
     if found is None:
         return None
-    return {family: one["versions"] for family, one in found.items() if one["log_bayes_factor"] > DRIFT_ALARM}
+    return {family: one.versions for family, one in found.items() if one.alarm}
 
 
 def read_sizes(session: Session, tenant: str, fit_id: str, entries: Sequence[ModelEntry]) -> Sequence[FamilyScaling]:

@@ -12,7 +12,7 @@ from tests.rows import Row, run
 
 def prepared(**change: object) -> tuple[Row, bool]:
     values, known = prepare(ObservationIn.model_validate(run(**change)))
-    return values, known
+    return values._asdict(), known
 
 
 def counts(seed: int, problems: int = 40, rollouts: int = 4) -> tuple[list[int], list[int]]:
