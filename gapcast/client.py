@@ -9,6 +9,7 @@ from gapcast.law_calls import LawCalls
 from gapcast.models import Event, Prediction
 from gapcast.observation_calls import ObservationCalls
 from gapcast.probe_calls import ProbeCalls
+from gapcast.reading import read
 from gapcast.training_calls import TrainingCalls
 
 __all__ = ["DEFAULT_URL", "Client", "GapcastError"]
@@ -34,21 +35,21 @@ class Client(ProbeCalls, TrainingCalls, CatalogCalls, ObservationCalls, LawCalls
         answer = self.post_safely(
             "/v1/predictions", idempotency_key=idempotency_key, headers=waiting(wait), json=dict(configuration)
         )
-        return Prediction.model_validate(answer)
+        return read(Prediction, answer)
 
     def get_prediction(self, prediction_id: str) -> Prediction:
         """Read a prediction."""
-        return Prediction.model_validate(self.request("GET", f"/v1/predictions/{segment(prediction_id)}"))
+        return read(Prediction, self.request("GET", f"/v1/predictions/{segment(prediction_id)}"))
 
     def list_predictions(self, limit: int = 20, after: str | None = None) -> list[Prediction]:
         """Read one page of predictions, newest first."""
         query = {"limit": limit} | ({"after": after} if after else {})
         page = self.request("GET", "/v1/predictions", params=query)
-        return [Prediction.model_validate(one) for one in page["data"]]
+        return [read(Prediction, one) for one in page["data"]]
 
     def cancel_prediction(self, prediction_id: str) -> Prediction:
         """Cancel a prediction that has not ended."""
-        return Prediction.model_validate(self.request("POST", f"/v1/predictions/{segment(prediction_id)}/cancel"))
+        return read(Prediction, self.request("POST", f"/v1/predictions/{segment(prediction_id)}/cancel"))
 
     def events(self, prediction_id: str) -> Iterator[Event]:
         """Follow a prediction's events until it has ended; a broken connection is taken up again where it broke.

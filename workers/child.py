@@ -19,6 +19,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
+from gapcast.contract.events import EventData
 from service.kit.process import die_with_parent
 
 GARBAGE = (100_000, 20, 100)
@@ -27,7 +30,12 @@ NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory",
 """how torch says on a CPU that it got none"""
 
 
-def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
+Line = dict[str, Any]
+Write = Callable[[Line], None]
+Result = BaseModel | dict[str, Any]
+
+
+def _run(job: dict[str, Any], write: Write, stop: Callable[[], bool]) -> Result:
     # imported here: a wrong kind should not cost torch's start-up
     from workers.resources import Resources
 
@@ -36,9 +44,12 @@ def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop:
         from workers.probe import run_probe
 
         probe = ProbeConfiguration.model_validate(job["configuration"])
-        return run_probe(probe, Resources.read(probe.model, job["resources"]), emit)
+        return run_probe(probe, Resources.read(probe.model, job["resources"]), emitter(write))
     if job["kind"] == "training":
         from gapcast.contract.training import TrainingConfiguration
+
+        def emit(name: str, data: dict[str, Any]) -> None:
+            write({"event": name, "data": data})
 
         training = TrainingConfiguration.model_validate(job["configuration"])
         resources = Resources.read(training.model, job["resources"])
@@ -59,7 +70,12 @@ def _stop_flag() -> Callable[[], bool]:
     return asked.is_set
 
 
-def own_pipe() -> Callable[[dict[str, Any]], None]:
+def emitter(write: Write) -> Callable[[EventData], None]:
+    """Return a function that writes an event as a line."""
+    return lambda data: write({"event": data.type, "data": data.written()})
+
+
+def own_pipe() -> Write:
     """Writes a line to standard output, which is ours alone from now on: what a library prints goes to standard error.
 
     Looks for garbage become seldom, too.
@@ -68,15 +84,15 @@ def own_pipe() -> Callable[[dict[str, Any]], None]:
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def write(line: dict[str, Any]) -> None:
+    def write(line: Line) -> None:
         pipe.write(json.dumps(line, allow_nan=False) + "\n")
         pipe.flush()
 
     return write
 
 
-def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Does the work; returns how it ended, which is one of `result`, `paused` and `error`.
+def last_line(work: Callable[[], Result]) -> Line:
+    """Do the work and return how it ended, which is one of `result`, `paused` and `error`.
 
     Raises:
         RankDied: nobody knows how.
@@ -84,7 +100,8 @@ def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     from workers.failures import JobError, Paused, RankDied, out_of_memory
 
     try:
-        return {"result": work()}
+        result = work()
+        return {"result": result.model_dump(mode="json") if isinstance(result, BaseModel) else result}
     except RankDied:
         raise
     except Paused as paused:
@@ -111,7 +128,7 @@ def main() -> None:
     from workers.failures import RankDied
 
     try:
-        write(last_line(lambda: _run(job, lambda name, data: write({"event": name, "data": data}), stop)))
+        write(last_line(lambda: _run(job, write, stop)))
     except RankDied as died:
         if died.signal == signal.SIGKILL:  # by the same, so that the supervisor looks whether memory was full
             os.kill(os.getpid(), signal.SIGKILL)

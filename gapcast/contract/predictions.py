@@ -1,14 +1,14 @@
 """What a prediction is asked with, and how it answers (DESIGN.md, REST)."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import Failure, Finite, Identified, Level, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.measured import Decoding, ModelRef
-from gapcast.contract.probes import Controls, Gap, ProbeSize
+from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
 
 
@@ -127,7 +127,9 @@ class Answer(Finite):
     verdict: Literal["train", "skip", "probe_more", "undecided", "refused"]
     warnings: list[Warned]
     cost: Cost
-    probe: dict[str, Any] | None = Field(None, description="the probe's further figures")
+    probe: ProbeFigures | None = Field(
+        None, description="the probe's further figures; null: the gap was measured elsewhere"
+    )
 
 
 class PredictionOut(Identified):
@@ -137,7 +139,7 @@ class PredictionOut(Identified):
     status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
     request: PredictionRequest
     probe_id: str | None
-    progress: dict[str, Any] | None = None
+    progress: Progress | None = None
     gap: Gap | None = None
     controls: Controls | None = None
     improvement: Improvement | None = None
@@ -145,7 +147,12 @@ class PredictionOut(Identified):
     verdict: str | None = None
     warnings: list[Warned] = Field(default_factory=list)
     cost: Cost | None = None
-    probe: dict[str, Any] | None = None
+    probe: ProbeFigures | None = None
     error: Failure | None = None
     created_at: str
     finished_at: str | None
+
+    @property
+    def ended(self) -> bool:
+        """True if it will never change again."""
+        return self.status in TERMINAL

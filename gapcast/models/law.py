@@ -1,27 +1,8 @@
 """Versions of the law, what can be asked of each, and the size of a probe."""
 
+from gapcast.contract.fits import AtGap as AtGap
+from gapcast.contract.fits import LinkWeights as LinkWeights
 from gapcast.models.shared import Answered
-
-
-class LinkWeights(Answered):
-    """Probability that improvements follow the gap straight on, or saturate at the headroom in one of two ways."""
-
-    linear: float
-    tanh: float
-    exp: float
-
-    @property
-    def saturating(self) -> float:
-        """Probability that they saturate."""
-        return self.tanh + self.exp
-
-
-class AtGap(Answered):
-    """The improvement at one gap, without the spread of single runs, with a 95 % confidence interval."""
-
-    gap: float
-    improvement: float
-    improvement_interval: tuple[float, float]
 
 
 class Curved(Answered):

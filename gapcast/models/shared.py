@@ -4,20 +4,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
+from gapcast.contract.base import TERMINAL
+from gapcast.contract.probes import Difference as Estimate
+
+__all__ = ["TERMINAL", "Answered", "Estimate", "Event", "Warned"]
 
 
 class Answered(BaseModel):
     """An object of the API."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class Estimate(Answered):
-    """A difference of accuracies as a share (0.1 = 10 accuracy points) and its standard error."""
-
-    value: float
-    se: float
 
 
 class Warned(Answered):

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.probes import ProbeConfiguration, ProbeResult
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
@@ -130,10 +130,18 @@ def _family_of_given(request: PredictionRequest, settings: Settings) -> str:
     return family
 
 
-def _answer(session: Session, prediction: Prediction, law: Current, result: dict[str, Any] | None) -> None:
-    """Answer a pending prediction under a law of its pool, in the caller's transaction."""
+def _answer(session: Session, prediction: Prediction, law: Current, stored: dict[str, Any] | None) -> None:
+    """Answer a pending prediction under a law of its pool, in the caller's transaction.
+
+    Args:
+        session: a session that writes.
+        prediction: the question.
+        law: its pool's.
+        stored: its probe's result; None: it brought a gap.
+    """
     request = PredictionRequest.model_validate(prediction.request)
     try:
+        result = ProbeResult.model_validate(stored) if stored is not None else None
         given = answer(request, prediction.family, law, result)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)
