@@ -101,7 +101,8 @@ def last_line(work: Callable[[], Result]) -> Line:
 
     try:
         result = work()
-        return {"result": result.model_dump(mode="json") if isinstance(result, BaseModel) else result}
+        # what does not fit its class fails here, and not where a row is read
+        return {"result": result.model_dump(mode="json", warnings="error") if isinstance(result, BaseModel) else result}
     except RankDied:
         raise
     except Paused as paused:

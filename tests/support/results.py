@@ -32,7 +32,7 @@ def arm(**change: Any) -> Arm:
         "truncated": 0.0,
         "contexts_missing": {},
     }
-    return Arm(**(fields | change))
+    return Arm.model_validate(fields | change, extra="forbid")
 
 
 def probe_result(**change: Any) -> ProbeResult:
@@ -64,7 +64,7 @@ def probe_result(**change: Any) -> ProbeResult:
         "engine": {"engine": "transformers", "device": "cpu"},
         "template": "completion/2",
     }
-    return ProbeResult(**(fields | change))
+    return ProbeResult.model_validate(fields | change, extra="forbid")
 
 
 def stored(result: ProbeResult) -> dict[str, Any]:
@@ -96,4 +96,4 @@ def probe(configuration: dict[str, Any] | None = None, **change: Any) -> ProbeOu
         "created_at": "2026-11-22T10:00:00Z",
         "finished_at": "2026-11-22T10:01:00Z",
     }
-    return ProbeOut(**(fields | change))
+    return ProbeOut.model_validate(fields | change, extra="forbid")

@@ -56,24 +56,20 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     model = {"model": configuration.model, "revision": configuration.model_revision}
     engine = RememberingEngine(loaded, RolloutStore(resources.rollouts), model)
     try:
-        measured, stopped_by = _measure(configuration, task, problems, engine, emit)
+        result = _measure(configuration, task, problems, engine, emit)
     finally:
         engine.close()
     ended = time.monotonic()
-    rest = {
-        "stopped_by": stopped_by,
-        "seconds": ProbeSeconds(load=ready - started, probe=ended - ready),
-        "cost": ProbeCost(
-            rollouts_drawn=engine.drawn,
-            rollouts_reused=engine.reused,
-            prompt_tokens=engine.prompt_tokens,
-            completion_tokens=engine.completion_tokens,
-            gpu_hours=_gpus(configuration, fingerprint) * (ended - started) / 3600,
-        ),
-        "engine": fingerprint,
-        "template": f"{shape}/{TEMPLATE_VERSION}",
-    }
-    return ProbeResult(**(dict(measured) | rest))
+    result.seconds = ProbeSeconds(load=ready - started, probe=ended - ready)
+    result.cost = ProbeCost(
+        rollouts_drawn=engine.drawn,
+        rollouts_reused=engine.reused,
+        prompt_tokens=engine.prompt_tokens,
+        completion_tokens=engine.completion_tokens,
+        gpu_hours=_gpus(configuration, fingerprint) * (ended - started) / 3600,
+    )
+    result.engine, result.template = fingerprint, f"{shape}/{TEMPLATE_VERSION}"
+    return result
 
 
 def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int:
@@ -84,8 +80,8 @@ def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int
 
 def _measure(
     configuration: ProbeConfiguration, task: Task, problems: Sequence[Problem], engine: RememberingEngine, emit: Emit
-) -> tuple[ProbeResult, StoppedBy]:
-    """Return what was measured, and why it was not measured further."""
+) -> ProbeResult:
+    """Return what was measured, and why no more was."""
     done = scored = known = 0
     gap: Difference | None = None
 
@@ -125,7 +121,9 @@ def _measure(
             told = time.monotonic()
             emit(ProbePartial(result=measurement.result()))
     report(0)
-    return measurement.result(), stopped
+    result = measurement.result()
+    result.stopped_by = stopped
+    return result
 
 
 def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
