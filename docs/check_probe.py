@@ -41,16 +41,17 @@ def main() -> None:
         for name, given in CONTEXTS.items():
             context = context_of(given)
             found = probe(model, context, seed=11)
-            value, se = measure_by_hand(model, context, found["problem_ids"], seed=11)
-            ours = found["gap"]
-            z = (ours["value"] - value) / (ours["se"] ** 2 + se**2) ** 0.5
+            value, se = measure_by_hand(model, context, found.problem_ids or [], seed=11)
+            ours = found.gap
+            z = (ours.value - value) / (ours.se**2 + se**2) ** 0.5
             print(
                 f"  {model} {name:9} {ours['value']:+.3f} +- {ours['se']:.3f}   {value:+.3f} +- {se:.3f}   z {z:+.2f}"
             )
     z = []
     for seed in range(SEEDS):
-        none = probe("lab/addition-qwen3-s", context_of({"kind": "none"}), seed)["controls"]["none"]
-        z.append(none["value"] / none["se"])
+        none = probe("lab/addition-qwen3-s", context_of({"kind": "none"}), seed).controls.none
+        if none is not None:  # it is always run
+            z.append(none.value / none.se)
     inside = [np.mean(np.abs(z) < limit) for limit in (1, 1.96)]
     spread = f"mean z {np.mean(z):+.2f}, sd {np.std(z):.2f}"
     print(f"A/A control over {SEEDS} seeds: {spread}, |z| < 1 in {inside[0]:.3f}, < 1.96 in {inside[1]:.3f}")

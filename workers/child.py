@@ -19,12 +19,20 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
+from gapcast.contract.events import EventData
 from service.kit.process import die_with_parent
 
 GARBAGE = (100_000, 20, 100)
 """Looks for garbage are seldom: what the libraries hold never is, and going through it cost a small probe 5 %."""
 NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 """how torch says on a CPU that it got none"""
+
+
+Line = dict[str, Any]
+Write = Callable[[Line], None]
+Result = BaseModel | dict[str, Any]
 
 
 def _stop_flag() -> Callable[[], bool]:
@@ -34,7 +42,12 @@ def _stop_flag() -> Callable[[], bool]:
     return asked.is_set
 
 
-def own_pipe() -> Callable[[dict[str, Any]], None]:
+def emitter(write: Write) -> Callable[[EventData], None]:
+    """Return a function that writes an event as a line."""
+    return lambda data: write({"event": data.type, "data": data.written()})
+
+
+def own_pipe() -> Write:
     """Writes a line to standard output, which is ours alone from now on: what a library prints goes to standard error.
 
     Looks for garbage become seldom, too.
@@ -43,15 +56,15 @@ def own_pipe() -> Callable[[dict[str, Any]], None]:
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def write(line: dict[str, Any]) -> None:
+    def write(line: Line) -> None:
         pipe.write(json.dumps(line, allow_nan=False) + "\n")
         pipe.flush()
 
     return write
 
 
-def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Does the work; returns how it ended, which is one of `result`, `paused` and `error`.
+def last_line(work: Callable[[], Result]) -> Line:
+    """Do the work and return how it ended, which is one of `result`, `paused` and `error`.
 
     Raises:
         RankDied: nobody knows how.
@@ -59,7 +72,9 @@ def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     from workers.failures import JobError, Paused, RankDied, out_of_memory
 
     try:
-        return {"result": work()}
+        result = work()
+        # what does not fit its class fails here, and not where a row is read
+        return {"result": result.model_dump(mode="json", warnings="error") if isinstance(result, BaseModel) else result}
     except RankDied:
         raise
     except Paused as paused:
@@ -86,10 +101,7 @@ def main() -> None:
     from workers.failures import RankDied
     from workers.work import Work, entry_point
 
-    def emit(name: str, data: dict[str, Any]) -> None:
-        write({"event": name, "data": data})
-
-    work = Work(job["configuration"], job["resources"], emit, stop)
+    work = Work(job["configuration"], job["resources"], emitter(write), stop, write)
     try:
         write(last_line(lambda: entry_point(job["entry"])(work)))
     except RankDied as died:

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-Emit = Callable[[str, dict[str, Any]], None]
-"""Takes an event's name and its data, both JSON-able."""
+from pydantic import BaseModel
+
+from gapcast.contract.events import EventData
+
+Emit = Callable[[EventData], None]
+"""Takes what a child says while it goes."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,11 @@ class Work:
     emit: Emit
     stop: Callable[[], bool]
     """Whether it shall save its work and end; never where its kind does not stop gently."""
+    write: Callable[[dict[str, Any]], None]
+    """Passes on a line that another process of the job has written."""
 
 
-def entry_point(entry: str) -> Callable[[Work], dict[str, Any]]:
+def entry_point(entry: str) -> Callable[[Work], BaseModel | dict[str, Any]]:
     """Return the function that a kind of job names as `module:function`; only ours can be named.
 
     Raises:
@@ -31,5 +37,5 @@ def entry_point(entry: str) -> Callable[[Work], dict[str, Any]]:
     module, _, name = entry.partition(":")
     if not module.startswith("workers."):
         raise ValueError(f"{entry!r} is not an entry point of the workers")
-    found: Callable[[Work], dict[str, Any]] = getattr(import_module(module), name)
+    found: Callable[[Work], BaseModel | dict[str, Any]] = getattr(import_module(module), name)
     return found

@@ -1,6 +1,6 @@
 """What a prediction is asked with, and how it answers (DESIGN.md, REST)."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, 
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.measured import Decoding, ModelRef
-from gapcast.contract.probes import Controls, Gap, ProbeSize
+from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
 
 
@@ -131,7 +131,9 @@ class Answer(Finite):
     verdict: Literal["train", "skip", "probe_more", "undecided", "refused"]
     warnings: list[Warned]
     cost: Cost
-    probe: dict[str, Any] | None = Field(None, description="the probe's further figures")
+    probe: ProbeFigures | None = Field(
+        None, description="the probe's further figures; null: the gap was measured elsewhere"
+    )
 
 
 class PredictionOut(Identified):
@@ -141,7 +143,7 @@ class PredictionOut(Identified):
     status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
     request: PredictionRequest
     probe_id: str | None
-    progress: dict[str, Any] | None = None
+    progress: Progress | None = None
     gap: Gap | None = None
     controls: Controls | None = None
     improvement: Improvement | None = None
@@ -149,7 +151,7 @@ class PredictionOut(Identified):
     verdict: str | None = None
     warnings: list[Warned] = Field(default_factory=list)
     cost: Cost | None = None
-    probe: dict[str, Any] | None = None
+    probe: ProbeFigures | None = None
     error: Failure | None = None
     created_at: str
     finished_at: str | None

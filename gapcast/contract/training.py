@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from gapcast.contract.base import TERMINAL, Failure, FieldError, Finite, Identified, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
-from gapcast.contract.probes import Gap
+from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
 
 LATER_FIELDS = (
@@ -157,13 +157,6 @@ class TrainingRunRequest(Strict):
             if getattr(self, name) is None:
                 raise FieldError(name, "is needed, unless prediction_id names a prediction to run")
         return self
-
-
-class Difference(Finite):
-    """A difference of accuracies and its standard error over problems; shares."""
-
-    value: float
-    se: float
 
 
 class BestStep(Difference):

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import Failure
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
-from gapcast.contract.probes import ProbeConfiguration, ProbeSize
+from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
@@ -134,10 +134,18 @@ def _given(request: PredictionRequest, law: Current, settings: Settings) -> tupl
     return request.model_copy(update={"pool": law.fit.pool}), family
 
 
-def _answer(session: Session, prediction: Prediction, law: Current, result: dict[str, Any] | None) -> None:
-    """Answer a pending prediction under a law of its pool, in the caller's transaction."""
+def _answer(session: Session, prediction: Prediction, law: Current, stored: dict[str, Any] | None) -> None:
+    """Answer a pending prediction under a law of its pool, in the caller's transaction.
+
+    Args:
+        session: a session that writes.
+        prediction: the question.
+        law: its pool's.
+        stored: its probe's result; None: it brought a gap.
+    """
     request = PredictionRequest.model_validate(prediction.request)
     try:
+        result = ProbeResult.model_validate(stored) if stored is not None else None
         given = answer(request, prediction.family, law, result)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import ProbeCancelRequested
-from gapcast.contract.probes import ProbeConfiguration, ProbeOut, ProbeRequest
+from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -25,8 +25,6 @@ from service.probes.models import Probe
 from service.probes.repository import ProbeState
 from service.settings import Settings
 
-Z95 = 1.96
-"""half-width of a 95 % interval in standard errors"""
 UNKNOWN_YET = ""
 """the probe of a key that this transaction takes, until it is known; no other transaction sees it"""
 
@@ -133,19 +131,21 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
 
 
 def _show(probe: Probe, job: Job, result: dict[str, Any] | None, partial: dict[str, Any] | None) -> ProbeOut:
-    """A stored probe as the API shows it."""
+    """Return a stored probe as the API shows it."""
     ended = JobState(job.state).is_terminal
-    return ProbeOut(
-        id=probe.id,
-        status=JobState(job.state).value if result is None else "succeeded",
-        key=probe.key,
-        configuration=probe.configuration,
-        progress=None if ended else job.progress,
-        result=result,
-        partial=partial,
-        error=job.error if ended and result is None else None,
-        created_at=rfc3339(probe.created_at),
-        finished_at=rfc3339(probe.finished_at) if probe.finished_at else None,
+    return ProbeOut.model_validate(
+        {
+            "id": probe.id,
+            "status": JobState(job.state).value if result is None else "succeeded",
+            "key": probe.key,
+            "configuration": probe.configuration,
+            "progress": None if ended else job.progress,
+            "result": result,
+            "partial": partial,
+            "error": job.error if ended and result is None else None,
+            "created_at": rfc3339(probe.created_at),
+            "finished_at": rfc3339(probe.finished_at) if probe.finished_at else None,
+        }
     )
 
 

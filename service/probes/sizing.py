@@ -6,7 +6,7 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from gapcast.contract.predictions import PredictionRequest
-from gapcast.contract.probes import FEW_PROBLEMS
+from gapcast.contract.probes import FEW_PROBLEMS, ProbeResult
 from gapcast.contract.recipes import cell_of
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
 from service.catalog import service as catalog
@@ -132,7 +132,7 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     return float(need.gap_var**0.5)
 
 
-def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any]:
+def _pilot(session: Session, tenant: str, request: SizeRequest) -> ProbeResult:
     probe_id = request.pilot_probe_id or ""
     row = repository.get(session, tenant, probe_id)
     if row is None or row[0].result is None:
@@ -146,25 +146,27 @@ def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any
                 param="pilot_probe_id",
                 value=probe_id,
             )
-    return row[0].result
+    return ProbeResult.model_validate(row[0].result)
 
 
-def _expected(given: Expected | None, pilot: dict[str, Any] | None, summary: PoolSummary, family: str) -> ExpectedOut:
+def _expected(given: Expected | None, pilot: ProbeResult | None, summary: PoolSummary, family: str) -> ExpectedOut:
     if given is not None:
         return ExpectedOut(gap=given.gap, student=given.student, source="request")
     if pilot is not None:
-        return ExpectedOut(gap=pilot["gap"]["value"], student=pilot["gap"]["student"], source="pilot")
+        return ExpectedOut(gap=pilot.gap.value, student=pilot.gap.student, source="pilot")
     gap, student = summary.gap.get(family), summary.baseline.get(family)
     if gap is not None and student is not None:
         return ExpectedOut(gap=gap, student=student, source="family")
     return ExpectedOut(gap=PRIOR_GAP, student=PRIOR_STUDENT, source="prior")
 
 
-def _components(pilot: dict[str, Any] | None, expected: ExpectedOut) -> tuple[Components, Literal["pilot", "assumed"]]:
+def _components(pilot: ProbeResult | None, expected: ExpectedOut) -> tuple[Components, Literal["pilot", "assumed"]]:
     """As the pilot measured them; a pilot of one rollout a problem could not."""
-    found = pilot["variance"] if pilot is not None else {}
-    if found.get("sigma_d2") is not None:
-        return Components(max(found["sigma_d2"], 0.0), found["w_student"], found["w_teacher"]), "pilot"
+    found = pilot.variance if pilot is not None else None
+    if found is not None:
+        sigma_d2, w_student, w_teacher = found.sigma_d2, found.w_student, found.w_teacher
+        if sigma_d2 is not None and w_student is not None and w_teacher is not None:
+            return Components(max(sigma_d2, 0.0), w_student, w_teacher), "pilot"
     return assumed_components(expected.student, expected.gap), "assumed"
 
 

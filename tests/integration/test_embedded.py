@@ -30,9 +30,11 @@ def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) ->
         assert prediction.gap is not None
         assert prediction.gap.problems == 16
         assert prediction.gap.value == pytest.approx(prediction.gap.self_teacher - prediction.gap.student)
-        probe = client.request("GET", f"/v1/probes/{created.model_extra['probe_id']}")  # type: ignore[index]
-        counts = probe["result"]["arms"]["student"]["counts"]
-        assert sum(counts) / (16 * 2) == pytest.approx(prediction.gap.student)
+        assert created.probe_id is not None
+        probe = client.get_probe(created.probe_id)
+        assert probe.result is not None
+        counts = probe.result.arms["student"].counts
+        assert sum(counts or []) / (16 * 2) == pytest.approx(prediction.gap.student)
         again = client.create_prediction(configuration)
         assert again.status == "succeeded"
         assert again.gap == prediction.gap

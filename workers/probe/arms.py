@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 from os import cpu_count
-from typing import Any
 
 import numpy as np
 
+from gapcast.contract import probes as contract
 from workers.contexts import answer_part, require_fit, student_prompt
 from workers.engines import Engine, Prompt, Request, Sample, Sampling
 from workers.probe.statistics import Scores, counts
@@ -152,17 +152,17 @@ class Arm:
         """Rollouts of all problems together."""
         return sum(part.size for part in self.parts)
 
-    def summary(self) -> dict[str, Any]:
-        """The arm as the probe's result shows it."""
+    def summary(self) -> contract.Arm:
+        """Return the arm as the probe's result shows it."""
         scores = self.scores
-        return {
-            "accuracy": float(scores.mean()),
-            "counts": counts(scores),
-            "rollouts": int(scores.shape[1]),
-            "mean_tokens": self.tokens / self.rollouts,
-            "truncated": self.truncated / self.rollouts,
-            "contexts_missing": dict(self.missing),
-        }
+        return contract.Arm(
+            accuracy=float(scores.mean()),
+            counts=counts(scores),
+            rollouts=int(scores.shape[1]),
+            mean_tokens=self.tokens / self.rollouts,
+            truncated=self.truncated / self.rollouts,
+            contexts_missing=dict(self.missing),
+        )
 
 
 def arm_of(name: str, table: Rows) -> Arm:

@@ -1,14 +1,12 @@
 """The entry point of a job that measures a gap."""
 
-from typing import Any
-
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.probes import ProbeConfiguration, ProbeResult
 from workers.probe.run import run_probe
 from workers.resources import Resources
 from workers.work import Work
 
 
-def run(work: Work) -> dict[str, Any]:
+def run(work: Work) -> ProbeResult:
     """Measure the gap.
 
     Raises:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gapcast.contract.probes import VarianceComponents
+
 VARIANCE_FLOOR = 1e-4
 """The least variance of the paired differences: problems that all agree by chance do not make a gap certain."""
 
@@ -62,14 +64,14 @@ def within_variance(scores: Scores) -> float | None:
     return float(np.mean(np.var(scores, axis=1, ddof=1)))
 
 
-def variance_components(student: Scores, teacher: Scores) -> dict[str, float | None]:
+def variance_components(student: Scores, teacher: Scores) -> VarianceComponents:
     """sigma_d^2 = var_j(d_j) - (w_s + w_t) / K, w_s and w_t: what sizes the next probe."""
     w_student, w_teacher = within_variance(student), within_variance(teacher)
     sigma_d2 = None
     if w_student is not None and w_teacher is not None:
         spread = float(np.var(differences(teacher, student), ddof=1))
         sigma_d2 = spread - (w_student + w_teacher) / student.shape[1]
-    return {"sigma_d2": sigma_d2, "w_student": w_student, "w_teacher": w_teacher}
+    return VarianceComponents(sigma_d2=sigma_d2, w_student=w_student, w_teacher=w_teacher)
 
 
 def counts(scores: Scores) -> list[int | float]:

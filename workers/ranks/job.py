@@ -21,8 +21,12 @@ def run(work: Work) -> dict[str, Any]:
     """
     training = TrainingConfiguration.model_validate(work.configuration)
     resources = Resources.read(training.model, work.resources)
+
+    def emit(name: str, data: dict[str, Any]) -> None:
+        work.write({"event": name, "data": data})
+
     if training.options.processes > 1:
-        return run_on_ranks(training, resources, work.emit, work.stop)
+        return run_on_ranks(training, resources, emit, work.stop)
     from workers.opsd import run_training
 
-    return run_training(training, resources, work.emit, work.stop)
+    return run_training(training, resources, emit, work.stop)

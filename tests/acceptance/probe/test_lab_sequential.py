@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gapcast.contract.contexts import context_of
-from service.probes.service import Z95
+from gapcast.contract.probes import Z95
 from tests.acceptance.probe.test_sequential import stopped
 from workers.probe.arms import Draw, Sampler, arm_of
 from workers.probe.run import draw_problems

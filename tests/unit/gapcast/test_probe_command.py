@@ -36,7 +36,7 @@ def configuration(tmp_path: Path, seed: int) -> Path:
 
 
 def asked_for(client: Client, seed: int) -> Probe | None:
-    return next((one for one in client.list_probes(100) if one.configuration["seed"] == seed), None)
+    return next((one for one in client.list_probes(100) if one.configuration.seed == seed), None)
 
 
 class TestRequest:
