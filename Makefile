@@ -76,7 +76,7 @@ test-law: $(VENV)/.dev
 
 # the pictures and figures of docs/law.md
 law-plots: $(VENV)/.docs
-	$(SERIAL) $(BIN)/python docs/plot_law.py
+	$(SERIAL) $(BIN)/python studies/plot_law.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -74,9 +74,9 @@ def probe(engine: Any, problems: int) -> None:
     from gapcast.contract.measured import Decoding
     from gapcast.contract.probes import ProbeConfiguration
     from workers.engines import Sampling
-    from workers.probe.arms import Sampler
     from workers.probe.measurement import Measurement
-    from workers.probe.run import draw_problems
+    from workers.sampling.arms import Sampler
+    from workers.sampling.drawn import draw_problems
     from workers.tasks import load_task
 
     task = load_task("lab/addition")

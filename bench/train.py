@@ -87,7 +87,7 @@ def our_steps(case: Case, folder: Path) -> list[float]:
     from workers.engines.transformers import TransformersEngine
     from workers.opsd.student import Student
     from workers.opsd.trainer import Trainer
-    from workers.probe.arms import Sampler
+    from workers.sampling.arms import Sampler
     from workers.tasks import Split, load_task
 
     gc.set_threshold(*GARBAGE)

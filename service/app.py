@@ -31,6 +31,7 @@ from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.probes import endpoints as probes
 from service.settings import Settings
+from service.tasks import endpoints as tasks
 from service.training_runs import endpoints as training_runs
 from service.web.data import read_chart
 from service.web.endpoints import mount
@@ -79,9 +80,10 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
 
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, probes, training_runs, observations, fits, events, catalog):
+    for room in (predictions, probes, training_runs, observations, fits, events, catalog, tasks):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
+    found.include_router(predictions.of_fits)
     return found
 
 

@@ -10,7 +10,7 @@ from service.kit.database import Database
 from service.kit.process import die_with_parent, hide_environment
 from service.migrate import head, revision
 from service.settings import Settings, load
-from workers.app import worker_app
+from workers.host.app import worker_app
 
 PATIENCE = 120.0
 """seconds that a worker waits for its database to appear and be migrated, as in a fresh `docker compose up`"""

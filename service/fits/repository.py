@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import case, func, or_, select, tuple_, update
+from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -13,9 +13,7 @@ from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.pagination import PageRequest, select_page
 from service.law.record import VERSION, Record
-from service.observations.models import Observation, Pool
-from service.observations.repository import AnyRow, observed_at
-from service.predictions.models import Prediction
+from service.observations.models import Pool
 
 
 def get(session: Session, tenant: str, fit_id: str) -> Fit | None:
@@ -101,30 +99,3 @@ def point_at(session: Session, tenant: str, pool: str, fit_id: str, changes: int
         .execution_options(synchronize_session=False)
     )
     return session.execute(statement).one_or_none() is not None
-
-
-def outcomes(session: Session, tenant: str, pool: str, changes: int) -> Sequence[AnyRow]:
-    """The rows of a pool at one of its changes that are outcomes of answered predictions, with those, oldest first.
-
-    `predicted_at_changes` is the change at which the prediction's fit knew the pool; -1 for a fit of another pool,
-    which cannot have known the outcome.
-    """
-    known = case((Fit.pool == pool, Fit.changes), else_=-1)
-    query = (
-        select(
-            Observation.id,
-            Observation.prediction_id,
-            Observation.improvement,
-            Observation.collapsed,
-            Observation.added_at,
-            Observation.created_at,
-            Prediction.answer,
-            Prediction.fit_id,
-            Prediction.created_at.label("predicted_at"),
-            known.label("predicted_at_changes"),
-        )
-        .join(Prediction, (Prediction.id == Observation.prediction_id) & (Prediction.tenant == Observation.tenant))
-        .join(Fit, Fit.id == Prediction.fit_id)
-        .where(observed_at(tenant, pool, changes), Prediction.answer.is_not(None))
-    )
-    return session.execute(query.order_by(Observation.id)).all()

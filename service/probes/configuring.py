@@ -12,6 +12,7 @@ from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
 from service.catalog import service as catalog
 from service.kit.errors import InvalidRequest
 from service.listed_models import ModelEntry
+from service.tasks import service as tasks
 
 USED_WITH_SERVERS = {"max_model_len"}
 """the model's options that a probe of a served model depends on"""
@@ -116,14 +117,14 @@ def resolve(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    known_task = catalog.find_task(session, tenant, task)
+    known_task = tasks.find_task(session, tenant, task)
     if model.revision not in {None, known_model.revision}:
         raise InvalidRequest(
             f"model.revision: the catalog has {known_model.revision} of {known_model.name}; send that or null.",
             param="model.revision",
             value=model.revision,
         )
-    catalog.check_context(context, known_task)
+    tasks.check_context(context, known_task)
     if problems > known_task.train_problems:
         raise InvalidRequest(
             f"probe.problems: {problems} is more than the {known_task.train_problems} training problems of "

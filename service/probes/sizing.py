@@ -20,6 +20,7 @@ from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
 from service.listed_models import ModelEntry
 from service.probes import repository
+from service.tasks import service as tasks
 
 PRIOR_GAP, PRIOR_STUDENT = 0.15, 0.3
 """what is expected of a family of which nothing is stored: the law's prior mean of gaps, and a student that is right in
@@ -177,7 +178,7 @@ def _at_least(planned: Size, problems: int, components: Components) -> Size:
 
 
 def _most_problems(session: Session, tenant: str, request: SizeRequest) -> int:
-    task = catalog.known_task(session, tenant, request.task)
+    task = tasks.known_task(session, tenant, request.task)
     return request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
 
 

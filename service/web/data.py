@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.fits import Calibration, FamilyScaling, Outcome
 from gapcast.contract.predictions import PROBABILITIES
-from service.fits import analysis, repository
+from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
@@ -16,6 +16,7 @@ from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
+from service.predictions.calibration import calibration
 from service.predictions.models import Prediction
 from service.predictions.service import missing
 from service.web.laws import choose, key_of, whose
@@ -119,10 +120,10 @@ def read_outcomes(session: Session, tenant: str, fit_id: str) -> tuple[str, Cali
         NotFound: there is no such fit.
     """
     fit = fits.get(session, tenant, fit_id)
-    found = analysis.calibration(session, fit, LEVELS)
+    found = calibration(session, fit, LEVELS)
     if not found.outcomes:
         return fit.pool, found, []
-    stored = {row.id: row.answer for row in repository.outcomes(session, tenant, fit.pool, fit.changes)}
+    stored = {row.id: row.answer for row in predictions.outcomes(session, tenant, fit.pool, fit.changes)}
     return fit.pool, found, [_outcome(one, stored[one.observation_id]) for one in found.outcomes]
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from gapcast import Client, Event, GapcastError, Prediction
-from tests.product import GAPCAST, QUICK, alive, children_of, ended, environment, eventually, serving, working
+from tests.support.product import GAPCAST, QUICK, alive, children_of, ended, environment, eventually, serving, working
 
 pytestmark = pytest.mark.slow
 

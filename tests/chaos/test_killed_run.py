@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from gapcast.launching import module_command
-from tests.training import MODEL, configuration_of, told_of
-from workers.child_process import child_environment
+from tests.support.training import MODEL, configuration_of, told_of
+from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.product import GAPCAST, environment, serving
+from tests.support.product import GAPCAST, environment, serving
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from service.catalog.task_files import scratch, unpack
+from service.tasks.task_files import scratch, unpack
 from tests.chaos.test_killed_training import ended as run_ended
 from tests.conftest import need
-from tests.product import GAPCAST, ended, environment, serving, working
+from tests.support.product import GAPCAST, ended, environment, serving, working
 from workers.engines.folder import model_folder
 
 Body = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.jobs.messages import QUEUE
-from tests import malformed
-from tests.product import GAPCAST, alive, children_of, ended, environment, eventually, serving
+from tests.support import malformed
+from tests.support.product import GAPCAST, alive, children_of, ended, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 

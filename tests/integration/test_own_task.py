@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.product import environment, eventually, serving
+from tests.support.product import environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ from kombu import Connection, Queue
 
 from gapcast import Client, Prediction
 from service.jobs.broker import QUEUE
-from tests import malformed
 from tests.conftest import need
-from tests.product import ended, serving, working
+from tests.support import malformed
+from tests.support.product import ended, serving, working
 
 pytestmark = [pytest.mark.slow, pytest.mark.services]
 

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from gapcast.launching import module_command, safe_environment
-from tests import ranks
-from tests.training import Told
+from tests.support import ranks
+from tests.support.training import Told
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     told = {name: ranks.run(name, alone / name) for name in ranks.CASES}
     torchrun = ["torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
     subprocess.run(
-        module_command(*torchrun, "-m", "tests.ranks", str(several), str(alone)),
+        module_command(*torchrun, "-m", "tests.support.ranks", str(several), str(alone)),
         check=True,
         env=safe_environment(os.environ) | {"OMP_NUM_THREADS": "1"},
     )

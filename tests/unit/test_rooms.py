@@ -23,13 +23,13 @@ OUTSIDE = {"service": (CONTRACT, "gapcast.__version__", "gapcast.launching")}
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "errors", "listed_models", "settings", "logs", "dependencies"),
-    *("events", "jobs", "catalog", "observations", "fits", "probes", "predictions", "training_runs"),
+    *("events", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "training_runs"),
     *("kinds", "migrate", "health", "web", "app", "__main__"),
 )
 """The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""
 LAUNCHER = {"gapcast.launching.module_command", "gapcast.launching.safe_environment"}
 STARTS = re.compile(r"(subprocess|multiprocessing|asyncio\.\w*subprocess|os\.(exec|spawn|posix_spawn|system|popen))")
-MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
+MODEL_ROOMS = ("engines", "tasks", "contexts", "sampling", "probe", "opsd", "lab")
 
 
 def imports(path: Path) -> set[str]:

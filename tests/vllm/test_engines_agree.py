@@ -14,8 +14,8 @@ from gapcast.contract.probes import ProbeConfiguration, ProbeResult
 from gapcast.launching import module_command
 from tests.vllm.models import LAB_MODEL
 from tests.vllm.server import serve
-from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder
+from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 PROBLEMS, ROLLOUTS = 256, 4

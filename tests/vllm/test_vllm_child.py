@@ -13,8 +13,8 @@ from gapcast.contract.measured import Decoding, ModelOptions
 from gapcast.contract.probes import ProbeConfiguration
 from gapcast.launching import module_command
 from tests.vllm.models import LAB_MODEL, change, plain_model
-from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder
+from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 

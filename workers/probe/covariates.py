@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gapcast.contract.probes import LogRatio
-from workers.probe.statistics import Scores
+from workers.sampling.statistics import Scores
 
 TOP_SHARE = 0.1
 """The tokens with the largest log-ratios whose weight is reported: a tenth, so that it is .1 where all weigh alike."""

@@ -20,10 +20,10 @@ from gapcast.contract.probes import (
 )
 from workers.contexts import leak, student_prompt
 from workers.failures import JobError
-from workers.probe.arms import Arm, Draw, Rows, Sampler
 from workers.probe.covariates import LogRatios, mean_sd, pass_at_k
-from workers.probe.self_teacher import SelfTeacher, Taught
-from workers.probe.statistics import Estimate, differences, estimate, guarded, variance_components
+from workers.sampling.arms import Arm, Draw, Rows, Sampler
+from workers.sampling.self_teacher import SelfTeacher, Taught
+from workers.sampling.statistics import Estimate, differences, estimate, guarded, variance_components
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 from gapcast.contract.contexts import TEMPLATE_VERSION
 from gapcast.contract.events import EventData, ProbePartial, ProbeProgress
-from gapcast.contract.measured import MeasuredConfiguration
 from gapcast.contract.probes import (
     Difference,
     ProbeConfiguration,
@@ -15,15 +14,15 @@ from gapcast.contract.probes import (
     StoppedBy,
 )
 from workers.contexts import prompt_shape
-from workers.engines import Sampling, load_engine
-from workers.failures import JobError
-from workers.probe.arms import Sampler
-from workers.probe.drawn import DrawnProblems
+from workers.contexts.templates import require_template_version
+from workers.engines import load_engine
 from workers.probe.measurement import Measurement
-from workers.probe.rollouts import RememberingEngine, RolloutStore
 from workers.probe.schedule import LOOK, portions
 from workers.resources import Resources
-from workers.tasks import Problem, Split, Task, load_task
+from workers.sampling.arms import Sampler, sampling_of
+from workers.sampling.drawn import DrawnProblems
+from workers.sampling.rollouts import RememberingEngine, RolloutStore
+from workers.tasks import Problem, Task, load_task
 
 Emit = Callable[[EventData], None]
 
@@ -124,29 +123,3 @@ def _measure(
     result = measurement.result()
     result.stopped_by = stopped
     return result
-
-
-def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
-    """The same as `DrawnProblems`, all at once.
-
-    Raises:
-        JobError: `not_enough_problems`.
-    """
-    return list(DrawnProblems(task, count, seed, split))
-
-
-def sampling_of(configuration: MeasuredConfiguration, task: Task) -> Sampling:
-    """The decoding with the task's own token limit filled in."""
-    decoding = configuration.decoding
-    return Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens, tuple(decoding.stop))
-
-
-def require_template_version(version: str) -> None:
-    """Refuses a configuration that was made for other templates than this worker has."""
-    if version != TEMPLATE_VERSION:
-        raise JobError(
-            "template_version_mismatch",
-            f"This worker's context templates have version {TEMPLATE_VERSION!r}, not {version!r}.",
-            "template_version",
-            "server",
-        )

@@ -12,10 +12,10 @@ from gapcast.contract.probes import ProbeConfiguration
 from tests.acceptance.probe.conftest import MODEL
 from workers.engines import Sampling
 from workers.engines.transformers import TransformersEngine
-from workers.probe.arms import Draw, Sampler, arm_of
 from workers.probe.measurement import Measurement
-from workers.probe.run import draw_problems
-from workers.probe.statistics import differences, estimate
+from workers.sampling.arms import Draw, Sampler, arm_of
+from workers.sampling.drawn import draw_problems
+from workers.sampling.statistics import differences, estimate
 from workers.tasks import Task
 
 SEEDS = 200

@@ -8,7 +8,7 @@ import pytest
 
 from gapcast.contract.probes import Z95
 from workers.probe.schedule import portions
-from workers.probe.statistics import guarded
+from workers.sampling.statistics import guarded
 
 PROBES = 1000
 PROBLEMS = 600

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from selenium import webdriver
 
-from tests.browser import complaints, read, text, wait_for
-from tests.rows import run
+from tests.support.browser import complaints, read, text, wait_for
+from tests.support.rows import run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

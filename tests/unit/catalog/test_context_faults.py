@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.unit.catalog.conftest import lines, problem, sender
+from tests.unit.tasks.conftest import lines, problem, sender
 
 EXTRA, NUL = "Extra inputs are not permitted", "text must not hold the NUL character, which databases cannot store"
 KINDS = (

@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from gapcast import Client, Probe
 from gapcast.probe_command import request_of
-from tests.product import environment, eventually
+from tests.support.product import environment, eventually
 
 Run = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from gapcast import Client, TrainingRun
 from gapcast.train_command import command, request_of, seeds_of
-from tests.product import environment, eventually
+from tests.support.product import environment, eventually
 
 Run = Callable[..., Result]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.product import GAPCAST, environment, eventually, serving
+from tests.support.product import GAPCAST, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from service.jobs.broker import Dispatcher, celery_app
 from service.jobs.messages import QUEUE, Malformed, job_id_of
 from service.settings import Settings
-from tests import malformed
+from tests.support import malformed
 
 JOB = "job_" + "1" * 32
 

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from service.catalog import uploads
-from service.catalog.task_files import scratch
 from service.jobs import repository as jobs
 from service.jobs.models import Job
 from service.kit.database import Database
 from service.listed_models import ModelEntry
 from service.probes import repository as probes
 from service.settings import Settings
-from workers.child_process import Failed
-from workers.preparing import places
-from workers.supervisor import Supervisor
+from service.tasks import uploads
+from service.tasks.task_files import scratch
+from workers.host.child_process import Failed
+from workers.host.preparing import places
+from workers.host.supervisor import Supervisor
 
 SERVED = ModelEntry(name="olmo", family="olmo-3", url="http://gpu-box:8000/v1", api_key="k", revision="new")  # type: ignore[arg-type]
 FOLDER = ModelEntry(name="tiny", family="tiny", path="/models/tiny", revision="sha256:" + "a" * 64)

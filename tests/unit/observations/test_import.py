@@ -17,7 +17,7 @@ from service.law import GapLaw
 from service.observations import formats
 from service.observations.formats import MEDIA_TYPES, MOST_TEXT, columns, flat, write
 from service.settings import Settings
-from tests.rows import Row, run
+from tests.support.rows import Row, run
 
 FORMATS = ["json", "ndjson", "csv", "parquet"]
 

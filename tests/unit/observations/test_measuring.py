@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from gapcast.contract.base import FieldError
 from gapcast.contract.observations import ObservationIn
 from service.observations.measuring import prepare
-from tests.rows import Row, run
+from tests.support.rows import Row, run
 
 
 def prepared(**change: object) -> tuple[Row, bool]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.product import alive
+from tests.support.product import alive
 from tests.support.results import probe_result, stored
 from workers.child import last_line
-from workers.child_process import Child, Crashed, Failed, child_environment
+from workers.host.child_process import Child, Crashed, Failed, child_environment
 
 
 @contextmanager

@@ -2,7 +2,7 @@ import zlib
 
 from kombu.message import Message
 
-from workers import consumer
+from workers.host import consumer
 
 
 def test_a_compressed_message_is_not_unpacked() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.law import paired
-from workers.probe.statistics import (
+from workers.sampling.statistics import (
     counts,
     differences,
     estimate,

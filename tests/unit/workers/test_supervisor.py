@@ -32,11 +32,11 @@ from service.training_runs import repository as runs
 from service.training_runs import service
 from service.training_runs.job import checkpoints_of
 from service.training_runs.models import Checkpoint, TrainingRun
-from tests.product import eventually
+from tests.support.product import eventually
 from tests.unit.training_runs.conftest import RESULT
-from workers import supervisor
-from workers.child_process import Child
-from workers.supervisor import Supervisor
+from workers.host import supervisor
+from workers.host.child_process import Child
+from workers.host.supervisor import Supervisor
 
 Body = dict[str, Any]
 

@@ -14,11 +14,11 @@ from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, out_of_memory
 from workers.probe import run, run_probe
-from workers.probe.arms import Sampler
 from workers.probe.measurement import Measurement
-from workers.probe.rollouts import RememberingEngine, RolloutStore
-from workers.probe.run import draw_problems
 from workers.resources import Resources
+from workers.sampling.arms import Sampler
+from workers.sampling.drawn import draw_problems
+from workers.sampling.rollouts import RememberingEngine, RolloutStore
 from workers.tasks import Split, Task
 
 Configure = Callable[..., ProbeConfiguration]

@@ -1,9 +1,9 @@
 """Is the improvement linear in the gap, and do predictions made before the runs hold? Asked of the product itself.
 
-Start `gapcast serve` and run `python -m docs.check_training`: it measures the gap of every context with probes of their
-own, queues 8 contexts x 3 seeds of full training runs in the pool `study`, waits for them, fits the law to the runs of
-the other contexts, and predicts each run from the probe that was measured before it. What was measured stays on the
-server: a second call goes on where the first one stopped. docs/measurements.md quotes it.
+Start `gapcast serve` and run `python -m studies.check_training`: it measures the gap of every context with probes of
+their own, queues 8 contexts x 3 seeds of full training runs in the pool `study`, waits for them, fits the law to the
+runs of the other contexts, and predicts each run from the probe that was measured before it. What was measured stays
+on the server: a second call goes on where the first one stopped. docs/measurements.md quotes it.
 """
 
 import argparse
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from docs.check_lab_pool import Row, fit, line, recipe_of
 from gapcast import Client
 from gapcast.client import DEFAULT_URL
 from service.law import Probe
+from studies.check_lab_pool import Row, fit, line, recipe_of
 
 MODEL, TASK, POOL = "lab/addition-qwen3-s", "lab/addition", "study"
 SEEDS = (0, 1, 2)

@@ -1,16 +1,11 @@
 """Task files, and an application to send them to."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-
-from service.app import create_app
-from service.settings import Settings
 
 NDJSON = "application/x-ndjson"
 Send = Callable[..., Any]
@@ -38,16 +33,6 @@ def sender(client: TestClient) -> Send:
 @pytest.fixture
 def send(client: TestClient) -> Send:
     return sender(client)
-
-
-@pytest.fixture(scope="module")
-def refusing(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """One application for all that stores nothing."""
-    folder = tmp_path_factory.mktemp("refusing")
-    shutil.copy(migrated, folder / "gapcast.db")
-    settings = Settings(data_dir=folder, log_level="error")
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as made:
-        yield made
 
 
 def count(client: TestClient, table: str) -> int:

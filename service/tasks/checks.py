@@ -8,10 +8,10 @@ from typing import IO
 from pydantic import ValidationError
 
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
-from service.catalog.task_files import Fault, Line
 from service.errors import InvalidFile
 from service.kit.errors import FieldProblem
 from service.kit.problems import field_problems
+from service.tasks.task_files import Fault, Line
 
 MOST_ERRORS = 20
 """lines whose faults are told: who has more wants to see the first ones"""

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.problems import TaskHash, TaskIn
-from service.catalog import repository
-from service.catalog.models import StoredTask
-from service.catalog.service import is_bundled
 from service.errors import UnknownTask
+from service.tasks import repository
+from service.tasks.models import StoredTask
+from service.tasks.service import is_bundled
 
 HEADER, PROBLEMS = "task.json", "problems.jsonl"
 ABANDONED = 3600.0

@@ -21,9 +21,9 @@ from service.jobs.service import record_return, worker_name
 from service.kinds import KINDS, prepare, settle
 from service.kit.database import Database
 from service.settings import Settings
-from workers.child_process import Child, Crashed, Failed
-from workers.inbox import Event, Inbox
-from workers.preparing import places
+from workers.host.child_process import Child, Crashed, Failed
+from workers.host.inbox import Event, Inbox
+from workers.host.preparing import places
 
 log = structlog.get_logger()
 

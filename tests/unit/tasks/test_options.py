@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.unit.catalog.conftest import Send, lines, problem, sender
+from tests.unit.tasks.conftest import Send, lines, problem, sender
 
 OBJECT = {"$id": "https://example.org/mine", "$defs": {"a": {"$anchor": "here", "type": "integer"}}}
 

@@ -13,13 +13,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn, canonical
-from service.catalog import service as catalog
-from service.catalog import uploads
-from service.catalog.export import Damaged, export_task
-from service.catalog.task_files import scratch
 from service.errors import UnknownTask
 from service.kit.database import Database
-from tests.unit.catalog.conftest import Send, count, lines, problem
+from service.tasks import service as tasks
+from service.tasks import uploads
+from service.tasks.export import Damaged, export_task
+from service.tasks.task_files import scratch
+from tests.unit.tasks.conftest import Send, count, lines, problem
 
 TENANT = "local"
 MIXED = [
@@ -160,17 +160,17 @@ def test_two_uploads_at_once(database: Database, tmp_path: Path) -> None:
     with database.read() as session:
         stored = session.connection().exec_driver_sql("SELECT task_id, count(*) FROM problems GROUP BY task_id")
         assert {row[0]: row[1] for row in stored} == {task.id: 300 for task, _ in made}
-        assert catalog.find_task(session, TENANT, "mine").id in {task.id for task, _ in made}
+        assert tasks.find_task(session, TENANT, "mine").id in {task.id for task, _ in made}
 
 
 def test_tenants_have_their_own_tasks(database: Database, tmp_path: Path) -> None:
     upload(database, tmp_path, lines(problem()))
     upload(database, tmp_path, lines(problem(), problem()), tenant="other")
     with database.read() as session:
-        assert catalog.find_task(session, TENANT, "mine").train_problems == 1
-        assert catalog.find_task(session, "other", "mine").train_problems == 2
+        assert tasks.find_task(session, TENANT, "mine").train_problems == 1
+        assert tasks.find_task(session, "other", "mine").train_problems == 2
         with pytest.raises(UnknownTask, match=r"known tasks: lab/addition.*POST /v1/tasks"):
-            catalog.find_task(session, "third", "mine")
+            tasks.find_task(session, "third", "mine")
 
 
 def test_a_revision_is_exported_whole_and_once(database: Database, tmp_path: Path) -> None:
@@ -249,9 +249,9 @@ def test_exports_side_by_side_make_one_folder(database: Database, tmp_path: Path
 MEASURE = """
 import json, resource, sys
 from pathlib import Path
-from service.catalog import uploads
-from service.catalog.export import export_task
-from service.catalog.task_files import scratch
+from service.tasks import uploads
+from service.tasks.export import export_task
+from service.tasks.task_files import scratch
 from service.kit.database import Database
 
 folder, database = Path(sys.argv[1]), Database("sqlite:///" + sys.argv[1] + "/test.db")

@@ -1,6 +1,6 @@
 """How well the law predicts the lab pool's own runs, each context left out of the fit that predicts it.
 
-Run `python docs/check_lab_pool.py`; docs/measurements.md quotes it.
+Run `python studies/check_lab_pool.py`; docs/measurements.md quotes it.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The probe against a measurement by hand, the A/A control over many seeds, the trap, and sequential probes.
 
-Run `python -m docs.check_probe` in the repository's root; docs/measurements.md quotes it.
+Run `python -m studies.check_probe` in the repository's root; docs/measurements.md quotes it.
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from tests.acceptance.probe.test_sequential import POPULATION, population
 from tests.integration.test_probe_agrees import CONTEXTS, measure_by_hand, probe
 from workers.engines import Sampling, model_folder
 from workers.engines.transformers import TransformersEngine
-from workers.probe.arms import Draw, Sampler, arm_of
-from workers.probe.run import draw_problems
 from workers.probe.schedule import portions
-from workers.probe.statistics import differences, estimate
+from workers.sampling.arms import Draw, Sampler, arm_of
+from workers.sampling.drawn import draw_problems
+from workers.sampling.statistics import differences, estimate
 from workers.tasks import load_task
 
 SEEDS = 200

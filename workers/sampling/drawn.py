@@ -42,3 +42,12 @@ class DrawnProblems(Sequence[Problem]):
         if isinstance(index, slice):
             return [self._problems[place] for place in self._order[index]]
         return self._problems[self._order[index]]
+
+
+def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
+    """The same as `DrawnProblems`, all at once.
+
+    Raises:
+        JobError: `not_enough_problems`.
+    """
+    return list(DrawnProblems(task, count, seed, split))

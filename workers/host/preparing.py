@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.catalog.export import Damaged, export_task
 from service.catalog.service import model_source
 from service.errors import UnknownTask
 from service.listed_models import LAB_PREFIX, ModelEntry
 from service.settings import Settings
-from workers.child_process import Failed
+from service.tasks.export import Damaged, export_task
 from workers.failures import JobError
+from workers.host.child_process import Failed
 
 
 def places(

@@ -1,6 +1,6 @@
 """Runs the study through the product, and goes on where it stopped.
 
-Start `gapcast serve` and run `python -m docs.study.run`. It measures every model and context with one probe, trains
+Start `gapcast serve` and run `python -m studies.links.run`. It measures every model and context with one probe, trains
 every cell, and appends each result to a file beside it as soon as it is there.
 """
 
@@ -13,9 +13,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from docs.study.plan import CELLS, WORLDS, Cell, short
 from gapcast import Client
 from gapcast.client import DEFAULT_URL
+from studies.links.plan import CELLS, WORLDS, Cell, short
 
 FOLDER = Path(__file__).parent
 RUNS, PROBES = FOLDER / "runs.jsonl", FOLDER / "probes.jsonl"

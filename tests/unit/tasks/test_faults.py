@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.problems import MOST_TEXT
-from service.catalog import checks, task_files
 from service.kit.errors import Unavailable
-from tests.unit.catalog.conftest import count, lines, problem, sender
+from service.tasks import checks, task_files
+from tests.unit.tasks.conftest import count, lines, problem, sender
 
 GOOD = problem(id="good")
 

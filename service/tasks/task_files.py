@@ -1,7 +1,7 @@
 """Task files as they come: received into a file without a name, and read line by line; knows no database.
 
 A file without a name is gone when it is closed, also when the process dies. Of a Parquet file a process of its own
-makes JSON lines first (`service.catalog.unpack`), so one reader serves both.
+makes JSON lines first (`service.tasks.unpack`), so one reader serves both.
 """
 
 import errno
@@ -39,7 +39,7 @@ PIECE = 1 << 20
 UNPACKING_SECONDS = 300
 """seconds in which the largest file that is taken is unpacked several times over, on one slow core"""
 UNPACKED_AT_ONCE = BoundedSemaphore(2)
-"""files; each may take as much memory as `service.catalog.unpack` allows"""
+"""files; each may take as much memory as `service.tasks.unpack` allows"""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 """how a folder refuses to take a file"""
 BOM = b"\xef\xbb\xbf"
@@ -112,7 +112,7 @@ def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
     """
     packed.seek(0)
     passed_on = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"}}
-    command = module_command("service.catalog.unpack", str(most_bytes))
+    command = module_command("service.tasks.unpack", str(most_bytes))
     try:
         with UNPACKED_AT_ONCE:
             done = subprocess.run(

@@ -18,9 +18,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.launching import module_command, safe_environment
-from service.catalog.task_files import scratch, unpack
-from service.catalog.unpack import ROOM
-from tests.unit.catalog.conftest import Send, count, lines, problem, sender
+from service.tasks.task_files import scratch, unpack
+from service.tasks.unpack import ROOM
+from tests.unit.tasks.conftest import Send, count, lines, problem, sender
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -161,7 +161,7 @@ print(json.dumps([done.returncode, done.stderr.decode(), resource.getrusage(reso
 def unpacked(body: bytes, folder: Path) -> tuple[int, str, int]:
     """Exit status, what was told, and the most memory in KiB, measured from a small process of its own."""
     (folder / "file").write_bytes(body)
-    unpacking = module_command("service.catalog.unpack", str(1 << 40))
+    unpacking = module_command("service.tasks.unpack", str(1 << 40))
     command = [sys.executable, "-P", "-c", LAUNCHER, str(folder / "file"), *unpacking]
     environment = safe_environment(os.environ) | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     status, told, memory = json.loads(

@@ -1,7 +1,7 @@
 """What else was tried on the study's runs: other priors, other rows, other pools, each with the same runs left out.
 
-Run `python -m docs.study.tried`: it prints the rows of docs/measurements.md, "What was tried" and "Both worlds in one
-pool", in half a minute of one core.
+Run `python -m studies.links.tried`: it prints the rows of docs/measurements.md, "What was tried" and "Both worlds in
+one pool", in half a minute of one core.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +12,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from docs.study.report import GROUPS, MIXTURE, Judged, Row, figures, law_of, left_out, recipe_of
-from docs.study.run import RUNS, stored
 from service.law import grid, priors
+from studies.links.report import GROUPS, MIXTURE, Judged, Row, figures, law_of, left_out, recipe_of
+from studies.links.run import RUNS, stored
 
 Judge = Callable[[Sequence[Row], Callable[[Row], str]], list[Judged]]
 WORLDS = {"lab-cipher-qwen3": "cipher", "lab-qwen3": "addition"}

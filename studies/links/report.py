@@ -1,6 +1,6 @@
 """What the study's runs say: which link holds where, and how runs are predicted whose context or baseline was left out.
 
-Run `python -m docs.study.report`: it prints the tables of docs/measurements.md and draws docs/study/*.png.
+Run `python -m studies.links.report`: it prints the tables of docs/measurements.md and draws studies/links/*.png.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from docs.plot_law import BLUE, GAP, GREEN, GREY, IMPROVEMENT, ORANGE, POINTS
-from docs.study.plan import Cell, World
-from docs.study.run import FOLDER, PROBES, RUNS, stored
 from service.law import GapLaw, Observations, Probe, predicting
+from studies.links.plan import Cell, World
+from studies.links.run import FOLDER, PROBES, RUNS, stored
+from studies.plot_law import BLUE, GAP, GREEN, GREY, IMPROVEMENT, ORANGE, POINTS
 
 Row = dict[str, Any]
 Array = np.ndarray

@@ -11,16 +11,16 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import JsonObject
 from gapcast.contract.catalog import Task
 from gapcast.contract.problems import TaskIn, parse_json
-from service.catalog import repository
-from service.catalog.checks import Problems
-from service.catalog.options import schema_fault, unstorable
-from service.catalog.repository import NewProblem
-from service.catalog.service import task_of
-from service.catalog.task_files import WORD, Form, read, unpack
 from service.kit.errors import InvalidRequest
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.listed_models import LAB_PREFIX
+from service.tasks import repository
+from service.tasks.checks import Problems
+from service.tasks.options import schema_fault, unstorable
+from service.tasks.repository import NewProblem
+from service.tasks.service import task_of
+from service.tasks.task_files import WORD, Form, read, unpack
 
 RESERVED = (LAB_PREFIX, "gapcast/")
 """beginnings of the bundled tasks' names"""

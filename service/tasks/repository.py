@@ -8,9 +8,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from gapcast.contract.problems import TaskIn
-from service.catalog.models import StoredProblem, StoredTask
 from service.kit.clock import now
 from service.kit.database import Base
+from service.tasks.models import StoredProblem, StoredTask
 
 FETCHED = 64
 """problems that are read from the database at once: few enough that even long ones take little memory"""

@@ -10,9 +10,10 @@ from os import cpu_count
 import numpy as np
 
 from gapcast.contract import probes as contract
+from gapcast.contract.measured import MeasuredConfiguration
 from workers.contexts import answer_part, require_fit, student_prompt
 from workers.engines import Engine, Prompt, Request, Sample, Sampling
-from workers.probe.statistics import Scores, counts
+from workers.sampling.statistics import Scores, counts
 from workers.tasks import Problem, Task, Verdict, derive_seed
 
 CLOSED = "</think>"
@@ -170,3 +171,9 @@ def arm_of(name: str, table: Rows) -> Arm:
     arm = Arm(name)
     arm.add(table)
     return arm
+
+
+def sampling_of(configuration: MeasuredConfiguration, task: Task) -> Sampling:
+    """The decoding with the task's own token limit filled in."""
+    decoding = configuration.decoding
+    return Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens, tuple(decoding.stop))

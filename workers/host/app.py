@@ -14,7 +14,7 @@ from service.jobs.service import reconcile
 from service.kinds import KINDS, settle
 from service.kit.database import Database
 from service.settings import Settings
-from workers.supervisor import Supervisor
+from workers.host.supervisor import Supervisor
 
 log = structlog.get_logger()
 
@@ -23,7 +23,7 @@ def worker_app(settings: Settings) -> Celery:
     """Build the application and its supervisor."""
     logs.configure(settings)
     app = celery_app(settings)
-    app.conf.worker_consumer = "workers.consumer:Consumer"
+    app.conf.worker_consumer = "workers.host.consumer:Consumer"
     database = Database(settings.database_url, Dispatcher(settings).wake)
     stop = threading.Event()
     supervisor = Supervisor(settings, database, stop)

@@ -1,4 +1,4 @@
-"""Small training runs, each in one process here and in several under `torchrun -m tests.ranks FOLDER ALONE`."""
+"""Small training runs, each in one process here and in several under `torchrun -m tests.support.ranks FOLDER ALONE`."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gapcast.contract.training import TrainingConfiguration
-from tests.training import MODEL, Told, configuration_of
+from tests.support.training import MODEL, Told, configuration_of
 from workers.opsd import run_training
 from workers.opsd.world import ALONE, World
 from workers.resources import Resources

@@ -1,8 +1,9 @@
 """The pictures of docs/law.md, and the figures that it quotes.
 
-Run `make law-plots`, or `python docs/plot_law.py` where the extra `docs` is installed: three minutes of one core. Every
-figure is printed with its Monte Carlo error and is the same on every run. The stores are drawn from LAW's generating
-process, written here from its text and not imported from tests/acceptance: two readings of one text have to agree.
+Run `make law-plots`, or `python studies/plot_law.py` where the extra `docs` is installed: three minutes of one core.
+Every figure is printed with its Monte Carlo error and is the same on every run. The stores are drawn from LAW's
+generating process, written here from its text and not imported from tests/acceptance: two readings of one text have to
+agree.
 """
 
 import json
@@ -19,7 +20,7 @@ from scipy.stats import norm, t
 
 from service.law import GapLaw, Observations, Probe, drift_log_bayes_factor
 
-PICTURES = Path(__file__).parent / "law"
+PICTURES = Path(__file__).parents[1] / "docs" / "law"
 STORES = 250
 LEVELS = (0.8, 0.95)
 POINTS = 100  # accuracy points in an accuracy of 1
