@@ -1,6 +1,7 @@
 """Storing a task file: checked as a whole before anything is stored, then stored in one transaction."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -47,7 +48,8 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
     try:
         task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
     except ValidationError as error:
-        rows = [row | {"param": _sent_as(row["param"])} for row in field_problems(error.errors())]
+        rows = field_problems(error.errors())
+        rows = [row | {"param": re.sub(r"^verifier\.", "options.", row["param"])} for row in rows]
         detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
         raise InvalidRequest(detail, param=rows[0]["param"], errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
@@ -61,13 +63,6 @@ def header(name: str, verifier: str, options: str | None, settings: dict[str, An
         if fault is not None:
             raise _refused("options.json_schema", fault, options)
     return task
-
-
-def _sent_as(param: str) -> str:
-    """The form's field: it sends a verifier's kind as `verifier`, and the rest of it as `options`."""
-    if param == "verifier.kind":
-        return "verifier"
-    return f"options.{param.removeprefix('verifier.')}" if param.startswith("verifier.") else param
 
 
 def _read_options(options: str | None) -> dict[str, Any]:
