@@ -1,6 +1,7 @@
 """Storing a task file: checked as a whole before anything is stored, then stored in one transaction."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
@@ -49,7 +50,10 @@ def header(name: str, verifier: str, options: str | None, settings: Mapping[str,
     try:
         task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
     except ValidationError as error:
-        rows = [row.model_copy(update={"param": _sent_as(row.param)}) for row in field_problems(error.errors())]
+        rows = [
+            row.model_copy(update={"param": re.sub(r"^verifier\.", "options.", row.param)})
+            for row in field_problems(error.errors())
+        ]
         detail = "; ".join(row.with_value for row in rows[:3])
         raise InvalidRequest(detail, param=rows[0].param, errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
@@ -63,13 +67,6 @@ def header(name: str, verifier: str, options: str | None, settings: Mapping[str,
         if fault is not None:
             raise _refused("options.json_schema", fault, options)
     return task
-
-
-def _sent_as(param: str) -> str:
-    """The form's field: it sends a verifier's kind as `verifier`, and the rest of it as `options`."""
-    if param == "verifier.kind":
-        return "verifier"
-    return f"options.{param.removeprefix('verifier.')}" if param.startswith("verifier.") else param
 
 
 def _read_options(options: str | None) -> JsonObject:

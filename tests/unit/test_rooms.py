@@ -86,14 +86,10 @@ def test_the_model_side_of_workers_knows_only_the_contract(room: str) -> None:
 
 
 def test_the_contract_imports_pydantic_and_the_standard_library_alone() -> None:
-    wrong = []
+    wrong, known = [], {*sys.stdlib_module_names, "pydantic", "pydantic_core"}
     for path in (ROOT / "gapcast" / "contract").rglob("*.py"):
         for name in imports(path):
-            if name.split(".")[0] not in {
-                *sys.stdlib_module_names,
-                "pydantic",
-                "pydantic_core",
-            } and not name.startswith(CONTRACT):
+            if name.split(".")[0] not in known and not name.startswith(CONTRACT):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
     loaded = modules_after("import gapcast.contract.training, gapcast.contract.predictions")
