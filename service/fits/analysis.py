@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -38,6 +38,13 @@ class Band(NamedTuple):
     first: float
     last: float
     points: int
+
+
+class Runs(TypedDict):
+    """The runs that a question to the law is about."""
+
+    teacher: str | None
+    divergence: str | None
 
 
 class Whose(NamedTuple):
@@ -79,7 +86,7 @@ def curve(law: GapLaw, whose: Whose, band: Band, level: float, improvement_var: 
     if teacher is None:
         home = law.home(family)
         teacher, divergence = home.teacher, home.known_divergence
-    about: dict[str, Any] = {"teacher": teacher, "divergence": divergence}
+    about: Runs = {"teacher": teacher, "divergence": divergence}
     student = law.typical_baseline(family, cell, **about) if baseline is None else baseline
     line = law.curve(family, gaps, cell, level, baseline=student, **about)
     probe = Probe(

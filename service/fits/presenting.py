@@ -1,8 +1,8 @@
 """Stored fits as the API shows them."""
 
-from typing import Any
+from typing import TypedDict
 
-from gapcast.contract.fits import Coefficients, Drift, FitOut, FitSummary
+from gapcast.contract.fits import AtGap, Coefficients, Drift, FitOut, FitSummary, LinkWeights
 from gapcast.contract.recipes import Recipe
 from service.fits import service
 from service.fits.models import Fit
@@ -17,14 +17,14 @@ def fit_out(fit: Fit) -> FitOut:
     law = service.law_of(fit)
 
     def line(family: str, key: Key, n: int) -> Coefficients:
-        about: dict[str, Any] = {"teacher": key.teacher, "divergence": key.known_divergence}
+        teacher, divergence = key.teacher, key.known_divergence
         return Coefficients(
             teacher_rule=key.rule,
-            divergence=key.known_divergence,
+            divergence=divergence,
             family=family,
-            status=law.status(family, **about),
+            status=law.status(family, teacher=teacher, divergence=divergence),
             n=n,
-            **curved(law.coefficients(family, **about)),
+            **curved(law.coefficients(family, teacher=teacher, divergence=divergence)),
         )
 
     recipes = law.recipes_
@@ -59,18 +59,30 @@ def fit_summary(fit: Fit) -> FitSummary:
     )
 
 
-def curved(found: LawCoefficients) -> dict[str, Any]:
+class CurvedFields(TypedDict):
     """The fields of `Curved`, and the improvement at the common gap."""
+
+    slope: float
+    slope_interval: list[float]
+    intercept: float
+    intercept_interval: list[float]
+    links: LinkWeights
+    depends_on_link: bool
+    at_common_gap: AtGap
+
+
+def curved(found: LawCoefficients) -> CurvedFields:
+    """Return what the coefficients say of a curve."""
     return {
         "slope": found.slope.mean,
         "slope_interval": list(found.slope[1:]),
         "intercept": found.intercept.mean,
         "intercept_interval": list(found.intercept[1:]),
-        "links": found.links,
+        "links": LinkWeights(**found.links),
         "depends_on_link": found.depends_on_link,
-        "at_common_gap": {
-            "gap": COMMON_GAP,
-            "improvement": found.improvement.mean,
-            "improvement_interval": list(found.improvement[1:]),
-        },
+        "at_common_gap": AtGap(
+            gap=COMMON_GAP,
+            improvement=found.improvement.mean,
+            improvement_interval=list(found.improvement[1:]),
+        ),
     }

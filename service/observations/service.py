@@ -32,9 +32,6 @@ EXPORT_PAGE = 2_000
 GROWING = ("counts", "problem_ids", "evaluations", "warnings", "artifact")
 """what of a run's result is no part of its observation"""
 
-Run = dict[str, Any]
-"""A run that Gapcast has trained: its configuration and result as JSON, beside the names of its observation."""
-
 
 def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
     """Check every row and measure it; `pool` is where all of them go, null: where each says.
@@ -337,9 +334,9 @@ def _importable(row: Observation) -> Row:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def shipped() -> list[Run]:
+def shipped() -> list[dict[str, Any]]:
     """The observations in the package, as `gapcast lab measure` wrote them."""
-    rows: list[Run] = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
+    rows: list[dict[str, Any]] = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
     return rows
 
 
@@ -352,7 +349,7 @@ def seed_pools(session: Session, tenant: str) -> None:
     store(session, tenant, check([row_of_run(run) for name, run in runs.items() if name not in known]))
 
 
-def row_of_run(run: Run) -> Row:
+def row_of_run(run: dict[str, Any]) -> Row:
     """A run that Gapcast has trained as a row: its configuration and result, beside the row's own names.
 
     What of it grows with its problems or its steps stays with the run.
@@ -365,7 +362,7 @@ def row_of_run(run: Run) -> Row:
     recipe = {name: run["recipe"].get(name) for name in PastRecipe.model_fields}
     more = {name: value for name, value in run["recipe"].items() if name not in recipe}
 
-    def measured(name: str) -> Row:
+    def measured(name: str) -> dict[str, Any]:
         size = {"problems": run["problems"], "rollouts": run["rollouts"], "variance": "counts"}
         return {part: run[name][part] for part in ("value", "se")} | size
 

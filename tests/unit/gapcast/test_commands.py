@@ -280,6 +280,13 @@ class TestSize:
         done = gapcast("size", configuration, "--half-width", "0.1", "--pilot", pilot)
         assert (done.exit_code, pilot in done.stderr) == (2, True)
 
+    def test_a_prediction_stands_for_its_probe(self, gapcast: Run, connected: Client, configuration: Path) -> None:
+        asked: dict[str, Any] = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition"}
+        waiting = connected.create_prediction(asked | {"context": {"kind": "hints"}})
+        assert waiting.probe_id is not None
+        done = gapcast("size", configuration, "--half-width", "0.1", "--pilot", waiting.id)
+        assert (done.exit_code, waiting.probe_id in done.stderr) == (2, True), "there is no worker: it measured nothing"
+
     def test_an_unknown_family_is_asked_for(self, gapcast: Run, configuration: Path) -> None:
         configuration.write_text(CONFIGURATION.replace("lab/addition-qwen3-s", "Qwen/Qwen3-8B"))
         done = gapcast("size", configuration, "--half-width", "0.1")
