@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from gapcast.contract.events import EventData
 from service.kit.process import die_with_parent
 
 GARBAGE = (100_000, 20, 100)
@@ -27,7 +28,12 @@ NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory",
 """how torch says on a CPU that it got none"""
 
 
-def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
+def line_of(event: EventData) -> dict[str, Any]:
+    """The line that says what happened."""
+    return {"event": event.type, "data": event.written()}
+
+
+def _run(job: dict[str, Any], write: Callable[[dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
     # imported here: a wrong kind should not cost torch's start-up
     from workers.resources import Resources
 
@@ -36,7 +42,8 @@ def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop:
         from workers.probe import run_probe
 
         probe = ProbeConfiguration.model_validate(job["configuration"])
-        return run_probe(probe, Resources.read(probe.model, job["resources"]), emit)
+        resources = Resources.read(probe.model, job["resources"])
+        return run_probe(probe, resources, lambda name, data: write({"event": name, "data": data}))
     if job["kind"] == "training":
         from gapcast.contract.training import TrainingConfiguration
 
@@ -45,10 +52,11 @@ def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop:
         if training.options.processes > 1:
             from workers.ranks import run_on_ranks
 
-            return run_on_ranks(training, resources, emit, stop)
+            return run_on_ranks(training, resources, write, stop).model_dump(mode="json")
         from workers.opsd import run_training
 
-        return run_training(training, resources, emit, stop)
+        result = run_training(training, resources, lambda event: write(line_of(event)), stop)
+        return result.model_dump(mode="json")
     raise ValueError(f"no job of kind {job['kind']!r} is known")
 
 
@@ -111,7 +119,7 @@ def main() -> None:
     from workers.failures import RankDied
 
     try:
-        write(last_line(lambda: _run(job, lambda name, data: write({"event": name, "data": data}), stop)))
+        write(last_line(lambda: _run(job, write, stop)))
     except RankDied as died:
         if died.signal == signal.SIGKILL:  # by the same, so that the supervisor looks whether memory was full
             os.kill(os.getpid(), signal.SIGKILL)

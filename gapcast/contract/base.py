@@ -9,6 +9,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
+"""the statuses in which a job, and what waits for it, has ended"""
+
 
 class Strict(BaseModel):
     """A body that refuses fields it does not know, infinities and NaN."""

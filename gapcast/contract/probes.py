@@ -14,6 +14,9 @@ FEW_PROBLEMS = 32
 """below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
 chance not vary at all"""
 
+Z95 = 1.96
+"""half-width of a 95 % interval in standard errors"""
+
 ExtraControl = Literal["placebo", "shuffled_feedback"]
 
 
@@ -77,15 +80,25 @@ class ProbeConfiguration(MeasuredConfiguration):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Gap(Finite):
-    """The measured gap; shares, not points."""
+class Difference(Finite):
+    """A difference of accuracies and its standard error over problems; shares."""
 
     value: float
     se: float
+
+
+class Gap(Difference):
+    """The measured gap; shares, not points."""
+
     student: float
     self_teacher: float
     problems: int | None = None
     rollouts: int | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval, within what differences of accuracies can be."""
+        return max(-1.0, self.value - Z95 * self.se), min(1.0, self.value + Z95 * self.se)
 
 
 class Control(Finite):

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gapcast.contract.events import EventData
 from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent
-from workers.child import last_line, own_pipe
+from workers.child import last_line, line_of, own_pipe
 from workers.ranks.places import AGENT, ERROR, JOB, STOP
 
 
@@ -30,11 +31,15 @@ def main() -> None:
     configuration = TrainingConfiguration.model_validate(job["configuration"])
     resources = Resources.read(configuration.model, job["resources"])
 
-    def emit(name: str, data: dict[str, Any]) -> None:
+    def emit(event: EventData) -> None:
         if rank == "0":
-            write({"event": name, "data": data})
+            write(line_of(event))
 
-    line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, World.join()))
+    def work() -> dict[str, Any]:
+        result = run_training(configuration, resources, emit, (folder / STOP).exists, World.join())
+        return result.model_dump(mode="json")
+
+    line = last_line(work)
     if "error" in line:
         _write_error(folder / ERROR.replace("*", rank), line["error"])
         World.leave(1)
