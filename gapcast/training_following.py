@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gapcast.client import Client
-from gapcast.models import Estimate, Event, Gap, TrainingRun
+from gapcast.contract.events import (
+    TrainingEvaluated,
+    TrainingGap,
+    TrainingMetrics,
+    TrainingProgress,
+    TrainingWarning,
+    content_of,
+)
+from gapcast.models import Estimate, Event, TrainingRun
 from gapcast.wording import curve, duration, estimated, percent, points
 
 MOST_BLOCKS = 12
@@ -68,17 +75,16 @@ class Followed:
 
     def take(self, event: Event) -> None:
         """Tell what an event says."""
-        data = event.data
-        if event.type == "training.progress":
-            self._step(data)
-        elif event.type == "training.metrics":
-            self._metrics(data, datetime.fromisoformat(event.created_at))
-        elif event.type == "training.gap":
-            self._gap(data)
-        elif event.type == "training.evaluated":
-            self._evaluated(data)
-        elif event.type == "training.warning":
-            self._say(f"[yellow]Warning[/] ({data['code']}): {escape(data['message'])}")
+        if progress := content_of(event, TrainingProgress):
+            self._step(progress)
+        elif metrics := content_of(event, TrainingMetrics):
+            self._metrics(metrics, datetime.fromisoformat(event.created_at))
+        elif begun := content_of(event, TrainingGap):
+            self._gap(begun)
+        elif evaluated := content_of(event, TrainingEvaluated):
+            self._evaluated(evaluated)
+        elif warning := content_of(event, TrainingWarning):
+            self._say(f"[yellow]Warning[/] ({warning.code}): {escape(warning.message)}")
         elif event.type in HAPPENED:
             self._first = None  # the time that a run waits is not what its steps take
             self._now(HAPPENED[event.type].format(id=self._id))
@@ -101,22 +107,22 @@ class Followed:
     def _say(self, line: str) -> None:
         self._progress.console.print(f"  {self._name}{line}", highlight=False, soft_wrap=True)
 
-    def _step(self, data: dict[str, Any]) -> None:
-        done, total = data["done"], data["total"]
+    def _step(self, progress: TrainingProgress) -> None:
+        done, total, phase = progress.done, progress.total, progress.phase
         self._progress.update(self.bar, completed=done, total=total)
         if self._doing not in ASKED:
             # what an evaluation finds is told when it is done
-            self._now(DOING.get(data["phase"], data["phase"]), tell=data["phase"] != "evaluation")
+            self._now(DOING[phase], tell=phase != "evaluation")
         tenth = 10 * done // total
-        if data["phase"] == "training" and tenth > self._tenth and done:
+        if phase == "training" and tenth > self._tenth and done:
             self._tenth = tenth
             if not self._progress.console.is_terminal:
                 self._say(f"step {done} of {total}{self._loss}")
 
-    def _metrics(self, data: dict[str, Any], at: datetime) -> None:
-        loss = "no context, no loss" if data["loss"] is None else f"loss {data['loss']:.3g}"
-        self._loss = f"  {loss}, score {percent(data['score'])}"
-        step, task = data["step"], self._progress.tasks[self.bar]
+    def _metrics(self, metrics: TrainingMetrics, at: datetime) -> None:
+        loss = "no context, no loss" if metrics.loss is None else f"loss {metrics.loss:.3g}"
+        self._loss = f"  {loss}, score {percent(metrics.score)}"
+        step, task = metrics.step, self._progress.tasks[self.bar]
         if self._first is None or step <= self._first[0]:
             self._first = (step, at)
         elif task.total:
@@ -124,16 +130,15 @@ class Followed:
             self._progress.update(self.bar, more=f"about {duration(each * (task.total - step))} left")
         self._show()
 
-    def _gap(self, data: dict[str, Any]) -> None:
-        self._accuracies[0] = data["baseline"]
-        self._say(f"baseline {percent(data['baseline'])}, gap {estimated(Gap.model_validate(data['gap']))}")
+    def _gap(self, begun: TrainingGap) -> None:
+        self._accuracies[0] = begun.baseline
+        self._say(f"baseline {percent(begun.baseline)}, gap {estimated(begun.gap)}")
 
-    def _evaluated(self, data: dict[str, Any]) -> None:
-        self._accuracies[data["step"]] = data["accuracy"]
-        gained = _brief(Estimate.model_validate(data["improvement"]))
-        held_out = data.get("held_out")
-        besides = f", held out {_brief(Estimate.model_validate(held_out))}" if held_out is not None else ""
-        self._say(f"step {data['step']}: accuracy {percent(data['accuracy'])}, improvement {gained}{besides} points")
+    def _evaluated(self, seen: TrainingEvaluated) -> None:
+        self._accuracies[seen.step] = seen.accuracy
+        besides = f", held out {_brief(seen.held_out)}" if seen.held_out is not None else ""
+        gained = f"improvement {_brief(seen.improvement)}{besides} points"
+        self._say(f"step {seen.step}: accuracy {percent(seen.accuracy)}, {gained}")
         self._show()
 
 

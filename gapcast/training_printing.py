@@ -36,8 +36,7 @@ def print_run(console: Console, run: TrainingRun) -> None:
         table.add_row(name, text)
     console.print(Panel(table, title=run.id, title_align="left", expand=False), highlight=False)
     if run.error is not None:
-        message = run.error.get("message") or run.error.get("code") or "no reason is known"
-        console.print(f"[red]{run.status}[/]: {escape(str(message))}", highlight=False, soft_wrap=True)
+        console.print(f"[red]{run.status}[/]: {escape(run.error.message)}", highlight=False, soft_wrap=True)
     for warned in run.warnings:
         text = f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}"
         console.print(text, highlight=False, soft_wrap=True)
@@ -64,11 +63,11 @@ def _rows(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
 
 def _what(run: TrainingRun) -> Iterator[tuple[str, str]]:
     asked = run.configuration
-    recipe = asked["recipe"]
-    context = f"context {asked['context']['kind']}"
-    yield "Run", f"{escape(asked['model'])} on {escape(asked['task'])}, {context}, seed {run.seed}"
-    rule = f"{recipe['teacher']} teacher, {recipe['divergence']}".replace("_", " ")
-    yield "", f"{rule}, {count(recipe['steps'], 'step')}; pool {escape(run.pool)}"
+    recipe = asked.recipe
+    context = f"context {asked.context.kind}"
+    yield "Run", f"{escape(asked.model)} on {escape(asked.task)}, {context}, seed {run.seed}"
+    rule = f"{recipe.teacher} teacher, {recipe.divergence}".replace("_", " ")
+    yield "", f"{rule}, {count(recipe.steps, 'step')}; pool {escape(run.pool)}"
     if run.group_id is not None:
         yield "", f"one of {run.group_id}"
 
@@ -157,7 +156,7 @@ def print_runs(console: Console, runs: Sequence[TrainingRun]) -> None:
         asked, progress = one.configuration, one.progress
         colour = COLOURS.get(one.status, "red")
         status = f"[{colour}]{one.status}[/]{', collapsed' if one.collapsed else ''}"
-        names = (escape(asked["model"]), escape(asked["task"]), asked["context"]["kind"])
+        names = (escape(asked.model), escape(asked.task), asked.context.kind)
         step = f"{progress.done} / {progress.total}" if progress is not None else ""
         said = one.predicted.value if one.predicted is not None else None
         measured = (_measured(one.gap), _measured(one.improvement), points(said) if said is not None else "")

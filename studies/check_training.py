@@ -48,7 +48,7 @@ def probed(client: Client) -> dict[tuple[str, int], Any]:
 def trained(client: Client) -> dict[tuple[str, int], Any]:
     """A finished run for every context and seed."""
     known = {
-        (run.configuration["context"]["kind"], str(run.configuration["context"]["options"]), run.seed): run
+        (run.configuration.context.kind, str(run.configuration.context.options), run.seed): run
         for run in client.iterate_training_runs()
         if run.pool == POOL and run.status in {"queued", "running", "succeeded"}
     }
@@ -59,7 +59,7 @@ def trained(client: Client) -> dict[tuple[str, int], Any]:
             same = [
                 run
                 for (kind, options, its), run in known.items()
-                if kind == context["kind"] and its == seed and _asks(run.configuration["context"]["options"], context)
+                if kind == context["kind"] and its == seed and _asks(run.configuration.context.options, context)
             ]
             run = same[0] if same else client.create_training_run(body | {"training": {"export": "none"}})
             found[name, seed] = run

@@ -32,7 +32,6 @@ NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory",
 
 Line = dict[str, Any]
 Write = Callable[[Line], None]
-Result = BaseModel | dict[str, Any]
 
 
 def _stop_flag() -> Callable[[], bool]:
@@ -63,7 +62,7 @@ def own_pipe() -> Write:
     return write
 
 
-def last_line(work: Callable[[], Result]) -> Line:
+def last_line(work: Callable[[], BaseModel]) -> Line:
     """Do the work and return how it ended, which is one of `result`, `paused` and `error`.
 
     Raises:
@@ -74,7 +73,7 @@ def last_line(work: Callable[[], Result]) -> Line:
     try:
         result = work()
         # what does not fit its class fails here, and not where a row is read
-        return {"result": result.model_dump(mode="json", warnings="error") if isinstance(result, BaseModel) else result}
+        return {"result": result.model_dump(mode="json", warnings="error")}
     except RankDied:
         raise
     except Paused as paused:

@@ -28,7 +28,7 @@ class Work:
     """Passes on a line that another process of the job has written."""
 
 
-def entry_point(entry: str) -> Callable[[Work], BaseModel | dict[str, Any]]:
+def entry_point(entry: str) -> Callable[[Work], BaseModel]:
     """Return the function that a kind of job names as `module:function`; only ours can be named.
 
     Raises:
@@ -37,5 +37,5 @@ def entry_point(entry: str) -> Callable[[Work], BaseModel | dict[str, Any]]:
     module, _, name = entry.partition(":")
     if not module.startswith("workers."):
         raise ValueError(f"{entry!r} is not an entry point of the workers")
-    found: Callable[[Work], BaseModel | dict[str, Any]] = getattr(import_module(module), name)
+    found: Callable[[Work], BaseModel] = getattr(import_module(module), name)
     return found

@@ -1,12 +1,13 @@
 """Events: what happened to a job, or to what waits for it; one class for the data of each type."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from gapcast.contract.base import Failure, Warned
 from gapcast.contract.probes import Gap, ProbeResult, Progress
-from gapcast.contract.training import Evaluation
+from gapcast.contract.training_results import Evaluation, RunProgress, TrainingPartial
 
 
 class EventData(BaseModel):
@@ -20,6 +21,9 @@ class EventData(BaseModel):
 
 
 Data = TypeVar("Data", bound=EventData)
+
+Emit = Callable[[EventData], None]
+"""Takes what a job tells on its way."""
 
 
 class JobStarted(EventData):
@@ -122,14 +126,16 @@ class ProbeCancelRequested(EventData):
     type = "probe.cancel_requested"
 
 
-class TrainingProgress(EventData):
+class TrainingProgress(RunProgress, EventData):
     """How far a run is, in optimizer steps, and what it is at."""
 
     type = "training.progress"
-    done: int
-    total: int
-    unit: Literal["steps"] = "steps"
-    phase: Literal["baseline", "training", "evaluation", "export"]
+
+
+class TrainingPartialMessage(TrainingPartial, EventData):
+    """What is known so far; the newest is kept with the run, and it is no event."""
+
+    type = "training.partial"
 
 
 class TrainingGap(EventData):
@@ -161,7 +167,7 @@ class TrainingMetrics(EventData):
     truncated: float
     """Share of them that ran into `max_tokens`."""
     tokens: int
-    seconds: float
+    tokens_per_second: float
     missing: dict[str, int]
     """Rollouts without a context, by reason."""
 

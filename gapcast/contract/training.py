@@ -1,15 +1,14 @@
-"""Training runs: what one is made of (OPSD.md, Trainer), what it is asked with, and how it answers."""
+"""Training runs: what one is made of (OPSD.md, Trainer), and what it is asked with; `training_results` is their end."""
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from gapcast.contract.base import TERMINAL, Failure, FieldError, Finite, Identified, Strict, Warned
+from gapcast.contract.base import FieldError, Strict
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
-from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
 
 LATER_FIELDS = (
@@ -157,132 +156,3 @@ class TrainingRunRequest(Strict):
             if getattr(self, name) is None:
                 raise FieldError(name, "is needed, unless prediction_id names a prediction to run")
         return self
-
-
-class BestStep(Difference):
-    """An improvement at the step where the training problems had gained most."""
-
-    step: int
-
-
-class HeldOutImprovement(Difference):
-    """The improvement on held-out problems, at the last step."""
-
-    baseline: float = Field(description="student accuracy on them before training")
-    problems: int
-    best: BestStep | None = Field(
-        None, description="on these problems, at the step that was best on the training problems"
-    )
-
-
-class MeasuredImprovement(Difference):
-    """Student accuracy at the last step minus before, on the training problems."""
-
-    best: BestStep | None = Field(
-        None, description="at the step where it was largest: chosen by its value, so too high"
-    )
-    held_out: HeldOutImprovement | None = Field(None, description="null: no held-out problems were evaluated")
-
-
-class Evaluation(Finite):
-    """One look at the student while it was trained."""
-
-    step: int
-    accuracy: float
-    improvement: Difference
-    held_out: Difference | None = Field(None, description="improvement on held-out problems")
-
-
-class PredictedInterval(Finite):
-    """A prediction interval, and whether the outcome lies in it."""
-
-    level: float
-    lower: float
-    upper: float
-    covered: bool | None = Field(None, description="null until the improvement is known")
-
-
-class Predicted(Finite):
-    """What the prediction said of this run."""
-
-    prediction_id: str
-    value: float | None = Field(description="null: the law refused to predict")
-    intervals: list[PredictedInterval]
-    verdict: str
-
-
-class CheckpointRef(BaseModel):
-    """The newest checkpoint; where the run goes on after a pause or a crash."""
-
-    step: int
-    bytes: int
-    created_at: str
-
-
-class Artifact(BaseModel):
-    """The trained weights as a model folder on the worker's machine."""
-
-    path: str
-    kind: Literal["full", "lora"]
-    step: int
-    revision: str = Field(description="of the folder, to list it under [[models]]")
-    bytes: int
-
-
-class RunCost(Finite):
-    """What the run took, over all of its attempts as far as they are known."""
-
-    seconds: float
-    gpu_hours: float | None = Field(None, description="0 on a machine without a GPU")
-    rollouts: int | None = None
-    tokens: int | None = None
-
-
-class TrainingRunOut(Identified):
-    """A training run; what is not known yet is null."""
-
-    object: Literal["training_run"] = "training_run"
-    status: Status
-    group_id: str | None = Field(description="shared by runs that were asked for together")
-    prediction_id: str | None
-    seed: int
-    pool: str
-    family: str
-    configuration: dict[str, Any]
-    progress: dict[str, Any] | None = Field(None, description="`done`, `total`, `unit` (steps) and `phase`")
-    baseline: float | None = Field(None, description="student accuracy before training")
-    gap: Gap | None = None
-    improvement: MeasuredImprovement | None = None
-    evaluations: list[Evaluation] | None = Field(
-        None, description="grow while the run goes on; left out where runs are listed"
-    )
-    collapsed: bool | None = None
-    stopped_by: Literal["steps", "collapse"] | None = None
-    predicted: Predicted | None = None
-    observation_id: str | None = None
-    warnings: list[Warned] = Field(default_factory=list)
-    checkpoint: CheckpointRef | None = None
-    artifact: Artifact | None = None
-    cost: RunCost | None = None
-    versions: dict[str, Any] | None = None
-    error: Failure | None = None
-    created_at: str
-    started_at: str | None = None
-    finished_at: str | None = None
-
-    @property
-    def ended(self) -> bool:
-        """True if it never changes again."""
-        return self.status in TERMINAL
-
-
-class CheckpointOut(Identified):
-    """One published checkpoint of a run; a worker keeps the two newest of an attempt and its best."""
-
-    object: Literal["checkpoint"] = "checkpoint"
-    step: int
-    attempt: int
-    bytes: int
-    sha256: str = Field(description="of the manifest, which holds those of every file")
-    path: str = Field(description="the folder, on the worker's machine")
-    created_at: str

@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import FieldError
 from gapcast.contract.events import ObservationExcluded, ObservationIncluded
-from gapcast.contract.observations import BatchOut, ObservationIn, ObservationPatch, PastRecipe, RowWarning
+from gapcast.contract.observations import (
+    BatchOut,
+    GapIn,
+    ImprovementIn,
+    ObservationIn,
+    ObservationPatch,
+    PastRecipe,
+    RowWarning,
+)
+from gapcast.contract.training_results import TrainedRun
 from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.errors import ObservationConflict, UnknownPool
 from service.events import repository as events
@@ -29,11 +38,11 @@ from service.observations.repository import Filter
 MOST_ERRORS = 20
 """rows whose errors are told: who has more wants to see the first ones"""
 EXPORT_PAGE = 2_000
-GROWING = ("counts", "problem_ids", "evaluations", "warnings", "artifact")
-"""what of a run's result is no part of its observation"""
+LEFT_OUT = {"gap", "improvement", "counts", "problem_ids", "evaluations", "warnings", "artifact"}
+"""what of a run's result is no part of its observation's notes: it has its own place there, or it grows"""
 
 
-def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
+def check(rows: Iterable[Row | TrainedRun], pool: str | None = None) -> list[Prepared]:
     """Check every row and measure it; `pool` is where all of them go, null: where each says.
 
     Raises:
@@ -44,7 +53,8 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
     wrong = 0
     for index, row in enumerate(rows):
         try:
-            prepared.append(prepare(ObservationIn.model_validate(row), pool))
+            observation = row_of_run(row) if isinstance(row, TrainedRun) else ObservationIn.model_validate(row)
+            prepared.append(prepare(observation, pool))
             continue
         except ValidationError as error:
             found = field_problems(error.errors(), f"observations.{index}")
@@ -334,44 +344,44 @@ def _importable(row: Observation) -> Row:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def shipped() -> list[dict[str, Any]]:
-    """The observations in the package, as `gapcast lab measure` wrote them."""
-    rows: list[dict[str, Any]] = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
-    return rows
+def shipped() -> list[TrainedRun]:
+    """The runs in the package, as `gapcast lab measure` wrote them."""
+    rows = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
+    return [TrainedRun.read(row) for row in rows]
 
 
 def seed_pools(session: Session, tenant: str) -> None:
     """Make the user's empty pool, and store the shipped observations that are missing."""
     repository.lock_pool(session, tenant, DEFAULT_POOL)
-    runs = {run["external_id"]: run for run in shipped()}
+    runs = {run.external_id: run for run in shipped()}
     # whatever became of those that are there: a start must not fail for them
     known = repository.named(session, tenant, LAB_POOL, runs)
-    store(session, tenant, check([row_of_run(run) for name, run in runs.items() if name not in known]))
+    store(session, tenant, check([run for name, run in runs.items() if name not in known]))
 
 
-def row_of_run(run: dict[str, Any]) -> Row:
-    """A run that Gapcast has trained as a row: its configuration and result, beside the row's own names.
+def row_of_run(run: TrainedRun) -> ObservationIn:
+    """Return a run that Gapcast has trained as a row: its configuration and outcome, beside the row's own names.
 
-    What of it grows with its problems or its steps stays with the run.
+    What of it grows with its problems or its steps stays with the run. Fields that the run was written without are
+    left out: its row says the same under every version.
+
+    Raises:
+        ValidationError, FieldError: its numbers are no observation.
     """
-    taken = {
-        *("external_id", "pool", "source", "family", "task", "model", "parameters"),
-        *("baseline", "cov", "collapsed", "prediction_id"),
-    }
-    rest = {*taken, "cell", "context", "recipe", "gap", "improvement", "problems", "rollouts", *GROWING}
-    recipe = {name: run["recipe"].get(name) for name in PastRecipe.model_fields}
-    more = {name: value for name, value in run["recipe"].items() if name not in recipe}
-
-    def measured(name: str) -> dict[str, Any]:
-        size = {"problems": run["problems"], "rollouts": run["rollouts"], "variance": "counts"}
-        return {part: run[name][part] for part in ("value", "se")} | size
-
-    return {name: run[name] for name in taken if name in run} | {
-        "context_kind": run["context"]["kind"],
-        "context": run["context"],
-        "recipe": recipe,
-        "gap": measured("gap"),
-        "improvement": measured("improvement"),
-        "provenance": {name: value for name, value in run.items() if name not in rest}
-        | ({"recipe_options": more} if more else {}),
-    }
+    configuration = run.configuration.model_dump(mode="json", exclude_unset=True)
+    outcome = run.outcome.model_dump(mode="json", exclude_unset=True, exclude=LEFT_OUT)
+    recipe = configuration.pop("recipe")
+    more = {name: value for name, value in recipe.items() if name not in PastRecipe.model_fields}
+    size = {"problems": configuration.pop("problems"), "rollouts": configuration.pop("rollouts"), "variance": "counts"}
+    gap, improvement = run.outcome.gap, run.outcome.improvement
+    return ObservationIn(
+        **{name: getattr(run, name) for name in ("external_id", "pool", "source", "family", "prediction_id")},
+        parameters=run.parameters,
+        **{name: configuration.pop(name) for name in ("task", "model", "context")},
+        context_kind=run.configuration.context.kind,
+        recipe=PastRecipe.model_validate({name: recipe.get(name) for name in PastRecipe.model_fields}),
+        **{name: outcome.pop(name) for name in ("baseline", "cov", "collapsed")},
+        gap=GapIn(value=gap.value, se=gap.se, **size),
+        improvement=ImprovementIn(value=improvement.value, se=improvement.se, **size),
+        provenance=configuration | outcome | ({"recipe_options": more} if more else {}),
+    )

@@ -1,6 +1,6 @@
 """From what a client asks to the configuration that is trained."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -9,14 +9,13 @@ from gapcast.contract.measured import Decoding, MeasuredConfiguration
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import (
-    Predicted,
-    PredictedInterval,
     TrainingBlock,
     TrainingConfiguration,
     TrainingOptions,
     TrainingRunRequest,
     TrainingSize,
 )
+from gapcast.contract.training_results import Predicted, PredictedInterval
 from service.catalog import service as catalog
 from service.kit.errors import InvalidRequest
 from service.predictions.models import Prediction
@@ -41,7 +40,7 @@ class Plan(NamedTuple):
     family: str
     pool: str
     parameters: int | None
-    predicted: dict[str, Any] | None
+    predicted: Predicted | None
 
 
 def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: Settings) -> Plan:
@@ -178,7 +177,7 @@ def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int) 
     return TrainingOptions(**block.model_dump(exclude={"held_out_problems"}))
 
 
-def _predicted(prediction: Prediction) -> dict[str, Any]:
+def _predicted(prediction: Prediction) -> Predicted:
     """What is kept of the answer with the run, which it is compared with at the end."""
     answer = prediction.answer or {}
     improvement = answer["improvement"]
@@ -187,4 +186,4 @@ def _predicted(prediction: Prediction) -> dict[str, Any]:
         value=improvement["value"],
         intervals=[PredictedInterval(**one) for one in improvement["intervals"]],
         verdict=answer["verdict"],
-    ).model_dump()
+    )

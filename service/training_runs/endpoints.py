@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
-from gapcast.contract.training import CheckpointOut, Status, TrainingRunOut, TrainingRunRequest
+from gapcast.contract.training import Status, TrainingRunRequest
+from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.dependencies import AppState, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
 from service.events.stream import Follow, Subject, answer_events

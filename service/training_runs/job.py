@@ -7,7 +7,10 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from gapcast.contract.events import Ended
+from gapcast.contract.base import JsonObject, Warned
+from gapcast.contract.events import Ended, TrainingCheckpoint
+from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import TrainedRun, TrainingResult
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Configuration, Kind, Result
@@ -86,36 +89,45 @@ def checkpoints_of(data_dir: Path) -> Path:
     return data_dir / "training"
 
 
-def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
+def publish_checkpoint(session: Session, job: Job, told: JsonObject) -> None:
     """Let a run point at a checkpoint; the caller holds the job.
 
     Where the run has come further than ever, its retry budget is whole again: a run of days survives many lost workers,
     and one that crashes at the same step again and again is dead all the same, also where each attempt begins anew.
     """
+    checkpoint = TrainingCheckpoint.model_validate(told)
     furthest = runs.furthest_checkpoint(session, job.id)
-    runs.publish_checkpoint(session, job, told)
-    if told["step"] > furthest:
+    runs.publish_checkpoint(session, job, checkpoint)
+    if checkpoint.step > furthest:
         jobs.forgive(session, job.id, job.attempt)
 
 
-def end(session: Session, job: Job, result: dict[str, Any]) -> None:
+def end(session: Session, job: Job, told: JsonObject) -> None:
     """Store what came of a run and the observation that it is, in the transaction that ends its job."""
+    result = TrainingResult.model_validate(told)
     run = runs.by_id(session, job.subject_id)
+    observation_id = None
     try:
-        batch = observations.store(session, run.tenant, observations.check([_row(run, result)]))
+        batch = observations.store(session, run.tenant, observations.check([_trained(run, result)]))
         observation_id = batch.ids[0]
     except InvalidRequest as error:
         # weeks of training are not to be lost over a row; whoever reads the run can add it by hand
         log.error("observation_not_stored", run=run.id, error=error.detail)
-        told = {"code": "observation_not_stored", "message": f"No observation was stored: {error.detail}"}
-        result, observation_id = result | {"warnings": [*result["warnings"], told]}, None
+        warning = Warned(code="observation_not_stored", message=f"No observation was stored: {error.detail}")
+        result = result.model_copy(update={"warnings": [*result.warnings, warning]})
     runs.store_result(session, run.id, result, observation_id)
 
 
-def _row(run: TrainingRun, result: dict[str, Any]) -> dict[str, Any]:
-    beside = {name: getattr(run, name) for name in ("pool", "family", "parameters", "prediction_id")}
-    return observations.row_of_run(
-        beside | {"external_id": run.id, "source": "training", **run.configuration, **result}
+def _trained(run: TrainingRun, result: TrainingResult) -> TrainedRun:
+    return TrainedRun(
+        external_id=run.id,
+        pool=run.pool,
+        source="training",
+        family=run.family,
+        parameters=run.parameters,
+        prediction_id=run.prediction_id,
+        configuration=TrainingConfiguration.model_validate(run.configuration, extra="ignore"),
+        outcome=result,
     )
 
 

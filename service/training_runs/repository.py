@@ -7,6 +7,8 @@ from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
+from gapcast.contract.events import TrainingCheckpoint
+from gapcast.contract.training_results import TrainingPartial, TrainingResult
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.ids import new_id
@@ -46,8 +48,20 @@ class Row(NamedTuple):
     run: TrainingRun
     job: Job
     checkpoint: Checkpoint | None
-    result: dict[str, Any] | None
-    partial: dict[str, Any] | None
+    result: TrainingResult | None
+    partial: TrainingPartial | None
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> "Row":
+        """Read what `_shown` selects."""
+        run, job, checkpoint, result, partial = row
+        return cls(
+            run,
+            job,
+            checkpoint,
+            None if result is None else TrainingResult.model_validate(result),
+            None if partial is None else TrainingPartial.model_validate(partial),
+        )
 
 
 class RunState(NamedTuple):
@@ -92,19 +106,19 @@ def _shown(session: Session, tenant: str, left_out: Iterable[Sequence[str]]) -> 
 def get(session: Session, tenant: str, run_id: str) -> Row | None:
     """Read one."""
     row = session.execute(_shown(session, tenant, NEVER_SHOWN).where(TrainingRun.id == run_id)).one_or_none()
-    return None if row is None else Row(*row)
+    return None if row is None else Row.read(row)
 
 
 def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> list[Row]:
     """Read one page without evaluations, with one row more than its limit."""
     query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(*wanted.conditions())
-    return [Row(*row) for row in session.execute(select_page(query, TrainingRun.id, request))]
+    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, request))]
 
 
 def made_together(session: Session, tenant: str, group_id: str) -> list[Row]:
     """Read the runs of one request, in the order of their ids."""
     query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(TrainingRun.group_id == group_id)
-    return [Row(*row) for row in session.execute(query.order_by(TrainingRun.id))]
+    return [Row.read(row) for row in session.execute(query.order_by(TrainingRun.id))]
 
 
 def state(session: Session, tenant: str, run_id: str) -> RunState | None:
@@ -137,9 +151,11 @@ def store_partial(session: Session, run_id: str, partial: dict[str, Any]) -> Non
     _write(session, run_id, {"partial": partial})
 
 
-def store_result(session: Session, run_id: str, result: dict[str, Any], observation_id: str | None) -> None:
+def store_result(session: Session, run_id: str, result: TrainingResult, observation_id: str | None) -> None:
     """Write what came of a run."""
-    _write(session, run_id, {"result": result, "partial": None, "observation_id": observation_id})
+    _write(
+        session, run_id, {"result": result.model_dump(mode="json"), "partial": None, "observation_id": observation_id}
+    )
 
 
 def free_key(session: Session, run_id: str) -> None:
@@ -147,13 +163,12 @@ def free_key(session: Session, run_id: str) -> None:
     _write(session, run_id, {"live_key": None})
 
 
-def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
+def publish_checkpoint(session: Session, job: Job, written: TrainingCheckpoint) -> None:
     """Store a checkpoint and let the run point at it; the caller holds the job. Told twice, it is stored once."""
     checkpoint_id = new_id("ckpt")
-    values = {name: told[name] for name in ("step", "path", "bytes", "sha256")}
     dialect = session.get_bind().dialect.name
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Checkpoint).values(
-        id=checkpoint_id, tenant=job.tenant, job_id=job.id, attempt=job.attempt, created_at=now(), **values
+        id=checkpoint_id, tenant=job.tenant, job_id=job.id, attempt=job.attempt, created_at=now(), **written.written()
     )
     made = session.execute(statement.on_conflict_do_nothing().returning(Checkpoint.id)).one_or_none()
     if made is not None:

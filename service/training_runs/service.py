@@ -7,8 +7,15 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Page
-from gapcast.contract.events import JobCancelRequested, JobPaused, JobPauseRequested, JobResumed, TrainingRunCreated
-from gapcast.contract.training import CheckpointOut, TrainingRunOut, TrainingRunRequest
+from gapcast.contract.events import (
+    JobCancelRequested,
+    JobPaused,
+    JobPauseRequested,
+    JobResumed,
+    TrainingRunCreated,
+)
+from gapcast.contract.training import TrainingRunRequest
+from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.errors import DuplicateRun
 from service.events import repository as events
 from service.jobs import repository as jobs
@@ -72,7 +79,7 @@ def create(
                 "family": planned.family,
                 "parameters": planned.parameters,
                 "configuration": configuration.model_dump(mode="json"),
-                "predicted": planned.predicted,
+                "predicted": planned.predicted.model_dump() if planned.predicted is not None else None,
                 "created_at": now(),
             }
         )

@@ -1,11 +1,21 @@
 """A stored run as the API shows it; pure, no database."""
 
-from typing import Any
-
-from gapcast.contract.training import CheckpointOut, TrainingRunOut
-from service.jobs.models import JobState
+from gapcast.contract.base import Failure
+from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import (
+    BestStep,
+    CheckpointOut,
+    CheckpointRef,
+    HeldOutImprovement,
+    MeasuredImprovement,
+    Predicted,
+    RunProgress,
+    TrainingResult,
+    TrainingRunOut,
+)
+from service.jobs.models import Job, JobState
 from service.kit.clock import rfc3339
-from service.training_runs.models import Checkpoint
+from service.training_runs.models import Checkpoint, TrainingRun
 from service.training_runs.repository import Row
 
 
@@ -13,60 +23,85 @@ def run_out(row: Row) -> TrainingRunOut:
     """Show a run: its result, else what is known so far."""
     run, job, result = row.run, row.job, row.result
     state = JobState(job.state)
-    known = result or row.partial or {}
+    known = result or row.partial
     improvement = _improvement(result) if result is not None else None
-    return TrainingRunOut.model_validate(
-        {
-            "id": run.id,
-            "status": state.value,
-            **{name: getattr(run, name) for name in ("group_id", "prediction_id", "pool", "family", "configuration")},
-            "seed": run.configuration["seed"],
-            "progress": None if state.is_terminal else job.progress,
-            **{name: known.get(name) for name in ("baseline", "gap", "evaluations")},
-            "warnings": known.get("warnings") or [],
-            "improvement": improvement,
-            "predicted": _judged(run.predicted, improvement),
-            "observation_id": run.observation_id,
-            **{name: (result or {}).get(name) for name in ("collapsed", "stopped_by", "artifact", "cost", "versions")},
-            "checkpoint": _checkpoint(row.checkpoint),
-            "error": job.error if state.is_terminal else None,
-            "created_at": rfc3339(run.created_at),
-            "started_at": rfc3339(job.started_at) if job.started_at is not None else None,
-            "finished_at": rfc3339(job.finished_at) if job.finished_at is not None else None,
-        }
+    # fields that only a later version has written are left out, and those that came later have their defaults
+    configuration = TrainingConfiguration.model_validate(run.configuration, extra="ignore")
+    return TrainingRunOut(
+        id=run.id,
+        status=state.value,
+        group_id=run.group_id,
+        prediction_id=run.prediction_id,
+        seed=configuration.seed,
+        pool=run.pool,
+        family=run.family,
+        configuration=configuration,
+        progress=_progress(job, state),
+        baseline=known.baseline if known is not None else None,
+        gap=known.gap if known is not None else None,
+        improvement=improvement,
+        evaluations=known.evaluations if known is not None else None,
+        collapsed=result.collapsed if result is not None else None,
+        stopped_by=result.stopped_by if result is not None else None,
+        predicted=_judged(run, improvement),
+        observation_id=run.observation_id,
+        warnings=known.warnings if known is not None else [],
+        checkpoint=_checkpoint(row.checkpoint),
+        artifact=result.artifact if result is not None else None,
+        cost=result.cost if result is not None else None,
+        versions=result.versions if result is not None else None,
+        error=Failure.model_validate(job.error) if state.is_terminal and job.error else None,
+        created_at=rfc3339(run.created_at),
+        started_at=rfc3339(job.started_at) if job.started_at is not None else None,
+        finished_at=rfc3339(job.finished_at) if job.finished_at is not None else None,
     )
 
 
-def _improvement(result: dict[str, Any]) -> dict[str, Any]:
-    """The child's improvement, best and held-out problems as one object."""
-    best, held_out = result["best"], result["held_out"]
-    shown: dict[str, Any] = result["improvement"] | {"best": {"step": best["step"], **best["improvement"]}}
+def _progress(job: Job, state: JobState) -> RunProgress | None:
+    return RunProgress.model_validate(job.progress) if job.progress and not state.is_terminal else None
+
+
+def _improvement(result: TrainingResult) -> MeasuredImprovement:
+    """Show improvement, best step and held-out problems as one object."""
+    best, held_out = result.best, result.held_out
+    shown = MeasuredImprovement(
+        **dict(result.improvement), best=BestStep(step=best.step, **dict(best.improvement)), held_out=None
+    )
     if held_out is not None:
-        apart = {"step": best["step"], **best["held_out"]} if best["held_out"] is not None else None
-        shown["held_out"] = {
-            **held_out["improvement"],
-            **{name: held_out[name] for name in ("baseline", "problems")},
-            "best": apart,
-        }
+        shown.held_out = HeldOutImprovement(
+            **dict(held_out.improvement),
+            baseline=held_out.baseline,
+            problems=held_out.problems,
+            best=BestStep(step=best.step, **dict(best.held_out)) if best.held_out is not None else None,
+        )
     return shown
 
 
-def _judged(predicted: dict[str, Any] | None, improvement: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What was predicted, and which intervals hold the outcome."""
-    if predicted is None or improvement is None:
-        return predicted
-    value = improvement["value"]
-    intervals = [one | {"covered": one["lower"] <= value <= one["upper"]} for one in predicted["intervals"]]
-    return predicted | {"intervals": intervals}
+def _judged(run: TrainingRun, improvement: MeasuredImprovement | None) -> Predicted | None:
+    """Show what was predicted, and which intervals hold the outcome."""
+    if run.predicted is None:
+        return None
+    predicted = Predicted.model_validate(run.predicted)
+    if improvement is not None:
+        for interval in predicted.intervals:
+            interval.covered = interval.lower <= improvement.value <= interval.upper
+    return predicted
 
 
-def _checkpoint(row: Checkpoint | None) -> dict[str, Any] | None:
+def _checkpoint(row: Checkpoint | None) -> CheckpointRef | None:
     if row is None:
         return None
-    return {"step": row.step, "bytes": row.bytes, "created_at": rfc3339(row.created_at)}
+    return CheckpointRef(step=row.step, bytes=row.bytes, created_at=rfc3339(row.created_at))
 
 
 def checkpoint_out(row: Checkpoint) -> CheckpointOut:
     """Show a checkpoint."""
-    names = ("id", "step", "attempt", "bytes", "sha256", "path")
-    return CheckpointOut(**{name: getattr(row, name) for name in names}, created_at=rfc3339(row.created_at))
+    return CheckpointOut(
+        id=row.id,
+        step=row.step,
+        attempt=row.attempt,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        path=row.path,
+        created_at=rfc3339(row.created_at),
+    )

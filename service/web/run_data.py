@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import TrainingMetrics
 from service.events import repository as events
 from service.training_runs import service as training_runs
 from service.web.points import Look, RunCurve
@@ -20,7 +21,7 @@ def read_run(session: Session, tenant: str, run_id: str) -> RunCurve:
     """
     run = training_runs.found(session, tenant, run_id)
     job_id = training_runs.state_of(session, tenant, run_id).job_id
-    told = events.after(session, tenant, [job_id], 0, MOST_METRICS, "training.metrics")
+    rows = events.after(session, tenant, [job_id], 0, MOST_METRICS, TrainingMetrics.type)
     held_out = run.improvement.held_out if run.improvement is not None else None
     looks = [
         Look(
@@ -33,22 +34,22 @@ def read_run(session: Session, tenant: str, run_id: str) -> RunCurve:
         for one in run.evaluations or []
     ]
     return RunCurve(
-        steps=run.configuration["recipe"]["steps"],
+        steps=run.configuration.recipe.steps,
         baseline=run.baseline,
         self_teacher=run.gap.self_teacher if run.gap is not None else None,
         looks=looks,
         held_out_baseline=held_out.baseline if held_out is not None else None,
         predicted=run.predicted.value if run.predicted is not None else None,
         intervals=[(one.level, one.lower, one.upper) for one in (run.predicted.intervals if run.predicted else [])],
-        losses=_losses((event.data["step"], event.data["loss"]) for event in told),
+        losses=_losses(TrainingMetrics.model_validate(row.data) for row in rows),
     )
 
 
-def _losses(told: Iterable[tuple[int, float | None]]) -> list[tuple[int, float]]:
+def _losses(metrics: Iterable[TrainingMetrics]) -> list[tuple[int, float]]:
     """The losses of the steps as they came to be: an attempt that goes on takes back what came after its checkpoint."""
-    way: list[tuple[int, float | None]] = []
-    for step, loss in told:
-        while way and way[-1][0] >= step:
+    way: list[TrainingMetrics] = []
+    for step in metrics:
+        while way and way[-1].step >= step.step:
             way.pop()
-        way.append((step, loss))
-    return [(step, loss) for step, loss in way if loss is not None]
+        way.append(step)
+    return [(one.step, one.loss) for one in way if one.loss is not None]

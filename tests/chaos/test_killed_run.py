@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gapcast.contract.training_results import TrainingResult
 from gapcast.launching import module_command
 from tests.support.training import MODEL, configuration_of, told_of
 from workers.host.child_process import child_environment
@@ -37,7 +38,7 @@ class Run:
     losses: dict[int, float] = field(default_factory=dict)
     attempts: int = 0
 
-    def attempt(self, kill_after: int | None) -> dict[str, Any] | None:
+    def attempt(self, kill_after: int | None) -> TrainingResult | None:
         """Runs until the end, or until so many steps were told and then killed; returns the result."""
         self.attempts += 1
         resources = {
@@ -61,7 +62,7 @@ class Run:
             for line in map(json.loads, process.stdout):
                 assert "error" not in line, line
                 if "result" in line:
-                    return dict(line["result"])
+                    return TrainingResult.model_validate(line["result"])
                 event, data = line["event"], line["data"]
                 if event == "training.checkpoint":
                     self.published.append(data["path"])

@@ -20,13 +20,13 @@ def test_a_run_learns_on_two_gpus(tmp_path: Path, recipe: str) -> None:
     if torch.cuda.device_count() < 2:
         pytest.skip("one GPU")
     result = learn_in_two_parts(tmp_path, "transformers", RECIPES[recipe], processes=2).result
-    assert (result["versions"]["processes"], result["versions"]["device"] != "cpu") == ("2", True)
+    assert (result.versions["processes"], result.versions["device"] != "cpu") == ("2", True)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("engine", ["transformers", "vllm"])
 def test_a_run_learns_on_the_gpu(tmp_path: Path, engine: str, recipe: str) -> None:
     result = learn_in_two_parts(tmp_path, engine, RECIPES[recipe]).result
-    assert result["versions"]["engine"] == engine
-    assert result["versions"]["device"] != "cpu"
-    assert result["cost"]["gpu_hours"] > 0
+    assert result.versions["engine"] == engine
+    assert result.versions["device"] != "cpu"
+    assert (result.cost.gpu_hours or 0) > 0

@@ -5,12 +5,13 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from gapcast.contract.events import TrainingMetrics, TrainingResumed
+from gapcast.contract.training_results import TrainingResult
 from gapcast.launching import module_command, safe_environment
 from tests.support import ranks
 from tests.support.training import Told
@@ -28,8 +29,8 @@ class Runs:
 
     folder: Path
     alone: dict[str, Told]
-    metrics: dict[str, list[dict[str, Any]]]
-    results: dict[str, dict[str, Any]]
+    metrics: dict[str, list[TrainingMetrics]]
+    results: dict[str, TrainingResult]
 
     def tensors(self, processes: str, name: str, file: str) -> dict[str, torch.Tensor]:
         tensors: dict[str, torch.Tensor] = load_file(self.folder / processes / name / file)
@@ -48,17 +49,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         check=True,
         env=safe_environment(os.environ) | {"OMP_NUM_THREADS": "1"},
     )
-    return Runs(folder, told, **json.loads((several / "told.json").read_text()))
+    written = json.loads((several / "told.json").read_text())
+    metrics = {name: [TrainingMetrics(**one) for one in steps] for name, steps in written["metrics"].items()}
+    return Runs(folder, told, metrics, {name: TrainingResult(**one) for name, one in written["results"].items()})
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_losses_and_gradients_are_those_of_one_process(runs: Runs, name: str) -> None:
-    alone, several = runs.alone[name].of("training.metrics"), runs.metrics[name]
+    alone, several = runs.alone[name].of(TrainingMetrics), runs.metrics[name]
     assert len(alone) == len(several) == ranks.STEPS
     for one, other in zip(alone, several, strict=True):
         for key in ("loss", "gradient_norm", "agreement", "score", "with_context", "mean_tokens"):
-            expected = one[key] if one[key] is None else pytest.approx(one[key], abs=SAME, rel=SAME)
-            assert other[key] == expected, key
+            value = getattr(one, key)
+            expected = value if value is None else pytest.approx(value, abs=SAME, rel=SAME)
+            assert getattr(other, key) == expected, key
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -76,10 +80,10 @@ def test_checkpoints_are_those_of_one_process(runs: Runs, name: str) -> None:
 def test_the_observation_is_that_of_one_process(runs: Runs, name: str) -> None:
     """Evaluations are shared out by prompt, and each sample has its own seed."""
     for key in ("counts", "baseline", "gap", "evaluations", "cov"):
-        assert runs.results[name][key] == runs.alone[name].result[key]
-    costs = [told["cost"] for told in (runs.results[name], runs.alone[name].result)]
-    assert costs[0]["rollouts"] == costs[1]["rollouts"]
-    assert costs[0]["tokens"] == costs[1]["tokens"]
+        assert getattr(runs.results[name], key) == getattr(runs.alone[name].result, key)
+    costs = [told.cost for told in (runs.results[name], runs.alone[name].result)]
+    assert costs[0].rollouts == costs[1].rollouts
+    assert costs[0].tokens == costs[1].tokens
 
 
 @pytest.mark.parametrize("name", ["ema", "lora-ema", "best"])
@@ -93,29 +97,31 @@ def test_the_exported_model_is_that_of_one_process(runs: Runs, name: str) -> Non
 
 
 def test_the_best_weights_can_be_exported_though_they_are_not_the_last(runs: Runs) -> None:
-    steps = {told["artifact"]["step"] for told in (runs.results["best"], runs.alone["best"].result)}
-    assert steps == {runs.results["best"]["best"]["step"]}
+    artifacts = [told.artifact for told in (runs.results["best"], runs.alone["best"].result)]
+    steps = {one.step for one in artifacts if one is not None}
+    assert len(artifacts) == 2
+    assert steps == {runs.results["best"].best.step}
     assert max(steps) < ranks.STEPS
 
 
 def test_a_process_without_lessons_takes_part(runs: Runs) -> None:
-    shares = {one["with_context"] for one in runs.metrics["idle"]}
+    shares = {one.with_context for one in runs.metrics["idle"]}
     assert 0.5 in shares, "one lesson for two processes"
 
 
 @pytest.mark.parametrize("name", ranks.ROUGH)
 def test_passes_in_bfloat16_leave_float32_weights(runs: Runs, name: str) -> None:
-    expected, found = runs.alone[name].of("training.metrics")[0], runs.metrics[name][0]
-    assert found["loss"] == pytest.approx(expected["loss"], rel=0.1)
-    assert found["loss"] != pytest.approx(expected["loss"], rel=1e-6), "of one process autocast rounds elsewhere"
+    expected, found = runs.alone[name].of(TrainingMetrics)[0], runs.metrics[name][0]
+    assert found.loss == pytest.approx(expected.loss, rel=0.1)
+    assert found.loss != pytest.approx(expected.loss, rel=1e-6), "of one process autocast rounds elsewhere"
     for file in ("student", "optimizer"):
         weights = runs.tensors("several", name, f"{ranks.MIDDLE}/{file}.safetensors")
         assert {weight.dtype for weight in weights.values()} == {torch.float32}
 
 
-def late(metrics: list[dict[str, Any]]) -> list[float]:
-    assert [one["step"] for one in metrics][-2:] == [5, 6]
-    return [one["loss"] for one in metrics[-2:]]
+def late(metrics: list[TrainingMetrics]) -> list[float | None]:
+    assert [one.step for one in metrics][-2:] == [5, 6]
+    return [one.loss for one in metrics[-2:]]
 
 
 @pytest.mark.parametrize("name", ranks.RESUMED)
@@ -123,11 +129,11 @@ def test_two_processes_go_on_from_the_checkpoint_of_one(runs: Runs, name: str) -
     metrics = runs.metrics[f"{name}-resumed"]
     assert len(metrics) == 2
     assert late(metrics) == pytest.approx(late(runs.metrics[name]), abs=SAME)
-    assert runs.results[f"{name}-resumed"]["gap"] == runs.results[name]["gap"]
+    assert runs.results[f"{name}-resumed"].gap == runs.results[name].gap
 
 
 @pytest.mark.parametrize("name", ranks.RESUMED)
 def test_one_process_goes_on_from_the_checkpoint_of_two(runs: Runs, name: str, tmp_path: Path) -> None:
     told = ranks.run(name, tmp_path, checkpoint=runs.folder / "several" / name / ranks.MIDDLE)
-    assert told.of("training.resumed") == [{"step": 4}]
-    assert late(told.of("training.metrics")) == pytest.approx(late(runs.metrics[name]), abs=SAME)
+    assert told.of(TrainingResumed) == [TrainingResumed(step=4)]
+    assert late(told.of(TrainingMetrics)) == pytest.approx(late(runs.metrics[name]), abs=SAME)

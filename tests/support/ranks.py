@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gapcast.contract.events import TrainingMetrics
 from gapcast.contract.training import TrainingConfiguration
 from tests.support.training import MODEL, Told, configuration_of
 from workers.opsd import run_training
@@ -67,9 +68,7 @@ def run(name: str, folder: Path, world: World = ALONE, checkpoint: Path | None =
         export_folder=folder / "model",
         checkpoints=(checkpoint,) if checkpoint else (),
     )
-    told.result = run_training(
-        configuration(name, world.size), places, lambda *line: told.events.append(line), world=world
-    )
+    told.ended = run_training(configuration(name, world.size), places, told.events.append, world=world)
     return told
 
 
@@ -81,8 +80,8 @@ def main() -> None:
     for name in RESUMED:
         runs[f"{name}-resumed"] = run(name, folder / f"{name}-resumed", world, alone / name / MIDDLE)
     if world.first:
-        metrics = {name: told.of("training.metrics") for name, told in runs.items()}
-        results = {name: told.result for name, told in runs.items()}
+        metrics = {name: [one.written() for one in told.of(TrainingMetrics)] for name, told in runs.items()}
+        results = {name: told.result.model_dump(mode="json") for name, told in runs.items()}
         (folder / "told.json").write_text(json.dumps({"metrics": metrics, "results": results}))
     World.leave()
 

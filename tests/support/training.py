@@ -1,5 +1,6 @@
 """Small training runs of the lab's smaller model, and what they told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,22 @@ from typing import Any
 import pytest
 
 from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
+from gapcast.contract.events import (
+    Data,
+    EventData,
+    TrainingCheckpoint,
+    TrainingEvaluated,
+    TrainingGap,
+    TrainingMetrics,
+    TrainingPartialMessage,
+    TrainingProgress,
+    TrainingResumed,
+    TrainingWarning,
+)
 from gapcast.contract.measured import Decoding
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingConfiguration, TrainingOptions
+from gapcast.contract.training_results import TrainingResult
 from workers.engines import folder_revision, model_folder
 from workers.failures import Paused
 from workers.opsd import run_training
@@ -48,18 +62,36 @@ def configuration_of(
 
 @dataclass
 class Told:
-    """A finished run: its result and what it said on the way."""
+    """What a run said on its way, and its result once it has finished."""
 
-    result: dict[str, Any] = field(default_factory=dict)
-    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    events: list[EventData] = field(default_factory=list)
+    ended: TrainingResult | None = None
 
-    def of(self, name: str) -> list[dict[str, Any]]:
-        return [data for told, data in self.events if told == name]
+    @property
+    def result(self) -> TrainingResult:
+        assert self.ended is not None
+        return self.ended
+
+    def of(self, kind: type[Data]) -> list[Data]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def read(self, line: dict[str, Any]) -> None:
+        """Take a line that a run in several processes has written."""
+        self.events.append(KINDS[line["event"]].model_validate(line["data"]))
 
 
-def told_of(result: dict[str, Any]) -> dict[str, Any]:
+KINDS: dict[str, type[EventData]] = {
+    kind.type: kind
+    for kind in (
+        *(TrainingProgress, TrainingGap, TrainingMetrics, TrainingEvaluated),
+        *(TrainingPartialMessage, TrainingCheckpoint, TrainingResumed, TrainingWarning),
+    )
+}
+
+
+def told_of(result: TrainingResult) -> dict[str, Any]:
     """What of a result may not depend on how often the run was stopped."""
-    return {name: value for name, value in result.items() if name not in {"cost", "artifact"}}
+    return result.model_dump(exclude={"cost", "artifact"})
 
 
 def learn_in_two_parts(folder: Path, engine: str, recipe: dict[str, Any], processes: int = 1) -> Told:
@@ -75,16 +107,21 @@ def learn_in_two_parts(folder: Path, engine: str, recipe: dict[str, Any], proces
     )
     places = Resources.read(MODEL, {})
     places = replace(places, checkpoint_folder=folder / "checkpoints", export_folder=folder / "model")
-    run = run_training if processes == 1 else run_on_ranks
     first, rest = Told(), Told()
+
+    def run(told: Told, places: Resources, stop: Callable[[], bool]) -> TrainingResult:
+        if processes == 1:
+            return run_training(configuration, places, told.events.append, stop)
+        return run_on_ranks(configuration, places, told.read, stop)
+
     with pytest.raises(Paused):
-        run(configuration, places, lambda *line: first.events.append(line), lambda: len(first.events) > 40)
-    kept = tuple(Path(one["path"]) for one in reversed(first.of("training.checkpoint")))
-    places = replace(places, checkpoints=kept)
-    rest.result = run(configuration, places, lambda *line: rest.events.append(line), lambda: False)
-    losses = [one["loss"] for one in first.of("training.metrics") + rest.of("training.metrics")]
+        run(first, places, lambda: len(first.events) > 40)
+    kept = tuple(Path(one.path) for one in reversed(first.of(TrainingCheckpoint)))
+    rest.ended = run(rest, replace(places, checkpoints=kept), lambda: False)
+    losses = [one.loss or 0.0 for one in first.of(TrainingMetrics) + rest.of(TrainingMetrics)]
     assert len(losses) == 24
     assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
-    assert rest.result["gap"]["value"] > 0.1
-    assert rest.result["artifact"]["kind"] == ("lora" if "lora_rank" in recipe else "full")
+    assert rest.result.gap.value > 0.1
+    assert rest.result.artifact is not None
+    assert rest.result.artifact.kind == ("lora" if "lora_rank" in recipe else "full")
     return rest

@@ -13,6 +13,7 @@ from gapcast.contract.contexts import TEMPLATE_VERSION, Context, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.recipes import Recipe, cell_of
 from gapcast.contract.training import TrainingConfiguration, TrainingOptions
+from gapcast.contract.training_results import TrainedRun
 from workers.engines import folder_revision, model_folder
 from workers.lab.models import FAMILY, MEDIUM, SMALL
 from workers.opsd import run_training
@@ -48,6 +49,10 @@ SEEDS: Mapping[str, Sequence[int]] = {SMALL.name: (0, 1), MEDIUM.name: (0,)}
 """Seeds by model; the larger one costs twice as much a run."""
 
 
+Row = JsonObject
+"""An observation as the pool's file holds it: configuration and outcome beside its names."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of the list."""
@@ -76,21 +81,23 @@ def runs() -> list[Run]:
 
 def measure_pool(out: Path, report: Callable[[str], None]) -> None:
     """Runs what `out` does not hold yet, writes it after every run, and reports the line through all observations."""
-    rows: list[JsonObject] = json.loads(out.read_text()) if out.exists() else []
-    known = {row["external_id"] for row in rows}
+    rows: list[Row] = json.loads(out.read_text()) if out.exists() else []
+    measured = [TrainedRun.read(row) for row in rows]
+    known = {run.external_id for run in measured}
     wanted = runs()
     for number, run in enumerate(wanted, start=1):
         if run.external_id in known:
             report(f"{number}/{len(wanted)} {run.external_id}: already measured, skipped")
             continue
-        rows.append(measure(run))
+        measured.append(measure(run))
+        rows.append(row_of(measured[-1]))
         _write(out, rows)
-        report(f"{number}/{len(wanted)} {describe(rows[-1])}")
-    report(line_through(rows))
+        report(f"{number}/{len(wanted)} {describe(measured[-1])}")
+    report(line_through(measured))
 
 
-def measure(run: Run) -> JsonObject:
-    """One training run as an observation with its provenance."""
+def measure(run: Run) -> TrainedRun:
+    """One training run with its result."""
     task, recipe = load_task(AdditionTask.name), Recipe()
     configuration = TrainingConfiguration(
         model=run.model,
@@ -108,38 +115,49 @@ def measure(run: Run) -> JsonObject:
         seed=run.seed,
         options=TrainingOptions(evaluate_every=recipe.steps, export="none"),
     )
-    result = run_training(configuration, Resources.read(run.model, {}), lambda event, data: None)
-    return {
-        "external_id": run.external_id,
-        "pool": POOL,
-        "source": "lab",
-        "family": FAMILY,
-        "cell": cell_of(FAMILY, task.name, recipe),
-        **configuration.model_dump(mode="json"),
-        **result,
-    }
-
-
-def describe(row: JsonObject) -> str:
-    """One observation in one line."""
-    gap, improvement = row["gap"], row["improvement"]
-    return (
-        f"{row['external_id']}: baseline {row['baseline']:.3f}  gap {gap['value']:+.3f} ± {gap['se']:.3f}  "
-        f"improvement {improvement['value']:+.3f} ± {improvement['se']:.3f}  {row['cost']['seconds']:.0f} s"
+    result = run_training(configuration, Resources.read(run.model, {}), lambda event: None)
+    return TrainedRun(
+        external_id=run.external_id,
+        pool=POOL,
+        source="lab",
+        family=FAMILY,
+        configuration=configuration,
+        outcome=result,
     )
 
 
-def line_through(rows: Sequence[JsonObject]) -> str:
+def row_of(run: TrainedRun) -> Row:
+    """One observation with its provenance, as the pool's file holds it."""
+    asked = run.configuration
+    return {
+        **{name: getattr(run, name) for name in ("external_id", "pool", "source", "family")},
+        "cell": cell_of(run.family, asked.task, asked.recipe),
+        **asked.model_dump(mode="json"),
+        **run.outcome.model_dump(mode="json"),
+    }
+
+
+def describe(run: TrainedRun) -> str:
+    """One observation in one line."""
+    outcome = run.outcome
+    gap, improvement = outcome.gap, outcome.improvement
+    return (
+        f"{run.external_id}: baseline {outcome.baseline:.3f}  gap {gap.value:+.3f} ± {gap.se:.3f}  "
+        f"improvement {improvement.value:+.3f} ± {improvement.se:.3f}  {outcome.cost.seconds:.0f} s"
+    )
+
+
+def line_through(runs: Sequence[TrainedRun]) -> str:
     """Ordinary least squares through all observations, as the paper draws it; the service fits its own law."""
-    x = np.array([row["gap"]["value"] for row in rows])
-    y = np.array([row["improvement"]["value"] for row in rows])
+    x = np.array([run.outcome.gap.value for run in runs])
+    y = np.array([run.outcome.improvement.value for run in runs])
     slope, intercept = np.polyfit(x, y, 1)
     r2 = 1 - np.var(y - intercept - slope * x) / np.var(y)
-    seconds = sum(row["cost"]["seconds"] for row in rows)
-    return f"{len(rows)} runs in {seconds:.0f} s: slope {slope:.3f}  intercept {intercept:+.3f}  R2 {r2:.3f}"
+    seconds = sum(run.outcome.cost.seconds for run in runs)
+    return f"{len(runs)} runs in {seconds:.0f} s: slope {slope:.3f}  intercept {intercept:+.3f}  R2 {r2:.3f}"
 
 
-def _write(out: Path, rows: Sequence[JsonObject]) -> None:
+def _write(out: Path, rows: Sequence[Row]) -> None:
     """In one rename, so that an interrupted measurement leaves the last whole file."""
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_suffix(".unfinished")

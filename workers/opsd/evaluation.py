@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from gapcast.contract.contexts import Context
+from gapcast.contract.probes import Difference, Gap
+from gapcast.contract.training_results import ArmCounts, Evaluation
 from workers.opsd.warnings import Warnings
 from workers.sampling.arms import Arm, Draw, Sampler, arm_of
 from workers.sampling.self_teacher import SelfTeacher
-from workers.sampling.statistics import Estimate, Scores, counts, differences, estimate, sampling_covariance
+from workers.sampling.statistics import Scores, counts, differences, estimate, sampling_covariance
 from workers.tasks import Problem
 
 
@@ -29,16 +31,34 @@ class Before:
         return float(self.student.mean())
 
     @property
-    def gap(self) -> dict[str, Any]:
-        """The gap as a result shows it."""
+    def gap(self) -> Gap:
+        """Self-teacher minus student."""
         problems, rollouts = self.student.shape
-        return {
-            **estimate(differences(self.self_teacher, self.student)).as_dict(),
-            "student": self.baseline,
-            "self_teacher": float(self.self_teacher.mean()),
-            "problems": problems,
-            "rollouts": rollouts,
-        }
+        measured = estimate(differences(self.self_teacher, self.student))
+        return Gap(
+            value=measured.value,
+            se=measured.se,
+            student=self.baseline,
+            self_teacher=float(self.self_teacher.mean()),
+            problems=problems,
+            rollouts=rollouts,
+        )
+
+    def improvement(self, after: Scores) -> Difference:
+        """How far the student has come."""
+        return _difference(after, self.student)
+
+    def covariance(self, after: Scores) -> float:
+        """Covariance of the sampling errors of gap and improvement: they share the baseline (LAW.md, Model)."""
+        return sampling_covariance(differences(self.self_teacher, self.student), differences(after, self.student))
+
+    def counts(self, after: Scores) -> ArmCounts:
+        """The sums of every problem's scores."""
+        return ArmCounts(before=counts(self.student), context=counts(self.self_teacher), after=counts(after))
+
+    def has_lost(self, after: Scores) -> bool:
+        """True if the student has collapsed."""
+        return collapsed(self.baseline, self.improvement(after))
 
     def as_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -92,71 +112,51 @@ class Evaluator:
         self.tokens += arm.tokens
 
 
-def evaluation(step: int, before: Before, scores: Scores, held_out: Scores | None) -> dict[str, Any]:
+def _difference(arm: Scores, base: Scores) -> Difference:
+    measured = estimate(differences(arm, base))
+    return Difference(value=measured.value, se=measured.se)
+
+
+def evaluation(step: int, before: Before, scores: Scores, held_out: Scores | None) -> Evaluation:
     """How far the student has come after `step` steps."""
     held = None
     if held_out is not None and before.held_out is not None:
-        held = estimate(differences(held_out, before.held_out)).as_dict()
-    return {
-        "step": step,
-        "accuracy": float(scores.mean()),
-        "improvement": estimate(differences(scores, before.student)).as_dict(),
-        "held_out": held,
-    }
+        held = _difference(held_out, before.held_out)
+    return Evaluation(step=step, accuracy=float(scores.mean()), improvement=before.improvement(scores), held_out=held)
 
 
-def best_of(evaluations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def best_of(evaluations: Sequence[Evaluation]) -> Evaluation:
     """The evaluation with the largest improvement; of equal ones the first.
 
     Picking it favours it: it is reported beside the last one and never in its place.
     """
-    return max(evaluations, key=lambda one: one["improvement"]["value"])
+    return max(evaluations, key=lambda one: one.improvement.value)
 
 
-def observation(before: Before, after: Scores) -> dict[str, Any]:
-    """Gap, improvement and their errors from three arms on the same problems.
-
-    Gap and improvement share the baseline rollouts and the problems; `cov` is the covariance of their sampling errors
-    (LAW.md, Model).
-    """
-    gaps, improvements = differences(before.self_teacher, before.student), differences(after, before.student)
-    improvement = estimate(improvements)
-    return {
-        "baseline": before.baseline,
-        "gap": before.gap,
-        "improvement": improvement.as_dict(),
-        "cov": sampling_covariance(gaps, improvements),
-        "collapsed": collapsed(before.baseline, improvement),
-        "counts": {
-            "before": counts(before.student),
-            "context": counts(before.self_teacher),
-            "after": counts(after),
-        },
-    }
-
-
-def collapsed(baseline: float, improvement: Estimate) -> bool:
+def collapsed(baseline: float, improvement: Difference) -> bool:
     """More than half of the baseline is lost, and the loss is larger than two standard errors of noise."""
     return improvement.value < -baseline / 2 and improvement.value < -2 * improvement.se
 
 
-def warn_of_no_learning(result: Mapping[str, Any], taught: bool, moved: bool, warnings: Warnings) -> None:
+def warn_of_no_learning(
+    gap: Difference, improvement: Difference, taught: bool, moved: bool, warnings: Warnings
+) -> None:
     """Says so when a run had something to learn from and did not.
 
     Args:
-        result: as `observation` makes it.
+        gap: before the first step.
+        improvement: after the last one.
         taught: whether any rollout had a context.
         moved: whether any step had a gradient other than zero.
         warnings: takes what is found.
     """
-    gap, improvement = result["gap"], result["improvement"]
     if not taught:
         warnings.add("no_context", "No rollout had a context, so nothing was taught: the weights are as they were.")
     elif not moved:
         warnings.add("no_gradient", "Every gradient was zero: with the context the model says what it says without.")
-    elif gap["value"] > 2 * gap["se"] and improvement["value"] < 2 * improvement["se"]:
+    elif gap.value > 2 * gap.se and improvement.value < 2 * improvement.se:
         warnings.add(
             "no_learning",
-            f"The self-teacher is {100 * gap['value']:.1f} points better, but the student did not become better beyond "
+            f"The self-teacher is {100 * gap.value:.1f} points better, but the student did not become better beyond "
             "noise: look at the loss, the learning rate and whether the contexts are right.",
         )

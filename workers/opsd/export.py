@@ -2,13 +2,15 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import Artifact, Evaluation, Predicted
 from workers.engines import folder_revision
 from workers.opsd.adapters import write_adapter
 from workers.opsd.checkpoint import flush
@@ -19,13 +21,27 @@ READABLE = 0o644
 """safetensors writes for its owner alone; who serves the model may be another user"""
 
 
+@dataclass(frozen=True)
+class Story:
+    """What a model's card says beside its configuration."""
+
+    step: int
+    """Of the weights."""
+    last: Evaluation
+    """Of the run's end."""
+    baseline: float
+    gap: Gap
+    run_id: str | None
+    predicted: Predicted | None
+
+
 def export_model(
     folder: Path,
     origin: Path,
     model: Any,  # noqa: ANN401 - transformers has no types
     configuration: TrainingConfiguration,
-    told: Mapping[str, Any],
-) -> dict[str, Any]:
+    story: Story,
+) -> Artifact:
     """Writes a trained model's weights of now under a hidden name and renames the whole.
 
     All weights: the files of the model that was trained, with new weights in the precision that its own have. LoRA: the
@@ -36,7 +52,7 @@ def export_model(
         origin: the folder of the model that was trained.
         model: what to write.
         configuration: for the card.
-        told: for the card: step, baseline, gap, last (step, improvement and held_out of the end), predicted, run_id.
+        story: for the card.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     hidden = folder.with_name(f".{folder.name}.unfinished")
@@ -47,7 +63,7 @@ def export_model(
         _write_adapter(hidden, model, configuration)
     else:
         _write_weights(hidden, origin, model)
-    (hidden / CARD).write_text(card(configuration, told))
+    (hidden / CARD).write_text(card(configuration, story))
     for file in hidden.iterdir():
         file.chmod(READABLE)
         flush(file)
@@ -55,13 +71,13 @@ def export_model(
     shutil.rmtree(folder, ignore_errors=True)
     hidden.rename(folder)
     flush(folder.parent)
-    return {
-        "path": str(folder),
-        "kind": "lora" if lora else "full",
-        "step": told["step"],
-        "revision": folder_revision(folder),
-        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-    }
+    return Artifact(
+        path=str(folder),
+        kind="lora" if lora else "full",
+        step=story.step,
+        revision=folder_revision(folder),
+        bytes=sum(file.stat().st_size for file in folder.iterdir()),
+    )
 
 
 def _write_weights(folder: Path, origin: Path, model: Any) -> None:  # noqa: ANN401 - transformers has no types
@@ -90,19 +106,19 @@ def _write_adapter(folder: Path, model: Any, configuration: TrainingConfiguratio
     file.write_text(json.dumps(config, indent=2) + "\n")
 
 
-def card(configuration: TrainingConfiguration, told: Mapping[str, Any]) -> str:
+def card(configuration: TrainingConfiguration, story: Story) -> str:
     """The model card: configuration, gap, predicted and measured improvement."""
-    predicted, last = told["predicted"], told["last"]
+    predicted, last = story.predicted, story.last
     rows = [
-        ("Student before", f"{100 * told['baseline']:.1f} %"),
-        ("Gap (self-teacher minus student, before)", _points(told["gap"])),
+        ("Student before", f"{100 * story.baseline:.1f} %"),
+        ("Gap (self-teacher minus student, before)", _points(story.gap)),
         ("Predicted improvement", _predicted(predicted) if predicted else "no prediction led to this run"),
-        (f"Measured improvement at the end, step {last['step']}", _points(last["improvement"])),
+        (f"Measured improvement at the end, step {last.step}", _points(last.improvement)),
     ]
-    if last["held_out"] is not None:
-        rows.append(("On held-out problems", _points(last["held_out"])))
-    if told["step"] != last["step"]:
-        rows.append(("These weights", f"of step {told['step']}, chosen for its evaluation, which therefore flatters"))
+    if last.held_out is not None:
+        rows.append(("On held-out problems", _points(last.held_out)))
+    if story.step != last.step:
+        rows.append(("These weights", f"of step {story.step}, chosen for its evaluation, which therefore flatters"))
     table = "\n".join(f"| {name} | {value} |" for name, value in rows)
     dumped = json.dumps(configuration.model_dump(mode="json"), indent=2)
     return f"""---
@@ -113,7 +129,7 @@ tags: [on-policy-self-distillation, gapcast]
 # {configuration.model}, self-distilled on {configuration.task}
 
 On-policy self-distillation with the context `{configuration.context.kind}`, teacher
-`{configuration.recipe.teacher}`, divergence `{configuration.recipe.divergence}`; run `{told["run_id"]}` of Gapcast.
+`{configuration.recipe.teacher}`, divergence `{configuration.recipe.divergence}`; run `{story.run_id}` of Gapcast.
 
 | | |
 | --- | --- |
@@ -131,15 +147,15 @@ precision; those of this folder are in the precision of the original.
 """
 
 
-def _points(estimate: Mapping[str, float]) -> str:
-    return f"{100 * estimate['value']:+.1f} ± {100 * estimate['se']:.1f} points"
+def _points(difference: Difference) -> str:
+    return f"{100 * difference.value:+.1f} ± {100 * difference.se:.1f} points"
 
 
-def _predicted(predicted: Mapping[str, Any]) -> str:
-    value, intervals = predicted.get("value"), predicted.get("intervals") or []
-    if value is None:
+def _predicted(predicted: Predicted) -> str:
+    if predicted.value is None:
         return "refused: no honest number could be given"
     ranges = ", ".join(
-        f"{100 * one['level']:g} % interval {100 * one['lower']:+.1f} to {100 * one['upper']:+.1f}" for one in intervals
+        f"{100 * one.level:g} % interval {100 * one.lower:+.1f} to {100 * one.upper:+.1f}"
+        for one in predicted.intervals
     )
-    return f"{100 * value:+.1f} points ({ranges})"
+    return f"{100 * predicted.value:+.1f} points ({ranges})"

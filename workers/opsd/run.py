@@ -3,12 +3,34 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
+from gapcast.contract.base import Warned
+from gapcast.contract.events import (
+    Emit,
+    TrainingCheckpoint,
+    TrainingEvaluated,
+    TrainingGap,
+    TrainingPartialMessage,
+    TrainingProgress,
+    TrainingResumed,
+)
 from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import (
+    Artifact,
+    Evaluation,
+    HeldOutResult,
+    Phase,
+    Predicted,
+    StepImprovement,
+    StoppedBy,
+    TrainingResult,
+    WorkerCost,
+)
 from workers.contexts.templates import require_template_version
 from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
@@ -22,8 +44,8 @@ from workers.opsd.checkpoint import (
     write_checkpoint,
 )
 from workers.opsd.configuration import own_seed
-from workers.opsd.evaluation import Before, Evaluator, best_of, evaluation, observation, warn_of_no_learning
-from workers.opsd.export import export_model
+from workers.opsd.evaluation import Before, Evaluator, best_of, collapsed, evaluation, warn_of_no_learning
+from workers.opsd.export import Story, export_model
 from workers.opsd.replicas import ReplicaEngine, SharedSampler
 from workers.opsd.rollout_engine import rollout_engine
 from workers.opsd.student import Student
@@ -35,9 +57,6 @@ from workers.sampling.arms import sampling_of
 from workers.sampling.drawn import draw_problems
 from workers.sampling.statistics import Scores
 from workers.tasks import Problem, Split, load_task
-
-Emit = Callable[[str, dict[str, Any]], None]
-"""Takes an event's name and its data, both JSON-able."""
 
 METRICS = 100
 """Events with metrics in a run, about: a curve that a page can draw."""
@@ -51,7 +70,7 @@ def run_training(
     emit: Emit,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
-) -> dict[str, Any]:
+) -> TrainingResult:
     """Measures baseline and gap, trains, measures again; returns the observation.
 
     Every evaluation draws fresh samples, and no two runs share any (`own_seed`). With checkpoints in `resources` the
@@ -79,6 +98,15 @@ def run_training(
     if processes != world.size:
         raise ValueError(f"options.processes: {processes} in a world of {world.size}")
     return _Run(configuration, resources, emit, stop, world).finish()
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """What a run has cost."""
+
+    seconds: float = 0.0
+    rollouts: int = 0
+    tokens: int = 0
 
 
 class _Run:
@@ -118,11 +146,12 @@ class _Run:
             world,
         )
         self._warnings = Warnings(emit)
-        self._evaluations: list[dict[str, Any]] = []
+        self._evaluations: list[Evaluation] = []
         self._best_path: str | None = None
         self._kept: list[int] = []
         self._taught = self._moved = False
-        self._spent = {"seconds": 0.0, "rollouts": 0, "tokens": 0}
+        self._earlier = _Spent()
+        self._drawn = self._tokens = 0
         self._before = self._resume() or self._begin()
 
     # --- beginning
@@ -131,7 +160,7 @@ class _Run:
         self._progress("baseline")
         with self._student.passes():
             before = self._evaluator.before(self._configuration.context, self._configuration.group_size)
-        self._emit("training.gap", {"baseline": before.baseline, "gap": before.gap})
+        self._emit(TrainingGap(baseline=before.baseline, gap=before.gap))
         self._before = before
         self._tell_partial()
         self._checkpoint()
@@ -150,32 +179,32 @@ class _Run:
                 )
             return None
         state = found.state
-        self._warnings = Warnings(self._emit, state["warnings"])
+        self._warnings = Warnings(self._emit, [Warned.model_validate(one) for one in state["warnings"]])
         if broken:
             self._warnings.add("checkpoint_passed_over", f"Broken checkpoints were passed over: {why}.")
-        self._evaluations, self._best_path = state["evaluations"], state["best_path"]
+        self._evaluations = [Evaluation.model_validate(one) for one in state["evaluations"]]
+        self._best_path = state["best_path"]
         self._taught, self._moved = state["taught"], state["moved"]
-        self._spent = state["spent"]
+        self._earlier = _Spent(**state["spent"])
         self._trainer.resume(found.step, found.tensors)
-        self._emit("training.resumed", {"step": found.step})
+        self._emit(TrainingResumed(step=found.step))
         return Before.read(state["before"])
 
     # --- the way
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> TrainingResult:
         """Trains to the end, exports, and returns the result."""
         recipe, steps = self._configuration.recipe, self._configuration.recipe.steps
-        stopped_by = "steps"
         self._progress("training")
         while self._trainer.done < steps and not self._has_collapsed():
             metrics = self._trainer.step()
             step = metrics.step
-            self._spent["rollouts"] += recipe.problems_per_step * recipe.group_size
-            self._spent["tokens"] += metrics.tokens
+            self._drawn += recipe.problems_per_step * recipe.group_size
+            self._tokens += metrics.tokens
             self._taught |= metrics.with_context > 0
             self._moved |= bool(metrics.gradient_norm)
             if step % max(1, steps // METRICS) == 0 or step in {1, steps}:
-                self._emit("training.metrics", metrics.as_dict())
+                self._emit(metrics)
             self._progress("training")
             # the last one, too: what follows may take as long as a tenth of the run
             due = step % self._configuration.checkpoint_every == 0 or step == steps
@@ -186,12 +215,10 @@ class _Run:
                 self._checkpoint()
             if asked:
                 raise Paused(step)
-        if self._has_collapsed():
-            stopped_by = "collapse"
-        return self._result(stopped_by)
+        return self._result("collapse" if self._has_collapsed() else "steps")
 
     def _has_collapsed(self) -> bool:
-        return bool(self._evaluations) and self._evaluations[-1].get("collapsed", False)
+        return bool(self._evaluations) and self._evaluations[-1].collapsed
 
     def _evaluate(self, name: str) -> bool:
         """Looks how far the student has come; returns whether this is the best so far, whose weights are kept."""
@@ -200,13 +227,13 @@ class _Run:
             scores, held_out = self._evaluator.after(name)
         told = evaluation(self._trainer.done, self._before, scores, held_out)
         self._evaluations.append(told)
-        if self._has_lost(scores) and self._has_lost(self._look_again(name)):
+        if self._before.has_lost(scores) and self._before.has_lost(self._look_again(name)):
             self._warn_of_collapse()
             if self._configuration.options.stop_on_collapse:
-                told["collapsed"] = True
-        self._emit("training.evaluated", told)
+                told.collapsed = True
+        self._tell(told)
         self._tell_partial()
-        return best_of(self._evaluations) is told and told["improvement"]["value"] > 0
+        return best_of(self._evaluations) is told and told.improvement.value > 0
 
     def _warn_of_collapse(self) -> None:
         self._warnings.add(
@@ -215,9 +242,6 @@ class _Run:
             f"{100 * self._before.baseline:.1f} %.",
         )
 
-    def _has_lost(self, scores: Scores) -> bool:
-        return bool(observation(self._before, scores)["collapsed"])
-
     def _look_again(self, name: str) -> Scores:
         """Of many looks some are low by chance: with a small baseline one run in twelve was stopped for nothing."""
         with self._student.passes():
@@ -225,37 +249,38 @@ class _Run:
 
     # --- what is told and kept
 
-    def _progress(self, phase: str) -> None:
+    def _progress(self, phase: Phase) -> None:
         total = self._configuration.recipe.steps
-        self._emit("training.progress", {"done": self._trainer.done, "total": total, "unit": "steps", "phase": phase})
+        self._emit(TrainingProgress(done=self._trainer.done, total=total, unit="steps", phase=phase))
+
+    def _tell(self, seen: Evaluation) -> None:
+        self._emit(TrainingEvaluated.model_validate(seen, from_attributes=True))
 
     def _tell_partial(self) -> None:
         self._emit(
-            "training.partial",
-            {
-                "baseline": self._before.baseline,
-                "gap": self._before.gap,
-                "evaluations": self._evaluations,
-                "warnings": self._warnings.all,
-            },
+            TrainingPartialMessage(
+                baseline=self._before.baseline,
+                gap=self._before.gap,
+                evaluations=self._evaluations,
+                warnings=self._warnings.all,
+            )
         )
 
     def _checkpoint(self) -> None:
         folder, step = self._resources.checkpoint_folder, self._trainer.done
         if folder is None:
             return
-        best = best_of(self._evaluations)["step"] if self._evaluations else 0
+        best = best_of(self._evaluations).step if self._evaluations else 0
         if best == step and step:
             self._best_path = str(folder / f"step_{step}")
-        spent = self._total()
         state = {
             "before": self._before.as_dict(),
-            "evaluations": self._evaluations,
-            "warnings": self._warnings.all,
+            "evaluations": [one.model_dump(mode="json") for one in self._evaluations],
+            "warnings": [one.model_dump(mode="json") for one in self._warnings.all],
             "best_path": self._best_path,
             "taught": self._taught,
             "moved": self._moved,
-            "spent": spent,
+            "spent": asdict(self._total()),
         }
         tensors = self._trainer.tensors() if step else {}
         if not self._world.first:
@@ -268,85 +293,96 @@ class _Run:
                 "checkpoint_not_written", f"No checkpoint could be written at step {step}: {error}"[:500]
             )
             return
-        self._emit("training.checkpoint", written.as_dict())
+        self._emit(TrainingCheckpoint.model_validate(written.as_dict()))
         self._kept = [*self._kept, step]
         keep_only(folder, [*self._kept[-NEWEST:], best])
         forget_earlier(folder, self._best_path, whole=len(self._kept) >= NEWEST)
 
-    def _total(self) -> dict[str, float]:
+    def _total(self) -> _Spent:
         """What the run has cost in all its attempts."""
-        return {
-            "seconds": self._spent["seconds"] + time.monotonic() - self._started,
-            "rollouts": self._spent["rollouts"] + self._evaluator.rollouts_drawn,
-            "tokens": self._spent["tokens"] + self._evaluator.tokens,
-        }
+        return _Spent(
+            seconds=self._earlier.seconds + time.monotonic() - self._started,
+            rollouts=self._earlier.rollouts + self._drawn + self._evaluator.rollouts_drawn,
+            tokens=self._earlier.tokens + self._tokens + self._evaluator.tokens,
+        )
 
     # --- the end
 
-    def _result(self, stopped_by: str) -> dict[str, Any]:
+    def _result(self, stopped_by: StoppedBy) -> TrainingResult:
         """Measures the end with fresh samples, also after a collapse: what showed that was the worst of many looks."""
         self._progress("evaluation")
         with self._student.passes():
             scores, held_out = self._evaluator.after("after")
-        told = evaluation(self._trainer.done, self._before, scores, held_out)
-        self._evaluations = [one for one in self._evaluations if one["step"] != told["step"]] + [told]
-        self._emit("training.evaluated", told)
-        best = best_of(self._evaluations)
-        result = {
-            **observation(self._before, scores),
-            "best": {name: best[name] for name in ("step", "improvement", "held_out")},
-            "held_out": None,
-            "stopped_by": stopped_by,
-            "steps": self._trainer.done,
-            "evaluations": self._evaluations,
-        }
-        if self._before.held_out is not None:
-            result["held_out"] = {
-                "baseline": float(self._before.held_out.mean()),
-                "improvement": told["held_out"],
-                "problems": len(self._before.held_out),
-            }
-        if result["collapsed"]:
+        before = self._before
+        last = evaluation(self._trainer.done, before, scores, held_out)
+        self._evaluations = [one for one in self._evaluations if one.step != last.step] + [last]
+        self._tell(last)
+        has_collapsed = collapsed(before.baseline, last.improvement)
+        if has_collapsed:
             self._warn_of_collapse()
-        warn_of_no_learning(result, self._taught, self._moved, self._warnings)
+        warn_of_no_learning(before.gap, last.improvement, self._taught, self._moved, self._warnings)
         self._tell_partial()
-        artifact = self._export(result, told, best)
-        fingerprint, total = self._engine.fingerprint(), self._total()
-        gpus = 0 if self._student.device.type == "cpu" else self._configuration.options.processes
-        return {
-            **result,
-            "warnings": self._warnings.all,
-            "artifact": artifact,
-            "cost": {**total, "steps": self._trainer.done, "gpu_hours": gpus * total["seconds"] / 3600},
-            "versions": fingerprint,
-            "problem_ids": [problem.id for problem in self._evaluator.problems],
-        }
+        artifact = self._export(last, has_collapsed=has_collapsed)
+        best = best_of(self._evaluations)
+        return TrainingResult(
+            baseline=before.baseline,
+            gap=before.gap,
+            improvement=last.improvement,
+            cov=before.covariance(scores),
+            collapsed=has_collapsed,
+            counts=before.counts(scores),
+            best=StepImprovement(step=best.step, improvement=best.improvement, held_out=best.held_out),
+            held_out=self._held_out(last),
+            stopped_by=stopped_by,
+            steps=self._trainer.done,
+            evaluations=self._evaluations,
+            warnings=self._warnings.all,
+            artifact=artifact,
+            cost=self._cost(),
+            versions=self._engine.fingerprint(),
+            problem_ids=[problem.id for problem in self._evaluator.problems],
+        )
 
-    def _export(self, result: dict[str, Any], last: dict[str, Any], best: dict[str, Any]) -> dict[str, Any] | None:
+    def _held_out(self, last: Evaluation) -> HeldOutResult | None:
+        scores = self._before.held_out
+        if scores is None or last.held_out is None:
+            return None
+        return HeldOutResult(baseline=float(scores.mean()), improvement=last.held_out, problems=len(scores))
+
+    def _cost(self) -> WorkerCost:
+        gpus = 0 if self._student.device.type == "cpu" else self._configuration.options.processes
+        total = self._total()
+        return WorkerCost(**asdict(total), steps=self._trainer.done, gpu_hours=gpus * total.seconds / 3600)
+
+    def _export(self, last: Evaluation, *, has_collapsed: bool) -> Artifact | None:
         """Writes the weights that were asked for; those of a collapsed run are never the ones."""
         folder, which = self._resources.export_folder, self._configuration.options.export
         if folder is None or which == "none":
             return None
         self._progress("export")
-        told = last
-        if which == "best" or result["collapsed"]:
-            told = best
-            if best["improvement"]["value"] <= 0:
+        chosen = last
+        if which == "best" or has_collapsed:
+            chosen = best_of(self._evaluations)
+            if chosen.improvement.value <= 0:
                 self._warnings.add("nothing_exported", "No evaluation was better than the model before training.")
                 return None
-            if best["step"] != last["step"] and not self._load_best():
-                self._warnings.add("nothing_exported", f"The weights of step {best['step']}, the best, are gone.")
+            if chosen.step != last.step and not self._load_best():
+                self._warnings.add("nothing_exported", f"The weights of step {chosen.step}, the best, are gone.")
                 return None
-        about = {
-            "step": told["step"],
-            "last": last,
-            **{name: result[name] for name in ("baseline", "gap")},
-            **{name: self._resources.card.get(name) for name in ("run_id", "predicted")},
-        }
         if not self._world.first:
             return None
+        card = self._resources.card
+        predicted = card.get("predicted")
+        story = Story(
+            step=chosen.step,
+            last=last,
+            baseline=self._before.baseline,
+            gap=self._before.gap,
+            run_id=card.get("run_id"),
+            predicted=Predicted.model_validate(predicted) if predicted else None,
+        )
         try:
-            return export_model(folder, self._origin, self._whole, self._configuration, about)
+            return export_model(folder, self._origin, self._whole, self._configuration, story)
         except (OSError, SafetensorError) as error:
             # what was measured is not to be lost over a full disk
             self._warnings.add("nothing_exported", f"The model could not be written to {folder}: {error}"[:500])

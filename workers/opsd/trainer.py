@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
 
 from gapcast.contract.contexts import Context
+from gapcast.contract.events import TrainingMetrics
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingOptions
 from workers.failures import JobError, out_of_memory
@@ -30,37 +30,6 @@ ADAMW = ("step", "exp_avg", "exp_avg_sq")
 MICRO_TOKENS = 1 << 14
 """Tokens in one forward and backward pass where the run does not say how many rollouts: room for a small model's
 activations; a large one wants `training.micro_batch`, or fails with that advice."""
-
-
-@dataclass(frozen=True)
-class StepMetrics:
-    """What one optimizer step saw."""
-
-    step: int
-    loss: float | None
-    """Mean divergence in nats a token, clipped where the recipe clips; null where no rollout had a context, and so
-    nothing was learned."""
-    score: float
-    """Mean score of the student's rollouts."""
-    with_context: float
-    """Share of rollouts with a context."""
-    agreement: float | None
-    """Share of tokens whose most likely next token is the same for student and self-teacher."""
-    gradient_norm: float | None
-    learning_rate: float
-    mean_tokens: float
-    """Of the student's rollouts."""
-    truncated: float
-    """Share of them that ran into `max_tokens`."""
-    tokens: int
-    seconds: float
-    missing: dict[str, int]
-    """Rollouts without a context, by reason."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As the event shows it."""
-        told = {name: value for name, value in vars(self).items() if name != "seconds"}
-        return told | {"tokens_per_second": self.tokens / max(self.seconds, 1e-9)}
 
 
 class Trainer:
@@ -92,7 +61,7 @@ class Trainer:
         self._batches = batches(problems, recipe.problems_per_step, sampler.seed)
         self.done = 0
 
-    def step(self) -> StepMetrics:
+    def step(self) -> TrainingMetrics:
         """Draws rollouts from the weights as they are, and learns from those that have a context.
 
         The loss is the mean over all unmasked completion tokens of the step: a long completion weighs more than a short
@@ -128,7 +97,7 @@ class Trainer:
             self.teacher.follow()
             self._pushed()
         self.done = step
-        return StepMetrics(
+        return TrainingMetrics(
             step=step,
             loss=loss,
             score=drawn.score,
@@ -139,7 +108,7 @@ class Trainer:
             mean_tokens=drawn.tokens / drawn.rollouts,
             truncated=drawn.truncated / drawn.rollouts,
             tokens=drawn.tokens,
-            seconds=time.monotonic() - began,
+            tokens_per_second=drawn.tokens / max(time.monotonic() - began, 1e-9),
             missing=dict(drawn.missing),
         )
 

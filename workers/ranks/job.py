@@ -3,15 +3,14 @@
 It stands here and not in `workers.opsd`, which loads torch: a process that only starts others needs none.
 """
 
-from typing import Any
-
 from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import TrainingResult
 from workers.ranks.launch import run_on_ranks
 from workers.resources import Resources
 from workers.work import Work
 
 
-def run(work: Work) -> dict[str, Any]:
+def run(work: Work) -> TrainingResult:
     """Train.
 
     Raises:
@@ -21,12 +20,8 @@ def run(work: Work) -> dict[str, Any]:
     """
     training = TrainingConfiguration.model_validate(work.configuration)
     resources = Resources.read(training.model, work.resources)
-
-    def emit(name: str, data: dict[str, Any]) -> None:
-        work.write({"event": name, "data": data})
-
     if training.options.processes > 1:
-        return run_on_ranks(training, resources, emit, work.stop)
+        return run_on_ranks(training, resources, work.write, work.stop)
     from workers.opsd import run_training
 
-    return run_training(training, resources, emit, work.stop)
+    return run_training(training, resources, work.emit, work.stop)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import TrainingResult
 from gapcast.launching import module_command, safe_environment
 from workers.failures import JobError, Paused, RankDied
 from workers.ranks.places import ERROR, JOB, SIGNALLED, STOP
@@ -23,10 +24,12 @@ TICK = 0.2
 def run_on_ranks(
     configuration: TrainingConfiguration,
     resources: Resources,
-    emit: Callable[[str, dict[str, Any]], None],
+    write: Callable[[dict[str, Any]], None],
     stop: Callable[[], bool],
-) -> dict[str, Any]:
+) -> TrainingResult:
     """`run_training` in `options.processes` processes of this machine; each takes one GPU, where there are any.
+
+    `write` gets the lines of its events as the first rank has written them.
 
     Raises:
         JobError: of any rank.
@@ -55,7 +58,7 @@ def run_on_ranks(
                 if line is None:
                     continue
                 if "event" in line:
-                    emit(line["event"], line["data"])
+                    write(line)
                 else:
                     last = line
             code = torchrun.wait()
@@ -66,8 +69,7 @@ def run_on_ranks(
             raise Paused(last["paused"]["step"])
         if "result" not in last:
             raise _failure(folder, code)
-        result: dict[str, Any] = last["result"]
-        return result
+        return TrainingResult.model_validate(last["result"])
 
 
 def _lines(pipe: IO[bytes] | None) -> Iterator[dict[str, Any] | None]:

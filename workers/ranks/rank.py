@@ -11,7 +11,7 @@ from typing import Any
 
 from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent
-from workers.child import last_line, own_pipe
+from workers.child import emitter, last_line, own_pipe
 from workers.ranks.places import AGENT, ERROR, JOB, STOP
 
 
@@ -30,10 +30,7 @@ def main() -> None:
     configuration = TrainingConfiguration.model_validate(job["configuration"])
     resources = Resources.read(configuration.model, job["resources"])
 
-    def emit(name: str, data: dict[str, Any]) -> None:
-        if rank == "0":
-            write({"event": name, "data": data})
-
+    emit = emitter(write if rank == "0" else lambda line: None)
     line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, World.join()))
     if "error" in line:
         _write_error(folder / ERROR.replace("*", rank), line["error"])

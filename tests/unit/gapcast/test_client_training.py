@@ -30,7 +30,7 @@ def group(connected: Client, asked: Asked) -> list[TrainingRun]:
 def test_one_seed_is_one_run(connected: Client, asked: Asked, pool: str) -> None:
     run = connected.create_training_run(asked | {"training": {"export": "none", "held_out_problems": 3}})
     assert (run.status, run.ended, run.seed, run.group_id, run.pool) == ("queued", False, 0, None, pool)
-    assert run.configuration["held_out_problems"] == 3
+    assert run.configuration.held_out_problems == 3
     assert (run.gap, run.improvement, run.predicted, run.observation_id, run.evaluations) == (None,) * 5
     assert connected.get_training_run(run.id) == run
     assert connected.get_training_run(run.id, wait=1).status == "queued"

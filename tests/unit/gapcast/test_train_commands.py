@@ -79,7 +79,7 @@ class TestTrain:
         (run,) = asked_for(connected, pool)
         assert done.stdout == f"{run.id}  seed 3, queued\n"
         assert done.stderr == f"To follow: gapcast runs follow {run.id}\n"
-        assert (run.configuration["problems"], run.configuration["options"]["export"]) == (16, "none")
+        assert (run.configuration.problems, run.configuration.options.export) == (16, "none")
 
     def test_the_same_file_is_predicted_and_sized(self, gapcast: Run, configuration: Path) -> None:
         text = configuration.read_text().replace("probe: ", "gap: {value: 0.1, se: 0.02, student: 0.3}\nx: ")

@@ -6,17 +6,36 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gapcast.contract.base import Failure
+from gapcast.contract.events import (
+    EventData,
+    JobPaused,
+    JobPauseRequested,
+    JobResumed,
+    JobRetrying,
+    JobStarted,
+    JobSucceeded,
+    TrainingCheckpoint,
+    TrainingEvaluated,
+    TrainingGap,
+    TrainingProgress,
+    TrainingResumed,
+    TrainingWarning,
+)
+from gapcast.contract.probes import Difference, Gap
+from gapcast.contract.training_results import Phase
 from gapcast.models import Event, TrainingRun
 from gapcast.training_following import watch_runs
 from tests.support.product import eventually
+from tests.support.training_results import training_metrics, training_run
 
-GAP = {"value": 0.143, "se": 0.029, "student": 0.252, "self_teacher": 0.395, "problems": 128, "rollouts": 4}
-METRICS = {"loss": 0.25, "score": 0.3, "with_context": 1.0}
+GAP = Gap(value=0.143, se=0.029, student=0.252, self_teacher=0.395, problems=128, rollouts=4)
+
+LOST = Failure(code="worker_lost", message="m", category="server")
 
 
 def run_of(name: str, seed: int, status: str = "queued") -> TrainingRun:
-    fields = {"id": name, "status": status, "seed": seed, "pool": "lab", "family": "f", "configuration": {}}
-    return TrainingRun.model_validate(fields | {"created_at": "t"})
+    return training_run(id=name, seed=seed, status=status)
 
 
 class Happening:
@@ -25,21 +44,23 @@ class Happening:
     def __init__(self, run_id: str = "run_1") -> None:
         self._id, self._numbers = run_id, itertools.count(1)
 
-    def __call__(self, kind: str, **data: Any) -> tuple[str, Event]:
+    def __call__(self, data: EventData) -> tuple[str, Event]:
         number = next(self._numbers)
         at = f"2026-11-25T10:{number // 60:02}:{number % 60:02}Z"
-        return self._id, Event.model_validate({"id": str(number), "type": kind, "data": data, "created_at": at})
+        return self._id, Event(id=str(number), type=data.type, data=data.written(), created_at=at)
+
+    def progress(self, done: int, total: int, phase: Phase) -> tuple[str, Event]:
+        return self(TrainingProgress(done=done, total=total, unit="steps", phase=phase))
 
     def steps(self, first: int, last: int, total: int) -> list[tuple[str, Event]]:
         return [one for step in range(first, last + 1) for one in self.step(step, total)]
 
     def step(self, step: int, total: int, **more: Any) -> list[tuple[str, Event]]:
-        metrics = self("training.metrics", step=step, **METRICS | more)
-        return [metrics, self("training.progress", done=step, total=total, unit="steps", phase="training")]
+        return [self(training_metrics(step, **more)), self.progress(step, total, "training")]
 
-    def evaluated(self, step: int, accuracy: float, held_out: Any = None) -> tuple[str, Event]:
-        gained = {"value": accuracy - GAP["student"], "se": 0.029}
-        return self("training.evaluated", step=step, accuracy=accuracy, improvement=gained, held_out=held_out)
+    def evaluated(self, step: int, accuracy: float, held_out: Difference | None = None) -> tuple[str, Event]:
+        gained = Difference(value=accuracy - GAP.student, se=0.029)
+        return self(TrainingEvaluated(step=step, accuracy=accuracy, improvement=gained, held_out=held_out))
 
 
 @pytest.fixture
@@ -70,17 +91,17 @@ def shown(events: list[tuple[str, Event]], words: str) -> bool:
 def test_where_nobody_watches_a_run_is_told_in_lines(happens: Happening) -> None:
     text = told(
         [
-            happens("job.started", attempt=1),
-            happens("training.progress", done=0, total=20, unit="steps", phase="baseline"),
-            happens("training.gap", baseline=0.252, gap=GAP),
+            happens(JobStarted(attempt=1, worker="w")),
+            happens.progress(0, 20, "baseline"),
+            happens(TrainingGap(baseline=0.252, gap=GAP)),
             *happens.steps(1, 2, 20),
-            happens("training.progress", done=2, total=20, unit="steps", phase="evaluation"),
-            happens.evaluated(2, 0.382, {"value": 0.02, "se": 0.03}),
-            happens("training.progress", done=2, total=20, unit="steps", phase="training"),
-            happens("training.warning", code="no_learning", message="nothing [was] learned"),
-            happens("training.checkpoint", step=2, path="p", bytes=1, sha256="s"),
-            happens("training.progress", done=20, total=20, unit="steps", phase="export"),
-            happens("job.succeeded", attempt=1),
+            happens.progress(2, 20, "evaluation"),
+            happens.evaluated(2, 0.382, Difference(value=0.02, se=0.03)),
+            happens.progress(2, 20, "training"),
+            happens(TrainingWarning(code="no_learning", message="nothing [was] learned")),
+            happens(TrainingCheckpoint(step=2, path="p", bytes=1, sha256="s")),
+            happens.progress(20, 20, "export"),
+            happens(JobSucceeded(attempt=1)),
         ]
     )
     assert text.splitlines() == [
@@ -123,12 +144,12 @@ def test_a_pause_says_how_to_go_on(happens: Happening) -> None:
     text = told(
         [
             *happens.step(3, 20),
-            happens("job.pause_requested"),
+            happens(JobPauseRequested()),
             *happens.step(4, 20),
-            happens("job.paused", attempt=1),
-            happens("job.resumed"),
-            happens("job.started", attempt=2),
-            happens("training.resumed", step=4),
+            happens(JobPaused(attempt=1)),
+            happens(JobResumed()),
+            happens(JobStarted(attempt=2, worker="w")),
+            happens(TrainingResumed(step=4)),
             *happens.step(5, 20),
         ]
     )
@@ -145,7 +166,7 @@ def test_a_pause_says_how_to_go_on(happens: Happening) -> None:
 
 def test_in_a_terminal_there_is_a_bar_with_the_time_left_and_a_curve(happens: Happening) -> None:
     events = [
-        happens("training.gap", baseline=0.252, gap=GAP),
+        happens(TrainingGap(baseline=0.252, gap=GAP)),
         happens.evaluated(0, 0.252),
         *happens.steps(1, 1, 100),
         *happens.steps(2, 2, 100),
@@ -158,6 +179,6 @@ def test_in_a_terminal_there_is_a_bar_with_the_time_left_and_a_curve(happens: Ha
 
 def test_the_time_of_a_pause_is_not_the_time_of_a_step(happens: Happening) -> None:
     before = happens.steps(1, 2, 100)
-    waiting = [happens("job.retrying") for _ in range(600)]
-    events = [*before, *waiting, happens("job.started"), *happens.steps(2, 3, 100)]
+    waiting = [happens(JobRetrying(attempt=1, failures=1, error=LOST)) for _ in range(600)]
+    events = [*before, *waiting, happens(JobStarted(attempt=2, worker="w")), *happens.steps(2, 3, 100)]
     assert shown(events, "3/100 about 3 min left")

@@ -6,33 +6,19 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.events import TrainingCheckpoint
+from gapcast.contract.training_results import TrainingPartial, TrainingResult
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kinds import settle
 from service.kit.database import Database
 from service.training_runs import job as training_runs
 from service.training_runs import repository as runs
+from tests.support.training_results import training_result
 
 Body = dict[str, Any]
 
-RESULT: Body = {
-    "baseline": 0.25,
-    "gap": {"value": 0.3, "se": 0.03, "student": 0.25, "self_teacher": 0.55, "problems": 16, "rollouts": 2},
-    "improvement": {"value": 0.28, "se": 0.04},
-    "best": {"step": 10, "improvement": {"value": 0.31, "se": 0.04}, "held_out": {"value": 0.1, "se": 0.06}},
-    "held_out": {"baseline": 0.2, "improvement": {"value": 0.05, "se": 0.06}, "problems": 8},
-    "cov": 0.0004,
-    "collapsed": False,
-    "stopped_by": "steps",
-    "steps": 20,
-    "evaluations": [{"step": 10, "accuracy": 0.56, "improvement": {"value": 0.31, "se": 0.04}, "held_out": None}],
-    "warnings": [{"code": "slow", "message": "It was slow."}],
-    "cost": {"seconds": 12.5, "steps": 20, "gpu_hours": 0.0, "rollouts": 2560, "tokens": 20480},
-    "versions": {"engine": "transformers"},
-    "artifact": {"path": "/models/run", "kind": "full", "step": 20, "revision": "sha256:" + "a" * 64, "bytes": 7},
-    "counts": {"before": [1] * 16, "context": [1] * 16, "after": [1] * 16},
-    "problem_ids": [f"train-{number}" for number in range(16)],
-}
+RESULT: Body = training_result().model_dump(mode="json")
 
 
 class Worker:
@@ -51,18 +37,19 @@ class Worker:
         assert job is not None
         return job
 
-    def tell(self, run_id: str, partial: Body) -> None:
+    def tell(self, run_id: str, partial: TrainingPartial) -> None:
         with self.database.write() as session:
-            runs.store_partial(session, run_id, partial)
+            runs.store_partial(session, run_id, partial.model_dump(mode="json"))
 
     def checkpoint(self, run_id: str, step: int) -> None:
         with self.database.write() as session:
             job = jobs.get(session, self.job_of(run_id))
             assert job is not None
-            told = {"step": step, "path": f"/data/{job.attempt}/step_{step}", "bytes": 100 + step, "sha256": "f" * 64}
-            training_runs.publish_checkpoint(session, job, told)
+            path = f"/data/{job.attempt}/step_{step}"
+            written = TrainingCheckpoint(step=step, path=path, bytes=100 + step, sha256="f" * 64)
+            training_runs.publish_checkpoint(session, job, written.written())
 
-    def end(self, run_id: str, state: JobState = JobState.succeeded, result: Body | None = None) -> None:
+    def end(self, run_id: str, state: JobState = JobState.succeeded, result: TrainingResult | None = None) -> None:
         """End a claimed run."""
         error = {"code": "e", "message": "m", "param": None, "category": "user"} if state == JobState.failed else None
         with self.database.write() as session:
@@ -71,7 +58,7 @@ class Worker:
             ended = jobs.finish(session, job.id, job.attempt, state, error)
             assert ended is not None
             if state == JobState.succeeded:
-                training_runs.end(session, ended, RESULT | (result or {}))
+                training_runs.end(session, ended, (result or training_result()).model_dump(mode="json"))
             settle(session, ended)
 
     def hand_back(self, run_id: str) -> str:

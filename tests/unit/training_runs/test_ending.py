@@ -5,14 +5,16 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from gapcast.contract.training_results import TrainingResult
 from service.observations.service import row_of_run, shipped
+from tests.support.training_results import training_result
 from tests.unit.training_runs.conftest import RESULT, Worker
 
 Body = dict[str, Any]
 Post = Callable[..., Body]
 
 
-def done(client: TestClient, worker: Worker, run: Body, result: Body | None = None) -> Body:
+def done(client: TestClient, worker: Worker, run: Body, result: TrainingResult | None = None) -> Body:
     worker.claim(run["id"])
     worker.end(run["id"], result=result)
     found: Body = client.get(f"/v1/training_runs/{run['id']}").json()
@@ -54,10 +56,8 @@ def test_an_equal_run_of_the_lab_is_an_equal_row() -> None:
     ours = {"pool": "lab", "family": "lab-qwen3", "external_id": "run_1", "source": "training", "prediction_id": None}
     for lab in shipped():
         named = {"external_id", "source"}
-        own, theirs = (row_of_run(run) for run in (lab | ours, lab))
-        assert {name: own[name] for name in theirs.keys() - named} == {
-            name: theirs[name] for name in theirs.keys() - named
-        }
+        own, theirs = (row_of_run(run).model_dump(exclude=named) for run in (lab.model_copy(update=ours), lab))
+        assert own == theirs
 
 
 def test_it_counts_in_its_pools_next_fit(client: TestClient, post: Post, worker: Worker) -> None:
@@ -76,7 +76,7 @@ def test_it_closes_its_predictions_calibration(client: TestClient, prediction: B
 
 
 def test_numbers_that_are_no_observation_do_not_cost_the_run(client: TestClient, post: Post, worker: Worker) -> None:
-    run = done(client, worker, post(), {"cov": 0.9})
+    run = done(client, worker, post(), training_result(cov=0.9))
     assert (run["status"], run["observation_id"]) == ("succeeded", None)
     assert run["improvement"]["value"] == 0.28
     assert [one["code"] for one in run["warnings"]] == ["slow", "observation_not_stored"]

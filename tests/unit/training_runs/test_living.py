@@ -7,19 +7,35 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from sqlalchemy import event
 
+from gapcast.contract.probes import Difference, Gap
+from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import (
+    Artifact,
+    CheckpointOut,
+    CheckpointRef,
+    Evaluation,
+    HeldOutImprovement,
+    MeasuredImprovement,
+    Predicted,
+    RunCost,
+    TrainingRunOut,
+)
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kit.auth import current_tenant
 from service.kit.database import Database
 from service.settings import Settings
+from service.training_runs import repository as runs
+from tests.support.training_results import BEST, evaluation, training_partial, training_result
 from tests.unit.training_runs.conftest import RESULT, Worker
 
 Body = dict[str, Any]
 Post = Callable[..., Body]
 
-PARTIAL: Body = {name: RESULT[name] for name in ("baseline", "gap", "evaluations", "warnings")}
+PARTIAL: Body = training_partial().model_dump(mode="json")
 
 
 def shown(client: TestClient, run: Body) -> Body:
@@ -52,7 +68,7 @@ class TestShown:
     def test_while_it_runs_what_is_known_so_far(self, client: TestClient, post: Post, worker: Worker) -> None:
         run = post()
         job = worker.claim(run["id"])
-        worker.tell(run["id"], PARTIAL)
+        worker.tell(run["id"], training_partial())
         worker.checkpoint(run["id"], 10)
         progress = {"done": 12, "total": 20, "unit": "steps", "phase": "training"}
         with worker.database.write() as session:
@@ -68,7 +84,7 @@ class TestShown:
     def test_at_its_end_what_came_of_it(self, client: TestClient, post: Post, worker: Worker) -> None:
         run = post()
         job = worker.claim(run["id"])
-        worker.tell(run["id"], PARTIAL)
+        worker.tell(run["id"], training_partial())
         with worker.database.write() as session:
             jobs.heartbeat(session, job.id, job.attempt, 60, {"done": 20, "total": 20})
         worker.end(run["id"])
@@ -92,10 +108,55 @@ class TestShown:
         assert found["finished_at"] is not None
         assert not {"counts", "problem_ids"} & found.keys()
 
+    def test_the_answer_has_the_contracts_fields_and_no_others(
+        self, client: TestClient, prediction: Body, worker: Worker
+    ) -> None:
+        run = client.post("/v1/training_runs", json={"prediction_id": prediction["id"]}).json()
+        worker.claim(run["id"])
+        worker.checkpoint(run["id"], 10)
+        worker.end(run["id"])
+        found = shown(client, run)
+        assert found.keys() == TrainingRunOut.model_fields.keys()
+        parts: dict[str, type[BaseModel]] = {
+            "configuration": TrainingConfiguration,
+            "gap": Gap,
+            "improvement": MeasuredImprovement,
+            "predicted": Predicted,
+            "checkpoint": CheckpointRef,
+            "artifact": Artifact,
+            "cost": RunCost,
+        }
+        for name, kind in parts.items():
+            assert found[name].keys() == kind.model_fields.keys(), name
+        assert found["improvement"]["held_out"].keys() == HeldOutImprovement.model_fields.keys()
+        assert found["evaluations"][0].keys() == Evaluation.model_fields.keys() - {"collapsed"}
+        (checkpoint,) = client.get(f"/v1/training_runs/{run['id']}/checkpoints").json()["data"]
+        assert checkpoint.keys() == CheckpointOut.model_fields.keys()
+
+    def test_a_configuration_of_another_version_is_still_shown(
+        self, client: TestClient, post: Post, worker: Worker
+    ) -> None:
+        run = post()
+        with worker.database.write() as session:
+            row = runs.by_id(session, run["id"])
+            recipe = {name: value for name, value in row.configuration["recipe"].items() if name != "weight_decay"}
+            row.configuration = row.configuration | {"recipe": recipe | {"newer": 1}}
+        assert shown(client, run)["configuration"] == run["configuration"]
+        worker.claim(run["id"])
+        worker.end(run["id"])
+        assert shown(client, run)["observation_id"] is not None
+
+    def test_the_evaluation_that_ended_a_run_says_so(self, client: TestClient, post: Post, worker: Worker) -> None:
+        run = post()
+        worker.claim(run["id"])
+        worker.end(run["id"], result=training_result(evaluations=[evaluation(), evaluation(step=20, collapsed=True)]))
+        assert [one.get("collapsed") for one in shown(client, run)["evaluations"]] == [None, True]
+
     def test_without_held_out_problems(self, client: TestClient, post: Post, worker: Worker) -> None:
         run = post()
         worker.claim(run["id"])
-        worker.end(run["id"], result={"held_out": None, "best": RESULT["best"] | {"held_out": None}})
+        best = BEST.model_copy(update={"held_out": None})
+        worker.end(run["id"], result=training_result(held_out=None, best=best))
         assert shown(client, run)["improvement"]["held_out"] is None
 
     @pytest.mark.parametrize("state", [JobState.failed, JobState.cancelled])
@@ -104,7 +165,7 @@ class TestShown:
     ) -> None:
         run = post()
         worker.claim(run["id"])
-        worker.tell(run["id"], PARTIAL)
+        worker.tell(run["id"], training_partial())
         worker.end(run["id"], state)
         found = shown(client, run)
         assert found["status"] == state
@@ -122,7 +183,7 @@ class TestShown:
         covered = []
         for run, value in zip(runs, outcomes, strict=True):
             worker.claim(run["id"])
-            worker.end(run["id"], result={"improvement": {"value": value, "se": 0.04}})
+            worker.end(run["id"], result=training_result(improvement=Difference(value=value, se=0.04)))
             predicted = shown(client, run)["predicted"]
             assert [one["level"] for one in predicted["intervals"]] == [0.8, 0.95]
             assert predicted["verdict"] == prediction["verdict"]
@@ -137,7 +198,7 @@ class TestShown:
         worker.end(first["id"])
         running = post(seeds=[1])
         worker.claim(running["id"])
-        worker.tell(running["id"], PARTIAL)
+        worker.tell(running["id"], training_partial())
         group = post(seeds=[2, 3])["data"]
         own = client.post("/v1/training_runs", json={"prediction_id": prediction["id"]}).json()
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.probes import Difference
 from service.events import repository as events
-from tests.unit.training_runs.conftest import RESULT, Worker
+from tests.support.training_results import evaluation, training_metrics, training_partial, training_result
+from tests.unit.training_runs.conftest import Worker
 
 Body = dict[str, Any]
 
@@ -39,7 +41,7 @@ def tell_losses(worker: Worker, run: Body, *told: tuple[int, float | None]) -> N
     job_id = worker.job_of(run["id"])
     with worker.database.write() as session:
         for step, loss in told:
-            events.write(session, "local", job_id, "training.metrics", {"step": step, "loss": loss})
+            events.add(session, "local", job_id, training_metrics(step, loss))
 
 
 def losses(client: TestClient, run: Body) -> list[tuple[int, float]]:
@@ -56,8 +58,7 @@ def test_a_run_that_waits_has_nothing_to_draw(client: TestClient, run: Body) -> 
 
 def test_a_running_runs_curve_grows(client: TestClient, run: Body, worker: Worker) -> None:
     worker.claim(run["id"])
-    partial = {"baseline": 0.25, "gap": RESULT["gap"], "evaluations": [], "warnings": []}
-    worker.tell(run["id"], partial)
+    worker.tell(run["id"], training_partial(evaluations=[], warnings=[]))
     begun = drawn(client, run)["accuracy"]
     assert accuracies(begun, "student") == [(0, 25)]
     [predicted] = begun["datasets"]["predicted"]
@@ -65,7 +66,7 @@ def test_a_running_runs_curve_grows(client: TestClient, run: Body, worker: Worke
     assert (predicted["step"], predicted["accuracy"]) == (20, pytest.approx(25 + 100 * value))
     assert predicted["lower_0"] == pytest.approx(25 + 100 * min(one["lower"] for one in intervals))
 
-    worker.tell(run["id"], partial | {"evaluations": RESULT["evaluations"]})
+    worker.tell(run["id"], training_partial())
     grown = drawn(client, run)["accuracy"]
     assert accuracies(grown, "student") == [(0, 25), (10, 56)]
     assert accuracies(grown, "held_out") == []
@@ -73,8 +74,8 @@ def test_a_running_runs_curve_grows(client: TestClient, run: Body, worker: Worke
 
 def test_an_ended_run_has_its_held_out_problems(client: TestClient, run: Body, worker: Worker) -> None:
     worker.claim(run["id"])
-    held_out = {"held_out": {"value": 0.1, "se": 0.06}}
-    worker.end(run["id"], result={"evaluations": [RESULT["evaluations"][0] | held_out]})
+    seen = evaluation(held_out=Difference(value=0.1, se=0.06))
+    worker.end(run["id"], result=training_result(evaluations=[seen]))
     assert accuracies(drawn(client, run)["accuracy"], "held_out") == [(0, 20), (10, 30)]
 
 

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from gapcast.contract.probes import Difference
+from gapcast.contract.training_results import TrainedRun
+from tests.support.training_results import GAP, training_configuration, training_result
 from workers.engines import folder_revision, model_folder
 from workers.lab import build as lab_build
 from workers.lab import measure as lab_measure
@@ -106,13 +109,21 @@ class TestMeasure:
     def test_goes_on_where_it_stopped(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         measured: list[str] = []
 
-        def fake(run: lab_measure.Run) -> dict[str, Any]:
+        def fake(run: lab_measure.Run) -> TrainedRun:
             if len(measured) == 3:
                 raise InterruptedError
             measured.append(run.external_id)
-            value = {"value": len(measured) / 100, "se": 0.01}
-            row = {"external_id": run.external_id, "gap": value, "improvement": value, "baseline": 0.2}
-            return {**row, "cost": {"seconds": 1.0}}
+            value = len(measured) / 100
+            return TrainedRun(
+                external_id=run.external_id,
+                pool="lab",
+                source="lab",
+                family="lab-qwen3",
+                configuration=training_configuration(),
+                outcome=training_result(
+                    gap=GAP.model_copy(update={"value": value}), improvement=Difference(value=value, se=0.01)
+                ),
+            )
 
         monkeypatch.setattr(lab_measure, "measure", fake)
         out = tmp_path / "pool.json"

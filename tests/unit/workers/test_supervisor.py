@@ -4,7 +4,6 @@ The children are real processes that speak as `workers.child` does, and train no
 """
 
 import functools
-import json
 import sys
 import textwrap
 import threading
@@ -33,7 +32,7 @@ from service.training_runs import service
 from service.training_runs.job import checkpoints_of
 from service.training_runs.models import Checkpoint, TrainingRun
 from tests.support.product import eventually
-from tests.unit.training_runs.conftest import RESULT
+from tests.support.training_results import training_result
 from workers.host import supervisor
 from workers.host.child_process import Child
 from workers.host.supervisor import Supervisor
@@ -43,7 +42,7 @@ Body = dict[str, Any]
 SPEAKING = f"""
 import json, os, signal, sys, time
 job = json.loads(sys.stdin.readline())
-RESULT = json.loads({json.dumps(RESULT)!r})
+RESULT = json.loads({training_result().model_dump_json()!r})
 def say(**line): print(json.dumps(line), flush=True)
 def event(name, **data): say(event="training." + name, data=data)
 def checkpoint(step): event("checkpoint", step=step, path=f"/step_{{step}}", bytes=step, sha256="f" * 64)
@@ -179,7 +178,7 @@ class TestLines:
         assert done == sorted(done)
         assert "training.partial" not in names
         run_row = run_of(database, job_id)
-        assert (run_row.result, run_row.partial) == (RESULT, None)
+        assert (run_row.result, run_row.partial) == (training_result().model_dump(mode="json"), None)
         assert run_row.observation_id is not None
 
     def test_a_database_that_is_away_for_a_while_gets_it_all_later(

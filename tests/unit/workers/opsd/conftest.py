@@ -36,7 +36,7 @@ def run(here: Resources) -> Callable[..., Told]:
         if folder is not None:
             resources = replace(here, checkpoint_folder=folder / "checkpoints", export_folder=folder / "model")
         told = Told()
-        told.result = run_training(configuration, replace(resources, **places), lambda *line: told.events.append(line))
+        told.ended = run_training(configuration, replace(resources, **places), told.events.append)
         return told
 
     return make

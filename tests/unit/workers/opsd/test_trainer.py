@@ -5,23 +5,24 @@ from typing import Any
 import pytest
 import torch
 
+from gapcast.contract.events import TrainingMetrics
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingOptions
 from workers.failures import JobError
 from workers.opsd.rollouts import Lesson, batches
 from workers.opsd.student import _without_dropout
-from workers.opsd.trainer import StepMetrics, Trainer, learning_rate
+from workers.opsd.trainer import Trainer, learning_rate
 from workers.sampling.drawn import draw_problems
 from workers.tasks import Task
 
 Make = Callable[..., Trainer]
 
 
-def steps(trainer: Trainer, count: int) -> list[StepMetrics]:
+def steps(trainer: Trainer, count: int) -> list[TrainingMetrics]:
     return [trainer.step() for _ in range(count)]
 
 
-def losses(found: list[StepMetrics]) -> list[float | None]:
+def losses(found: list[TrainingMetrics]) -> list[float | None]:
     return [one.loss for one in found]
 
 

@@ -8,16 +8,29 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gapcast.contract.events import (
+    EventData,
+    TrainingCheckpoint,
+    TrainingEvaluated,
+    TrainingGap,
+    TrainingMetrics,
+    TrainingPartialMessage,
+    TrainingProgress,
+    TrainingResumed,
+    TrainingWarning,
+)
+from gapcast.contract.probes import Difference
 from gapcast.contract.training import TrainingConfiguration
+from gapcast.contract.training_results import Predicted, PredictedInterval
 from tests.support.training import Told, told_of
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, Paused
 from workers.opsd import run_training
+from workers.opsd.checkpoint import write_checkpoint
 from workers.opsd.configuration import own_seed
 from workers.opsd.evaluation import Evaluator, collapsed, warn_of_no_learning
 from workers.opsd.warnings import Warnings
 from workers.resources import Resources
-from workers.sampling.statistics import Estimate
 
 Configure = Callable[..., TrainingConfiguration]
 Run = Callable[..., Told]
@@ -32,56 +45,57 @@ def taught(configured: Configure, run: Run) -> Told:
 class TestRunTraining:
     def test_a_full_solution_is_learned(self, taught: Told) -> None:
         result = taught.result
-        assert result["gap"]["value"] > 0.3
-        assert result["improvement"]["value"] > 4 * result["improvement"]["se"]
-        assert result["improvement"]["value"] == pytest.approx(result["gap"]["value"], abs=0.25)
-        assert (result["collapsed"], result["stopped_by"], result["steps"]) == (False, "steps", 50)
-        assert result["warnings"] == []
+        assert result.gap.value > 0.3
+        assert result.improvement.value > 4 * result.improvement.se
+        assert result.improvement.value == pytest.approx(result.gap.value, abs=0.25)
+        assert (result.collapsed, result.stopped_by, result.steps) == (False, "steps", 50)
+        assert result.warnings == []
 
     def test_errors_share_the_baseline_and_the_problems(self, taught: Told) -> None:
         result = taught.result
-        assert 0 < result["cov"] <= result["gap"]["se"] * result["improvement"]["se"] * (1 + 1e-9)
+        assert 0 < result.cov <= result.gap.se * result.improvement.se * (1 + 1e-9)
 
     def test_the_way_is_told(self, taught: Told) -> None:
-        assert [one["step"] for one in taught.of("training.evaluated")] == list(range(5, 51, 5))
-        assert taught.of("training.evaluated") == taught.result["evaluations"]
-        assert [one["step"] for one in taught.of("training.metrics")] == list(range(1, 51))
-        phases = list(dict.fromkeys(one["phase"] for one in taught.of("training.progress")))
+        assert [one.step for one in taught.of(TrainingEvaluated)] == list(range(5, 51, 5))
+        seen = [one.model_dump(mode="json") for one in taught.result.evaluations or []]
+        assert [one.written() for one in taught.of(TrainingEvaluated)] == seen
+        assert [one.step for one in taught.of(TrainingMetrics)] == list(range(1, 51))
+        phases = list(dict.fromkeys(one.phase for one in taught.of(TrainingProgress)))
         assert phases == ["baseline", "training", "evaluation"]
-        assert {"done": 17, "total": 50, "unit": "steps", "phase": "training"} in taught.of("training.progress")
-        (gap,) = taught.of("training.gap")
-        assert gap["gap"] == taught.result["gap"]
-        assert taught.of("training.partial")[-1]["evaluations"] == taught.result["evaluations"]
+        assert TrainingProgress(done=17, total=50, phase="training") in taught.of(TrainingProgress)
+        (gap,) = taught.of(TrainingGap)
+        assert gap.gap == taught.result.gap
+        assert taught.of(TrainingPartialMessage)[-1].evaluations == taught.result.evaluations
 
     def test_the_last_and_the_best_step_are_told_apart(self, taught: Told) -> None:
-        evaluations = taught.result["evaluations"]
-        assert taught.result["improvement"] == evaluations[-1]["improvement"]
-        best = max(evaluations, key=lambda one: one["improvement"]["value"])
-        assert taught.result["best"] == {name: best[name] for name in ("step", "improvement", "held_out")}
-        assert taught.result["held_out"]["improvement"] == evaluations[-1]["held_out"]
+        evaluations = taught.result.evaluations
+        assert taught.result.improvement == evaluations[-1].improvement
+        best = max(evaluations, key=lambda one: one.improvement.value)
+        assert taught.result.best.model_dump() == best.model_dump(exclude={"accuracy"})
+        assert taught.result.held_out.improvement == evaluations[-1].held_out
 
     def test_counts_and_costs(self, taught: Told) -> None:
         result = taught.result
-        assert sum(result["counts"]["before"]) / 96 == result["baseline"]
-        assert len(result["problem_ids"]) == 24
+        assert sum(result.counts.before) / 96 == result.baseline
+        assert len(result.problem_ids) == 24
         # baseline, gap and held-out; ten looks; the steps
-        assert result["cost"]["rollouts"] == 3 * 96 + 10 * 2 * 96 + 50 * 32
-        assert result["cost"]["tokens"] > 3 * result["cost"]["rollouts"]
-        assert result["cost"]["gpu_hours"] == 0
+        assert result.cost.rollouts == 3 * 96 + 10 * 2 * 96 + 50 * 32
+        assert result.cost.tokens > 3 * result.cost.rollouts
+        assert result.cost.gpu_hours == 0
 
     def test_the_end_is_measured_with_samples_of_its_own(self, configured: Configure, run: Run) -> None:
         """Without a context nothing is learned: the same samples again would give differences of exactly zero."""
         configuration = configured({"kind": "none"}, {"steps": 1}, problems=48, held_out_problems=48, rollouts=4)
         result = run(configuration).result
-        for measured in (result["gap"], result["improvement"], result["held_out"]["improvement"]):
-            assert measured["se"] > 0.02
-            assert abs(measured["value"]) < 4 * measured["se"]
-        assert [one["code"] for one in result["warnings"]] == ["no_context"]
+        for measured in (result.gap, result.improvement, result.held_out.improvement):
+            assert measured.se > 0.02
+            assert abs(measured.value) < 4 * measured.se
+        assert [one.code for one in result.warnings] == ["no_context"]
 
     def test_a_task_without_held_out_problems(self, configured: Configure, run: Run) -> None:
         found = run(configured(recipe={"steps": 2}, held_out_problems=0))
-        assert found.result["held_out"] is None
-        assert {one["held_out"] for one in found.of("training.evaluated")} == {None}
+        assert found.result.held_out is None
+        assert {one.held_out for one in found.of(TrainingEvaluated)} == {None}
 
 
 class TestSeeds:
@@ -111,6 +125,25 @@ class TestSeeds:
         assert json.loads(configuration.content) == old
 
 
+FIRST_STATE: dict[str, Any] = {
+    "before": {"student": [[0.0, 0.0], [1.0, 0.0]] * 4, "self_teacher": [[1.0, 1.0]] * 8, "held_out": [[0.0, 1.0]] * 4},
+    "evaluations": [
+        {
+            "step": 0,
+            "accuracy": 0.5,
+            "improvement": {"value": 0.25, "se": 0.1},
+            "held_out": {"value": 0.0, "se": 0.1},
+        }
+    ],
+    "warnings": [{"code": "checkpoint_passed_over", "message": "Broken."}],
+    "best_path": None,
+    "taught": True,
+    "moved": True,
+    "spent": {"seconds": 1000.5, "rollouts": 40, "tokens": 200},
+}
+"""What `state.json` held before results had classes."""
+
+
 class TestStopped:
     RECIPES: tuple[dict[str, Any], ...] = ({}, {"teacher": "ema", "divergence": "reverse_kl", "lora_rank": 4})
 
@@ -122,18 +155,18 @@ class TestStopped:
         expected = run(configuration, tmp_path / "whole")
         folder = tmp_path / "stopped"
         places = replace(here, checkpoint_folder=folder / "checkpoints", export_folder=folder / "model")
-        events: list[tuple[str, dict[str, Any]]] = []
+        stopped = Told()
         calls = iter([False, False, True])
         with pytest.raises(Paused) as paused:
-            run_training(configuration, places, lambda *line: events.append(line), lambda: next(calls))
+            run_training(configuration, places, stopped.events.append, lambda: next(calls))
         assert paused.value.step == 3
-        checkpoints = [Path(data["path"]) for name, data in events if name == "training.checkpoint"]
+        checkpoints = [Path(one.path) for one in stopped.of(TrainingCheckpoint)]
         assert checkpoints[-1].name == "step_3"
         again = run(configuration, folder, checkpoints=tuple(reversed(checkpoints)))
-        assert again.of("training.resumed") == [{"step": 3}]
+        assert again.of(TrainingResumed) == [TrainingResumed(step=3)]
         assert told_of(again.result) == told_of(expected.result)
-        losses = {one["step"]: one["loss"] for one in expected.of("training.metrics")}
-        assert {one["step"]: one["loss"] for one in again.of("training.metrics")} == {s: losses[s] for s in (4, 5, 6)}
+        losses = {one.step: one.loss for one in expected.of(TrainingMetrics)}
+        assert {one.step: one.loss for one in again.of(TrainingMetrics)} == {s: losses[s] for s in (4, 5, 6)}
         weights = [load_file(next((at / "model").glob("*.safetensors"))) for at in (tmp_path / "whole", folder)]
         assert weights[0].keys() == weights[1].keys()
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -145,27 +178,44 @@ class TestStopped:
         assert [path.name for path in kept] == ["step_0", "step_4", "step_6"]
         (kept[2] / "optimizer.safetensors").write_bytes(b"")
         again = run(configuration, tmp_path / "again", checkpoints=tuple(reversed(kept)))
-        assert again.of("training.resumed") == [{"step": 4}]
-        warning, *others = again.result.pop("warnings")
-        assert warning["code"] == "checkpoint_passed_over"
-        assert "step_6: optimizer.safetensors is damaged or cut off" in warning["message"]
-        assert others == expected.result.pop("warnings")
-        assert told_of(again.result) == told_of(expected.result)
+        assert again.of(TrainingResumed) == [TrainingResumed(step=4)]
+        warning, *others = again.result.warnings
+        assert warning.code == "checkpoint_passed_over"
+        assert "step_6: optimizer.safetensors is damaged or cut off" in warning.message
+        assert others == expected.result.warnings
+        assert told_of(again.result) == told_of(expected.result) | {"warnings": told_of(again.result)["warnings"]}
 
     def test_without_any_good_one_it_begins_again_and_says_so(
         self, configured: Configure, run: Run, tmp_path: Path
     ) -> None:
         found = run(configured(recipe={"steps": 1}), checkpoints=(tmp_path / "step_4", tmp_path / "step_2"))
-        warning = found.result["warnings"][0]
-        assert warning["code"] == "restarted"
-        assert "step_4: manifest.json is missing; step_2: manifest.json is missing" in warning["message"]
+        warning = found.result.warnings[0]
+        assert warning.code == "restarted"
+        assert "step_4: manifest.json is missing; step_2: manifest.json is missing" in warning.message
+
+    def test_one_that_the_first_version_wrote_is_gone_on_from(
+        self, configured: Configure, run: Run, tmp_path: Path
+    ) -> None:
+        written = write_checkpoint(tmp_path / "1", 0, FIRST_STATE, {}).path
+        found = run(configured(recipe={"steps": 1}), tmp_path / "2", checkpoints=(written,))
+        assert found.of(TrainingResumed) == [TrainingResumed(step=0)]
+        result = found.result
+        assert result.baseline == 0.25
+        assert [one.model_dump() for one in result.evaluations or []][:1] == FIRST_STATE["evaluations"]
+        assert [one.model_dump() for one in result.warnings][:1] == FIRST_STATE["warnings"]
+        assert result.cost.seconds > 1000
+        state = json.loads((tmp_path / "2" / "checkpoints" / "step_1" / "state.json").read_text())
+        assert state.keys() == FIRST_STATE.keys() | {"step"}
+        assert state["spent"].keys() == FIRST_STATE["spent"].keys()
+        assert state["evaluations"] == FIRST_STATE["evaluations"]
+        assert state["before"] == FIRST_STATE["before"]
 
     def test_the_newest_two_and_the_best_are_kept(self, configured: Configure, run: Run, tmp_path: Path) -> None:
         found = run(configured(recipe={"steps": 8}, options={"checkpoint_every": 1, "evaluate_every": 3}), tmp_path)
         names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
         assert {"step_7", "step_8"} <= names
         assert len(names) <= 3
-        assert [one["step"] for one in found.of("training.checkpoint")] == list(range(9))
+        assert [one.step for one in found.of(TrainingCheckpoint)] == list(range(9))
 
 
 RUINOUS = {"steps": 40, "learning_rate": 0.05, "problems_per_step": 8}
@@ -182,15 +232,15 @@ class TestWhatCannotBeWritten:
 
     def test_a_run_without_an_export_is_a_run(self, configured: Configure, run: Run, taken: Path) -> None:
         result = run(configured(recipe={"steps": 2}), export_folder=taken).result
-        assert result["artifact"] is None
-        assert "nothing_exported" in [one["code"] for one in result["warnings"]]
-        assert result["improvement"]["se"] > 0
+        assert result.artifact is None
+        assert "nothing_exported" in [one.code for one in result.warnings]
+        assert result.improvement.se > 0
 
     def test_so_is_one_without_checkpoints(self, configured: Configure, run: Run, taken: Path) -> None:
         found = run(configured(recipe={"steps": 2}), checkpoint_folder=taken)
-        assert "checkpoint_not_written" in [one["code"] for one in found.result["warnings"]]
-        assert found.of("training.checkpoint") == []
-        assert found.result["steps"] == 2
+        assert "checkpoint_not_written" in [one.code for one in found.result.warnings]
+        assert found.of(TrainingCheckpoint) == []
+        assert found.result.steps == 2
 
 
 class TestCollapse:
@@ -199,11 +249,11 @@ class TestCollapse:
     ) -> None:
         configuration = configured(recipe=RUINOUS, problems=32, rollouts=4, options={"evaluate_every": 4})
         result = run(configuration, tmp_path).result
-        assert (result["collapsed"], result["stopped_by"]) == (True, "collapse")
-        assert result["steps"] < 40
-        assert result["steps"] == result["evaluations"][-1]["step"]
-        assert result["artifact"] is None or result["artifact"]["step"] == result["best"]["step"] < result["steps"]
-        assert "collapsed" in [one["code"] for one in result["warnings"]]
+        assert (result.collapsed, result.stopped_by) == (True, "collapse")
+        assert result.steps < 40
+        assert result.steps == result.evaluations[-1].step
+        assert result.artifact is None or result.artifact.step == result.best.step < result.steps
+        assert "collapsed" in [one.code for one in result.warnings]
 
     def test_it_goes_on_where_that_is_asked_for(self, configured: Configure, run: Run) -> None:
         configuration = configured(
@@ -213,8 +263,8 @@ class TestCollapse:
             options={"evaluate_every": 4, "stop_on_collapse": False},
         )
         result = run(configuration).result
-        assert (result["collapsed"], result["stopped_by"], result["steps"]) == (True, "steps", 8)
-        assert "collapsed" in [one["code"] for one in result["warnings"]]
+        assert (result.collapsed, result.stopped_by, result.steps) == (True, "steps", 8)
+        assert "collapsed" in [one.code for one in result.warnings]
 
     def test_one_look_that_is_low_by_chance_stops_nothing(self, configured: Configure, here: Resources) -> None:
         """Every first look finds a ruined student, every second one the real one."""
@@ -227,17 +277,17 @@ class TestCollapse:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Evaluator, "after", unlucky)
             configuration = configured({"kind": "none"}, problems=32, rollouts=4, options={"evaluate_every": 2})
-            result = run_training(configuration, here, lambda *_: None)
-        assert result["evaluations"][0]["accuracy"] == 0
-        assert (result["stopped_by"], result["steps"]) == ("steps", 6)
-        assert "collapsed" not in [one["code"] for one in result["warnings"]]
+            result = run_training(configuration, here, lambda _event: None)
+        assert result.evaluations[0].accuracy == 0
+        assert (result.stopped_by, result.steps) == ("steps", 6)
+        assert "collapsed" not in [one.code for one in result.warnings]
 
     @pytest.mark.parametrize(
         ("improvement", "se", "expected"),
         [(-0.2, 0.02, True), (-0.1, 0.02, False), (-0.2, 0.15, False), (0.3, 0.02, False)],
     )
     def test_half_of_the_baseline_beyond_noise(self, improvement: float, se: float, expected: bool) -> None:
-        assert collapsed(0.3, Estimate(improvement, se)) is expected
+        assert collapsed(0.3, Difference(value=improvement, se=se)) is expected
 
 
 class TestNoLearning:
@@ -252,32 +302,34 @@ class TestNoLearning:
         ],
     )
     def test_is_said(self, gap: float, improvement: float, taught: bool, moved: bool, expected: list[str]) -> None:
-        warnings = Warnings(lambda name, data: None)
-        result = {"gap": {"value": gap, "se": 0.02}, "improvement": {"value": improvement, "se": 0.02}}
-        warn_of_no_learning(result, taught, moved, warnings)
-        assert [one["code"] for one in warnings.all] == expected
+        warnings = Warnings(lambda event: None)
+        measured = (Difference(value=value, se=0.02) for value in (gap, improvement))
+        warn_of_no_learning(*measured, taught, moved, warnings)
+        assert [one.code for one in warnings.all] == expected
 
     def test_a_warning_is_told_once(self) -> None:
-        events: list[str] = []
-        warnings = Warnings(lambda name, data: events.append(data["code"]))
+        events: list[EventData] = []
+        warnings = Warnings(events.append)
         warnings.add("a", "first")
         warnings.add("a", "second")
-        assert events == ["a"]
+        assert events == [TrainingWarning(code="a", message="first")]
 
 
 class TestExport:
     def test_the_trained_model_loads_like_any_other(self, configured: Configure, run: Run, tmp_path: Path) -> None:
         configuration = configured(recipe={"steps": 20, "problems_per_step": 16}, problems=24, rollouts=4)
-        predicted = {"value": 0.25, "intervals": [{"level": 0.8, "lower": 0.2, "upper": 0.3}]}
-        found = run(configuration, tmp_path, card={"run_id": "run_1", "predicted": predicted})
-        artifact = found.result["artifact"]
-        assert artifact == {**artifact, "kind": "full", "step": 20, "path": str(tmp_path / "model")}
+        interval = PredictedInterval(level=0.8, lower=0.2, upper=0.3)
+        predicted = Predicted(prediction_id="pred_1", value=0.25, intervals=[interval], verdict="train")
+        found = run(configuration, tmp_path, card={"run_id": "run_1", "predicted": predicted.model_dump()})
+        artifact = found.result.artifact
+        assert artifact is not None
+        assert (artifact.kind, artifact.step, artifact.path) == ("full", 20, str(tmp_path / "model"))
         engine = TransformersEngine.load(tmp_path / "model")
         untrained = TransformersEngine.load(Path("workers/lab/models/addition-qwen3-s"))
         pairs = [(engine.encode("123+456="), engine.encode("0579"))]
         assert engine.score(pairs) != untrained.score(pairs)
         card = (tmp_path / "model" / "README.md").read_text()
-        for text in ("run_1", "+25.0 points (80 % interval +20.0 to +30.0)", f"{100 * found.result['baseline']:.1f} %"):
+        for text in ("run_1", "+25.0 points (80 % interval +20.0 to +30.0)", f"{100 * found.result.baseline:.1f} %"):
             assert text in card
         assert all(file.stat().st_mode & 0o004 for file in (tmp_path / "model").iterdir())
 
@@ -288,7 +340,7 @@ class TestExport:
 
         recipe = {"steps": 4, "lora_rank": 4, "learning_rate": 1e-2}
         found = run(configured(recipe=recipe, options={"checkpoint_every": 3}), tmp_path)
-        assert found.result["artifact"]["kind"] == "lora"
+        assert found.result.artifact.kind == "lora"
         base = TransformersEngine.load(Path("workers/lab/models/addition-qwen3-s"))
         tokens = torch.tensor([base.encode("123+456=")])
         with torch.no_grad():
@@ -301,10 +353,10 @@ class TestExport:
         options = {"export": "best", "evaluate_every": 1, "checkpoint_every": 50}
         configuration = configured(recipe={"steps": 12, "problems_per_step": 8}, problems=24, options=options)
         result = run(configuration, tmp_path).result
-        assert result["best"]["step"] == result["artifact"]["step"]
+        assert result.best.step == result.artifact.step
         weights = load_file(tmp_path / "model" / "model.safetensors")
-        kept = tmp_path / "checkpoints" / f"step_{result['best']['step']}" / "student.safetensors"
-        if result["best"]["step"] < 12:
+        kept = tmp_path / "checkpoints" / f"step_{result.best.step}" / "student.safetensors"
+        if result.best.step < 12:
             assert torch.equal(weights["model.norm.weight"], load_file(kept)["model.norm.weight"].bfloat16())
 
 

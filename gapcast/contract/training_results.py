@@ -1,0 +1,244 @@
+"""Training runs: what comes of them, from the worker's result to the answer."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Warned
+from gapcast.contract.probes import Difference, Gap
+from gapcast.contract.training import Status, TrainingConfiguration
+
+StoppedBy = Literal["steps", "collapse"]
+
+Phase = Literal["baseline", "training", "evaluation", "export"]
+
+
+class StepImprovement(Finite):
+    """The improvement at one step."""
+
+    step: int
+    improvement: Difference
+    held_out: Difference | None = Field(None, description="improvement on held-out problems")
+
+
+class Evaluation(StepImprovement):
+    """One look at the student while it was trained."""
+
+    accuracy: float
+    collapsed: bool = Field(
+        False,
+        exclude_if=lambda collapsed: not collapsed,
+        description="true: the run ended here, because half of the baseline was lost beyond noise; else left out",
+    )
+
+
+class Artifact(BaseModel):
+    """The trained weights as a model folder on the worker's machine."""
+
+    path: str
+    kind: Literal["full", "lora"]
+    step: int
+    revision: str = Field(description="of the folder, to list it under [[models]]")
+    bytes: int
+
+
+class RunCost(Finite):
+    """What the run took, over all of its attempts as far as they are known."""
+
+    seconds: float
+    gpu_hours: float | None = Field(None, description="0 on a machine without a GPU")
+    rollouts: int | None = None
+    tokens: int | None = None
+
+
+class WorkerCost(RunCost):
+    """The same as the worker counts it."""
+
+    steps: int
+
+
+class HeldOutResult(Finite):
+    """What was measured on held-out problems at the last step."""
+
+    baseline: float
+    improvement: Difference
+    problems: int
+
+
+class ArmCounts(Finite):
+    """The sum of each problem's scores, by arm: successes where the verifier only knows 0 and 1."""
+
+    before: list[int | float]
+    context: list[int | float]
+    after: list[int | float]
+
+
+class TrainingOutcome(Finite):
+    """What the law needs to know of a run that has ended, and what belongs to it.
+
+    Gap and improvement share the baseline's rollouts and the problems; `cov` is the covariance of their errors.
+    """
+
+    baseline: float
+    gap: Difference
+    improvement: Difference
+    cov: float
+    collapsed: bool
+    held_out: HeldOutResult | None
+    cost: WorkerCost
+    versions: dict[str, str]
+
+
+class TrainingResult(TrainingOutcome):
+    """The end of a training run, as its worker measures it and as it is stored."""
+
+    gap: Gap
+    best: StepImprovement
+    stopped_by: StoppedBy
+    steps: int
+    evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
+    warnings: list[Warned] = Field(default_factory=list)
+    artifact: Artifact | None = None
+    counts: ArmCounts | None = Field(None, description="null: left out where runs are read to be shown")
+    problem_ids: list[str] | None = Field(None, description="null: left out where runs are read to be shown")
+
+
+class TrainingPartial(Finite):
+    """What is known of a run that has no result."""
+
+    baseline: float
+    gap: Gap
+    evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
+    warnings: list[Warned] = Field(default_factory=list)
+
+
+class TrainedRun(BaseModel):
+    """A run that Gapcast has trained, on its way into a pool."""
+
+    external_id: str
+    pool: str
+    source: str
+    family: str
+    parameters: float | None = None
+    prediction_id: str | None = None
+    configuration: TrainingConfiguration
+    outcome: TrainingOutcome
+
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> "TrainedRun":
+        """Read a row of the lab's pool, in which configuration and outcome stand beside the names."""
+        parts = {
+            "configuration": {name: row[name] for name in TrainingConfiguration.model_fields if name in row},
+            "outcome": row,
+        }
+        return cls.model_validate(row | parts)
+
+
+class BestStep(Difference):
+    """An improvement at the step where the training problems had gained most."""
+
+    step: int
+
+
+class HeldOutImprovement(Difference):
+    """The improvement on held-out problems, at the last step."""
+
+    baseline: float = Field(description="student accuracy on them before training")
+    problems: int
+    best: BestStep | None = Field(
+        None, description="on these problems, at the step that was best on the training problems"
+    )
+
+
+class MeasuredImprovement(Difference):
+    """Student accuracy at the last step minus before, on the training problems."""
+
+    best: BestStep | None = Field(
+        None, description="at the step where it was largest: chosen by its value, so too high"
+    )
+    held_out: HeldOutImprovement | None = Field(None, description="null: no held-out problems were evaluated")
+
+
+class PredictedInterval(Finite):
+    """A prediction interval, and whether the outcome lies in it."""
+
+    level: float
+    lower: float
+    upper: float
+    covered: bool | None = Field(None, description="null until the improvement is known")
+
+
+class Predicted(Finite):
+    """What the prediction said of this run."""
+
+    prediction_id: str
+    value: float | None = Field(description="null: the law refused to predict")
+    intervals: list[PredictedInterval]
+    verdict: str
+
+
+class CheckpointRef(BaseModel):
+    """The newest checkpoint; where the run goes on after a pause or a crash."""
+
+    step: int
+    bytes: int
+    created_at: str
+
+
+class RunProgress(BaseModel):
+    """How far a run is, in optimizer steps, and what it is at."""
+
+    done: int
+    total: int
+    unit: Literal["steps"] = "steps"
+    phase: Phase
+
+
+class TrainingRunOut(Identified):
+    """A training run; what is not known yet is null."""
+
+    object: Literal["training_run"] = "training_run"
+    status: Status
+    group_id: str | None = Field(description="shared by runs that were asked for together")
+    prediction_id: str | None
+    seed: int
+    pool: str
+    family: str
+    configuration: TrainingConfiguration
+    progress: RunProgress | None = None
+    baseline: float | None = Field(None, description="student accuracy before training")
+    gap: Gap | None = None
+    improvement: MeasuredImprovement | None = None
+    evaluations: list[Evaluation] | None = Field(
+        None, description="grow while the run goes on; left out where runs are listed"
+    )
+    collapsed: bool | None = None
+    stopped_by: StoppedBy | None = None
+    predicted: Predicted | None = None
+    observation_id: str | None = None
+    warnings: list[Warned] = Field(default_factory=list)
+    checkpoint: CheckpointRef | None = None
+    artifact: Artifact | None = None
+    cost: RunCost | None = None
+    versions: dict[str, str] | None = None
+    error: Failure | None = None
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True if it will never change again; a paused one can be resumed."""
+        return self.status in TERMINAL
+
+
+class CheckpointOut(Identified):
+    """One published checkpoint of a run; a worker keeps the two newest of an attempt and its best."""
+
+    object: Literal["checkpoint"] = "checkpoint"
+    step: int
+    attempt: int
+    bytes: int
+    sha256: str = Field(description="of the manifest, which holds those of every file")
+    path: str = Field(description="the folder, on the worker's machine")
+    created_at: str
