@@ -17,12 +17,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
 
 from pydantic import BaseModel
 
 from gapcast.contract.events import EventData
 from service.kit.process import die_with_parent
+from workers.work import Line
 
 GARBAGE = (100_000, 20, 100)
 """Looks for garbage are seldom: what the libraries hold never is, and going through it cost a small probe 5 %."""
@@ -30,7 +30,6 @@ NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory",
 """how torch says on a CPU that it got none"""
 
 
-Line = dict[str, Any]
 Write = Callable[[Line], None]
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 from pydantic import BaseModel
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.events import EventData
 
+Line = JsonObject
+"""What a child writes: an `event` with its `data`, or one last `result`, `error`, `paused` or `crashed`."""
 Emit = Callable[[EventData], None]
 """Takes what a child says while it goes."""
 
@@ -17,14 +19,14 @@ Emit = Callable[[EventData], None]
 class Work:
     """A job as its entry point gets it."""
 
-    configuration: dict[str, Any]
+    configuration: JsonObject
     """The dump of a configuration of the contract."""
-    resources: dict[str, Any]
+    resources: JsonObject
     """What `Resources.read` takes."""
     emit: Emit
     stop: Callable[[], bool]
     """Whether it shall save its work and end; never where its kind does not stop gently."""
-    write: Callable[[dict[str, Any]], None]
+    write: Callable[[Line], None]
     """Passes on a line that another process of the job has written."""
 
 

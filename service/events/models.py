@@ -1,11 +1,11 @@
 """What happened, in the order in which it happened."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
 
@@ -24,5 +24,5 @@ class Event(Base):
     tenant: Mapped[str] = mapped_column(String(64))
     subject_id: Mapped[str] = mapped_column(String(64))
     type: Mapped[str] = mapped_column(String(64))
-    data: Mapped[dict[str, Any]] = mapped_column(Json)
+    data: Mapped[JsonObject] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Timestamp)

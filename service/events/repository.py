@@ -5,11 +5,11 @@ that resumes after an id misses none.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.events import EventData
 from service.events.models import Event
 from service.kit.clock import now
@@ -20,7 +20,7 @@ def add(session: Session, tenant: str, subject_id: str, event: EventData, kind: 
     write(session, tenant, subject_id, kind or event.type, event.written())
 
 
-def write(session: Session, tenant: str, subject_id: str, kind: str, data: dict[str, Any]) -> None:
+def write(session: Session, tenant: str, subject_id: str, kind: str, data: JsonObject) -> None:
     """Append one event that a child has told, which is JSON already."""
     session.add(Event(tenant=tenant, subject_id=subject_id, type=kind, data=data, created_at=now()))
 

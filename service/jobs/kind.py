@@ -1,17 +1,20 @@
 """What a kind of job decides; all else about a job is the supervisor's and the reconciler's."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import JsonObject
 from service.jobs.models import Job
 from service.kit.database import Database
 from service.settings import Settings
 
-Configuration = dict[str, Any]
+Configuration = JsonObject
 """What a child does, as JSON: the dump of a configuration of the contract."""
-Result = dict[str, Any]
+Places = JsonObject
+"""Where this machine has what a child needs, as JSON: what `workers.resources.Resources` reads."""
+Result = JsonObject
 """What a child has measured, as JSON: the dump of a result of the contract."""
 
 
@@ -48,7 +51,7 @@ class Kind(Waiting):
         """What the child does."""
 
     @abstractmethod
-    def resources(self, session: Session, job: Job, settings: Settings) -> dict[str, Any]:
+    def resources(self, session: Session, job: Job, settings: Settings) -> Places:
         """What `workers.resources.Resources` reads, beside model and task."""
 
     @abstractmethod
@@ -59,7 +62,7 @@ class Kind(Waiting):
     def store_result(self, session: Session, job: Job, result: Result) -> None:
         """Keep the result, in the transaction that ends the job."""
 
-    def store_line(self, session: Session, job: Job, name: str, data: dict[str, Any]) -> None:
+    def store_line(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Keep what of an event belongs elsewhere, too."""
 
     def settle(self, session: Session, job: Job) -> None:

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
 
@@ -58,8 +58,8 @@ class Job(Base):
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Timestamp)
     pause_requested_at: Mapped[datetime | None] = mapped_column(Timestamp)
     """null again once it is resumed"""
-    progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    progress: Mapped[JsonObject | None] = mapped_column(Json)
+    error: Mapped[JsonObject | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     started_at: Mapped[datetime | None] = mapped_column(Timestamp)
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, Select, and_, case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import JsonObject
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.ids import new_id
@@ -91,7 +92,7 @@ def _held(job_id: str, attempt: int) -> Any:  # noqa: ANN401
 
 
 def heartbeat(
-    session: Session, job_id: str, attempt: int, lease_seconds: float, progress: dict[str, Any] | None = None
+    session: Session, job_id: str, attempt: int, lease_seconds: float, progress: JsonObject | None = None
 ) -> Asked | None:
     """Extend the lease. Returns what was asked of the job, or None when the lease is lost."""
     values: dict[str, Any] = {"lease_expires_at": now(lease_seconds)}
@@ -123,9 +124,7 @@ def forgive(session: Session, job_id: str, attempt: int) -> None:
     session.execute(statement.execution_options(synchronize_session=False))
 
 
-def finish(
-    session: Session, job_id: str, attempt: int, state: JobState, error: dict[str, Any] | None = None
-) -> Job | None:
+def finish(session: Session, job_id: str, attempt: int, state: JobState, error: JsonObject | None = None) -> Job | None:
     """End a running job; None when this attempt no longer holds it, and then nothing else may be written."""
     statement = (
         update(Job)
@@ -158,7 +157,7 @@ def _after_failure(max_failures: int) -> dict[str, Any]:
     }
 
 
-def release(session: Session, job_id: str, attempt: int, max_failures: int, error: dict[str, Any]) -> Job | None:
+def release(session: Session, job_id: str, attempt: int, max_failures: int, error: JsonObject) -> Job | None:
     """Give back a job whose child crashed."""
     statement = (
         update(Job)
@@ -194,7 +193,7 @@ def hand_back(session: Session, job_id: str, attempt: int) -> Job | None:
     return session.execute(statement).scalar_one_or_none()
 
 
-def take_back_expired(session: Session, max_failures: int, error: dict[str, Any]) -> Sequence[Job]:
+def take_back_expired(session: Session, max_failures: int, error: JsonObject) -> Sequence[Job]:
     """Take back jobs whose lease is over."""
     expired = select(Job.id).where(Job.state == JobState.running, Job.lease_expires_at < now())
     statement = (

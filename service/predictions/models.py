@@ -1,11 +1,11 @@
 """Stored predictions."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
 
@@ -21,14 +21,14 @@ class Prediction(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     tenant: Mapped[str] = mapped_column(String(64))
-    request: Mapped[dict[str, Any]] = mapped_column(Json)
+    request: Mapped[JsonObject] = mapped_column(Json)
     family: Mapped[str] = mapped_column(String(255))
     pool: Mapped[str] = mapped_column(String(64))
     probe_id: Mapped[str | None] = mapped_column(ForeignKey("probes.id"))
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"))
     fit_id: Mapped[str | None] = mapped_column(ForeignKey("fits.id"))
     status: Mapped[str] = mapped_column(String(16))
-    answer: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    answer: Mapped[JsonObject | None] = mapped_column(Json)
+    error: Mapped[JsonObject | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     finished_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import Failure
+from gapcast.contract.base import Failure, JsonObject
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
@@ -71,7 +71,7 @@ def create(
         if first != prediction_id:
             return first
     values: dict[str, Any] = {"id": prediction_id, "tenant": tenant, "status": PENDING, "pool": law.fit.pool}
-    result: dict[str, Any] | None = None
+    result: JsonObject | None = None
     if request.gap is not None:
         filled, values["family"] = _given(request, law, settings)
     else:
@@ -134,7 +134,7 @@ def _given(request: PredictionRequest, law: Current, settings: Settings) -> tupl
     return request.model_copy(update={"pool": law.fit.pool}), family
 
 
-def _answer(session: Session, prediction: Prediction, law: Current, stored: dict[str, Any] | None) -> None:
+def _answer(session: Session, prediction: Prediction, law: Current, stored: JsonObject | None) -> None:
     """Answer a pending prediction under a law of its pool, in the caller's transaction.
 
     Args:

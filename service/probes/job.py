@@ -1,10 +1,8 @@
 """Jobs that measure a gap."""
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 
-from service.jobs.kind import Configuration, Kind, Result
+from service.jobs.kind import Configuration, Kind, Places, Result
 from service.jobs.models import Job
 from service.probes import repository as probes
 from service.settings import Settings
@@ -25,7 +23,7 @@ class ProbeJob(Kind):
         """The probe's."""
         return probes.by_id(session, job.subject_id).configuration
 
-    def resources(self, session: Session, job: Job, settings: Settings) -> dict[str, Any]:
+    def resources(self, session: Session, job: Job, settings: Settings) -> Places:
         """The memory of rollouts that all probes of this machine share."""
         return {"rollouts": str(settings.data_dir / "rollouts.sqlite")}
 

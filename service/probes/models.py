@@ -1,11 +1,11 @@
 """Stored probes, addressed by their content."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Boolean, ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
 
@@ -19,10 +19,10 @@ class Probe(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     tenant: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(64))
-    configuration: Mapped[dict[str, Any]] = mapped_column(Json)
+    configuration: Mapped[JsonObject] = mapped_column(Json)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
-    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    partial: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    result: Mapped[JsonObject | None] = mapped_column(Json)
+    partial: Mapped[JsonObject | None] = mapped_column(Json)
     """what had been measured when the last job ended without a result"""
     wanted: Mapped[bool] = mapped_column(Boolean, server_default=false())
     """asked for by itself, and not only by predictions"""

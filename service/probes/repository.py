@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, get_args
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session, defer
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.probes import ExtraControl
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
@@ -52,7 +53,7 @@ def state(session: Session, tenant: str, probe_id: str) -> ProbeState | None:
 
 def page(
     session: Session, tenant: str, request: PageRequest
-) -> list[tuple[Probe, Job, dict[str, Any] | None, dict[str, Any] | None]]:
+) -> list[tuple[Probe, Job, JsonObject | None, JsonObject | None]]:
     """Read one page, with one row more than its limit: each with its job, and its short result and partial result."""
     result, partial = (without(session, column, GROWING) for column in (Probe.result, Probe.partial))
     query = select(Probe, Job, result, partial).join(Job, Job.id == Probe.job_id).where(Probe.tenant == tenant)
@@ -95,12 +96,12 @@ def want(session: Session, probe_id: str) -> None:
     session.execute(statement.execution_options(synchronize_session=False))
 
 
-def store_partial(session: Session, probe_id: str, partial: dict[str, Any]) -> None:
+def store_partial(session: Session, probe_id: str, partial: JsonObject) -> None:
     """Write what is known so far of a probe that has no result yet; the caller holds its job."""
     _write(session, probe_id, {"partial": partial})
 
 
-def store_result(session: Session, probe_id: str, result: dict[str, Any]) -> None:
+def store_result(session: Session, probe_id: str, result: JsonObject) -> None:
     """Write what was measured; a probe has one result for ever."""
     _write(session, probe_id, {"result": result, "partial": None, "finished_at": now()})
 

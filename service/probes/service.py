@@ -1,11 +1,9 @@
 """Probes by content: the same question is measured once, whoever asks and however often."""
 
-from typing import Any
-
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import Page
+from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import ProbeCancelRequested
 from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest
 from service.events import repository as events
@@ -130,7 +128,7 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
         settle(session, job)
 
 
-def _show(probe: Probe, job: Job, result: dict[str, Any] | None, partial: dict[str, Any] | None) -> ProbeOut:
+def _show(probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject | None) -> ProbeOut:
     """Return a stored probe as the API shows it."""
     ended = JobState(job.state).is_terminal
     return ProbeOut.model_validate(

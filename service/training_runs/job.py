@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
@@ -13,7 +12,7 @@ from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import TrainedRun, TrainingResult
 from service.events import repository as events
 from service.jobs import repository as jobs
-from service.jobs.kind import Configuration, Kind, Result
+from service.jobs.kind import Configuration, Kind, Places, Result
 from service.jobs.models import Job, JobState
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest
@@ -45,7 +44,7 @@ class TrainingJob(Kind):
         """The run's."""
         return runs.by_id(session, job.subject_id).configuration
 
-    def resources(self, session: Session, job: Job, settings: Settings) -> dict[str, Any]:
+    def resources(self, session: Session, job: Job, settings: Settings) -> Places:
         """Where earlier attempts left their checkpoints, as far as this machine has them, and where new ones go."""
         run = runs.by_id(session, job.subject_id)
         return {
@@ -63,7 +62,7 @@ class TrainingJob(Kind):
         """With the run, and as an observation."""
         end(session, job, result)
 
-    def store_line(self, session: Session, job: Job, name: str, data: dict[str, Any]) -> None:
+    def store_line(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Publish a checkpoint."""
         if name == CHECKPOINT:
             publish_checkpoint(session, job, data)

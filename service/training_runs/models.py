@@ -1,11 +1,11 @@
 """Stored training runs and their checkpoints."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
 
@@ -50,13 +50,13 @@ class TrainingRun(Base):
     family: Mapped[str] = mapped_column(String(255))
     parameters: Mapped[float | None] = mapped_column(Double)
     """the model's number of weights"""
-    configuration: Mapped[dict[str, Any]] = mapped_column(Json)
-    predicted: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    configuration: Mapped[JsonObject] = mapped_column(Json)
+    predicted: Mapped[JsonObject | None] = mapped_column(Json)
     """what the prediction said, before the outcome was known"""
     checkpoint_id: Mapped[str | None] = mapped_column(ForeignKey("checkpoints.id"))
     """the newest"""
-    partial: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    partial: Mapped[JsonObject | None] = mapped_column(Json)
     """what is known of a run without a result"""
-    result: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    result: Mapped[JsonObject | None] = mapped_column(Json)
     observation_id: Mapped[str | None] = mapped_column(ForeignKey("observations.id"))
     created_at: Mapped[datetime] = mapped_column(Timestamp)

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.events import TrainingCheckpoint
 from gapcast.contract.training_results import TrainingPartial, TrainingResult
 from service.jobs.models import Job, JobState
@@ -146,7 +147,7 @@ def _write(session: Session, run_id: str, values: dict[str, Any]) -> None:
     session.execute(statement.execution_options(synchronize_session=False))
 
 
-def store_partial(session: Session, run_id: str, partial: dict[str, Any]) -> None:
+def store_partial(session: Session, run_id: str, partial: JsonObject) -> None:
     """Write what is known so far; the caller holds the job."""
     _write(session, run_id, {"partial": partial})
 

@@ -7,12 +7,13 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 
+from gapcast.contract.base import JsonObject
 from gapcast.launching import module_command, safe_environment
 from workers.failures import out_of_memory
+from workers.work import Line
 
 log = structlog.get_logger()
 
@@ -31,7 +32,7 @@ class Crashed(Exception):
 class Failed(Exception):
     """The child said why it cannot succeed."""
 
-    def __init__(self, error: dict[str, Any]) -> None:
+    def __init__(self, error: JsonObject) -> None:
         super().__init__(error["message"])
         self.error = error
 
@@ -53,7 +54,7 @@ def child_environment() -> dict[str, str]:
 class Child:
     """A job's process in a session of its own."""
 
-    def __init__(self, job: dict[str, Any], command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, job: Line, command: Sequence[str] = COMMAND) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -71,7 +72,7 @@ class Child:
         except BrokenPipeError:
             log.warning("child_died_at_start")  # its end is read below as a crash
 
-    def lines(self) -> Iterator[dict[str, Any] | None]:
+    def lines(self) -> Iterator[Line | None]:
         """Yield each line of the child, and None at least every TICK seconds; raises Crashed at its end."""
         stdout = self._process.stdout
         if stdout is None:
@@ -134,7 +135,7 @@ def _oom_kills() -> int:
     return int(counters.get("oom_kill", 0))
 
 
-def _message(line: bytes) -> dict[str, Any]:
+def _message(line: bytes) -> Line:
     """Read a line of the child; what is no JSON object is a crash, and so is what it says is one."""
     try:
         message = json.loads(line)

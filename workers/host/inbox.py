@@ -1,8 +1,8 @@
 """A child's lines between two writes: of progress and of results so far only the newest counts, all else is kept."""
 
-from typing import Any
+from gapcast.contract.base import JsonObject
 
-Event = tuple[str, dict[str, Any]]
+Event = tuple[str, JsonObject]
 PROGRESS, PARTIAL = ".progress", ".partial"
 """how the names of those end of which the newest overtakes the others"""
 
@@ -12,12 +12,12 @@ class Inbox:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.partial: dict[str, Any] | None = None
+        self.partial: JsonObject | None = None
 
     def __bool__(self) -> bool:
         return bool(self.events) or self.partial is not None
 
-    def take(self, name: str, data: dict[str, Any]) -> None:
+    def take(self, name: str, data: JsonObject) -> None:
         """Take one line."""
         if name.endswith(PARTIAL):
             self.partial = data
@@ -27,7 +27,7 @@ class Inbox:
         self.events.append((name, data))
 
     @property
-    def progress(self) -> dict[str, Any] | None:
+    def progress(self) -> JsonObject | None:
         """How far the job is; null: nothing new was said of it."""
         return next((data for name, data in self.events if name.endswith(PROGRESS)), None)
 

@@ -1,9 +1,8 @@
 """Where this machine has what a job needs: its model by the worker's settings, its task written to the data folder."""
 
-from typing import Any
-
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import JsonObject
 from service.catalog.service import model_source
 from service.errors import UnknownTask
 from service.listed_models import LAB_PREFIX, ModelEntry
@@ -13,9 +12,7 @@ from workers.failures import JobError
 from workers.host.child_process import Failed
 
 
-def places(
-    session: Session, tenant: str, configuration: dict[str, Any], settings: Settings, worker: str
-) -> dict[str, Any]:
+def places(session: Session, tenant: str, configuration: JsonObject, settings: Settings, worker: str) -> JsonObject:
     """Model and task, as `workers.resources.Resources` reads them in the child.
 
     Raises:
@@ -35,7 +32,7 @@ def places(
     }
 
 
-def _entry(configuration: dict[str, Any], settings: Settings, worker: str) -> ModelEntry | None:
+def _entry(configuration: JsonObject, settings: Settings, worker: str) -> ModelEntry | None:
     """The model in this worker's settings, which may not be the server's; null for one of the lab's."""
     name, revision = configuration["model"], configuration["model_revision"]
     if name.startswith(LAB_PREFIX):

@@ -3,7 +3,6 @@
 import os
 import threading
 import time
-from typing import Any
 
 import stamina
 import structlog
@@ -11,6 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.events import JobFailed, JobHandedBack, JobStarted, JobSucceeded
 from service.events import repository as events
 from service.jobs import repository as jobs
@@ -92,7 +92,7 @@ class _Attempt:
         self._settings, self._database, self._stop = settings, database, stop
         self._inbox = Inbox()
 
-    def run(self, configuration: dict[str, Any]) -> None:
+    def run(self, configuration: JsonObject) -> None:
         """Run the child, and write down how it ended."""
         job = self._job
         child = None
@@ -123,7 +123,7 @@ class _Attempt:
 
     # --- while it runs
 
-    def _watch(self, child: Child) -> dict[str, Any]:
+    def _watch(self, child: Child) -> JsonObject:
         """Keep the lease and store what the child says until it has a result."""
         limit = self._kind.seconds(self._settings)
         started = beat = written = looked = time.monotonic()
@@ -172,7 +172,7 @@ class _Attempt:
             if asked.cancel:
                 raise Cancelled
 
-    def _take(self, line: dict[str, Any]) -> dict[str, Any] | None:
+    def _take(self, line: JsonObject) -> JsonObject | None:
         """Keep a line of the child for the next write; its last one is its result, or how else it has ended."""
         if "error" in line:
             error = line["error"]
@@ -185,7 +185,7 @@ class _Attempt:
         if "event" in line:
             self._inbox.take(line["event"], line["data"])
             return None
-        result: dict[str, Any] = line["result"]
+        result: JsonObject = line["result"]
         return result
 
     def _beat(self) -> Asked:
@@ -218,7 +218,7 @@ class _Attempt:
     # --- how it ends
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _end(self, result: dict[str, Any]) -> None:
+    def _end(self, result: JsonObject) -> None:
         job = self._job
         prepare(self._database, job)
         with self._database.write() as session:
@@ -232,7 +232,7 @@ class _Attempt:
         log.info("job_succeeded", job=job.id, attempt=job.attempt)
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _fail(self, state: JobState, error: dict[str, Any] | None) -> None:
+    def _fail(self, state: JobState, error: JsonObject | None) -> None:
         job = self._job
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, state, error)
@@ -245,7 +245,7 @@ class _Attempt:
         log.warning("job_ended", job=job.id, state=state, error=error)
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _give_back(self, error: dict[str, Any]) -> None:
+    def _give_back(self, error: JsonObject) -> None:
         """After a crash: another attempt, or the end of the budget."""
         job = self._job
         with self._database.write() as session:

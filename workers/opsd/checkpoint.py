@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from gapcast.contract.base import JsonObject
+
 MANIFEST, STATE = "manifest.json", "state.json"
 WEIGHTS = ".safetensors"
 PIECE = 1 << 20
@@ -30,7 +32,7 @@ class Checkpoint:
 
     step: int
     """Optimizer steps that are done."""
-    state: dict[str, Any]
+    state: JsonObject
     """JSON: what was measured so far."""
     tensors: dict[str, dict[str, torch.Tensor]]
     """By file: `student`, `teacher`, `optimizer`; on the CPU. None at step 0: they are the model's own."""
@@ -46,12 +48,12 @@ class Written:
     sha256: str
     """Of its manifest, which has the hashes of all its files."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """As the child tells it."""
         return {"step": self.step, "path": str(self.path), "bytes": self.bytes, "sha256": self.sha256}
 
 
-def write_checkpoint(folder: Path, step: int, state: dict[str, Any], tensors: Mapping[str, Tensors]) -> Written:
+def write_checkpoint(folder: Path, step: int, state: JsonObject, tensors: Mapping[str, Tensors]) -> Written:
     """Writes `folder/step_N` under a hidden name, flushes it to the disk, and renames it: it is whole or not there."""
     folder.mkdir(parents=True, exist_ok=True)
     hidden, final = folder / f".step_{step}.unfinished", folder / f"step_{step}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.contexts import Context
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import ArmCounts, Evaluation
@@ -60,7 +61,7 @@ class Before:
         """True if the student has collapsed."""
         return collapsed(self.baseline, self.improvement(after))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         """For a checkpoint."""
         return {name: None if scores is None else scores.tolist() for name, scores in vars(self).items()}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO
 
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import TrainingResult
@@ -16,6 +16,7 @@ from gapcast.launching import module_command, safe_environment
 from workers.failures import JobError, Paused, RankDied
 from workers.ranks.places import ERROR, JOB, SIGNALLED, STOP
 from workers.resources import Resources
+from workers.work import Line
 
 TICK = 0.2
 """seconds between looks whether to stop while the run is silent"""
@@ -24,7 +25,7 @@ TICK = 0.2
 def run_on_ranks(
     configuration: TrainingConfiguration,
     resources: Resources,
-    write: Callable[[dict[str, Any]], None],
+    write: Callable[[Line], None],
     stop: Callable[[], bool],
 ) -> TrainingResult:
     """`run_training` in `options.processes` processes of this machine; each takes one GPU, where there are any.
@@ -50,7 +51,7 @@ def run_on_ranks(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
-        last: dict[str, Any] = {}
+        last: Line = {}
         try:
             for line in _lines(torchrun.stdout):
                 if stop():
@@ -72,7 +73,7 @@ def run_on_ranks(
         return TrainingResult.model_validate(last["result"])
 
 
-def _lines(pipe: IO[bytes] | None) -> Iterator[dict[str, Any] | None]:
+def _lines(pipe: IO[bytes] | None) -> Iterator[Line | None]:
     """Each whole line, and None at least every TICK seconds. What a killed process has left unfinished is dropped."""
     if pipe is None:
         raise ValueError("torchrun has no standard output")

@@ -7,8 +7,8 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent
 from workers.child import emitter, last_line, own_pipe
@@ -40,7 +40,7 @@ def main() -> None:
     World.leave()
 
 
-def _write_error(file: Path, error: dict[str, Any]) -> None:
+def _write_error(file: Path, error: JsonObject) -> None:
     """Whole or not at all: torchrun ends the ranks that are left while they may be at it."""
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(error))
