@@ -19,7 +19,7 @@ WORKDIR /data
 USER gapcast
 EXPOSE 8321
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8321/healthz', timeout=2)"]
+    CMD ["python", "-P", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8321/healthz', timeout=2)"]
 CMD ["gapcast", "serve", "--host", "0.0.0.0", "--port", "8321", "--no-worker"]
 
 FROM base AS worker-gpu

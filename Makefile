@@ -63,7 +63,7 @@ test-vllm: $(VENV)/.vllm
 test-trl: $(VENV)/.trl
 	$(SERIAL) GAPCAST_REQUIRE_TRL=1 $(BIN)/python -m pytest -q -m trl tests/trl
 
-# the same tests and the probe's benchmark on a GPU, for a machine with one: pip install ".[worker,vllm,dev]" into $(VENV) comes first
+# the same tests and the probe's benchmark on a GPU, for a machine with one: pip install -e ".[worker,vllm,dev]" into $(VENV) comes first
 test-gpu:
 	$(BIN)/python -m pytest -q -m gpu tests/gpu
 	$(BIN)/python -m bench.probe
@@ -76,7 +76,7 @@ test-law: $(VENV)/.dev
 
 # the pictures and figures of docs/law.md
 law-plots: $(VENV)/.docs
-	$(SERIAL) $(BIN)/python docs/plot_law.py
+	$(SERIAL) $(BIN)/python studies/plot_law.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

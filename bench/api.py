@@ -8,7 +8,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,6 +15,8 @@ import uuid
 from contextlib import suppress
 
 from sqlalchemy import create_engine, text
+
+from gapcast.launching import module_command, safe_environment
 
 CLIENTS = 8
 SECONDS = 3.0
@@ -74,12 +75,11 @@ def measure(name: str, settings: dict[str, str], workers: int) -> None:
     """Run both servers beside each other and alternate between them."""
     with tempfile.TemporaryDirectory() as folder:
         quiet = {"GAPCAST_DATA_DIR": folder, "GAPCAST_CONFIG": os.devnull, "GAPCAST_LOG_LEVEL": "error"}
-        environment = os.environ | quiet | {"GAPCAST_WORKER": "off", "GAPCAST_PORT": "18321"} | settings
-        service = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"], env=environment, stdout=subprocess.DEVNULL
-        )
-        peer = ["-m", "uvicorn", "bench.hello:app", "--port", "18322", "--workers", str(workers)]
-        hello = subprocess.Popen([sys.executable, *peer, "--log-level", "error", "--no-access-log"])
+        alone = quiet | {"GAPCAST_WORKER": "off", "GAPCAST_PORT": "18321"}
+        environment = safe_environment(os.environ) | alone | settings
+        service = subprocess.Popen(module_command("service", "serve"), env=environment, stdout=subprocess.DEVNULL)
+        peer = module_command("uvicorn", "bench.hello:app", "--port", "18322", "--workers", str(workers))
+        hello = subprocess.Popen([*peer, "--log-level", "error", "--no-access-log"], env=environment)
         try:
             wait_for(18321, "/readyz")
             wait_for(18322, "/hello")

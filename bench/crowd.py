@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.product import serving
+from tests.support.product import serving
 
 CLIENTS = 200
 STORED = 60

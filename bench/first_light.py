@@ -2,10 +2,11 @@
 
 import json
 import subprocess
-import sys
+import sysconfig
 import tempfile
 import time
 from importlib.resources import files
+from pathlib import Path
 from statistics import median
 
 
@@ -14,10 +15,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("first", "second"):
             began = time.perf_counter()
-            command = [sys.executable, "-c", "from gapcast.command import main; main()", "demo", "--port", "0"]
-            done = subprocess.run(
-                [*command, "--data-dir", folder], stdin=subprocess.DEVNULL, capture_output=True, check=False
-            )
+            command = [Path(sysconfig.get_path("scripts"), "gapcast"), "demo", "--port", "0", "--data-dir", folder]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
             if done.returncode:
                 raise SystemExit(done.stdout.decode())
             print(

@@ -9,6 +9,7 @@ processor, which a busy machine does not stretch. The vLLM part needs `make vllm
 import gc
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from gapcast.launching import module_command, safe_environment
 
 GATE = 0.9
 ROUNDS = 5
@@ -71,9 +74,9 @@ def probe(engine: Any, problems: int) -> None:
     from gapcast.contract.measured import Decoding
     from gapcast.contract.probes import ProbeConfiguration
     from workers.engines import Sampling
-    from workers.probe.arms import Sampler
     from workers.probe.measurement import Measurement
-    from workers.probe.run import draw_problems
+    from workers.sampling.arms import Sampler
+    from workers.sampling.drawn import draw_problems
     from workers.tasks import load_task
 
     task = load_task("lab/addition")
@@ -173,7 +176,11 @@ def main() -> None:
                 print(f"  {model:32} {name:14} not installed here")
                 continue
             done = subprocess.run(
-                [sys.executable, "-m", "bench.probe", name, model], check=True, stdout=subprocess.PIPE, text=True
+                module_command("bench.probe", name, model),
+                env=safe_environment(os.environ),
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
             )
             found = json.loads(done.stdout.splitlines()[-1])
             verdict = "met" if found["ratio"] >= GATE else "MISSED"

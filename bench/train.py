@@ -22,6 +22,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from gapcast.launching import module_command, safe_environment
+
 FASTER, SMALLER = 1.5, 0.7
 ROUNDS = 3
 LEVEL = 3
@@ -85,7 +87,7 @@ def our_steps(case: Case, folder: Path) -> list[float]:
     from workers.engines.transformers import TransformersEngine
     from workers.opsd.student import Student
     from workers.opsd.trainer import Trainer
-    from workers.probe.arms import Sampler
+    from workers.sampling.arms import Sampler
     from workers.tasks import Split, load_task
 
     gc.set_threshold(*GARBAGE)
@@ -203,13 +205,13 @@ def measure(peer: str, case: Case, folder: Path) -> dict[str, float]:
 
 def in_a_process(peer: str, case: str, folder: Path) -> dict[str, float]:
     """The same in a process of its own."""
-    quiet = {"TRL_EXPERIMENTAL_SILENCE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    quiet = {"TRL_EXPERIMENTAL_SILENCE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "bench.train", peer, case, str(folder)],
+        module_command("bench.train", peer, case, str(folder)),
         check=True,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | quiet,
+        env=safe_environment(os.environ) | quiet,
     )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

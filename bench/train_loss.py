@@ -8,11 +8,14 @@ the definition in float64, on the peer's tokens: the loss, and the length of its
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from typing import Any
+
+from gapcast.launching import module_command, safe_environment
 
 GATE = 0.1
 SAME = 1e-5
@@ -93,7 +96,11 @@ def measure(name: str, way: str) -> dict[str, float]:
 def measured(name: str, way: str) -> dict[str, float]:
     """The same in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.train_loss", name, way], check=True, stdout=subprocess.PIPE, text=True
+        module_command("bench.train_loss", name, way),
+        env=safe_environment(os.environ),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -10,9 +10,11 @@ from urllib.parse import quote
 import httpx2
 
 from gapcast.connection import Connection, without_nones
+from gapcast.contract.base import Listing
+from gapcast.contract.problems import VerifierKind
 from gapcast.models import ContextKind, Model, Task, TaskProblem
+from gapcast.reading import read
 
-Verifier = Literal["exact", "numeric", "choice", "regex", "python_tests", "json_schema", "plugin"]
 Split = Literal["train", "held_out"]
 
 TASK_MEDIA_TYPES = {
@@ -44,21 +46,21 @@ class CatalogCalls(Connection):
 
     def list_models(self) -> list[Model]:
         """List the models that a worker can load: the lab's and those of the server's settings."""
-        return [Model.model_validate(one) for one in self.request("GET", "/v1/models")["data"]]
+        return read(Listing[Model], self.request("GET", "/v1/models")).data
 
     def get_model(self, name: str) -> Model:
         """Read one model."""
-        return Model.model_validate(self.request("GET", f"/v1/models/{_path(name)}"))
+        return read(Model, self.request("GET", f"/v1/models/{_path(name)}"))
 
     def list_context_kinds(self) -> list[ContextKind]:
         """List the ways to build the self-teacher's context, with their options' JSON Schema and an example."""
-        return [ContextKind.model_validate(one) for one in self.request("GET", "/v1/context_kinds")["data"]]
+        return read(Listing[ContextKind], self.request("GET", "/v1/context_kinds")).data
 
     def add_task(
         self,
         path: str | os.PathLike[str],
         name: str,
-        verifier: Verifier,
+        verifier: VerifierKind,
         *,
         options: Mapping[str, Any] | None = None,
         max_tokens: int | None = None,
@@ -101,15 +103,15 @@ class CatalogCalls(Connection):
             content=body,
             timeout=CHECKING,
         )
-        return Task.model_validate(answer)
+        return read(Task, answer)
 
     def list_tasks(self) -> list[Task]:
         """List the tasks: the bundled ones, then uploaded ones in their newest revisions."""
-        return [Task.model_validate(one) for one in self.request("GET", "/v1/tasks")["data"]]
+        return read(Listing[Task], self.request("GET", "/v1/tasks")).data
 
     def get_task(self, name: str) -> Task:
         """Read the newest revision of a task."""
-        return Task.model_validate(self.request("GET", f"/v1/tasks/{_path(name)}"))
+        return read(Task, self.request("GET", f"/v1/tasks/{_path(name)}"))
 
     def task_problems(
         self, name: str, limit: int = 20, after: str | None = None, split: Split | None = None
@@ -122,8 +124,7 @@ class CatalogCalls(Connection):
             after: the problem's id after which they begin.
             split: of this split alone.
         """
-        rows = self.listed(f"/v1/tasks/{_path(name)}/problems", {"split": split}, limit, after)
-        return [TaskProblem.model_validate(one) for one in rows]
+        return list(self.listed(TaskProblem, f"/v1/tasks/{_path(name)}/problems", {"split": split}, limit, after))
 
 
 def _path(name: str) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gapcast.catalog_calls import CatalogCalls
-from gapcast.connection import DEFAULT_URL, GapcastError, segment, waiting
+from gapcast.connection import DEFAULT_URL, GapcastError, segment, waiting, without_nones
+from gapcast.contract.base import Listing
 from gapcast.law_calls import LawCalls
-from gapcast.models import Event, Prediction
+from gapcast.models import Event, Pool, Prediction
 from gapcast.observation_calls import ObservationCalls
 from gapcast.probe_calls import ProbeCalls
+from gapcast.reading import read
 from gapcast.training_calls import TrainingCalls
 
 __all__ = ["DEFAULT_URL", "Client", "GapcastError"]
@@ -34,21 +36,20 @@ class Client(ProbeCalls, TrainingCalls, CatalogCalls, ObservationCalls, LawCalls
         answer = self.post_safely(
             "/v1/predictions", idempotency_key=idempotency_key, headers=waiting(wait), json=dict(configuration)
         )
-        return Prediction.model_validate(answer)
+        return read(Prediction, answer)
 
     def get_prediction(self, prediction_id: str) -> Prediction:
         """Read a prediction."""
-        return Prediction.model_validate(self.request("GET", f"/v1/predictions/{segment(prediction_id)}"))
+        return read(Prediction, self.request("GET", f"/v1/predictions/{segment(prediction_id)}"))
 
     def list_predictions(self, limit: int = 20, after: str | None = None) -> list[Prediction]:
         """Read one page of predictions, newest first."""
-        query = {"limit": limit} | ({"after": after} if after else {})
-        page = self.request("GET", "/v1/predictions", params=query)
-        return [Prediction.model_validate(one) for one in page["data"]]
+        page = self.request("GET", "/v1/predictions", params=without_nones({"limit": limit, "after": after}))
+        return [read(Prediction, one) for one in page["data"]]
 
     def cancel_prediction(self, prediction_id: str) -> Prediction:
         """Cancel a prediction that has not ended."""
-        return Prediction.model_validate(self.request("POST", f"/v1/predictions/{segment(prediction_id)}/cancel"))
+        return read(Prediction, self.request("POST", f"/v1/predictions/{segment(prediction_id)}/cancel"))
 
     def events(self, prediction_id: str) -> Iterator[Event]:
         """Follow a prediction's events until it has ended; a broken connection is taken up again where it broke.
@@ -58,6 +59,6 @@ class Client(ProbeCalls, TrainingCalls, CatalogCalls, ObservationCalls, LawCalls
         """
         return self.stream_events(f"/v1/predictions/{segment(prediction_id)}/events")
 
-    def pools(self) -> list[dict[str, Any]]:
+    def pools(self) -> list[Pool]:
         """List the pools of observations."""
-        return list(self.request("GET", "/v1/pools")["data"])
+        return read(Listing[Pool], self.request("GET", "/v1/pools")).data

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.contexts_command import contexts
 from gapcast.demo import run_demo
 from gapcast.following import follow
+from gapcast.launching import module_command, safe_environment
 from gapcast.law_command import law
 from gapcast.printing import print_prediction
 from gapcast.probe_command import probe
@@ -52,9 +52,10 @@ def _root(
 
 
 def _become(module: str, arguments: list[str], settings: dict[str, str | None]) -> None:
-    """Replace this process by `python -m module`, with the given settings on top of the environment."""
+    """Replace this process by one that runs a module, with the given settings on top of the environment."""
     environment = os.environ | {name: value for name, value in settings.items() if value is not None}
-    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environment)  # noqa: S606
+    command = module_command(module, *arguments)
+    os.execve(command[0], command, safe_environment(environment))  # noqa: S606
 
 
 def _need_worker_extra() -> None:
@@ -177,7 +178,8 @@ def demo(
 def lab(context: typer.Context) -> None:
     """Build the lab's tiny models (`build`) or measure the lab pool's runs (`measure`); `gapcast lab --help`."""
     _need_worker_extra()
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "workers.lab", *context.args]))
+    command = module_command("workers.lab", *context.args)
+    raise typer.Exit(subprocess.call(command, env=safe_environment(os.environ)))
 
 
 def main() -> None:

@@ -6,12 +6,13 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NotRequired, Self, TypedDict
 from urllib.parse import quote
 
 import httpx2
 
-from gapcast.models import Event
+from gapcast.contract.events import EventOut as Event
+from gapcast.reading import Kind, read
 
 DEFAULT_URL = "http://127.0.0.1:8321"
 NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol)
@@ -20,6 +21,19 @@ AWAY_SECONDS = 30
 """for which a server may be away while its events are followed"""
 AWAY = frozenset({0, 502, 503, 504})
 """statuses of a server that is not there: no answer, or that of a proxy before it"""
+
+
+Query = dict[str, Any]
+"""The parameters of a URL, by name; of a list, each of its values."""
+
+
+class FieldRefusal(TypedDict):
+    """One field that does not fit, as the server names it."""
+
+    param: str
+    message: str
+    value: NotRequired[Any]
+    """what was sent, shortened"""
 
 
 class GapcastError(Exception):
@@ -40,7 +54,7 @@ class GapcastError(Exception):
         status: int = 0,
         code: str = "unreachable",
         param: str | None = None,
-        errors: list[dict[str, Any]] | None = None,
+        errors: list[FieldRefusal] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.param, self.errors = status, code, param, errors or []
@@ -149,7 +163,9 @@ class Connection:
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
 
-    def listed(self, path: str, query: Mapping[str, Any], limit: int, after: str | None) -> Iterator[dict[str, Any]]:
+    def listed(
+        self, kind: type[Kind], path: str, query: Mapping[str, Any], limit: int, after: str | None
+    ) -> Iterator[Kind]:
         """Read up to `limit` items of a list, in several requests where they are more than a page.
 
         Raises:
@@ -158,7 +174,8 @@ class Connection:
         while True:
             size = min(limit, MOST_A_PAGE)
             page = self.request("GET", path, params=without_nones({**query, "limit": size, "after": after}))
-            yield from page["data"]
+            for one in page["data"]:
+                yield read(kind, one)
             limit, after = limit - size, page["last_id"]
             if not page["has_more"] or limit <= 0:
                 return
@@ -179,7 +196,7 @@ class Connection:
                         raise refusal(response)
                     for line in response.iter_lines():
                         if line.startswith("data:"):
-                            event = Event.model_validate(json.loads(line[5:]))
+                            event = read(Event, json.loads(line[5:]))
                             last, given_up = event.id, None
                             yield event
                 return
@@ -217,8 +234,8 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def without_nones(query: Mapping[str, Any]) -> dict[str, Any]:
-    """A query without what is not asked for."""
+def without_nones(query: Mapping[str, Any]) -> Query:
+    """Return a query without what is not asked for."""
     return {name: value for name, value in query.items() if value is not None}
 
 

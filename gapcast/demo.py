@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from gapcast.client import Client, GapcastError
 from gapcast.following import follow
+from gapcast.launching import module_command, safe_environment
 from gapcast.printing import print_prediction
 
 CONFIGURATION = {
@@ -88,8 +89,8 @@ def _start(port: int, data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
     environment["GAPCAST_PARENT_PID"] = str(os.getpid())  # the server ends with us, however we end
     with log.open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "service", "serve"],
-            env=environment,
+            module_command("service", "serve"),
+            env=safe_environment(environment),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches us first; we stop it in order

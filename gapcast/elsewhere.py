@@ -13,6 +13,8 @@ from typing import Any
 from gapcast.client import Client
 
 Row = dict[str, Any]
+"""A row of `POST /v1/observations`, and parts of one."""
+
 Counts = Sequence[float]
 """The sum of each problem's scores over its rollouts, in the problems' order"""
 
@@ -58,8 +60,8 @@ class Run:
         return {name: value for name, value in (said | more).items() if value not in (None, {})}
 
 
-def gap_of_probe(client: Client, probe_id: str) -> dict[str, Any]:
-    """The gap that a probe of Gapcast's has measured, as a row holds it.
+def gap_of_probe(client: Client, probe_id: str) -> Row:
+    """Return the gap that a probe of Gapcast's has measured, as a row holds it.
 
     Raises:
         GapcastError: there is no such probe, or no answer came.

@@ -1,12 +1,12 @@
 """Following a measurement in a terminal: a bar where somebody watches, lines where nobody does."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gapcast.client import Client
+from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
 from gapcast.wording import points
 
@@ -43,15 +43,16 @@ def watch(events: Iterable[Event], console: Console) -> None:
         if not console.is_terminal:
             console.print("  waiting for a worker")
         for event in events:
-            if event.type == "probe.progress":
-                done, total = event.data["done"], event.data["total"]
-                known = _so_far(event.data)
+            far = content_of(event, ProbeProgress)
+            if far is not None:
+                done, total = far.done, far.total
+                known = _so_far(far)
                 progress.update(bar, description=known or SAMPLING, completed=done, total=total)
                 tenth = 10 * done // total
                 if not console.is_terminal and tenth > shown:
                     shown = tenth
                     doing = f"{SAMPLING} ({known})" if known else SAMPLING
-                    console.print(f"  {doing}: {done} of {total} {event.data['unit']}", highlight=False, soft_wrap=True)
+                    console.print(f"  {doing}: {done} of {total} {far.unit}", highlight=False, soft_wrap=True)
             elif event.type in PHASES:
                 progress.update(bar, description=PHASES[event.type])
                 if not console.is_terminal:
@@ -59,9 +60,8 @@ def watch(events: Iterable[Event], console: Console) -> None:
         progress.update(bar, visible=False)
 
 
-def _so_far(data: dict[str, Any]) -> str:
-    """The gap of the problems that are done, where a probe takes them in several portions."""
-    gap = data.get("gap")
-    if gap is None:
+def _so_far(far: ProbeProgress) -> str:
+    """Write the gap of the problems that are done, where a probe takes them in several batches."""
+    if far.gap is None:
         return ""
-    return f"gap so far {points(gap['value'])} ± {100 * gap['se']:.1f} points, {data['problems']} problems"
+    return f"gap so far {points(far.gap.value)} ± {100 * far.gap.se:.1f} points, {far.problems} problems"

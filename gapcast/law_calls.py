@@ -4,23 +4,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gapcast.connection import Connection, segment, without_nones
-from gapcast.models import Calibration, Curve, Fit, ProbeSize, Residuals, Scaling
+from gapcast.models import Calibration, CurrentFit, Curve, Fit, ProbeSize, Residuals, Scaling
+from gapcast.reading import read
 
 
 class LawCalls(Connection):
     """What a client asks of `/v1/fits` and `/v1/probes/size`."""
 
-    def current_fit(self, pool: str = "default") -> Fit:
+    def current_fit(self, pool: str = "default") -> CurrentFit:
         """Read the newest law of a pool; in a pool of at most 5,000 observations it knows every one of them."""
-        return Fit.model_validate(self.request("GET", "/v1/fits/current", params={"pool": pool}))
+        return read(CurrentFit, self.request("GET", "/v1/fits/current", params={"pool": pool}))
 
     def get_fit(self, fit_id: str) -> Fit:
         """Read one version of the law; it never changes."""
-        return Fit.model_validate(self.request("GET", f"/v1/fits/{segment(fit_id)}"))
+        return read(Fit, self.request("GET", f"/v1/fits/{segment(fit_id)}"))
 
     def refit(self, pool: str = "default") -> Fit:
         """Fit a pool now; where nothing has changed since, this is the newest fit."""
-        return Fit.model_validate(self.request("POST", "/v1/fits", json={"pool": pool}))
+        return read(Fit, self.request("POST", "/v1/fits", json={"pool": pool}))
 
     def residuals(
         self,
@@ -43,7 +44,7 @@ class LawCalls(Connection):
             order: by time of creation.
         """
         query = {"family": family, "outliers": outliers, "limit": limit, "after": after, "order": order}
-        return Residuals.model_validate(self._of(fit_id, "residuals", query))
+        return read(Residuals, self._of(fit_id, "residuals", query))
 
     def curve(
         self,
@@ -77,15 +78,15 @@ class LawCalls(Connection):
         """
         runs = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence, "baseline": baseline}
         band = {"level": level, "first": first, "last": last, "points": points, "measurement_se": measurement_se}
-        return Curve.model_validate(self._of(fit_id, "curve", runs | band))
+        return read(Curve, self._of(fit_id, "curve", runs | band))
 
     def scaling(self, fit_id: str) -> Scaling:
         """Read the slope by model size within each family and recipe, and whether the sizes share one."""
-        return Scaling.model_validate(self._of(fit_id, "scaling", {}))
+        return read(Scaling, self._of(fit_id, "scaling", {}))
 
     def calibration(self, fit_id: str, levels: Sequence[float] | None = None) -> Calibration:
         """Read how the predictions turned out whose outcomes this fit knows; levels 0.5, 0.8 and 0.95 unless given."""
-        return Calibration.model_validate(self._of(fit_id, "calibration", {"level": list(levels) if levels else None}))
+        return read(Calibration, self._of(fit_id, "calibration", {"level": list(levels) if levels else None}))
 
     def _of(self, fit_id: str, what: str, query: Mapping[str, Any]) -> Any:  # noqa: ANN401
         return self.request("GET", f"/v1/fits/{segment(fit_id)}/{what}", params=without_nones(query))
@@ -99,4 +100,4 @@ class LawCalls(Connection):
         Returns:
             The size; `problems` and `rollouts` are None, and `message` says why, where no probe reaches the target.
         """
-        return ProbeSize.model_validate(self.request("POST", "/v1/probes/size", json=dict(request)))
+        return read(ProbeSize, self.request("POST", "/v1/probes/size", json=dict(request)))

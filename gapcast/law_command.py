@@ -6,7 +6,7 @@ import typer
 
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.law_printing import calibration, print_law
-from gapcast.models import Fit
+from gapcast.models import CurrentFit
 from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 MOST_OUTLIERS = 20
@@ -51,7 +51,7 @@ def law(
         say(f"Pool {pool} holds no run yet: all that is shown is the prior. gapcast observations import FILE fills it.")
 
 
-def _of_family(fit: Fit, family: str) -> Fit:
+def _of_family(fit: CurrentFit, family: str) -> CurrentFit:
     """The part of a fit that is about one family, and about a new one of its recipes."""
     ours = [one for one in fit.families if one.family == family]
     if not ours:

@@ -1,7 +1,7 @@
 """`gapcast models`: what a server's workers can load, and the entry that adds one."""
 
+import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 
 from gapcast.catalog_printing import print_models
 from gapcast.client import DEFAULT_URL, Client
+from gapcast.launching import module_command, safe_environment
 from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 app = typer.Typer(
@@ -40,8 +41,8 @@ def inspect(
 
     Exit codes: 0 printed, 2 workers would not load this folder.
     """
-    command = [sys.executable, "-m", "workers.engines.folder", str(folder), "--name", name, "--family", family]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    command = module_command("workers.engines.folder", str(folder), "--name", name, "--family", family)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=safe_environment(os.environ), check=False)
     if done.returncode != 0:
         raise typer.Exit(2)
     typer.echo(done.stdout, nl=False)

@@ -9,8 +9,9 @@ from typing import Any, Literal, TypedDict, Unpack
 
 import httpx2
 
-from gapcast.connection import Connection, segment, without_nones
+from gapcast.connection import Connection, Query, segment, without_nones
 from gapcast.models import Batch, Observation
+from gapcast.reading import read
 
 Format = Literal["json", "ndjson", "csv", "parquet"]
 
@@ -59,7 +60,7 @@ def format_of(path: Path) -> Format:
     return form
 
 
-def _query(filters: Mapping[str, Any]) -> dict[str, Any]:
+def _query(filters: Mapping[str, Any]) -> Query:
     unknown = sorted(set(filters) - set(Filters.__annotations__))
     if unknown:  # the server would ignore it and answer with more than was asked for
         raise TypeError(f"no filter {unknown[0]!r}; there are {', '.join(Filters.__annotations__)}")
@@ -119,7 +120,7 @@ class ObservationCalls(Connection):
             content=body,
             timeout=STORING,
         )
-        return Batch.model_validate(answer)
+        return read(Batch, answer)
 
     def export_observations(
         self, path: str | os.PathLike[str], format: Format | None = None, **filters: Unpack[Filters]
@@ -174,11 +175,11 @@ class ObservationCalls(Connection):
             filters: which observations.
         """
         query = _query(filters) | {"order": order}
-        return [Observation.model_validate(one) for one in self.listed("/v1/observations", query, limit, after)]
+        return list(self.listed(Observation, "/v1/observations", query, limit, after))
 
     def get_observation(self, observation_id: str) -> Observation:
         """Read an observation."""
-        return Observation.model_validate(self.request("GET", f"/v1/observations/{segment(observation_id)}"))
+        return read(Observation, self.request("GET", f"/v1/observations/{segment(observation_id)}"))
 
     def exclude_observation(self, observation_id: str, reason: str) -> Observation:
         """Leave an observation out of its pool's fits from now on; one that is out already keeps its first reason."""
@@ -190,4 +191,4 @@ class ObservationCalls(Connection):
 
     def _change(self, observation_id: str, patch: Mapping[str, Any]) -> Observation:
         path = f"/v1/observations/{segment(observation_id)}"
-        return Observation.model_validate(self.request("PATCH", path, json=dict(patch)))
+        return read(Observation, self.request("PATCH", path, json=dict(patch)))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.elsewhere import Row
 from gapcast.models import Batch
 from gapcast.observation_calls import Filters, Format, format_of
 from gapcast.observation_printing import print_batch, print_observations
@@ -129,7 +130,7 @@ def add(
         say("--problems and --rollouts stand in for a missing standard error, but both are given: leave them out.")
         raise typer.Exit(2)
 
-    def measured(value: float, se: float | None) -> dict[str, Any]:
+    def measured(value: float, se: float | None) -> Row:
         return _said(value=value, se=se) if se is not None else _said(value=value, problems=problems, rollouts=rollouts)
 
     row = _said(
@@ -160,7 +161,7 @@ def add(
         typer.echo(batch.ids[0])
 
 
-def _said(**fields: Any) -> dict[str, Any]:  # noqa: ANN401
+def _said(**fields: Any) -> Row:  # noqa: ANN401
     return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -22,8 +22,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     """Print an ended prediction: figures, verdict, warnings."""
     gap, improvement, law = prediction.gap, prediction.improvement, prediction.law
     if gap is None or improvement is None or law is None:
-        error = prediction.error or {}
-        message = error.get("message") or "no result"
+        message = prediction.error.message if prediction.error is not None else "no result"
         console.print(f"[red]{prediction.status}[/]: {escape(message)}", highlight=False)
         return
     table = Table.grid(padding=(0, 2))

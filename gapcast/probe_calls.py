@@ -5,6 +5,7 @@ from typing import Any
 
 from gapcast.connection import Connection, segment, waiting
 from gapcast.models import Event, Probe
+from gapcast.reading import read
 
 
 class ProbeCalls(Connection):
@@ -21,11 +22,11 @@ class ProbeCalls(Connection):
         answer = self.post_safely(
             "/v1/probes", idempotency_key=idempotency_key, headers=waiting(wait), json=dict(configuration)
         )
-        return Probe.model_validate(answer)
+        return read(Probe, answer)
 
     def get_probe(self, probe_id: str, *, wait: float = 0) -> Probe:
         """Read a probe, once it has ended or after `wait` seconds (at most 60)."""
-        return Probe.model_validate(self.request("GET", f"/v1/probes/{segment(probe_id)}", headers=waiting(wait)))
+        return read(Probe, self.request("GET", f"/v1/probes/{segment(probe_id)}", headers=waiting(wait)))
 
     def list_probes(self, limit: int = 20, after: str | None = None) -> list[Probe]:
         """Read up to `limit` probes, newest first; counts and ids of problems are left out.
@@ -34,11 +35,11 @@ class ProbeCalls(Connection):
             limit: how many; more than 100 in several requests.
             after: the id after which they begin: the last one of the call before.
         """
-        return [Probe.model_validate(one) for one in self.listed("/v1/probes", {}, limit, after)]
+        return list(self.listed(Probe, "/v1/probes", {}, limit, after))
 
     def cancel_probe(self, probe_id: str) -> Probe:
         """Cancel a probe that has not ended, with every prediction that waits for it; `partial` keeps what is known."""
-        return Probe.model_validate(self.request("POST", f"/v1/probes/{segment(probe_id)}/cancel"))
+        return read(Probe, self.request("POST", f"/v1/probes/{segment(probe_id)}/cancel"))
 
     def probe_events(self, probe_id: str) -> Iterator[Event]:
         """Follow a probe's events until it has ended; a broken connection is taken up again where it broke.

@@ -11,7 +11,18 @@ from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.following import follow_probe
 from gapcast.models import Probe
 from gapcast.probe_printing import print_probe
-from gapcast.terminal import OF_A_RUN, AsJson, Url, check_width, console, errors, exit_on_refusal, print_json, say
+from gapcast.terminal import (
+    OF_A_RUN,
+    AsJson,
+    Configuration,
+    Url,
+    check_width,
+    console,
+    errors,
+    exit_on_refusal,
+    print_json,
+    say,
+)
 from gapcast.terminal import read_configuration as read
 
 OF_A_PREDICTION = OF_A_RUN | {"recipe", "pool", "levels", "min_gain"}
@@ -59,7 +70,7 @@ def probe(
         raise typer.Exit(1)
 
 
-def request_of(configuration: Mapping[str, Any], half_width: float | None = None) -> dict[str, Any]:
+def request_of(configuration: Mapping[str, Any], half_width: float | None = None) -> Configuration:
     """The part of a prediction's configuration that a probe depends on.
 
     Raises:

@@ -61,15 +61,15 @@ def print_probe(console: Console, probe: Probe) -> None:
     """Print a probe that has ended, or what is known of one that has not succeeded."""
     found = probe.result or probe.partial
     if probe.result is None:
-        message = (probe.error or {}).get("message")
-        console.print(f"[red]{probe.status}[/]{f': {escape(message)}' if message else ''}", highlight=False)
+        message = f": {escape(probe.error.message)}" if probe.error is not None else ""
+        console.print(f"[red]{probe.status}[/]{message}", highlight=False)
     if found is None:
         console.print("Nothing was measured yet.", highlight=False)
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    asked = probe.configuration["problems"]
+    asked = probe.configuration.problems
     for name, text in _rows(found, asked, whole=probe.result is not None):
         table.add_row(name, text)
     console.print(Panel(table, title=probe.id, title_align="left", expand=False), highlight=False)
@@ -121,11 +121,9 @@ def _covariate_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
 
 def _cost_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
     if found.seconds is not None:
-        loading = f" and {found.seconds['load']:.1f} s to load the model" if "load" in found.seconds else ""
-        yield (
-            "Cost",
-            f"{found.seconds['probe']:.1f} s{loading}{gpu_hours(found.cost.gpu_hours if found.cost else None)}",
-        )
+        load, hours = found.seconds.load, gpu_hours(found.cost.gpu_hours if found.cost is not None else None)
+        loading = f" and {load:.1f} s to load the model" if load is not None else ""
+        yield "Cost", f"{found.seconds.probe:.1f} s{loading}{hours}"
     if found.cost is not None:
         cost = found.cost
         reused = f"{cost.rollouts_reused} reused from earlier probes" if cost.rollouts_reused else "none reused"

@@ -11,7 +11,17 @@ from rich.table import Table
 
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import ProbeSize
-from gapcast.terminal import AsJson, Url, check_level, check_width, console, exit_on_refusal, print_json, print_table
+from gapcast.terminal import (
+    AsJson,
+    Configuration,
+    Url,
+    check_level,
+    check_width,
+    console,
+    exit_on_refusal,
+    print_json,
+    print_table,
+)
 from gapcast.terminal import read_configuration as read
 from gapcast.wording import count, points
 
@@ -56,7 +66,7 @@ def size(
     cost = {"per_problem": cost_per_problem, "per_rollout": cost_per_rollout}
     with exit_on_refusal(), Client(url) as client:
         if pilot is not None and pilot.startswith("pred_"):
-            pilot = (client.get_prediction(pilot).model_extra or {}).get("probe_id") or pilot
+            pilot = client.get_prediction(pilot).probe_id or pilot
         asked = {"rollouts": rollouts, "pilot_probe_id": pilot, "most_problems": most_problems}
         body |= {name: value for name, value in asked.items() if value is not None}
         body |= {"cost": {name: value for name, value in cost.items() if value is not None}}
@@ -69,7 +79,7 @@ def size(
         raise typer.Exit(1)
 
 
-def request_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def request_of(configuration: Mapping[str, Any]) -> Configuration:
     """The part of a prediction's configuration that the size of a probe depends on."""
     body = {name: configuration[name] for name in ("model", "task", "recipe", "pool") if name in configuration}
     model = body.get("model")

@@ -3,13 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gapcast.catalog_calls import Split, Verifier
+from gapcast.catalog_calls import Split
 from gapcast.catalog_printing import print_problems, print_task, print_tasks
 from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.connection import FieldRefusal
+from gapcast.contract.problems import VerifierKind
 from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 app = typer.Typer(
@@ -33,7 +35,7 @@ def _check_options(text: str | None) -> str | None:
 def add(
     file: Annotated[Path, typer.Argument(help="A .jsonl, .ndjson or .parquet file: one problem a line or row.")],
     name: Annotated[str, typer.Option(help="Lower-case, such as mine/additions.")],
-    verifier: Annotated[Verifier, typer.Option(help="How a completion is scored.")],
+    verifier: Annotated[VerifierKind, typer.Option(help="How a completion is scored.")],
     options: Annotated[str | None, typer.Option(callback=_check_options, help="The verifier's, a JSON object.")] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Of a completion, where a configuration leaves it open (default: 512).")
@@ -76,7 +78,7 @@ def _refused(error: GapcastError, file: Path) -> None:
     raise typer.Exit(2) from error
 
 
-def refusal_line(row: dict[str, Any], file: Path) -> str:
+def refusal_line(row: FieldRefusal, file: Path) -> str:
     """What is wrong with one field: `problems.jsonl: line 3, answer: ...`, or `--max-tokens: ...`."""
     told = row["message"].removeprefix(f"{row['param']}: ")
     # a message that begins with its field names the value, too

@@ -15,6 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from gapcast.connection import GapcastError
+from gapcast.contract.base import JsonObject
+
+Configuration = dict[str, Any]
+"""What a configuration's file holds, or what is sent of it; the server checks it"""
 
 console = Console(emoji=False)  # `run:100:a` is a name and no picture
 errors = Console(stderr=True, emoji=False)
@@ -48,7 +52,7 @@ def check_level(value: float) -> float:
     raise typer.BadParameter(f"{value:g} is no level between 0 and 1; a share is meant, not per cent{hint}.")
 
 
-def read_configuration(path: Path) -> dict[str, Any]:
+def read_configuration(path: Path) -> Configuration:
     """Read a YAML or JSON file that holds a mapping; `-` is standard input.
 
     Raises:
@@ -123,7 +127,7 @@ def row_refusals(error: GapcastError) -> Iterator[str]:
         yield str(error)
 
 
-def print_json(answer: BaseModel | dict[str, Any] | list[Any]) -> None:
+def print_json(answer: BaseModel | JsonObject | list[JsonObject]) -> None:
     """Print an answer for programs."""
     text = answer.model_dump_json(indent=2) if isinstance(answer, BaseModel) else json.dumps(answer, indent=2)
     typer.echo(text)

@@ -9,7 +9,17 @@ import typer
 
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import TrainingRun
-from gapcast.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json, read_configuration, say
+from gapcast.terminal import (
+    AsJson,
+    Configuration,
+    Url,
+    console,
+    errors,
+    exit_on_refusal,
+    print_json,
+    read_configuration,
+    say,
+)
 from gapcast.training_following import follow_runs
 from gapcast.training_printing import print_runs_ended
 from gapcast.wording import count
@@ -83,7 +93,7 @@ def train(
         follow_to_the_end(client, runs, url, as_json=as_json)
 
 
-def request_of(configuration: Mapping[str, Any]) -> dict[str, Any]:
+def request_of(configuration: Mapping[str, Any]) -> Configuration:
     """The part of a prediction's configuration that a run depends on."""
     body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION}
     size = body.get("probe", ...)

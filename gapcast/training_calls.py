@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
-from gapcast.connection import Connection, segment, waiting, without_nones
+from gapcast.connection import Connection, Query, segment, waiting, without_nones
+from gapcast.contract.events import EventPage
 from gapcast.models import TERMINAL, Checkpoint, Event, TrainingRun
+from gapcast.reading import read
 
 ENDS = frozenset(f"training_run.{status}" for status in TERMINAL)
 """the type of a run's last event"""
@@ -56,11 +58,11 @@ class TrainingCalls(Connection):
         """
         answer = self.post_safely("/v1/training_runs", idempotency_key=idempotency_key, json=dict(configuration))
         found = answer["data"] if answer["object"] == "list" else [answer]
-        return [TrainingRun.model_validate(one) for one in found]
+        return [read(TrainingRun, one) for one in found]
 
     def get_training_run(self, run_id: str, *, wait: float = 0) -> TrainingRun:
         """Read a run, once it has ended or after `wait` seconds (at most 60)."""
-        return TrainingRun.model_validate(self.request("GET", _path(run_id), headers=waiting(wait)))
+        return read(TrainingRun, self.request("GET", _path(run_id), headers=waiting(wait)))
 
     def list_training_runs(
         self, limit: int = 20, after: str | None = None, **filters: Unpack[RunFilters]
@@ -72,30 +74,27 @@ class TrainingCalls(Connection):
             after: the id after which they begin: the last one of the call before.
             filters: which runs.
         """
-        query = _query(filters)
-        return [TrainingRun.model_validate(one) for one in self.listed("/v1/training_runs", query, limit, after)]
+        return list(self.listed(TrainingRun, "/v1/training_runs", _query(filters), limit, after))
 
     def iterate_training_runs(self, **filters: Unpack[RunFilters]) -> Iterator[TrainingRun]:
         """Read all runs, newest first, page by page as they are asked for; their evaluations are left out."""
-        for one in self.listed("/v1/training_runs", _query(filters), sys.maxsize, None):
-            yield TrainingRun.model_validate(one)
+        return self.listed(TrainingRun, "/v1/training_runs", _query(filters), sys.maxsize, None)
 
     def pause_training_run(self, run_id: str) -> TrainingRun:
         """Stop a run at its next step with a checkpoint; the worker is free for others until it is resumed."""
-        return TrainingRun.model_validate(self.request("POST", f"{_path(run_id)}/pause"))
+        return read(TrainingRun, self.request("POST", f"{_path(run_id)}/pause"))
 
     def resume_training_run(self, run_id: str) -> TrainingRun:
         """Queue a paused run again; it goes on from its newest checkpoint."""
-        return TrainingRun.model_validate(self.request("POST", f"{_path(run_id)}/resume"))
+        return read(TrainingRun, self.request("POST", f"{_path(run_id)}/resume"))
 
     def cancel_training_run(self, run_id: str) -> TrainingRun:
         """Cancel a run that has not ended, for good: it yields no observation, and its checkpoints are removed."""
-        return TrainingRun.model_validate(self.request("POST", f"{_path(run_id)}/cancel"))
+        return read(TrainingRun, self.request("POST", f"{_path(run_id)}/cancel"))
 
     def list_checkpoints(self, run_id: str) -> list[Checkpoint]:
         """Read the checkpoints that a run has published."""
-        rows = self.listed(f"{_path(run_id)}/checkpoints", {}, sys.maxsize, None)
-        return [Checkpoint.model_validate(one) for one in rows]
+        return list(self.listed(Checkpoint, f"{_path(run_id)}/checkpoints", {}, sys.maxsize, None))
 
     def training_events(self, run_id: str) -> Iterator[Event]:
         """Follow a run's events until it has ended; a broken connection is taken up again where it broke.
@@ -119,10 +118,10 @@ class TrainingCalls(Connection):
             for run_id in run_ids:
                 if run_id not in last:
                     continue
-                page = self.get_patiently(f"{_path(run_id)}/events", {"after": last[run_id], "limit": MOST_EVENTS})
-                behind |= page["has_more"]
-                for one in page["data"]:
-                    event = Event.model_validate(one)
+                query = {"after": last[run_id], "limit": MOST_EVENTS}
+                page = read(EventPage, self.get_patiently(f"{_path(run_id)}/events", query))
+                behind |= page.has_more
+                for event in page.data:
                     last[run_id] = event.id
                     yield run_id, event
                     if event.type in ENDS:
@@ -135,7 +134,7 @@ def _path(run_id: str) -> str:
     return f"/v1/training_runs/{segment(run_id)}"
 
 
-def _query(filters: Mapping[str, Any]) -> dict[str, Any]:
+def _query(filters: Mapping[str, Any]) -> Query:
     unknown = sorted(set(filters) - set(RunFilters.__annotations__))
     if unknown:  # the server would ignore it and answer with more than was asked for
         raise TypeError(f"no filter {unknown[0]!r}; there are {', '.join(RunFilters.__annotations__)}")

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import transformers
 
@@ -30,6 +30,29 @@ from gapcast.elsewhere import Counts, Row, Run, has_collapsed, import_command, k
 
 Evaluate = Callable[[Any, Any], Counts]
 """Takes the model as it is now and the trainer's processing class; returns each problem's sum of scores"""
+
+
+class Measured(TypedDict):
+    """What was measured before the first step, kept for a start that goes on from a checkpoint."""
+
+    external_id: str | None
+    before: list[float]
+    self_teacher: NotRequired[list[float]]
+
+
+class Recipe(TypedDict):
+    """A recipe as a row names it."""
+
+    teacher: str
+    divergence: str
+    steps: int
+    learning_rate: float
+    problems_per_step: int
+    group_size: int
+    top_k: NotRequired[int]
+    ema_rate: NotRequired[float]
+    lora_rank: NotRequired[int]
+
 
 BEFORE_FILE, ROW_FILE = "gapcast_before.json", "gapcast_observation.json"
 
@@ -82,7 +105,7 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
         self._run = replace(run, external_id=run.external_id or f"trl-{uuid.uuid4().hex}")
         self._rollouts, self._before, self._after, self._self_teacher = rollouts, before, after, self_teacher
         self._gap, self._problem_ids, self._client, self._file = gap, problem_ids, client, file
-        self._measured: dict[str, Any] | None = None
+        self._measured: Measured | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Measure student and self-teacher, or read what the run's first start has measured."""
@@ -94,7 +117,7 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
             problems = None if self._problem_ids is None else len(self._problem_ids)
             with _evaluating(kwargs["model"]) as model:
                 before = self._count(self._before, model, kwargs, "before", problems)
-                found: dict[str, Any] = {"external_id": self._run.external_id, "before": before}
+                found: Measured = {"external_id": self._run.external_id, "before": before}
                 if self._self_teacher is not None:
                     taught = self._count(self._self_teacher, model, kwargs, "self_teacher", len(before))
                     found["self_teacher"] = taught
@@ -128,7 +151,7 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
             raise ValueError(f"{name}: {wrong[0]} is no sum of {self._rollouts} scores between 0 and 1")
         return counts
 
-    def _row(self, measured: Mapping[str, Any], after: Counts, args: Any, state: Any, model: Any) -> Row:  # noqa: ANN401
+    def _row(self, measured: Measured, after: Counts, args: Any, state: Any, model: Any) -> Row:  # noqa: ANN401
         before = measured["before"]
         arms = {"rollouts": self._rollouts, "problem_ids": list(self._problem_ids or range(len(before)))}
         notes = {"steps": state.global_step, "seed": args.seed, "versions": _versions()}
@@ -190,7 +213,7 @@ def _evaluating(model: Any) -> Iterator[Any]:  # noqa: ANN401
         model.train(was)
 
 
-def _read(file: Path, step: int) -> dict[str, Any] | None:
+def _read(file: Path, step: int) -> Measured | None:
     if not file.is_file():
         logger.warning(
             "Gapcast: this run becomes no observation: it goes on at step %d, and %s, which its first start writes, is "
@@ -199,7 +222,7 @@ def _read(file: Path, step: int) -> dict[str, Any] | None:
             file,
         )
         return None
-    measured: dict[str, Any] = json.loads(file.read_text())
+    measured: Measured = json.loads(file.read_text())
     return measured
 
 
@@ -223,7 +246,7 @@ TEACHERS = {"base": "frozen", "ema": "ema", "live": "ema"}
 """TRL's words and ours; its `live` teacher is the student itself, which an EMA of rate 1 is"""
 
 
-def recipe_of(args: Any, steps: int, model: Any) -> dict[str, Any] | None:  # noqa: ANN401
+def recipe_of(args: Any, steps: int, model: Any) -> Recipe | None:  # noqa: ANN401
     """The recipe of a run of TRL's SDPO or SDFT trainer, from the fields of its configuration.
 
     None for another trainer, and where SDPO mixes in a policy loss (`distillation_weight` below 1): that is no recipe
@@ -234,7 +257,7 @@ def recipe_of(args: Any, steps: int, model: Any) -> dict[str, Any] | None:  # no
         return None
     mode, alpha = args.distillation_mode, args.distillation_alpha
     batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-    recipe = {
+    recipe: Recipe = {
         "teacher": teacher,
         "divergence": {0.0: "forward_kl", 1.0: "reverse_kl"}.get(alpha, "js"),
         "steps": steps,

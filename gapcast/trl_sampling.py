@@ -4,12 +4,15 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import transformers
 
 Rows = Sequence[Mapping[str, Any]]
-Text = str | list[dict[str, Any]]
+Message = dict[str, Any]
+"""One message of a chat, as its template takes it: `role`, `content`, and whatever else"""
+
+Text = str | list[Message]
 """A prompt or a completion as TRL's datasets and reward functions have it: plain, or chat messages"""
 
 ARMS = ("before", "self-teacher", "after")
@@ -28,6 +31,15 @@ class Attempt:
 TeacherPrompt = Callable[[Mapping[str, Any], Sequence[Attempt], Any], Text | None]
 """Takes a problem's row, the other rollouts of the student's group, and the configuration; None: there is no context,
 and the self-teacher is asked what the student is asked"""
+
+
+class Arms(TypedDict):
+    """The arms of an observation: each function takes the model and the processing class and returns sums of scores."""
+
+    rollouts: int
+    before: Callable[[Any, Any], list[float]]
+    self_teacher: Callable[[Any, Any], list[float]]
+    after: Callable[[Any, Any], list[float]]
 
 
 class Sampled:
@@ -77,8 +89,8 @@ class Sampled:
         self._batch_size, self._seed = batch_size, seed
         self._groups: list[list[Attempt]] | None = None
 
-    def arms(self) -> dict[str, Any]:
-        """What `ObservationCallback` takes."""
+    def arms(self) -> Arms:
+        """Return what `ObservationCallback` takes."""
         return {
             "rollouts": self.rollouts,
             "before": self.before,

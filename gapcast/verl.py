@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.elsewhere import Run, gap_of_probe, has_collapsed, keep_row
+from gapcast.elsewhere import Row, Run, gap_of_probe, has_collapsed, keep_row
 from gapcast.observation_printing import print_batch
 from gapcast.terminal import Url, check_share, check_width, console, exit_on_refusal, row_refusals, say
 from gapcast.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
@@ -22,7 +22,7 @@ def row_of(
     *,
     problems: int | None = None,
     scores: tuple[Mapping[str, float], Mapping[str, float]] | None = None,
-) -> dict[str, Any]:
+) -> Row:
     """The row of `POST /v1/observations`.
 
     Args:
@@ -38,8 +38,8 @@ def row_of(
     """
     if (problems is None) == (scores is None):
         raise VerlLogError("the log does not say how many problems there are: give --problems, or --generations")
-    more: dict[str, Any] = {}
-    improvement: dict[str, Any] = {"rollouts": first.rollouts}
+    more: Row = {}
+    improvement: Row = {"rollouts": first.rollouts}
     if scores is None:
         improvement |= {"value": last.accuracy - first.accuracy, "problems": problems}
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gapcast.models import Curved, Estimate, LinkWeights, OfRecipe
+from gapcast.models import Coefficients, Estimate, Law, LinkWeights, OfRecipe
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 TEACHERS = {"frozen": "frozen", "co_moving": "co-moving"}
@@ -41,7 +41,7 @@ def link_weights(links: LinkWeights) -> str:
     return f"straight {links.linear:.2f}, saturating {links.saturating:.2f}{alone}"
 
 
-def summed_up(of: Curved, interval: str = "") -> str:
+def summed_up(of: Coefficients | Law, interval: str = "") -> str:
     """Sum a law up by its slope, or by the improvement at one gap where the slope depends on the link."""
     common = of.at_common_gap
     if of.depends_on_link and common is not None:

@@ -2,7 +2,6 @@
 
 from alembic import context
 
-from service.catalog.models import StoredProblem, StoredTask
 from service.events.models import Event
 from service.fits.models import Fit
 from service.jobs.models import Job
@@ -11,6 +10,7 @@ from service.kit.idempotency import IdempotencyRow
 from service.observations.models import Observation
 from service.predictions.models import Prediction
 from service.probes.models import Probe
+from service.tasks.models import StoredProblem, StoredTask
 from service.training_runs.models import Checkpoint, TrainingRun
 
 TABLES = (

@@ -17,17 +17,21 @@ from service.catalog import endpoints as catalog
 from service.dependencies import State
 from service.events import endpoints as events
 from service.fits import endpoints as fits
+from service.fits.service import Refitter
+from service.jobs.broker import Dispatcher
 from service.jobs.service import reconcile
+from service.kinds import settle
 from service.kit import problems
 from service.kit.auth import current_tenant, is_loopback
+from service.kit.database import Database
 from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
-from service.kit.limits import BodyLimit, LocalNamesOnly
+from service.kit.limits import BodyLimit, LocalNamesOnly, OwnPagesOnly
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.probes import endpoints as probes
 from service.settings import Settings
-from service.settling import settle
+from service.tasks import endpoints as tasks
 from service.training_runs import endpoints as training_runs
 from service.web.data import read_chart
 from service.web.endpoints import mount
@@ -69,16 +73,17 @@ class RequestId:
 def _keep_reconciling(state: State, stop: threading.Event) -> None:
     while not stop.wait(state.settings.reconcile_seconds):
         try:
-            state.dispatcher.wake(reconcile(state.database, state.settings, settle))
+            reconcile(state.database, state.settings, state.settle)
         except Exception as error:
             log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, probes, training_runs, observations, fits, events, catalog):
+    for room in (predictions, probes, training_runs, observations, fits, events, catalog, tasks):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
+    found.include_router(predictions.of_fits)
     return found
 
 
@@ -93,17 +98,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = State(settings)
+        dispatcher = Dispatcher(settings)
+        database = Database(settings.database_url, dispatcher.wake)
+        refitter = Refitter(database, settings.reconcile_seconds)
+        state = State(settings, database, dispatcher, refitter, settle)
         app.state.gapcast = state
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)
         thread.start()
-        state.refitter.start()
+        refitter.start()
         yield
         stop.set()
-        await asyncio.to_thread(state.refitter.stop)
+        await asyncio.to_thread(refitter.stop)
         await asyncio.to_thread(thread.join, 5)
-        state.database.engine.dispose()
+        database.engine.dispose()
 
     app = FastAPI(
         title="Gapcast",
@@ -122,6 +130,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)
     problems.install(app)
+    app.add_middleware(OwnPagesOnly)
     if key is None and is_loopback(settings.host):
         # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1
         app.add_middleware(LocalNamesOnly)

@@ -5,25 +5,44 @@ connection is taken and given back within one thread. A session as a parameter w
 with every thread waiting for a connection, none would be left to give one back.
 """
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
-from service.fits.service import Refitter
-from service.jobs.broker import Dispatcher
 from service.kit.auth import current_tenant
 from service.kit.database import Database
 from service.settings import Settings
 
 
+class Broker(Protocol):
+    """Where wake-ups go."""
+
+    def check(self) -> None:
+        """Raise when it does not answer."""
+        ...
+
+
+class Refitter(Protocol):
+    """What fits the pools that have changed."""
+
+    def wake(self) -> None:
+        """Look for due pools now."""
+        ...
+
+
+@dataclass
 class State:
     """What the application holds from its start to its end."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.database = Database(settings.database_url)
-        self.dispatcher = Dispatcher(settings)
-        self.refitter = Refitter(self.database, settings.reconcile_seconds)
+    settings: Settings
+    database: Database
+    broker: Broker
+    refitter: Refitter
+    settle: Callable[[Session, Any], None]
+    """Ends what waits for a job that has ended."""
 
 
 async def state_of(request: Request) -> State:

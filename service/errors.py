@@ -44,13 +44,6 @@ class InvalidFile(InvalidRequest):
     code = "invalid_file"
 
 
-class UnsupportedMediaType(GapcastError):
-    """This media type is not read here."""
-
-    status = 415
-    code = "unsupported_media_type"
-
-
 class ObservationConflict(InvalidRequest):
     """An external_id is stored already with another content."""
 

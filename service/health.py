@@ -39,7 +39,7 @@ def _check(state: State) -> Readiness:
         found["database"] = type(error).__name__
         found["migrations"] = "unknown"
     try:
-        state.dispatcher.check()
+        state.broker.check()
     except Exception as error:
         found["broker"] = type(error).__name__
     ok = all(value == "ok" for value in found.values())

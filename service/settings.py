@@ -16,8 +16,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from service.catalog.entries import ModelEntry, repeated
 from service.kit.auth import is_loopback
+from service.listed_models import ModelEntry, repeated
 
 
 class Settings(BaseSettings):

@@ -111,6 +111,16 @@ def client(settings: Settings, migrated: Path) -> Iterator[TestClient]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def refusing(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """One application for all that stores nothing."""
+    folder = tmp_path_factory.mktemp("refusing")
+    shutil.copy(migrated, folder / "gapcast.db")
+    settings = Settings(data_dir=folder, log_level="error")
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as made:
+        yield made
+
+
 @pytest.fixture
 def configuration() -> dict[str, object]:
     """A small but whole request."""

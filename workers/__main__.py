@@ -10,7 +10,7 @@ from service.kit.database import Database
 from service.kit.process import die_with_parent, hide_environment
 from service.migrate import head, revision
 from service.settings import Settings, load
-from workers.app import worker_app
+from workers.host.app import worker_app
 
 PATIENCE = 120.0
 """seconds that a worker waits for its database to appear and be migrated, as in a fresh `docker compose up`"""
@@ -45,19 +45,17 @@ def main() -> None:
     hide_environment()
     settings = load()
     _wait_for_database(settings)
-    app = worker_app(settings)
-    app.worker_main(
-        [
-            "--quiet",
-            "worker",
-            "--pool=threads",  # a thread per job watches its child process; the consumer goes on beside it
-            f"--concurrency={settings.worker_concurrency}",
-            "--without-mingle",
-            "--without-gossip",
-            *(["--without-heartbeat"] if settings.embedded_broker else []),
-            "--loglevel=WARNING",
-        ]
+    # not by the command line of Celery: where APP is set, it imports what that names, from the current folder
+    worker = worker_app(settings).Worker(
+        quiet=True,
+        pool_cls="threads",  # a thread per job watches its child process; the consumer goes on beside it
+        concurrency=settings.worker_concurrency,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=settings.embedded_broker,
+        loglevel="WARNING",
     )
+    worker.start()
 
 
 if __name__ == "__main__":

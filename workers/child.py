@@ -1,11 +1,11 @@
 """`python -m workers.child`: runs one job from a JSON line on standard input, writes JSON lines to standard output.
 
-The job: `{"kind", "configuration", "resources", "parent_pid"}`.
+The job: `{"entry", "stops_gently", "configuration", "resources", "parent_pid"}`.
 
 It imports no database and no broker code and is given no credentials. Lines: `{"event": name, "data": {...}}` while it
-goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`. SIGTERM asks a training run to
-stop: it writes a checkpoint, and its last line is `{"paused": {"step": N}}`. Of a run in several processes of which one
-died, the last line is `{"crashed": message}`, or there is none.
+goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`. SIGTERM asks a job that stops
+gently to save its work: its last line is `{"paused": {"step": N}}`. Of a run in several processes of which one died,
+the last line is `{"crashed": message}`, or there is none.
 """
 
 import gc
@@ -19,6 +19,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import BaseModel
+
+from gapcast.contract.events import EventData
 from service.kit.process import die_with_parent
 
 GARBAGE = (100_000, 20, 100)
@@ -27,29 +30,9 @@ NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory",
 """how torch says on a CPU that it got none"""
 
 
-def _run(job: dict[str, Any], emit: Callable[[str, dict[str, Any]], None], stop: Callable[[], bool]) -> dict[str, Any]:
-    # imported here: a wrong kind should not cost torch's start-up
-    from workers.resources import Resources
-
-    if job["kind"] == "probe":
-        from gapcast.contract.probes import ProbeConfiguration
-        from workers.probe import run_probe
-
-        probe = ProbeConfiguration.model_validate(job["configuration"])
-        return run_probe(probe, Resources.read(probe.model, job["resources"]), emit)
-    if job["kind"] == "training":
-        from gapcast.contract.training import TrainingConfiguration
-
-        training = TrainingConfiguration.model_validate(job["configuration"])
-        resources = Resources.read(training.model, job["resources"])
-        if training.options.processes > 1:
-            from workers.ranks import run_on_ranks
-
-            return run_on_ranks(training, resources, emit, stop)
-        from workers.opsd import run_training
-
-        return run_training(training, resources, emit, stop)
-    raise ValueError(f"no job of kind {job['kind']!r} is known")
+Line = dict[str, Any]
+Write = Callable[[Line], None]
+Result = BaseModel | dict[str, Any]
 
 
 def _stop_flag() -> Callable[[], bool]:
@@ -59,7 +42,12 @@ def _stop_flag() -> Callable[[], bool]:
     return asked.is_set
 
 
-def own_pipe() -> Callable[[dict[str, Any]], None]:
+def emitter(write: Write) -> Callable[[EventData], None]:
+    """Return a function that writes an event as a line."""
+    return lambda data: write({"event": data.type, "data": data.written()})
+
+
+def own_pipe() -> Write:
     """Writes a line to standard output, which is ours alone from now on: what a library prints goes to standard error.
 
     Looks for garbage become seldom, too.
@@ -68,15 +56,15 @@ def own_pipe() -> Callable[[dict[str, Any]], None]:
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def write(line: dict[str, Any]) -> None:
+    def write(line: Line) -> None:
         pipe.write(json.dumps(line, allow_nan=False) + "\n")
         pipe.flush()
 
     return write
 
 
-def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Does the work; returns how it ended, which is one of `result`, `paused` and `error`.
+def last_line(work: Callable[[], Result]) -> Line:
+    """Do the work and return how it ended, which is one of `result`, `paused` and `error`.
 
     Raises:
         RankDied: nobody knows how.
@@ -84,7 +72,9 @@ def last_line(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     from workers.failures import JobError, Paused, RankDied, out_of_memory
 
     try:
-        return {"result": work()}
+        result = work()
+        # what does not fit its class fails here, and not where a row is read
+        return {"result": result.model_dump(mode="json", warnings="error") if isinstance(result, BaseModel) else result}
     except RankDied:
         raise
     except Paused as paused:
@@ -105,13 +95,15 @@ def main() -> None:
     """Run the job."""
     job = json.loads(sys.stdin.readline())
     die_with_parent(job["parent_pid"])
-    stop = _stop_flag() if job["kind"] == "training" else lambda: False
+    stop = _stop_flag() if job["stops_gently"] else lambda: False
     write = own_pipe()
 
     from workers.failures import RankDied
+    from workers.work import Work, entry_point
 
+    work = Work(job["configuration"], job["resources"], emitter(write), stop, write)
     try:
-        write(last_line(lambda: _run(job, lambda name, data: write({"event": name, "data": data}), stop)))
+        write(last_line(lambda: entry_point(job["entry"])(work)))
     except RankDied as died:
         if died.signal == signal.SIGKILL:  # by the same, so that the supervisor looks whether memory was full
             os.kill(os.getpid(), signal.SIGKILL)

@@ -9,6 +9,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
+"""the statuses in which a job, and what waits for it, has ended"""
+
 
 class Strict(BaseModel):
     """A body that refuses fields it does not know, infinities and NaN."""
@@ -21,6 +24,13 @@ class Strict(BaseModel):
         if isinstance(value, str) and "\x00" in value:
             raise ValueError("text must not hold the NUL character, which databases cannot store")
         return value
+
+
+JsonObject = dict[str, Any]
+"""A JSON object whose keys are not fixed where it stands: people's own, or another schema's."""
+
+JsonSchema = dict[str, Any]
+"""A JSON Schema, 2020-12."""
 
 
 class FieldError(ValueError):
@@ -83,6 +93,10 @@ class Warned(Finite):
 
     code: str
     message: str
+
+
+TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
+"""The statuses of what never changes again."""
 
 
 class Failure(BaseModel):

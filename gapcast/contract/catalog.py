@@ -1,10 +1,10 @@
 """What the catalog's endpoints answer with."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gapcast.contract.base import Identified
+from gapcast.contract.base import Identified, JsonObject, JsonSchema
 from gapcast.contract.contexts import ContextKind
 
 
@@ -30,7 +30,7 @@ class Task(BaseModel):
     name: str
     source: Literal["lab", "gapcast", "upload"]
     verifier: str
-    verifier_options: dict[str, Any] | None = None
+    verifier_options: JsonObject | None = None
     train_problems: int
     held_out_problems: int
     max_tokens: int
@@ -50,8 +50,8 @@ class ContextKindOut(BaseModel):
     object: Literal["context_kind"] = "context_kind"
     kind: ContextKind
     description: str
-    options_schema: dict[str, Any]
-    example: dict[str, Any] = Field(description="a `context` as a prediction takes it, every option written out")
+    options_schema: JsonSchema
+    example: JsonObject = Field(description="a `context` as a prediction takes it, every option written out")
 
 
 class ProblemOut(Identified):
@@ -60,5 +60,5 @@ class ProblemOut(Identified):
     object: Literal["problem"] = "problem"
     number: int = Field(description="from 1, in the file's order")
     split: str
-    problem: dict[str, Any]
+    problem: JsonObject
     shortened: bool

@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel
 
 from gapcast.contract.base import Failure, Warned
-from gapcast.contract.probes import Gap
-from gapcast.contract.training import Difference, Evaluation
+from gapcast.contract.probes import Gap, ProbeResult, Progress
+from gapcast.contract.training import Evaluation
 
 
 class EventData(BaseModel):
@@ -99,17 +99,21 @@ class JobCancelled(EventData):
     error: Failure | None = None
 
 
-class ProbeProgress(EventData):
+class ProbeProgress(Progress, EventData):
     """How far a probe is, in rollouts, and its gap so far."""
 
     type = "probe.progress"
-    done: int
-    total: int
-    unit: Literal["rollouts"] = "rollouts"
-    problems: int
-    gap: Difference | None
-    scored: int | None = None
-    """verdicts of a slow verifier so far"""
+
+
+class ProbePartial(EventData):
+    """What a probe has measured so far: it is kept with the probe, and no stream of events shows it."""
+
+    type = "probe.partial"
+    result: ProbeResult
+
+    def written(self) -> dict[str, Any]:
+        """Return the result's JSON."""
+        return self.result.model_dump(mode="json", exclude_unset=True)
 
 
 class ProbeCancelRequested(EventData):

@@ -38,6 +38,11 @@ class LinkWeights(BaseModel):
     tanh: float
     exp: float
 
+    @property
+    def saturating(self) -> float:
+        """Probability that they saturate."""
+        return self.tanh + self.exp
+
 
 class AtGap(BaseModel):
     """The improvement at one gap, without the spread of single runs: what families can be compared by."""
@@ -58,6 +63,11 @@ class Curved(BaseModel):
     depends_on_link: bool = Field(
         description="no link has more than .95, and the slope at 0 depends on it: compare `at_common_gap`"
     )
+
+    @property
+    def straight(self) -> bool:
+        """True if it is a line, of which slope and intercept say all."""
+        return not self.depends_on_link and self.links.linear > self.links.saturating
 
 
 class Coefficients(OfRecipe, Curved):

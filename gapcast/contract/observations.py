@@ -24,6 +24,9 @@ MOST_PROBLEMS = 100_000
 MOST_DEPTH = 32
 """levels of nesting in notes"""
 
+Notes = dict[str, Any]
+"""Free JSON that people keep with a run, at most 16 KiB of it."""
+
 Count = Annotated[float, Field(ge=0)]
 
 Counts = Annotated[list[Count], Field(min_length=2, max_length=MOST_PROBLEMS)]
@@ -148,7 +151,7 @@ class ObservationIn(RowPart):
     model: str = Field(min_length=1, max_length=255)
     parameters: float | None = Field(None, ge=1, le=1e15, description="number of weights; for the slope by size")
     context_kind: ContextKind
-    context: dict[str, Any] | None = Field(None, description="the context's options, as you like to note them")
+    context: Notes | None = Field(None, description="the context's options, as you like to note them")
     recipe: PastRecipe | None = Field(None, description="null: the run is in no cell, and its teacher may have moved")
     version: str | None = Field(
         None,
@@ -174,7 +177,7 @@ class ObservationIn(RowPart):
     excluded: bool = False
     excluded_reason: str | None = Field(None, min_length=1, max_length=1000)
     source: str = Field("import", min_length=1, max_length=32)
-    provenance: dict[str, Any] = Field(default_factory=dict, description="whatever else you want to keep with it")
+    provenance: Notes = Field(default_factory=dict, description="whatever else you want to keep with it")
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
@@ -284,8 +287,8 @@ class ObservationOut(Identified):
     model: str
     parameters: float | None
     context_kind: str
-    context: dict[str, Any] | None
-    recipe: dict[str, Any] | None
+    context: Notes | None
+    recipe: Notes | None
     version: str | None
     baseline: float | None = Field(description="student accuracy before training, a share in [0, 1]")
     gap: Measured
@@ -296,7 +299,7 @@ class ObservationOut(Identified):
     excluded: bool
     excluded_reason: str | None
     source: str
-    provenance: dict[str, Any]
+    provenance: Notes
     created_at: str
 
 

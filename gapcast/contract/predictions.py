@@ -1,14 +1,14 @@
 """What a prediction is asked with, and how it answers (DESIGN.md, REST)."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import Failure, Finite, Identified, Level, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.measured import Decoding, ModelRef
-from gapcast.contract.probes import Controls, Gap, ProbeSize
+from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
 
 
@@ -59,6 +59,10 @@ class Interval(Finite):
     level: float
     lower: float
     upper: float
+
+
+PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.975, 0.995)
+"""At which a prediction keeps its quantiles, so that its outcome can be judged later."""
 
 
 class Quantiles(Finite):
@@ -127,7 +131,9 @@ class Answer(Finite):
     verdict: Literal["train", "skip", "probe_more", "undecided", "refused"]
     warnings: list[Warned]
     cost: Cost
-    probe: dict[str, Any] | None = Field(None, description="the probe's further figures")
+    probe: ProbeFigures | None = Field(
+        None, description="the probe's further figures; null: the gap was measured elsewhere"
+    )
 
 
 class PredictionOut(Identified):
@@ -137,7 +143,7 @@ class PredictionOut(Identified):
     status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
     request: PredictionRequest
     probe_id: str | None
-    progress: dict[str, Any] | None = None
+    progress: Progress | None = None
     gap: Gap | None = None
     controls: Controls | None = None
     improvement: Improvement | None = None
@@ -145,7 +151,12 @@ class PredictionOut(Identified):
     verdict: str | None = None
     warnings: list[Warned] = Field(default_factory=list)
     cost: Cost | None = None
-    probe: dict[str, Any] | None = None
+    probe: ProbeFigures | None = None
     error: Failure | None = None
     created_at: str
     finished_at: str | None
+
+    @property
+    def ended(self) -> bool:
+        """True if it never changes again."""
+        return self.status in TERMINAL

@@ -2,17 +2,20 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from gapcast.contract.base import Finite, Identified, Strict
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Strict
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
 
 FEW_PROBLEMS = 32
 """below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
 chance not vary at all"""
+
+Z95 = 1.96
+"""half-width of a 95 % interval in standard errors"""
 
 ExtraControl = Literal["placebo", "shuffled_feedback"]
 
@@ -77,22 +80,29 @@ class ProbeConfiguration(MeasuredConfiguration):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class Gap(Finite):
-    """The measured gap; shares, not points."""
+class Difference(Finite):
+    """A difference of accuracies and its standard error over problems; shares."""
 
     value: float
     se: float
+
+
+class Gap(Difference):
+    """The measured gap; shares, not points."""
+
     student: float
     self_teacher: float
     problems: int | None = None
     rollouts: int | None = None
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval, within what differences of accuracies can be."""
+        return max(-1.0, self.value - Z95 * self.se), min(1.0, self.value + Z95 * self.se)
 
-class Control(Finite):
+
+class Control(Difference):
     """An arm that should show nothing; its gap to the student."""
-
-    value: float
-    se: float
 
 
 class Leak(Finite):
@@ -109,6 +119,107 @@ class Controls(Finite):
     placebo: Control | None = None
     shuffled_feedback: Control | None = None
     leak: Leak | None = None
+
+
+class Arm(Finite):
+    """One arm of a probe: the same problems and decoding, with its own context or none."""
+
+    accuracy: float = Field(description="mean score, a share")
+    counts: list[int | float] | None = Field(
+        None,
+        description="the sum of each problem's scores, in the order of `problem_ids`; null in lists and predictions",
+    )
+    rollouts: int = Field(description="of each problem")
+    mean_tokens: float = Field(description="of a completion")
+    truncated: float = Field(description="share of the rollouts that were cut at max_tokens")
+    contexts_missing: dict[str, int] = Field(default_factory=dict, description="rollouts without a context, by reason")
+
+
+class VarianceComponents(Finite):
+    """Var(gap) = sigma_d2 / problems + (w_student + w_teacher) / (problems x rollouts); null with one rollout."""
+
+    sigma_d2: float | None = Field(description="variance over problems of the true differences")
+    w_student: float | None = Field(description="variance of one rollout's score about its problem's mean")
+    w_teacher: float | None = Field(description="the same of the self-teacher")
+
+
+class LogRatio(Finite):
+    """log p(token | context, prompt) - log p(token | prompt) on the student's own rollouts."""
+
+    mean: float = Field(description="nats a token; minus it estimates KL(student | self-teacher)")
+    top_tenth: float = Field(
+        description="share of the sum of absolute log-ratios that the largest tenth of the tokens carries"
+    )
+    tokens: int
+
+
+class Covariates(Finite):
+    """What may tell one context from another at the same gap."""
+
+    headroom: float = Field(description="1 minus the student's accuracy")
+    pass_at_k: dict[str, float] = Field(
+        description="share of problems that k of the student's rollouts solve at least once, by k"
+    )
+    mean_sd: float = Field(description="mean over problems of sqrt(p (1 - p)), p the student's accuracy on the problem")
+    log_ratio: LogRatio | None = Field(None, description="null: no rollout with a context was scored")
+
+
+class ProbeSeconds(Finite):
+    """Seconds on the machine that measured."""
+
+    load: float | None = Field(None, description="until the model could sample")
+    probe: float = Field(description="all the rest")
+
+
+class ProbeCost(Finite):
+    """What a probe has taken; rollouts are reused that an earlier probe of the same model and prompts has drawn."""
+
+    rollouts_drawn: int
+    rollouts_reused: int
+    prompt_tokens: int = Field(description="of what was drawn")
+    completion_tokens: int = Field(description="of what was drawn")
+    gpu_hours: float = Field(description="0 on a machine without a GPU, and where a server samples")
+
+
+StoppedBy = Literal["size", "width", "most_problems"]
+
+
+class ProbeFigures(Finite):
+    """A probe's figures beside gap and controls; null is what an older or an unfinished probe does not have."""
+
+    arms: dict[str, Arm] = Field(
+        description="`student`, `none` (A/A), `context` (the self-teacher), and the controls that were run"
+    )
+    net_gap: Difference | None = Field(None, description="self-teacher minus placebo; null: no placebo was run")
+    contexts_missing: float = Field(0.0, description="share of the self-teacher's rollouts that had no context")
+    variance: VarianceComponents | None = None
+    covariates: Covariates | None = None
+    stopped_by: StoppedBy | None = Field(
+        None, description="`size`, `width` (the target is reached), or `most_problems` (it is not)"
+    )
+    seconds: ProbeSeconds | None = None
+    cost: ProbeCost | None = None
+    engine: dict[str, str] | None = Field(None, description="what sampled: its name, versions and device")
+    template: str | None = Field(None, description="shape and version of the prompts that show a context")
+
+
+class ProbeResult(ProbeFigures):
+    """What a probe has measured, or so far."""
+
+    gap: Gap
+    controls: Controls
+    problem_ids: list[str] | None = Field(None, description="in the order of the draw; null in lists")
+
+
+class Progress(Finite):
+    """How far a probe is, in rollouts, and its gap so far."""
+
+    done: int
+    total: int
+    unit: Literal["rollouts"]
+    problems: int = Field(0, description="that are done in every arm")
+    gap: Difference | None = Field(None, description="of these problems; null below two")
+    scored: int | None = Field(None, description="verdicts of a slow verifier so far")
 
 
 class ProbeRequest(Strict):
@@ -140,12 +251,17 @@ class ProbeOut(Identified):
     object: Literal["probe"] = "probe"
     status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
     key: str = Field(description="content address: the same configuration is measured once")
-    configuration: dict[str, Any]
-    progress: dict[str, Any] | None = None
-    result: dict[str, Any] | None = None
-    partial: dict[str, Any] | None = Field(
+    configuration: ProbeConfiguration
+    progress: Progress | None = None
+    result: ProbeResult | None = None
+    partial: ProbeResult | None = Field(
         None, description="the result over the problems that were done, of a probe that has not succeeded"
     )
-    error: dict[str, Any] | None = None
+    error: Failure | None = None
     created_at: str
     finished_at: str | None
+
+    @property
+    def ended(self) -> bool:
+        """True if it will never change again, unless it is asked for again after it was cancelled or has failed."""
+        return self.status in TERMINAL

@@ -8,11 +8,11 @@ import hashlib
 import json
 import re
 from keyword import iskeyword
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from gapcast.contract.base import Strict
+from gapcast.contract.base import JsonObject, JsonSchema, Strict
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.tagged import NAMED_AS_SENT
 
@@ -139,36 +139,68 @@ def _functional_fault(test: TestCase) -> str | None:
     return None
 
 
-class ExactVerifier(Strict):
+class VerifierOptions(Strict):
+    """What all verifiers have in common; one that needs something else than an answer says so here."""
+
+    needs: ClassVar[str | None] = "answer"
+    """the field that each problem must have"""
+    starts_processes: ClassVar[bool] = False
+    """whether completions are verified side by side, because each waits for processes of its own"""
+
+    def answer_fault(self, answer: str) -> str | None:
+        """Return why an answer cannot be verified by this verifier; None when it can."""
+        return None
+
+
+class ExactVerifier(VerifierOptions):
     """The completion is the answer, surrounding white space aside."""
 
     kind: Literal["exact"] = "exact"
 
 
-class NumericVerifier(Strict):
+class NumericVerifier(VerifierOptions):
     r"""The completion's last number, or the one in its last `\boxed{}`, equals the answer."""
 
     kind: Literal["numeric"] = "numeric"
     relative_tolerance: float = Field(1e-6, ge=0, le=1)
 
+    def answer_fault(self, answer: str) -> str | None:
+        """The answer must be a number."""
+        return "is no number" if parse_number(answer) is None else None
 
-class ChoiceVerifier(Strict):
+
+class ChoiceVerifier(VerifierOptions):
     """The letter that the completion chooses is the answer."""
 
     kind: Literal["choice"] = "choice"
     letters: str = Field("ABCDE", min_length=2, max_length=26, pattern=r"^[A-Z]+$")
 
+    def answer_fault(self, answer: str) -> str | None:
+        """The answer must be one of the letters."""
+        return None if answer.strip() in set(self.letters) else f"is none of the letters {self.letters}"
 
-class RegexVerifier(Strict):
+
+class RegexVerifier(VerifierOptions):
     """The answer is a regular expression that the whole completion, or any part of it, matches."""
 
     kind: Literal["regex"] = "regex"
     whole: bool = Field(True, description="whether the whole completion must match")
     ignore_case: bool = False
 
+    def answer_fault(self, answer: str) -> str | None:
+        """The answer must be a regular expression."""
+        try:
+            re.compile(answer)
+        except (re.error, OverflowError, RecursionError) as error:
+            return f"is no regular expression: {error}"
+        return None
 
-class PythonTestsVerifier(Strict):
+
+class PythonTestsVerifier(VerifierOptions):
     """The completion's Python code passes the problem's tests; it runs in a sandbox."""
+
+    needs = "tests"
+    starts_processes = True
 
     kind: Literal["python_tests"] = "python_tests"
     seconds: float = Field(10.0, gt=0, le=120, description="seconds that all tests of one completion may take")
@@ -176,19 +208,31 @@ class PythonTestsVerifier(Strict):
     partial: bool = Field(False, description="score the share of passed tests in place of all or nothing")
 
 
-class JsonSchemaVerifier(Strict):
+class JsonSchemaVerifier(VerifierOptions):
     """The completion is JSON that fits `schema`, and equals the answer where the problem has one."""
 
+    needs = None
+
     kind: Literal["json_schema"] = "json_schema"
-    json_schema: dict[str, Any] = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
+    json_schema: JsonSchema = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
+
+    def answer_fault(self, answer: str) -> str | None:
+        """The answer must be JSON."""
+        try:
+            parse_json(answer)
+        except (ValueError, RecursionError) as error:
+            return f"is no JSON: {error}"
+        return None
 
 
-class PluginVerifier(Strict):
+class PluginVerifier(VerifierOptions):
     """A Python entry point of the worker's environment, in the group `gapcast.verifiers`."""
+
+    needs = None
 
     kind: Literal["plugin"] = "plugin"
     name: str = Field(min_length=1, max_length=128)
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: JsonObject = Field(default_factory=dict)
 
 
 Verifier = Annotated[
@@ -204,32 +248,7 @@ Verifier = Annotated[
 ]
 
 
-def missing_field(verifier: Verifier, problem: ProblemIn) -> str | None:
-    """The field that the verifier needs and the problem lacks; null when it has all."""
-    if verifier.kind == "python_tests":
-        return None if problem.tests else "tests"
-    if verifier.kind in {"json_schema", "plugin"}:
-        return None
-    return "answer" if problem.answer is None else None
-
-
-def answer_fault(verifier: Verifier, answer: str) -> str | None:
-    """Why an answer cannot be verified by this verifier; null when it can."""
-    if verifier.kind == "regex":
-        try:
-            re.compile(answer)
-        except (re.error, OverflowError, RecursionError) as error:
-            return f"is no regular expression: {error}"
-    if verifier.kind == "choice" and answer.strip() not in set(verifier.letters):
-        return f"is none of the letters {verifier.letters}"
-    if verifier.kind == "numeric" and parse_number(answer) is None:
-        return "is no number"
-    if verifier.kind == "json_schema":
-        try:
-            parse_json(answer)
-        except (ValueError, RecursionError) as error:
-            return f"is no JSON: {error}"
-    return None
+VerifierKind = Literal["exact", "numeric", "choice", "regex", "python_tests", "json_schema", "plugin"]
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401

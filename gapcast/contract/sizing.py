@@ -94,3 +94,8 @@ class SizeOut(BaseModel):
     expected: ExpectedOut
     variation: Variation
     fit_id: str
+
+    @property
+    def reachable(self) -> bool:
+        """True if some probe reaches the target."""
+        return self.verdict == "reachable"

@@ -6,10 +6,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from gapcast.contract.base import Failure, FieldError, Finite, Identified, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, FieldError, Finite, Identified, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
-from gapcast.contract.probes import Gap
+from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
 
 LATER_FIELDS = (
@@ -159,13 +159,6 @@ class TrainingRunRequest(Strict):
         return self
 
 
-class Difference(Finite):
-    """A difference of accuracies and its standard error over problems; shares."""
-
-    value: float
-    se: float
-
-
 class BestStep(Difference):
     """An improvement at the step where the training problems had gained most."""
 
@@ -276,6 +269,11 @@ class TrainingRunOut(Identified):
     created_at: str
     started_at: str | None = None
     finished_at: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """True if it never changes again."""
+        return self.status in TERMINAL
 
 
 class CheckpointOut(Identified):

@@ -1,32 +1,40 @@
-"""What the API answers, as typed objects; fields that a newer server adds are kept."""
+"""What the API answers, as typed objects: the contract's classes under the client's names."""
 
-from gapcast.models.catalog import ContextKind, Model, Task, TaskProblem
-from gapcast.models.law import (
+from gapcast.contract.catalog import ContextKindOut as ContextKind
+from gapcast.contract.catalog import Model, Task
+from gapcast.contract.catalog import ProblemOut as TaskProblem
+from gapcast.contract.fits import (
     AtGap,
     Calibration,
     Coefficients,
+    CurrentFit,
     Curve,
     Curved,
     Drift,
-    Expected,
     FamilyScaling,
-    Fit,
     Group,
     Homogeneity,
     LevelCalibration,
     LinkWeights,
     OfRecipe,
     Outcome,
-    ProbeSize,
     Residual,
     Residuals,
     Scaling,
     SizeSlope,
     Trend,
-    Variation,
 )
-from gapcast.models.observations import Batch, Measured, Observation, RowWarned
-from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Law, Prediction
+from gapcast.contract.fits import FitOut as Fit
+from gapcast.contract.observations import BatchOut as Batch
+from gapcast.contract.observations import Measured
+from gapcast.contract.observations import ObservationOut as Observation
+from gapcast.contract.observations import PoolOut as Pool
+from gapcast.contract.observations import RowWarning as RowWarned
+from gapcast.contract.predictions import LawUsed as Law
+from gapcast.contract.sizing import ExpectedOut as Expected
+from gapcast.contract.sizing import SizeOut as ProbeSize
+from gapcast.contract.sizing import Variation
+from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Prediction
 from gapcast.models.probes import (
     Arm,
     Controls,
@@ -71,6 +79,7 @@ __all__ = [
     "Controls",
     "Cost",
     "Covariates",
+    "CurrentFit",
     "Curve",
     "Curved",
     "Drift",
@@ -99,6 +108,7 @@ __all__ = [
     "OfRecipe",
     "Outcome",
     "Outlook",
+    "Pool",
     "Predicted",
     "Prediction",
     "Probe",

@@ -10,12 +10,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import EventData
 from service.events.models import Event
 from service.kit.clock import now
 
 
-def add(session: Session, tenant: str, subject_id: str, kind: str, data: dict[str, Any]) -> None:
-    """Append one event."""
+def add(session: Session, tenant: str, subject_id: str, event: EventData, kind: str = "") -> None:
+    """Append one event; `kind` is its type where the data alone do not say it."""
+    write(session, tenant, subject_id, kind or event.type, event.written())
+
+
+def write(session: Session, tenant: str, subject_id: str, kind: str, data: dict[str, Any]) -> None:
+    """Append one event that a child has told, which is JSON already."""
     session.add(Event(tenant=tenant, subject_id=subject_id, type=kind, data=data, created_at=now()))
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import POOL_PATTERN, Level, Page
-from gapcast.contract.fits import Calibration, CurrentFit, Curve, FitOut, FitRequest, FitSummary, Residuals, Scaling
+from gapcast.contract.fits import CurrentFit, Curve, FitOut, FitRequest, FitSummary, Residuals, Scaling
 from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import OldFit, UnknownPool
@@ -129,7 +129,7 @@ def get_curve(
         law = service.law_of(fit)
     if measurement_se is None and fit.summary is None:
         raise OldFit("This fit is from before pools' measurement noise was kept; send measurement_se.")
-    usual = (fit.summary or {}).get("measurement_var") or 0.0
+    usual = (fit.summary.measurement_var if fit.summary is not None else None) or 0.0
     improvement_var = usual if measurement_se is None else measurement_se**2
     whose = analysis.Whose.named(family, cell, teacher, divergence)
     band = analysis.Band(first, last, points)
@@ -155,16 +155,3 @@ def get_scaling(state: AppState, tenant: Tenant, fit_id: str) -> Scaling:
     """Get the slope by model size within each family, and whether the sizes share one."""
     with state.database.read() as session:
         return analysis.scale(session, service.get(session, tenant, fit_id), state.settings.models)
-
-
-@router.get("/{fit_id}/calibration", responses={**CAN_FAIL, **problems(InvalidRequest)})
-def get_calibration(
-    state: AppState,
-    tenant: Tenant,
-    fit_id: str,
-    level: Annotated[list[Level] | None, Query(max_length=8, description="0.5, 0.8 and 0.95 unless named")] = None,
-) -> Calibration:
-    """Get how the predictions turned out whose outcomes this fit knows."""
-    with state.database.read() as session:
-        fit = service.get(session, tenant, fit_id)
-        return analysis.calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))

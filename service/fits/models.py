@@ -1,13 +1,14 @@
 """Stored fits: immutable versions of the law over one pool."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.fits.summary import PoolSummary
 from service.kit.clock import Timestamp
-from service.kit.database import Base, Json
+from service.kit.database import Base, Json, JsonOf
+from service.law.record import Record
 
 
 class Fit(Base):
@@ -28,8 +29,8 @@ class Fit(Base):
     law_version: Mapped[int] = mapped_column(Integer)
     n: Mapped[int] = mapped_column(Integer)
     """observations"""
-    summary: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    """what a prediction and a reader need of the rows beside the law: `service.fits.summary`"""
+    summary: Mapped[PoolSummary | None] = mapped_column(JsonOf(PoolSummary))
+    """what a prediction and a reader need of the rows beside the law"""
     # kilobytes, megabytes with thousands of families: read where it is asked for, not with every prediction
-    record: Mapped[dict[str, Any]] = mapped_column(Json, deferred=True)
+    record: Mapped[Record] = mapped_column(Json, deferred=True)
     created_at: Mapped[datetime] = mapped_column(Timestamp)

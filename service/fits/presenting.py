@@ -1,12 +1,11 @@
 """Stored fits as the API shows them."""
 
-from typing import Any
+from typing import TypedDict
 
-from gapcast.contract.fits import Coefficients, Drift, FitOut, FitSummary
+from gapcast.contract.fits import AtGap, Coefficients, Drift, FitOut, FitSummary, LinkWeights
 from gapcast.contract.recipes import Recipe
 from service.fits import service
 from service.fits.models import Fit
-from service.fits.summary import DRIFT_ALARM
 from service.kit.clock import rfc3339
 from service.law import Coefficients as LawCoefficients
 from service.law import Key
@@ -18,19 +17,19 @@ def fit_out(fit: Fit) -> FitOut:
     law = service.law_of(fit)
 
     def line(family: str, key: Key, n: int) -> Coefficients:
-        about: dict[str, Any] = {"teacher": key.teacher, "divergence": key.known_divergence}
+        teacher, divergence = key.teacher, key.known_divergence
         return Coefficients(
             teacher_rule=key.rule,
-            divergence=key.known_divergence,
+            divergence=divergence,
             family=family,
-            status=law.status(family, **about),
+            status=law.status(family, teacher=teacher, divergence=divergence),
             n=n,
-            **curved(law.coefficients(family, **about)),
+            **curved(law.coefficients(family, teacher=teacher, divergence=divergence)),
         )
 
     recipes = law.recipes_
     keys = sorted({key for _, key in recipes}) or [Key.of(Recipe().teacher, Recipe().divergence)]
-    drift = (fit.summary or {}).get("drift")
+    drift = fit.summary.drift if fit.summary is not None else None
     return FitOut(
         id=fit.id,
         pool=fit.pool,
@@ -43,9 +42,7 @@ def fit_out(fit: Fit) -> FitOut:
         curvature_p=law.curvature_ if law.curvature_ == law.curvature_ else None,
         drift=None
         if drift is None
-        else [
-            Drift(family=name, alarm=found["log_bayes_factor"] > DRIFT_ALARM, **found) for name, found in drift.items()
-        ],
+        else [Drift(family=name, alarm=found.alarm, **found.model_dump()) for name, found in drift.items()],
         created_at=rfc3339(fit.created_at),
     )
 
@@ -62,18 +59,30 @@ def fit_summary(fit: Fit) -> FitSummary:
     )
 
 
-def curved(found: LawCoefficients) -> dict[str, Any]:
+class CurvedFields(TypedDict):
     """The fields of `Curved`, and the improvement at the common gap."""
+
+    slope: float
+    slope_interval: list[float]
+    intercept: float
+    intercept_interval: list[float]
+    links: LinkWeights
+    depends_on_link: bool
+    at_common_gap: AtGap
+
+
+def curved(found: LawCoefficients) -> CurvedFields:
+    """Return what the coefficients say of a curve."""
     return {
         "slope": found.slope.mean,
         "slope_interval": list(found.slope[1:]),
         "intercept": found.intercept.mean,
         "intercept_interval": list(found.intercept[1:]),
-        "links": found.links,
+        "links": LinkWeights(**found.links),
         "depends_on_link": found.depends_on_link,
-        "at_common_gap": {
-            "gap": COMMON_GAP,
-            "improvement": found.improvement.mean,
-            "improvement_interval": list(found.improvement[1:]),
-        },
+        "at_common_gap": AtGap(
+            gap=COMMON_GAP,
+            improvement=found.improvement.mean,
+            improvement_interval=list(found.improvement[1:]),
+        ),
     }

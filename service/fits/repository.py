@@ -1,20 +1,19 @@
 """The SQL of fits, and of which pools are due for one."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import case, func, or_, select, tuple_, update
+from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from service.fits.models import Fit
+from service.fits.summary import PoolSummary
 from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.pagination import PageRequest, select_page
-from service.law.record import VERSION
-from service.observations.models import Observation, Pool
-from service.observations.repository import AnyRow, observed_at
-from service.predictions.models import Prediction
+from service.law.record import VERSION, Record
+from service.observations.models import Pool
 
 
 def get(session: Session, tenant: str, fit_id: str) -> Fit | None:
@@ -30,16 +29,16 @@ def page(session: Session, tenant: str, pool: str | None, request: PageRequest) 
     return session.execute(select_page(query, Fit.id, request)).scalars().all()
 
 
-def add(
-    session: Session,
-    tenant: str,
-    pool: str,
-    changes: int,
-    fingerprint: str,
-    n: int,
-    record: dict[str, Any],
-    summary: dict[str, Any],
-) -> tuple[Fit, bool]:
+class Draft(NamedTuple):
+    """A fit that is not stored yet."""
+
+    fingerprint: str
+    n: int
+    record: Record
+    summary: PoolSummary
+
+
+def add(session: Session, tenant: str, pool: str, changes: int, made: Draft) -> tuple[Fit, bool]:
     """Store a fit, or return the one of the same rows that is there already; and whether it is new."""
     dialect = session.get_bind().dialect.name
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Fit)
@@ -50,14 +49,11 @@ def add(
         pool=pool,
         changes=changes,
         law_version=VERSION,
-        fingerprint=fingerprint,
-        n=n,
-        record=record,
-        summary=summary,
+        **made._asdict(),
         created_at=now(),
     )
     session.execute(values.on_conflict_do_nothing())
-    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == fingerprint)
+    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.fingerprint == made.fingerprint)
     fit = session.execute(query).scalar_one()
     return fit, fit.id == fit_id
 
@@ -103,30 +99,3 @@ def point_at(session: Session, tenant: str, pool: str, fit_id: str, changes: int
         .execution_options(synchronize_session=False)
     )
     return session.execute(statement).one_or_none() is not None
-
-
-def outcomes(session: Session, tenant: str, pool: str, changes: int) -> Sequence[AnyRow]:
-    """The rows of a pool at one of its changes that are outcomes of answered predictions, with those, oldest first.
-
-    `predicted_at_changes` is the change at which the prediction's fit knew the pool; -1 for a fit of another pool,
-    which cannot have known the outcome.
-    """
-    known = case((Fit.pool == pool, Fit.changes), else_=-1)
-    query = (
-        select(
-            Observation.id,
-            Observation.prediction_id,
-            Observation.improvement,
-            Observation.collapsed,
-            Observation.added_at,
-            Observation.created_at,
-            Prediction.answer,
-            Prediction.fit_id,
-            Prediction.created_at.label("predicted_at"),
-            known.label("predicted_at_changes"),
-        )
-        .join(Prediction, (Prediction.id == Observation.prediction_id) & (Prediction.tenant == Observation.tenant))
-        .join(Fit, Fit.id == Prediction.fit_id)
-        .where(observed_at(tenant, pool, changes), Prediction.answer.is_not(None))
-    )
-    return session.execute(query.order_by(Observation.id)).all()

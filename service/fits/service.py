@@ -5,19 +5,22 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import FitCreated, FitDrift
+from gapcast.contract.observations import Notes
 from gapcast.contract.recipes import recipe_class_of
 from service.errors import OldFit
 from service.events import repository as events
 from service.fits import repository
 from service.fits.models import Fit
-from service.fits.summary import DRIFT_ALARM, summarize
+from service.fits.repository import Draft
+from service.fits.summary import Drifting, PoolSummary, summarize
 from service.kit.database import Database
 from service.kit.errors import NotFound
 from service.kit.keyed_locks import KeyedLocks
@@ -37,15 +40,6 @@ CLAIM_SECONDS = 60.0
 """after which another process takes over a refit whose process died; a longer one is made twice, which does no harm"""
 
 
-class Draft(NamedTuple):
-    """A fit that is not stored yet."""
-
-    fingerprint: str
-    n: int
-    record: dict[str, Any]
-    summary: dict[str, Any]
-
-
 class Kept(NamedTuple):
     """A stored fit, and whether these rows had none before."""
 
@@ -57,7 +51,7 @@ class Input(NamedTuple):
     """All that is read of a pool to fit it."""
 
     rows: Sequence[AnyRow]
-    costs: Sequence[tuple[str, dict[str, Any]]]
+    costs: Sequence[tuple[str, Notes]]
 
 
 class Current(NamedTuple):
@@ -68,9 +62,9 @@ class Current(NamedTuple):
     behind: int
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> PoolSummary:
         """What the fit keeps of its rows."""
-        return self.fit.summary or {}
+        return self.fit.summary or PoolSummary()
 
 
 _due = KeyedLocks()
@@ -147,25 +141,28 @@ def draft(given: Input) -> Draft:
 
 def keep(session: Session, pool: Pool, changes: int, made: Draft) -> Kept:
     """Store a fit and let the pool point at it, unless a later one came first; the same rows keep their first fit."""
-    fit, is_new = repository.add(
-        session, pool.tenant, pool.name, changes, made.fingerprint, made.n, made.record, made.summary
-    )
+    fit, is_new = repository.add(session, pool.tenant, pool.name, changes, made)
     before = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
     if repository.point_at(session, pool.tenant, pool.name, fit.id, changes):
         if is_new:
-            events.add(session, pool.tenant, fit.id, "fit.created", {"pool": pool.name, "n": fit.n, "changes": changes})
+            events.add(session, pool.tenant, fit.id, FitCreated(pool=pool.name, n=fit.n, changes=changes))
         _alarm(session, fit, before)
     return Kept(fit, is_new)
 
 
 def _alarm(session: Session, fit: Fit, before: Fit | None) -> None:
     """Tell of a family that drifts now and did not in the fit before."""
-    known = (before.summary if before is not None else None) or {}
-    for family, found in ((fit.summary or {}).get("drift") or {}).items():
-        was = (known.get("drift") or {}).get(family, {}).get("log_bayes_factor", 0.0)
-        if found["log_bayes_factor"] > DRIFT_ALARM >= was:
-            log.warning("drift", pool=fit.pool, family=family, log_bayes_factor=round(found["log_bayes_factor"], 2))
-            events.add(session, fit.tenant, fit.id, "fit.drift", {"pool": fit.pool, "family": family, **found})
+    known = drift_of(before) if before is not None else {}
+    for family, found in drift_of(fit).items():
+        if found.alarm and not (family in known and known[family].alarm):
+            log.warning("drift", pool=fit.pool, family=family, log_bayes_factor=round(found.log_bayes_factor, 2))
+            drift = {"log_bayes_factor": found.log_bayes_factor, "versions": found.versions}
+            events.add(session, fit.tenant, fit.id, FitDrift(pool=fit.pool, family=family, **drift))
+
+
+def drift_of(fit: Fit) -> dict[str, Drifting]:
+    """Return the drift of each family with several versions; of none where it was not tested."""
+    return (fit.summary.drift if fit.summary is not None else None) or {}
 
 
 def fingerprint(rows: Sequence[AnyRow]) -> str:

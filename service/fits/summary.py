@@ -4,8 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
 
+from pydantic import BaseModel, Field
+
+from gapcast.contract.observations import Notes
 from service.law import Observations, drift_log_bayes_factor
 from service.observations.repository import AnyRow
 
@@ -15,37 +17,64 @@ MOST_ROWS_FOR_DRIFT = 5_000
 """a test of drift is a refit for each family with several versions; over this it would delay every fit"""
 
 
-def summarize(
-    rows: Sequence[AnyRow], observations: Observations, costs: Iterable[tuple[str, dict[str, Any]]]
-) -> dict[str, Any]:
-    """Medians of the measurement, training seconds by model, and drift by family.
+class Rate(BaseModel):
+    """Seconds of training for each rollout that is drawn: the median of runs of one model."""
 
-    Returns:
-        `measurement_var` (median sampling variance of the improvements, null without rows), `baseline` and `gap`
-        (medians by family), `collapsed` (rows), `seconds_per_rollout` (by model: `median`, `runs`), `drift` (by family
-        with several versions: `log_bayes_factor`, `versions`; null where it was not tested).
-    """
+    median: float
+    runs: int
+
+
+class Drifting(BaseModel):
+    """How far the versions of one family follow laws of their own, and the runs of each version."""
+
+    log_bayes_factor: float
+    versions: dict[str, int]
+
+    @property
+    def alarm(self) -> bool:
+        """True if they do."""
+        return self.log_bayes_factor > DRIFT_ALARM
+
+
+class PoolSummary(BaseModel):
+    """Medians of the measurement, training seconds by model, and drift by family; what an old fit lacks is empty."""
+
+    measurement_var: float | None = None
+    """the median sampling variance of the improvements; None without rows"""
+    baseline: dict[str, float] = Field(default_factory=dict)
+    """medians by family; likewise the next one"""
+    gap: dict[str, float] = Field(default_factory=dict)
+    collapsed: int = 0
+    """rows"""
+    seconds_per_rollout: dict[str, Rate] = Field(default_factory=dict)
+    """by model"""
+    drift: dict[str, Drifting] | None = None
+    """by family with several versions; None where it was not tested"""
+
+
+def summarize(rows: Sequence[AnyRow], observations: Observations, costs: Iterable[tuple[str, Notes]]) -> PoolSummary:
+    """Sum up what a prediction and a reader need beside the law."""
     by_family: dict[str, list[AnyRow]] = {}
     for row in rows:
         by_family.setdefault(row.family, []).append(row)
-    return {
-        "measurement_var": median(row.improvement_se**2 for row in rows) if rows else None,
-        "baseline": {name: median(row.baseline for row in ours) for name, ours in by_family.items()},
-        "gap": {name: median(row.gap for row in ours) for name, ours in by_family.items()},
-        "collapsed": sum(row.collapsed for row in rows),
-        "seconds_per_rollout": _rates(costs),
-        "drift": _drift(rows, observations, by_family),
-    }
+    return PoolSummary(
+        measurement_var=median(row.improvement_se**2 for row in rows) if rows else None,
+        baseline={name: median(row.baseline for row in ours) for name, ours in by_family.items()},
+        gap={name: median(row.gap for row in ours) for name, ours in by_family.items()},
+        collapsed=sum(row.collapsed for row in rows),
+        seconds_per_rollout=_rates(costs),
+        drift=_drift(rows, observations, by_family),
+    )
 
 
-def rollouts(recipe: dict[str, Any]) -> int | None:
+def rollouts(recipe: Notes) -> int | None:
     """Rollouts that a training run draws; null where the recipe does not say."""
     sizes = [recipe.get(name) for name in ("steps", "problems_per_step", "group_size")]
     whole = [size for size in sizes if isinstance(size, int)]
     return math.prod(whole) if len(whole) == len(sizes) else None
 
 
-def _rates(costs: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def _rates(costs: Iterable[tuple[str, Notes]]) -> dict[str, Rate]:
     rates: dict[str, list[float]] = {}
     for model, provenance in costs:
         cost = provenance.get("cost")
@@ -54,12 +83,12 @@ def _rates(costs: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, A
         # notes are people's own: what is no sensible cost is none
         if isinstance(seconds, int | float) and 0 < seconds < 1e12 and drawn:
             rates.setdefault(model, []).append(seconds / drawn)
-    return {model: {"median": median(values), "runs": len(values)} for model, values in rates.items()}
+    return {model: Rate(median=median(values), runs=len(values)) for model, values in rates.items()}
 
 
 def _drift(
     rows: Sequence[AnyRow], observations: Observations, by_family: dict[str, list[AnyRow]]
-) -> dict[str, dict[str, Any]] | None:
+) -> dict[str, Drifting] | None:
     if len(rows) > MOST_ROWS_FOR_DRIFT:
         return None
     versions = [row.version or "" for row in rows]
@@ -70,5 +99,5 @@ def _drift(
             factor = drift_log_bayes_factor(observations, family, versions)
             if not math.isfinite(factor):
                 continue
-            found[family] = {"log_bayes_factor": factor, "versions": dict(counts)}
+            found[family] = Drifting(log_bayes_factor=factor, versions=counts)
     return found

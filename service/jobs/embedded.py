@@ -3,13 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from gapcast.launching import module_command, safe_environment
 from service.jobs import repository as jobs
 from service.jobs.service import worker_name
 from service.kit.database import Database
@@ -29,7 +29,7 @@ class EmbeddedWorker:
     def __init__(self, settings: Settings) -> None:
         # the worker reads the same environment and file; only what `serve` was given by flag must be handed on
         self._environment = {
-            **{name: value for name, value in os.environ.items() if name != "GAPCAST_API_KEY"},
+            **{name: value for name, value in safe_environment(os.environ).items() if name != "GAPCAST_API_KEY"},
             "GAPCAST_DATA_DIR": str(settings.data_dir),
             "GAPCAST_DATABASE_URL": settings.database_url,
             "GAPCAST_BROKER_URL": settings.broker_url,
@@ -71,9 +71,7 @@ class EmbeddedWorker:
     def _run_once(self) -> int | None:
         """Run a worker to its end; returns its exit code, or None when it could not be started."""
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers"], env=self._environment, start_new_session=True
-            )
+            self._process = subprocess.Popen(module_command("workers"), env=self._environment, start_new_session=True)
         except OSError as error:
             log.error("worker_not_started", error=str(error))
             return None

@@ -1,11 +1,12 @@
-"""What happens around a job's life: wake-ups after a commit, and the reconciler that finds what was lost."""
+"""What happens around a job's life: room for one more, and the reconciler that finds what was lost."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 from sqlalchemy.orm import Session
 
+from gapcast.contract.events import JobPaused, JobRetrying
 from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository
@@ -49,16 +50,16 @@ def record_return(session: Session, job: Job, settle: Settle) -> None:
     if JobState(job.state).is_terminal:
         settle(session, job)
     else:
-        data = {"attempt": job.attempt, "failures": job.failures, "error": error}
-        kind = "job.paused" if job.state == JobState.paused else "job.retrying"
-        events.add(session, job.tenant, job.id, kind, data)
+        back = JobPaused if job.state == JobState.paused else JobRetrying
+        told = back.model_validate({"attempt": job.attempt, "failures": job.failures, "error": error})
+        events.add(session, job.tenant, job.id, told)
 
 
-def reconcile(database: Database, settings: Settings, settle: Settle) -> Sequence[str]:
-    """Take back expired jobs and return the ids whose wake-up must be sent (again). Harmless in many processes."""
+def reconcile(database: Database, settings: Settings, settle: Settle) -> None:
+    """Take back expired jobs, and wake those whose wake-up must be sent (again). Harmless in many processes."""
     with database.write() as session:
         for job in repository.take_back_expired(session, settings.max_failures, LOST):
             log.warning("job_taken_back", job=job.id, state=job.state, attempt=job.attempt)
             record_return(session, job, settle)
     with database.write() as session:
-        return repository.take_undispatched(session, settings.republish_seconds)
+        session.wake(*repository.take_undispatched(session, settings.republish_seconds))

@@ -5,14 +5,16 @@ writers queue instead of failing with "database is locked"; reads go on beside t
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import JSON, Connection, Engine, MetaData, create_engine, event, make_url
+from pydantic import BaseModel
+from sqlalchemy import JSON, Connection, Dialect, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
 
 MOST_CONNECTIONS = 72
 """of one process. 40 threads (anyio's default) answer requests; each takes one connection and gives it back before it
@@ -21,6 +23,27 @@ KEPT_CONNECTIONS = 10
 """that stay open when nobody uses them"""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class JsonOf(TypeDecorator[Kind], Generic[Kind]):
+    """A column of JSON that is read and written as an object of one class."""
+
+    impl = Json
+    cache_ok = True
+
+    def __init__(self, kind: type[Kind]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Kind | None, dialect: Dialect) -> Any:  # noqa: ANN401
+        """Return the JSON that is stored."""
+        return None if value is None else value.model_dump(mode="json")
+
+    def process_result_value(self, value: object, dialect: Dialect) -> Kind | None:
+        """Read what is stored."""
+        return None if value is None else self.kind.model_validate(value)
 
 
 class Base(DeclarativeBase):
@@ -42,11 +65,32 @@ def normal_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}" if scheme in {"postgresql", "postgres"} else url
 
 
-class Database:
-    """One engine and its two kinds of session."""
+class WriteSession(Session):
+    """A session that commits; it remembers which jobs are to be woken then."""
 
-    def __init__(self, url: str) -> None:
-        self.url = normal_url(url)
+    def wake(self, *job_ids: str) -> None:
+        """Wake these jobs after the commit, and not at all where there is none."""
+        self.info.setdefault(WOKEN, []).extend(job_ids)
+
+
+WOKEN = "woken"
+Wake = Callable[[Sequence[str]], None]
+
+
+def _wake_nobody(job_ids: Sequence[str]) -> None:
+    """The reconciler of some other process finds them."""
+
+
+class Database:
+    """One engine and its two kinds of session.
+
+    Args:
+        url: SQLAlchemy's.
+        wake: is given the jobs that a session was to wake, after its commit.
+    """
+
+    def __init__(self, url: str, wake: Wake = _wake_nobody) -> None:
+        self.url, self._wake = normal_url(url), wake
         parsed = make_url(self.url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         options: dict[str, Any] = {}
@@ -80,15 +124,19 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self) -> Iterator[WriteSession]:
         """A session that commits at the end of the block and rolls back when the block raises.
 
         On SQLite the lock comes first and the connection second: a writer that waits for its turn holds none.
         """
         with self._write_lock:
             engine = self.engine.execution_options(gapcast_write=True)
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                yield session
+            with WriteSession(engine, expire_on_commit=False) as session:
+                with session.begin():
+                    yield session
+                woken = session.info.pop(WOKEN, [])
+        if woken:
+            self._wake(woken)
 
 
 def _tune_sqlite(engine: Engine) -> None:

@@ -1,6 +1,21 @@
 """The root of the errors that a user can meet, and those that know nothing of gaps and runs."""
 
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, Field
+
+
+class FieldProblem(BaseModel):
+    """One field that does not fit."""
+
+    param: str = Field(description="the field, as a dotted path from the body's root, or a query or header name")
+    message: str
+    value: Any = Field(None, description="what was sent, shortened")
+
+    @property
+    def with_value(self) -> str:
+        """The problem in one line."""
+        return f"{self.param}: {self.message} (got {self.value!r})"
 
 
 class GapcastError(Exception):
@@ -15,13 +30,13 @@ class GapcastError(Exception):
         *,
         param: str | None = None,
         value: object = None,
-        errors: list[dict[str, Any]] | None = None,
+        errors: list[FieldProblem] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip()
         self.param = param
         message = self.detail.removeprefix(f"{param}: ")  # as a field's message is where several fields are named
-        self.errors = errors or ([{"param": param, "message": message, "value": value}] if param else [])
+        self.errors = errors or ([FieldProblem(param=param, message=message, value=value)] if param else [])
         self.headers = headers or {}
         super().__init__(self.detail)
 
@@ -72,6 +87,28 @@ class BodyTooLarge(GapcastError):
 
     status = 413
     code = "body_too_large"
+
+
+class UnsupportedMediaType(GapcastError):
+    """This media type is not read here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+    @classmethod
+    def of(cls, content_type: str | None, *expected: str) -> Self:
+        """Return the error of a body that came with this Content-Type, or without one."""
+        sent = content_type[:80] if content_type else None
+        got = "no such header" if sent is None else repr(sent)
+        what = f"Content-Type: expected {' or '.join(expected)}, got {got}."
+        return cls(f"{what} Send this header with the type of the body.", param="Content-Type", value=sent)
+
+
+class ForeignOrigin(GapcastError):
+    """A page of another site sent this."""
+
+    status = 403
+    code = "foreign_origin"
 
 
 class Unavailable(GapcastError):

@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Header
 from sqlalchemy import String, select, update
@@ -13,7 +13,17 @@ from service.kit.clock import Timestamp, now
 from service.kit.database import Base, Json
 from service.kit.errors import IdempotencyMismatch
 
+Answered = dict[str, Any]
+"""The JSON of an answer that is kept, to be given again."""
+
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+
+
+class Idempotency(NamedTuple):
+    """A key and the hash of the body that it came with."""
+
+    key: str
+    body_hash: str
 
 
 class IdempotencyRow(Base):
@@ -24,7 +34,7 @@ class IdempotencyRow(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_hash: Mapped[str] = mapped_column(String(64))
     subject_id: Mapped[str] = mapped_column(String(64))
-    response: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    response: Mapped[Answered | None] = mapped_column(Json)
     """the answer, where the subject's id alone does not say it"""
     created_at: Mapped[datetime] = mapped_column(Timestamp)
 
@@ -69,7 +79,7 @@ def find_key(session: Session, tenant: str, key: str, hashed: str) -> Idempotenc
     return row
 
 
-def remember(session: Session, tenant: str, key: str, response: dict[str, Any]) -> None:
+def remember(session: Session, tenant: str, key: str, response: Answered) -> None:
     """Keep the answer with a key that this transaction has claimed."""
     statement = update(IdempotencyRow).filter_by(tenant=tenant, key=key).values(response=response)
     session.execute(statement.execution_options(synchronize_session=False))

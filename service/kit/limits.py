@@ -1,13 +1,15 @@
-"""What is refused before a request reaches the application: bodies over a size, and foreign names for the loopback."""
+"""What is refused before a request reaches the application: large bodies, foreign names and foreign pages."""
 
 from collections.abc import Mapping
 from contextlib import suppress
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.kit.auth import is_local_name
-from service.kit.errors import BodyTooLarge, MisdirectedRequest
+from service.kit.errors import BodyTooLarge, ForeignOrigin, MisdirectedRequest
 from service.kit.problems import problem_response
 
 
@@ -67,3 +69,56 @@ class LocalNamesOnly:
             await self.app(scope, receive, send)
         else:
             await problem_response(Request(scope), MisdirectedRequest())(scope, receive, send)
+
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+WAY_OUT = "Call the API from a program, or open Gapcast's page under the address of the API."
+
+
+class OwnPagesOnly:
+    """Answer 403 to a foreign page that changes something: a browser sends its form, with the key that it remembers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        error = _foreign(request.headers)
+        if error is None:
+            await self.app(scope, receive, send)
+        else:
+            await problem_response(request, error)(scope, receive, send)
+
+
+def _foreign(headers: Headers) -> ForeignOrigin | None:
+    """Return what is foreign about a request; a program sends neither header.
+
+    A browser leaves out Sec-Fetch-Site where the server's address is neither HTTPS nor the loopback.
+    """
+    site, origin, host = headers.get("sec-fetch-site"), headers.get("origin"), headers.get("host", "")
+    if site is not None:
+        if site in {"same-origin", "none"}:  # none: the user's own doing, such as an address typed in
+            return None
+        detail = f"Sec-Fetch-Site: expected same-origin, got {site[:80]!r}. {WAY_OUT}"
+        return ForeignOrigin(detail, param="Sec-Fetch-Site", value=site[:80])
+    if origin is None or _is_of(origin, host):
+        return None
+    detail = f"Origin: expected the host {host[:80]!r}, got {origin[:80]!r}. {WAY_OUT}"
+    return ForeignOrigin(f"{detail} A reverse proxy must pass the Host header on.", param="Origin", value=origin[:80])
+
+
+def _is_of(origin: str, host: str) -> bool:
+    """True if the origin's host and port are those of the Host header; a port that is left out is the scheme's."""
+    try:
+        page, server = urlsplit(origin), urlsplit(f"//{host}")
+        default = DEFAULT_PORTS.get(page.scheme)
+        return page.hostname is not None and (
+            (page.hostname, page.port or default) == (server.hostname, server.port or default)
+        )
+    except ValueError:  # no port, or no IPv6 address
+        return False

@@ -4,8 +4,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+OpenApi = dict[str, Any]
+"""A part of an OpenAPI document: a JSON Schema, or what describes an operation."""
 
-def inlined(model: type[BaseModel]) -> dict[str, Any]:
+
+def inlined(model: type[BaseModel]) -> OpenApi:
     """A model's JSON schema without references, to stand inside an OpenAPI operation; no model may hold itself."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
@@ -21,5 +24,5 @@ def inlined(model: type[BaseModel]) -> dict[str, Any]:
             )
         return {name: resolve(value) for name, value in node.items()}
 
-    resolved: dict[str, Any] = resolve(schema)
+    resolved: OpenApi = resolve(schema)
     return resolved

@@ -14,18 +14,20 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from service.kit.errors import GapcastError, InvalidRequest, MalformedJson, Unavailable
+from service.kit.errors import (
+    FieldProblem,
+    GapcastError,
+    InvalidRequest,
+    MalformedJson,
+    Unavailable,
+    UnsupportedMediaType,
+)
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
 
-
-class FieldProblem(BaseModel):
-    """One field that does not fit."""
-
-    param: str = Field(description="the field, as a dotted path from the body's root, or a query or header name")
-    message: str
-    value: Any = Field(None, description="what was sent, shortened")
+Responses = dict[int | str, dict[str, Any]]
+"""The `responses=` of an endpoint, as FastAPI takes them: by status, its model and its description."""
 
 
 class Problem(BaseModel):
@@ -41,9 +43,9 @@ class Problem(BaseModel):
     request_id: str | None = None
 
 
-def problems(*errors: type[GapcastError]) -> dict[int | str, dict[str, Any]]:
+def problems(*errors: type[GapcastError]) -> Responses:
     """Return the `responses=` of an endpoint that can raise these errors."""
-    described: dict[int | str, dict[str, Any]] = {}
+    described: Responses = {}
     for error in errors:
         entry = described.setdefault(error.status, {"model": Problem, "description": ""})
         entry["description"] = " ".join(
@@ -60,7 +62,7 @@ def problem_response(request: Request, error: GapcastError) -> Response:
         detail=error.detail,
         code=error.code,
         param=error.param,
-        errors=[FieldProblem.model_validate(one) for one in error.errors],
+        errors=error.errors,
         request_id=getattr(request.state, "request_id", None),
     )
     # ASCII, because what was sent and is shown again may hold half a surrogate pair, which UTF-8 cannot say
@@ -78,8 +80,8 @@ def _shorten(value: Any) -> Any:  # noqa: ANN401
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def field_problems(errors: Sequence[Any], root: str = "") -> list[dict[str, Any]]:
-    """Each of pydantic's errors as a FieldProblem's values; `root` is the path of what was validated."""
+def field_problems(errors: Sequence[Any], root: str = "") -> list[FieldProblem]:
+    """Return each of pydantic's errors as a problem of a field; `root` is the path of what was validated."""
     rows = []
     for row in errors:
         place = row["loc"][1:] if row["loc"] and row["loc"][0] in {"body", "query", "path", "header"} else row["loc"]
@@ -88,20 +90,20 @@ def field_problems(errors: Sequence[Any], root: str = "") -> list[dict[str, Any]
             place, value = (*place, raised.param), raised.value
         param = ".".join(str(part) for part in (root, *place) if part != "") or "body"
         message = row["msg"].removeprefix("Value error, ")
-        rows.append({"param": param, "message": message, "value": _shorten(value)})
+        rows.append(FieldProblem(param=param, message=message, value=_shorten(value)))
     return rows
 
 
-def from_validation(error: RequestValidationError) -> GapcastError:
+def from_validation(error: RequestValidationError, content_type: str | None) -> GapcastError:
     """Turn FastAPI's validation errors into one of ours, naming each field and its value."""
     for row in error.errors():
         if row["type"] == "json_invalid":
             return MalformedJson(f"The body is not JSON: {row['ctx']['error']} at character {row['loc'][-1]}.")
-        if isinstance(row.get("input"), bytes):
-            return InvalidRequest("The body is not read as JSON: send the header Content-Type: application/json.")
+        if isinstance(row.get("input"), bytes):  # FastAPI reads a body as JSON only where its Content-Type says so
+            return UnsupportedMediaType.of(content_type, "application/json")
     rows = field_problems(error.errors())[:20]
-    detail = "; ".join(f"{row['param']}: {row['message']} (got {row['value']!r})" for row in rows[:3])
-    return InvalidRequest(detail, param=rows[0]["param"] if rows else None, errors=rows)
+    detail = "; ".join(row.with_value for row in rows[:3])
+    return InvalidRequest(detail, param=rows[0].param if rows else None, errors=rows)
 
 
 def install(app: FastAPI) -> None:
@@ -113,7 +115,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _validation(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(request, from_validation(error))
+        return problem_response(request, from_validation(error, request.headers.get("content-type")))
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:

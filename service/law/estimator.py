@@ -1,7 +1,7 @@
 """The estimator: stored runs in, predicted improvements out."""
 
 from collections import Counter
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -179,12 +179,12 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Median baseline of the family's runs, else of all; 0 where one is unknown."""
         return self._pool(family, cell, teacher, divergence).typical_baseline(family)
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> record.Record:
         """Write the fitted law as JSON values: sufficient statistics, not rows."""
         return {"levels": list(self.levels), **record.to_record(self._state)}
 
     @classmethod
-    def from_record(cls, written: dict[str, Any]) -> Self:
+    def from_record(cls, written: record.Record) -> Self:
         """Read the law that ``to_record`` wrote: its predictions are equal bit by bit.
 
         Raises:

@@ -17,6 +17,9 @@ from service.law.posterior import Posterior, Totals
 from service.law.rows import Statistics
 from service.law.state import FamilySummary, ModelState, PoolState
 
+Record = dict[str, Any]
+"""A part of a fitted law as JSON values; `VERSION` says which ones."""
+
 VERSION = 2
 STRAIGHT_VERSION = 1  # one pool and the line alone
 
@@ -38,7 +41,7 @@ BENT_PRIORS = {
 }
 
 
-def to_record(state: LawState) -> dict[str, Any]:
+def to_record(state: LawState) -> Record:
     """Write the state as JSON values; Python's JSON keeps every bit of a float."""
     return {
         "version": VERSION,
@@ -53,7 +56,7 @@ def to_record(state: LawState) -> dict[str, Any]:
     }
 
 
-def _pool(pool: PoolState) -> dict[str, Any]:
+def _pool(pool: PoolState) -> Record:
     return {
         "exposure": {"mean": pool.exposure.mean, "variance": pool.exposure.variance},
         "families": {name: [*summary[:3], _known(summary.baseline)] for name, summary in pool.families.items()},
@@ -67,7 +70,7 @@ def _pool(pool: PoolState) -> dict[str, Any]:
     }
 
 
-def _model(state: ModelState, *, updated: bool) -> dict[str, Any]:
+def _model(state: ModelState, *, updated: bool) -> Record:
     posterior = state.posterior
     statistics, nodes = posterior.statistics.settled(), posterior.grid
     return {
@@ -101,7 +104,7 @@ def _written(values: FloatArray) -> Any:  # noqa: ANN401
     return (values + 0.0).tolist()
 
 
-def from_record(record: dict[str, Any]) -> LawState:
+def from_record(record: Record) -> LawState:
     """Read what ``to_record`` wrote, now or when the law was the line alone.
 
     Raises:
@@ -124,7 +127,7 @@ def from_record(record: dict[str, Any]) -> LawState:
     )
 
 
-def _straight(record: dict[str, Any]) -> LawState:
+def _straight(record: Record) -> LawState:
     """Read the line of version 1: it pooled all teachers, and goes on to."""
     rhos = len(grid.RHO) if any(record["grid"]["rho"]) else 1
     line = {**record, "link": LINEAR.name, "extra": PUBLISHED.extra, "weight": 1.0, "rhos": rhos}
@@ -140,7 +143,7 @@ def _straight(record: dict[str, Any]) -> LawState:
     )
 
 
-def _read_pool(pool: dict[str, Any]) -> PoolState:
+def _read_pool(pool: Record) -> PoolState:
     return PoolState(
         exposure=Exposure(**pool["exposure"]),
         families={name: _summary(*summary) for name, summary in pool["families"].items()},
@@ -154,7 +157,7 @@ def _read_pool(pool: dict[str, Any]) -> PoolState:
     )
 
 
-def _read_model(model: dict[str, Any]) -> ModelState:
+def _read_model(model: Record) -> ModelState:
     link = LINKS[LinkName(model["link"])]
     leaves = Leaves((family, cell) for family, cell in model["leaves"])
     L, K = len(leaves), len(model["grid"]["sigma"])

@@ -1,7 +1,7 @@
 """/v1/observations: past runs in and out, one by one and as tables."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -10,11 +10,18 @@ from fastapi.responses import StreamingResponse
 from gapcast.contract.base import POOL_PATTERN, Listing, Page
 from gapcast.contract.observations import BatchIn, BatchOut, ObservationOut, ObservationPatch, PoolOut
 from service.dependencies import AppState, Tenant
-from service.errors import InvalidFile, ObservationConflict, UnknownPool, UnsupportedMediaType
-from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, NotFound
+from service.errors import InvalidFile, ObservationConflict, UnknownPool
+from service.kit.errors import (
+    BodyTooLarge,
+    Conflict,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+    UnsupportedMediaType,
+)
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
-from service.kit.openapi import inlined
+from service.kit.openapi import OpenApi, inlined
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.observations import formats, repository, service
@@ -51,7 +58,7 @@ async def filters(
 Wanted = Annotated[Filter, Depends(filters)]
 
 _TABLE = {"schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(columns())}"}}
-_BODY: dict[str, Any] = {
+_BODY: OpenApi = {
     "requestBody": {
         "required": True,
         "content": {
@@ -84,7 +91,7 @@ async def create_observations(
         str | None, Query(pattern=POOL_PATTERN, description="where all rows go; null: where each says")
     ] = None,
     idempotency_key: IdempotencyKey = None,
-    content_type: Annotated[str, Header()] = "application/json",
+    content_type: Annotated[str, Header()] = "",
 ) -> BatchOut:
     """Store past runs: all rows of the body, or none of them.
 
@@ -92,11 +99,7 @@ async def create_observations(
     """
     form = formats.format_of(content_type)
     if form is None:
-        raise UnsupportedMediaType(
-            f"Content-Type: {content_type[:80]!r} is not read here; send {', '.join(MEDIA_TYPES.values())}.",
-            param="Content-Type",
-            value=content_type[:80],
-        )
+        raise UnsupportedMediaType.of(content_type, *MEDIA_TYPES.values())
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
     body = await request.body()

@@ -21,6 +21,7 @@ from service.errors import InvalidFile
 from service.observations.columns import columns, count_columns
 
 Row = dict[str, Any]
+"""A row as people send it or get it, before it is checked."""
 Format = Literal["json", "ndjson", "csv", "parquet"]
 
 MEDIA_TYPES: dict[Format, str] = {

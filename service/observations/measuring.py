@@ -2,22 +2,51 @@
 
 import hashlib
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gapcast.contract.base import FieldError
-from gapcast.contract.observations import MeasuredIn, ObservationIn
+from gapcast.contract.observations import MeasuredIn, Notes, ObservationIn, VarianceSource
 from gapcast.contract.recipes import cell_of
 from service.catalog.service import DEFAULT_POOL
 from service.law import paired
+from service.observations.models import HowMeasured, Measurements
 
 FARTHEST = 4.0
 """standard errors that the accuracy after training may lie outside [0, 1] by: more is no chance"""
 
 
+class Values(NamedTuple):
+    """The columns of an observation that a row brings."""
+
+    pool: str
+    external_id: str | None
+    family: str
+    task: str
+    cell: str | None
+    model: str
+    parameters: float | None
+    context_kind: str
+    version: str | None
+    baseline: float
+    gap: float
+    gap_se: float
+    improvement: float
+    improvement_se: float
+    cov: float
+    measured: Measurements
+    collapsed: bool
+    prediction_id: str | None
+    excluded: bool
+    excluded_reason: str | None
+    source: str
+    provenance: Notes
+    content: str = ""
+
+
 class Prepared(NamedTuple):
     """A row ready to be stored."""
 
-    values: dict[str, Any]
+    values: Values
     covariance_known: bool
 
 
@@ -37,32 +66,38 @@ def prepare(row: ObservationIn, pool: str | None = None) -> Prepared:
     if cov**2 > gap_se**2 * improvement_se**2 * (1 + 1e-9):
         raise FieldError("cov", f"is larger than gap.se x improvement.se = {gap_se * improvement_se:.3g} allows", cov)
     recipe = row.recipe.model_dump() if row.recipe is not None else None
-    values: dict[str, Any] = {
-        name: getattr(row, name)
-        for name in (
-            *("external_id", "family", "task", "model", "parameters", "context_kind", "version", "collapsed"),
-            *("prediction_id", "excluded", "excluded_reason", "source"),
-        )
-    } | {
-        "pool": pool or row.pool or DEFAULT_POOL,
-        "cell": cell_of(row.family, row.task, row.recipe) if row.recipe is not None else None,
-        "baseline": baseline,
-        "gap": gap,
-        "gap_se": gap_se,
-        "improvement": improvement,
-        "improvement_se": improvement_se,
-        "cov": cov,
-        "measured": {"gap": _how(row.gap, gap_source), "improvement": _how(row.improvement, improvement_source)},
-        "provenance": row.provenance
+    values = Values(
+        pool=pool or row.pool or DEFAULT_POOL,
+        external_id=row.external_id,
+        family=row.family,
+        task=row.task,
+        cell=cell_of(row.family, row.task, row.recipe) if row.recipe is not None else None,
+        model=row.model,
+        parameters=row.parameters,
+        context_kind=row.context_kind,
+        version=row.version,
+        baseline=baseline,
+        gap=gap,
+        gap_se=gap_se,
+        improvement=improvement,
+        improvement_se=improvement_se,
+        cov=cov,
+        measured={"gap": _how(row.gap, gap_source), "improvement": _how(row.improvement, improvement_source)},
+        collapsed=row.collapsed,
+        prediction_id=row.prediction_id,
+        excluded=row.excluded,
+        excluded_reason=row.excluded_reason,
+        source=row.source,
+        provenance=row.provenance
         | ({"recipe": recipe} if recipe is not None else {})
         | ({"context": row.context} if row.context is not None else {}),
-    }
-    return Prepared(values | {"content": content_of(values)}, known)
+    )
+    return Prepared(values._replace(content=content_of(values)), known)
 
 
-def content_of(values: dict[str, Any]) -> str:
+def content_of(values: Values) -> str:
     """Hash all that a row says of its run; what it is called, where it came from and its notes do not matter."""
-    return hashlib.sha256(json.dumps([values[name] for name in CONTENT]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([getattr(values, name) for name in CONTENT]).encode()).hexdigest()
 
 
 CONTENT = (
@@ -86,7 +121,7 @@ def _differences(part: MeasuredIn) -> list[float]:
     return [(after - before) / (part.rollouts or 1) for before, after in zip(first, second, strict=True)]
 
 
-def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float, str]:
+def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float, VarianceSource]:
     """Value, standard error and where the latter comes from."""
     if part.arms is not None:
         measured = paired.paired(_differences(part))
@@ -106,7 +141,7 @@ def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float
     return part.value, components.variance(part.problems or 2, part.rollouts or 1) ** 0.5, "assumed"
 
 
-def _how(part: MeasuredIn, source: str) -> dict[str, Any]:
+def _how(part: MeasuredIn, source: VarianceSource) -> HowMeasured:
     problems = len(part.arms[0]) if part.arms is not None else part.problems
     return {"problems": problems, "rollouts": part.rollouts, "variance": source}
 

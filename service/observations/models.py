@@ -6,13 +6,26 @@ then and not excluded then.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.observations import Notes, VarianceSource
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
+
+
+class HowMeasured(TypedDict):
+    """How a difference was measured, and where its variance comes from."""
+
+    problems: int | None
+    rollouts: int | None
+    variance: VarianceSource
+
+
+Measurements = dict[str, HowMeasured]
+"""Of `gap` and `improvement`."""
 
 
 class Pool(Base):
@@ -70,8 +83,7 @@ class Observation(Base):
     improvement: Mapped[float] = mapped_column(Double)
     improvement_se: Mapped[float] = mapped_column(Double)
     cov: Mapped[float] = mapped_column(Double)
-    measured: Mapped[dict[str, Any] | None] = mapped_column(Json)
-    """how both were measured, and where their variances come from"""
+    measured: Mapped[Measurements | None] = mapped_column(Json)
     collapsed: Mapped[bool] = mapped_column(Boolean)
     prediction_id: Mapped[str | None] = mapped_column(String(64))
     """the prediction whose outcome this is"""
@@ -82,7 +94,7 @@ class Observation(Base):
     content: Mapped[str] = mapped_column(String(64))
     """hash of all that it says, to find equal rows"""
     source: Mapped[str] = mapped_column(String(32))
-    provenance: Mapped[dict[str, Any]] = mapped_column(Json)
+    provenance: Mapped[Notes] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
 
 

@@ -2,7 +2,7 @@
 
 from gapcast.contract.observations import Measured, ObservationOut, PoolOut
 from service.kit.clock import rfc3339
-from service.observations.models import Observation, Pool
+from service.observations.models import HowMeasured, Observation, Pool
 
 
 def observation_out(row: Observation) -> ObservationOut:
@@ -22,8 +22,8 @@ def observation_out(row: Observation) -> ObservationOut:
         recipe=row.provenance.get("recipe"),
         version=row.version,
         baseline=row.baseline,
-        gap=Measured(value=row.gap, se=row.gap_se, **measured.get("gap", {})),
-        improvement=Measured(value=row.improvement, se=row.improvement_se, **measured.get("improvement", {})),
+        gap=_measured(row.gap, row.gap_se, measured.get("gap")),
+        improvement=_measured(row.improvement, row.improvement_se, measured.get("improvement")),
         cov=row.cov,
         collapsed=row.collapsed,
         prediction_id=row.prediction_id,
@@ -33,6 +33,10 @@ def observation_out(row: Observation) -> ObservationOut:
         provenance={name: value for name, value in row.provenance.items() if name not in {"context", "recipe"}},
         created_at=rfc3339(row.created_at),
     )
+
+
+def _measured(value: float, se: float, how: HowMeasured | None) -> Measured:
+    return Measured(value=value, se=se, **how) if how is not None else Measured(value=value, se=se)
 
 
 def pool_out(row: Pool) -> PoolOut:

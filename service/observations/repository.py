@@ -1,18 +1,21 @@
 """The SQL of observations and their pools."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Table, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, column, exists, insert, or_, select, table, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from gapcast.contract.observations import Notes
 from service.kit.clock import now
 from service.kit.database import Base
 from service.kit.pagination import PageRequest, select_page
+from service.observations.measuring import Values
 from service.observations.models import Exclusion, Observation, Pool
-from service.predictions.models import Prediction
 
+_predictions = table("predictions", column("id"), column("tenant"), column("answer"))
+"""named and not imported: predictions are made from observations, so their room lies above this one"""
 CHUNK = 5_000
 """values in one IN (...): databases take some ten thousand parameters"""
 
@@ -89,7 +92,7 @@ def fitted(session: Session, tenant: str, name: str, changes: int) -> Sequence[A
     return session.execute(query.order_by(Observation.id)).all()
 
 
-def costs(session: Session, tenant: str, name: str, changes: int) -> Sequence[tuple[str, dict[str, Any]]]:
+def costs(session: Session, tenant: str, name: str, changes: int) -> Sequence[tuple[str, Notes]]:
     """Model and provenance of the newest rows of a fit; some of them tell what their run cost."""
     query = select(Observation.model, Observation.provenance).where(observed_at(tenant, name, changes))
     rows = session.execute(query.order_by(Observation.id.desc()).limit(CHUNK))
@@ -157,22 +160,24 @@ def known_predictions(session: Session, tenant: str, ids: Iterable[str]) -> set[
     """Those of these ids that are answered predictions."""
     found: set[str] = set()
     for chunk in _chunks(ids):
-        query = select(Prediction.id).where(
-            Prediction.tenant == tenant, Prediction.id.in_(chunk), Prediction.answer.is_not(None)
-        )
+        is_ours = _predictions.c.tenant == tenant, _predictions.c.id.in_(chunk), _predictions.c.answer.is_not(None)
+        query = select(_predictions.c.id).where(*is_ours)
         found.update(session.execute(query).scalars())
     return found
 
 
-def add(session: Session, tenant: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Store rows with their ids, and the exclusion of those that come excluded."""
+def add(session: Session, tenant: str, rows: Mapping[str, Values], added_at: int) -> None:
+    """Store rows by their ids, and the exclusion of those that come excluded."""
     if not rows:
         return
-    session.execute(insert(Table("observations", Base.metadata)).values(tenant=tenant, created_at=now()), list(rows))
+    session.execute(
+        insert(Table("observations", Base.metadata)).values(tenant=tenant, added_at=added_at, created_at=now()),
+        [{"id": row_id, **row._asdict()} for row_id, row in rows.items()],
+    )
     out = [
-        {"observation_id": row["id"], "since": row["added_at"], "reason": row["excluded_reason"]}
-        for row in rows
-        if row["excluded"]
+        {"observation_id": row_id, "since": added_at, "reason": row.excluded_reason}
+        for row_id, row in rows.items()
+        if row.excluded
     ]
     if out:
         session.execute(

@@ -10,17 +10,18 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import FieldError
+from gapcast.contract.events import ObservationExcluded, ObservationIncluded
 from gapcast.contract.observations import BatchOut, ObservationIn, ObservationPatch, PastRecipe, RowWarning
 from service.catalog.service import DEFAULT_POOL, LAB_POOL
 from service.errors import ObservationConflict, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
-from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.observations import repository
 from service.observations.formats import Row
-from service.observations.measuring import CONTENT, Prepared, prepare
+from service.observations.measuring import CONTENT, Prepared, Values, prepare
 from service.observations.models import Observation, Pool
 from service.observations.presenting import observation_out
 from service.observations.repository import Filter
@@ -39,7 +40,7 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
         InvalidRequest: names row, field and value of the first errors.
     """
     prepared: list[Prepared] = []
-    problems: list[dict[str, Any]] = []
+    problems: list[FieldProblem] = []
     wrong = 0
     for index, row in enumerate(rows):
         try:
@@ -49,9 +50,9 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
             found = field_problems(error.errors(), f"observations.{index}")
         except FieldError as error:
             param = f"observations.{index}.{error.param}"
-            found = [{"param": param, "message": error.message, "value": error.value}]
+            found = [FieldProblem(param=param, message=error.message, value=error.value)]
         wrong += 1
-        problems += [one | {"message": f"row {index + 1}: {one['message']}"} for one in found]
+        problems += [one.model_copy(update={"message": f"row {index + 1}: {one.message}"}) for one in found]
         if wrong == MOST_ERRORS:
             break
     if problems:
@@ -59,10 +60,10 @@ def check(rows: Iterable[Row], pool: str | None = None) -> list[Prepared]:
     return prepared
 
 
-def _refuse(problems: list[dict[str, Any]], error: type[InvalidRequest]) -> None:
-    first = "; ".join(f"{one['param']}: {one['message']} (got {one['value']!r})" for one in problems[:3])
+def _refuse(problems: list[FieldProblem], error: type[InvalidRequest]) -> None:
+    first = "; ".join(one.with_value for one in problems[:3])
     more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-    raise error(f"Nothing was stored. {first}{more}", param=problems[0]["param"], errors=problems)
+    raise error(f"Nothing was stored. {first}{more}", param=problems[0].param, errors=problems)
 
 
 def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
@@ -75,22 +76,22 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
     created = 0
     equal: list[int] = []
     different: list[int] = []
-    problems: list[dict[str, Any]] = []
+    problems: list[FieldProblem] = []
     changed: list[str] = []
     by_pool: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        by_pool.setdefault(row.values["pool"], []).append(index)
+        by_pool.setdefault(row.values.pool, []).append(index)
     for name in sorted(by_pool):  # in one order, so that two batches never wait for each other
         pool = repository.lock_pool(session, tenant, name)
         indices = by_pool[name]
-        named = {index: rows[index].values["external_id"] for index in indices if rows[index].values["external_id"]}
-        unnamed = {rows[index].values["content"] for index in indices if index not in named}
+        named = {index: given for index in indices if (given := rows[index].values.external_id)}
+        unnamed = {rows[index].values.content for index in indices if index not in named}
         known: dict[str, Known] = {
             external_id: Known(row.id, row, "stored", _content(row), _beside(row))
             for external_id, row in repository.named(session, tenant, name, set(named.values())).items()
         }
         contents = repository.known_contents(session, tenant, name, unnamed)
-        new: list[dict[str, Any]] = []
+        new: dict[str, Values] = {}
         for index in indices:
             values, external_id = rows[index].values, named.get(index)
             if external_id in known:
@@ -98,23 +99,23 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
                 ids[index] = first.id
                 if first.content != _content(values):
                     problems.append(_conflict(index, external_id, first, _content(values)))
-                elif not _joined(first, values["prediction_id"]):
-                    problems.append(_other_prediction(index, first, values["prediction_id"]))
+                elif not _joined(first, values.prediction_id):
+                    problems.append(_other_prediction(index, first, values.prediction_id))
                 elif first.beside != _beside(values):
                     different.append(index)
                 continue
-            if external_id is None and values["content"] in contents:
+            if external_id is None and values.content in contents:
                 equal.append(index)
             ids[index] = new_id("obs")
-            new.append(values | {"id": ids[index], "added_at": pool.changes + 1})
+            new[ids[index]] = values
             if external_id is not None:
                 known[external_id] = Known(ids[index], values, f"row {index + 1}", _content(values), _beside(values))
-            contents[values["content"]] = ids[index]
+            contents[values.content] = ids[index]
         if problems:
             _refuse(problems[:MOST_ERRORS], ObservationConflict)
         if new:
-            repository.add(session, tenant, new)
             pool.changes += 1
+            repository.add(session, tenant, new, pool.changes)
             pool.observations += len(new)
             created += len(new)
             changed.append(name)
@@ -124,7 +125,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
         ids=ids,
         pools=changed,
         variance={
-            part: dict(Counter(row.values["measured"][part]["variance"] for row in rows))
+            part: dict(Counter(row.values.measured[part]["variance"] for row in rows))
             for part in ("gap", "improvement")
         },
         warnings=_warnings(rows, equal, different, _without_prediction(session, tenant, rows)),
@@ -135,20 +136,20 @@ class Known(NamedTuple):
     """A row with a name, stored or earlier in the batch."""
 
     id: str
-    row: Observation | dict[str, Any]
+    row: Observation | Values
     where: str
     content: tuple[Any, ...]
     beside: tuple[Any, ...]
 
 
-def _beside(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
+def _beside(row: Observation | Values) -> tuple[Any, ...]:
     """What is kept with a row and is no part of what it says."""
-    return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in ("excluded", "provenance"))
+    return (row.excluded, row.provenance)
 
 
 def _joined(first: Known, prediction_id: str | None) -> bool:
     """Name the prediction of a row that has none yet; False when it has another."""
-    has = first.row["prediction_id"] if isinstance(first.row, dict) else first.row.prediction_id
+    has = first.row.prediction_id
     if prediction_id is None or has == prediction_id:
         return True
     if has is None and isinstance(first.row, Observation):
@@ -156,16 +157,16 @@ def _joined(first: Known, prediction_id: str | None) -> bool:
     return has is None and isinstance(first.row, Observation)
 
 
-def _other_prediction(index: int, first: Known, prediction_id: str | None) -> dict[str, Any]:
+def _other_prediction(index: int, first: Known, prediction_id: str | None) -> FieldProblem:
     message = f"row {index + 1}: the row with this external_id ({first.where}) is the outcome of another prediction"
-    return {"param": f"observations.{index}.prediction_id", "message": message, "value": prediction_id}
+    return FieldProblem(param=f"observations.{index}.prediction_id", message=message, value=prediction_id)
 
 
-def _content(row: Observation | dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] if isinstance(row, dict) else getattr(row, name) for name in CONTENT)
+def _content(row: Observation | Values) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in CONTENT)
 
 
-def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> dict[str, Any]:
+def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> FieldProblem:
     other = [
         f"{name} {theirs!r}, now {ours!r}"
         for name, theirs, ours in zip(CONTENT, first.content, sent, strict=True)
@@ -178,14 +179,14 @@ def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...])
             f"row {index + 1}: is stored already with {differing}. Observations never change: exclude the stored one "
             "and send this one under another external_id"
         )
-    return {"param": f"observations.{index}.external_id", "message": message, "value": external_id}
+    return FieldProblem(param=f"observations.{index}.external_id", message=message, value=external_id)
 
 
 def _without_prediction(session: Session, tenant: str, rows: Sequence[Prepared]) -> list[int]:
     """Rows that name a prediction which is not here, or was never answered."""
-    named = {row.values["prediction_id"] for row in rows} - {None}
+    named = {row.values.prediction_id for row in rows if row.values.prediction_id is not None}
     known = repository.known_predictions(session, tenant, named) | {None}
-    return [index for index, row in enumerate(rows) if row.values["prediction_id"] not in known]
+    return [index for index, row in enumerate(rows) if row.values.prediction_id not in known]
 
 
 def _warnings(
@@ -194,7 +195,7 @@ def _warnings(
     assumed = [
         index
         for index, row in enumerate(rows)
-        if any(part["variance"] == "assumed" for part in row.values["measured"].values())
+        if any(part["variance"] == "assumed" for part in row.values.measured.values())
     ]
     unknown = [index for index, row in enumerate(rows) if not row.covariance_known]
     found: list[RowWarning] = []
@@ -259,8 +260,8 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
         repository.exclude(session, row, pool.changes, patch.reason or "")
     else:
         repository.take_back(session, row, pool.changes)
-    kind = "observation.excluded" if patch.excluded else "observation.included"
-    events.add(session, tenant, row.id, kind, {"pool": row.pool, "reason": patch.reason})
+    told = ObservationExcluded if patch.excluded else ObservationIncluded
+    events.add(session, tenant, row.id, told(pool=row.pool, reason=patch.reason))
 
 
 def find_pool(session: Session, tenant: str, name: str) -> Pool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from gapcast.contract.base import Warned
 from gapcast.contract.predictions import (
+    PROBABILITIES,
     Answer,
     Branch,
     Cost,
@@ -16,15 +17,14 @@ from gapcast.contract.predictions import (
     PredictionRequest,
     Quantiles,
 )
-from gapcast.contract.probes import FEW_PROBLEMS, Controls, Gap
+from gapcast.contract.probes import FEW_PROBLEMS, Controls, Gap, ProbeFigures, ProbeResult
 from gapcast.contract.recipes import Recipe, cell_of
 from service.fits.presenting import curved
 from service.fits.service import Current
-from service.fits.summary import DRIFT_ALARM, rollouts
+from service.fits.summary import PoolSummary, rollouts
 from service.law import Branch as LawBranch
 from service.law import GapLaw, Probe
 from service.law import Prediction as Predicted
-from service.predictions.quantiles import PROBABILITIES
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""
@@ -32,7 +32,7 @@ SMALL_VARIANCE = 1e-10
 """Stands for a gap that is known exactly, when asking whether a larger probe could decide."""
 
 
-def answer(request: PredictionRequest, family: str, pool: Current, result: dict[str, Any] | None) -> Answer:
+def answer(request: PredictionRequest, family: str, pool: Current, result: ProbeResult | None) -> Answer:
     """Answer a request from its probe's result, or from the gap that it brought.
 
     Raises:
@@ -41,7 +41,7 @@ def answer(request: PredictionRequest, family: str, pool: Current, result: dict[
     gap = _gap(request, result)
     cell = cell_of(family, request.task, request.recipe)
     # of the future run: the median of the pool's, else that of this gap
-    measurement_var = pool.summary.get("measurement_var") or gap.se**2
+    measurement_var = pool.summary.measurement_var or gap.se**2
     about = _About(family, cell, request.recipe, measurement_var)
     probe = _law_probe(gap, gap.se**2, about)
     out = pool.law.predict_improvement(probe)
@@ -49,7 +49,7 @@ def answer(request: PredictionRequest, family: str, pool: Current, result: dict[
     quantiles = _quantiles(out, request.levels)
     return Answer(
         gap=gap,
-        controls=_controls(result),
+        controls=Controls() if result is None else result.controls,
         improvement=Improvement(
             value=None if refused else float(out.mean),
             intervals=[]
@@ -76,7 +76,7 @@ def answer(request: PredictionRequest, family: str, pool: Current, result: dict[
             *_probe_warnings(request, gap, result),
         ],
         cost=_cost(request.recipe, request.model.name, pool.summary, result),
-        probe=_probe_figures(result),
+        probe=None if result is None else _probe_figures(result),
     )
 
 
@@ -95,19 +95,13 @@ def _quantiles(out: Predicted, levels: Sequence[float]) -> dict[float, float]:
     return dict(zip(probabilities, np.clip(out.quantiles(probabilities), -1.0, 1.0).tolist(), strict=True))
 
 
-def _gap(request: PredictionRequest, result: dict[str, Any] | None) -> Gap:
+def _gap(request: PredictionRequest, result: ProbeResult | None) -> Gap:
     if result is not None:
-        return Gap.model_validate(result["gap"])
+        return result.gap
     if request.gap is None:
         raise ValueError("a prediction needs a probe's result or a gap")
     given = request.gap
     return Gap(value=given.value, se=given.se, student=given.student, self_teacher=given.student + given.value)
-
-
-def _controls(result: dict[str, Any] | None) -> Controls:
-    if result is None:
-        return Controls()
-    return Controls.model_validate(result["controls"])
 
 
 def _branch(branch: LawBranch, levels: Sequence[float]) -> Branch:
@@ -193,17 +187,17 @@ def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Cur
             "rests on its other runs whose teacher moves, or stays, as this one's does."
         )
         warned.append(Warned(code="cold_cell", message=message))
-    drift = (pool.summary.get("drift") or {}).get(family)
-    if drift is not None and drift["log_bayes_factor"] > DRIFT_ALARM:
+    drift = (pool.summary.drift or {}).get(family)
+    if drift is not None and drift.alarm:
         message = (
-            f"Stored runs of {family} follow different laws by version ({', '.join(map(repr, drift['versions']))}): "
+            f"Stored runs of {family} follow different laws by version ({', '.join(map(repr, drift.versions))}): "
             "something besides the gap has changed. Exclude the runs that no longer apply, or name families apart."
         )
         warned.append(Warned(code="drift", message=message))
     return warned
 
 
-def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any] | None) -> list[Warned]:
+def _probe_warnings(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -> list[Warned]:
     """What the controls say against the gap."""
     if result is None:
         return []
@@ -214,39 +208,38 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any]
             f"Probe at least {FEW_PROBLEMS}."
         )
         warned.append(Warned(code="small_probe", message=message))
-    none = result["controls"]["none"]
-    if abs(none["value"]) > 3 * none["se"]:
+    none = result.controls.none
+    if none is not None and abs(none.value) > 3 * none.se:
         message = (
-            f"The A/A control is {none['value']:+.3f} +- {none['se']:.3f}: two samples of the same prompt differ by "
+            f"The A/A control is {none.value:+.3f} +- {none.se:.3f}: two samples of the same prompt differ by "
             "more than 3 standard errors. Probe again with another seed, and distrust the gap if it stays."
         )
         warned.append(Warned(code="none_control_off", message=message))
-    for control, what in (
-        ("placebo", "Another problem's context"),
-        ("shuffled_feedback", "Another attempt's feedback"),
+    for control, found, what in (
+        ("placebo", result.controls.placebo, "Another problem's context"),
+        ("shuffled_feedback", result.controls.shuffled_feedback, "Another attempt's feedback"),
     ):
-        found = result["controls"].get(control)
-        if found is not None and found["value"] > 3 * found["se"]:
+        if found is not None and found.value > 3 * found.se:
             message = (
-                f"{what} alone gives {found['value']:+.3f} +- {found['se']:.3f}: part of the gap is not information "
+                f"{what} alone gives {found.value:+.3f} +- {found.se:.3f}: part of the gap is not information "
                 "about the problem."
             )
             warned.append(Warned(code=f"{control}_positive", message=message))
-    if result.get("stopped_by") == "most_problems":
+    if result.stopped_by == "most_problems":
         message = (
             f"The probe took all of its {gap.problems} problems without reaching probe.target_half_width; allow more "
             "problems."
         )
         warned.append(Warned(code="target_not_reached", message=message))
     wanted = 0.0 if request.context.kind == "none" else request.context.corruption.coverage
-    missing = result["contexts_missing"] - (1 - wanted)
+    missing = result.contexts_missing - (1 - wanted)
     if missing > 0.1:
         message = (
             f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for; they count "
             "as `none` and dilute the gap."
         )
         warned.append(Warned(code="contexts_missing", message=message))
-    truncated = result["arms"]["context"]["truncated"]
+    truncated = result.arms["context"].truncated
     if truncated > 0.1:
         message = f"{truncated:.0%} of the self-teacher's rollouts were cut at max_tokens; raise decoding.max_tokens."
         warned.append(Warned(code="truncated", message=message))
@@ -256,33 +249,21 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: dict[str, Any]
     return warned
 
 
-def _cost(recipe: Recipe, model: str, summary: dict[str, Any], result: dict[str, Any] | None) -> Cost:
+def _cost(recipe: Recipe, model: str, summary: PoolSummary, result: ProbeResult | None) -> Cost:
     """Probe seconds as measured; training seconds from the pool's runs of this model, by rollouts drawn in training."""
-    rate, drawn = summary.get("seconds_per_rollout", {}).get(model), rollouts(recipe.model_dump())
-    known = rate is not None and drawn is not None
+    rate, drawn = summary.seconds_per_rollout.get(model), rollouts(recipe.model_dump())
     return Cost(
-        probe_seconds=result["seconds"]["probe"] if result else None,
-        probe_gpu_hours=result["cost"]["gpu_hours"] if result and "cost" in result else None,
-        training_seconds_estimate=rate["median"] * drawn if known else None,
-        training_seconds_source=f"median of {rate['runs']} runs of {model} in this pool, per rollout"
-        if known
+        probe_seconds=result.seconds.probe if result is not None and result.seconds is not None else None,
+        probe_gpu_hours=result.cost.gpu_hours if result is not None and result.cost is not None else None,
+        training_seconds_estimate=rate.median * drawn if rate is not None and drawn is not None else None,
+        training_seconds_source=f"median of {rate.runs} runs of {model} in this pool, per rollout"
+        if rate is not None and drawn is not None
         else None,
     )
 
 
-def _probe_figures(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    if result is None:
-        return None
-    arms = {name: {key: value for key, value in arm.items() if key != "counts"} for name, arm in result["arms"].items()}
-    names = (
-        "net_gap",
-        "contexts_missing",
-        "variance",
-        "covariates",
-        "stopped_by",
-        "seconds",
-        "cost",
-        "engine",
-        "template",
-    )
-    return {"arms": arms} | {name: result[name] for name in names if name in result}
+def _probe_figures(result: ProbeResult) -> ProbeFigures:
+    """Return what a prediction shows of its probe: all but the counts, which grow with the problems."""
+    shown = {name: getattr(result, name) for name in ProbeFigures.model_fields}
+    shown["arms"] = {name: arm.model_copy(update={"counts": None}) for name, arm in result.arms.items()}
+    return ProbeFigures(**shown)

@@ -1,26 +1,32 @@
 """POST and GET /v1/predictions."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Depends, Query, Response
 
-from gapcast.contract.base import Page
+from gapcast.contract.base import Level, Page
 from gapcast.contract.events import EventPage
+from gapcast.contract.fits import Calibration
 from gapcast.contract.predictions import PredictionOut, PredictionRequest
 from service.dependencies import AppState, State, Tenant
-from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
+from service.errors import OldFit, TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import Follow, Subject, answer_events
+from service.fits import service as fits
+from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
-from service.kit.idempotency import IdempotencyKey, body_hash
+from service.kit.idempotency import IdempotencyKey
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
-from service.kit.waiting import Prefer, preferred_wait, wait_until
+from service.kit.waiting import Prefer
 from service.predictions import repository, service
+from service.predictions.calibration import calibration
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
 
-LIVE = {"queued", "running"}
+PATH = "/v1/predictions"
+of_fits = APIRouter(prefix="/fits", tags=["fits"])
+"""what of a fit is about predictions"""
 
 
 def _read(state: State, tenant: str, prediction_id: str) -> PredictionOut:
@@ -31,8 +37,9 @@ def _read(state: State, tenant: str, prediction_id: str) -> PredictionOut:
         return service.show(*row)
 
 
-def _ended(shown: PredictionOut) -> bool:
-    return shown.status not in LIVE
+def _ended(state: State, tenant: str, prediction_id: str) -> bool:
+    with state.database.read() as session:
+        return service.state_of(session, tenant, prediction_id).ended
 
 
 @router.post(
@@ -61,28 +68,14 @@ async def create_prediction(
     prefer: Prefer = None,
 ) -> PredictionOut:
     """Ask what an OPSD run would gain."""
-    idempotency = None
-    if idempotency_key is not None:
-        idempotency = (idempotency_key, body_hash("/v1/predictions", request.model_dump_json()))
+    idempotency = idempotency_of(PATH, idempotency_key, request)
 
-    def store() -> tuple[str, list[str]]:
+    def store() -> str:
         law = service.law_for(state.database, tenant, request, state.settings)
         with state.database.write() as session:
-            made = service.create(session, tenant, request, law, state.settings, idempotency)
-        state.dispatcher.wake(made[1])
-        return made
+            return service.create(session, tenant, request, law, state.settings, idempotency)
 
-    prediction_id, _ = await run_in_threadpool(store)
-    seconds = preferred_wait(prefer)
-    shown = await wait_until(lambda: _read(state, tenant, prediction_id), _ended, seconds)
-    response.headers["Location"] = f"/v1/predictions/{prediction_id}"
-    if seconds:
-        response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
-    if _ended(shown):
-        response.status_code = 200
-    else:
-        response.headers["Retry-After"] = "1"
-    return shown
+    return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
 
 
 @router.get("")
@@ -103,7 +96,9 @@ async def get_prediction(
     prefer: Prefer = None,
 ) -> PredictionOut:
     """Get one prediction; with `Prefer: wait=N`, once it has ended or the time is over."""
-    return await wait_until(lambda: _read(state, tenant, prediction_id), _ended, preferred_wait(prefer))
+    return await when_ended(
+        partial(_read, state, tenant, prediction_id), partial(_ended, state, tenant, prediction_id), prefer
+    )
 
 
 @router.post("/{prediction_id}/cancel", responses=problems(NotFound, Conflict))
@@ -122,11 +117,20 @@ async def prediction_events(
 
     def look() -> Subject:
         with state.database.read() as session:
-            row = repository.get(session, tenant, prediction_id)
-            if row is None:
-                raise service.missing(prediction_id)
-            prediction, job = row
-            subjects = [prediction.id, *([prediction.job_id] if prediction.job_id else [])]
-            return Subject(tenant, subjects, ended=service.status_of(prediction, job) not in LIVE)
+            at = service.state_of(session, tenant, prediction_id)
+            return Subject(tenant, [prediction_id, *([at.job_id] if at.job_id else [])], at.ended)
 
     return await answer_events(state.database, look, follow)
+
+
+@of_fits.get("/{fit_id}/calibration", responses={**problems(NotFound, OldFit), **problems(InvalidRequest)})
+def get_calibration(
+    state: AppState,
+    tenant: Tenant,
+    fit_id: str,
+    level: Annotated[list[Level] | None, Query(max_length=8, description="0.5, 0.8 and 0.95 unless named")] = None,
+) -> Calibration:
+    """Get how the predictions turned out whose outcomes this fit knows."""
+    with state.database.read() as session:
+        fit = fits.get(session, tenant, fit_id)
+        return calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))

@@ -1,14 +1,17 @@
 """The SQL of predictions; a pending one is read together with its job."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, case, select, update
 from sqlalchemy.orm import Session
 
+from service.fits.models import Fit
 from service.jobs.models import Job
 from service.kit.clock import now
 from service.kit.pagination import PageRequest, select_page
+from service.observations.models import Observation
+from service.observations.repository import AnyRow, observed_at
 from service.predictions.models import PENDING, Prediction
 
 
@@ -31,6 +34,20 @@ def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, 
     return None if row is None else (row[0], row[1])
 
 
+class PredictionState(NamedTuple):
+    """How far a prediction is, and the job that it waits for."""
+
+    job_id: str | None
+    ended: bool
+
+
+def state(session: Session, tenant: str, prediction_id: str) -> PredictionState | None:
+    """Read how far one is, but not its answer: this is asked several times a second."""
+    query = select(Prediction.job_id, Prediction.status).where(Prediction.tenant == tenant)
+    row = session.execute(query.where(Prediction.id == prediction_id)).one_or_none()
+    return None if row is None else PredictionState(row[0], row[1] != PENDING)
+
+
 def page(session: Session, tenant: str, request: PageRequest) -> list[tuple[Prediction, Job | None]]:
     """Read one page, with one row more than its limit."""
     rows = session.execute(select_page(_with_job(tenant), Prediction.id, request))
@@ -44,7 +61,7 @@ def waiting_for(session: Session, job_id: str) -> Sequence[Prediction]:
     return session.execute(query.order_by(Prediction.pool, Prediction.id)).scalars().all()
 
 
-def settle(session: Session, prediction_id: str, values: dict[str, Any]) -> bool:
+def end(session: Session, prediction_id: str, values: dict[str, Any]) -> bool:
     """End a pending prediction; False when it has ended already."""
     statement = (
         update(Prediction)
@@ -54,3 +71,30 @@ def settle(session: Session, prediction_id: str, values: dict[str, Any]) -> bool
         .execution_options(synchronize_session=False)
     )
     return session.execute(statement).one_or_none() is not None
+
+
+def outcomes(session: Session, tenant: str, pool: str, changes: int) -> Sequence[AnyRow]:
+    """The rows of a pool at one of its changes that are outcomes of answered predictions, with those, oldest first.
+
+    `predicted_at_changes` is the change at which the prediction's fit knew the pool; -1 for a fit of another pool,
+    which cannot have known the outcome.
+    """
+    known = case((Fit.pool == pool, Fit.changes), else_=-1)
+    query = (
+        select(
+            Observation.id,
+            Observation.prediction_id,
+            Observation.improvement,
+            Observation.collapsed,
+            Observation.added_at,
+            Observation.created_at,
+            Prediction.answer,
+            Prediction.fit_id,
+            Prediction.created_at.label("predicted_at"),
+            known.label("predicted_at_changes"),
+        )
+        .join(Prediction, (Prediction.id == Observation.prediction_id) & (Prediction.tenant == Observation.tenant))
+        .join(Fit, Fit.id == Prediction.fit_id)
+        .where(observed_at(tenant, pool, changes), Prediction.answer.is_not(None))
+    )
+    return session.execute(query.order_by(Observation.id)).all()

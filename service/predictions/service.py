@@ -6,8 +6,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure
+from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
@@ -15,14 +16,15 @@ from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kit.clock import rfc3339
-from service.kit.database import Database
+from service.kit.database import Database, WriteSession
 from service.kit.errors import Conflict, InvalidRequest, NotFound
-from service.kit.idempotency import claim_key
+from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answer import answer
 from service.predictions.models import PENDING, Prediction
+from service.predictions.repository import PredictionState
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
@@ -46,14 +48,14 @@ def law_for(database: Database, tenant: str, request: PredictionRequest, setting
 
 
 def create(
-    session: Session,
+    session: WriteSession,
     tenant: str,
     request: PredictionRequest,
     law: Current,
     settings: Settings,
-    idempotency: tuple[str, str] | None = None,
-) -> tuple[str, list[str]]:
-    """Store a prediction, answered at once where its probe is known; returns its id and the job ids to wake.
+    idempotency: Idempotency | None = None,
+) -> str:
+    """Store a prediction, answered at once where its probe is known; returns its id.
 
     Args:
         session: a session that writes.
@@ -65,39 +67,38 @@ def create(
     """
     prediction_id = new_id("pred")
     if idempotency is not None:
-        first = claim_key(session, tenant, idempotency[0], idempotency[1], prediction_id)
+        first = claim_key(session, tenant, *idempotency, prediction_id)
         if first != prediction_id:
-            return first, []
-    values: dict[str, Any] = {"id": prediction_id, "tenant": tenant, "status": PENDING}
-    wake: list[str] = []
+            return first
+    values: dict[str, Any] = {"id": prediction_id, "tenant": tenant, "status": PENDING, "pool": law.fit.pool}
     result: dict[str, Any] | None = None
     if request.gap is not None:
-        values["family"] = _family_of_given(request, settings)
+        filled, values["family"] = _given(request, law, settings)
     else:
-        configuration, values["family"] = _configure(session, tenant, request, law, settings)
-        probe, is_new = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
+        filled, values["family"], configuration = _resolved(session, tenant, request, law, settings)
+        probe = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
         values["probe_id"], result = probe.id, probe.result
         if result is None:
             values["job_id"] = probe.job_id
-        if is_new:
-            wake.append(probe.job_id)
-    values["pool"] = law.fit.pool
-    values["request"] = request.model_dump(mode="json")
+    values["request"] = filled.model_dump(mode="json")
     prediction = repository.add(session, values)
-    events.add(session, tenant, prediction_id, "prediction.created", {"probe_id": prediction.probe_id})
+    events.add(session, tenant, prediction_id, PredictionCreated(probe_id=prediction.probe_id))
     if request.gap is not None or result is not None:
         _answer(session, prediction, law, result)
-    return prediction_id, wake
+    return prediction_id
 
 
-def _configure(
+def _resolved(
     session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
-) -> tuple[ProbeConfiguration, str]:
-    """Resolve names and fill defaults into the request, so that the answer records them."""
-    size = request.probe
-    if size is None:
-        raise ValueError("a request without a gap has a probe size")
-    configuration, model = configure(
+) -> tuple[PredictionRequest, str, ProbeConfiguration]:
+    """Return the request with names looked up and defaults filled in, which the answer records, family and probe.
+
+    Raises:
+        UnknownTask: there is no such task.
+        InvalidRequest: the parts do not fit each other, or no probe is large enough.
+    """
+    size = request.probe or ProbeSize()
+    reference, family, filled, configuration = configure(
         session,
         tenant,
         settings.models,
@@ -109,15 +110,19 @@ def _configure(
         group_size=request.recipe.group_size,
         target_se=None,
     )
-    request.pool = request.pool or catalog.default_pool(model)
-    family = request.model.family or model.family
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
-    return configuration, family
+    parts = {"model": reference, "decoding": configuration.decoding, "probe": filled, "pool": law.fit.pool}
+    return request.model_copy(update=parts), family, configuration
 
 
-def _family_of_given(request: PredictionRequest, settings: Settings) -> str:
+def _given(request: PredictionRequest, law: Current, settings: Settings) -> tuple[PredictionRequest, str]:
+    """Return the request with its pool, and the family of a model whose gap was measured elsewhere.
+
+    Raises:
+        InvalidRequest: the family is not known.
+    """
     known = next((model for model in catalog.models(settings.models) if model.name == request.model.name), None)
     family = request.model.family or (known.family if known is not None else None)
     if family is None:
@@ -126,14 +131,21 @@ def _family_of_given(request: PredictionRequest, settings: Settings) -> str:
             "to (for example `qwen3`).",
             param="model.family",
         )
-    request.pool = request.pool or catalog.default_pool(known)
-    return family
+    return request.model_copy(update={"pool": law.fit.pool}), family
 
 
-def _answer(session: Session, prediction: Prediction, law: Current, result: dict[str, Any] | None) -> None:
-    """Answer a pending prediction under a law of its pool, in the caller's transaction."""
+def _answer(session: Session, prediction: Prediction, law: Current, stored: dict[str, Any] | None) -> None:
+    """Answer a pending prediction under a law of its pool, in the caller's transaction.
+
+    Args:
+        session: a session that writes.
+        prediction: the question.
+        law: its pool's.
+        stored: its probe's result; None: it brought a gap.
+    """
     request = PredictionRequest.model_validate(prediction.request)
     try:
+        result = ProbeResult.model_validate(stored) if stored is not None else None
         given = answer(request, prediction.family, law, result)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)
@@ -144,12 +156,12 @@ def _answer(session: Session, prediction: Prediction, law: Current, result: dict
 
 
 def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:
-    if repository.settle(session, prediction.id, {"status": status.value, **values}):
-        data = {"error": values.get("error")} if values.get("error") else {}
-        events.add(session, prediction.tenant, prediction.id, f"prediction.{status}", data)
+    if repository.end(session, prediction.id, {"status": status.value, **values}):
+        told = Ended.model_validate({"error": values["error"]} if values.get("error") else {})
+        events.add(session, prediction.tenant, prediction.id, told, f"prediction.{status}")
 
 
-def prepare_to_settle(database: Database, job: Job) -> None:
+def prepare_answers(database: Database, job: Job) -> None:
     """Make the fits that are due of pools whose predictions wait for this job, before its end locks anything."""
     with database.read() as session:
         pools = {(row.tenant, row.pool) for row in repository.waiting_for(session, job.id)}
@@ -157,7 +169,7 @@ def prepare_to_settle(database: Database, job: Job) -> None:
         fits.current(database, tenant, pool)
 
 
-def settle(session: Session, job: Job) -> None:
+def answer_waiting(session: Session, job: Job) -> None:
     """End every prediction that waits for this job, in the transaction that ends the job.
 
     Each is answered under the newest fit that is stored: this transaction fits nothing.
@@ -193,9 +205,9 @@ def cancel(session: Session, tenant: str, prediction_id: str) -> None:
     # the job's row first, as whoever ends the job does: two ends cannot wait for each other
     if job is not None:
         jobs.get(session, job.id, lock=True)
-    if not repository.settle(session, prediction.id, {"status": JobState.cancelled.value}):
+    if not repository.end(session, prediction.id, {"status": JobState.cancelled.value}):
         raise Conflict(f"{prediction_id} has ended already and cannot be cancelled.")
-    events.add(session, tenant, prediction_id, "prediction.cancelled", {})
+    events.add(session, tenant, prediction_id, Ended(), "prediction.cancelled")
     if job is None or repository.waiting_for(session, job.id):
         return
     if not probe_rows.by_id(session, job.subject_id).wanted:
@@ -205,6 +217,18 @@ def cancel(session: Session, tenant: str, prediction_id: str) -> None:
 def missing(prediction_id: str) -> NotFound:
     """The error for an id that names no prediction of this tenant."""
     return NotFound(f"There is no prediction {prediction_id[:80]!r}.")
+
+
+def state_of(session: Session, tenant: str, prediction_id: str) -> PredictionState:
+    """Read how far a prediction is.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+    """
+    row = repository.state(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    return row
 
 
 def status_of(prediction: Prediction, job: Job | None) -> str:

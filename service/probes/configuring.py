@@ -10,8 +10,9 @@ from gapcast.contract.contexts import TEMPLATE_VERSION, Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.kit.errors import InvalidRequest
+from service.listed_models import ModelEntry
+from service.tasks import service as tasks
 
 USED_WITH_SERVERS = {"max_model_len"}
 """the model's options that a probe of a served model depends on"""
@@ -20,9 +21,21 @@ USED_WITH_SERVERS = {"max_model_len"}
 class Resolved(NamedTuple):
     """What was asked for with its names looked up and its defaults filled in."""
 
+    reference: ModelRef
+    """as it was sent, with the catalog's revision and family"""
     measured: MeasuredConfiguration
-    model: Model
+    family: str
+    """the one that was sent, else the catalog's"""
     task: Task
+
+
+class ResolvedProbe(NamedTuple):
+    """A probe that was asked for, likewise."""
+
+    reference: ModelRef
+    family: str
+    size: ProbeSize
+    configuration: ProbeConfiguration
 
 
 def configure(
@@ -37,14 +50,14 @@ def configure(
     size: ProbeSize,
     group_size: int,
     target_se: float | None,
-) -> tuple[ProbeConfiguration, Model]:
-    """Resolve names, and fill the defaults into what was asked, so that the answer records them.
+) -> ResolvedProbe:
+    """Resolve names and fill in defaults; what was asked stays as it is.
 
     Args:
         session: reads tasks.
         tenant: who asks.
         models: those of the settings.
-        model: filled in place, like `decoding` and `size`.
+        model: its name and options.
         task: its name; the newest revision is meant.
         context: how the self-teacher's context is built.
         decoding: of every arm.
@@ -69,9 +82,8 @@ def configure(
         problems=size.problems,
         group_size=group_size,
     )
-    size.engine = resolved.measured.engine
     try:
-        size.controls = controls_of(context, size.controls)
+        controls = controls_of(context, size.controls)
     except ValueError as error:
         raise InvalidRequest(f"probe.controls: {error}.", param="probe.controls", value=size.controls) from error
     configuration = ProbeConfiguration(
@@ -79,10 +91,11 @@ def configure(
         problems=size.problems,
         rollouts=size.rollouts,
         seed=size.seed,
-        controls=size.controls,
+        controls=controls,
         target_se=target_se,
     )
-    return configuration, resolved.model
+    filled = size.model_copy(update={"engine": resolved.measured.engine, "controls": controls})
+    return ResolvedProbe(resolved.reference, resolved.family, filled, configuration)
 
 
 def resolve(
@@ -100,20 +113,18 @@ def resolve(
 ) -> Resolved:
     """Resolve and check what probes and training runs share; `known_model` is the catalog's entry of `model`.
 
-    Fills `model` and `decoding` in place.
-
     Raises:
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    known_task = catalog.find_task(session, tenant, task)
+    known_task = tasks.find_task(session, tenant, task)
     if model.revision not in {None, known_model.revision}:
         raise InvalidRequest(
             f"model.revision: the catalog has {known_model.revision} of {known_model.name}; send that or null.",
             param="model.revision",
             value=model.revision,
         )
-    catalog.check_context(context, known_task)
+    tasks.check_context(context, known_task)
     if problems > known_task.train_problems:
         raise InvalidRequest(
             f"probe.problems: {problems} is more than the {known_task.train_problems} training problems of "
@@ -124,9 +135,9 @@ def resolve(
     engine = _engine_of(engine, known_model)
     if known_model.source == "server":
         _check_served(model.options, known_model)
-    model.revision = known_model.revision
-    model.family = model.family or known_model.family
-    decoding.max_tokens = decoding.max_tokens or known_task.max_tokens
+    family = model.family or known_model.family
+    reference = model.model_copy(update={"revision": known_model.revision, "family": family})
+    decoding = decoding.model_copy(update={"max_tokens": decoding.max_tokens or known_task.max_tokens})
     _check_decoding(decoding, known_model)
     measured = MeasuredConfiguration(
         model=known_model.name,
@@ -140,7 +151,7 @@ def resolve(
         group_size=group_size if context.needs_group else None,
         engine=engine,
     )
-    return Resolved(measured, known_model, known_task)
+    return Resolved(reference, measured, family, known_task)
 
 
 def _engine_of(asked: EngineName, model: Model) -> EngineName:

@@ -1,9 +1,9 @@
 """/v1/probes: measurements of gaps, and how large one must be."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
@@ -12,16 +12,16 @@ from gapcast.contract.sizing import SizeOut, SizeRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import Follow, Subject, answer_events
-from service.jobs.models import JobState
+from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
-from service.kit.idempotency import IdempotencyKey, body_hash
+from service.kit.idempotency import IdempotencyKey
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
-from service.kit.waiting import Prefer, preferred_wait, wait_until
-from service.predictions.service import settle
+from service.kit.waiting import Prefer
 from service.probes import service, sizing
 
 router = APIRouter(prefix="/probes", tags=["probes"])
+PATH = "/v1/probes"
 
 
 def _read(state: State, tenant: str, probe_id: str) -> ProbeOut:
@@ -29,16 +29,9 @@ def _read(state: State, tenant: str, probe_id: str) -> ProbeOut:
         return service.found(session, tenant, probe_id)
 
 
-async def _awaited(state: State, tenant: str, probe_id: str, seconds: float) -> ProbeOut:
-    """Read a probe once it has ended or the time is over; while it goes on only its state is read."""
-
-    def ended() -> bool:
-        with state.database.read() as session:
-            return service.state_of(session, tenant, probe_id).ended
-
-    if seconds:
-        await wait_until(ended, bool, seconds)
-    return await run_in_threadpool(_read, state, tenant, probe_id)
+def _ended(state: State, tenant: str, probe_id: str) -> bool:
+    with state.database.read() as session:
+        return service.state_of(session, tenant, probe_id).ended
 
 
 @router.post(
@@ -60,27 +53,13 @@ async def create_probe(
     prefer: Prefer = None,
 ) -> ProbeOut:
     """Measure a gap; a configuration that was measured before answers at once."""
-    idempotency = None
-    if idempotency_key is not None:
-        idempotency = (idempotency_key, body_hash("/v1/probes", request.model_dump_json()))
+    idempotency = idempotency_of(PATH, idempotency_key, request)
 
     def store() -> str:
         with state.database.write() as session:
-            probe_id, wake = service.create(session, tenant, request, state.settings, idempotency)
-        state.dispatcher.wake(wake)
-        return probe_id
+            return service.create(session, tenant, request, state.settings, idempotency)
 
-    probe_id = await run_in_threadpool(store)
-    seconds = preferred_wait(prefer)
-    shown = await _awaited(state, tenant, probe_id, seconds)
-    response.headers["Location"] = f"/v1/probes/{probe_id}"
-    if seconds:
-        response.headers["Preference-Applied"] = f"wait={seconds:.0f}"
-    if JobState(shown.status).is_terminal:
-        response.status_code = 200
-    else:
-        response.headers["Retry-After"] = "1"
-    return shown
+    return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
 
 
 @router.post("/size", responses=problems(InvalidRequest, UnknownPool, NotFound))
@@ -99,14 +78,14 @@ def list_probes(state: AppState, tenant: Tenant, page: Annotated[PageRequest, De
 @router.get("/{probe_id}", responses=problems(NotFound))
 async def get_probe(state: AppState, tenant: Tenant, probe_id: str, prefer: Prefer = None) -> ProbeOut:
     """Get one probe; with `Prefer: wait=N`, once it has ended or the time is over."""
-    return await _awaited(state, tenant, probe_id, preferred_wait(prefer))
+    return await when_ended(partial(_read, state, tenant, probe_id), partial(_ended, state, tenant, probe_id), prefer)
 
 
 @router.post("/{probe_id}/cancel", responses=problems(NotFound, Conflict))
 def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
     """Cancel a probe that has not ended, and every prediction that waits for it; what was measured is kept."""
     with state.database.write() as session:
-        service.cancel(session, tenant, probe_id, settle)
+        service.cancel(session, tenant, probe_id, state.settle)
     return _read(state, tenant, probe_id)
 
 

@@ -6,40 +6,40 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Page
-from gapcast.contract.probes import ProbeConfiguration, ProbeOut, ProbeRequest
+from gapcast.contract.events import ProbeCancelRequested
+from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.jobs.service import Settle, require_room
 from service.kit.clock import rfc3339
+from service.kit.database import WriteSession
 from service.kit.errors import Conflict, InvalidRequest, NotFound
-from service.kit.idempotency import claim_key, keep_subject
+from service.kit.idempotency import Idempotency, claim_key, keep_subject
 from service.kit.ids import new_id
 from service.kit.pagination import PageRequest
 from service.probes import repository
 from service.probes.configuring import configure
+from service.probes.job import KIND
 from service.probes.models import Probe
 from service.probes.repository import ProbeState
 from service.settings import Settings
 
-KIND = "probe"
-Z95 = 1.96
-"""half-width of a 95 % interval in standard errors"""
 UNKNOWN_YET = ""
 """the probe of a key that this transaction takes, until it is known; no other transaction sees it"""
 
 
 def create(
-    session: Session, tenant: str, request: ProbeRequest, settings: Settings, idempotency: tuple[str, str] | None
-) -> tuple[str, list[str]]:
-    """Return the id of the probe that measures this, and the job ids to wake.
+    session: WriteSession, tenant: str, request: ProbeRequest, settings: Settings, idempotency: Idempotency | None
+) -> str:
+    """Return the id of the probe that measures this.
 
     A key that was used answers with its probe and does nothing else, whatever became of probe and catalog since.
     """
     if idempotency is not None:
         known = claim_key(session, tenant, *idempotency, UNKNOWN_YET)
         if known != UNKNOWN_YET:
-            return known, []
+            return known
     if request.probe.target_half_width is not None:
         raise InvalidRequest(
             "probe.target_half_width: is that of a predicted improvement, which a bare probe has none of; send "
@@ -49,7 +49,7 @@ def create(
         )
     target = request.target_gap_half_width
     _refuse_unreachable(target, request.probe.problems)
-    configuration, _ = configure(
+    resolved = configure(
         session,
         tenant,
         settings.models,
@@ -61,11 +61,11 @@ def create(
         group_size=request.group_size,
         target_se=target / Z95 if target is not None else None,
     )
-    probe, is_new = ensure(session, tenant, configuration, settings.max_queued_jobs)
+    probe = ensure(session, tenant, resolved.configuration, settings.max_queued_jobs)
     if idempotency is not None:
-        keep_subject(session, tenant, idempotency[0], probe.id)
+        keep_subject(session, tenant, idempotency.key, probe.id)
     repository.want(session, probe.id)
-    return probe.id, [probe.job_id] if is_new else []
+    return probe.id
 
 
 def _refuse_unreachable(target: float | None, problems: int) -> None:
@@ -115,7 +115,7 @@ def page(session: Session, tenant: str, request: PageRequest) -> Page[ProbeOut]:
 
 
 def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None:
-    """Cancel a probe's job, whoever waits for it.
+    """Cancel a probe's job and all that waits for it, which `settle` ends.
 
     Raises:
         NotFound: there is no such probe.
@@ -125,30 +125,32 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
     if job is None:
         raise Conflict(f"{probe_id} has ended already and cannot be cancelled.")
     # with the job and not with the probe: its next job's stream does not begin with this
-    events.add(session, tenant, job.id, "probe.cancel_requested", {})
+    events.add(session, tenant, job.id, ProbeCancelRequested())
     if JobState(job.state).is_terminal:
         settle(session, job)
 
 
 def _show(probe: Probe, job: Job, result: dict[str, Any] | None, partial: dict[str, Any] | None) -> ProbeOut:
-    """A stored probe as the API shows it."""
+    """Return a stored probe as the API shows it."""
     ended = JobState(job.state).is_terminal
-    return ProbeOut(
-        id=probe.id,
-        status=JobState(job.state).value if result is None else "succeeded",
-        key=probe.key,
-        configuration=probe.configuration,
-        progress=None if ended else job.progress,
-        result=result,
-        partial=partial,
-        error=job.error if ended and result is None else None,
-        created_at=rfc3339(probe.created_at),
-        finished_at=rfc3339(probe.finished_at) if probe.finished_at else None,
+    return ProbeOut.model_validate(
+        {
+            "id": probe.id,
+            "status": JobState(job.state).value if result is None else "succeeded",
+            "key": probe.key,
+            "configuration": probe.configuration,
+            "progress": None if ended else job.progress,
+            "result": result,
+            "partial": partial,
+            "error": job.error if ended and result is None else None,
+            "created_at": rfc3339(probe.created_at),
+            "finished_at": rfc3339(probe.finished_at) if probe.finished_at else None,
+        }
     )
 
 
-def ensure(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> tuple[Probe, bool]:
-    """Return the probe with this configuration and whether a new job must be woken for it.
+def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe:
+    """Return the probe with this configuration; a new job is woken for it where it needs one.
 
     A probe that is measured already has its result; one whose job still lives is shared; one whose job ended without a
     result gets a new job. The job's row is locked before it is joined: its end and our joining cannot cross.
@@ -161,20 +163,22 @@ def ensure(session: Session, tenant: str, configuration: ProbeConfiguration, max
         if probe is None:
             made = _create(session, tenant, configuration, max_queued)
             if made is not None:
-                return made, True
+                session.wake(made.job_id)
+                return made
             continue
         if probe.result is not None:
-            return probe, False
+            return probe
         job = jobs.get(session, probe.job_id, lock=True)
         if job is not None and not JobState(job.state).is_terminal and job.cancel_requested_at is None:
-            return probe, False
+            return probe
         if job is not None and job.state == JobState.succeeded:
             continue  # it ended while we waited for its row: read the result
         require_room(session, tenant, max_queued)
-        fresh = jobs.add(session, tenant=tenant, kind=KIND, subject_id=probe.id)
+        fresh = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe.id)
         if repository.hand_over(session, probe.id, probe.job_id, fresh.id):
             session.refresh(probe)
-            return probe, True
+            session.wake(fresh.id)
+            return probe
         session.delete(fresh)
         session.flush()
     raise Conflict("Other clients keep asking for the same probe at this very moment; try again.")
@@ -185,7 +189,7 @@ def _create(session: Session, tenant: str, configuration: ProbeConfiguration, ma
     probe_id = new_id("probe")
     try:
         with session.begin_nested():
-            job = jobs.add(session, tenant=tenant, kind=KIND, subject_id=probe_id)
+            job = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe_id)
             return repository.add(
                 session,
                 {

@@ -6,19 +6,21 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from gapcast.contract.predictions import PredictionRequest
-from gapcast.contract.probes import FEW_PROBLEMS
+from gapcast.contract.probes import FEW_PROBLEMS, ProbeResult
 from gapcast.contract.recipes import cell_of
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
 from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.fits import service as fits
 from service.fits.service import Current
+from service.fits.summary import PoolSummary
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest, NotFound
 from service.law import Probe as Measurement
 from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
+from service.listed_models import ModelEntry
 from service.probes import repository
+from service.tasks import service as tasks
 
 PRIOR_GAP, PRIOR_STUDENT = 0.15, 0.3
 """what is expected of a family of which nothing is stored: the law's prior mean of gaps, and a student that is right in
@@ -50,7 +52,7 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
         most = _most_problems(session, tenant, request)
     expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)
-    improvement_var = summary.get("measurement_var") or components.variance(*EVALUATION)
+    improvement_var = summary.measurement_var or components.variance(*EVALUATION)
     about: dict[str, Any] = {
         "gap": expected.gap,
         "family": family,
@@ -105,7 +107,7 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     """
     law, summary = pool.law, pool.summary
     expected = _expected(None, None, summary, family)
-    improvement_var = summary.get("measurement_var") or assumed_components(expected.student, expected.gap).variance(
+    improvement_var = summary.measurement_var or assumed_components(expected.student, expected.gap).variance(
         *EVALUATION
     )
     need = needed_variance(
@@ -131,7 +133,7 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     return float(need.gap_var**0.5)
 
 
-def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any]:
+def _pilot(session: Session, tenant: str, request: SizeRequest) -> ProbeResult:
     probe_id = request.pilot_probe_id or ""
     row = repository.get(session, tenant, probe_id)
     if row is None or row[0].result is None:
@@ -145,27 +147,27 @@ def _pilot(session: Session, tenant: str, request: SizeRequest) -> dict[str, Any
                 param="pilot_probe_id",
                 value=probe_id,
             )
-    return row[0].result
+    return ProbeResult.model_validate(row[0].result)
 
 
-def _expected(
-    given: Expected | None, pilot: dict[str, Any] | None, summary: dict[str, Any], family: str
-) -> ExpectedOut:
+def _expected(given: Expected | None, pilot: ProbeResult | None, summary: PoolSummary, family: str) -> ExpectedOut:
     if given is not None:
         return ExpectedOut(gap=given.gap, student=given.student, source="request")
     if pilot is not None:
-        return ExpectedOut(gap=pilot["gap"]["value"], student=pilot["gap"]["student"], source="pilot")
-    gap, student = summary.get("gap", {}).get(family), summary.get("baseline", {}).get(family)
+        return ExpectedOut(gap=pilot.gap.value, student=pilot.gap.student, source="pilot")
+    gap, student = summary.gap.get(family), summary.baseline.get(family)
     if gap is not None and student is not None:
         return ExpectedOut(gap=gap, student=student, source="family")
     return ExpectedOut(gap=PRIOR_GAP, student=PRIOR_STUDENT, source="prior")
 
 
-def _components(pilot: dict[str, Any] | None, expected: ExpectedOut) -> tuple[Components, Literal["pilot", "assumed"]]:
+def _components(pilot: ProbeResult | None, expected: ExpectedOut) -> tuple[Components, Literal["pilot", "assumed"]]:
     """As the pilot measured them; a pilot of one rollout a problem could not."""
-    found = pilot["variance"] if pilot is not None else {}
-    if found.get("sigma_d2") is not None:
-        return Components(max(found["sigma_d2"], 0.0), found["w_student"], found["w_teacher"]), "pilot"
+    found = pilot.variance if pilot is not None else None
+    if found is not None:
+        sigma_d2, w_student, w_teacher = found.sigma_d2, found.w_student, found.w_teacher
+        if sigma_d2 is not None and w_student is not None and w_teacher is not None:
+            return Components(max(sigma_d2, 0.0), w_student, w_teacher), "pilot"
     return assumed_components(expected.student, expected.gap), "assumed"
 
 
@@ -176,7 +178,7 @@ def _at_least(planned: Size, problems: int, components: Components) -> Size:
 
 
 def _most_problems(session: Session, tenant: str, request: SizeRequest) -> int:
-    task = catalog.known_task(session, tenant, request.task)
+    task = tasks.known_task(session, tenant, request.task)
     return request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
 
 

@@ -68,7 +68,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
             param="model.name",
             value=known.name,
         )
-    measured, _, task = resolve(
+    _, measured, family, task = resolve(
         session,
         tenant,
         known,
@@ -97,7 +97,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     )
     return Plan(
         configuration,
-        asked.model.family or known.family,
+        family,
         asked.pool or catalog.default_pool(known),
         known.parameters,
         _predicted(prediction) if prediction is not None else None,

@@ -1,9 +1,9 @@
 """/v1/training_runs: OPSD runs, whose ends are observations."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
@@ -11,11 +11,12 @@ from gapcast.contract.training import CheckpointOut, Status, TrainingRunOut, Tra
 from service.dependencies import AppState, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
 from service.events.stream import Follow, Subject, answer_events
+from service.kit.accepted import idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
-from service.kit.idempotency import IdempotencyKey, body_hash
+from service.kit.idempotency import IdempotencyKey
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
-from service.kit.waiting import Prefer, preferred_wait, wait_until
+from service.kit.waiting import Prefer
 from service.training_runs import service
 from service.training_runs.repository import Filter
 
@@ -46,12 +47,9 @@ def create_training_runs(
     idempotency_key: IdempotencyKey = None,
 ) -> TrainingRunOut | Page[TrainingRunOut]:
     """Train a prediction's configuration, or one that is sent: one run a seed, and a list of them for several seeds."""
-    idempotency = None
-    if idempotency_key is not None:
-        idempotency = (idempotency_key, body_hash("/v1/training_runs", request.model_dump_json()))
+    idempotency = idempotency_of("/v1/training_runs", idempotency_key, request)
     with state.database.write() as session:
-        subject, wake = service.create(session, tenant, request, state.settings, idempotency)
-    state.dispatcher.wake(wake)
+        subject = service.create(session, tenant, request, state.settings, idempotency)
     with state.database.read() as session:
         shown = service.answer(session, tenant, subject)
     several = isinstance(shown, Page)
@@ -82,10 +80,7 @@ async def get_training_run(run_id: str, state: AppState, tenant: Tenant, prefer:
         with state.database.read() as session:
             return service.state_of(session, tenant, run_id).state.is_terminal
 
-    seconds = preferred_wait(prefer)
-    if seconds:
-        await wait_until(ended, bool, seconds)
-    return await run_in_threadpool(_read, state, tenant, run_id)
+    return await when_ended(partial(_read, state, tenant, run_id), ended, prefer)
 
 
 @router.get("/{run_id}/checkpoints", responses=problems(NotFound))
@@ -115,8 +110,7 @@ def pause_training_run(run_id: str, state: AppState, tenant: Tenant) -> Training
 def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
     """Queue a paused run; it goes on from its last checkpoint."""
     with state.database.write() as session:
-        job_id = service.resume(session, tenant, run_id, state.settings)
-    state.dispatcher.wake([job_id])
+        service.resume(session, tenant, run_id, state.settings)
     return _read(state, tenant, run_id)
 
 

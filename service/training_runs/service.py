@@ -7,39 +7,39 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Page
+from gapcast.contract.events import JobCancelRequested, JobPaused, JobPauseRequested, JobResumed, TrainingRunCreated
 from gapcast.contract.training import CheckpointOut, TrainingRunOut, TrainingRunRequest
 from service.errors import DuplicateRun
 from service.events import repository as events
 from service.jobs import repository as jobs
-from service.jobs.models import Job, JobState
+from service.jobs.models import JobState
 from service.jobs.service import require_room
 from service.kit.clock import now
-from service.kit.errors import Conflict, InvalidRequest, NotFound
-from service.kit.idempotency import claim_key
+from service.kit.database import WriteSession
+from service.kit.errors import Conflict, NotFound
+from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
 from service.kit.pagination import PageRequest
-from service.observations import service as observations
 from service.settings import Settings
 from service.training_runs import repository
 from service.training_runs.configuring import Plan, plan
-from service.training_runs.models import TrainingRun
+from service.training_runs.job import KIND, end_without_result
 from service.training_runs.repository import Filter, RunState
 from service.training_runs.shown import checkpoint_out, run_out
 
 log = structlog.get_logger()
 
-KIND = "training"
 GROUP = "rgrp"
 
 
 def create(
-    session: Session,
+    session: WriteSession,
     tenant: str,
     request: TrainingRunRequest,
     settings: Settings,
-    idempotency: tuple[str, str] | None = None,
-) -> tuple[str, list[str]]:
-    """Store one run a seed, all or none; returns the id of the run, or of the group of several, and the jobs to wake.
+    idempotency: Idempotency | None = None,
+) -> str:
+    """Store one run a seed, all or none; returns the id of the run, or of the group of several.
 
     Raises:
         UnknownModel, UnknownTask, NotFound, InvalidRequest: the configuration cannot be trained.
@@ -52,13 +52,13 @@ def create(
     if idempotency is not None:
         first = claim_key(session, tenant, *idempotency, subject)
         if first != subject:
-            return first, []
+            return first
     planned = plan(session, tenant, request, settings)
     require_room(session, tenant, settings.max_queued_jobs, len(run_ids))
     made: dict[str, str] = {}
     rows = []
     for run_id, seed in zip(run_ids, request.seeds, strict=True):
-        made[run_id] = jobs.add(session, tenant=tenant, kind=KIND, subject_id=run_id).id
+        made[run_id] = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=run_id).id
         configuration = planned.configuration.model_copy(update={"seed": seed})
         rows.append(
             {
@@ -76,14 +76,13 @@ def create(
                 "created_at": now(),
             }
         )
-        events.add(
-            session, tenant, run_id, "training_run.created", {"seed": seed, "prediction_id": request.prediction_id}
-        )
+        events.add(session, tenant, run_id, TrainingRunCreated(seed=seed, prediction_id=request.prediction_id))
     # in one order, so that two requests for the same seeds never wait for each other
     stored = repository.add(session, sorted(rows, key=lambda row: row["live_key"]))
     if len(stored) < len(rows):
         _refuse_duplicates(session, [row for row in rows if row["id"] not in stored])
-    return subject, list(made.values())
+    session.wake(*made.values())
+    return subject
 
 
 def _live_key(tenant: str, planned: Plan, key: str) -> str:
@@ -166,9 +165,9 @@ def cancel(session: Session, tenant: str, run_id: str) -> None:
     job = jobs.request_cancel(session, at.job_id)
     if job is None:
         raise Conflict(f"{run_id} has ended already ({at.state}) and cannot be cancelled.")
-    events.add(session, tenant, job.id, "job.cancel_requested", {})
+    events.add(session, tenant, job.id, JobCancelRequested())
     if JobState(job.state).is_terminal:
-        settle(session, job)
+        end_without_result(session, job)
 
 
 def pause(session: Session, tenant: str, run_id: str) -> None:
@@ -185,13 +184,13 @@ def pause(session: Session, tenant: str, run_id: str) -> None:
             raise Conflict(f"{run_id} is paused already; resume it with POST /v1/training_runs/{run_id}/resume.")
         what = f"has ended already ({at.state})" if at.state.is_terminal else "is being cancelled"
         raise Conflict(f"{run_id} {what} and cannot be paused.")
-    events.add(session, tenant, job.id, "job.pause_requested", {})
+    events.add(session, tenant, job.id, JobPauseRequested())
     if job.state == JobState.paused:
-        events.add(session, tenant, job.id, "job.paused", {"attempt": job.attempt})
+        events.add(session, tenant, job.id, JobPaused(attempt=job.attempt))
 
 
-def resume(session: Session, tenant: str, run_id: str, settings: Settings) -> str:
-    """Queue a paused run, which goes on from its last checkpoint; returns the job to wake.
+def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) -> None:
+    """Queue a paused run, which goes on from its last checkpoint.
 
     Raises:
         NotFound: there is no such run.
@@ -205,46 +204,5 @@ def resume(session: Session, tenant: str, run_id: str, settings: Settings) -> st
             raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; post its configuration again.")
         raise Conflict(f"{run_id} is {at.state} and not paused; there is nothing to resume.")
     require_room(session, tenant, settings.max_queued_jobs, 0)
-    events.add(session, tenant, job.id, "job.resumed", {})
-    return job.id
-
-
-def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
-    """Let a run point at a checkpoint; the caller holds the job.
-
-    Where the run has come further than ever, its retry budget is whole again: a run of days survives many lost workers,
-    and one that crashes at the same step again and again is dead all the same, also where each attempt begins anew.
-    """
-    furthest = repository.furthest_checkpoint(session, job.id)
-    repository.publish_checkpoint(session, job, told)
-    if told["step"] > furthest:
-        jobs.forgive(session, job.id, job.attempt)
-
-
-def end(session: Session, job: Job, result: dict[str, Any]) -> None:
-    """Store what came of a run and the observation that it is, in the transaction that ends its job."""
-    run = repository.by_id(session, job.subject_id)
-    try:
-        batch = observations.store(session, run.tenant, observations.check([_row(run, result)]))
-        observation_id = batch.ids[0]
-    except InvalidRequest as error:
-        # weeks of training are not to be lost over a row; whoever reads the run can add it by hand
-        log.error("observation_not_stored", run=run.id, error=error.detail)
-        told = {"code": "observation_not_stored", "message": f"No observation was stored: {error.detail}"}
-        result, observation_id = result | {"warnings": [*result["warnings"], told]}, None
-    repository.store_result(session, run.id, result, observation_id)
-
-
-def _row(run: TrainingRun, result: dict[str, Any]) -> dict[str, Any]:
-    beside = {name: getattr(run, name) for name in ("pool", "family", "parameters", "prediction_id")}
-    return observations.row_of_run(
-        beside | {"external_id": run.id, "source": "training", **run.configuration, **result}
-    )
-
-
-def settle(session: Session, job: Job) -> None:
-    """End a job's run, in the transaction that ends the job."""
-    if job.state != JobState.succeeded:
-        repository.free_key(session, job.subject_id)
-    data = {"error": job.error} if job.error else {}
-    events.add(session, job.tenant, job.subject_id, f"training_run.{job.state}", data)
+    events.add(session, tenant, job.id, JobResumed())
+    session.wake(job.id)

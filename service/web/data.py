@@ -6,18 +6,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from gapcast.contract.fits import Calibration, FamilyScaling, Outcome
-from service.catalog.entries import ModelEntry
-from service.fits import analysis, repository
+from gapcast.contract.predictions import PROBABILITIES
+from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
-from service.fits.summary import DRIFT_ALARM
 from service.law import GapLaw, Key
+from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
+from service.predictions.calibration import calibration
 from service.predictions.models import Prediction
-from service.predictions.quantiles import PROBABILITIES
 from service.predictions.service import missing
 from service.web.laws import choose, key_of, whose
 from service.web.points import (
@@ -97,10 +97,10 @@ def _weights(session: Session, fit: Fit) -> Mapping[str, float] | None:
 
 
 def _drift(fit: Fit) -> Mapping[str, Mapping[str, int]] | None:
-    found = (fit.summary or {}).get("drift")
+    found = fit.summary.drift if fit.summary is not None else None
     if found is None:
         return None
-    return {family: one["versions"] for family, one in found.items() if one["log_bayes_factor"] > DRIFT_ALARM}
+    return {family: one.versions for family, one in found.items() if one.alarm}
 
 
 def read_sizes(session: Session, tenant: str, fit_id: str, entries: Sequence[ModelEntry]) -> Sequence[FamilyScaling]:
@@ -120,10 +120,10 @@ def read_outcomes(session: Session, tenant: str, fit_id: str) -> tuple[str, Cali
         NotFound: there is no such fit.
     """
     fit = fits.get(session, tenant, fit_id)
-    found = analysis.calibration(session, fit, LEVELS)
+    found = calibration(session, fit, LEVELS)
     if not found.outcomes:
         return fit.pool, found, []
-    stored = {row.id: row.answer for row in repository.outcomes(session, tenant, fit.pool, fit.changes)}
+    stored = {row.id: row.answer for row in predictions.outcomes(session, tenant, fit.pool, fit.changes)}
     return fit.pool, found, [_outcome(one, stored[one.observation_id]) for one in found.outcomes]
 
 

@@ -66,7 +66,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 def page(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
     """Serve the page; the browser fills it from the REST API."""
-    context: dict[str, Any] = {
+    context = {
         "pool": pool,
         "context_options": form.CONTEXT_OPTIONS,
         "probe": form.PROBE,

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import altair as alt
 
-from service.web.plots import POINTS, SIGNED, named_data
+from service.web.plots import POINTS, SIGNED, PlotRow, Spec, named_data
 from service.web.points import OutcomePoint
 
 PREDICTED_TITLE = "Predicted improvement (accuracy points)"
@@ -15,7 +14,7 @@ MARGIN = 2.0
 """accuracy points that the identity line runs past the outermost prediction"""
 
 
-def outcomes_chart(outcomes: Sequence[OutcomePoint]) -> dict[str, Any]:
+def outcomes_chart(outcomes: Sequence[OutcomePoint]) -> Spec:
     """Return the specification: the identity line, an interval around it for each prediction, and its outcome.
 
     Raises:
@@ -38,7 +37,7 @@ def outcomes_chart(outcomes: Sequence[OutcomePoint]) -> dict[str, Any]:
 
 
 @cache
-def _specification() -> dict[str, Any]:
+def _specification() -> Spec:
     bars = named_data("outcomes").mark_rule(style="promised", aria=False)
     line = named_data("identity").mark_line(style="identity", aria=False)
     layers = [
@@ -48,7 +47,7 @@ def _specification() -> dict[str, Any]:
     for name in ("inside", "outside"):
         points = named_data(name).mark_point(style=name).properties(name=name)
         layers.append(points.encode(x=_predicted("predicted"), y=_measured("outcome"), tooltip=_tooltip()))
-    made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
+    made: Spec = alt.layer(*layers).properties(width="container", height="container").to_dict()
     return made
 
 
@@ -70,7 +69,7 @@ def _tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def _row(one: OutcomePoint) -> dict[str, Any]:
+def _row(one: OutcomePoint) -> PlotRow:
     predicted, lower, upper, outcome = (POINTS * value for value in (one.predicted, one.lower, one.upper, one.outcome))
     return {
         "predicted": predicted,

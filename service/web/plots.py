@@ -32,13 +32,19 @@ BESIDE = {"linear": -18, "saturating": 18}
 """pixels from the prediction to what either side of an undecided law says"""
 IF = {"linear": "If straight", "saturating": "If saturating"}
 
-Rows = dict[str, list[dict[str, Any]]]
+Spec = dict[str, Any]
+"""A Vega-Lite specification, as altair writes it."""
+
+PlotRow = dict[str, Any]
+"""One row of a data set: the fields that the marks of a plot take."""
+
+Rows = dict[str, list[PlotRow]]
 """The rows of each data set of a specification, by name."""
 
 
 def law_chart(
     observations: Sequence[ObservationPoint], curve: Curve | None, prediction: PredictionPoint | None
-) -> dict[str, Any]:
+) -> Spec:
     """Return the Vega-Lite specification of the scatter with the fit and the prediction on it."""
     rows: Rows = {"zero": [{"zero": 0}]}
     kinds: list[str] = []
@@ -65,7 +71,7 @@ def _specification(
     kinds: tuple[str, ...],
     levels: tuple[float, ...] | None,
     branches: tuple[tuple[str, float], ...],
-) -> dict[str, Any]:
+) -> Spec:
     """Make the specification without its rows, once for each shape: altair takes a quarter of a second to check it.
 
     `levels` are those of the prediction's intervals, the widest first: none when it was refused, null without one.
@@ -80,7 +86,7 @@ def _specification(
         layers += _branch(link, level)
     if levels is not None:
         layers += _prediction(levels)
-    made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
+    made: Spec = alt.layer(*layers).properties(width="container", height="container").to_dict()
     return made
 
 
@@ -104,7 +110,7 @@ def _zero_lines() -> list[alt.Chart]:
     return [rule.encode(x=_gap("zero")), rule.encode(y=_improvement("zero"))]
 
 
-def _curve_rows(curve: Curve) -> list[dict[str, Any]]:
+def _curve_rows(curve: Curve) -> list[PlotRow]:
     names = ("mean", "confidence_lower", "confidence_upper", "prediction_lower", "prediction_upper")
     columns = zip(curve.gaps, *(getattr(curve, name) for name in names), strict=True)
     return [dict(zip(("gap", *names), (POINTS * value for value in row), strict=True)) for row in columns]
@@ -162,7 +168,7 @@ def _scatter(kinds: Sequence[str]) -> list[alt.Chart]:
     ]
 
 
-def _row(one: ObservationPoint, curve: Curve | None) -> dict[str, Any]:
+def _row(one: ObservationPoint, curve: Curve | None) -> PlotRow:
     gap, gap_se, improvement, improvement_se = (
         POINTS * value for value in (one.gap, one.gap_se, one.improvement, one.improvement_se)
     )
@@ -189,9 +195,9 @@ def _widest_first(prediction: PredictionPoint) -> list[tuple[float, float, float
     return sorted(prediction.intervals, reverse=True)
 
 
-def _prediction_row(prediction: PredictionPoint) -> dict[str, Any]:
+def _prediction_row(prediction: PredictionPoint) -> PlotRow:
     gap, gap_se = POINTS * prediction.gap, POINTS * prediction.gap_se
-    row: dict[str, Any] = {"gap": gap, "gap_lower": gap - gap_se, "gap_upper": gap + gap_se}
+    row: PlotRow = {"gap": gap, "gap_lower": gap - gap_se, "gap_upper": gap + gap_se}
     if prediction.mean is None:  # refused: only the gap is known
         return row
     row |= {"mean": POINTS * prediction.mean, "label": prediction.label, "gap_text": _measured(gap, gap_se)}
@@ -203,7 +209,7 @@ def _prediction_row(prediction: PredictionPoint) -> dict[str, Any]:
     return row
 
 
-def _branch_row(branch: BranchPoint, prediction: PredictionPoint) -> dict[str, Any]:
+def _branch_row(branch: BranchPoint, prediction: PredictionPoint) -> PlotRow:
     value, lower, upper = (POINTS * share for share in (branch.value, branch.lower, branch.upper))
     return {
         "gap": POINTS * prediction.gap,

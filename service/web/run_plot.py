@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any
 
 import altair as alt
 
-from service.web.plots import POINTS, Rows, named_data
+from service.web.plots import POINTS, PlotRow, Rows, Spec, named_data
 from service.web.points import RunCurve
 
 STEP_TITLE = "Optimizer step"
@@ -19,7 +18,7 @@ BAND = 10
 """pixels that are left beside the first and the last step: half the band of the prediction, and a little"""
 
 
-def accuracy_chart(curve: RunCurve) -> dict[str, Any] | None:
+def accuracy_chart(curve: RunCurve) -> Spec | None:
     """Return the specification of accuracy by step; null before the baseline is measured.
 
     The predicted intervals of the improvement stand on the baseline, at the step that they speak of: the last one.
@@ -40,7 +39,7 @@ def accuracy_chart(curve: RunCurve) -> dict[str, Any] | None:
     return {**made, "description": _describe(curve, curve.baseline, curve.self_teacher), "datasets": rows}
 
 
-def loss_chart(curve: RunCurve) -> dict[str, Any] | None:
+def loss_chart(curve: RunCurve) -> Spec | None:
     """Return the specification of the loss by step; null where no step had one."""
     known = [{"step": step, "loss": loss, "loss_text": f"{loss:.3g} nats per token"} for step, loss in curve.losses]
     if not known:
@@ -54,7 +53,7 @@ def loss_chart(curve: RunCurve) -> dict[str, Any] | None:
     }
 
 
-def _look_rows(curve: RunCurve) -> list[dict[str, Any]]:
+def _look_rows(curve: RunCurve) -> list[PlotRow]:
     """The evaluations with the standard error of the improvement: the baseline is what they are compared with."""
     rows = []
     for one in curve.looks:
@@ -72,7 +71,7 @@ def _look_rows(curve: RunCurve) -> list[dict[str, Any]]:
     return rows
 
 
-def _held_out_rows(curve: RunCurve) -> list[dict[str, Any]]:
+def _held_out_rows(curve: RunCurve) -> list[PlotRow]:
     """Accuracy on the held-out problems: none while the run has only told how it changes."""
     if curve.held_out_baseline is None:
         return []
@@ -81,10 +80,10 @@ def _held_out_rows(curve: RunCurve) -> list[dict[str, Any]]:
     return [{"step": step, "accuracy": POINTS * share, "text": _percent(share)} for step, share in shares]
 
 
-def _predicted_rows(curve: RunCurve, baseline: float) -> list[dict[str, Any]]:
+def _predicted_rows(curve: RunCurve, baseline: float) -> list[PlotRow]:
     if curve.predicted is None:
         return []
-    row: dict[str, Any] = {"step": curve.steps, "accuracy": POINTS * (baseline + curve.predicted)}
+    row: PlotRow = {"step": curve.steps, "accuracy": POINTS * (baseline + curve.predicted)}
     row["text"] = f"{POINTS * curve.predicted:+.1f} accuracy points"
     for index, (_, lower, upper) in enumerate(_widest_first(curve)):
         row |= {f"lower_{index}": POINTS * (baseline + lower), f"upper_{index}": POINTS * (baseline + upper)}
@@ -101,7 +100,7 @@ def _percent(share: float) -> str:
 
 
 @lru_cache(maxsize=64)
-def _accuracy(has_held_out: bool, levels: tuple[float, ...]) -> dict[str, Any]:
+def _accuracy(has_held_out: bool, levels: tuple[float, ...]) -> Spec:
     """Make the specification without its rows, once for each shape; `levels` of the intervals, the widest first."""
     before = (("baseline", "baseline"), ("self_teacher", "self-teacher"))
     layers = [
@@ -146,7 +145,7 @@ def _forecast(levels: Sequence[float]) -> list[alt.Chart]:
 
 
 @cache
-def _loss() -> dict[str, Any]:
+def _loss() -> Spec:
     frame = named_data("frame").mark_line(style="zero", aria=False).encode(x=_step(), y=_nats())
     tooltip = [alt.Tooltip("step:Q", title="Step"), alt.Tooltip("loss_text:N", title="Loss")]
     losses = named_data("losses").encode(x=_step(), y=_nats())
@@ -155,8 +154,8 @@ def _loss() -> dict[str, Any]:
     return _layered([frame, line, points])
 
 
-def _layered(layers: list[alt.Chart]) -> dict[str, Any]:
-    made: dict[str, Any] = alt.layer(*layers).properties(width="container", height="container").to_dict()
+def _layered(layers: list[alt.Chart]) -> Spec:
+    made: Spec = alt.layer(*layers).properties(width="container", height="container").to_dict()
     return made
 
 

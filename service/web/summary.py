@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 from gapcast.contract.fits import Calibration, FamilyScaling
 from service.law.cautions import DECIDED
@@ -19,7 +19,49 @@ MOST_NAMED = 6
 """sizes, or versions, that one sentence names"""
 
 
-def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: FitVersion | None) -> list[dict[str, Any]]:
+class LawRow(TypedDict):
+    """A law that the page can draw."""
+
+    query: str
+    name: str
+    n: int
+    """observations in the fit"""
+
+
+class Estimated(TypedDict):
+    """A difference of accuracies and its standard error."""
+
+    value: float
+    se: float
+
+
+class ObservationRow(TypedDict):
+    """A row of the table that says what the plot shows; accuracies in [0, 1]."""
+
+    model: str
+    family: str
+    recipe: str
+    context: str
+    gap: Estimated
+    improvement: Estimated
+    note: str
+    mark: str
+    faint: bool
+    """of another law than the curve's"""
+
+
+class OutcomeRow(TypedDict):
+    """A row of the table of outcomes; accuracies in [0, 1]."""
+
+    prediction_id: str
+    at: str
+    predicted: float
+    interval: tuple[float, float]
+    outcome: float
+    inside: bool
+
+
+def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: FitVersion | None) -> list[LawRow]:
     """Return each law with its number of observations in the fit, the largest first, by what it is asked for."""
     counts = _counts(observations, fit)
     every = {*counts, *(one.law for one in observations)} | ({curve.law} if curve is not None else set())
@@ -170,11 +212,8 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | None) -> list[dict[str, Any]]:
-    """Return the rows of the table that says what the plot shows; accuracies in [0, 1].
-
-    `faint` are those of another law than the curve's.
-    """
+def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | None) -> list[ObservationRow]:
+    """Return the rows of the table of observations, in their order."""
     return [
         {
             "model": one.model,
@@ -237,14 +276,14 @@ def _left_out(counts: Mapping[str, int]) -> str:
     return f" Left out: {_listed(parts)}." if parts else ""
 
 
-def outcome_rows(outcomes: Sequence[OutcomePoint]) -> list[dict[str, Any]]:
-    """Return the rows of the table of outcomes, the newest first; accuracies in [0, 1]."""
+def outcome_rows(outcomes: Sequence[OutcomePoint]) -> list[OutcomeRow]:
+    """Return the rows of the table of outcomes, the newest first."""
     return [
         {
             "prediction_id": one.prediction_id,
             "at": one.at,
             "predicted": one.predicted,
-            "interval": [one.lower, one.upper],
+            "interval": (one.lower, one.upper),
             "outcome": one.outcome,
             "inside": one.inside,
         }

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -14,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from gapcast import Client, Event, GapcastError, Prediction
-from tests.product import QUICK, alive, children_of, ended, environment, eventually, serving, working
+from tests.support.product import GAPCAST, QUICK, alive, children_of, ended, environment, eventually, serving, working
 
 pytestmark = pytest.mark.slow
 
@@ -168,16 +167,8 @@ def listen(client: Client, prediction: Prediction) -> None:
 
 
 def test_a_demo_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    command = [
-        "-c",
-        "from gapcast.command import main; main()",
-        "demo",
-        "--port",
-        "0",
-        "--data-dir",
-        str(tmp_path / "d"),
-    ]
-    demo = subprocess.Popen([sys.executable, *command], env=environment({}), stdout=subprocess.DEVNULL)
+    command = [GAPCAST, "demo", "--port", "0", "--data-dir", str(tmp_path / "d")]
+    demo = subprocess.Popen(command, env=environment({}), stdout=subprocess.DEVNULL)
     try:
         server = eventually(lambda: children_of(demo.pid))[0]
         worker = eventually(lambda: children_of(server), 60)[0]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.product import alive, children_of, eventually
-from tests.training import MODEL, configuration_of
-from workers.child_process import Child, Crashed, Failed
+from tests.support.product import alive, children_of, eventually
+from tests.support.training import MODEL, configuration_of
+from workers.host.child_process import Child, Crashed, Failed
 from workers.tasks import load_task
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.training import MODEL, configuration_of, told_of
-from workers.child_process import child_environment
+from gapcast.launching import module_command
+from tests.support.training import MODEL, configuration_of, told_of
+from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ class Run:
         }
         job = {"kind": "training", "configuration": self.configuration, "resources": resources}
         with subprocess.Popen(
-            [sys.executable, "-m", "workers.child"],
+            module_command("workers.child"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.product import QUICK, Process, alive, children_of, eventually, serving, working
+from tests.support.product import QUICK, Process, alive, children_of, eventually, serving, working
 
 pytestmark = pytest.mark.slow
 

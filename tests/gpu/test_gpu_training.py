@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training import learn_in_two_parts
+from tests.support.training import learn_in_two_parts
 
 RECIPES: dict[str, dict[str, Any]] = {
     "frozen": {},

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.product import environment, serving
+from tests.support.product import GAPCAST, environment, serving
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +24,7 @@ class Gapcast:
 
     def __call__(self, *arguments: str, expect: int = 0) -> Done:
         done = subprocess.run(
-            [sys.executable, "-c", "from gapcast.command import main; main()", *arguments],
+            [GAPCAST, *arguments],
             env=self._environment,
             cwd=self._folder,
             stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from gapcast import Client
 from gapcast.verl import app
-from tests.product import serving
+from tests.support.product import serving
 
 pytestmark = pytest.mark.slow
 

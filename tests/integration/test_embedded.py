@@ -2,13 +2,14 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.product import alive, children_of, environment, eventually, serving
+from service.jobs.messages import QUEUE
+from tests.support import malformed
+from tests.support.product import GAPCAST, alive, children_of, ended, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -29,9 +30,11 @@ def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) ->
         assert prediction.gap is not None
         assert prediction.gap.problems == 16
         assert prediction.gap.value == pytest.approx(prediction.gap.self_teacher - prediction.gap.student)
-        probe = client.request("GET", f"/v1/probes/{created.model_extra['probe_id']}")  # type: ignore[index]
-        counts = probe["result"]["arms"]["student"]["counts"]
-        assert sum(counts) / (16 * 2) == pytest.approx(prediction.gap.student)
+        assert created.probe_id is not None
+        probe = client.get_probe(created.probe_id)
+        assert probe.result is not None
+        counts = probe.result.arms["student"].counts
+        assert sum(counts or []) / (16 * 2) == pytest.approx(prediction.gap.student)
         again = client.create_prediction(configuration)
         assert again.status == "succeeded"
         assert again.gap == prediction.gap
@@ -47,7 +50,7 @@ def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -
 
         def gapcast(*arguments: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [sys.executable, "-c", "from gapcast.command import main; main()", *arguments],
+                [GAPCAST, *arguments],
                 env=environment({"GAPCAST_URL": client.url, "COLUMNS": "200"}),
                 capture_output=True,
                 text=True,
@@ -69,7 +72,7 @@ def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -
 
 
 def test_the_demo_prints_a_prediction_and_stops_all_it_started(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from gapcast.command import main; main()", "demo", "--port", "0"]
+    command = [GAPCAST, "demo", "--port", "0"]
     for _ in range(2):
         done = subprocess.run(
             [*command, "--data-dir", str(tmp_path / "demo")],
@@ -86,3 +89,20 @@ def test_the_demo_prints_a_prediction_and_stops_all_it_started(tmp_path: Path) -
     assert "stored already" in done.stdout
     left = subprocess.run(["pgrep", "-f", str(tmp_path / "demo")], capture_output=True, text=True, check=False).stdout
     assert left == ""
+
+
+def test_the_worker_drops_malformed_messages_and_goes_on(tmp_path: Path, configuration: Body) -> None:
+    messages = [message.envelope() for message in (malformed.MALFORMED | malformed.HARMLESS).values()]
+    messages += (malformed.MALFORMED_ENVELOPES | malformed.HARMLESS_ENVELOPES).values()
+    with serving(tmp_path, {}) as (client, server):
+        worker = children_of(server.process.pid)
+        for number, raw in enumerate(messages):  # their names are before those of real messages
+            hidden = tmp_path / "message"
+            hidden.write_bytes(raw)
+            hidden.rename(tmp_path / "data" / "broker" / "messages" / f"0_{number}.{QUEUE}.msg")
+        created = client.create_prediction(configuration)
+        assert ended(client, created).status == "succeeded"
+        assert children_of(server.process.pid) == worker
+        dropped = len(malformed.MALFORMED) + len(malformed.MALFORMED_ENVELOPES)
+        assert server.text.count("message_dropped") == dropped
+        assert "Traceback" not in server.text

@@ -11,8 +11,8 @@ from service.kit.database import Database
 from service.law import GapLaw
 from service.observations import repository as observations
 from service.observations.models import Pool
-from tests.product import eventually, serving
-from tests.rows import run
+from tests.support.product import eventually, serving
+from tests.support.rows import run
 
 POSTS = 500
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.product import environment, eventually, serving
+from tests.support.product import environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ class Gapcast:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *arguments],
+            [sys.executable, "-P", "-c", COMMAND, *arguments],
             env=environment({"GAPCAST_URL": self.url}),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

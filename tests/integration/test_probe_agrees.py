@@ -11,7 +11,7 @@ import transformers
 
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context, context_of
 from gapcast.contract.measured import Decoding
-from gapcast.contract.probes import ProbeConfiguration, controls_of
+from gapcast.contract.probes import ProbeConfiguration, ProbeResult, controls_of
 from workers.contexts import Attempt, BuiltContext, Material, build_context, teacher_prompt
 from workers.engines import folder_revision
 from workers.probe import run_probe
@@ -89,7 +89,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def probe(model: str, context: Context, seed: int) -> dict[str, Any]:
+def probe(model: str, context: Context, seed: int) -> ProbeResult:
     task = load_task("lab/addition")
     configuration = ProbeConfiguration(
         model=model,
@@ -104,7 +104,7 @@ def probe(model: str, context: Context, seed: int) -> dict[str, Any]:
         seed=seed,
         controls=controls_of(context, None),
     )
-    return run_probe(configuration, Resources.read(model, {}), lambda event, data: None)
+    return run_probe(configuration, Resources.read(model, {}), lambda event: None)
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,23 @@ def probe(model: str, context: Context, seed: int) -> dict[str, Any]:
 def test_the_gap_agrees_with_a_measurement_by_hand(model: str, name: str) -> None:
     context = context_of(CONTEXTS[name])
     found = probe(model, context, seed=11)
-    value, se = measure_by_hand(model, context, found["problem_ids"], seed=11)
-    error = (found["gap"]["se"] ** 2 + se**2) ** 0.5
-    assert abs(found["gap"]["value"] - value) < 3 * error
+    value, se = measure_by_hand(model, context, found.problem_ids or [], seed=11)
+    error = (found.gap.se**2 + se**2) ** 0.5
+    assert abs(found.gap.value - value) < 3 * error
     assert error < 0.05  # or the line above would say nothing
-    none = found["controls"]["none"]
-    assert abs(none["value"]) < 4 * none["se"]
+    none = found.controls.none
+    assert abs(none.value) < 4 * none.se
 
 
 @pytest.mark.slow
 def test_the_contexts_are_told_apart() -> None:
-    gaps = {name: probe("lab/addition-qwen3-s", context_of(CONTEXTS[name]), 11)["gap"] for name in CONTEXTS}
-    assert gaps["hints"]["value"] > gaps["feedback"]["value"] > gaps["none"]["value"] + 4 * gaps["none"]["se"]
+    gaps = {name: probe("lab/addition-qwen3-s", context_of(CONTEXTS[name]), 11).gap for name in CONTEXTS}
+    assert gaps["hints"].value > gaps["feedback"].value > gaps["none"].value + 4 * gaps["none"].se
 
 
 @pytest.mark.slow
 def test_same_seed_same_counts() -> None:
     context = context_of(CONTEXTS["feedback"])
     first, again, other = (probe("lab/addition-qwen3-m", context, seed) for seed in (5, 5, 6))
-    assert first["arms"] == again["arms"]
-    assert first["arms"] != other["arms"]
+    assert first.arms == again.arms
+    assert first.arms != other.arms

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import amqp
 import pytest
+import redis
 from kombu import Connection, Queue
 
 from gapcast import Client, Prediction
 from service.jobs.broker import QUEUE
 from tests.conftest import need
-from tests.product import ended, serving, working
+from tests.support import malformed
+from tests.support.product import ended, serving, working
 
 pytestmark = [pytest.mark.slow, pytest.mark.services]
 
@@ -89,7 +92,7 @@ def test_the_same_question_from_many_at_once_is_one_job(tmp_path: Path, configur
             thread.start()
         for thread in threads:
             thread.join()
-        probes = {one.model_extra["probe_id"] for one in made if one.model_extra}
+        probes = {one.probe_id for one in made}
         assert len(made) == 12
         assert len({one.id for one in made}) == 12
         assert len(probes) == 1
@@ -107,3 +110,34 @@ def test_a_message_that_names_no_job_does_no_harm(
         created = client.create_prediction(configuration)
         dispatcher.wake([f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3])
         assert ended(client, created).status == "succeeded"
+
+
+def publish(broker_url: str) -> int:
+    """Send every message that a worker should drop or do nothing about, as no Celery would; return how many to drop."""
+    messages = [*malformed.MALFORMED.values(), *malformed.HARMLESS.values()]
+    dropped = len(malformed.MALFORMED)
+    if broker_url.startswith("redis"):
+        with redis.Redis.from_url(broker_url) as server:
+            server.lpush(QUEUE, *(message.envelope() for message in messages))
+            server.lpush(QUEUE, *malformed.MALFORMED_ENVELOPES.values(), *malformed.HARMLESS_ENVELOPES.values())
+        return dropped + len(malformed.MALFORMED_ENVELOPES)
+    compressed = messages[0]._replace(headers={"compression": "application/x-gzip"})
+    with amqp.Connection("127.0.0.1:5672") as connection:
+        for body, content_type, headers in [*messages, compressed]:
+            properties = {"content_type": content_type, "application_headers": headers}
+            kept = {name: value for name, value in properties.items() if value is not None}
+            connection.channel().basic_publish(amqp.Message(body, **kept), routing_key=QUEUE)
+    return dropped + 1
+
+
+def test_a_worker_drops_malformed_messages_and_goes_on(
+    tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str
+) -> None:
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
+    with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker") as worker:
+        expected = publish(broker_url)
+        created = client.create_prediction(configuration)
+        assert ended(client, created).status == "succeeded"
+        assert worker.process.poll() is None
+        assert worker.text.count("message_dropped") == expected
+        assert "Traceback" not in worker.text

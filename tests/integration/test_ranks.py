@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests import ranks
-from tests.training import Told
+from gapcast.launching import module_command, safe_environment
+from tests.support import ranks
+from tests.support.training import Told
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +44,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     told = {name: ranks.run(name, alone / name) for name in ranks.CASES}
     torchrun = ["torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
     subprocess.run(
-        [sys.executable, "-m", *torchrun, "-m", "tests.ranks", str(several), str(alone)],
+        module_command(*torchrun, "-m", "tests.support.ranks", str(several), str(alone)),
         check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=safe_environment(os.environ) | {"OMP_NUM_THREADS": "1"},
     )
     return Runs(folder, told, **json.loads((several / "told.json").read_text()))
 

@@ -8,7 +8,7 @@ import pytest
 from gapcast import Client
 from tests.chaos.test_killed_training import ended, path_of
 from tests.conftest import need
-from tests.product import serving, working
+from tests.support.product import serving, working
 from workers.engines import folder_revision
 
 pytestmark = pytest.mark.slow

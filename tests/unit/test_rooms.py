@@ -1,6 +1,7 @@
 """The rooms keep their doors: who may import whom (docs/design.md, Rooms)."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,17 @@ FORBIDDEN = {
 }
 CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law` and `service/kit`."""
-OUTSIDE = {"service": (CONTRACT, "gapcast.__version__")}
+OUTSIDE = {"service": (CONTRACT, "gapcast.__version__", "gapcast.launching")}
 """What a room may import of a package that it may not import."""
-MODEL_ROOMS = ("engines", "tasks", "contexts", "probe", "opsd", "lab")
+FLOORS = (
+    *("kit", "law", "errors", "listed_models", "settings", "logs", "dependencies"),
+    *("events", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "training_runs"),
+    *("kinds", "migrate", "health", "web", "app", "__main__"),
+)
+"""The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""
+LAUNCHER = {"gapcast.launching.module_command", "gapcast.launching.safe_environment"}
+STARTS = re.compile(r"(subprocess|multiprocessing|asyncio\.\w*subprocess|os\.(exec|spawn|posix_spawn|system|popen))")
+MODEL_ROOMS = ("engines", "tasks", "contexts", "sampling", "probe", "opsd", "lab")
 
 
 def imports(path: Path) -> set[str]:
@@ -41,6 +50,25 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
             top = name.split(".")[0]
             inside = name.startswith(room.replace("/", ".") + ".")
             if top in FORBIDDEN[room] and not inside and not name.startswith(OUTSIDE.get(room, "-")):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+def test_every_room_of_the_service_has_a_floor() -> None:
+    rooms = {
+        path.stem for path in (ROOT / "service").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert rooms - {"__init__"} == set(FLOORS)
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_no_room_of_the_service_imports_upward(room: str) -> None:
+    wrong = []
+    base = ROOT / "service" / room
+    for path in base.rglob("*.py") if base.is_dir() else [base.with_suffix(".py")]:
+        for name in imports(path):
+            _, *inner = name.split(".")
+            if name.startswith("service.") and FLOORS.index(inner[0]) > FLOORS.index(room):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
 
@@ -66,6 +94,27 @@ def test_the_contract_imports_pydantic_and_the_standard_library_alone() -> None:
     assert not wrong
     loaded = modules_after("import gapcast.contract.training, gapcast.contract.predictions")
     assert not loaded & {"httpx2", "typer", "rich", "numpy", "service"}
+
+
+def attributes(tree: ast.AST) -> set[str]:
+    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("room", ["gapcast", "service", "workers"])
+def test_processes_start_through_the_launcher_alone(room: str) -> None:
+    """The sandbox has a way of its own, which is stricter."""
+    wrong = []
+    for path in (ROOT / room).rglob("*.py"):
+        if path == ROOT / "gapcast/launching.py" or path.is_relative_to(ROOT / "workers/tasks/sandbox"):
+            continue
+        tree = ast.parse(path.read_text())
+        imported = imports(path)
+        if "sys.executable" in imported | attributes(tree):
+            wrong.append(f"{path.relative_to(ROOT)}: sys.executable")
+        starts = {name for name in imported | attributes(tree) if STARTS.match(name)}
+        if starts and not imported >= LAUNCHER:
+            wrong.append(f"{path.relative_to(ROOT)}: {', '.join(starts)}")
+    assert not wrong
 
 
 def modules_after(statement: str) -> set[str]:

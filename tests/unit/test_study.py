@@ -1,8 +1,8 @@
 """The study of docs/measurements.md: its plan can be asked for, and what is stored belongs to it."""
 
-from docs.study.plan import CELLS
-from docs.study.run import PROBES, RUNS, observed, stored
 from gapcast.contract.training import TrainingRunRequest
+from studies.links.plan import CELLS
+from studies.links.run import PROBES, RUNS, observed, stored
 
 
 def test_every_cell_is_a_run_that_can_be_asked_for() -> None:

@@ -4,12 +4,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from gapcast.launching import module_command, safe_environment
 
 START_SECONDS = 240.0
 
@@ -20,12 +21,12 @@ def serve(folder: Path, log: Path, *options: str, cpu: bool = True) -> Iterator[
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
+    environment = {**safe_environment(os.environ), "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     if cpu:
         environment |= {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
         # a prompt read in two pieces makes vLLM rewind the generator of a seeded request, which a CPU cannot
         options = (*options, "--enforce-eager", "--no-enable-chunked-prefill", "--kv-cache-memory-bytes", str(64 << 20))
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
+    command = module_command("vllm.entrypoints.openai.api_server", "--model", str(folder))
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "served", "--dtype", "float32"]
     with log.open("wb") as output:
         process = subprocess.Popen(

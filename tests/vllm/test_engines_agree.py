@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from itertools import combinations
 from typing import Any
 
@@ -11,11 +10,12 @@ import pytest
 
 from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.probes import ProbeConfiguration, ProbeResult
+from gapcast.launching import module_command
 from tests.vllm.models import LAB_MODEL
 from tests.vllm.server import serve
-from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder
+from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 PROBLEMS, ROLLOUTS = 256, 4
@@ -25,7 +25,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
 }
 
 
-def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: int) -> dict[str, Any]:
+def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: int) -> ProbeResult:
     """The result of a whole job, in a child process as a worker starts it."""
     task, made = load_task("lab/addition"), context_of(context)
     configuration = ProbeConfiguration(
@@ -50,7 +50,7 @@ def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: in
         "parent_pid": os.getpid(),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.child"],
+        module_command("workers.child"),
         input=json.dumps(job) + "\n",
         capture_output=True,
         text=True,
@@ -59,12 +59,11 @@ def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: in
     )
     last = json.loads(ended.stdout.splitlines()[-1])
     assert "result" in last, last
-    result: dict[str, Any] = last["result"]
-    return result
+    return ProbeResult.model_validate(last["result"])
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], ProbeResult]:
     """Probes by engine and context."""
     here = {"name": LAB_MODEL}
     with serve(model_folder(LAB_MODEL), tmp_path_factory.mktemp("server") / "log") as url:
@@ -80,45 +79,30 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dic
         }
 
 
-def gap(result: dict[str, Any]) -> dict[str, float]:
-    return dict(result["gap"])
-
-
-def placebo(result: dict[str, Any]) -> dict[str, float]:
-    return dict(result["controls"]["placebo"])
-
-
-def net_gap(result: dict[str, Any]) -> dict[str, float]:
-    return dict(result["net_gap"])
-
-
 @pytest.mark.parametrize("context", CONTEXTS)
 @pytest.mark.parametrize(("one", "other"), list(combinations(("transformers", "vllm", "vllm-server"), 2)))
 def test_gaps_agree_within_3_standard_errors(
-    found: dict[tuple[str, str], dict[str, Any]], one: str, other: str, context: str
+    found: dict[tuple[str, str], ProbeResult], one: str, other: str, context: str
 ) -> None:
     a, b = found[one, context], found[other, context]
-    assert a["engine"]["engine"] == one
-    assert b["engine"]["engine"] == other
-    assert a["problem_ids"] == b["problem_ids"]
-    for x, y in (
-        (a["gap"], b["gap"]),
-        (a["controls"]["placebo"], b["controls"]["placebo"]),
-        (a["net_gap"], b["net_gap"]),
-    ):
-        error = (x["se"] ** 2 + y["se"] ** 2) ** 0.5
-        assert abs(x["value"] - y["value"]) < 3 * error
+    assert a.engine["engine"] == one
+    assert b.engine["engine"] == other
+    assert a.problem_ids == b.problem_ids
+    pairs = ((a.gap, b.gap), (a.controls.placebo, b.controls.placebo), (a.net_gap, b.net_gap))
+    for x, y in pairs:
+        error = (x.se**2 + y.se**2) ** 0.5
+        assert abs(x.value - y.value) < 3 * error
         assert error < 0.05
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_vllm_draws_the_same_in_process_and_served(found: dict[tuple[str, str], dict[str, Any]], context: str) -> None:
+def test_vllm_draws_the_same_in_process_and_served(found: dict[tuple[str, str], ProbeResult], context: str) -> None:
     """The same library with the same seeds: a served model's samples are those of the folder, but for rounding."""
-    a, b = (found[engine, context]["arms"]["student"]["counts"] for engine in ("vllm", "vllm-server"))
+    a, b = (found[engine, context].arms["student"].counts for engine in ("vllm", "vllm-server"))
     assert sum(x != y for x, y in zip(a, b, strict=True)) <= 0.02 * PROBLEMS
 
 
-def test_the_log_ratios_agree(found: dict[tuple[str, str], dict[str, Any]]) -> None:
+def test_the_log_ratios_agree(found: dict[tuple[str, str], ProbeResult]) -> None:
     """Other samples of 32 problems, the same model: mean log-ratios are near (equal scores are in the contract)."""
-    means = [found[engine, "hints"]["covariates"]["log_ratio"]["mean"] for engine in ("transformers", "vllm")]
+    means = [found[engine, "hints"].covariates.log_ratio.mean for engine in ("transformers", "vllm")]
     assert means[0] == pytest.approx(means[1], rel=0.5)

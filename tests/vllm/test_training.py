@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.training import learn_in_two_parts
+from tests.support.training import learn_in_two_parts
 
 LORA = {"lora_rank": 8, "learning_rate": 1e-2, "teacher": "ema"}
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import pytest
 from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding, ModelOptions
 from gapcast.contract.probes import ProbeConfiguration
+from gapcast.launching import module_command
 from tests.vllm.models import LAB_MODEL, change, plain_model
-from workers.child_process import child_environment
 from workers.engines import folder_revision, model_folder
+from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 
@@ -43,7 +43,7 @@ def run(folder: Path, **options: Any) -> list[dict[str, Any]]:
         "parent_pid": os.getpid(),
     }
     ended = subprocess.run(
-        [sys.executable, "-m", "workers.child"],
+        module_command("workers.child"),
         input=json.dumps(job) + "\n",
         capture_output=True,
         text=True,

@@ -9,6 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from gapcast.contract.contexts import TEMPLATE_VERSION
+from workers.failures import JobError
+
 Shape = Literal["chat", "completion"]
 
 TEACHER_PROMPT = "{context}\n\n{prompt}"
@@ -61,3 +64,14 @@ def fill(template: str, **values: str) -> str:
         KeyError: the template names a value that is not given.
     """
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def require_template_version(version: str) -> None:
+    """Refuses a configuration that was made for other templates than this worker has."""
+    if version != TEMPLATE_VERSION:
+        raise JobError(
+            "template_version_mismatch",
+            f"This worker's context templates have version {TEMPLATE_VERSION!r}, not {version!r}.",
+            "template_version",
+            "server",
+        )

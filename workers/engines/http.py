@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import stamina
 
+from gapcast.contract.base import JsonObject
 from workers.engines.source import ModelSource
 from workers.failures import JobError
 
@@ -49,11 +50,11 @@ class Server:
             limits=httpx2.Limits(max_connections=IN_FLIGHT),
         )
 
-    def get(self, url: str) -> dict[str, Any]:
+    def get(self, url: str) -> JsonObject:
         """The JSON object at `url` (`_send`)."""
         return self._send("GET", url, None)
 
-    def post(self, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, url: str, body: JsonObject) -> JsonObject:
         """The JSON object that a body is answered with (`_send`)."""
         return self._send("POST", url, {"model": self.model, **body})
 
@@ -61,7 +62,7 @@ class Server:
         """Close the connections."""
         self._http.close()
 
-    def _send(self, method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    def _send(self, method: str, url: str, body: JsonObject | None) -> JsonObject:
         """One answer. Asking again is harmless: the server keeps nothing, and equal seeds give equal samples.
 
         Raises:

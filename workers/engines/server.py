@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
 from typing import Any
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.measured import ModelOptions
 from workers.engines.failures import require_finite
 from workers.engines.http import IN_FLIGHT, Server, incompatible
@@ -25,7 +26,7 @@ from workers.failures import JobError
 NO_TEMPLATE = "provide a chat template"
 """What vLLM's refusal of a chat speaks of where the model has no template."""
 
-PLAIN: dict[str, Any] = {
+PLAIN: JsonObject = {
     # a server fills what is left open with the model's own sampling defaults (--generation-config auto)
     "top_k": 0,
     "min_p": 0.0,
@@ -51,7 +52,7 @@ class ServerEngine:
     `max_model_len`, which may lower the context.
     """
 
-    def __init__(self, server: Server, card: dict[str, Any], version: str, max_model_len: int | None) -> None:
+    def __init__(self, server: Server, card: JsonObject, version: str, max_model_len: int | None) -> None:
         self._server = server
         self._card = card
         self._version = version
@@ -191,7 +192,7 @@ class ServerEngine:
         if abs(self.score([(tokens, sample.token_ids)])[0][0] - sample.logprobs[0]) > SAME:
             raise incompatible("its log-probabilities depend on the temperature; start it with raw_logprobs")
 
-    def _complete(self, bodies: Sequence[dict[str, Any]], finished: Callable[[int], None]) -> list[list[Any]]:
+    def _complete(self, bodies: Sequence[JsonObject], finished: Callable[[int], None]) -> list[list[Any]]:
         """The choices of every body, in order; `finished` is called with the index of each answer that came."""
         url = f"{self._server.url}/completions"
         futures = {self._pool.submit(self._server.post, url, PLAIN | body): i for i, body in enumerate(bodies)}
@@ -210,7 +211,7 @@ class ServerEngine:
                 future.cancel()  # the rest, where one failed
         return [sorted(found[index], key=lambda choice: int(choice["index"])) for index in range(len(bodies))]
 
-    def _tokenize(self, body: dict[str, Any]) -> tuple[int, ...]:
+    def _tokenize(self, body: JsonObject) -> tuple[int, ...]:
         tokens = self._server.post(f"{self._server.root}/tokenize", body).get("tokens")
         if not isinstance(tokens, list):
             raise incompatible("its /tokenize gives no tokens, as vLLM's does")
@@ -245,7 +246,7 @@ def _number(logprob: float | None) -> float:
     return math.nan if logprob is None or logprob <= FLOOR else float(logprob)
 
 
-def _sample(choice: dict[str, Any], logprobs: bool) -> Sample:
+def _sample(choice: JsonObject, logprobs: bool) -> Sample:
     try:
         ids = tuple(int(token) for token in choice["token_ids"])
         kept = tuple(map(_number, choice["logprobs"]["token_logprobs"])) if logprobs else ()

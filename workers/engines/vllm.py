@@ -14,13 +14,14 @@ import tokenizers
 import torch
 import transformers
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.measured import ModelOptions
 from workers.engines.failures import load_failure, require_context, require_devices, require_finite
 from workers.engines.folder import read_json
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
 from workers.engines.vllm_ways import base_seed, require_temperature
-from workers.engines.vllm_weights import adapter_options, reload_weights
+from workers.engines.vllm_weights import Options, adapter_options, reload_weights
 from workers.failures import JobError, out_of_memory
 
 ENVIRONMENT = {
@@ -88,7 +89,7 @@ class VllmEngine:
             from vllm import LLM  # reads the environment
         except ImportError as error:
             raise _not_available(f"vLLM is not whole on this worker ({error})") from error
-        where: dict[str, Any] = (
+        where: Options = (
             {
                 "gpu_memory_utilization": options.memory_share,
                 "max_num_batched_tokens": batched_tokens(_text_config(folder).get("vocab_size")),
@@ -264,7 +265,7 @@ class VllmEngine:
             raise RuntimeError("vLLM still holds keys and values of old weights: requests are running")
 
     def _run(
-        self, prompts: Sequence[Sequence[int]], parameters: list[dict[str, Any]], finished: Callable[[int], None]
+        self, prompts: Sequence[Sequence[int]], parameters: list[Options], finished: Callable[[int], None]
     ) -> list[Any]:
         """Runs the engine until all prompts are done; `finished` is called with the index of each that is."""
         from vllm import SamplingParams
@@ -297,7 +298,7 @@ def batched_tokens(vocabulary: object) -> int:
     return min(MOST_TOKENS, max(FEWEST_TOKENS, SCORE_BYTES // (size * LOGIT_BYTES)))
 
 
-def _text_config(folder: Path) -> dict[str, Any]:
+def _text_config(folder: Path) -> JsonObject:
     config = read_json(folder / "config.json")
     return {**config, **config.get("text_config", {})}
 

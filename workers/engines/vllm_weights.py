@@ -11,6 +11,9 @@ from transformers.pytorch_utils import Conv1D
 
 from workers.engines.folder import read_json
 
+Options = dict[str, Any]
+"""Keyword arguments of a class of vLLM's, which need not be installed."""
+
 
 def reload_weights(llm: Any, named: Iterable[tuple[str, torch.Tensor]]) -> None:  # noqa: ANN401 - vllm need not be installed
     """Replaces all weights of a `vllm.LLM` in place, layer by layer; nothing of `named` is kept.
@@ -27,7 +30,7 @@ def reload_weights(llm: Any, named: Iterable[tuple[str, torch.Tensor]]) -> None:
     )
 
 
-def adapter_options(folder: Path, rank: int | None, dtype: str, *, gpu: bool) -> dict[str, Any]:
+def adapter_options(folder: Path, rank: int | None, dtype: str, *, gpu: bool) -> Options:
     """Options of `vllm.LLM` with which it takes LoRA adapters of this rank, one at a time; empty where it cannot.
 
     vLLM 0.32 has slots of a few ranks up to 512, its kernels for GPUs compute adapters in 16 bits alone, and some

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -54,7 +53,7 @@ def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
 
 def write_index(folder: Path, index: Path) -> None:
     """Writes the catalogue's index of the lab's models and tasks."""
-    content: dict[str, Any] = {
+    content = {
         "models": [
             {
                 "name": spec.name,

@@ -5,10 +5,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.recipes import Recipe, cell_of
@@ -28,7 +28,7 @@ PROBLEMS, ROLLOUTS = 128, 4
 HELD_OUT_PROBLEMS = 64
 """Only reported beside the improvement: half the size keeps the whole pool within 15 minutes on one core."""
 
-CONTEXTS: Sequence[tuple[str, dict[str, Any]]] = (
+CONTEXTS: Sequence[tuple[str, JsonObject]] = (
     ("none", {"kind": "none"}),
     ("static", {"kind": "static"}),
     ("hints-1", {"kind": "hints", "options": {"level": 1}}),
@@ -76,7 +76,7 @@ def runs() -> list[Run]:
 
 def measure_pool(out: Path, report: Callable[[str], None]) -> None:
     """Runs what `out` does not hold yet, writes it after every run, and reports the line through all observations."""
-    rows: list[dict[str, Any]] = json.loads(out.read_text()) if out.exists() else []
+    rows: list[JsonObject] = json.loads(out.read_text()) if out.exists() else []
     known = {row["external_id"] for row in rows}
     wanted = runs()
     for number, run in enumerate(wanted, start=1):
@@ -89,7 +89,7 @@ def measure_pool(out: Path, report: Callable[[str], None]) -> None:
     report(line_through(rows))
 
 
-def measure(run: Run) -> dict[str, Any]:
+def measure(run: Run) -> JsonObject:
     """One training run as an observation with its provenance."""
     task, recipe = load_task(AdditionTask.name), Recipe()
     configuration = TrainingConfiguration(
@@ -120,7 +120,7 @@ def measure(run: Run) -> dict[str, Any]:
     }
 
 
-def describe(row: dict[str, Any]) -> str:
+def describe(row: JsonObject) -> str:
     """One observation in one line."""
     gap, improvement = row["gap"], row["improvement"]
     return (
@@ -129,7 +129,7 @@ def describe(row: dict[str, Any]) -> str:
     )
 
 
-def line_through(rows: Sequence[dict[str, Any]]) -> str:
+def line_through(rows: Sequence[JsonObject]) -> str:
     """Ordinary least squares through all observations, as the paper draws it; the service fits its own law."""
     x = np.array([row["gap"]["value"] for row in rows])
     y = np.array([row["improvement"]["value"] for row in rows])
@@ -139,7 +139,7 @@ def line_through(rows: Sequence[dict[str, Any]]) -> str:
     return f"{len(rows)} runs in {seconds:.0f} s: slope {slope:.3f}  intercept {intercept:+.3f}  R2 {r2:.3f}"
 
 
-def _write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+def _write(out: Path, rows: Sequence[JsonObject]) -> None:
     """In one rename, so that an interrupted measurement leaves the last whole file."""
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_suffix(".unfinished")

@@ -8,9 +8,9 @@ import numpy as np
 
 from gapcast.contract.contexts import Context
 from workers.opsd.warnings import Warnings
-from workers.probe.arms import Arm, Draw, Sampler, arm_of
-from workers.probe.self_teacher import SelfTeacher
-from workers.probe.statistics import Estimate, Scores, counts, differences, estimate, sampling_covariance
+from workers.sampling.arms import Arm, Draw, Sampler, arm_of
+from workers.sampling.self_teacher import SelfTeacher
+from workers.sampling.statistics import Estimate, Scores, counts, differences, estimate, sampling_covariance
 from workers.tasks import Problem
 
 

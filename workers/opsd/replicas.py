@@ -9,7 +9,7 @@ from workers.engines import Prompt, Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.opsd.student import ADAPTER, Student, add_adapter
 from workers.opsd.world import ALONE, World
-from workers.probe.arms import Rollout, Rows, Sampler
+from workers.sampling.arms import Rollout, Rows, Sampler
 from workers.tasks import Problem
 
 

@@ -17,7 +17,7 @@ from workers.contexts import (
     teacher_prompt,
 )
 from workers.engines import Request
-from workers.probe.arms import Sampler
+from workers.sampling.arms import Sampler
 from workers.tasks import Problem, derive_seed
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from gapcast.contract.training import TrainingConfiguration
+from workers.contexts.templates import require_template_version
 from workers.engines import checked_folder
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, Paused
@@ -29,9 +30,10 @@ from workers.opsd.student import Student
 from workers.opsd.trainer import Trainer
 from workers.opsd.warnings import Warnings
 from workers.opsd.world import ALONE, World
-from workers.probe.run import draw_problems, require_template_version, sampling_of
-from workers.probe.statistics import Scores
 from workers.resources import Resources
+from workers.sampling.arms import sampling_of
+from workers.sampling.drawn import draw_problems
+from workers.sampling.statistics import Scores
 from workers.tasks import Problem, Split, load_task
 
 Emit = Callable[[str, dict[str, Any]], None]

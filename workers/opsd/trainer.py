@@ -20,7 +20,7 @@ from workers.opsd.sharding import number, placed, shard, whole
 from workers.opsd.student import Student
 from workers.opsd.teacher import Teacher
 from workers.opsd.world import ALONE, World
-from workers.probe.arms import Sampler
+from workers.sampling.arms import Sampler
 from workers.tasks import Problem, derive_seed
 
 MAX_GRADIENT_NORM = 1.0

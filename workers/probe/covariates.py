@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from math import comb
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workers.probe.statistics import Scores
+from gapcast.contract.probes import LogRatio
+from workers.sampling.statistics import Scores
 
 TOP_SHARE = 0.1
 """The tokens with the largest log-ratios whose weight is reported: a tenth, so that it is .1 where all weigh alike."""
@@ -43,7 +43,7 @@ class LogRatios:
         for with_context, without in zip(teacher, student, strict=True):
             self._ratios.append(np.subtract(with_context, without))
 
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> LogRatio | None:
         """Mean in nats a token (minus it estimates KL(student | self-teacher)), and how concentrated it is.
 
         `top_tenth` is the share of the sum of |log-ratio| that the largest tenth of the tokens carries; null without
@@ -57,8 +57,8 @@ class LogRatios:
         sizes = np.sort(np.abs(ratios))[::-1]
         top = sizes[: max(1, round(TOP_SHARE * len(sizes)))].sum()
         total = float(sizes.sum())
-        return {
-            "mean": float(ratios.mean()),
-            "top_tenth": float(top / total) if total > 0 else TOP_SHARE,
-            "tokens": len(ratios),
-        }
+        return LogRatio(
+            mean=float(ratios.mean()),
+            top_tenth=float(top / total) if total > 0 else TOP_SHARE,
+            tokens=len(ratios),
+        )

@@ -3,19 +3,27 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gapcast.contract.contexts import Context
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.probes import (
+    Control,
+    Controls,
+    Covariates,
+    Difference,
+    Gap,
+    Leak,
+    ProbeConfiguration,
+    ProbeResult,
+)
 from workers.contexts import leak, student_prompt
 from workers.failures import JobError
-from workers.probe.arms import Arm, Draw, Rows, Sampler
 from workers.probe.covariates import LogRatios, mean_sd, pass_at_k
-from workers.probe.self_teacher import SelfTeacher, Taught
-from workers.probe.statistics import Estimate, differences, estimate, guarded, variance_components
+from workers.sampling.arms import Arm, Draw, Rows, Sampler
+from workers.sampling.self_teacher import SelfTeacher, Taught
+from workers.sampling.statistics import Estimate, differences, estimate, guarded, variance_components
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")
@@ -111,38 +119,48 @@ class Measurement:
     def _judge(self, d: npt.NDArray[np.float64]) -> Estimate:
         return estimate(d) if self._configuration.target_se is None else guarded(d)
 
-    def result(self) -> dict[str, Any]:
-        """The probe's result as of now (OPSD.md, Probe); needs two problems."""
+    def result(self) -> ProbeResult:
+        """Return the probe's result as of now (OPSD.md, Probe); needs two problems."""
         student, teacher = self.arms["student"].scores, self.arms["context"].scores
-        judge = self._judge
-        gaps = {name: judge(differences(arm.scores, student)).as_dict() for name, arm in self.arms.items()}
-        shown = self._leaks["shown"]
         accuracy = float(student.mean())
-        return {
-            "gap": {
+        return ProbeResult(
+            gap=Gap(
                 **self.gap.as_dict(),
-                "student": accuracy,
-                "self_teacher": float(teacher.mean()),
-                "problems": len(self.problem_ids),
-                "rollouts": self._configuration.rollouts,
-            },
-            "net_gap": judge(differences(teacher, self.arms["placebo"].scores)).as_dict()
-            if "placebo" in self.arms
-            else None,
-            "arms": {name: arm.summary() for name, arm in self.arms.items()},
-            "problem_ids": list(self.problem_ids),
-            "controls": {
-                "none": gaps["none"],
-                "placebo": gaps.get("placebo"),
-                "shuffled_feedback": gaps.get("shuffled_feedback"),
-                "leak": {name: self._leaks[name] / shown if shown else 0.0 for name in LEAKS},
-            },
-            "contexts_missing": sum(self.arms["context"].missing.values()) / self.arms["context"].rollouts,
-            "variance": variance_components(student, teacher),
-            "covariates": {
-                "headroom": 1 - accuracy,
-                "pass_at_k": pass_at_k(student),
-                "mean_sd": mean_sd(student),
-                "log_ratio": self._ratios.summary(),
-            },
-        }
+                student=accuracy,
+                self_teacher=float(teacher.mean()),
+                problems=len(self.problem_ids),
+                rollouts=self._configuration.rollouts,
+            ),
+            net_gap=self._net_gap(),
+            arms={name: arm.summary() for name, arm in self.arms.items()},
+            problem_ids=list(self.problem_ids),
+            controls=Controls(
+                none=self._control("none"),
+                placebo=self._control("placebo"),
+                shuffled_feedback=self._control("shuffled_feedback"),
+                leak=self._leak(),
+            ),
+            contexts_missing=sum(self.arms["context"].missing.values()) / self.arms["context"].rollouts,
+            variance=variance_components(student, teacher),
+            covariates=Covariates(
+                headroom=1 - accuracy,
+                pass_at_k=pass_at_k(student),
+                mean_sd=mean_sd(student),
+                log_ratio=self._ratios.summary(),
+            ),
+        )
+
+    def _net_gap(self) -> Difference | None:
+        if "placebo" not in self.arms:
+            return None
+        d = differences(self.arms["context"].scores, self.arms["placebo"].scores)
+        return Difference(**self._judge(d).as_dict())
+
+    def _control(self, name: str) -> Control | None:
+        if name not in self.arms:
+            return None
+        return Control(**self._judge(differences(self.arms[name].scores, self.arms["student"].scores)).as_dict())
+
+    def _leak(self) -> Leak:
+        shown = self._leaks["shown"]
+        return Leak(**{name: self._leaks[name] / shown if shown else 0.0 for name in LEAKS})

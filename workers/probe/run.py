@@ -2,24 +2,29 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from gapcast.contract.contexts import TEMPLATE_VERSION
-from gapcast.contract.measured import MeasuredConfiguration
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.events import EventData, ProbePartial, ProbeProgress
+from gapcast.contract.probes import (
+    Difference,
+    ProbeConfiguration,
+    ProbeCost,
+    ProbeResult,
+    ProbeSeconds,
+    StoppedBy,
+)
 from workers.contexts import prompt_shape
-from workers.engines import Sampling, load_engine
-from workers.failures import JobError
-from workers.probe.arms import Sampler
-from workers.probe.drawn import DrawnProblems
+from workers.contexts.templates import require_template_version
+from workers.engines import load_engine
 from workers.probe.measurement import Measurement
-from workers.probe.rollouts import RememberingEngine, RolloutStore
 from workers.probe.schedule import LOOK, portions
 from workers.resources import Resources
-from workers.tasks import Problem, Split, Task, load_task
+from workers.sampling.arms import Sampler, sampling_of
+from workers.sampling.drawn import DrawnProblems
+from workers.sampling.rollouts import RememberingEngine, RolloutStore
+from workers.tasks import Problem, Task, load_task
 
-Emit = Callable[[str, dict[str, Any]], None]
-"""Takes an event's name and its data, both JSON-able."""
+Emit = Callable[[EventData], None]
 
 AT_ONCE = 1024
 """Rollouts of one arm that are drawn together: enough to keep a GPU's batch full, few enough that a probe of thousands
@@ -28,10 +33,10 @@ PARTIAL_SECONDS = 5.0
 """Between two partial results: one of 100,000 problems is 2.6 MB of JSON."""
 
 
-def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emit) -> dict[str, Any]:
-    """Measures the gap of one model, task and context; the same configuration gives the same counts.
+def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emit) -> ProbeResult:
+    """Measure the gap of one model, task and context; the same configuration gives the same counts.
 
-    Emits `probe.progress` as rollouts come, and `probe.partial` with the result so far after every portion of problems
+    Emits `ProbeProgress` as rollouts come, and `ProbePartial` with the result so far after every portion of problems
     but the last. A sequential probe (`target_se`) ends after the first portion whose standard error is small enough.
     Rules and result: OPSD.md, Probe.
 
@@ -54,19 +59,16 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     finally:
         engine.close()
     ended = time.monotonic()
-    return {
-        **result,
-        "seconds": {"load": ready - started, "probe": ended - ready},
-        "cost": {
-            "rollouts_drawn": engine.drawn,
-            "rollouts_reused": engine.reused,
-            "prompt_tokens": engine.prompt_tokens,
-            "completion_tokens": engine.completion_tokens,
-            "gpu_hours": _gpus(configuration, fingerprint) * (ended - started) / 3600,
-        },
-        "engine": fingerprint,
-        "template": f"{shape}/{TEMPLATE_VERSION}",
-    }
+    result.seconds = ProbeSeconds(load=ready - started, probe=ended - ready)
+    result.cost = ProbeCost(
+        rollouts_drawn=engine.drawn,
+        rollouts_reused=engine.reused,
+        prompt_tokens=engine.prompt_tokens,
+        completion_tokens=engine.completion_tokens,
+        gpu_hours=_gpus(configuration, fingerprint) * (ended - started) / 3600,
+    )
+    result.engine, result.template = fingerprint, f"{shape}/{TEMPLATE_VERSION}"
+    return result
 
 
 def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int:
@@ -77,17 +79,20 @@ def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int
 
 def _measure(
     configuration: ProbeConfiguration, task: Task, problems: Sequence[Problem], engine: RememberingEngine, emit: Emit
-) -> dict[str, Any]:
-    done = 0
-    progress: dict[str, Any] = {"problems": 0, "gap": None}
+) -> ProbeResult:
+    """Return what was measured, and why no more was."""
+    done = scored = known = 0
+    gap: Difference | None = None
 
-    def report(samples: int, scored: int = 0) -> None:
-        nonlocal done
+    def report(samples: int, verdicts: int = 0) -> None:
+        nonlocal done, scored
         done += samples
-        if scored:
-            progress["scored"] = progress.get("scored", 0) + scored
+        scored += verdicts
         total = measurement.rollouts_a_problem * len(problems)
-        emit("probe.progress", {"done": min(done, total), "total": total, "unit": "rollouts", **progress})
+        progress = ProbeProgress(done=min(done, total), total=total, unit="rollouts", problems=known, gap=gap)
+        if scored:
+            progress.scored = scored
+        emit(progress)
 
     sampler = Sampler(
         engine,
@@ -101,44 +106,20 @@ def _measure(
     measurement = Measurement(configuration, sampler)
     report(0)
     target, told = configuration.target_se, -PARTIAL_SECONDS
-    stopped = "size" if target is None else "most_problems"
+    stopped: StoppedBy = "size" if target is None else "most_problems"
     most = max(LOOK, AT_ONCE // measurement.plain_rollouts)
     for start, end in portions(len(problems), target is not None, most):
         measurement.add(problems[start:end])
         if end < 2:
             continue
-        progress |= {"problems": end, "gap": measurement.gap.as_dict()}
+        known, gap = end, Difference(**measurement.gap.as_dict())
         if target is not None and measurement.stopping_se <= target:
             stopped = "width"
             break
         if end < len(problems) and time.monotonic() - told >= PARTIAL_SECONDS:
             told = time.monotonic()
-            emit("probe.partial", measurement.result())
+            emit(ProbePartial(result=measurement.result()))
     report(0)
-    return {**measurement.result(), "stopped_by": stopped}
-
-
-def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
-    """The same as `DrawnProblems`, all at once.
-
-    Raises:
-        JobError: `not_enough_problems`.
-    """
-    return list(DrawnProblems(task, count, seed, split))
-
-
-def sampling_of(configuration: MeasuredConfiguration, task: Task) -> Sampling:
-    """The decoding with the task's own token limit filled in."""
-    decoding = configuration.decoding
-    return Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens, tuple(decoding.stop))
-
-
-def require_template_version(version: str) -> None:
-    """Refuses a configuration that was made for other templates than this worker has."""
-    if version != TEMPLATE_VERSION:
-        raise JobError(
-            "template_version_mismatch",
-            f"This worker's context templates have version {TEMPLATE_VERSION!r}, not {version!r}.",
-            "template_version",
-            "server",
-        )
+    result = measurement.result()
+    result.stopped_by = stopped
+    return result

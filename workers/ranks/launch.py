@@ -4,7 +4,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from gapcast.contract.training import TrainingConfiguration
+from gapcast.launching import module_command, safe_environment
 from workers.failures import JobError, Paused, RankDied
 from workers.ranks.places import ERROR, JOB, SIGNALLED, STOP
 from workers.resources import Resources
@@ -42,14 +42,8 @@ def run_on_ranks(
         job = {"configuration": configuration.model_dump(mode="json"), "resources": asdict(resources)}
         (folder / JOB).write_text(json.dumps(job, default=str))
         torchrun = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "workers.ranks.torchrun",
-                str(os.getpid()),
-                str(configuration.options.processes),
-                name,
-            ],
+            module_command("workers.ranks.torchrun", str(os.getpid()), str(configuration.options.processes), name),
+            env=safe_environment(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )

@@ -81,7 +81,7 @@ class FileTask:
     @property
     def slow(self) -> bool:
         """Whether the verifier starts processes."""
-        return self._header.verifier.kind == "python_tests"
+        return self._header.verifier.starts_processes
 
     def problems(self, split: Split) -> Sequence[Problem]:
         """The problems of a split in the file's order; each access reads one line."""

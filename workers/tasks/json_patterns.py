@@ -57,10 +57,14 @@ def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterat
         yield ValidationError(f"does not match {pattern!r}")
 
 
-def _limited(function: Callable[..., Any], done: dict[str, Any]) -> Any:  # noqa: ANN401
+Namespace = dict[str, Any]
+"""Values by the names that they have in a module."""
+
+
+def _limited(function: Callable[..., Any], done: Namespace) -> Any:  # noqa: ANN401
     """The function, and what it calls of its own package, with `_search` in the place of `re.search`."""
     assert isinstance(function, FunctionType)  # noqa: S101 - for the type checker
-    names: dict[str, Any] = dict(function.__globals__)
+    names: Namespace = dict(function.__globals__)
     copy = done[function.__name__] = FunctionType(
         function.__code__, names, function.__name__, function.__defaults__, function.__closure__
     )

@@ -5,7 +5,7 @@ import torch
 
 from workers.engines import Sampling, folder_revision, model_folder
 from workers.engines.transformers import TransformersEngine
-from workers.probe.arms import Sampler
+from workers.sampling.arms import Sampler
 from workers.tasks import Task, load_task
 
 MODEL = "lab/addition-qwen3-s"

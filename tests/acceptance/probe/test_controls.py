@@ -12,10 +12,10 @@ from gapcast.contract.probes import ProbeConfiguration
 from tests.acceptance.probe.conftest import MODEL
 from workers.engines import Sampling
 from workers.engines.transformers import TransformersEngine
-from workers.probe.arms import Draw, Sampler, arm_of
 from workers.probe.measurement import Measurement
-from workers.probe.run import draw_problems
-from workers.probe.statistics import differences, estimate
+from workers.sampling.arms import Draw, Sampler, arm_of
+from workers.sampling.drawn import draw_problems
+from workers.sampling.statistics import differences, estimate
 from workers.tasks import Task
 
 SEEDS = 200
@@ -72,8 +72,8 @@ def test_another_problems_context_does_not_help(task: Task, sampler: Sampler, co
     measurement.add(draw_problems(task, 256, 3))
     result = measurement.result()
     for control in controls:
-        found = result["controls"][control]
-        assert found["value"] < 3 * found["se"]
+        found = getattr(result.controls, control)
+        assert found.value < 3 * found.se
 
 
 def test_regenerating_failures_only_makes_a_gap_out_of_nothing(task: Task, sampler: Sampler) -> None:
@@ -90,5 +90,5 @@ def test_regenerating_failures_only_makes_a_gap_out_of_nothing(task: Task, sampl
     # and our probe's arm of a context that tells nothing is the honest one
     measurement = Measurement(configuration(task, {"kind": "none"}), replace(sampler, seed=5))
     measurement.add(problems)
-    gap = measurement.result()["gap"]
-    assert abs(gap["value"]) < 3 * gap["se"]
+    gap = measurement.result().gap
+    assert abs(gap.value) < 3 * gap.se

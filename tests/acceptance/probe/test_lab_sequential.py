@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from gapcast.contract.contexts import context_of
-from service.probes.service import Z95
+from gapcast.contract.probes import Z95
 from tests.acceptance.probe.test_sequential import stopped
-from workers.probe.arms import Draw, Sampler, arm_of
-from workers.probe.run import draw_problems
-from workers.probe.self_teacher import SelfTeacher
-from workers.probe.statistics import guarded
+from workers.sampling.arms import Draw, Sampler, arm_of
+from workers.sampling.drawn import draw_problems
+from workers.sampling.self_teacher import SelfTeacher
+from workers.sampling.statistics import guarded
 from workers.tasks import Task
 
 PROBES = 1000

@@ -6,9 +6,9 @@ The interval is the one that is shown, 1.96 standard errors; with Student's t, w
 import numpy as np
 import pytest
 
-from service.probes.service import Z95
+from gapcast.contract.probes import Z95
 from workers.probe.schedule import portions
-from workers.probe.statistics import guarded
+from workers.sampling.statistics import guarded
 
 PROBES = 1000
 PROBLEMS = 600

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 
-from tests.browser import complaints
-from tests.product import serving
+from tests.support.browser import complaints
+from tests.support.product import serving
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMEDRIVER = Path("/usr/bin/chromedriver")

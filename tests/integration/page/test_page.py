@@ -11,8 +11,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client, GapcastError
-from tests.browser import complaints, read, text, wait_for
-from tests.rows import run
+from tests.support.browser import complaints, read, text, wait_for
+from tests.support.rows import run
 
 MINUS = "\N{MINUS SIGN}"
 POINTS = re.compile(rf"[+{MINUS}]?\d+\.\d")

@@ -11,8 +11,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client, Prediction
-from tests.browser import complaints, text, wait_for
-from tests.rows import Row, run
+from tests.support.browser import complaints, text, wait_for
+from tests.support.rows import Row, run
 
 pytestmark = pytest.mark.browser
 

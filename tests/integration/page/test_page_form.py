@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client
 from gapcast.contract.contexts import context_of
-from tests.browser import complaints, read, text, wait_for
+from tests.support.browser import complaints, read, text, wait_for
 
 CORRUPTION = {"corruption.rate", "corruption.coverage"}
 FEEDBACK = {"max_cases", "show_expected", "on_success"}

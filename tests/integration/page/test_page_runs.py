@@ -9,7 +9,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from gapcast import Client
-from tests.browser import complaints, read, text, wait_for
+from tests.support.browser import complaints, read, text, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

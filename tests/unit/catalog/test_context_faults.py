@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.contexts import KINDS
-from tests.unit.catalog.conftest import lines, problem, sender
+from tests.unit.tasks.conftest import lines, problem, sender
 
 EXTRA, NUL = "Extra inputs are not permitted", "text must not hold the NUL character, which databases cannot store"
 NAMES = [f"'{kind}'" for kind in KINDS]

@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 
 from gapcast.contract.catalog import Task
 from gapcast.contract.contexts import KINDS, context_of
-from service.catalog.service import check_context
 from service.kit.errors import InvalidRequest
+from service.tasks.service import check_context
 
 
 def test_every_kind_has_a_description_a_schema_and_an_example_that_is_valid(client: TestClient) -> None:

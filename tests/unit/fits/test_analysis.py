@@ -11,7 +11,7 @@ from service.fits import service as fits
 from service.kit.database import Database
 from service.law import record
 from service.migrate import migrate
-from tests.rows import Row, run
+from tests.support.rows import Row, run
 
 Body = dict[str, Any]
 

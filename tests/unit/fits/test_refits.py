@@ -20,7 +20,7 @@ from service.migrate import migrate
 from service.observations import repository as observations
 from service.observations import service as stored
 from service.observations.models import Observation, Pool
-from tests.rows import run
+from tests.support.rows import run
 
 
 def add(database: Database, *rows: dict[str, Any]) -> list[str]:
@@ -189,7 +189,7 @@ def test_refit_now_makes_a_version_where_something_changed(client: TestClient) -
 
 def test_the_server_refits_by_itself(client: TestClient) -> None:
     client.post("/v1/observations", json={"observations": [run()]})
-    from tests.product import eventually
+    from tests.support.product import eventually
 
     def fitted() -> bool:
         events = client.get("/v1/events", params={"type": "fit.created"}).json()["data"]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from gapcast import Client
 from gapcast.command import app
-from tests.product import serving
+from tests.support.product import serving
 
 Row = dict[str, Any]
 

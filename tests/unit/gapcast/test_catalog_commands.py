@@ -155,7 +155,8 @@ class TestContexts:
     ) -> None:
         example = yaml.safe_load(gapcast("contexts", kind).stdout.partition("In a configuration:")[2])
         body = {"model": {"name": "lab/addition-qwen3-s"}, "task": name_of_task, "probe": {"problems": 4}}
-        assert connected.create_probe(body | example).configuration["context"] == example["context"]
+        made = connected.create_probe(body | example).configuration.context
+        assert made.model_dump(mode="json") == example["context"]
 
     def test_an_unknown_kind_is_told_the_others(self, gapcast: Run) -> None:
         done = gapcast("contexts", "hint")

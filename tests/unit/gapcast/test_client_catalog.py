@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from gapcast import Client, GapcastError
-from tests.product import serving
+from tests.support.product import serving
 
 Sum = dict[str, Any]
 

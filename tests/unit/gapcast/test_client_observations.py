@@ -68,7 +68,7 @@ class TestAdd:
             "observations.1.baseline",
             "observations.1.gap.se",
         ]
-        assert pool not in [one["name"] for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools()]
 
     def test_what_json_cannot_say_is_refused_with_its_row(self, connected: Client, pool: str, row: Row) -> None:
         with pytest.raises(ValueError, match=r"^row 2 "):

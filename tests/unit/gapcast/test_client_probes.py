@@ -24,7 +24,7 @@ def asked() -> Asked:
 def test_the_same_configuration_is_one_probe(connected: Client, asked: Asked) -> None:
     first = connected.create_probe(asked)
     assert (first.status, first.ended, first.result, first.partial) == ("queued", False, None, None)
-    assert first.configuration["problems"] == 16
+    assert first.configuration.problems == 16
     assert connected.create_probe(asked).id == first.id
     other = connected.create_probe(asked | {"target_gap_half_width": 0.5})
     assert other.id != first.id

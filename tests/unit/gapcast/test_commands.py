@@ -60,12 +60,12 @@ class TestAdd:
         assert lines[0].startswith("--divergence: Field required")
         assert lines[1].startswith("--improvement-se: a value needs its se")
         assert lines[2] == "Nothing was stored."
-        assert pool not in [one["name"] for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools()]
 
     def test_a_mistyped_prediction_is_refused(self, gapcast: Run, connected: Client, pool: str) -> None:
         done = gapcast(*ADD, *ERRORS, *options(prediction="pred_nosuch", pool=pool))
         assert (done.exit_code, "pred_nosuch" in done.stderr) == (2, True)
-        assert pool not in [one["name"] for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools()]
 
     def test_points_are_refused_before_the_server_is_asked(self, gapcast: Run) -> None:
         done = gapcast(*ADD, *options(gap_se=2, improvement_se=0.03, url="http://127.0.0.1:9"))
@@ -94,7 +94,7 @@ class TestFiles:
         assert baseline == f"{file}: row 2, baseline: Input should be less than or equal to 1 (got '40')"
         assert se.startswith(f"{file}: row 2, gap.se: ")
         assert nothing == "Nothing was stored."
-        assert pool not in [one["name"] for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools()]
 
     def test_a_pool_can_be_copied(self, gapcast: Run, connected: Client, tmp_path: Path, pool: str) -> None:
         file = tmp_path / "lab.json"
@@ -279,6 +279,13 @@ class TestSize:
     def test_an_unknown_pilot_is_refused(self, gapcast: Run, configuration: Path, pilot: str) -> None:
         done = gapcast("size", configuration, "--half-width", "0.1", "--pilot", pilot)
         assert (done.exit_code, pilot in done.stderr) == (2, True)
+
+    def test_a_prediction_stands_for_its_probe(self, gapcast: Run, connected: Client, configuration: Path) -> None:
+        asked: dict[str, Any] = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition"}
+        waiting = connected.create_prediction(asked | {"context": {"kind": "hints"}})
+        assert waiting.probe_id is not None
+        done = gapcast("size", configuration, "--half-width", "0.1", "--pilot", waiting.id)
+        assert (done.exit_code, waiting.probe_id in done.stderr) == (2, True), "there is no worker: it measured nothing"
 
     def test_an_unknown_family_is_asked_for(self, gapcast: Run, configuration: Path) -> None:
         configuration.write_text(CONFIGURATION.replace("lab/addition-qwen3-s", "Qwen/Qwen3-8B"))

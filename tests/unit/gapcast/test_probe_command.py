@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from gapcast import Client, Probe
 from gapcast.probe_command import request_of
-from tests.product import environment, eventually
+from tests.support.product import environment, eventually
 
 Run = Callable[..., Result]
 
@@ -36,7 +36,7 @@ def configuration(tmp_path: Path, seed: int) -> Path:
 
 
 def asked_for(client: Client, seed: int) -> Probe | None:
-    return next((one for one in client.list_probes(100) if one.configuration["seed"] == seed), None)
+    return next((one for one in client.list_probes(100) if one.configuration.seed == seed), None)
 
 
 class TestRequest:
@@ -74,8 +74,9 @@ class TestProbe:
     def test_ctrl_c_cancels(self, server: str, connected: Client, configuration: Path, seed: int) -> None:
         # whoever runs the tests may have us ignore the signal
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        script = f"{heard}; from gapcast.command import main; main()"
         process = subprocess.Popen(
-            [sys.executable, "-c", f"{heard}; from gapcast.command import main; main()", "probe", str(configuration)],
+            [sys.executable, "-P", "-c", script, "probe", str(configuration)],
             env=environment({"GAPCAST_URL": server, "PYTHONUNBUFFERED": "1"}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

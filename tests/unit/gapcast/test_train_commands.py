@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from gapcast import Client, TrainingRun
 from gapcast.train_command import command, request_of, seeds_of
-from tests.product import environment, eventually
+from tests.support.product import environment, eventually
 
 Run = Callable[..., Result]
 
@@ -125,8 +125,9 @@ class TestTrain:
     def test_ctrl_c_leaves_the_run_alone(self, server: str, connected: Client, configuration: Path, pool: str) -> None:
         # whoever runs the tests may have us ignore the signal
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        script = f"{heard}; from gapcast.command import main; main()"
         process = subprocess.Popen(
-            [sys.executable, "-c", f"{heard}; from gapcast.command import main; main()", "train", str(configuration)],
+            [sys.executable, "-P", "-c", script, "train", str(configuration)],
             env=environment({"GAPCAST_URL": server, "PYTHONUNBUFFERED": "1"}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

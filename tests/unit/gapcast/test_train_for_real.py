@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.product import environment, eventually, serving
+from tests.support.product import GAPCAST, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +29,7 @@ class Command:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from gapcast.command import main; main()", *arguments],
+            [GAPCAST, *arguments],
             env=self._environment,
             cwd=self._folder,
             stdin=subprocess.DEVNULL,

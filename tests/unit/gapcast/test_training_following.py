@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gapcast.models import Event, TrainingRun
 from gapcast.training_following import watch_runs
-from tests.product import eventually
+from tests.support.product import eventually
 
 GAP = {"value": 0.143, "se": 0.029, "student": 0.252, "self_teacher": 0.395, "problems": 128, "rollouts": 4}
 METRICS = {"loss": 0.25, "score": 0.3, "with_context": 1.0}

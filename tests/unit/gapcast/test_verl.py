@@ -161,7 +161,7 @@ class TestGenerations:
 
 
 def pools_of(connected: Client) -> set[str]:
-    return {one["name"] for one in connected.pools()}
+    return {one.name for one in connected.pools()}
 
 
 class TestCommand:

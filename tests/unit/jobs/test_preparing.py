@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from service.catalog import uploads
-from service.catalog.entries import ModelEntry
-from service.catalog.task_files import scratch
 from service.jobs import repository as jobs
 from service.jobs.models import Job
 from service.kit.database import Database
+from service.listed_models import ModelEntry
 from service.probes import repository as probes
 from service.settings import Settings
-from workers.child_process import Failed
-from workers.preparing import prepare
-from workers.supervisor import Supervisor
+from service.tasks import uploads
+from service.tasks.task_files import scratch
+from workers.host.child_process import Failed
+from workers.host.preparing import places
+from workers.host.supervisor import Supervisor
 
 SERVED = ModelEntry(name="olmo", family="olmo-3", url="http://gpu-box:8000/v1", api_key="k", revision="new")  # type: ignore[arg-type]
 FOLDER = ModelEntry(name="tiny", family="tiny", path="/models/tiny", revision="sha256:" + "a" * 64)
@@ -31,7 +31,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def failure(database: Database, settings: Settings, change: dict[str, str]) -> dict[str, Any]:
     with database.read() as session, pytest.raises(Failed) as raised:
-        prepare(session, "local", LAB | change, settings, "box:7")
+        places(session, "local", LAB | change, settings, "box:7")
     assert raised.value.error["category"] == "server"
     return raised.value.error
 
@@ -72,9 +72,9 @@ def test_a_task_that_is_not_there_or_damaged(database: Database, settings: Setti
 def test_what_is_there_is_handed_to_the_child(database: Database, settings: Settings, tmp_path: Path) -> None:
     revision = task(database, tmp_path)
     with database.read() as session:
-        lab = prepare(session, "local", LAB, settings, "box:7")
+        lab = places(session, "local", LAB, settings, "box:7")
         asked = {"model": "olmo", "model_revision": "new", "task": "mine", "task_revision": revision}
-        own = prepare(session, "local", asked, settings, "box:7")
+        own = places(session, "local", asked, settings, "box:7")
     assert (lab["source"], lab["task_folder"]) == (None, None)
     assert own["source"]["url"] == "http://gpu-box:8000/v1"
     assert (Path(own["task_folder"]) / "problems.jsonl").exists()

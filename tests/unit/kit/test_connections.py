@@ -21,7 +21,7 @@ from service.kit.in_flight import IN_FLIGHT, InFlight
 from service.kit.keyed_locks import KeyedLocks
 from service.settings import Settings
 from service.web.endpoints import router as web
-from tests.rows import run
+from tests.support.rows import run
 
 GIVEN = {
     "model": {"name": "m", "family": "qwen3"},

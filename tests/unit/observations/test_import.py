@@ -17,7 +17,7 @@ from service.law import GapLaw
 from service.observations import formats
 from service.observations.formats import MEDIA_TYPES, MOST_TEXT, columns, flat, write
 from service.settings import Settings
-from tests.rows import Row, run
+from tests.support.rows import Row, run
 
 FORMATS = ["json", "ndjson", "csv", "parquet"]
 
@@ -32,7 +32,8 @@ def refusing(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def post(client: TestClient, *rows: Row, **query: Any) -> Any:
-    return client.post("/v1/observations", content=json.dumps({"observations": rows}), params=query)
+    body = json.dumps({"observations": rows})
+    return client.post("/v1/observations", content=body, params=query, headers={"Content-Type": MEDIA_TYPES["json"]})
 
 
 def send(client: TestClient, body: bytes, form: str) -> Any:
@@ -268,13 +269,26 @@ def test_texts_that_unpack_to_too_much_are_refused(client: TestClient) -> None:
 
 
 def test_a_packed_body_is_refused(client: TestClient) -> None:
-    answer = client.post("/v1/observations", content=b"x", headers={"Content-Encoding": "gzip"})
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = client.post("/v1/observations", content=b"x", headers=packed)
     assert (answer.status_code, answer.json()["param"]) == (415, "Content-Encoding")
 
 
 def test_another_media_type_is_refused(client: TestClient) -> None:
     answer = client.post("/v1/observations", content=b"<x/>", headers={"Content-Type": "application/xml"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_body_without_a_media_type_is_refused_and_the_way_out_named(client: TestClient) -> None:
+    body = json.dumps({"observations": [run()]})
+    answer = client.post("/v1/observations", content=body)
+    assert (answer.status_code, answer.json()["param"]) == (415, "Content-Type")
+    expected = "application/json or application/x-ndjson or text/csv or application/vnd.apache.parquet"
+    assert answer.json()["detail"] == (
+        f"Content-Type: expected {expected}, got no such header. Send this header with the type of the body."
+    )
+    assert answer.json()["errors"][0]["value"] is None
+    assert stored(client) == 0
 
 
 def test_a_body_over_the_limit_of_imports_is_refused(client: TestClient) -> None:
@@ -348,10 +362,11 @@ def test_equal_rows_without_a_name_are_kept_and_told(client: TestClient) -> None
 
 def test_an_idempotency_key_replays_the_whole_answer(client: TestClient) -> None:
     body = json.dumps({"observations": [run()]})
-    first, again = (client.post("/v1/observations", content=body, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    headers = {"Content-Type": MEDIA_TYPES["json"], "Idempotency-Key": "k"}
+    first, again = (client.post("/v1/observations", content=body, headers=headers) for _ in range(2))
     assert first.json() == again.json()
     assert stored(client) == 1
-    other = client.post("/v1/observations", content=body + " ", headers={"Idempotency-Key": "k"})
+    other = client.post("/v1/observations", content=body + " ", headers=headers)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 

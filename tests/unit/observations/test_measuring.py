@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from gapcast.contract.base import FieldError
 from gapcast.contract.observations import ObservationIn
 from service.observations.measuring import prepare
-from tests.rows import Row, run
+from tests.support.rows import Row, run
 
 
 def prepared(**change: object) -> tuple[Row, bool]:
     values, known = prepare(ObservationIn.model_validate(run(**change)))
-    return values, known
+    return values._asdict(), known
 
 
 def counts(seed: int, problems: int = 40, rollouts: int = 4) -> tuple[list[int], list[int]]:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.probes import Gap
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kinds import settle
 from service.kit.database import Database
 from service.predictions.models import Prediction
-from service.predictions.service import settle
 from service.probes import repository as probes
 from service.settings import Settings
+from tests.support.results import probe_result, stored
 
 Body = dict[str, Any]
 
@@ -28,17 +30,7 @@ def job_of(client: TestClient, prediction: Body) -> str:
     return probe.job_id
 
 
-RESULT: Body = {
-    "gap": {"value": 0.3, "se": 0.03, "student": 0.25, "self_teacher": 0.55, "problems": 16, "rollouts": 2},
-    "arms": {"context": {"accuracy": 0.55, "counts": [1] * 16, "rollouts": 2, "truncated": 0.0}},
-    "controls": {
-        "none": {"value": 0.01, "se": 0.02},
-        "placebo": {"value": -0.1, "se": 0.02},
-        "leak": {"copied": 0.1, "contains_answer": 0.0},
-    },
-    "contexts_missing": 0.0,
-    "seconds": {"probe": 1.5},
-}
+RESULT = stored(probe_result())
 
 
 def end_job(client: TestClient, job_id: str, state: JobState, error: Body | None = None) -> None:
@@ -296,12 +288,13 @@ def test_a_law_that_cannot_be_evaluated_fails_the_prediction_and_not_the_job(
 ) -> None:
     created = client.post("/v1/predictions", json=configuration).json()
     job_id = job_of(client, created)
+    far = Gap(value=7.0, se=0.03, student=0.25, self_teacher=0.55)
     with database_of(client).write() as session:
         job = jobs.claim(session, job_id, "test", 60)
         assert job is not None
         ended = jobs.finish(session, job_id, job.attempt, JobState.succeeded)
         assert ended is not None
-        probes.store_result(session, ended.subject_id, RESULT | {"gap": RESULT["gap"] | {"value": 7.0}})
+        probes.store_result(session, ended.subject_id, stored(probe_result(gap=far)))
         settle(session, ended)
     answer = client.get(f"/v1/predictions/{created['id']}").json()
     assert answer["status"] == "failed"

@@ -7,30 +7,14 @@ from fastapi.testclient import TestClient
 
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kinds import settle
 from service.kit.database import Database
-from service.predictions.service import settle
 from service.probes import repository as probes
+from tests.support.results import probe_result, stored
 
 Body = dict[str, Any]
 
-RESULT: Body = {
-    "gap": {"value": 0.3, "se": 0.03, "student": 0.25, "self_teacher": 0.55, "problems": 16, "rollouts": 2},
-    "net_gap": {"value": 0.4, "se": 0.04},
-    "arms": {
-        name: {"accuracy": 0.5, "counts": [1] * 16, "rollouts": 2, "truncated": 0.0} for name in ("student", "context")
-    },
-    "problem_ids": [f"train-{number}" for number in range(16)],
-    "controls": {
-        "none": {"value": 0.01, "se": 0.02},
-        "placebo": {"value": -0.1, "se": 0.02},
-        "shuffled_feedback": None,
-        "leak": {"copied": 0.1, "contains_answer": 0.0},
-    },
-    "contexts_missing": 0.0,
-    "seconds": {"probe": 1.5},
-    "cost": {"gpu_hours": 0.25},
-    "stopped_by": "size",
-}
+RESULT = stored(probe_result())
 
 
 def database_of(client: TestClient) -> Database:
@@ -176,8 +160,8 @@ class TestList:
         page = client.get("/v1/probes?limit=2").json()
         assert [one["id"] for one in page["data"]] == [ids[2], ids[1]]
         assert page["has_more"]
-        assert "problem_ids" not in page["data"][0]["result"]
-        assert "counts" not in page["data"][0]["result"]["arms"]["student"]
+        assert page["data"][0]["result"]["problem_ids"] is None
+        assert page["data"][0]["result"]["arms"]["student"]["counts"] is None
         assert page["data"][0]["result"]["gap"] == RESULT["gap"]
         rest = client.get(f"/v1/probes?after={page['last_id']}").json()
         assert [one["id"] for one in rest["data"]] == [ids[0]]
@@ -197,7 +181,7 @@ class TestCancel:
         probe = client.post("/v1/probes", json=asked).json()
         claim(client, probe["id"])
         with database_of(client).write() as session:
-            probes.store_partial(session, probe["id"], RESULT | {"contexts_missing": 0.5})
+            probes.store_partial(session, probe["id"], stored(probe_result(contexts_missing=0.5)))
         assert client.post(f"/v1/probes/{probe['id']}/cancel").json()["status"] == "running"  # until its worker hears
         end(client, probe["id"], JobState.cancelled)
         shown = client.get(f"/v1/probes/{probe['id']}").json()
@@ -288,3 +272,29 @@ class TestAnswer:
         ).json()
         probe = client.get(f"/v1/probes/{prediction['probe_id']}").json()
         assert 0.005 < probe["configuration"]["target_se"] < 0.2
+
+
+class TestOlderRows:
+    def test_what_the_first_version_stored_is_shown_and_answered_from(self, client: TestClient, asked: Body) -> None:
+        prediction = client.post("/v1/predictions", json=asked).json()
+        claim(client, prediction["probe_id"])
+        end(client, prediction["probe_id"], JobState.succeeded)
+        names = {"gap", "arms", "problem_ids", "controls", "contexts_missing", "variance"}
+        old = probe_result().model_dump(mode="json", include=names) | {"seconds": {"load": 3.5, "probe": 1.5}}
+        for arm in old["arms"].values():
+            del arm["contexts_missing"]
+        with database_of(client).write() as session:
+            row = probes.by_id(session, prediction["probe_id"])
+            row.result = old
+            newer = {"model_options", "group_size", "target_se", "engine"}
+            row.configuration = {name: value for name, value in row.configuration.items() if name not in newer}
+        shown = client.get(f"/v1/probes/{prediction['probe_id']}").json()
+        assert shown["configuration"]["engine"] == "auto"
+        assert shown["result"]["gap"] == RESULT["gap"]
+        assert (shown["result"]["cost"], shown["result"]["arms"]["student"]["contexts_missing"]) == (None, {})
+        again = client.post("/v1/predictions", json=asked).json()
+        assert (again["status"], again["cost"]["probe_seconds"], again["cost"]["probe_gpu_hours"]) == (
+            "succeeded",
+            1.5,
+            None,
+        )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.catalog.entries import ModelEntry
+from service.listed_models import ModelEntry
 
 Body = dict[str, Any]
 

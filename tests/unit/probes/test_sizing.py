@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from service.law.paired import Components
 from service.probes import repository as probes
+from tests.support.results import probe_result, stored
 
 Body = dict[str, Any]
 ASKED: Body = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "target_half_width": 0.12}
@@ -112,9 +113,11 @@ def test_a_wrong_field_is_named(client: TestClient, param: str, change: Body) ->
 def test_a_pilot_of_something_else_is_refused(client: TestClient, configuration: Body) -> None:
     created = client.post("/v1/predictions", json=configuration).json()
     with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
-        probes.store_result(session, created["probe_id"], {"gap": {"value": 0.1, "student": 0.3}, "variance": {}})
+        probes.store_result(session, created["probe_id"], stored(probe_result()))
     answer = client.post("/v1/probes/size", json=ASKED | {"pilot_probe_id": created["probe_id"]})
-    assert answer.json()["expected"] == {"gap": 0.1, "student": 0.3, "source": "pilot"}
+    assert answer.json()["expected"] == {"gap": 0.3, "student": 0.25, "source": "pilot"}
+    measured = {"sigma_d2": 0.02, "w_student": 0.15, "w_self_teacher": 0.2, "source": "pilot"}
+    assert answer.json()["variation"] == measured
     other = ASKED | {"pilot_probe_id": created["probe_id"], "model": {"name": "lab/addition-qwen3-m"}}
     refused = client.post("/v1/probes/size", json=other)
     assert (refused.status_code, refused.json()["param"]) == (422, "pilot_probe_id")

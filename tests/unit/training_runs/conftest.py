@@ -8,10 +8,10 @@ from fastapi.testclient import TestClient
 
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
+from service.kinds import settle
 from service.kit.database import Database
-from service.settling import settle
+from service.training_runs import job as training_runs
 from service.training_runs import repository as runs
-from service.training_runs import service as training_runs
 
 Body = dict[str, Any]
 

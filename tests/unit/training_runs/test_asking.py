@@ -9,12 +9,12 @@ from fastapi.testclient import TestClient
 
 from gapcast.contract.catalog import Task
 from gapcast.contract.training import TrainingRunRequest
-from service.catalog import service as catalog
-from service.catalog.entries import ModelEntry
 from service.errors import DuplicateRun
 from service.jobs.models import JobState
 from service.kit.database import Database
+from service.listed_models import ModelEntry
 from service.settings import Settings
+from service.tasks import service as tasks
 from service.training_runs import service
 from tests.unit.training_runs.conftest import Worker
 
@@ -120,12 +120,12 @@ class TestCreate:
     def test_a_task_without_held_out_problems_has_none_evaluated(
         self, client: TestClient, asked: Body, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        whole = catalog.find_task
+        whole = tasks.find_task
 
         def without(*arguments: Any) -> Task:
             return whole(*arguments).model_copy(update={"held_out_problems": 5})
 
-        monkeypatch.setattr(catalog, "find_task", without)
+        monkeypatch.setattr(tasks, "find_task", without)
         for sent, stored in ((None, 5), (3, 3), (0, 0)):
             body = asked | {"training": {"held_out_problems": sent}}
             made = client.post("/v1/training_runs", json=body).json()

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from service.fits import analysis, service, summary
 from service.fits.models import Fit
-from tests.rows import Row, run
+from tests.support.rows import Row, run
 
 Body = dict[str, Any]
 POOL = {"pool": "team"}

@@ -39,7 +39,7 @@ def tell_losses(worker: Worker, run: Body, *told: tuple[int, float | None]) -> N
     job_id = worker.job_of(run["id"])
     with worker.database.write() as session:
         for step, loss in told:
-            events.add(session, "local", job_id, "training.metrics", {"step": step, "loss": loss})
+            events.write(session, "local", job_id, "training.metrics", {"step": step, "loss": loss})
 
 
 def losses(client: TestClient, run: Body) -> list[tuple[int, float]]:

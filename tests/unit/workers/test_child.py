@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.product import alive
-from workers.child_process import Child, Crashed, Failed, child_environment
+from tests.support.product import alive
+from tests.support.results import probe_result, stored
+from workers.child import last_line
+from workers.host.child_process import Child, Crashed, Failed, child_environment
 
 
 @contextmanager
@@ -119,3 +121,11 @@ held = [bytearray(1 << 20) for _ in range(256)]
 def test_a_child_that_is_killed_with_memory_to_spare_is_a_crash() -> None:
     with child("import os, signal; os.kill(os.getpid(), signal.SIGKILL)") as made:
         assert read(made) == []
+
+
+def test_a_result_leaves_as_the_json_of_its_class_or_not_at_all() -> None:
+    result = probe_result()
+    assert last_line(lambda: result) == {"result": stored(result)}
+    result.template = 7  # type: ignore[assignment]
+    error = last_line(lambda: result)["error"]
+    assert (error["code"], error["category"]) == ("internal_error", "server")

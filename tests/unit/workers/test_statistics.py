@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.law import paired
-from workers.probe.statistics import (
+from workers.sampling.statistics import (
     counts,
     differences,
     estimate,
@@ -59,7 +59,7 @@ class TestVariance:
     def test_one_rollout_tells_nothing_about_it(self) -> None:
         one = np.ones((5, 1))
         assert within_variance(one) is None
-        assert variance_components(one, one)["sigma_d2"] is None
+        assert variance_components(one, one).sigma_d2 is None
 
     def test_components_are_recovered_from_a_simulation(self) -> None:
         rng = np.random.default_rng(2)
@@ -67,9 +67,9 @@ class TestVariance:
         q = p + rng.uniform(0.0, 0.5, 40_000)
         arms = [(rng.uniform(size=(40_000, 4)) < rate[:, None]).astype(float) for rate in (p, q)]
         found = variance_components(*arms)
-        assert found["sigma_d2"] == pytest.approx(np.var(q - p), abs=0.003)
-        assert found["w_student"] == pytest.approx(np.mean(p * (1 - p)), abs=0.003)
-        assert found["w_teacher"] == pytest.approx(np.mean(q * (1 - q)), abs=0.003)
+        assert found.sigma_d2 == pytest.approx(np.var(q - p), abs=0.003)
+        assert found.w_student == pytest.approx(np.mean(p * (1 - p)), abs=0.003)
+        assert found.w_teacher == pytest.approx(np.mean(q * (1 - q)), abs=0.003)
 
 
 class TestCounts:
@@ -95,5 +95,5 @@ class TestSameAsTheService:
         assert w_student is not None
         assert w_teacher is not None
         found = paired.measured_components(dx, w_student, w_teacher, rollouts)
-        assert variance_components(student, teacher) == found._asdict()
+        assert variance_components(student, teacher).model_dump() == found._asdict()
         assert w_student == pytest.approx(paired.within_variance(student.mean(axis=1), rollouts))

@@ -22,6 +22,7 @@ from gapcast.contract.training import TrainingRunRequest
 from service.events.models import Event
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
+from service.kinds import KINDS
 from service.kit.clock import now
 from service.kit.database import Database
 from service.predictions import service as predictions
@@ -29,14 +30,13 @@ from service.predictions.models import Prediction
 from service.settings import Settings
 from service.training_runs import repository as runs
 from service.training_runs import service
+from service.training_runs.job import checkpoints_of
 from service.training_runs.models import Checkpoint, TrainingRun
-from tests.product import eventually
+from tests.support.product import eventually
 from tests.unit.training_runs.conftest import RESULT
-from workers import supervisor
-from workers.child_process import Child
-from workers.kinds import KINDS
-from workers.kinds.training import checkpoints_of, sweep
-from workers.supervisor import Supervisor
+from workers.host import supervisor
+from workers.host.child_process import Child
+from workers.host.supervisor import Supervisor
 
 Body = dict[str, Any]
 
@@ -83,8 +83,8 @@ def job_id(database: Database, settings: Settings, configuration: Body) -> str:
     """The job of a run that waits for its worker."""
     request = TrainingRunRequest.model_validate(configuration | {"recipe": {"steps": 20}, "pool": "mine"})
     with database.write() as session:
-        _, (made,) = service.create(session, "local", request, settings)
-    return made
+        run_id = service.create(session, "local", request, settings)
+        return runs.by_id(session, run_id).job_id
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ class TestLines:
         run(job_id, 'event("given", **job)\nsay(result=RESULT)')
         (given,) = [data for name, data in told(database, job_id) if name == "training.given"]
         run_row = run_of(database, job_id)
-        assert (given["kind"], given["configuration"]) == ("training", run_row.configuration)
+        assert (given["entry"], given["configuration"]) == ("workers.ranks.job:run", run_row.configuration)
         assert given["resources"] == {
             "source": None,
             "task_folder": None,
@@ -400,7 +400,9 @@ class TestStopping:
         request = PredictionRequest.model_validate(configuration)
         law = predictions.law_for(database, "local", request, settings)
         with database.write() as session:
-            prediction_id, (job_id,) = predictions.create(session, "local", request, law, settings)
+            prediction_id = predictions.create(session, "local", request, law, settings)
+            job_id = predictions.state_of(session, "local", prediction_id).job_id
+        assert job_id is not None
         script = "print(json.dumps({'event': 'probe.progress', 'data': {}}), flush=True)\ntime.sleep(60)"
         with running(run, job_id, script):
             eventually(lambda: any(name == "probe.progress" for name, _ in told(database, job_id)), 20)
@@ -427,7 +429,7 @@ class TestSweep:
         unknown.mkdir()
         with database.write() as session:
             session.execute(update(Job).values(state=state))
-        sweep(database, settings.data_dir)
+        KINDS["training"].sweep(database, settings)
         assert folder.exists() == stays
         assert unknown.exists()
 

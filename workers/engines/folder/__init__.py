@@ -10,8 +10,8 @@ import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from gapcast.contract.base import JsonObject
 from workers.engines.failures import model_not_loadable
 from workers.engines.source import ModelSource
 from workers.failures import JobError
@@ -139,7 +139,7 @@ def root_of(folder: Path) -> Path:
     return folder
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> JsonObject:
     """A JSON object from a file.
 
     Raises:

@@ -12,11 +12,11 @@ import sys
 import threading
 import traceback
 import types
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from workers.tasks.sandbox import judge, serve
 from workers.tasks.sandbox.messages import FILE, describe, receive, send
-from workers.tasks.sandbox.preload import generous_builtins
+from workers.tasks.sandbox.preload import Namespace, generous_builtins
 
 OUT_OF_MEMORY, BROKEN = 86, 87
 """exit codes: MemoryError reached the top; the harness itself failed. Any numbers that programs seldom use"""
@@ -60,7 +60,7 @@ def _compiled(stream: BinaryIO, source: str) -> types.CodeType | None:
     return code
 
 
-def _module(name: str, beneath: dict[str, Any]) -> types.ModuleType:
+def _module(name: str, beneath: Namespace) -> types.ModuleType:
     module = types.ModuleType(name)
     vars(module)["__builtins__"] = beneath
     sys.modules[name] = module

@@ -90,7 +90,7 @@ def _number(value: Any) -> int:  # noqa: ANN401
     raise TypeError(f"a {type(value).__name__} cannot be handed to the program: plain values and its own objects can")
 
 
-def run(stream: BinaryIO, header: dict[str, Any]) -> int:
+def run(stream: BinaryIO, header: messages.Message) -> int:
     """Run the assertions in `header["source"]` and send what came out, which is this side's to say."""
     conversation = _Conversation(stream)
     Remote._ask = staticmethod(conversation.ask)
@@ -179,7 +179,7 @@ class _Conversation:
         return Remote(number, str(self.ask("repr", on=number, args=[])))
 
     @staticmethod
-    def _source(operation: str, request: dict[str, Any]) -> str:
+    def _source(operation: str, request: messages.Message) -> str:
         """What the test could have written for this."""
         if operation == "name":
             return str(request["name"])

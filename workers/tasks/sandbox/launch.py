@@ -20,7 +20,7 @@ import json  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TypedDict  # noqa: E402
 
 from workers.tasks.sandbox import confine, harness, preload, seccomp  # noqa: E402
 
@@ -75,12 +75,20 @@ def main() -> None:
     os._exit(0)
 
 
+class Job(TypedDict):
+    """One program that is to be run."""
+
+    mode: str
+    memory_mb: int
+    cpu_seconds: int
+
+
 def _serve(control: socket.socket, space: int) -> bool:
     """Run one program; False when the worker has gone."""
     packet, descriptors, _, _ = socket.recv_fds(control, PACKET, 4)
     if not packet:
         return False
-    job = json.loads(packet)
+    job: Job = json.loads(packet)
     pid = os.fork()
     if pid == 0:
         _become_program(job, descriptors, space)
@@ -91,7 +99,7 @@ def _serve(control: socket.socket, space: int) -> bool:
     return True
 
 
-def _become_program(job: dict[str, Any], descriptors: list[int], space: int) -> None:
+def _become_program(job: Job, descriptors: list[int], space: int) -> None:
     """In the forked process: its own four descriptors, its limits, the filter; never returns."""
     code = harness.BROKEN
     try:

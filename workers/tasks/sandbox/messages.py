@@ -10,6 +10,9 @@ from typing import Any, BinaryIO
 FILE = "program.py"
 """what a traceback calls the program"""
 
+Message = dict[str, Any]
+"""One message; `serve`, `judge`, `harness` and `launch` say what theirs hold"""
+
 CHUNK = 65536
 """bytes read at once: a pipe's usual buffer"""
 

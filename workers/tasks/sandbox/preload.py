@@ -16,6 +16,9 @@ LINKED = ("zlib", "_bz2", "_lzma", "_hashlib", "_decimal", "pyexpat")
 STARRED = ("typing", "math", "collections", "itertools", "functools", "bisect", "heapq")
 """modules whose names function-style solutions use without importing them, as on the sites that they come from"""
 
+Namespace = dict[str, Any]
+"""Values by the names that a program knows them by."""
+
 M_ARENA_MAX = -8
 
 
@@ -33,7 +36,7 @@ def preload() -> None:
         libc.mallopt(M_ARENA_MAX, 1)
 
 
-def generous_builtins() -> dict[str, Any]:
+def generous_builtins() -> Namespace:
     """Python's builtins, and beneath them `List`, `Counter`, `math` and whatever else is usually at hand."""
     names = {name: sys.modules[name] for name in (*COMMON, *OTHERS) if name in sys.modules}
     for module in (sys.modules[name] for name in STARRED):

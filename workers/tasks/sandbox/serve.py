@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from workers.tasks.sandbox import messages, plain
+from workers.tasks.sandbox import messages, plain, preload
 
 Operation = Callable[..., Any]
 
@@ -32,7 +32,7 @@ OPERATIONS: dict[str, Operation] = {
 """what can be done to an object that stays here, besides calling it"""
 
 
-def run(stream: BinaryIO, names: dict[str, Any]) -> int:
+def run(stream: BinaryIO, names: preload.Namespace) -> int:
     """Answer requests until the other side has enough."""
     objects: list[Any] = []
 
@@ -50,8 +50,8 @@ def run(stream: BinaryIO, names: dict[str, Any]) -> int:
 
 
 def _answer(
-    request: dict[str, Any], names: dict[str, Any], objects: list[Any], keep: Callable[[Any], int]
-) -> dict[str, Any]:
+    request: messages.Message, names: preload.Namespace, objects: list[Any], keep: Callable[[Any], int]
+) -> messages.Message:
     operation = request["do"]
     if operation == "names":
         return {"value": [name for name in request["names"] if name in names]}
@@ -70,7 +70,7 @@ def _answer(
     return {"value": value, **({"changed": changed} if changed != request["args"] else {})}
 
 
-def _entry(names: dict[str, Any], name: str) -> Callable[..., Any]:
+def _entry(names: preload.Namespace, name: str) -> Callable[..., Any]:
     """The function of that name at the top, or the method of that name of `class Solution`."""
     solution = names.get("Solution")
     if name not in names and solution is not None:

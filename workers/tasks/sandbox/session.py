@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from workers.tasks.sandbox.confine import NOBODY
 from workers.tasks.sandbox.harness import OUT_OF_MEMORY
+from workers.tasks.sandbox.messages import Message
 from workers.tasks.sandbox.outcome import Ended, Limits, Outcome, SandboxUnavailable, Status
 from workers.tasks.sandbox.pipes import Channel, Output
 
@@ -184,7 +185,7 @@ class Session:
             self.kill()
             raise error if isinstance(error, SandboxUnavailable) else SandboxUnavailable(f"start: {error}") from None
 
-    def _said(self) -> dict[str, Any]:
+    def _said(self) -> Message:
         assert self._control is not None  # noqa: S101 - for the type checker
         assert self._process is not None  # noqa: S101
         packet = self._control.recv(PACKET)
@@ -192,7 +193,7 @@ class Session:
             self._process.kill()
             said = self._process.stderr.read().decode(errors="replace").strip() if self._process.stderr else ""
             raise SandboxUnavailable(f"start: the sandbox ended before it was ready. {said[-500:]}")
-        answer: dict[str, Any] = json.loads(packet)
+        answer: Message = json.loads(packet)
         if "refused" in answer:
             raise SandboxUnavailable(answer["refused"])
         return answer

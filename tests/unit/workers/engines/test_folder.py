@@ -2,14 +2,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.catalog.entries import ModelEntry
+from gapcast.launching import module_command, safe_environment
+from service.listed_models import ModelEntry
 from tests.vllm.models import LAB_MODEL, change, chat_model
 from workers.engines import ModelSource, checked_folder, folder_revision, model_folder
 from workers.failures import JobError
@@ -211,8 +211,8 @@ def test_other_folders_inside_are_neither_read_nor_refused(folder: Path) -> None
 
 class TestEntry:
     def inspect(self, folder: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "workers.engines.folder", str(folder), "--name", 'my/"model"', "--family", "é"]
-        return subprocess.run(command, capture_output=True, text=True)
+        command = module_command("workers.engines.folder", str(folder), "--name", 'my/"model"', "--family", "é")
+        return subprocess.run(command, env=safe_environment(os.environ), capture_output=True, text=True)
 
     def test_it_fits_the_settings(self, tmp_path: Path) -> None:
         folder = chat_model(tmp_path / "a model")

@@ -9,15 +9,15 @@ import pytest
 from gapcast.contract.contexts import context_of
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingConfiguration, TrainingOptions
-from tests.training import MODEL, SMALL, Told, configuration_of
+from tests.support.training import MODEL, SMALL, Told, configuration_of
 from workers.engines import Sampling, model_folder
 from workers.engines.transformers import TransformersEngine
 from workers.opsd import run_training
 from workers.opsd.student import Student
 from workers.opsd.trainer import Trainer
-from workers.probe.arms import Sampler
-from workers.probe.run import draw_problems
 from workers.resources import Resources
+from workers.sampling.arms import Sampler
+from workers.sampling.drawn import draw_problems
 from workers.tasks import Task
 
 

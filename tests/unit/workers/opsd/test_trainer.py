@@ -11,7 +11,7 @@ from workers.failures import JobError
 from workers.opsd.rollouts import Lesson, batches
 from workers.opsd.student import _without_dropout
 from workers.opsd.trainer import StepMetrics, Trainer, learning_rate
-from workers.probe.run import draw_problems
+from workers.sampling.drawn import draw_problems
 from workers.tasks import Task
 
 Make = Callable[..., Trainer]

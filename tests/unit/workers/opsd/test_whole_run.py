@@ -9,15 +9,15 @@ import torch
 from safetensors.torch import load_file
 
 from gapcast.contract.training import TrainingConfiguration
-from tests.training import Told, told_of
+from tests.support.training import Told, told_of
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, Paused
 from workers.opsd import run_training
 from workers.opsd.configuration import own_seed
 from workers.opsd.evaluation import Evaluator, collapsed, warn_of_no_learning
 from workers.opsd.warnings import Warnings
-from workers.probe.statistics import Estimate
 from workers.resources import Resources
+from workers.sampling.statistics import Estimate
 
 Configure = Callable[..., TrainingConfiguration]
 Run = Callable[..., Told]

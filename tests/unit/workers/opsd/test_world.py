@@ -16,8 +16,8 @@ from workers.failures import JobError
 from workers.opsd.replicas import ReplicaEngine, SharedSampler
 from workers.opsd.student import Student
 from workers.opsd.world import ALONE, World, _require_gpus, interleaved
-from workers.probe.arms import Draw, Rows, Sampler
-from workers.probe.run import draw_problems
+from workers.sampling.arms import Draw, Rows, Sampler
+from workers.sampling.drawn import draw_problems
 from workers.tasks import Problem, Task, Verdict
 
 T = TypeVar("T")

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 
 from workers.failures import JobError
-from workers.probe.drawn import DrawnProblems
-from workers.probe.run import draw_problems
+from workers.sampling.drawn import DrawnProblems, draw_problems
 from workers.tasks import Split, Task, load_task
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
-from workers.probe import rollouts
-from workers.probe.rollouts import RememberingEngine, RolloutStore
+from workers.sampling import rollouts
+from workers.sampling.rollouts import RememberingEngine, RolloutStore
 
 SAMPLING = Sampling(1.0, 1.0, 8)
 SAMPLE = Sample((1, 2), "é\n\x00", truncated=True, logprobs=(-0.5, -1.25))
@@ -128,7 +128,7 @@ def test_what_was_drawn_before_a_crash_is_there(
 def test_many_workers_open_the_file_at_once(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from workers.engines import Sample;"
-        "from workers.probe.rollouts import RolloutStore;"
+        "from workers.sampling.rollouts import RolloutStore;"
         "s = RolloutStore(Path(sys.argv[1]));"
         "[s.write([(f'{sys.argv[2]}-{i}', [Sample((1,), 'a', False)])]) for i in range(20)]"
     )

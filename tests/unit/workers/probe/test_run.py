@@ -7,34 +7,35 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gapcast.contract.events import EventData, ProbePartial, ProbeProgress
 from gapcast.contract.measured import Decoding
-from gapcast.contract.probes import ProbeConfiguration
+from gapcast.contract.probes import Leak, ProbeConfiguration, ProbeResult
 from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, out_of_memory
 from workers.probe import run, run_probe
-from workers.probe.arms import Sampler
 from workers.probe.measurement import Measurement
-from workers.probe.rollouts import RememberingEngine, RolloutStore
-from workers.probe.run import draw_problems
 from workers.resources import Resources
+from workers.sampling.arms import Sampler
+from workers.sampling.drawn import draw_problems
+from workers.sampling.rollouts import RememberingEngine, RolloutStore
 from workers.tasks import Split, Task
 
 Configure = Callable[..., ProbeConfiguration]
 
 
-def ignore(event: str, data: dict[str, Any]) -> None:
+def ignore(event: EventData) -> None:
     pass
 
 
-Measure = Callable[..., dict[str, Any]]
+Measure = Callable[..., ProbeResult]
 
 
 @pytest.fixture(scope="session")
 def measure(configure: Configure) -> Measure:
     """Runs a small probe; its events are dropped."""
 
-    def measured(context: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    def measured(context: dict[str, Any] | None = None, **changes: Any) -> ProbeResult:
         configuration = configure(context, **changes)
         return run_probe(configuration, Resources.read(configuration.model, {}), ignore)
 
@@ -42,59 +43,61 @@ def measure(configure: Configure) -> Measure:
 
 
 @pytest.fixture(scope="module")
-def result(measure: Measure) -> dict[str, Any]:
+def result(measure: Measure) -> ProbeResult:
     return measure({"kind": "hints", "options": {"level": 3}}, controls=["placebo"])
 
 
 class TestResult:
-    def test_gap_follows_from_the_counts(self, result: dict[str, Any]) -> None:
-        student, teacher = (np.array(result["arms"][name]["counts"]) / 2 for name in ("student", "context"))
+    def test_gap_follows_from_the_counts(self, result: ProbeResult) -> None:
+        student, teacher = (np.array(result.arms[name].counts) / 2 for name in ("student", "context"))
         d = teacher - student
-        assert result["gap"]["value"] == pytest.approx(d.mean())
-        assert result["gap"]["se"] == pytest.approx((d.var(ddof=1) / 40) ** 0.5)
-        assert result["gap"]["self_teacher"] - result["gap"]["student"] == pytest.approx(d.mean())
-        assert (result["gap"]["problems"], result["gap"]["rollouts"]) == (40, 2)
+        assert result.gap.value == pytest.approx(d.mean())
+        assert result.gap.se == pytest.approx((d.var(ddof=1) / 40) ** 0.5)
+        assert result.gap.self_teacher - result.gap.student == pytest.approx(d.mean())
+        assert (result.gap.problems, result.gap.rollouts) == (40, 2)
 
-    def test_controls_follow_from_the_counts(self, result: dict[str, Any]) -> None:
+    def test_controls_follow_from_the_counts(self, result: ProbeResult) -> None:
         for control in ("none", "placebo"):
-            d = (np.array(result["arms"][control]["counts"]) - np.array(result["arms"]["student"]["counts"])) / 2
-            assert result["controls"][control]["value"] == pytest.approx(d.mean())
+            d = (np.array(result.arms[control].counts) - np.array(result.arms["student"].counts)) / 2
+            assert getattr(result.controls, control).value == pytest.approx(d.mean())
 
-    def test_hints_help_and_another_problems_solution_does_not(self, result: dict[str, Any]) -> None:
-        assert result["gap"]["value"] > 0.15
-        assert result["controls"]["placebo"]["value"] < 0.05
+    def test_hints_help_and_another_problems_solution_does_not(self, result: ProbeResult) -> None:
+        assert result.gap.value > 0.15
+        assert result.controls.placebo.value < 0.05
 
-    def test_is_plain_json(self, result: dict[str, Any]) -> None:
-        assert json.loads(json.dumps(result, allow_nan=False)) == result
+    def test_is_plain_json(self, result: ProbeResult) -> None:
+        shown = json.loads(json.dumps(result.model_dump(mode="json"), allow_nan=False))
+        assert ProbeResult.model_validate(shown) == result
+        assert all(value is not None for name, value in shown.items()), "a whole result lacks nothing"
 
-    def test_names_its_problems(self, result: dict[str, Any], task: Task) -> None:
-        assert len(set(result["problem_ids"])) == 40
-        assert set(result["problem_ids"]) <= {problem.id for problem in task.problems(Split.train)}
+    def test_names_its_problems(self, result: ProbeResult, task: Task) -> None:
+        assert len(set(result.problem_ids)) == 40
+        assert set(result.problem_ids) <= {problem.id for problem in task.problems(Split.train)}
 
 
 class TestDeterminism:
-    def test_same_seed_same_counts_other_seed_other_counts(self, measure: Measure, result: dict[str, Any]) -> None:
+    def test_same_seed_same_counts_other_seed_other_counts(self, measure: Measure, result: ProbeResult) -> None:
         context = {"kind": "hints", "options": {"level": 3}}
         again = measure(context, controls=["placebo"])
         same = ("arms", "gap", "controls", "problem_ids", "variance")
-        assert {key: again[key] for key in same} == {key: result[key] for key in same}
+        assert [getattr(again, name) for name in same] == [getattr(result, name) for name in same]
         other = measure(context, seed=1)
-        assert other["arms"]["student"]["counts"] != result["arms"]["student"]["counts"]
+        assert other.arms["student"].counts != result.arms["student"].counts
 
-    def test_a_placebo_arm_does_not_change_the_others(self, measure: Measure, result: dict[str, Any]) -> None:
+    def test_a_placebo_arm_does_not_change_the_others(self, measure: Measure, result: ProbeResult) -> None:
         without = measure({"kind": "hints", "options": {"level": 3}})
-        assert without["controls"]["placebo"] is None
-        assert "placebo" not in without["arms"]
-        assert without["arms"]["context"] == result["arms"]["context"]
+        assert without.controls.placebo is None
+        assert "placebo" not in without.arms
+        assert without.arms["context"] == result.arms["context"]
 
 
 class TestFreshSamples:
     def test_kind_none_draws_three_different_samples_of_one_prompt(self, measure: Measure) -> None:
         found = measure({"kind": "none"})
-        counts = [tuple(found["arms"][name]["counts"]) for name in ("student", "none", "context")]
+        counts = [tuple(found.arms[name].counts) for name in ("student", "none", "context")]
         assert len(set(counts)) == 3
-        assert found["contexts_missing"] == 1.0
-        assert found["controls"]["leak"] == {"copied": 0.0, "contains_answer": 0.0}
+        assert found.contexts_missing == 1.0
+        assert found.controls.leak == Leak(copied=0.0, contains_answer=0.0)
 
     def test_every_rollout_of_every_arm_is_drawn_once_and_never_again(
         self, task: Task, engine: TransformersEngine, configure: Configure
@@ -122,9 +125,9 @@ class TestFreshSamples:
 
     def test_a_rollout_without_a_context_is_a_fresh_sample_of_the_students_prompt(self, measure: Measure) -> None:
         found = measure({"kind": "column"}, controls=["placebo"])  # the lab's problems have none
-        assert found["arms"]["context"]["contexts_missing"] == {"no_column_text": 80}
-        assert found["arms"]["placebo"]["contexts_missing"] == {"no_column_text": 80}
-        assert found["arms"]["context"]["counts"] != found["arms"]["student"]["counts"]
+        assert found.arms["context"].contexts_missing == {"no_column_text": 80}
+        assert found.arms["placebo"].contexts_missing == {"no_column_text": 80}
+        assert found.arms["context"].counts != found.arms["student"].counts
 
 
 class TestReuse:
@@ -140,14 +143,14 @@ class TestReuse:
             run_probe(configure(one, group_size=4 if one["kind"] == "peer_solution" else None), remembering, ignore)
             for one in contexts
         ]
-        costs = [one["cost"] for one in found]
-        assert [cost["rollouts_reused"] for cost in costs[:5]] == [0] + [160] * 4
-        assert [cost["rollouts_drawn"] for cost in costs[:5]] == [240] + [80] * 4
+        costs = [one.cost for one in found]
+        assert [cost.rollouts_reused for cost in costs[:5]] == [0] + [160] * 4
+        assert [cost.rollouts_drawn for cost in costs[:5]] == [240] + [80] * 4
         # two more attempts a problem fill the groups; a peer's right sum reads as the reference solution does
-        assert costs[5]["rollouts_reused"] >= 160
-        assert costs[5]["rollouts_drawn"] + costs[5]["rollouts_reused"] == 320
-        assert all(one["arms"]["student"] == found[0]["arms"]["student"] for one in found)
-        assert found[0]["arms"] == measure(contexts[0])["arms"]  # the memory changes nothing
+        assert costs[5].rollouts_reused >= 160
+        assert costs[5].rollouts_drawn + costs[5].rollouts_reused == 320
+        assert all(one.arms["student"] == found[0].arms["student"] for one in found)
+        assert found[0].arms == measure(contexts[0]).arms  # the memory changes nothing
 
     def test_a_larger_probe_begins_with_the_smaller_ones_problems(
         self, configure: Configure, here: Resources, tmp_path: Path
@@ -158,24 +161,24 @@ class TestReuse:
         larger = {"size": {"problems": 60}, "width": {"problems": 60, "target_se": 0.001}}
         for change in larger.values():
             large = run_probe(configure(context, controls=["placebo"], **change), remembering, ignore)
-            assert large["problem_ids"][:40] == small["problem_ids"]
-            for arm, found in small["arms"].items():
-                assert large["arms"][arm]["counts"][:40] == found["counts"]
-        assert large["cost"]["rollouts_reused"] == 4 * 60 * 2
+            assert large.problem_ids[:40] == small.problem_ids
+            for arm, found in small.arms.items():
+                assert large.arms[arm].counts[:40] == found.counts
+        assert large.cost.rollouts_reused == 4 * 60 * 2
 
 
 class TestGroups:
     def test_a_peers_solution_is_a_success_of_the_recipes_group(self, measure: Measure) -> None:
         found = measure({"kind": "peer_solution"}, group_size=4, controls=["placebo"])
-        assert found["controls"]["leak"]["contains_answer"] == 1.0
-        assert found["gap"]["value"] > 0.1
-        assert found["net_gap"]["value"] > 0.1
+        assert found.controls.leak.contains_answer == 1.0
+        assert found.gap.value > 0.1
+        assert found.net_gap.value > 0.1
         alone = measure({"kind": "peer_solution"}, group_size=1)
-        assert alone["arms"]["context"]["contexts_missing"] == {"no_success_in_group": 80}
+        assert alone.arms["context"].contexts_missing == {"no_success_in_group": 80}
 
     def test_hints_can_be_extracted_by_the_model(self, measure: Measure) -> None:
         found = measure({"kind": "hints", "options": {"source": "model"}}, group_size=4)
-        missing = found["arms"]["context"]["contexts_missing"]
+        missing = found.arms["context"].contexts_missing
         assert set(missing) == {"no_hints"}
         assert 0 < missing["no_hints"] < 80
 
@@ -183,73 +186,73 @@ class TestGroups:
 class TestSequential:
     def test_stops_at_the_width_it_was_asked_for(self, measure: Measure) -> None:
         found = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.06)
-        assert found["stopped_by"] == "width"
-        assert 32 <= found["gap"]["problems"] < 200
-        assert found["gap"]["se"] <= 0.06
+        assert found.stopped_by == "width"
+        assert 32 <= found.gap.problems < 200
+        assert found.gap.se <= 0.06
         wider = measure({"kind": "hints", "options": {"level": 3}}, problems=400, target_se=0.1)
-        assert wider["gap"]["problems"] < found["gap"]["problems"]
+        assert wider.gap.problems < found.gap.problems
 
     def test_says_when_its_problems_were_not_enough(self, measure: Measure) -> None:
         found = measure(problems=24, target_se=0.001)
-        assert (found["stopped_by"], found["gap"]["problems"]) == ("most_problems", 24)
+        assert (found.stopped_by, found.gap.problems) == ("most_problems", 24)
 
     def test_partial_results_come_as_it_goes(
         self, configure: Configure, here: Resources, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(run, "PARTIAL_SECONDS", 0.0)
-        events: list[tuple[str, dict[str, Any]]] = []
-        run_probe(configure(problems=56, target_se=0.001), here, lambda *event: events.append(event))
-        partial = [data for name, data in events if name == "probe.partial"]
-        assert [one["gap"]["problems"] for one in partial] == [32, 40, 48]
-        assert all(len(one["arms"]["context"]["counts"]) == one["gap"]["problems"] for one in partial)
-        shown = [data["gap"] for name, data in events if name == "probe.progress"]
+        events: list[EventData] = []
+        run_probe(configure(problems=56, target_se=0.001), here, events.append)
+        partial = [event.result for event in events if isinstance(event, ProbePartial)]
+        assert [one.gap.problems for one in partial] == [32, 40, 48]
+        assert all(len(one.arms["context"].counts) == one.gap.problems for one in partial)
+        shown = [event.gap for event in events if isinstance(event, ProbeProgress)]
         assert shown[0] is None
-        assert shown[-1]["se"] > 0
+        assert shown[-1] is not None
+        assert shown[-1].se > 0
 
 
 class TestCovariates:
-    def test_they_follow_from_the_counts(self, result: dict[str, Any]) -> None:
-        right = np.array(result["arms"]["student"]["counts"])
-        covariates = result["covariates"]
-        assert covariates["headroom"] == pytest.approx(1 - right.mean() / 2)
-        assert covariates["pass_at_k"] == pytest.approx({"1": right.mean() / 2, "2": (right > 0).mean()})
-        assert covariates["mean_sd"] == pytest.approx((right == 1).mean() / 2)
-        assert result["net_gap"]["value"] == pytest.approx(
-            result["gap"]["self_teacher"] - result["arms"]["placebo"]["accuracy"]
-        )
+    def test_they_follow_from_the_counts(self, result: ProbeResult) -> None:
+        right = np.array(result.arms["student"].counts)
+        covariates = result.covariates
+        assert covariates.headroom == pytest.approx(1 - right.mean() / 2)
+        assert covariates.pass_at_k == pytest.approx({"1": right.mean() / 2, "2": (right > 0).mean()})
+        assert covariates.mean_sd == pytest.approx((right == 1).mean() / 2)
+        assert result.net_gap.value == pytest.approx(result.gap.self_teacher - result.arms["placebo"].accuracy)
 
-    def test_the_teacher_finds_the_students_tokens_less_likely(self, result: dict[str, Any]) -> None:
-        ratio = result["covariates"]["log_ratio"]
-        assert ratio["mean"] < 0  # minus an estimate of KL(student | self-teacher)
-        assert 0.1 < ratio["top_tenth"] <= 1
-        assert ratio["tokens"] >= 32
+    def test_the_teacher_finds_the_students_tokens_less_likely(self, result: ProbeResult) -> None:
+        ratio = result.covariates.log_ratio
+        assert ratio.mean < 0  # minus an estimate of KL(student | self-teacher)
+        assert 0.1 < ratio.top_tenth <= 1
+        assert ratio.tokens >= 32
 
 
 class TestContexts:
     def test_uncovered_problems_count_as_none(self, measure: Measure) -> None:
         found = measure({"kind": "reference_solution", "options": {"corruption": {"coverage": 0.5}}})
-        assert 0.2 < found["contexts_missing"] < 0.8
-        assert found["controls"]["leak"]["contains_answer"] == 1.0
+        assert 0.2 < found.contexts_missing < 0.8
+        assert found.controls.leak.contains_answer == 1.0
 
     def test_a_right_answer_under_the_full_solution_counts_as_copied(self, measure: Measure) -> None:
         found = measure({"kind": "reference_solution"})
-        copied, right = found["controls"]["leak"]["copied"], found["gap"]["self_teacher"]
+        copied, right = found.controls.leak.copied, found.gap.self_teacher
         assert right <= copied <= right + 0.05  # a few truncated ones may be part of the solution too
 
     def test_feedback_is_on_the_students_own_rollouts(self, measure: Measure) -> None:
         found = measure({"kind": "feedback"})
         # Feedback on a right attempt repeats it: the contexts that contain the answer are the student's successes.
-        assert found["controls"]["leak"]["contains_answer"] == pytest.approx(found["gap"]["student"])
+        assert found.controls.leak.contains_answer == pytest.approx(found.gap.student)
 
 
 class TestProgress:
     def test_the_total_is_known_from_the_first_event_and_reached(self, configure: Configure, here: Resources) -> None:
-        events: list[tuple[str, dict[str, Any]]] = []
-        run_probe(configure(controls=["placebo"]), here, lambda name, data: events.append((name, data)))
-        done = [data["done"] for name, data in events if name == "probe.progress"]
+        events: list[EventData] = []
+        run_probe(configure(controls=["placebo"]), here, events.append)
+        shown = [event for event in events if isinstance(event, ProbeProgress)]
+        done = [event.done for event in shown]
         assert done[0] == 0
         assert done == sorted(done)
-        assert done[-1] == events[0][1]["total"] == 4 * 40 * 2
+        assert done[-1] == shown[0].total == 4 * 40 * 2
 
 
 class TestCovariateThatDoesNotFit:
@@ -263,8 +266,8 @@ class TestCovariateThatDoesNotFit:
         measurement = Measurement(configuration, Sampler(small, task, Sampling(1.0, 1.0, 8), 0))
         measurement.add(draw_problems(task, 8, 0))
         result = measurement.result()
-        assert result["covariates"]["log_ratio"] is None
-        assert result["gap"]["problems"] == 8
+        assert result.covariates.log_ratio is None
+        assert result.gap.problems == 8
 
 
 class TestRefusals:

@@ -1,0 +1,69 @@
+"""What a kind of job decides; all else about a job is the supervisor's and the reconciler's."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from sqlalchemy.orm import Session
+
+from service.jobs.models import Job
+from service.kit.database import Database
+from service.settings import Settings
+
+Configuration = dict[str, Any]
+"""What a child does, as JSON: the dump of a configuration of the contract."""
+Result = dict[str, Any]
+"""What a child has measured, as JSON: the dump of a result of the contract."""
+
+
+class Waiting(ABC):
+    """What ends with a job. A domain whose rows wait for jobs has one, as `WAITING` in its `job.py`."""
+
+    def prepare(self, database: Database, job: Job) -> None:  # noqa: B027
+        """Compute what a success will need, before the transaction that ends the job locks anything."""
+
+    @abstractmethod
+    def settle(self, session: Session, job: Job) -> None:
+        """End what waits for the job, in the transaction that ends it, whoever ends it."""
+
+
+class Kind(Waiting):
+    """One kind of job. Whoever writes holds the job's row: all of it is fenced.
+
+    The whole of a kind is a domain's `job.py`, which has it as `KIND`, and the child's entry point in the workers.
+    """
+
+    name: ClassVar[str]
+    """as `jobs.kind`"""
+    entry: ClassVar[str]
+    """what the child runs, as `module:function`; the function takes a `workers.child.Work`"""
+    stops_gently: ClassVar[bool]
+    """whether its child, asked to stop, saves its work first; else it is killed at once"""
+
+    @abstractmethod
+    def seconds(self, settings: Settings) -> float:
+        """How long one attempt may run."""
+
+    @abstractmethod
+    def configuration(self, session: Session, job: Job) -> Configuration:
+        """What the child does."""
+
+    @abstractmethod
+    def resources(self, session: Session, job: Job, settings: Settings) -> dict[str, Any]:
+        """What `workers.resources.Resources` reads, beside model and task."""
+
+    @abstractmethod
+    def store_partial(self, session: Session, job: Job, partial: Result) -> None:
+        """Keep the result so far."""
+
+    @abstractmethod
+    def store_result(self, session: Session, job: Job, result: Result) -> None:
+        """Keep the result, in the transaction that ends the job."""
+
+    def store_line(self, session: Session, job: Job, name: str, data: dict[str, Any]) -> None:
+        """Keep what of an event belongs elsewhere, too."""
+
+    def settle(self, session: Session, job: Job) -> None:
+        """End the job's own row, in the transaction that ends the job."""
+
+    def sweep(self, database: Database, settings: Settings) -> None:
+        """Remove what ended jobs have left on this machine."""

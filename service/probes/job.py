@@ -1,0 +1,41 @@
+"""Jobs that measure a gap."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from service.jobs.kind import Configuration, Kind, Result
+from service.jobs.models import Job
+from service.probes import repository as probes
+from service.settings import Settings
+
+
+class ProbeJob(Kind):
+    """A probe: what it has drawn is remembered in a file as it goes, so it can be killed at any time."""
+
+    name = "probe"
+    entry = "workers.probe.job:run"
+    stops_gently = False
+
+    def seconds(self, settings: Settings) -> float:
+        """How long one attempt may run."""
+        return settings.job_seconds
+
+    def configuration(self, session: Session, job: Job) -> Configuration:
+        """The probe's."""
+        return probes.by_id(session, job.subject_id).configuration
+
+    def resources(self, session: Session, job: Job, settings: Settings) -> dict[str, Any]:
+        """The memory of rollouts that all probes of this machine share."""
+        return {"rollouts": str(settings.data_dir / "rollouts.sqlite")}
+
+    def store_partial(self, session: Session, job: Job, partial: Result) -> None:
+        """With the probe."""
+        probes.store_partial(session, job.subject_id, partial)
+
+    def store_result(self, session: Session, job: Job, result: Result) -> None:
+        """With the probe."""
+        probes.store_result(session, job.subject_id, result)
+
+
+KIND = ProbeJob()

@@ -1,0 +1,148 @@
+"""Checks of a task file's lines: each becomes a canonical problem, or faults that name line and field."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import IO
+
+from pydantic import ValidationError
+
+from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
+from service.errors import InvalidFile
+from service.kit.errors import FieldProblem
+from service.kit.problems import field_problems
+from service.tasks.task_files import Fault, Line
+
+MOST_ERRORS = 20
+"""lines whose faults are told: who has more wants to see the first ones"""
+MISMATCHES = {"string_type", "list_type", "model_type"}
+"""how pydantic says that a value is none of a choice's branches"""
+CHOICES = {
+    "prompt": "must be a text, or a list of messages with role and content",
+    "tests": "must be a case with input and output, or a text: an assert statement",
+}
+"""fields that take one of several types, and which"""
+
+
+class Problems:
+    """The problems of one file, as far as it has been read: counts, hash and canonical lines, but no problem itself."""
+
+    def __init__(self, task: TaskIn, out: IO[bytes], word: str) -> None:
+        self._task, self._out, self._word = task, out, word
+        self._hash = TaskHash(task)
+        self._lines_of: dict[bytes, int] = {}
+        self._errors: list[FieldProblem] = []
+        self._wrong = 0
+        self.counts = {"train": 0, "held_out": 0}
+        self.hint_levels = self.with_hints = self.with_reference_solution = self.with_privileged_context = 0
+        self.bytes = 0
+
+    @property
+    def revision(self) -> str:
+        """The content hash of the task."""
+        return self._hash.revision
+
+    def take(self, lines: Iterable[Line | Fault]) -> None:
+        """Check all lines and write what is stored of them: for each problem its split and id, then its canonical line.
+
+        Raises:
+            InvalidFile: names line, field and value of the first faults.
+        """
+        for line in lines:
+            faults = [line] if isinstance(line, Fault) else self._check(line)
+            self._errors += [self._told(fault) for fault in faults]
+            self._wrong += bool(faults)
+            if self._wrong == MOST_ERRORS:
+                break
+        if self._errors:
+            self._refuse()
+        if not sum(self.counts.values()):
+            raise InvalidFile("Nothing was stored. There is no problem in the file.")
+        if not self.counts["train"]:
+            raise InvalidFile(
+                "Nothing was stored. split: all problems are held out, but a gap is measured on training problems; "
+                "leave `split` out or set it to 'train'.",
+                param="split",
+                value="held_out",
+            )
+
+    def _check(self, line: Line) -> list[Fault]:
+        unknown = sorted(line.row.keys() - ProblemIn.model_fields.keys())[:MOST_ERRORS]
+        if unknown:
+            message = f"is no field of a problem; known fields: {', '.join(ProblemIn.model_fields)}"
+            return [Fault(line.number, name, message) for name in unknown]
+        try:
+            problem = ProblemIn.model_validate(line.row)
+        except ValidationError as error:
+            return faults_of(error, line.number)
+        verifier = self._task.verifier
+        if verifier.needs is not None and getattr(problem, verifier.needs) is None:
+            message = f"the verifier `{verifier.kind}` needs it and the problem has none"
+            return [Fault(line.number, verifier.needs, message)]
+        wrong = verifier.answer_fault(problem.answer) if problem.answer is not None else None
+        if wrong is not None:
+            return [Fault(line.number, "answer", wrong, problem.answer)]
+        problem.id = problem.id or f"line-{line.number}"
+        first = self._lines_of.setdefault(hashlib.blake2b(problem.id.encode(), digest_size=16).digest(), line.number)
+        if first != line.number:
+            return [Fault(line.number, "id", f"{self._word} {first} has the same id", problem.id)]
+        if len(self._lines_of) > MOST_PROBLEMS:
+            raise InvalidFile(f"Nothing was stored. The file has more than {MOST_PROBLEMS} problems; split it.")
+        if not self._errors:
+            self._keep(problem)
+        return []
+
+    def _keep(self, problem: ProblemIn) -> None:
+        body = canonical(problem)
+        self._hash.add(body)
+        self._out.write(json.dumps([problem.split, problem.id]).encode() + b"\n" + body + b"\n")
+        self.bytes += len(body)
+        self.counts[problem.split] += 1
+        if problem.split == "train":
+            self.hint_levels = max(self.hint_levels, len(problem.hints))
+            self.with_hints += bool(problem.hints)
+            self.with_reference_solution += problem.reference_solution is not None
+            self.with_privileged_context += problem.privileged_context is not None
+
+    def _told(self, fault: Fault) -> FieldProblem:
+        message = f"{self._word} {fault.line}: {fault.message}"
+        # a name may be anything: half a surrogate pair, a megabyte
+        field = fault.field[:80].encode(errors="backslashreplace").decode()
+        return field_problems([{"loc": (field,), "msg": message, "input": fault.value}], f"{self._word}s.{fault.line}")[
+            0
+        ]
+
+    def _refuse(self) -> None:
+        first = "; ".join(
+            one.with_value if one.value is not None else f"{one.param}: {one.message}" for one in self._errors[:3]
+        )
+        more = f"; and {len(self._errors) - 3} more" if len(self._errors) > 3 else ""
+        shown = self._errors[:MOST_ERRORS]
+        raise InvalidFile(f"Nothing was stored. {first}{more}", param=shown[0].param, errors=shown)
+
+
+def faults_of(error: ValidationError, line: int) -> list[Fault]:
+    """What pydantic says of a problem, with the branches of a choice put together."""
+    found: dict[str, list[Fault]] = {}
+    mismatched: dict[str, Fault] = {}
+    for row in error.errors(include_url=False):
+        place, value = row["loc"], row["input"]
+        # the branch of a choice stands in the place, too: ("prompt", "list[Message]", 0, "role")
+        branch = next((index for index, part in enumerate(place) if index and _is_branch(part)), None)
+        parts = [str(part) for index, part in enumerate(place) if index != branch]
+        field = ".".join(parts)
+        if row["type"] == "missing":
+            value = None
+        if branch is not None and branch == len(place) - 1 and row["type"] in MISMATCHES:
+            mismatched.setdefault(field, Fault(line, field, CHOICES[parts[0]], value))
+        else:
+            choice = ".".join(parts[:branch]) if branch is not None else field
+            message = row["msg"].removeprefix("Value error, ")
+            found.setdefault(choice, []).append(Fault(line, field, message, value))
+    # the branch that the value was meant for has more to say than the others that it is not
+    other = [fault for field, fault in mismatched.items() if field not in found]
+    return [*(fault for faults in found.values() for fault in faults), *other]
+
+
+def _is_branch(part: int | str) -> bool:
+    return isinstance(part, str) and (part in {"constrained-str", "TestCase", "str"} or "[" in part)

@@ -1,0 +1,147 @@
+"""/v1/tasks: task files of one's own, and the bundled ones."""
+
+from typing import IO, Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from gapcast.contract.base import Listing, Page
+from gapcast.contract.catalog import ProblemOut, Task
+from gapcast.contract.problems import ProblemIn, TaskIn, VerifierKind
+from service.dependencies import AppState, State, Tenant
+from service.errors import InvalidFile
+from service.kit.errors import (
+    BodyTooLarge,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
+from service.kit.ids import new_id
+from service.kit.openapi import OpenApi, inlined
+from service.kit.problems import problems
+from service.tasks import service, task_files, uploads
+
+router = APIRouter(prefix="/tasks", tags=["catalog"])
+
+_TABLE = {
+    "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
+}
+
+_BODY: OpenApi = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media: {"schema": inlined(ProblemIn) | {"description": "Each line."}} if form == "ndjson" else _TABLE
+            for media, form in task_files.MEDIA_TYPES.items()
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": Task, "description": "This content is stored already under this name."},
+        **problems(
+            *(InvalidFile, InvalidRequest, IdempotencyMismatch, UnsupportedMediaType, BodyTooLarge, Unavailable),
+        ),
+    },
+)
+async def create_task(
+    request: Request,
+    response: Response,
+    state: AppState,
+    tenant: Tenant,
+    name: Annotated[str, Query(max_length=255, description=TaskIn.model_fields["name"].description)],
+    verifier: VerifierKind,
+    max_tokens: Annotated[int | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
+    preamble: Annotated[str | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
+    options: Annotated[str | None, Query(description="the verifier's options, a JSON object")] = None,
+    idempotency_key: IdempotencyKey = None,
+    content_type: Annotated[str, Header()] = "",
+) -> Task:
+    """Store a task file, JSON lines or Parquet by its Content-Type: all problems of it, or none.
+
+    The same name with other content is a new revision, which the name means from then on; the same content again
+    answers 200. Tasks are never changed or deleted: a probe names the revision that it measured.
+    """
+    known = ("name", "verifier", "max_tokens", "preamble", "options")
+    for parameter in request.query_params:
+        if parameter not in known:
+            raise InvalidRequest(
+                f"{parameter[:80]}: there is no such parameter; known ones: {', '.join(known)}.", param=parameter[:80]
+            )
+    form = task_files.form_of(content_type)
+    if form is None:
+        raise UnsupportedMediaType.of(content_type, *task_files.MEDIA_TYPES)
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
+    given: dict[str, str | int | None] = {"max_tokens": max_tokens, "preamble": preamble}
+    task = uploads.header(name, verifier, options, {key: value for key, value in given.items() if value is not None})
+    with task_files.scratch(state.settings.data_dir) as raw:
+        content = await task_files.receive(request.stream(), raw)
+        hashed = body_hash(f"/v1/tasks?{task.model_dump_json()}&{form}", content)
+        key = (idempotency_key, hashed) if idempotency_key is not None else None
+        stored, is_new = await run_in_threadpool(_take, state, tenant, task, form, raw, key)
+    response.status_code = 201 if is_new else 200
+    return stored
+
+
+def _take(
+    state: State, tenant: str, task: TaskIn, form: task_files.Form, raw: IO[bytes], key: tuple[str, str] | None
+) -> tuple[Task, bool]:
+    """Check and store; a key that was used answers with what it made, before the work of reading the file again."""
+    if key is not None:
+        with state.database.read() as session:
+            known = find_key(session, tenant, *key)
+            if known is not None:
+                return Task.model_validate(known.response), True
+    folder = state.settings.data_dir
+    with task_files.scratch(folder) as unpacked, task_files.scratch(folder) as checked:
+        prepared = uploads.prepare(raw, form, task, unpacked, checked, state.settings.max_task_bytes)
+        with state.database.write() as session:
+            if key is None:
+                return uploads.store(session, tenant, prepared)
+            upload_id = new_id("upload")
+            if claim_key(session, tenant, *key, upload_id) != upload_id:
+                again = find_key(session, tenant, *key)
+                return Task.model_validate(again.response if again is not None else None), True
+            stored, is_new = uploads.store(session, tenant, prepared)
+            remember(session, tenant, key[0], stored.model_dump(mode="json"))
+            return stored, is_new
+
+
+@router.get("")
+def list_tasks(state: AppState, tenant: Tenant) -> Listing[Task]:
+    """List the tasks that a gap can be measured on: the bundled ones, then uploaded ones as their newest revisions."""
+    with state.database.read() as session:
+        return Listing(data=service.tasks(session, tenant))
+
+
+# before the path of a task, whose name may hold a slash; no task's name ends with /problems
+@router.get("/{name:path}/problems", responses=problems(NotFound))
+def list_problems(
+    state: AppState,
+    tenant: Tenant,
+    name: str,
+    split: Literal["train", "held_out"] | None = None,
+    after: Annotated[
+        str | None, Query(max_length=255, description="the problem's id after which the page begins")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Page[ProblemOut]:
+    """See what an uploaded task holds, in the file's order; long texts and lists are cut."""
+    with state.database.read() as session:
+        return service.preview(session, tenant, name, split, after, limit)
+
+
+@router.get("/{name:path}", responses=problems(NotFound))
+def get_task(state: AppState, tenant: Tenant, name: str) -> Task:
+    """Get the newest revision of a task."""
+    with state.database.read() as session:
+        return service.show_task(session, tenant, name)

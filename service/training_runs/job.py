@@ -1,0 +1,130 @@
+"""Jobs that train: their checkpoints, and where the trained model goes."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from gapcast.contract.events import Ended
+from service.events import repository as events
+from service.jobs import repository as jobs
+from service.jobs.kind import Configuration, Kind, Result
+from service.jobs.models import Job, JobState
+from service.kit.database import Database
+from service.kit.errors import InvalidRequest
+from service.observations import service as observations
+from service.settings import Settings
+from service.training_runs import repository as runs
+from service.training_runs.models import TrainingRun
+
+log = structlog.get_logger()
+
+CHECKPOINT = "training.checkpoint"
+"""the child's line that a checkpoint is on the disk"""
+OVER = (JobState.succeeded, JobState.cancelled)
+"""how a job ends that nobody wants to look into: its checkpoints go, those of a failed one stay"""
+
+
+class TrainingJob(Kind):
+    """A training run: asked to stop, its child writes a checkpoint first."""
+
+    name = "training"
+    entry = "workers.ranks.job:run"
+    stops_gently = True
+
+    def seconds(self, settings: Settings) -> float:
+        """How long one attempt may run."""
+        return settings.training_seconds
+
+    def configuration(self, session: Session, job: Job) -> Configuration:
+        """The run's."""
+        return runs.by_id(session, job.subject_id).configuration
+
+    def resources(self, session: Session, job: Job, settings: Settings) -> dict[str, Any]:
+        """Where earlier attempts left their checkpoints, as far as this machine has them, and where new ones go."""
+        run = runs.by_id(session, job.subject_id)
+        return {
+            "checkpoints": list(runs.newest_checkpoints(session, job.id)),
+            "checkpoint_folder": str(checkpoints_of(settings.data_dir) / job.id / str(job.attempt)),
+            "export_folder": str(settings.data_dir / "models" / run.id),
+            "card": {"run_id": run.id, "pool": run.pool, "family": run.family, "predicted": run.predicted},
+        }
+
+    def store_partial(self, session: Session, job: Job, partial: Result) -> None:
+        """With the run."""
+        runs.store_partial(session, job.subject_id, partial)
+
+    def store_result(self, session: Session, job: Job, result: Result) -> None:
+        """With the run, and as an observation."""
+        end(session, job, result)
+
+    def store_line(self, session: Session, job: Job, name: str, data: dict[str, Any]) -> None:
+        """Publish a checkpoint."""
+        if name == CHECKPOINT:
+            publish_checkpoint(session, job, data)
+
+    def settle(self, session: Session, job: Job) -> None:
+        """End the run."""
+        end_without_result(session, job)
+
+    def sweep(self, database: Database, settings: Settings) -> None:
+        """Remove the checkpoints of jobs that have succeeded or were cancelled, wherever that was done."""
+        folder = checkpoints_of(settings.data_dir)
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        if not names:
+            return
+        with database.read() as session:
+            over = jobs.in_states(session, names, OVER)
+        for job_id in over:
+            shutil.rmtree(folder / job_id, ignore_errors=True)
+
+
+def checkpoints_of(data_dir: Path) -> Path:
+    """The folder with a folder a job."""
+    return data_dir / "training"
+
+
+def publish_checkpoint(session: Session, job: Job, told: dict[str, Any]) -> None:
+    """Let a run point at a checkpoint; the caller holds the job.
+
+    Where the run has come further than ever, its retry budget is whole again: a run of days survives many lost workers,
+    and one that crashes at the same step again and again is dead all the same, also where each attempt begins anew.
+    """
+    furthest = runs.furthest_checkpoint(session, job.id)
+    runs.publish_checkpoint(session, job, told)
+    if told["step"] > furthest:
+        jobs.forgive(session, job.id, job.attempt)
+
+
+def end(session: Session, job: Job, result: dict[str, Any]) -> None:
+    """Store what came of a run and the observation that it is, in the transaction that ends its job."""
+    run = runs.by_id(session, job.subject_id)
+    try:
+        batch = observations.store(session, run.tenant, observations.check([_row(run, result)]))
+        observation_id = batch.ids[0]
+    except InvalidRequest as error:
+        # weeks of training are not to be lost over a row; whoever reads the run can add it by hand
+        log.error("observation_not_stored", run=run.id, error=error.detail)
+        told = {"code": "observation_not_stored", "message": f"No observation was stored: {error.detail}"}
+        result, observation_id = result | {"warnings": [*result["warnings"], told]}, None
+    runs.store_result(session, run.id, result, observation_id)
+
+
+def _row(run: TrainingRun, result: dict[str, Any]) -> dict[str, Any]:
+    beside = {name: getattr(run, name) for name in ("pool", "family", "parameters", "prediction_id")}
+    return observations.row_of_run(
+        beside | {"external_id": run.id, "source": "training", **run.configuration, **result}
+    )
+
+
+def end_without_result(session: Session, job: Job) -> None:
+    """Say how a job's run has ended, and let one that has no result be repeated; in the job's last transaction."""
+    if job.state != JobState.succeeded:
+        runs.free_key(session, job.subject_id)
+    told = Ended.model_validate({"error": job.error} if job.error else {})
+    events.add(session, job.tenant, job.subject_id, told, f"training_run.{job.state}")
+
+
+KIND = TrainingJob()

@@ -1,0 +1,1 @@
+"""Experiments and their reports, run by hand: each says what it reproduces."""

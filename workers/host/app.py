@@ -1,0 +1,55 @@
+"""The Celery application of a worker: one task, whose argument is a job's id."""
+
+import threading
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+
+from service import logs
+from service.jobs.broker import Dispatcher, celery_app
+from service.jobs.messages import WAKE
+from service.jobs.service import reconcile
+from service.kinds import KINDS, settle
+from service.kit.database import Database
+from service.settings import Settings
+from workers.host.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+
+def worker_app(settings: Settings) -> Celery:
+    """Build the application and its supervisor."""
+    logs.configure(settings)
+    app = celery_app(settings)
+    app.conf.worker_consumer = "workers.host.consumer:Consumer"
+    database = Database(settings.database_url, Dispatcher(settings).wake)
+    stop = threading.Event()
+    supervisor = Supervisor(settings, database, stop)
+
+    @app.task(name=WAKE)  # type: ignore[untyped-decorator]
+    def wake(job_id: str) -> None:
+        supervisor.run(job_id)
+
+    def keep_reconciling() -> None:
+        while True:
+            try:
+                reconcile(database, settings, settle)
+                for kind in KINDS.values():
+                    kind.sweep(database, settings)
+            except Exception as error:
+                log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
+            if stop.wait(settings.reconcile_seconds):
+                return
+
+    def ready(**_: Any) -> None:  # noqa: ANN401
+        threading.Thread(target=keep_reconciling, name="reconciler", daemon=True).start()
+        log.info("worker_ready", worker=supervisor.name)
+
+    def stopping(**_: Any) -> None:  # noqa: ANN401
+        stop.set()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
+    return app

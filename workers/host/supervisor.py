@@ -1,0 +1,271 @@
+"""Claims a job, runs it in a child process, keeps its lease, and ends it: everything but the work itself."""
+
+import os
+import threading
+import time
+from typing import Any
+
+import stamina
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from gapcast.contract.events import JobFailed, JobHandedBack, JobStarted, JobSucceeded
+from service.events import repository as events
+from service.jobs import repository as jobs
+from service.jobs.kind import Kind
+from service.jobs.models import Job, JobState
+from service.jobs.repository import Asked
+from service.jobs.service import record_return, worker_name
+from service.kinds import KINDS, prepare, settle
+from service.kit.database import Database
+from service.settings import Settings
+from workers.host.child_process import Child, Crashed, Failed
+from workers.host.inbox import Event, Inbox
+from workers.host.preparing import places
+
+log = structlog.get_logger()
+
+PROGRESS = 0.5
+"""seconds between two writes of what a child says: a person sees it move, the database hardly notices"""
+LOOK = 3.0
+"""seconds between two looks whether a job is to stop, while its child says nothing"""
+GRACE = 10.0
+"""seconds in which a child that is asked to stop may save its work; `serve` gives its worker 15 to stop"""
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""how a database that does not answer shows"""
+UNFORESEEN = "internal_error"
+"""the code of whatever a child raised that is no failure with a name"""
+PATIENCE = 300.0
+"""seconds for which the end of a job is tried again while the database is away: a result is GPU time, and the fence
+keeps a late one from doing harm"""
+
+
+class LeaseLost(Exception):
+    """Another attempt holds the job, or it has ended: nothing of this one may be written."""
+
+
+class Stopped(Exception):
+    """The job is to be paused, or its worker stops; `step` is where it goes on, if it says so."""
+
+    def __init__(self, step: int | None = None) -> None:
+        super().__init__()
+        self.step = step
+
+
+class Cancelled(Exception):
+    """Somebody asked for the job to be cancelled."""
+
+
+class Supervisor:
+    """Runs jobs for one worker process; `run` is called from several threads when the concurrency is above one."""
+
+    def __init__(self, settings: Settings, database: Database, stop: threading.Event) -> None:
+        self._settings, self._database, self._stop = settings, database, stop
+        self.name = worker_name(os.getpid())
+
+    def run(self, job_id: str) -> None:
+        """Claim a job and see it to its end; does nothing when it is not to be had."""
+        if self._stop.is_set():
+            with self._database.write() as session:
+                jobs.forget_dispatch(session, job_id)
+            return
+        with self._database.write() as session:
+            job = jobs.claim(session, job_id, self.name, self._settings.lease_seconds)
+            if job is None:
+                return
+            kind = KINDS[job.kind]
+            configuration = kind.configuration(session, job)
+            events.add(session, job.tenant, job.id, JobStarted(attempt=job.attempt, worker=self.name))
+        log.info("job_claimed", job=job.id, attempt=job.attempt)
+        _Attempt(job, kind, self._settings, self._database, self._stop, self.name).run(configuration)
+
+
+class _Attempt:
+    """One attempt of a job, from its claim to its end."""
+
+    def __init__(
+        self, job: Job, kind: Kind, settings: Settings, database: Database, stop: threading.Event, worker: str
+    ) -> None:
+        self._job, self._kind, self._worker = job, kind, worker
+        self._settings, self._database, self._stop = settings, database, stop
+        self._inbox = Inbox()
+
+    def run(self, configuration: dict[str, Any]) -> None:
+        """Run the child, and write down how it ended."""
+        job = self._job
+        child = None
+        try:
+            with self._database.read() as session:
+                resources = places(session, job.tenant, configuration, self._settings, self._worker)
+                resources |= self._kind.resources(session, job, self._settings)
+            job_line = {"entry": self._kind.entry, "stops_gently": self._kind.stops_gently}
+            child = Child(job_line | {"configuration": configuration, "resources": resources})
+            self._end(self._watch(child))
+        except Failed as failure:
+            self._fail(JobState.failed, failure.error)
+        except Cancelled:
+            self._fail(JobState.cancelled, None)
+        except Crashed as crash:
+            self._give_back({"code": "worker_crashed", "message": str(crash), "param": None, "category": "server"})
+        except Stopped as stopped:
+            self._hand_back(stopped.step)
+        except LeaseLost:
+            log.warning("lease_lost", job=job.id, attempt=job.attempt)
+        except Exception as error:
+            log.exception("attempt_failed", job=job.id, attempt=job.attempt)
+            message = f"The worker failed to run this job ({type(error).__name__}); its log says more."
+            self._give_back({"code": "worker_error", "message": message, "param": None, "category": "server"})
+        finally:
+            if child is not None:
+                child.kill()
+
+    # --- while it runs
+
+    def _watch(self, child: Child) -> dict[str, Any]:
+        """Keep the lease and store what the child says until it has a result."""
+        limit = self._kind.seconds(self._settings)
+        started = beat = written = looked = time.monotonic()
+        held_until = beat + self._settings.lease_seconds
+        patience: float | None = None  # until when a child that was asked to stop is waited for
+        asked = Asked(cancel=False, pause=False)
+        lines = child.lines()
+        while True:
+            try:
+                line = next(lines)
+            except Crashed as crash:
+                if patience is not None:
+                    raise Stopped from crash
+                raise
+            moment = time.monotonic()
+            if line is not None:
+                result = self._take(line)
+                if result is not None:
+                    return result
+            if patience is None and (self._stop.is_set() or asked.pause):
+                if not self._kind.stops_gently:
+                    raise Stopped
+                child.ask_to_stop()
+                patience = moment + GRACE
+            if patience is not None and moment > patience:
+                log.warning("child_did_not_stop", job=self._job.id, attempt=self._job.attempt)
+                raise Stopped
+            if moment - started > limit:
+                message = f"The job ran longer than {limit:g} s, the most that one attempt may run."
+                raise Failed({"code": "time_limit", "message": message, "param": None, "category": "user"})
+            write = bool(self._inbox) and moment - written >= PROGRESS
+            try:
+                if write or moment - beat >= self._settings.heartbeat_seconds:
+                    asked = self._beat()
+                    held_until = moment + self._settings.lease_seconds
+                    beat = written = looked = moment
+                elif moment - looked >= LOOK:
+                    asked = self._look()
+                    looked = moment
+            except AWAY as error:
+                log.warning("heartbeat_failed", job=self._job.id, error=f"{type(error).__name__}: {error}"[:200])
+                if moment > held_until:
+                    raise LeaseLost from error
+                written = looked = moment
+                beat = max(beat, moment - self._settings.heartbeat_seconds + LOOK)  # the next one not before a look
+            if asked.cancel:
+                raise Cancelled
+
+    def _take(self, line: dict[str, Any]) -> dict[str, Any] | None:
+        """Keep a line of the child for the next write; its last one is its result, or how else it has ended."""
+        if "error" in line:
+            error = line["error"]
+            if self._kind.stops_gently and error["code"] == UNFORESEEN:
+                # a full disk, a lost GPU: days of training get another try from the last checkpoint, within the budget
+                raise Crashed(error["message"])
+            raise Failed(error)
+        if "paused" in line:
+            raise Stopped(line["paused"]["step"])
+        if "event" in line:
+            self._inbox.take(line["event"], line["data"])
+            return None
+        result: dict[str, Any] = line["result"]
+        return result
+
+    def _beat(self) -> Asked:
+        """Extend the lease, and store what the child has said."""
+        job = self._job
+        with self._database.write() as session:
+            asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, self._inbox.progress)
+            if asked is None:
+                raise LeaseLost
+            self._store(session, self._inbox.events)
+        self._inbox.clear()
+        return asked
+
+    def _look(self) -> Asked:
+        with self._database.read() as session:
+            asked = jobs.asked(session, self._job.id, self._job.attempt)
+        if asked is None:
+            raise LeaseLost
+        return asked
+
+    def _store(self, session: Session, told: list[Event]) -> None:
+        """Write what the child has said, in a transaction that holds the job."""
+        job = self._job
+        if self._inbox.partial is not None:
+            self._kind.store_partial(session, job, self._inbox.partial)
+        for name, data in told:
+            self._kind.store_line(session, job, name, data)
+            events.write(session, job.tenant, job.id, name, data)
+
+    # --- how it ends
+
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
+    def _end(self, result: dict[str, Any]) -> None:
+        job = self._job
+        prepare(self._database, job)
+        with self._database.write() as session:
+            ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
+            if ended is None:
+                raise LeaseLost
+            self._store(session, self._inbox.lasting)
+            self._kind.store_result(session, ended, result)
+            events.add(session, job.tenant, job.id, JobSucceeded(attempt=job.attempt))
+            settle(session, ended)
+        log.info("job_succeeded", job=job.id, attempt=job.attempt)
+
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
+    def _fail(self, state: JobState, error: dict[str, Any] | None) -> None:
+        job = self._job
+        with self._database.write() as session:
+            ended = jobs.finish(session, job.id, job.attempt, state, error)
+            if ended is None:
+                return
+            self._store(session, self._inbox.lasting)
+            told = JobFailed.model_validate({"attempt": job.attempt, "error": error})
+            events.add(session, job.tenant, job.id, told, f"job.{state}")
+            settle(session, ended)
+        log.warning("job_ended", job=job.id, state=state, error=error)
+
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
+    def _give_back(self, error: dict[str, Any]) -> None:
+        """After a crash: another attempt, or the end of the budget."""
+        job = self._job
+        with self._database.write() as session:
+            back = jobs.release(session, job.id, job.attempt, self._settings.max_failures, error)
+            if back is not None:
+                self._store(session, self._inbox.lasting)
+                record_return(session, back, settle)
+        log.warning("job_crashed", job=job.id, attempt=job.attempt, error=error["message"])
+
+    @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
+    def _hand_back(self, step: int | None) -> None:
+        """When the job is to be paused or the worker stops: no failure is counted."""
+        job = self._job
+        with self._database.write() as session:
+            back = jobs.hand_back(session, job.id, job.attempt)
+            if back is None:
+                return
+            self._store(session, self._inbox.lasting)
+            kind = "job.handed_back" if back.state == JobState.queued else f"job.{back.state}"
+            events.add(session, job.tenant, job.id, JobHandedBack(attempt=job.attempt, step=step), kind)
+            if JobState(back.state).is_terminal:
+                settle(session, back)
+        log.info("job_handed_back", job=job.id, attempt=job.attempt, state=back.state)

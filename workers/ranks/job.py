@@ -1,0 +1,32 @@
+"""The entry point of a job that trains, in one process or in several.
+
+It stands here and not in `workers.opsd`, which loads torch: a process that only starts others needs none.
+"""
+
+from typing import Any
+
+from gapcast.contract.training import TrainingConfiguration
+from workers.ranks.launch import run_on_ranks
+from workers.resources import Resources
+from workers.work import Work
+
+
+def run(work: Work) -> dict[str, Any]:
+    """Train.
+
+    Raises:
+        JobError: the configuration cannot be trained on this worker.
+        Paused: it was asked to stop and has written a checkpoint.
+        RankDied: one of several processes ended and did not say why.
+    """
+    training = TrainingConfiguration.model_validate(work.configuration)
+    resources = Resources.read(training.model, work.resources)
+
+    def emit(name: str, data: dict[str, Any]) -> None:
+        work.write({"event": name, "data": data})
+
+    if training.options.processes > 1:
+        return run_on_ranks(training, resources, emit, work.stop)
+    from workers.opsd import run_training
+
+    return run_training(training, resources, emit, work.stop)

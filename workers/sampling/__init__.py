@@ -1,0 +1,1 @@
+"""Samples that are drawn, verified and remembered: the same for the probe and the trainer."""
