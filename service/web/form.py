@@ -180,7 +180,8 @@ def _context_options() -> list[Field]:
         for name, info in schema.model_fields.items():
             path = f"context.options.{name}"
             if path not in fields and name not in {"corruption", "options"}:  # their fields stand for themselves
-                label, empty = name.replace("_", " ").capitalize(), "null" if info.get_default() is None else ""
+                label, default = name.replace("_", " ").capitalize(), info.get_default()
+                empty = "null" if default is None else default if isinstance(default, str) else ""
                 fields[path] = field(path, schema, label, info.description or "", empty=empty, wide=True)
     return [*fields.values(), *_CORRUPTION]
 

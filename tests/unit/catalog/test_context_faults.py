@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.contexts import KINDS
 from tests.unit.tasks.conftest import lines, problem, sender
 
 EXTRA, NUL = "Extra inputs are not permitted", "text must not hold the NUL character, which databases cannot store"
-KINDS = (
-    "'none', 'static', 'feedback', 'hints', 'peer_solution', 'reference_solution', 'all', 'column', 'placebo' or "
-    "'shuffled_feedback'"
-)
-PLACEBOS = KINDS.removeprefix("'none', ").replace("'column', 'placebo'", "'column'")
+NAMES = [f"'{kind}'" for kind in KINDS]
+KNOWN = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
+PLACEBOS = KNOWN.replace("'none', ", "").replace(", 'placebo'", "")
 SOURCE = "level counts the task's graded hints; leave it null or set source to 'task'"
 OF_HINTS: dict[str, Any] = {"of": "hints", "options": {"level": 0}}
 
@@ -35,10 +34,10 @@ FAULTS: list[tuple[Any, str, str]] = [
     ({"kind": "placebo", "options": {"of": "hints", "options": {"max_cases": 2}}}, "options.options.max_cases", EXTRA),
     ({"kind": "placebo", "options": {"of": "hints", "options": 7}}, "options.options", "should be a valid dictionary"),
     ({"kind": "shuffled_feedback", "options": {"max_cases": 1.5}}, "options.max_cases", "valid integer"),
-    ({"kind": "telepathy"}, "kind", f"Input should be {KINDS}"),
-    ({"kind": "Hint"}, "kind", f"Input should be {KINDS}; did you mean 'hints'?"),
-    ({"kind": None}, "kind", f"Input should be {KINDS}"),
-    ({"kind": []}, "kind", f"Input should be {KINDS}"),
+    ({"kind": "telepathy"}, "kind", f"Input should be {KNOWN}"),
+    ({"kind": "Hint"}, "kind", f"Input should be {KNOWN}; did you mean 'hints'?"),
+    ({"kind": None}, "kind", f"Input should be {KNOWN}"),
+    ({"kind": []}, "kind", f"Input should be {KNOWN}"),
     ({"options": {}}, "kind", "Field required"),
     ("hints", "", "should be a valid dictionary"),
 ]
