@@ -24,9 +24,7 @@ from service.fits.models import Fit
 from service.fits.service import as_law_input, law_of
 from service.kit.errors import InvalidRequest
 from service.kit.pagination import PageRequest
-from service.law import Diagnostics, GapLaw, Key, Probe, predicting
-from service.law.scaling import FamilyScaling as SizesOfFamily
-from service.law.scaling import scaling
+from service.law import Diagnostics, GapLaw, Key, Probe, predicting, scaling
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.repository import AnyRow
@@ -219,11 +217,11 @@ def scale(session: Session, fit: Fit, entries: Sequence[ModelEntry]) -> Scaling:
     return Scaling(
         fit_id=fit.id,
         without_parameters=sum(value is None for value in parameters),
-        families=[_scaled(one, law) for one in scaling(as_law_input(rows), parameters)] if rows else [],
+        families=[_scaled(one, law) for one in scaling.scaling(as_law_input(rows), parameters)] if rows else [],
     )
 
 
-def _scaled(one: SizesOfFamily, law: GapLaw) -> FamilyScaling:
+def _scaled(one: scaling.FamilyScaling, law: GapLaw) -> FamilyScaling:
     key = one.key
     return FamilyScaling(
         family=one.family,

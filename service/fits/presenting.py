@@ -4,31 +4,30 @@ from typing import TypedDict
 
 from gapcast.contract.fits import AtGap, Coefficients, Drift, FitOut, FitSummary, LinkWeights
 from gapcast.contract.recipes import Recipe
+from service import law
 from service.fits import service
 from service.fits.models import Fit
 from service.kit.clock import rfc3339
-from service.law import Coefficients as LawCoefficients
-from service.law import Key
 from service.law.curves import COMMON_GAP
 
 
 def fit_out(fit: Fit) -> FitOut:
     """Show a stored fit."""
-    law = service.law_of(fit)
+    fitted = service.law_of(fit)
 
-    def line(family: str, key: Key, n: int) -> Coefficients:
+    def line(family: str, key: law.Key, n: int) -> Coefficients:
         teacher, divergence = key.teacher, key.known_divergence
         return Coefficients(
             teacher_rule=key.rule,
             divergence=divergence,
             family=family,
-            status=law.status(family, teacher=teacher, divergence=divergence),
+            status=fitted.status(family, teacher=teacher, divergence=divergence),
             n=n,
-            **curved(law.coefficients(family, teacher=teacher, divergence=divergence)),
+            **curved(fitted.coefficients(family, teacher=teacher, divergence=divergence)),
         )
 
-    recipes = law.recipes_
-    keys = sorted({key for _, key in recipes}) or [Key.of(Recipe().teacher, Recipe().divergence)]
+    recipes = fitted.recipes_
+    keys = sorted({key for _, key in recipes}) or [law.Key.of(Recipe().teacher, Recipe().divergence)]
     drift = fit.summary.drift if fit.summary is not None else None
     return FitOut(
         id=fit.id,
@@ -38,8 +37,8 @@ def fit_out(fit: Fit) -> FitOut:
         fingerprint=fit.fingerprint,
         families=[line(family, key, n) for (family, key), n in recipes.items()],
         populations=[line("", key, 0) for key in keys],
-        p_collapse=law.p_collapse_,
-        curvature_p=law.curvature_ if law.curvature_ == law.curvature_ else None,
+        p_collapse=fitted.p_collapse_,
+        curvature_p=fitted.curvature_ if fitted.curvature_ == fitted.curvature_ else None,
         drift=None
         if drift is None
         else [Drift(family=name, alarm=found.alarm, **found.model_dump()) for name, found in drift.items()],
@@ -71,7 +70,7 @@ class CurvedFields(TypedDict):
     at_common_gap: AtGap
 
 
-def curved(found: LawCoefficients) -> CurvedFields:
+def curved(found: law.Coefficients) -> CurvedFields:
     """Return what the coefficients say of a curve."""
     return {
         "slope": found.slope.mean,

@@ -19,12 +19,10 @@ from gapcast.contract.predictions import (
 )
 from gapcast.contract.probes import FEW_PROBLEMS, Controls, Gap, ProbeFigures, ProbeResult
 from gapcast.contract.recipes import Recipe, cell_of
+from service import law
 from service.fits.presenting import curved
 from service.fits.service import Current
 from service.fits.summary import PoolSummary, rollouts
-from service.law import Branch as LawBranch
-from service.law import GapLaw, Probe
-from service.law import Prediction as Predicted
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""
@@ -85,7 +83,7 @@ def _ends(level: float) -> tuple[float, float]:
     return round((1 - level) / 2, 9), round((1 + level) / 2, 9)
 
 
-def _quantiles(out: Predicted, levels: Sequence[float]) -> dict[float, float]:
+def _quantiles(out: law.Prediction, levels: Sequence[float]) -> dict[float, float]:
     """All that an answer needs, at once: they are most of its cost.
 
     Accuracies are shares: no improvement lies outside [-1, 1], however wide the law's own interval.
@@ -104,7 +102,7 @@ def _gap(request: PredictionRequest, result: ProbeResult | None) -> Gap:
     return Gap(value=given.value, se=given.se, student=given.student, self_teacher=given.student + given.value)
 
 
-def _branch(branch: LawBranch, levels: Sequence[float]) -> Branch:
+def _branch(branch: law.Branch, levels: Sequence[float]) -> Branch:
     """One side's answer for a single gap."""
     alone = branch.prediction
     found = [(level, *(float(end[0]) for end in alone.interval(level))) for level in levels]
@@ -126,20 +124,20 @@ class _About(NamedTuple):
 
 
 def _law_used(pool: Current, about: _About, baseline: float) -> LawUsed:
-    law, family, cell = pool.law, about.family, about.cell
+    fitted, family, cell = pool.law, about.family, about.cell
     recipe: dict[str, Any] = {"teacher": about.recipe.teacher, "divergence": about.recipe.divergence}
     return LawUsed(
         fit_id=pool.fit.id,
         family=family,
         cell=cell,
-        n=law.points(family, **recipe),
-        status=law.status(family, **recipe),
-        **curved(law.coefficients(family, cell, baseline=baseline, **recipe)),
+        n=fitted.points(family, **recipe),
+        status=fitted.status(family, **recipe),
+        **curved(fitted.coefficients(family, cell, baseline=baseline, **recipe)),
     )
 
 
-def _law_probe(gap: Gap, gap_var: float, about: _About) -> Probe:
-    return Probe(
+def _law_probe(gap: Gap, gap_var: float, about: _About) -> law.Probe:
+    return law.Probe(
         gap=gap.value,
         gap_var=gap_var,
         family=about.family,
@@ -151,7 +149,7 @@ def _law_probe(gap: Gap, gap_var: float, about: _About) -> Probe:
     )
 
 
-def _verdict(quantiles: dict[float, float], law: GapLaw, exact: Probe, min_gain: float) -> str:
+def _verdict(quantiles: dict[float, float], fitted: law.GapLaw, exact: law.Probe, min_gain: float) -> str:
     """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps.
 
     `exact` is the same gap, known exactly: what an endless probe would have measured, if this one is right.
@@ -160,7 +158,7 @@ def _verdict(quantiles: dict[float, float], law: GapLaw, exact: Probe, min_gain:
     side = _side(quantiles[low], quantiles[high], min_gain)
     if side is not None:
         return side
-    lower, upper = law.predict_improvement(exact).interval(VERDICT_LEVEL)
+    lower, upper = fitted.predict_improvement(exact).interval(VERDICT_LEVEL)
     return "undecided" if _side(float(lower), float(upper), min_gain) is None else "probe_more"
 
 

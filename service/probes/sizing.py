@@ -9,13 +9,13 @@ from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import FEW_PROBLEMS, ProbeResult
 from gapcast.contract.recipes import cell_of
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
+from service import law
 from service.catalog import service as catalog
 from service.fits import service as fits
 from service.fits.service import Current
 from service.fits.summary import PoolSummary
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest, NotFound
-from service.law import Probe as Measurement
 from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
 from service.listed_models import ModelEntry
@@ -46,7 +46,7 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
             param="model.family",
         )
     pool = fits.current(database, tenant, request.pool or catalog.default_pool(model))
-    law, summary = pool.law, pool.summary
+    summary = pool.summary
     with database.read() as session:
         pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
         most = _most_problems(session, tenant, request)
@@ -62,14 +62,14 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
         "baseline": expected.student,
         "improvement_var": improvement_var,
     }
-    need = needed_variance(law, **about, level=request.level, half_width=request.target_half_width)
+    need = needed_variance(pool.law, **about, level=request.level, half_width=request.target_half_width)
     planned = None
     if need.gap_var is not None:
         costs = {"cost_per_problem": request.cost.per_problem, "cost_per_rollout": request.cost.per_rollout}
         planned = plan(components, need.gap_var, rollouts=request.rollouts, most_problems=most, **costs)
         if planned is not None and planned.problems < min(FEW_PROBLEMS, most):
             planned = _at_least(planned, min(FEW_PROBLEMS, most), components)
-    out = law.predict_improvement(Measurement(gap_var=planned.gap_var if planned is not None else 0.0, **about))
+    out = pool.law.predict_improvement(law.Probe(gap_var=planned.gap_var if planned is not None else 0.0, **about))
     width = None
     if out.refused:
         planned = None
@@ -105,13 +105,13 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     Raises:
         InvalidRequest: no probe, however large, makes it so narrow.
     """
-    law, summary = pool.law, pool.summary
+    summary = pool.summary
     expected = _expected(None, None, summary, family)
     improvement_var = summary.measurement_var or assumed_components(expected.student, expected.gap).variance(
         *EVALUATION
     )
     need = needed_variance(
-        law,
+        pool.law,
         gap=expected.gap,
         family=family,
         cell=cell_of(family, request.task, request.recipe),
