@@ -123,6 +123,7 @@ def test_a_child_that_is_killed_with_memory_to_spare_is_a_crash() -> None:
         assert read(made) == []
 
 
+@pytest.mark.filterwarnings("default")  # as in a worker: here a warning would be an error anyway
 def test_a_result_leaves_as_the_json_of_its_class_or_not_at_all() -> None:
     result = probe_result()
     assert last_line(lambda: result) == {"result": stored(result)}
