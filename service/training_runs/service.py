@@ -31,8 +31,8 @@ from service.settings import Settings
 from service.training_runs import repository
 from service.training_runs.configuring import Plan, plan
 from service.training_runs.job import KIND, end_without_result
+from service.training_runs.presenting import checkpoint_out, run_out
 from service.training_runs.repository import Filter, RunState
-from service.training_runs.shown import checkpoint_out, run_out
 
 log = structlog.get_logger()
 
