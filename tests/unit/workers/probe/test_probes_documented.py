@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[4]
-ROOMS = ("contexts", "engines", "probe", "tasks")
+ROOMS = ("contexts", "engines", "probe", "sampling", "tasks")
 
 
 def test_every_failure_is_documented() -> None:
