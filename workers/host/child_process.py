@@ -54,7 +54,7 @@ def child_environment() -> dict[str, str]:
 class Child:
     """A job's process in a session of its own."""
 
-    def __init__(self, job: Line, command: Sequence[str] = COMMAND) -> None:
+    def __init__(self, job: JsonObject, command: Sequence[str] = COMMAND) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
