@@ -12,9 +12,9 @@ from tests.acceptance.probe.test_sequential import POPULATION, population
 from tests.integration.test_probe_agrees import CONTEXTS, measure_by_hand, probe
 from workers.engines import Sampling, model_folder
 from workers.engines.transformers import TransformersEngine
-from workers.probe.schedule import portions
 from workers.sampling.arms import Draw, Sampler, arm_of
 from workers.sampling.drawn import draw_problems
+from workers.sampling.schedule import portions
 from workers.sampling.statistics import differences, estimate
 from workers.tasks import load_task
 

@@ -29,7 +29,8 @@ FLOORS = (
 """The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""
 LAUNCHER = {"gapcast.launching.module_command", "gapcast.launching.safe_environment"}
 STARTS = re.compile(r"(subprocess|multiprocessing|asyncio\.\w*subprocess|os\.(exec|spawn|posix_spawn|system|popen))")
-MODEL_ROOMS = ("engines", "tasks", "contexts", "sampling", "probe", "opsd", "lab")
+MODEL_ROOMS = ("tasks", "engines", "contexts", "sampling", "probe", "opsd", "lab")
+"""The model side of `workers`, from the ground up likewise."""
 
 
 def imports(path: Path) -> set[str]:
@@ -81,6 +82,17 @@ def test_the_model_side_of_workers_knows_only_the_contract(room: str) -> None:
             top = name.split(".")[0]
             outside = top in {"sqlalchemy", "celery", "kombu", "fastapi", "gapcast", "service"}
             if outside and not name.startswith(CONTRACT):
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", MODEL_ROOMS)
+def test_no_room_of_the_model_side_imports_upward(room: str) -> None:
+    wrong = []
+    for path in (ROOT / "workers" / room).rglob("*.py"):
+        for name in imports(path):
+            inner = name.split(".")[1] if name.startswith("workers.") else ""
+            if inner in MODEL_ROOMS and MODEL_ROOMS.index(inner) > MODEL_ROOMS.index(room):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
 

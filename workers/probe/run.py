@@ -17,11 +17,11 @@ from workers.contexts import prompt_shape
 from workers.contexts.templates import require_template_version
 from workers.engines import load_engine
 from workers.probe.measurement import Measurement
-from workers.probe.schedule import LOOK, portions
 from workers.resources import Resources
 from workers.sampling.arms import Sampler, sampling_of
 from workers.sampling.drawn import DrawnProblems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
+from workers.sampling.schedule import LOOK, portions
 from workers.tasks import Problem, Task, load_task
 
 Emit = Callable[[EventData], None]

@@ -14,8 +14,8 @@ from workers.contexts import (
     teacher_prompt,
 )
 from workers.engines import Prompt
-from workers.probe.schedule import LOOK, PILOT
 from workers.sampling.arms import Draw, Rollout, Rows, Sampler
+from workers.sampling.schedule import LOOK, PILOT
 from workers.tasks import Problem
 
 DONORS = 512

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gapcast.contract.probes import Z95
-from workers.probe.schedule import portions
+from workers.sampling.schedule import portions
 from workers.sampling.statistics import guarded
 
 PROBES = 1000

@@ -3,7 +3,7 @@
 import pytest
 
 from workers.probe import schedule
-from workers.probe.schedule import portions
+from workers.sampling.schedule import portions
 
 
 class Clock:
