@@ -1,23 +1,19 @@
 """Run by alembic: migrate over the connection that `service.migrate` hands in."""
 
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+
 from alembic import context
 
-from service.events.models import Event
-from service.fits.models import Fit
-from service.jobs.models import Job
+import service
+import service.kit.idempotency  # its table is in no domain
 from service.kit.database import Base
-from service.kit.idempotency import IdempotencyRow
-from service.observations.models import Observation
-from service.predictions.models import Prediction
-from service.probes.models import Probe
-from service.tasks.models import StoredProblem, StoredTask
-from service.training_runs.models import Checkpoint, TrainingRun
 
-TABLES = (
-    *(Fit, Job, IdempotencyRow, Observation, Event, Prediction, Probe, StoredTask, StoredProblem),
-    *(TrainingRun, Checkpoint),
-)
-"""Imported, so that the metadata knows them when a new revision is written."""
+for _room in iter_modules(service.__path__):
+    # imported, so that the metadata knows every table when a new revision is written
+    if _room.ispkg and find_spec(f"service.{_room.name}.models") is not None and _room.name != "law":
+        import_module(f"service.{_room.name}.models")
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -5,31 +5,42 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 
+import structlog
 from sqlalchemy.orm import Session
 
 import service
-from service.jobs.kind import Kind, Waiting
+from service.jobs.kind import JobEnd, Kind
 from service.jobs.models import Job
 from service.kit.database import Database
 
+log = structlog.get_logger()
 
-def _jobs() -> list[ModuleType]:
+
+def _job_modules() -> list[ModuleType]:
     names = [f"service.{domain.name}.job" for domain in iter_modules(service.__path__) if domain.ispkg]
     return [import_module(name) for name in names if find_spec(name) is not None]
 
 
-_FOUND = _jobs()
-KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _FOUND if hasattr(module, "KIND")}
-WAITING: list[Waiting] = [module.WAITING for module in _FOUND if hasattr(module, "WAITING")]
+_MODULES = _job_modules()
+KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES if hasattr(module, "KIND")}
+WAITING: list[JobEnd] = [module.WAITING for module in _MODULES if hasattr(module, "WAITING")]
+
+
+def _ends(job: Job) -> list[JobEnd]:
+    kind = KINDS.get(job.kind)
+    if kind is None:  # stored by another version of the product: the others' ends must not fail for it
+        log.warning("unknown_kind_of_job", job=job.id, kind=job.kind)
+        return WAITING
+    return [kind, *WAITING]
 
 
 def prepare(database: Database, job: Job) -> None:
     """Compute what the success of a job will need, before the transaction that ends it."""
-    for waiting in (KINDS[job.kind], *WAITING):
-        waiting.prepare(database, job)
+    for end in _ends(job):
+        end.prepare(database, job)
 
 
 def settle(session: Session, job: Job) -> None:
     """End a job's own row and all that waits for it, in the transaction that ends the job."""
-    for waiting in (KINDS[job.kind], *WAITING):
-        waiting.settle(session, job)
+    for end in _ends(job):
+        end.settle(session, job)

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 from gapcast.contract.events import EventData
 from service.kit.process import die_with_parent
-from workers.work import Line
+from workers.work import Line, Work, entry_point
 
 GARBAGE = (100_000, 20, 100)
 """Looks for garbage are seldom: what the libraries hold never is, and going through it cost a small probe 5 %."""
@@ -34,7 +34,7 @@ Write = Callable[[Line], None]
 
 
 def _stop_flag() -> Callable[[], bool]:
-    """Whether SIGTERM has come; from now on it ends the process no more."""
+    """Return what tells if SIGTERM has come; from now on it does not end the process."""
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: asked.set())
     return asked.is_set
@@ -46,7 +46,7 @@ def emitter(write: Write) -> Callable[[EventData], None]:
 
 
 def own_pipe() -> Write:
-    """Writes a line to standard output, which is ours alone from now on: what a library prints goes to standard error.
+    """Return what writes a line to standard output, ours alone from now on: libraries print to standard error.
 
     Looks for garbage become seldom, too.
     """
@@ -97,13 +97,12 @@ def main() -> None:
     write = own_pipe()
 
     from workers.failures import RankDied
-    from workers.work import Work, entry_point
 
     work = Work(job["configuration"], job["resources"], emitter(write), stop, write)
     try:
         write(last_line(lambda: entry_point(job["entry"])(work)))
     except RankDied as died:
-        if died.signal == signal.SIGKILL:  # by the same, so that the supervisor looks whether memory was full
+        if died.signal == signal.SIGKILL:  # die in the same way: the supervisor then looks if memory was full
             os.kill(os.getpid(), signal.SIGKILL)
         write({"crashed": str(died)})
 

@@ -7,12 +7,10 @@ from importlib import import_module
 from pydantic import BaseModel
 
 from gapcast.contract.base import JsonObject
-from gapcast.contract.events import EventData
+from gapcast.contract.events import Emit
 
 Line = JsonObject
 """What a child writes: an `event` with its `data`, or one last `result`, `error`, `paused` or `crashed`."""
-Emit = Callable[[EventData], None]
-"""Takes what a child says while it goes."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Work:
     """What `Resources.read` takes."""
     emit: Emit
     stop: Callable[[], bool]
-    """Whether it shall save its work and end; never where its kind does not stop gently."""
+    """True if it is asked to save its work and end; never where its kind does not stop gently."""
     write: Callable[[Line], None]
     """Passes on a line that another process of the job has written."""
 

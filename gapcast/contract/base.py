@@ -95,10 +95,6 @@ class Warned(Finite):
     message: str
 
 
-TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
-"""The statuses of what never changes again."""
-
-
 class Failure(BaseModel):
     """Why a job ended without a result."""
 

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, PoolName, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.measured import Decoding, ModelRef
@@ -36,10 +36,8 @@ class PredictionRequest(Strict):
     decoding: Decoding = Field(default_factory=Decoding)
     probe: ProbeSize | None = Field(None, description="the size of the probe; null: the default size")
     gap: GivenGap | None = Field(None, description="in place of `probe`: a gap that was measured elsewhere")
-    pool: str | None = Field(
-        None,
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-        description="the observations to predict from; null: `lab` for the lab's models, `default` for others",
+    pool: PoolName | None = Field(
+        None, description="the observations to predict from; null: `lab` for the lab's models, `default` for others"
     )
     levels: list[Level] = Field(default_factory=lambda: [0.8, 0.95], min_length=1, max_length=8)
     min_gain: float = Field(0.0, ge=-1, le=1, description="the improvement that makes a run worth it, for the verdict")

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import FieldError, Strict
+from gapcast.contract.base import FieldError, PoolName, Strict
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
 from gapcast.contract.recipes import Recipe
@@ -129,10 +129,8 @@ class TrainingRunRequest(Strict):
     recipe: Recipe | None = Field(None, description="null: the default recipe")
     decoding: Decoding | None = Field(None, description="null: the default decoding")
     probe: TrainingSize | None = Field(None, description="null: the default size; a prediction's `probe` without seed")
-    pool: str | None = Field(
-        None,
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-        description="where the observation goes; null: `lab` for the lab's models, `default` for others",
+    pool: PoolName | None = Field(
+        None, description="where the observation goes; null: `lab` for the lab's models, `default` for others"
     )
     seeds: list[int] = Field(
         default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one run for each"

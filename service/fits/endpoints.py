@@ -10,13 +10,12 @@ from gapcast.contract.fits import CurrentFit, Curve, FitOut, FitRequest, FitSumm
 from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import OldFit, UnknownPool
-from service.fits import analysis, repository, service
+from service.fits import analysis, service
 from service.fits.presenting import fit_out, fit_summary
 from service.kit.errors import InvalidRequest, NotFound, Unavailable
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import wait_until
-from service.observations import service as observations
 
 router = APIRouter(prefix="/fits", tags=["fits"])
 
@@ -48,9 +47,7 @@ def list_fits(
 ) -> Page[FitSummary]:
     """List the versions of the law, newest first."""
     with state.database.read() as session:
-        if pool is not None:
-            observations.find_pool(session, tenant, pool)
-        return Page.of([fit_summary(fit) for fit in repository.page(session, tenant, pool, page)], page.limit)
+        return Page.of([fit_summary(fit) for fit in service.page(session, tenant, pool, page)], page.limit)
 
 
 @router.post(

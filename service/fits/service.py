@@ -24,6 +24,7 @@ from service.fits.summary import Drifting, PoolSummary, summarize
 from service.kit.database import Database
 from service.kit.errors import NotFound
 from service.kit.keyed_locks import KeyedLocks
+from service.kit.pagination import PageRequest
 from service.law import GapLaw, Observations
 from service.law.record import VERSION
 from service.observations import repository as observations
@@ -226,6 +227,17 @@ def get(session: Session, tenant: str, fit_id: str) -> Fit:
     if fit is None:
         raise missing(fit_id)
     return fit
+
+
+def page(session: Session, tenant: str, pool: str | None, request: PageRequest) -> Sequence[Fit]:
+    """Read one page of the fits of a pool, or of all, with one more than its limit.
+
+    Raises:
+        UnknownPool: there is no such pool.
+    """
+    if pool is not None:
+        find_pool(session, tenant, pool)
+    return repository.page(session, tenant, pool, request)
 
 
 def missing(fit_id: str) -> NotFound:

@@ -18,8 +18,8 @@ Result = JsonObject
 """What a child has measured, as JSON: the dump of a result of the contract."""
 
 
-class Waiting(ABC):
-    """What ends with a job. A domain whose rows wait for jobs has one, as `WAITING` in its `job.py`."""
+class JobEnd(ABC):
+    """What the end of a job brings. A domain whose rows wait for jobs has one, as `WAITING` in its `job.py`."""
 
     def prepare(self, database: Database, job: Job) -> None:  # noqa: B027
         """Compute what a success will need, before the transaction that ends the job locks anything."""
@@ -29,7 +29,7 @@ class Waiting(ABC):
         """End what waits for the job, in the transaction that ends it, whoever ends it."""
 
 
-class Kind(Waiting):
+class Kind(JobEnd):
     """One kind of job. Whoever writes holds the job's row: all of it is fenced.
 
     The whole of a kind is a domain's `job.py`, which has it as `KIND`, and the child's entry point in the workers.
@@ -38,9 +38,9 @@ class Kind(Waiting):
     name: ClassVar[str]
     """as `jobs.kind`"""
     entry: ClassVar[str]
-    """what the child runs, as `module:function`; the function takes a `workers.child.Work`"""
+    """what the child runs, as `module:function`; the function takes a `workers.work.Work`"""
     stops_gently: ClassVar[bool]
-    """whether its child, asked to stop, saves its work first; else it is killed at once"""
+    """True if its child, asked to stop, saves its work first; else it is killed at once"""
 
     @abstractmethod
     def seconds(self, settings: Settings) -> float:
@@ -48,13 +48,12 @@ class Kind(Waiting):
 
     @abstractmethod
     def configuration(self, session: Session, job: Job) -> Configuration:
-        """What the child does."""
+        """Return what the child does."""
 
-    @abstractmethod
     def resources(self, session: Session, job: Job, settings: Settings) -> Places:
-        """What `workers.resources.Resources` reads, beside model and task."""
+        """Return what `workers.resources.Resources` reads, beside model and task."""
+        return {}
 
-    @abstractmethod
     def store_partial(self, session: Session, job: Job, partial: Result) -> None:
         """Keep the result so far."""
 
@@ -62,7 +61,7 @@ class Kind(Waiting):
     def store_result(self, session: Session, job: Job, result: Result) -> None:
         """Keep the result, in the transaction that ends the job."""
 
-    def store_line(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
+    def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Keep what of an event belongs elsewhere, too."""
 
     def settle(self, session: Session, job: Job) -> None:

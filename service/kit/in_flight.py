@@ -1,4 +1,4 @@
-"""The number of requests that are worked on at a time: the next one is refused at once instead of kept waiting."""
+"""A bound on the requests that are worked on at a time: the next one is refused at once instead of kept waiting."""
 
 from contextvars import ContextVar
 

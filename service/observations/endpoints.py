@@ -24,7 +24,7 @@ from service.kit.ids import new_id
 from service.kit.openapi import OpenApi, inlined
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
-from service.observations import formats, repository, service
+from service.observations import formats, service
 from service.observations.columns import columns
 from service.observations.formats import MEDIA_TYPES, Format
 from service.observations.presenting import observation_out, pool_out
@@ -135,9 +135,7 @@ def list_observations(
 ) -> Page[ObservationOut]:
     """List observations, newest first."""
     with state.database.read() as session:
-        if wanted.pool is not None:
-            service.find_pool(session, tenant, wanted.pool)
-        rows = repository.page(session, tenant, wanted, page)
+        rows = service.page(session, tenant, wanted, page)
         return Page.of([observation_out(row) for row in rows], page.limit)
 
 
@@ -187,4 +185,4 @@ def patch_observation(state: AppState, tenant: Tenant, observation_id: str, patc
 def list_pools(state: AppState, tenant: Tenant) -> Listing[PoolOut]:
     """List the pools, by name."""
     with state.database.read() as session:
-        return Listing(data=[pool_out(row) for row in repository.pools(session, tenant)])
+        return Listing(data=[pool_out(row) for row in service.pools(session, tenant)])

@@ -27,6 +27,7 @@ from service.events import repository as events
 from service.kit.database import Database
 from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from service.kit.ids import new_id
+from service.kit.pagination import PageRequest
 from service.kit.problems import field_problems
 from service.observations import repository
 from service.observations.formats import Row
@@ -290,6 +291,22 @@ def find_pool(session: Session, tenant: str, name: str) -> Pool:
             value=name[:80],
         )
     return pool
+
+
+def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Sequence[Observation]:
+    """Read one page of observations, with one more than its limit.
+
+    Raises:
+        UnknownPool: the filter names a pool that is not there.
+    """
+    if wanted.pool is not None:
+        find_pool(session, tenant, wanted.pool)
+    return repository.page(session, tenant, wanted, request)
+
+
+def pools(session: Session, tenant: str) -> Sequence[Pool]:
+    """Read the pools of a tenant, by name."""
+    return repository.pools(session, tenant)
 
 
 def _link(session: Session, row: Observation, prediction_id: str) -> None:

@@ -19,7 +19,7 @@ from service.kit.idempotency import IdempotencyKey
 from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer
-from service.predictions import repository, service
+from service.predictions import service
 from service.predictions.calibration import calibration
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
@@ -31,10 +31,7 @@ of_fits = APIRouter(prefix="/fits", tags=["fits"])
 
 def _read(state: State, tenant: str, prediction_id: str) -> PredictionOut:
     with state.database.read() as session:
-        row = repository.get(session, tenant, prediction_id)
-        if row is None:
-            raise service.missing(prediction_id)
-        return service.show(*row)
+        return service.found(session, tenant, prediction_id)
 
 
 def _ended(state: State, tenant: str, prediction_id: str) -> bool:
@@ -84,8 +81,7 @@ def list_predictions(
 ) -> Page[PredictionOut]:
     """List predictions, newest first."""
     with state.database.read() as session:
-        rows = repository.page(session, tenant, page)
-        return Page.of([service.show(*row) for row in rows], page.limit)
+        return service.page(session, tenant, page)
 
 
 @router.get("/{prediction_id}", responses=problems(NotFound))

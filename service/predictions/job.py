@@ -2,13 +2,13 @@
 
 from sqlalchemy.orm import Session
 
-from service.jobs.kind import Waiting
+from service.jobs.kind import JobEnd
 from service.jobs.models import Job
 from service.kit.database import Database
 from service.predictions import service as predictions
 
 
-class WaitingPredictions(Waiting):
+class WaitingPredictions(JobEnd):
     """The predictions that a probe answers."""
 
     def prepare(self, database: Database, job: Job) -> None:

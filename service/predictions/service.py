@@ -5,7 +5,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import Failure, JsonObject
+from gapcast.contract.base import Failure, JsonObject, Page
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
@@ -20,6 +20,7 @@ from service.kit.database import Database, WriteSession
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
+from service.kit.pagination import PageRequest
 from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answer import answer
@@ -236,6 +237,23 @@ def status_of(prediction: Prediction, job: Job | None) -> str:
     if prediction.status != PENDING:
         return prediction.status
     return JobState.running if job is None or job.state != JobState.queued else JobState.queued
+
+
+def found(session: Session, tenant: str, prediction_id: str) -> PredictionOut:
+    """Read one prediction.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+    """
+    row = repository.get(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    return show(*row)
+
+
+def page(session: Session, tenant: str, request: PageRequest) -> Page[PredictionOut]:
+    """Read one page of predictions."""
+    return Page.of([show(*row) for row in repository.page(session, tenant, request)], request.limit)
 
 
 def show(prediction: Prediction, job: Job | None) -> PredictionOut:

@@ -62,7 +62,7 @@ class TrainingJob(Kind):
         """With the run, and as an observation."""
         end(session, job, result)
 
-    def store_line(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
+    def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Publish a checkpoint."""
         if name == CHECKPOINT:
             publish_checkpoint(session, job, data)

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from service.training_runs.job import KIND
 from tests.support.product import alive, children_of, eventually
 from tests.support.training import MODEL, configuration_of
 from workers.host.child_process import Child, Crashed, Failed
 from workers.tasks import load_task
 
 pytestmark = pytest.mark.slow
+
+JOB = {"entry": KIND.entry, "stops_gently": KIND.stops_gently}
 
 Line = dict[str, Any]
 Start = Callable[..., Child]
@@ -29,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         options = {"processes": 2, "evaluate_every": 2000, "checkpoint_every": 2000}
         configuration = configuration_of(load_task("lab/addition"), None, {"steps": 2000}, options, **changes)
         resources = {"checkpoint_folder": str(tmp_path / "checkpoints"), "source": {"name": MODEL}}
-        job = {"kind": "training", "configuration": configuration.model_dump(mode="json"), "resources": resources}
+        job = JOB | {"configuration": configuration.model_dump(mode="json"), "resources": resources}
         started.append(Child(job))
         return started[-1]
 

@@ -15,11 +15,14 @@ from safetensors.torch import load_file
 
 from gapcast.contract.training_results import TrainingResult
 from gapcast.launching import module_command
+from service.training_runs.job import KIND
 from tests.support.training import MODEL, configuration_of, told_of
 from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
 pytestmark = pytest.mark.slow
+
+JOB = {"entry": KIND.entry, "stops_gently": KIND.stops_gently}
 
 SEED = 20
 RECIPES: dict[str, dict[str, Any]] = {
@@ -46,7 +49,7 @@ class Run:
             "checkpoint_folder": str(self.folder / "job" / str(self.attempts)),
             "export_folder": str(self.folder / "model"),
         }
-        job = {"kind": "training", "configuration": self.configuration, "resources": resources}
+        job = JOB | {"configuration": self.configuration, "resources": resources}
         with subprocess.Popen(
             module_command("workers.child"),
             stdin=subprocess.PIPE,

@@ -86,6 +86,14 @@ def test_the_model_side_of_workers_knows_only_the_contract(room: str) -> None:
     assert not wrong
 
 
+def test_an_endpoint_asks_its_service_and_no_repository() -> None:
+    wrong = []
+    for path in (ROOT / "service").glob("*/endpoints.py"):
+        names = {name for name in imports(path) if ".repository" in name and not name.endswith(".Filter")}
+        wrong += [f"{path.relative_to(ROOT)}: {name}" for name in names]
+    assert not wrong
+
+
 @pytest.mark.parametrize("room", MODEL_ROOMS)
 def test_no_room_of_the_model_side_imports_upward(room: str) -> None:
     wrong = []

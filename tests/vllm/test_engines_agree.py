@@ -12,6 +12,7 @@ from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult
 from gapcast.launching import module_command
+from service.probes.job import KIND
 from tests.vllm.models import LAB_MODEL
 from tests.vllm.server import serve
 from workers.engines import folder_revision, model_folder
@@ -44,7 +45,8 @@ def probe(engine: str, source: dict[str, Any], context: dict[str, Any], seed: in
         controls=["placebo"],
     )
     job = {
-        "kind": "probe",
+        "entry": KIND.entry,
+        "stops_gently": KIND.stops_gently,
         "configuration": configuration.model_dump(mode="json"),
         "resources": {"source": source},
         "parent_pid": os.getpid(),

@@ -12,6 +12,7 @@ from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding, ModelOptions
 from gapcast.contract.probes import ProbeConfiguration
 from gapcast.launching import module_command
+from service.probes.job import KIND
 from tests.vllm.models import LAB_MODEL, change, plain_model
 from workers.engines import folder_revision, model_folder
 from workers.host.child_process import child_environment
@@ -37,7 +38,8 @@ def run(folder: Path, **options: Any) -> list[dict[str, Any]]:
         controls=[],
     )
     job = {
-        "kind": "probe",
+        "entry": KIND.entry,
+        "stops_gently": KIND.stops_gently,
         "configuration": configuration.model_dump(mode="json"),
         "resources": {"source": {"name": "test/model", "path": str(folder)}},
         "parent_pid": os.getpid(),

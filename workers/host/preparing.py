@@ -13,15 +13,17 @@ from workers.host.child_process import Failed
 
 
 def places(session: Session, tenant: str, configuration: JsonObject, settings: Settings, worker: str) -> JsonObject:
-    """Model and task, as `workers.resources.Resources` reads them in the child.
+    """Return model and task, as `workers.resources.Resources` reads them in the child; not every job has a task.
 
     Raises:
         Failed: this worker has no such model, another revision of it, or no whole task.
     """
     entry = _entry(configuration, settings, worker)
-    name, revision = configuration["task"], configuration["task_revision"]
+    task = None
     try:
-        task = export_task(session, tenant, name, revision, settings.data_dir / "tasks")
+        if "task" in configuration:
+            name, revision = configuration["task"], configuration["task_revision"]
+            task = export_task(session, tenant, name, revision, settings.data_dir / "tasks")
     except UnknownTask as error:
         raise _failed("task_not_found", error.detail, "task") from error
     except Damaged as error:

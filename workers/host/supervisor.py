@@ -11,7 +11,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject
-from gapcast.contract.events import JobFailed, JobHandedBack, JobStarted, JobSucceeded
+from gapcast.contract.events import (
+    EventData,
+    JobCancelled,
+    JobFailed,
+    JobHandedBack,
+    JobPaused,
+    JobStarted,
+    JobSucceeded,
+)
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Kind
@@ -212,7 +220,7 @@ class _Attempt:
         if self._inbox.partial is not None:
             self._kind.store_partial(session, job, self._inbox.partial)
         for name, data in told:
-            self._kind.store_line(session, job, name, data)
+            self._kind.store_event(session, job, name, data)
             events.write(session, job.tenant, job.id, name, data)
 
     # --- how it ends
@@ -239,8 +247,8 @@ class _Attempt:
             if ended is None:
                 return
             self._store(session, self._inbox.lasting)
-            told = JobFailed.model_validate({"attempt": job.attempt, "error": error})
-            events.add(session, job.tenant, job.id, told, f"job.{state}")
+            told = JobCancelled if state == JobState.cancelled else JobFailed
+            events.add(session, job.tenant, job.id, told.model_validate({"attempt": job.attempt, "error": error}))
             settle(session, ended)
         log.warning("job_ended", job=job.id, state=state, error=error)
 
@@ -264,8 +272,9 @@ class _Attempt:
             if back is None:
                 return
             self._store(session, self._inbox.lasting)
-            kind = "job.handed_back" if back.state == JobState.queued else f"job.{back.state}"
-            events.add(session, job.tenant, job.id, JobHandedBack(attempt=job.attempt, step=step), kind)
+            ends: dict[JobState, type[EventData]] = {JobState.paused: JobPaused, JobState.cancelled: JobCancelled}
+            told = ends.get(JobState(back.state), JobHandedBack)
+            events.add(session, job.tenant, job.id, told.model_validate({"attempt": job.attempt, "step": step}))
             if JobState(back.state).is_terminal:
                 settle(session, back)
         log.info("job_handed_back", job=job.id, attempt=job.attempt, state=back.state)

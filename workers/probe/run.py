@@ -1,10 +1,10 @@
 """The gap measurement: student, A/A control, self-teacher and controls on the same problems with the same decoding."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gapcast.contract.contexts import TEMPLATE_VERSION
-from gapcast.contract.events import EventData, ProbePartial, ProbeProgress
+from gapcast.contract.events import Emit, ProbePartial, ProbeProgress
 from gapcast.contract.probes import (
     Difference,
     ProbeConfiguration,
@@ -23,8 +23,6 @@ from workers.sampling.drawn import DrawnProblems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
 from workers.sampling.schedule import LOOK, portions
 from workers.tasks import Problem, Task, load_task
-
-Emit = Callable[[EventData], None]
 
 AT_ONCE = 1024
 """Rollouts of one arm that are drawn together: enough to keep a GPU's batch full, few enough that a probe of thousands

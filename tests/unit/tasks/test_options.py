@@ -1,11 +1,12 @@
 """A verifier's options are checked when the file is sent, and not when its first completion is verified."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.problems import Verifier, VerifierKind
 from tests.unit.tasks.conftest import Send, lines, problem, sender
 
 OBJECT = {"$id": "https://example.org/mine", "$defs": {"a": {"$anchor": "here", "type": "integer"}}}
@@ -71,3 +72,8 @@ def test_a_name_that_is_refused_is_told_once(refusing: TestClient, name: str) ->
     assert answer["detail"].startswith("name: ")
     assert (answer["param"], [one["param"] for one in answer["errors"]]) == ("name", ["name"])
     assert not answer["errors"][0]["message"].startswith("name")
+
+
+def test_every_verifier_can_be_named() -> None:
+    kinds = [kind.model_fields["kind"].default for kind in get_args(get_args(Verifier)[0])]
+    assert list(get_args(VerifierKind)) == kinds
