@@ -65,7 +65,7 @@ def refit_now(request: FitRequest, response: Response, state: AppState, tenant: 
     return shown
 
 
-@router.get("/current", responses={304: UNCHANGED, **problems(UnknownPool)})
+@router.get("/current", responses={304: UNCHANGED, **problems(UnknownPool, Unavailable)})
 async def current_fit(
     request: Request, response: Response, state: AppState, tenant: Tenant, pool: PoolQuery = "default"
 ) -> CurrentFit | None:
