@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.probe import schedule
+from workers.sampling import schedule
 from workers.sampling.schedule import portions
 
 
