@@ -94,6 +94,31 @@ def test_an_endpoint_asks_its_service_and_no_repository() -> None:
     assert not wrong
 
 
+def test_sql_stands_in_repositories() -> None:
+    """Beside them only the tables, the kit, and what looks at the database itself: its health, its schema."""
+    wrong = []
+    for path in (ROOT / "service").rglob("*.py"):
+        if path.stem in {"repository", "models", "health", "migrate"} or path.is_relative_to(ROOT / "service" / "kit"):
+            continue
+        for name in imports(path):
+            passed_on = name == "sqlalchemy.orm.Session" or name.startswith("sqlalchemy.exc.")
+            if name.startswith("sqlalchemy") and not passed_on:
+                wrong.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not wrong
+
+
+def test_only_the_kit_commits() -> None:
+    """At the end of `Database.write()`, which the edge of a request or of a job's step opens."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "service").rglob("*.py")
+        if not path.is_relative_to(ROOT / "service" / "kit")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"commit", "rollback"}
+    ]
+    assert not wrong
+
+
 @pytest.mark.parametrize("room", MODEL_ROOMS)
 def test_no_room_of_the_model_side_imports_upward(room: str) -> None:
     wrong = []
