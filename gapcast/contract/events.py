@@ -133,7 +133,7 @@ class TrainingProgress(RunProgress, EventData):
 
 
 class TrainingPartialMessage(TrainingPartial, EventData):
-    """What is known so far; the newest is kept with the run, and it is no event."""
+    """What is known so far; the newest is kept with the run, and is not stored as an event."""
 
     type = "training.partial"
 

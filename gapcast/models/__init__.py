@@ -47,7 +47,7 @@ from gapcast.models.probes import (
     ProbeFigures,
     ProbeResult,
 )
-from gapcast.models.shared import TERMINAL, Answered, Estimate, Event, Warned
+from gapcast.models.shared import TERMINAL, Estimate, Event, Warned
 from gapcast.models.training import (
     Artifact,
     BestStep,
@@ -65,7 +65,6 @@ from gapcast.models.training import (
 
 __all__ = [
     "TERMINAL",
-    "Answered",
     "Arm",
     "Artifact",
     "AtGap",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure, JsonObject, Page
@@ -163,11 +164,19 @@ def _end(session: Session, prediction: Prediction, status: JobState, values: dic
 
 
 def prepare_answers(database: Database, job: Job) -> None:
-    """Make the fits that are due of pools whose predictions wait for this job, before its end locks anything."""
+    """Make the fits that are due of pools whose predictions wait for this job, before its end locks anything.
+
+    A fit that fails costs no measurement: the answer comes from the stored one, and says that it is behind.
+    """
     with database.read() as session:
         pools = {(row.tenant, row.pool) for row in repository.waiting_for(session, job.id)}
     for tenant, pool in sorted(pools):
-        fits.current(database, tenant, pool)
+        try:
+            fits.current(database, tenant, pool)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            log.exception("fit_not_made", pool=pool, job=job.id)
 
 
 def answer_waiting(session: Session, job: Job) -> None:

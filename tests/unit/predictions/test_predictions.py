@@ -7,14 +7,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.probes import Gap
+from service.fits import service as fits
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
-from service.kinds import settle
+from service.kinds import prepare, settle
 from service.kit.database import Database
 from service.predictions.models import Prediction
 from service.probes import repository as probes
 from service.settings import Settings
 from tests.support.results import probe_result, stored
+from tests.support.rows import run
 
 Body = dict[str, Any]
 
@@ -299,3 +301,30 @@ def test_a_law_that_cannot_be_evaluated_fails_the_prediction_and_not_the_job(
     answer = client.get(f"/v1/predictions/{created['id']}").json()
     assert answer["status"] == "failed"
     assert answer["error"]["code"] == "law_error"
+
+
+def test_a_fit_that_fails_loses_no_measurement(
+    client: TestClient, configuration: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.app.state.gapcast.refitter.stop()  # type: ignore[attr-defined]
+
+    def store(baseline: float) -> None:
+        rows = {"observations": [run(family="lab-qwen3", baseline=baseline)]}
+        assert client.post("/v1/observations", params={"pool": "mine"}, json=rows).status_code == 201
+
+    def broken(*_: Any) -> fits.Draft:
+        raise ZeroDivisionError
+
+    store(0.3)
+    created = client.post("/v1/predictions", json=configuration | {"pool": "mine"}).json()
+    store(0.35)
+    monkeypatch.setattr(fits, "draft", broken)
+    database, job_id = database_of(client), job_of(client, created)
+    with database.read() as session:
+        job = jobs.get(session, job_id)
+    assert job is not None
+    prepare(database, job)
+    end_job(client, job_id, JobState.succeeded)
+    answered = client.get(f"/v1/predictions/{created['id']}").json()
+    assert answered["status"] == "succeeded"
+    assert "fit_behind" in [warning["code"] for warning in answered["warnings"]]
