@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 from sqlalchemy import NullPool, create_engine, text
 
@@ -38,6 +39,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name not in {"GAPCAST_REQUIRE_SERVICES", "GAPCAST_LAW_FULL"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("GAPCAST_CONFIG", str(tmp_path / "none.toml"))
+
+
+@pytest.fixture(autouse=True)
+def _every_log_level() -> None:
+    """No test inherits the log level of the application that another has made."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture
