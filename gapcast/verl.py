@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gapcast.cli.printing.observations import print_batch
+from gapcast.cli.terminal import Url, check_share, check_width, console, exit_on_refusal, row_refusals, say
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.elsewhere import Row, Run, gap_of_probe, has_collapsed, keep_row
-from gapcast.observation_printing import print_batch
-from gapcast.terminal import Url, check_share, check_width, console, exit_on_refusal, row_refusals, say
 from gapcast.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 MODEL = Path(__file__).parents[2] / "workers" / "lab" / "models" / "addition-qwen3-s"
 # whoever runs the tests may have us ignore Ctrl-C
 COMMAND = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from gapcast.command import main; main()"
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from gapcast.cli.main import main; main()"
 )
 
 

@@ -181,5 +181,5 @@ def test_the_api_loads_no_model_code() -> None:
 
 
 def test_the_command_starts_without_the_service() -> None:
-    loaded = modules_after("import gapcast.command")
+    loaded = modules_after("import gapcast.cli.main")
     assert not loaded & {"service", "workers", "sqlalchemy", "numpy", "celery", "fastapi"}

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gapcast import Client
-from gapcast.command import app
+from gapcast.cli.main import app
 from tests.support.product import serving
 
 Row = dict[str, Any]

@@ -8,7 +8,7 @@ import yaml
 from typer.testing import Result
 
 from gapcast import Client
-from gapcast.task_commands import refusal_line
+from gapcast.cli.tasks import refusal_line
 
 Run = Callable[..., Result]
 LAB_MODEL = Path(__file__).parents[3] / "workers" / "lab" / "models" / "addition-qwen3-s"

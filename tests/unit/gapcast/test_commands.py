@@ -7,7 +7,7 @@ import pytest
 from typer.testing import Result
 
 from gapcast import Client
-from gapcast.wording import points
+from gapcast.words import points
 
 Run = Callable[..., Result]
 

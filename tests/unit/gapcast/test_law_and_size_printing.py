@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gapcast import law_printing as printing
+from gapcast.cli.printing import law as printing
+from gapcast.cli.size import print_size, request_of
 from gapcast.models import (
     Calibration,
     Coefficients,
@@ -17,8 +18,7 @@ from gapcast.models import (
     ProbeSize,
     Residuals,
 )
-from gapcast.size_command import print_size, request_of
-from gapcast.wording import link_weights, model_size, recipe, summed_up
+from gapcast.words import link_weights, model_size, recipe, summed_up
 
 
 def printed(show: Callable[..., None], *what: Any) -> str:

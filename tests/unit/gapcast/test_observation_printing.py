@@ -7,10 +7,10 @@ import typer
 from rich.console import Console
 
 from gapcast import GapcastError
+from gapcast.cli.observations import as_option, rows_in
+from gapcast.cli.printing.observations import print_batch, print_observations
+from gapcast.cli.terminal import check_level, check_share, check_width, row_refusals
 from gapcast.models import Batch, Observation
-from gapcast.observation_printing import print_batch, print_observations
-from gapcast.observing import as_option, rows_in
-from gapcast.terminal import check_level, check_share, check_width, row_refusals
 
 OBSERVATION: dict[str, Any] = {
     "id": "obs_00000000000000000000000000000001",

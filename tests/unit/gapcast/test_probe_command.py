@@ -13,7 +13,7 @@ import typer
 from typer.testing import Result
 
 from gapcast import Client, Probe
-from gapcast.probe_command import request_of
+from gapcast.cli.probe import request_of
 from tests.support.product import environment, eventually
 
 Run = Callable[..., Result]
@@ -74,7 +74,7 @@ class TestProbe:
     def test_ctrl_c_cancels(self, server: str, connected: Client, configuration: Path, seed: int) -> None:
         # whoever runs the tests may have us ignore the signal
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        script = f"{heard}; from gapcast.command import main; main()"
+        script = f"{heard}; from gapcast.cli.main import main; main()"
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", script, "probe", str(configuration)],
             env=environment({"GAPCAST_URL": server, "PYTHONUNBUFFERED": "1"}),

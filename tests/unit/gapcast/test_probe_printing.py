@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gapcast.cli.printing.predictions import print_prediction
+from gapcast.cli.printing.probes import print_probe
 from gapcast.contract.base import Failure
 from gapcast.contract.fits import AtGap, LinkWeights
 from gapcast.contract.predictions import Cost, Improvement, LawUsed, PredictionOut, PredictionRequest
 from gapcast.contract.probes import Control, Covariates, Difference, Gap, Leak, LogRatio, ProbeCost, ProbeSeconds
-from gapcast.printing import print_prediction
-from gapcast.probe_printing import print_probe
 from tests.support.results import arm, probe, probe_result
 
 FOUND = probe_result(

@@ -13,7 +13,7 @@ import typer
 from typer.testing import Result
 
 from gapcast import Client, TrainingRun
-from gapcast.train_command import command, request_of, seeds_of
+from gapcast.cli.train import command, request_of, seeds_of
 from tests.support.product import environment, eventually
 
 Run = Callable[..., Result]
@@ -125,7 +125,7 @@ class TestTrain:
     def test_ctrl_c_leaves_the_run_alone(self, server: str, connected: Client, configuration: Path, pool: str) -> None:
         # whoever runs the tests may have us ignore the signal
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        script = f"{heard}; from gapcast.command import main; main()"
+        script = f"{heard}; from gapcast.cli.main import main; main()"
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", script, "train", str(configuration)],
             env=environment({"GAPCAST_URL": server, "PYTHONUNBUFFERED": "1"}),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gapcast.cli.run_following import watch_runs
 from gapcast.contract.base import Failure
 from gapcast.contract.events import (
     EventData,
@@ -25,7 +26,6 @@ from gapcast.contract.events import (
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import Phase
 from gapcast.models import Event, TrainingRun
-from gapcast.training_following import watch_runs
 from tests.support.product import eventually
 from tests.support.training_results import training_metrics, training_run
 

@@ -5,6 +5,7 @@ import pytest
 from pydantic import BaseModel
 from rich.console import Console
 
+from gapcast.cli.printing.runs import print_run, print_runs, print_runs_ended
 from gapcast.contract.base import Failure, Warned
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
@@ -21,8 +22,7 @@ from gapcast.models import (
     TrainingRun,
 )
 from gapcast.reading import read
-from gapcast.training_printing import print_run, print_runs, print_runs_ended
-from gapcast.wording import curve, duration, file_size
+from gapcast.words import curve, duration, file_size
 from tests.support.training_results import evaluation, training_configuration, training_run
 
 Part = TypeVar("Part", bound=BaseModel)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from gapcast.cli.printing.runs import print_checkpoints, print_run, print_runs
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, print_refusal, say
+from gapcast.cli.train import follow_to_the_end, print_answer
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.models import TrainingRun
-from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, print_refusal, say
-from gapcast.train_command import follow_to_the_end, print_answer
-from gapcast.training_printing import print_checkpoints, print_run, print_runs
 
 app = typer.Typer(
     name="runs",

@@ -8,19 +8,20 @@ from typing import Annotated
 
 import typer
 
-from gapcast import model_commands, observing, runs_commands, task_commands
 from gapcast._version import __version__
+from gapcast.cli import models as model_commands
+from gapcast.cli import observations, runs, tasks
+from gapcast.cli.contexts import contexts
+from gapcast.cli.demo import run_demo
+from gapcast.cli.following import follow
+from gapcast.cli.law import law
+from gapcast.cli.printing.predictions import print_prediction
+from gapcast.cli.probe import probe
+from gapcast.cli.size import size
+from gapcast.cli.terminal import OF_A_RUN, AsJson, Url, console, errors, print_refusal, read_configuration
+from gapcast.cli.train import train
 from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.contexts_command import contexts
-from gapcast.demo import run_demo
-from gapcast.following import follow
 from gapcast.launching import module_command, safe_environment
-from gapcast.law_command import law
-from gapcast.printing import print_prediction
-from gapcast.probe_command import probe
-from gapcast.size_command import size
-from gapcast.terminal import OF_A_RUN, AsJson, Url, console, errors, print_refusal, read_configuration
-from gapcast.train_command import train
 
 app = typer.Typer(
     name="gapcast",
@@ -155,7 +156,7 @@ app.command()(size)
 app.command()(train)
 app.command()(law)
 app.command()(contexts)
-for group in (runs_commands.app, observing.app, task_commands.app, model_commands.app):
+for group in (runs.app, observations.app, tasks.app, model_commands.app):
     app.add_typer(group)
 
 

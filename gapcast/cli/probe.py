@@ -7,11 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.following import follow_probe
-from gapcast.models import Probe
-from gapcast.probe_printing import print_probe
-from gapcast.terminal import (
+from gapcast.cli.following import follow_probe
+from gapcast.cli.printing.probes import print_probe
+from gapcast.cli.terminal import (
     OF_A_RUN,
     AsJson,
     Configuration,
@@ -23,7 +21,9 @@ from gapcast.terminal import (
     print_json,
     say,
 )
-from gapcast.terminal import read_configuration as read
+from gapcast.cli.terminal import read_configuration as read
+from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.models import Probe
 
 OF_A_PREDICTION = OF_A_RUN | {"recipe", "pool", "levels", "min_gain"}
 """what a configuration says about the run and the law, which a gap does not depend on"""

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gapcast.catalog_printing import print_models
+from gapcast.cli.printing.catalog import print_models
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.launching import module_command, safe_environment
-from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 app = typer.Typer(
     name="models", no_args_is_help=True, help="Models that a gap can be measured of: list them, inspect a folder."

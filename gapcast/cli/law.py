@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
+from gapcast.cli.printing.law import calibration, print_law
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
-from gapcast.law_printing import calibration, print_law
 from gapcast.models import CurrentFit
-from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 MOST_OUTLIERS = 20
 """that are shown: who has more has another law"""

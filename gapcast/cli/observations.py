@@ -6,12 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.elsewhere import Row
-from gapcast.models import Batch
-from gapcast.observation_calls import Filters, Format, format_of
-from gapcast.observation_printing import print_batch, print_observations
-from gapcast.terminal import (
+from gapcast.cli.printing.observations import print_batch, print_observations
+from gapcast.cli.terminal import (
     AsJson,
     Url,
     check_share,
@@ -22,7 +18,11 @@ from gapcast.terminal import (
     row_refusals,
     say,
 )
-from gapcast.wording import count
+from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.elsewhere import Row
+from gapcast.models import Batch
+from gapcast.observation_calls import Filters, Format, format_of
+from gapcast.words import count
 
 app = typer.Typer(
     name="observations",

@@ -4,9 +4,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.terminal import print_table
 from gapcast.models import Batch, Measured, Observation
-from gapcast.terminal import print_table
-from gapcast.wording import count, points
+from gapcast.words import count, points
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from gapcast.catalog_printing import print_kind, print_kinds
+from gapcast.cli.printing.catalog import print_kind, print_kinds
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
-from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 
 def contexts(

@@ -17,7 +17,7 @@ from gapcast.contract.events import (
     content_of,
 )
 from gapcast.models import Estimate, Event, TrainingRun
-from gapcast.wording import curve, duration, estimated, percent, points
+from gapcast.words import curve, duration, estimated, percent, points
 
 MOST_BLOCKS = 12
 """of a curve beside a bar: a line of 80 characters holds both"""

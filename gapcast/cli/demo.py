@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from gapcast.cli.following import follow
+from gapcast.cli.printing.predictions import print_prediction
 from gapcast.client import Client, GapcastError
-from gapcast.following import follow
 from gapcast.launching import module_command, safe_environment
-from gapcast.printing import print_prediction
 
 CONFIGURATION = {
     "model": {"name": "lab/addition-qwen3-s"},

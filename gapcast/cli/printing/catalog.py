@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.terminal import print_table
 from gapcast.models import ContextKind, Model, Task, TaskProblem
-from gapcast.terminal import print_table
-from gapcast.wording import model_size
+from gapcast.words import model_size
 
 MOST_TEXT = 400
 """characters of a problem's text that are shown: enough to recognise it, and three problems fit a screen"""

@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from gapcast.models import Controls, Estimate, Probe, ProbeFigures, ProbeResult
-from gapcast.wording import estimated, gpu_hours, percent, points
+from gapcast.words import estimated, gpu_hours, percent, points
 
 FAR = 3
 """standard errors from 0 that make a control suspicious"""

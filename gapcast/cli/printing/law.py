@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.terminal import print_table
 from gapcast.models import Calibration, Coefficients, Drift, FamilyScaling, Fit, Residuals
-from gapcast.terminal import print_table
-from gapcast.wording import count, link_weights, model_size, points, recipe, summed_up
+from gapcast.words import count, link_weights, model_size, points, recipe, summed_up
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gapcast.client import Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
-from gapcast.wording import points
+from gapcast.words import points
 
 SAMPLING = "sampling rollouts"
 PHASES = {

@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from gapcast.cli.terminal import print_table
 from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
-from gapcast.terminal import print_table
-from gapcast.wording import count, curve, duration, estimated, file_size, gpu_hours, percent, points
+from gapcast.words import count, curve, duration, estimated, file_size, gpu_hours, percent, points
 
 COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued": "cyan"}
 """of a run's status; whatever else there is has gone wrong, or was stopped"""

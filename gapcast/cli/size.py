@@ -9,9 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.client import DEFAULT_URL, Client
-from gapcast.models import ProbeSize
-from gapcast.terminal import (
+from gapcast.cli.terminal import (
     AsJson,
     Configuration,
     Url,
@@ -22,8 +20,10 @@ from gapcast.terminal import (
     print_json,
     print_table,
 )
-from gapcast.terminal import read_configuration as read
-from gapcast.wording import count, points
+from gapcast.cli.terminal import read_configuration as read
+from gapcast.client import DEFAULT_URL, Client
+from gapcast.models import ProbeSize
+from gapcast.words import count, points
 
 EXPECTED = {
     "request": "as you said",

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from gapcast.catalog_calls import Split
-from gapcast.catalog_printing import print_problems, print_task, print_tasks
+from gapcast.cli.printing.catalog import print_problems, print_task, print_tasks
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.connection import FieldRefusal
 from gapcast.contract.problems import VerifierKind
-from gapcast.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 
 app = typer.Typer(
     name="tasks", no_args_is_help=True, help="What a gap is measured on: add a file of problems, list, show."

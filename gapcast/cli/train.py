@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gapcast.client import DEFAULT_URL, Client
-from gapcast.models import TrainingRun
-from gapcast.terminal import (
+from gapcast.cli.printing.runs import print_runs_ended
+from gapcast.cli.run_following import follow_runs
+from gapcast.cli.terminal import (
     AsJson,
     Configuration,
     Url,
@@ -20,9 +20,9 @@ from gapcast.terminal import (
     read_configuration,
     say,
 )
-from gapcast.training_following import follow_runs
-from gapcast.training_printing import print_runs_ended
-from gapcast.wording import count
+from gapcast.client import DEFAULT_URL, Client
+from gapcast.models import TrainingRun
+from gapcast.words import count
 
 OF_A_PREDICTION = {"gap", "levels", "min_gain"}
 """what a configuration says about the law, which a run does not ask; it measures its own gap"""

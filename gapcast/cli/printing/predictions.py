@@ -5,9 +5,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from gapcast.cli.printing.probes import control_rows
 from gapcast.models import Branch, Prediction
-from gapcast.probe_printing import control_rows
-from gapcast.wording import count, estimated, gpu_hours, link_weights, points, summed_up
+from gapcast.words import count, estimated, gpu_hours, link_weights, points, summed_up
 
 VERDICTS = {
     "train": ("green", "TRAIN: the whole 80 % interval lies above the gain that you ask for."),

@@ -1,0 +1,1 @@
+"""The `gapcast` command: one module a command."""
