@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.support.product import QUICK, Process, alive, children_of, eventually, serving, working
+from tests.support.product import QUICK, Process, alive, children_of, descendants, eventually, serving, working
 
 pytestmark = pytest.mark.slow
 
@@ -48,11 +48,17 @@ def reached(client: Client, run: Body, step: int) -> None:
 
 
 def ended(client: Client, run: Body, seconds: float = 180) -> Body:
+    """Wait until a run has ended; one that does not shows its events and the processes that should end it."""
+
+    def known() -> str:
+        told = [f"{one['created_at']} {one['type']} {one['data']}" for one in events(client, run)]
+        return "\n".join([str(client.request("GET", path_of(run))), *told, *descendants(os.getpid())])
+
     def look() -> Body | None:
         found: Body = client.request("GET", path_of(run))
         return found if found["status"] in {"succeeded", "failed", "cancelled", "dead"} else None
 
-    return eventually(look, seconds)
+    return eventually(look, seconds, known=known)
 
 
 def worker_of(server: Process) -> int:

@@ -59,14 +59,16 @@ class Process:
             raise
 
 
-def eventually(look: Callable[[], Found | None], seconds: float = 60, every: float = 0.1) -> Found:
-    """Look until something is there."""
+def eventually(
+    look: Callable[[], Found | None], seconds: float = 60, every: float = 0.1, known: Callable[[], object] = lambda: ""
+) -> Found:
+    """Look until something is there; where it does not come, say what is `known`."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
         if found:
             return found
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s. {known()}"
         time.sleep(every)
 
 
@@ -121,6 +123,21 @@ def children_of(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         found += [int(one) for one in task.read_text().split()]
     return sorted(set(found))
+
+
+def descendants(pid: int) -> list[str]:
+    """Return a line for each process below this one: its number, state, what it waits for, and its command."""
+    lines = []
+    for child in children_of(pid):
+        place = Path(f"/proc/{child}")
+        try:
+            state = place.joinpath("stat").read_text().rsplit(")", 1)[1].split()[0]
+            waits = place.joinpath("wchan").read_text()
+            command = place.joinpath("cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has just ended, or is not ours to ask
+            continue
+        lines += [f"{child} {state} {waits} {command}", *descendants(child)]
+    return lines
 
 
 def alive(pid: int) -> bool:
