@@ -1,11 +1,15 @@
-"""Numbers as people say them."""
+"""Numbers, states and recipes in words; the command line and the page both use them."""
 
 from collections.abc import Sequence
 
-from gapcast.models import Coefficients, Estimate, Law, LinkWeights, OfRecipe
+from gapcast.contract.fits import Coefficients, LinkWeights, OfRecipe
+from gapcast.contract.predictions import LawUsed
+from gapcast.contract.probes import Difference
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-TEACHERS = {"frozen": "frozen", "co_moving": "co-moving"}
+RULES = {"frozen": "frozen", "co_moving": "co-moving"}
+"""of the teachers whose runs share a law"""
+TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region"}
 DIVERGENCES = {None: "divergence unknown", "forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
 
 
@@ -19,12 +23,26 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def probability(share: float) -> str:
+    """Write a probability as per cent; nothing that is estimated is certain."""
+    if share > 0.999:
+        return "> 99.9 %"
+    return "< 0.1 %" if share < 0.001 else percent(share)
+
+
+def weight(share: float) -> str:
+    """Write the weight of one of several possibilities in whole per cent; only a lone one has all of it."""
+    if 0.995 <= share < 1:
+        return "> 99 %"
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
 def count(number: int, thing: str) -> str:
     """Write a number of things: `1 row`, `2 rows`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def estimated(estimate: Estimate | None) -> str:
+def estimated(estimate: Difference | None) -> str:
     """Write a difference with its standard error."""
     return "not run" if estimate is None else f"{points(estimate.value)} ± {100 * estimate.se:.1f} points (± 1 SE)"
 
@@ -32,16 +50,28 @@ def estimated(estimate: Estimate | None) -> str:
 def recipe(of: OfRecipe) -> str:
     """Name the runs that a law is of: frozen, forward KL."""
     rule, divergence = of.teacher_rule, of.divergence
-    return f"{TEACHERS.get(rule, rule)}, {DIVERGENCES.get(divergence, divergence)}"
+    return f"{RULES.get(rule, rule)}, {DIVERGENCES.get(divergence, divergence)}"
+
+
+def run_recipe(teacher: str, divergence: str) -> str:
+    """Name the recipe of one run: EMA teacher, reverse KL."""
+    return f"{TEACHERS.get(teacher, teacher)} teacher, {DIVERGENCES.get(divergence, divergence)}"
+
+
+def shape(linear: float) -> str:
+    """Write how probable it is that improvements follow the gap straight on, or saturate."""
+    if linear in (0, 1):
+        return "straight" if linear else "saturating"
+    return f"straight {weight(linear)}, saturating {weight(1 - linear)}"
 
 
 def link_weights(links: LinkWeights) -> str:
-    """Write how probable it is that improvements saturate, and in which of two ways."""
-    alone = f" (tanh {links.tanh:.2f}, exp {links.exp:.2f})" if links.saturating >= 0.005 else ""
-    return f"straight {links.linear:.2f}, saturating {links.saturating:.2f}{alone}"
+    """The same, and in which of two ways improvements saturate."""
+    ways = f" (tanh {weight(links.tanh)}, exp {weight(links.exp)})" if links.saturating >= 0.005 else ""
+    return f"{shape(links.linear)}{ways}"
 
 
-def summed_up(of: Coefficients | Law, interval: str = "") -> str:
+def summed_up(of: Coefficients | LawUsed, interval: str = "") -> str:
     """Sum a law up by its slope, or by the improvement at one gap where the slope depends on the link."""
     common = of.at_common_gap
     if of.depends_on_link and common is not None:

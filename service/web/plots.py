@@ -10,9 +10,9 @@ from typing import Any
 
 import altair as alt
 
+from gapcast import words
 from service.web.points import BranchPoint, Curve, ObservationPoint, PredictionPoint
 from service.web.recipes import key_words
-from service.web.summary import probability
 
 POINTS = 100.0
 """Accuracy points in an accuracy of 1."""
@@ -218,7 +218,7 @@ def _branch_row(branch: BranchPoint, prediction: PredictionPoint) -> PlotRow:
         "upper": upper,
         "value_text": f"{value:+.1f} accuracy points",
         "interval_text": f"{lower:+.1f} to {upper:+.1f} accuracy points",
-        "weight_text": probability(branch.weight),
+        "weight_text": words.weight(branch.weight),
     }
 
 

@@ -4,12 +4,9 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gapcast.contract.fits import OfRecipe
+from gapcast.words import DIVERGENCES, RULES, TEACHERS
 from service.law import Key
 from service.law.keys import ANY, UNKNOWN, Rule
-
-TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region"}
-DIVERGENCES = {"forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
-RULES = {Rule.FROZEN: "frozen", Rule.CO_MOVING: "moving"}
 
 
 class FamilyRecipe(NamedTuple):

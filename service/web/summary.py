@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
+from gapcast import words
 from gapcast.contract.fits import Calibration, FamilyScaling
 from service.law.cautions import DECIDED
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint
@@ -132,21 +133,7 @@ def _bends(curve: Curve) -> list[str]:
     at = f"a student at {100 * curve.baseline:.1f} % with {100 * (1 - curve.baseline):.1f} points to gain"
     differs = curve.typical and abs(curve.baseline - curve.typical) >= OTHER_STUDENT
     runs = f"; its runs' students are at {100 * curve.typical:.1f} % (median)" if differs else ""
-    return [f"{link_words(curve.linear_weight)}, drawn for {at}{runs}."]
-
-
-def link_words(linear_weight: float) -> str:
-    """Say how likely improvements follow the gap straight on, or saturate."""
-    if linear_weight in (0, 1):
-        return "Straight" if linear_weight else "Saturating"
-    return f"Straight {probability(linear_weight)}, saturating {probability(1 - linear_weight)}"
-
-
-def probability(weight: float) -> str:
-    """Return a weight in whole per cent: nothing that is weighed is certain."""
-    if 0.995 <= weight < 1:
-        return "> 99 %"
-    return "< 1 %" if 0 < weight < 0.005 else _percent(weight)
+    return [f"{words.shape(curve.linear_weight).capitalize()}, drawn for {at}{runs}."]
 
 
 def _not_shown(fit: FitVersion, drawn: int) -> list[str]:
@@ -186,26 +173,17 @@ def sizes_message(scaling: FamilyScaling) -> str | None:
     sizes, found = scaling.sizes, scaling.homogeneity
     if found is None:
         return None
-    slopes = [f"{one.slope:.2f} ± {one.se:.2f} at {compact(one.parameters)}" for one in sizes]
+    slopes = [f"{one.slope:.2f} ± {one.se:.2f} at {words.model_size(one.parameters)}" for one in sizes]
     said = f"from {slopes[0]} to {slopes[-1]}" if len(slopes) > MOST_NAMED else _listed(slopes)
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.{3 if found.p_value < 0.1 else 2}f}"
     verdict = "they differ" if found.p_value < DIFFER_P else "no sign that they differ"
     sentence = f"Slope by model size (± SE): {said} parameters; {verdict}, {p}."
     if scaling.linear_weight > DECIDED:
         return sentence
-    weights = link_words(scaling.linear_weight).lower()
+    weights = words.shape(scaling.linear_weight)
     return (
         f"{sentence} The law may bend ({weights}): then a size that was trained at larger gaps shows a smaller slope."
     )
-
-
-def compact(parameters: float) -> str:
-    """Return a number of weights as people say it: 101K, 1.7B."""
-    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if parameters >= unit:
-            scaled = parameters / unit
-            return f"{scaled:.0f}{name}" if scaled >= 100 else f"{scaled:.1f}".removesuffix(".0") + name
-    return f"{parameters:.0f}"
 
 
 def _listed(parts: Sequence[str]) -> str:

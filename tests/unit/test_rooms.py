@@ -19,7 +19,7 @@ FORBIDDEN = {
 }
 CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law` and `service/kit`."""
-OUTSIDE = {"service": (CONTRACT, "gapcast.__version__", "gapcast.launching")}
+OUTSIDE = {"service": (CONTRACT, "gapcast.__version__", "gapcast.launching", "gapcast.words")}
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "errors", "listed_models", "settings", "logs", "dependencies"),

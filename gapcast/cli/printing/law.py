@@ -8,7 +8,7 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_table
 from gapcast.models import Calibration, Coefficients, Drift, FamilyScaling, Fit, Residuals
-from gapcast.words import count, link_weights, model_size, points, recipe, summed_up
+from gapcast.words import count, link_weights, model_size, points, probability, recipe, summed_up
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""
@@ -32,7 +32,7 @@ def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[Fam
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    facts.add_row("P(collapse)", f"{fit.p_collapse:.3f}: the share of runs that end far off the law")
+    facts.add_row("P(collapse)", f"{probability(fit.p_collapse)}: the share of runs that end far off the law")
     facts.add_row("Curvature", curvature(fit.curvature_p))
     shown = {one.family for one in fit.families}
     for index, text in enumerate(drift(fit.drift, shown)):
@@ -110,7 +110,7 @@ def print_outliers(console: Console, found: Residuals) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for one in found.data:
         texts = (escape(one.family), escape(one.model), one.context_kind)
-        numbers = (points(one.gap), points(one.improvement), points(one.expected), f"{one.weight:.3f}")
+        numbers = (points(one.gap), points(one.improvement), points(one.expected), probability(one.weight))
         table.add_row(one.id, *texts, *numbers)
     print_table(console, table)
     if found.has_more:

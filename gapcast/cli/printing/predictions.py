@@ -7,7 +7,7 @@ from rich.table import Table
 
 from gapcast.cli.printing.probes import control_rows
 from gapcast.models import Branch, Prediction
-from gapcast.words import count, estimated, gpu_hours, link_weights, points, summed_up
+from gapcast.words import count, estimated, gpu_hours, link_weights, points, probability, summed_up, weight
 
 VERDICTS = {
     "train": ("green", "TRAIN: the whole 80 % interval lies above the gain that you ask for."),
@@ -44,11 +44,10 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         for branch in improvement.branches:
             table.add_row("", _side(branch))
         if improvement.p_positive is not None:
-            chance = f"P(improvement > 0) {improvement.p_positive:.3f} unless the run collapses,"
+            chance = f"P(improvement > 0) {probability(improvement.p_positive)} unless the run collapses,"
             table.add_row("", chance)
-            table.add_row(
-                "", f"P(collapse) {improvement.p_collapse:.3f}: the share of stored runs that ended far off the law"
-            )
+            collapse = probability(improvement.p_collapse)
+            table.add_row("", f"P(collapse) {collapse}: the share of stored runs that ended far off the law")
     figures = prediction.probe
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
@@ -74,4 +73,4 @@ def _side(branch: Branch) -> str:
     name = "straight" if branch.link == "linear" else branch.link
     widest = max(branch.intervals, key=lambda one: one.level)
     interval = f"{100 * widest.level:g} % interval {points(widest.lower)} to {points(widest.upper)}"
-    return f"{name} ({branch.weight:.2f}): {points(branch.value)} points, {interval}"
+    return f"{name} ({weight(branch.weight)}): {points(branch.value)} points, {interval}"

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_table
 from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
-from gapcast.words import count, curve, duration, estimated, file_size, gpu_hours, percent, points
+from gapcast.words import count, curve, duration, estimated, file_size, gpu_hours, percent, points, run_recipe
 
 COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued": "cyan"}
 """of a run's status; whatever else there is has gone wrong, or was stopped"""
@@ -66,8 +66,7 @@ def _what(run: TrainingRun) -> Iterator[tuple[str, str]]:
     recipe = asked.recipe
     context = f"context {asked.context.kind}"
     yield "Run", f"{escape(asked.model)} on {escape(asked.task)}, {context}, seed {run.seed}"
-    rule = f"{recipe.teacher} teacher, {recipe.divergence}".replace("_", " ")
-    yield "", f"{rule}, {count(recipe.steps, 'step')}; pool {escape(run.pool)}"
+    yield "", f"{run_recipe(recipe.teacher, recipe.divergence)}, {count(recipe.steps, 'step')}; pool {escape(run.pool)}"
     if run.group_id is not None:
         yield "", f"one of {run.group_id}"
 

@@ -118,12 +118,12 @@ def test_a_law_that_bends_is_drawn_bent_and_said_by_the_improvement_at_one_gap(b
     assert said["At gap +15.0"] == f"{gain} (95 % confidence {points(lower)} to {points(upper)})"
     assert "Slope" not in said
     message = text(browser, "#law-message")
-    assert "All 14 observations in pool bent with a moving teacher are of qwen3." in message
+    assert "All 14 observations in pool bent with a co-moving teacher are of qwen3." in message
     assert "The pool's other 10 observations follow another law." in message
     assert "drawn for a student at 42.0 % with 58.0 points to gain." in message
     assert drawn(browser) == [(0.3, 10), (0.95, 14)]
     key = text(browser, "#chart-key")
-    assert "law of qwen3, moving, reverse KL" in key
+    assert "law of qwen3, co-moving, reverse KL" in key
     assert "faint: other families or recipes, of another law (10)" in key
     assert "if straight" not in key
     assert browser.find_elements(By.CSS_SELECTOR, ".intervals [scope=rowgroup]") == []
@@ -143,7 +143,7 @@ def test_the_curve_is_of_the_predictions_own_student(browser, address, asked) ->
 def test_the_law_of_another_recipe_can_be_chosen_and_leaves_the_prediction_out(browser, address, asked) -> None:
     opened(browser, address, asked["bent"])
     laws = Select(browser.find_element(By.ID, "family"))
-    assert [one.text for one in laws.options] == ["qwen3, moving, reverse KL (14)", "qwen3, frozen, forward KL (10)"]
+    assert [one.text for one in laws.options] == ["qwen3, co-moving, reverse KL (14)", "qwen3, frozen, forward KL (10)"]
     laws.select_by_index(1)
     WebDriverWait(browser, 20).until(lambda driver: "with a frozen teacher" in text(driver, "#law-message"))
     line = rises(browser)

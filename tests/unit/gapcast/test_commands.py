@@ -7,7 +7,7 @@ import pytest
 from typer.testing import Result
 
 from gapcast import Client
-from gapcast.words import points
+from gapcast.words import points, weight
 
 Run = Callable[..., Result]
 
@@ -194,7 +194,7 @@ class TestLaw:
         shown = gapcast("law", "--pool", undecided).stdout
         (line,) = connected.current_fit(undecided).families[1:]
         assert f"{points(line.at_common_gap.improvement)} points at a gap of 15" in shown
-        assert f"straight {line.links.linear:.2f}, saturating {line.links.saturating:.2f} (tanh" in shown
+        assert f"straight {weight(line.links.linear)}, saturating {weight(line.links.saturating)} (tanh" in shown
         assert (shown.count("co-moving, reverse KL"), shown.count("frozen, JS")) == (2, 2)
         assert not [line for line in shown.splitlines() if len(line.rstrip()) > 100]
         alone = gapcast("law", "--pool", undecided, "--family", "qwen3")
@@ -233,10 +233,10 @@ class TestPredict:
         straight, bent = found.improvement.branches
         for name, side in (("straight", straight), ("saturating", bent)):
             widest = f"95 % interval {points(side.intervals[0].lower)} to {points(side.intervals[0].upper)}"
-            assert f"{name} ({side.weight:.2f}): {points(side.value)} points, {widest}" in shown
+            assert f"{name} ({weight(side.weight)}): {points(side.value)} points, {widest}" in shown
         assert found.law is not None
         assert f"qwen3: {points(found.law.at_common_gap.improvement)} points at a gap of 15 (95 % confidence" in shown
-        assert f"6 runs, fitted; straight {found.law.links.linear:.2f}, saturating" in shown
+        assert f"6 runs, fitted; straight {weight(found.law.links.linear)}, saturating" in shown
         assert {"extrapolation", "link_undecided"} <= {one.code for one in found.warnings}
         assert ("(extrapolation)" in shown, "(link_undecided)" in shown) == (True, False)
 

@@ -100,10 +100,10 @@ class TestLaw:
         whole = "  24  fitted  slope 0.95 (0.90 to 1.00), intercept -1.4 (-3.6 to +0.9)"
         assert (qwen3[:5], qwen3.endswith(whole)) == ("qwen3", True)
         assert below.split("  ", 2)[1] == "frozen, forward KL"
-        assert below.endswith("straight 0.97, saturating 0.03 (tanh 0.02, exp 0.01)")
+        assert below.endswith("straight 97 %, saturating 3 % (tanh 2 %, exp 1 %)")
         assert new.startswith("a new family")
         assert "      cold    slope 1.20 (-0.20 to 2.60), intercept" in new
-        assert "P(collapse)  0.079" in text
+        assert "P(collapse)  7.9 %" in text
         assert "Outliers  none" in text
 
     def test_a_law_of_several_shapes_is_its_improvement_at_one_gap(self) -> None:
@@ -112,7 +112,7 @@ class TestLaw:
         qwen3, below = text.splitlines()[2:4]
         assert qwen3.rstrip().endswith("fitted  +12.8 points at a gap of 15 (+10.0 to +15.0)")
         assert "co-moving, reverse KL" in below
-        assert below.rstrip().endswith("straight 0.72, saturating 0.28 (tanh 0.20, exp 0.08)")
+        assert below.rstrip().endswith("straight 72 %, saturating 28 % (tanh 20 %, exp 8 %)")
 
     def test_the_slope_of_a_curve_is_that_at_gap_0(self) -> None:
         bent = LINE | {"links": {"linear": 0.0, "tanh": 0.001, "exp": 0.999}}
@@ -120,7 +120,7 @@ class TestLaw:
 
     def test_what_is_straight_for_sure_names_no_curve(self) -> None:
         sure = LinkWeights(linear=0.998, tanh=0.0015, exp=0.0005)
-        assert link_weights(sure) == "straight 1.00, saturating 0.00"
+        assert link_weights(sure) == "straight > 99 %, saturating < 1 %"
 
     @pytest.mark.parametrize(
         ("rule", "divergence", "words"),
@@ -132,7 +132,7 @@ class TestLaw:
     def test_an_outlier_stands_in_one_line_with_its_id(self) -> None:
         text = printed(printing.print_outliers, residuals(RESIDUAL))
         (line,) = [one for one in text.splitlines() if "obs_" in one]
-        assert line.split() == [RESIDUAL["id"], "qwen3", "Qwen3-[8B]", "hints", "+18.9", "-2.9", "+17.2", "0.002"]
+        assert line.split() == [RESIDUAL["id"], "qwen3", "Qwen3-[8B]", "hints", "+18.9", "-2.9", "+17.2", "0.2", "%"]
         assert "of 7 in the whole pool" not in text
         assert "of 7 in the whole pool" in printed(printing.print_outliers, residuals(RESIDUAL, has_more=True))
 

@@ -91,7 +91,7 @@ def test_what_was_gained_stands_beside_what_was_predicted() -> None:
     text = text_of()
     for words in (
         "lab/addition-qwen3-s on lab/addition, context hints, seed 3",
-        "trust region teacher, forward kl, 40 steps; pool lab",
+        "trust region teacher, forward KL, 40 steps; pool lab",
         "+14.3 ± 2.9 points (± 1 SE), 128 problems x 4 rollouts",
         "student 25.2 %, self-teacher 39.5 %",
         "Improvement  +15.8 ± 2.8 points (± 1 SE): 25.2 % became 41.0 %",

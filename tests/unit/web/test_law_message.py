@@ -1,8 +1,9 @@
 from gapcast.contract.fits import FamilyScaling, Homogeneity, SizeSlope
+from gapcast.words import model_size, shape
 from service.law import Key
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
 from service.web.recipes import FamilyRecipe
-from service.web.summary import alarms, compact, law_message, laws, link_words, sizes_message
+from service.web.summary import alarms, law_message, laws, sizes_message
 
 FROZEN, MOVING = Key.of("frozen", "forward_kl"), Key.of("ema", "reverse_kl")
 A, B, C, BENT = (FamilyRecipe(*of) for of in (("a", FROZEN), ("b", FROZEN), ("c", FROZEN), ("a", MOVING)))
@@ -83,9 +84,9 @@ def test_runs_of_another_teacher_rule_are_counted_apart() -> None:
         "The pool's other 12 observations follow another law."
     )
     own = message(BENT, counts, pool=MOVING, runs={"a": 11})
-    assert own.startswith("All 11 observations in pool lab with a moving teacher and reverse KL are of a.")
+    assert own.startswith("All 11 observations in pool lab with a co-moving teacher and reverse KL are of a.")
     assert message(BENT, {A: 1}) == (
-        "Pool lab has no observations with a moving teacher: the law is the prior alone. The pool's other 1 "
+        "Pool lab has no observations with a co-moving teacher: the law is the prior alone. The pool's other 1 "
         "observation follows another law."
     )
     unknown = message(FamilyRecipe("a", Key.of(None, None)), counts, pool=Key.of(None, None), runs={"a": 5})
@@ -106,13 +107,13 @@ def test_a_law_that_may_bend_says_for_whom_it_is_drawn() -> None:
 
 
 def test_a_weight_is_certain_only_where_nothing_else_is_left() -> None:
-    said = [link_words(weight) for weight in (0, 0.004, 0.28, 0.996, 1)]
+    said = [shape(weight) for weight in (0, 0.004, 0.28, 0.996, 1)]
     assert said == [
-        "Saturating",
-        "Straight < 1 %, saturating > 99 %",
-        "Straight 28 %, saturating 72 %",
-        "Straight > 99 %, saturating < 1 %",
-        "Straight",
+        "saturating",
+        "straight < 1 %, saturating > 99 %",
+        "straight 28 %, saturating 72 %",
+        "straight > 99 %, saturating < 1 %",
+        "straight",
     ]
 
 
@@ -154,7 +155,7 @@ def test_a_family_with_several_recipes_has_a_law_for_each() -> None:
     found = laws([], None, version({A: 7, B: 9, BENT: 8}))
     assert [(one["name"], one["n"]) for one in found] == [
         ("b", 9),
-        ("a, moving, reverse KL", 8),
+        ("a, co-moving, reverse KL", 8),
         ("a, frozen, forward KL", 7),
     ]
     assert found[1]["query"] == "family=a&teacher=ema&divergence=reverse_kl"
@@ -224,5 +225,5 @@ class TestSizes:
         assert ": from 0.30 ± 0.05 at 1K to 1.10 ± 0.05 at 100B parameters;" in said
 
     def test_sizes_are_written_as_people_say_them(self) -> None:
-        told = [compact(size) for size in (12, 999, 1e3, 358_144, 6e8, 1.7e9, 70.6e9, 1e12)]
+        told = [model_size(size) for size in (12, 999, 1e3, 358_144, 6e8, 1.7e9, 70.6e9, 1e12)]
         assert told == ["12", "999", "1K", "358K", "600M", "1.7B", "70.6B", "1T"]

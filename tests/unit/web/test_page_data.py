@@ -178,13 +178,13 @@ def test_each_recipe_is_drawn_as_a_law_of_its_own(client: TestClient) -> None:
     largest = chart(client)
     assert largest["law"] == "family=qwen3&teacher=ema&divergence=reverse_kl"
     assert [(one["name"], one["n"]) for one in largest["laws"]] == [
-        ("qwen3, moving, reverse KL", 14),
+        ("qwen3, co-moving, reverse KL", 14),
         ("qwen3, frozen, forward KL", 12),
     ]
     assert steps(largest)[-1] < 0.3 * steps(largest)[0], "it bends"
     assert largest["message"].startswith(
-        "All 14 observations in pool team with a moving teacher are of qwen3. The pool's other 12 observations follow "
-        "another law. Saturating, drawn for"
+        "All 14 observations in pool team with a co-moving teacher are of qwen3. The pool's other 12 observations "
+        "follow another law. Saturating, drawn for"
     )
     frozen = chart(client, family="qwen3", **FROZEN)
     assert frozen["law"] == frozen["laws"][1]["query"]
@@ -200,7 +200,7 @@ def test_a_family_that_is_named_alone_shows_the_recipe_of_most_of_its_runs(clien
     assert chart(client, family="qwen3")["law"] == "family=qwen3&teacher=frozen&divergence=forward_kl"
     cold = chart(client, family="new")
     assert cold["law"] == "family=new&teacher=ema&divergence=reverse_kl"
-    assert cold["message"].startswith("None of the 19 observations in pool team with a moving teacher is of new:")
+    assert cold["message"].startswith("None of the 19 observations in pool team with a co-moving teacher is of new:")
 
 
 def test_what_a_law_rests_on_is_its_divergence_or_all_of_its_teacher_rule(client: TestClient) -> None:
