@@ -10,7 +10,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 RULES = {"frozen": "frozen", "co_moving": "co-moving"}
 """of the teachers whose runs share a law"""
 TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region"}
-DIVERGENCES = {None: "divergence unknown", "forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
+DIVERGENCES = {"forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
 
 
 def points(value: float) -> str:
@@ -50,7 +50,8 @@ def estimated(estimate: Difference | None) -> str:
 def recipe(of: OfRecipe) -> str:
     """Name the runs that a law is of: frozen, forward KL."""
     rule, divergence = of.teacher_rule, of.divergence
-    return f"{RULES.get(rule, rule)}, {DIVERGENCES.get(divergence, divergence)}"
+    known = DIVERGENCES.get(divergence, divergence) if divergence is not None else "divergence unknown"
+    return f"{RULES.get(rule, rule)}, {known}"
 
 
 def run_recipe(teacher: str, divergence: str) -> str:

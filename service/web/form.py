@@ -21,7 +21,7 @@ from gapcast.contract.contexts import (
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
-from service.web.recipes import DIVERGENCES, TEACHERS
+from gapcast.words import DIVERGENCES, TEACHERS
 
 POINTS = 100
 """of accuracy in 1, the API's unit"""
