@@ -9,6 +9,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
+
 TERMINAL = frozenset({"succeeded", "failed", "cancelled", "dead"})
 """the statuses in which a job, and what waits for it, has ended"""
 

@@ -1,8 +1,8 @@
 """What a probe and a training run measure: a model on a task with a context, and how it samples."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gapcast.contract.base import Strict
 from gapcast.contract.contexts import Context
@@ -29,6 +29,17 @@ class ModelRef(Strict):
     revision: str | None = Field(None, max_length=80, description="null: the catalog's")
     family: str | None = Field(None, min_length=1, max_length=255, description="the law's group; null: the catalog's")
     options: ModelOptions = Field(default_factory=ModelOptions)
+
+
+def _by_name(model: Any) -> Any:  # noqa: ANN401
+    return {"name": model} if isinstance(model, str) else model
+
+
+NamedModel = Annotated[
+    ModelRef,
+    BeforeValidator(_by_name, json_schema_input_type=Annotated[str, Field(min_length=1, max_length=255)] | ModelRef),
+]
+"""A model as a request names it: its name alone, or an object."""
 
 
 class Decoding(Strict):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gapcast.contract.base import FieldError, Identified, PoolName, Strict
 from gapcast.contract.contexts import ContextKind
+from gapcast.contract.labels import Labelled
 from gapcast.contract.recipes import RecipeClass
 
 VarianceSource = Literal["given", "counts", "assumed"]
@@ -139,7 +140,7 @@ class PastRecipe(RecipeClass, RowPart):
     lora_rank: int | None = Field(None, ge=1, le=1_000_000)
 
 
-class ObservationIn(RowPart):
+class ObservationIn(Labelled, RowPart):
     """One past run: its gap before training and the improvement that came of it."""
 
     pool: PoolName | None = Field(None, description="null: `default`; `?pool=` of the request wins")
@@ -275,7 +276,7 @@ class Measured(BaseModel):
     variance: VarianceSource = Field("given", description="where `se` comes from")
 
 
-class ObservationOut(Identified):
+class ObservationOut(Labelled, Identified):
     """One (gap, improvement) pair with its provenance."""
 
     object: Literal["observation"] = "observation"

@@ -4,12 +4,15 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Level, PoolName, Strict, Warned
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStatus, Level, PoolName, Strict, Warned
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
-from gapcast.contract.measured import Decoding, ModelRef
+from gapcast.contract.labels import Labelled
+from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
+
+Verdict = Literal["train", "skip", "probe_more", "undecided", "refused"]
 
 
 class GivenGap(Strict):
@@ -26,10 +29,10 @@ class GivenGap(Strict):
         return self
 
 
-class PredictionRequest(Strict):
+class PredictionRequest(Labelled, Strict):
     """A configuration whose improvement is asked for."""
 
-    model: ModelRef
+    model: NamedModel
     task: str = Field(min_length=1, max_length=255)
     context: Context
     recipe: Recipe = Field(default_factory=Recipe)
@@ -126,7 +129,7 @@ class Answer(Finite):
     controls: Controls
     improvement: Improvement
     law: LawUsed
-    verdict: Literal["train", "skip", "probe_more", "undecided", "refused"]
+    verdict: Verdict
     warnings: list[Warned]
     cost: Cost
     probe: ProbeFigures | None = Field(
@@ -134,11 +137,11 @@ class Answer(Finite):
     )
 
 
-class PredictionOut(Identified):
+class PredictionOut(Labelled, Identified):
     """A prediction; everything from `gap` to `cost` is null until it has succeeded."""
 
     object: Literal["prediction"] = "prediction"
-    status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
+    status: JobStatus
     request: PredictionRequest
     probe_id: str | None
     progress: Progress | None = None

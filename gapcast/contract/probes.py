@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Strict
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStatus, Strict
 from gapcast.contract.contexts import Context
-from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
+from gapcast.contract.labels import Labelled
+from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
 
 FEW_PROBLEMS = 32
 """below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
@@ -222,10 +223,10 @@ class Progress(Finite):
     scored: int | None = Field(None, description="verdicts of a slow verifier so far")
 
 
-class ProbeRequest(Strict):
+class ProbeRequest(Labelled, Strict):
     """A gap that is to be measured, whatever any law says about it."""
 
-    model: ModelRef
+    model: NamedModel
     task: str = Field(min_length=1, max_length=255)
     context: Context
     decoding: Decoding = Field(default_factory=Decoding)
@@ -245,11 +246,14 @@ class ProbeRequest(Strict):
     )
 
 
-class ProbeOut(Identified):
-    """A measurement of a gap, with the counts of every arm and problem once it is done."""
+class ProbeOut(Labelled, Identified):
+    """A measurement of a gap, with the counts of every arm and problem once it is done.
+
+    Name and tags are those of the first request to POST /v1/probes that had any: predictions keep their own.
+    """
 
     object: Literal["probe"] = "probe"
-    status: Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
+    status: JobStatus
     key: str = Field(description="content address: the same configuration is measured once")
     configuration: ProbeConfiguration
     progress: Progress | None = None

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gapcast.contract.base import Level, PoolName, Strict
-from gapcast.contract.measured import ModelRef
+from gapcast.contract.measured import NamedModel
 from gapcast.contract.probes import FEW_PROBLEMS
 from gapcast.contract.recipes import Recipe
 
@@ -36,7 +36,7 @@ class CostOf(Strict):
 class SizeRequest(Strict):
     """The width that is wanted."""
 
-    model: ModelRef
+    model: NamedModel
     task: str = Field(min_length=1, max_length=255)
     recipe: Recipe = Field(default_factory=Recipe)
     pool: PoolName | None = Field(None, description="null: `lab` for the lab's models, `default` for others")

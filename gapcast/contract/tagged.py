@@ -3,11 +3,12 @@
 Pydantic writes the tag into the place of a fault (`context.hints.options.level`), and reports a wrong tag at the union.
 """
 
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from gapcast.contract.nearest import nearest
 
 
 def _named_as_sent(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
@@ -35,10 +36,9 @@ def _fault(row: ErrorDetails) -> InitErrorDetails:
 
 def _wrong_tag(value: object, expected: str) -> str:
     """Name the tags that are known, which pydantic lists as "'a', 'b'", and the one that was probably meant."""
-    near = []
-    if isinstance(value, str):
-        near = get_close_matches(value.lower(), [tag.strip("'") for tag in expected.split(", ")], n=1)
-    return f"Input should be {' or '.join(expected.rsplit(', ', 1))}" + (f"; did you mean '{near[0]}'?" if near else "")
+    near = nearest(value, [tag.strip("'") for tag in expected.split(", ")]) if isinstance(value, str) else None
+    known = " or ".join(expected.rsplit(", ", 1))
+    return f"Input should be {known}" + (f"; did you mean {near!r}?" if near is not None else "")
 
 
 NAMED_AS_SENT = WrapValidator(_named_as_sent)

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from gapcast.contract.base import FieldError, PoolName, Strict
 from gapcast.contract.contexts import Context
-from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelRef
+from gapcast.contract.labels import Labelled
+from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
 from gapcast.contract.recipes import Recipe
 
 LATER_FIELDS = (
@@ -114,8 +115,11 @@ class TrainingSize(Strict):
     engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
 
 
-class TrainingRunRequest(Strict):
-    """One OPSD run a seed: of a prediction's configuration, or of one that is sent."""
+class TrainingRunRequest(Labelled, Strict):
+    """One OPSD run a seed: of a prediction's configuration, or of one that is sent.
+
+    Name and tags go to every run; those that are left out are the prediction's.
+    """
 
     prediction_id: str | None = Field(
         None,
@@ -123,7 +127,7 @@ class TrainingRunRequest(Strict):
         max_length=64,
         description="the answered prediction whose configuration is run and whose outcome this is",
     )
-    model: ModelRef | None = None
+    model: NamedModel | None = None
     task: str | None = Field(None, min_length=1, max_length=255)
     context: Context | None = None
     recipe: Recipe | None = Field(None, description="null: the default recipe")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Warned
+from gapcast.contract.labels import Labelled
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training import Status, TrainingConfiguration
 
@@ -112,7 +113,7 @@ class TrainingPartial(Finite):
     warnings: list[Warned] = Field(default_factory=list)
 
 
-class TrainedRun(BaseModel):
+class TrainedRun(Labelled):
     """A run that Gapcast has trained, on its way into a pool."""
 
     external_id: str
@@ -194,7 +195,7 @@ class RunProgress(BaseModel):
     phase: Phase
 
 
-class TrainingRunOut(Identified):
+class TrainingRunOut(Labelled, Identified):
     """A training run; what is not known yet is null."""
 
     object: Literal["training_run"] = "training_run"

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from gapcast.contract.catalog import ContextKindOut, Model, Task
 from gapcast.contract.contexts import KINDS
+from gapcast.contract.measured import ModelRef
+from gapcast.contract.nearest import did_you_mean
 from service.errors import UnknownModel
-from service.kit.errors import NotFound
+from service.kit.errors import InvalidRequest, NotFound
 from service.listed_models import ModelEntry
 
 LAB_POOL = "lab"
@@ -45,23 +47,47 @@ def models(entries: Sequence[ModelEntry]) -> list[Model]:
     return [*bundled().models, *configured]
 
 
+def listed_model(entries: Sequence[ModelEntry], name: str) -> Model | None:
+    """Look a model up; None where it is not listed."""
+    return next((model for model in models(entries) if model.name == name), None)
+
+
 def find_model(entries: Sequence[ModelEntry], name: str) -> Model:
     """Look a model up.
 
     Raises:
         UnknownModel: it is not in the catalog.
     """
-    known = models(entries)
-    for model in known:
-        if model.name == name:
-            return model
+    model = listed_model(entries, name)
+    if model is not None:
+        return model
+    names = [one.name for one in models(entries)]
     raise UnknownModel(
-        f"model.name: {name[:80]!r} is not in the catalog; known models: {names_of([one.name for one in known])}. "
-        "To add one, name it under [[models]] in the settings of the server and its workers (docs/settings.md). "
-        "A gap that was measured elsewhere needs no known model: send `gap` with `model.family`.",
+        f"model.name: expected a listed model, got {name[:80]!r}.{did_you_mean(name, names)} `gapcast models list` and "
+        f"GET /v1/models list them: {names_of(names)}. To add one, name it under [[models]] in "
+        "the settings of the server and its workers (docs/settings.md). A gap that was measured elsewhere needs no "
+        "listed model: send `gap` with `model.family`.",
         param="model.name",
         value=name[:80],
     )
+
+
+def family_of(entries: Sequence[ModelEntry], model: ModelRef) -> str:
+    """Return the family that was sent, else the listed model's.
+
+    Raises:
+        InvalidRequest: neither is known.
+    """
+    known = listed_model(entries, model.name)
+    family = model.family or (known.family if known is not None else None)
+    if family is None:
+        near = did_you_mean(model.name, [one.name for one in models(entries)])
+        raise InvalidRequest(
+            f"model.family: expected the family that the law groups {model.name[:80]!r} by, because the model is not "
+            f"listed.{near} Send a family (for example `qwen3`).",
+            param="model.family",
+        )
+    return family
 
 
 def show_model(entries: Sequence[ModelEntry], name: str) -> Model:
@@ -73,7 +99,8 @@ def show_model(entries: Sequence[ModelEntry], name: str) -> Model:
     try:
         return find_model(entries, name)
     except UnknownModel:
-        raise NotFound(f"There is no model {name[:80]!r}; GET /v1/models lists those that are.") from None
+        near = did_you_mean(name, [model.name for model in models(entries)])
+        raise NotFound(f"There is no model {name[:80]!r}.{near} GET /v1/models lists the models.") from None
 
 
 def model_source(entry: ModelEntry) -> dict[str, str | None]:

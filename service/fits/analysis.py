@@ -18,12 +18,12 @@ from gapcast.contract.fits import (
     SizeSlope,
     Trend,
 )
+from gapcast.contract.lists import ResidualQuery
 from gapcast.contract.recipes import recipe_class_of
 from service.catalog import service as catalog
 from service.fits.models import Fit
 from service.fits.service import as_law_input, law_of
 from service.kit.errors import InvalidRequest
-from service.kit.pagination import PageRequest
 from service.law import Diagnostics, GapLaw, Key, Probe, predicting, scaling
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
@@ -135,30 +135,30 @@ def diagnosed(session: Session, fit: Fit) -> Diagnosed:
     return found
 
 
-def residuals(session: Session, fit: Fit, family: str | None, outliers: bool, page: PageRequest) -> Residuals:
+def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:
     """One page of leave-one-out residuals, and what they say of model sizes and context kinds.
 
     Those are diagnostics and not groups of the law: the published law spans them.
     """
     rows, found = diagnosed(session, fit)
-    wanted = [
+    family, after, ascending = wanted.family, wanted.after, wanted.order == "asc"
+    listed = [
         index
         for index, row in enumerate(rows)
-        if (family is None or row.family == family) and (found.outlier[index] or not outliers)
+        if (family is None or row.family == family) and (found.outlier[index] or not wanted.outliers)
     ]
-    if page.order == "desc":
-        wanted.reverse()
-    if page.after is not None:
-        after = page.after
-        wanted = [one for one in wanted if (rows[one].id > after if page.order == "asc" else rows[one].id < after)]
-    data = [_residual(rows[index], found, index) for index in wanted[: page.limit]]
+    if not ascending:
+        listed.reverse()
+    if after is not None:
+        listed = [index for index in listed if (rows[index].id > after if ascending else rows[index].id < after)]
+    data = [_residual(rows[index], found, index) for index in listed[: wanted.limit]]
     law = law_of(fit)
     return Residuals(
         fit_id=fit.id,
         data=data,
         first_id=data[0].id if data else None,
         last_id=data[-1].id if data else None,
-        has_more=len(wanted) > page.limit,
+        has_more=len(listed) > wanted.limit,
         outliers=int(found.outlier.sum()),
         curvature_p=None if np.isnan(law.curvature_) else law.curvature_,
         context_kinds=_groups(found, [row.context_kind for row in rows]),

@@ -2,25 +2,24 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import POOL_PATTERN, Level, Page
 from gapcast.contract.fits import CurrentFit, Curve, FitOut, FitRequest, FitSummary, Residuals, Scaling
+from gapcast.contract.lists import FitQuery, ResidualQuery
 from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import OldFit, UnknownPool
 from service.fits import analysis, service
 from service.fits.presenting import fit_out, fit_summary
 from service.kit.errors import InvalidRequest, NotFound, Unavailable
-from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import wait_until
 
 router = APIRouter(prefix="/fits", tags=["fits"])
 
 PoolQuery = Annotated[str, Query(pattern=POOL_PATTERN)]
-Name = Annotated[str | None, Query(min_length=1, max_length=600)]
 Share = Annotated[float, Query(ge=-1, le=1)]
 PATIENCE = 20.0
 """seconds that a question for the current fit waits for one that is being made; in a small pool it takes a second"""
@@ -38,16 +37,11 @@ def _is_known(request: Request, response: Response, tag: str) -> bool:
     return known
 
 
-@router.get("", responses=problems(UnknownPool))
-def list_fits(
-    state: AppState,
-    tenant: Tenant,
-    page: Annotated[PageRequest, Depends(page_request)],
-    pool: Annotated[str | None, Query(pattern=POOL_PATTERN)] = None,
-) -> Page[FitSummary]:
+@router.get("", responses=problems(UnknownPool, InvalidRequest))
+def list_fits(state: AppState, tenant: Tenant, wanted: Annotated[FitQuery, Query()]) -> Page[FitSummary]:
     """List the versions of the law, newest first."""
     with state.database.read() as session:
-        return Page.of([fit_summary(fit) for fit in service.page(session, tenant, pool, page)], page.limit)
+        return Page.of([fit_summary(fit) for fit in service.page(session, tenant, wanted)], wanted.limit)
 
 
 @router.post(
@@ -133,18 +127,11 @@ def get_curve(
     return analysis.curve(law, whose, band, level, improvement_var, baseline)
 
 
-@router.get("/{fit_id}/residuals", responses=CAN_FAIL)
-def get_residuals(
-    state: AppState,
-    tenant: Tenant,
-    fit_id: str,
-    page: Annotated[PageRequest, Depends(page_request)],
-    family: Name = None,
-    outliers: Annotated[bool, Query(description="only runs that probably do not belong")] = False,
-) -> Residuals:
+@router.get("/{fit_id}/residuals", responses={**CAN_FAIL, **problems(InvalidRequest)})
+def get_residuals(state: AppState, tenant: Tenant, fit_id: str, wanted: Annotated[ResidualQuery, Query()]) -> Residuals:
     """Get each observation against what the others say of it."""
     with state.database.read() as session:
-        return analysis.residuals(session, service.get(session, tenant, fit_id), family, outliers, page)
+        return analysis.residuals(session, service.get(session, tenant, fit_id), wanted)
 
 
 @router.get("/{fit_id}/scaling", responses=CAN_FAIL)

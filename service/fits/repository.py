@@ -7,13 +7,16 @@ from sqlalchemy import func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from gapcast.contract.lists import FitQuery
 from service.fits.models import Fit
 from service.fits.summary import PoolSummary
 from service.kit.clock import now
 from service.kit.ids import new_id
-from service.kit.pagination import PageRequest, select_page
+from service.kit.pagination import Filters, begins, conditions, select_page
 from service.law.record import VERSION, Record
 from service.observations.models import Pool
+
+FILTERS: Filters = {"id_prefix": begins(Fit.id), "pool": Fit.pool}
 
 
 def get(session: Session, tenant: str, fit_id: str) -> Fit | None:
@@ -21,12 +24,10 @@ def get(session: Session, tenant: str, fit_id: str) -> Fit | None:
     return session.execute(select(Fit).where(Fit.tenant == tenant, Fit.id == fit_id)).scalar_one_or_none()
 
 
-def page(session: Session, tenant: str, pool: str | None, request: PageRequest) -> Sequence[Fit]:
+def page(session: Session, tenant: str, wanted: FitQuery) -> Sequence[Fit]:
     """One page, newest first unless asked otherwise, with one row more than its limit."""
-    query = select(Fit).where(Fit.tenant == tenant)
-    if pool is not None:
-        query = query.where(Fit.pool == pool)
-    return session.execute(select_page(query, Fit.id, request)).scalars().all()
+    query = select(Fit).where(Fit.tenant == tenant, *conditions(wanted, FILTERS))
+    return session.execute(select_page(query, Fit.id, wanted)).scalars().all()
 
 
 class Draft(NamedTuple):

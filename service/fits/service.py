@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.events import FitCreated, FitDrift
+from gapcast.contract.lists import FitQuery
 from gapcast.contract.observations import Notes
 from gapcast.contract.recipes import recipe_class_of
 from service.errors import OldFit
@@ -24,7 +25,6 @@ from service.fits.summary import Drifting, PoolSummary, summarize
 from service.kit.database import Database
 from service.kit.errors import NotFound
 from service.kit.keyed_locks import KeyedLocks
-from service.kit.pagination import PageRequest
 from service.law import GapLaw, Observations
 from service.law.record import VERSION
 from service.observations import repository as observations
@@ -229,15 +229,15 @@ def get(session: Session, tenant: str, fit_id: str) -> Fit:
     return fit
 
 
-def page(session: Session, tenant: str, pool: str | None, request: PageRequest) -> Sequence[Fit]:
+def page(session: Session, tenant: str, wanted: FitQuery) -> Sequence[Fit]:
     """Read one page of the fits of a pool, or of all, with one more than its limit.
 
     Raises:
         UnknownPool: there is no such pool.
     """
-    if pool is not None:
-        find_pool(session, tenant, pool)
-    return repository.page(session, tenant, pool, request)
+    if wanted.pool is not None:
+        find_pool(session, tenant, wanted.pool)
+    return repository.page(session, tenant, wanted)
 
 
 def missing(fit_id: str) -> NotFound:

@@ -1,30 +1,26 @@
-"""Keyset pages in OpenAI's list shape."""
+"""Lists: keyset pages in OpenAI's shape, and the filters that narrow them."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol, TypeVar
 
-from fastapi import Query
 from pydantic import BaseModel
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, Text, and_, cast
 from sqlalchemy.orm import InstrumentedAttribute
 
+from service.kit.labels import Labelled
 
-class PageRequest(BaseModel):
+ID_DIGITS = 32
+"""after the kind and its underscore"""
+OTHERS = frozenset({"after", "limit", "order", "format"})
+"""the query parameters that do not narrow a list"""
+
+
+class PageRequest(Protocol):
     """Which part of a list is asked for."""
 
-    after: str | None = None
-    limit: int = 20
-    order: Literal["asc", "desc"] = "desc"
-
-
-async def page_request(
-    after: Annotated[
-        str | None, Query(pattern="^[a-z]+_[0-9a-f]{32}$", description="the id after which the page begins")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    order: Annotated[Literal["asc", "desc"], Query(description="by time of creation")] = "desc",
-) -> PageRequest:
-    """Read `after`, `limit` and `order` from the query."""
-    return PageRequest(after=after, limit=limit, order=order)
+    after: str | None
+    limit: int
+    order: Literal["asc", "desc"]
 
 
 Selected = TypeVar("Selected", bound=Select[*tuple[Any, ...]])
@@ -35,3 +31,46 @@ def select_page(query: Selected, key: InstrumentedAttribute[str], page: PageRequ
     if page.after is not None:
         query = query.where(key > page.after if page.order == "asc" else key < page.after)
     return query.order_by(key.asc() if page.order == "asc" else key.desc()).limit(page.limit + 1)
+
+
+Condition = Callable[[Any], ColumnElement[bool]]
+"""Makes the SQL of a filter from its value."""
+
+Filters = Mapping[str, ColumnElement[Any] | InstrumentedAttribute[Any] | Condition]
+"""The filters of a list by their query parameter: the column that equals the value, or a condition."""
+
+
+def conditions(wanted: BaseModel, filters: Filters) -> list[ColumnElement[bool]]:
+    """Return the SQL of every filter that is sent; `wanted` holds the query parameters.
+
+    Raises:
+        KeyError: the list has a parameter that no filter is written for.
+    """
+    found = []
+    for name, value in wanted:
+        if name in OTHERS or value is None or value == []:
+            continue
+        by = filters[name]
+        found.append(by == value if isinstance(by, ColumnElement | InstrumentedAttribute) else by(value))
+    return found
+
+
+def begins(key: InstrumentedAttribute[str]) -> Condition:
+    """Make the filter of ids that begin so: a range of whole ids, which an index and every collation order alike."""
+
+    def condition(prefix: str) -> ColumnElement[bool]:
+        length = prefix.index("_") + 1 + ID_DIGITS
+        return key.between(prefix.ljust(length, "0"), prefix.ljust(length, "f"))
+
+    return condition
+
+
+def of_labels(kind: type[Labelled], key: InstrumentedAttribute[str]) -> Filters:
+    """Return the filters that everything with a name and tags has."""
+
+    def has_all(tags: list[str]) -> ColumnElement[bool]:
+        # both databases write a list of texts as JSON the same way, and no tag holds a quotation mark
+        written = cast(kind.tags, Text)
+        return and_(*(written.contains(f'"{tag}"', autoescape=True) for tag in tags))
+
+    return {"id_prefix": begins(key), "name": kind.name, "tag": has_all}

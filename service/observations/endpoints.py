@@ -3,11 +3,12 @@
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from gapcast.contract.base import POOL_PATTERN, Listing, Page
+from gapcast.contract.base import Listing, Page
+from gapcast.contract.lists import ObservationExport, ObservationImport, ObservationQuery
 from gapcast.contract.observations import BatchIn, BatchOut, ObservationOut, ObservationPatch, PoolOut
 from service.dependencies import AppState, Tenant
 from service.errors import InvalidFile, ObservationConflict, UnknownPool
@@ -22,40 +23,14 @@ from service.kit.errors import (
 from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_key, remember
 from service.kit.ids import new_id
 from service.kit.openapi import OpenApi, inlined
-from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.observations import formats, service
 from service.observations.columns import columns
-from service.observations.formats import MEDIA_TYPES, Format
+from service.observations.formats import MEDIA_TYPES
 from service.observations.presenting import observation_out, pool_out
-from service.observations.repository import Filter
 
 router = APIRouter(prefix="/observations", tags=["observations"])
 pools_router = APIRouter(prefix="/pools", tags=["observations"])
-
-Name = Annotated[str | None, Query(max_length=255)]
-
-
-async def filters(
-    pool: Annotated[str | None, Query(max_length=64)] = None,
-    family: Name = None,
-    task: Name = None,
-    model: Name = None,
-    context_kind: Name = None,
-    source: Name = None,
-    version: Name = None,
-    external_id: Name = None,
-    prediction_id: Name = None,
-    excluded: bool | None = None,
-    collapsed: bool | None = None,
-) -> Filter:
-    """Read a filter from the query."""
-    return Filter(
-        pool, family, task, model, context_kind, source, version, external_id, prediction_id, excluded, collapsed
-    )
-
-
-Wanted = Annotated[Filter, Depends(filters)]
 
 _TABLE = {"schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(columns())}"}}
 _BODY: OpenApi = {
@@ -87,9 +62,7 @@ async def create_observations(
     response: Response,
     state: AppState,
     tenant: Tenant,
-    pool: Annotated[
-        str | None, Query(pattern=POOL_PATTERN, description="where all rows go; null: where each says")
-    ] = None,
+    into: Annotated[ObservationImport, Query()],
     idempotency_key: IdempotencyKey = None,
     content_type: Annotated[str, Header()] = "",
 ) -> BatchOut:
@@ -105,13 +78,15 @@ async def create_observations(
     body = await request.body()
 
     def take() -> BatchOut:
-        hashed = body_hash(f"/v1/observations?pool={pool}", hashlib.sha256(body).hexdigest())
+        # the tags are part of what is asked for: other ones under the same key are another request
+        asked = f"pool={into.pool}" + "".join(f"&tag={tag}" for tag in into.tag)
+        hashed = body_hash(f"/v1/observations?{asked}", hashlib.sha256(body).hexdigest())
         if idempotency_key is not None:  # before the work of reading the body again
             with state.database.read() as session:
                 known = find_key(session, tenant, idempotency_key, hashed)
                 if known is not None:
                     return BatchOut.model_validate(known.response)
-        rows = service.check(formats.read(body, form), pool)
+        rows = service.check(formats.read(body, form), into.pool, into.tag)
         with state.database.write() as session:
             if idempotency_key is None:
                 return service.store(session, tenant, rows)
@@ -129,14 +104,14 @@ async def create_observations(
     return stored
 
 
-@router.get("", responses=problems(UnknownPool))
+@router.get("", responses=problems(UnknownPool, InvalidRequest))
 def list_observations(
-    state: AppState, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)], wanted: Wanted
+    state: AppState, tenant: Tenant, wanted: Annotated[ObservationQuery, Query()]
 ) -> Page[ObservationOut]:
     """List observations, newest first."""
     with state.database.read() as session:
-        rows = service.page(session, tenant, wanted, page)
-        return Page.of([observation_out(row) for row in rows], page.limit)
+        rows = service.page(session, tenant, wanted)
+        return Page.of([observation_out(row) for row in rows], wanted.limit)
 
 
 @router.get(
@@ -144,20 +119,17 @@ def list_observations(
     response_class=Response,
     responses={
         200: {"content": {media: {} for media in MEDIA_TYPES.values()}, "description": "The rows as a file."},
-        **problems(UnknownPool),
+        **problems(UnknownPool, InvalidRequest),
     },
 )
 def export_observations(
-    state: AppState,
-    tenant: Tenant,
-    wanted: Wanted,
-    form: Annotated[Format, Query(alias="format")] = "csv",
+    state: AppState, tenant: Tenant, wanted: Annotated[ObservationExport, Query()]
 ) -> StreamingResponse:
     """Get all rows that the filter names as a file that can be imported again, to the same fit."""
     return StreamingResponse(
-        formats.write(service.export(state.database, tenant, wanted), form),
-        media_type=MEDIA_TYPES[form],
-        headers={"Content-Disposition": f'attachment; filename="observations.{form}"'},
+        formats.write(service.export(state.database, tenant, wanted), wanted.format),
+        media_type=MEDIA_TYPES[wanted.format],
+        headers={"Content-Disposition": f'attachment; filename="observations.{wanted.format}"'},
     )
 
 
@@ -186,3 +158,10 @@ def list_pools(state: AppState, tenant: Tenant) -> Listing[PoolOut]:
     """List the pools, by name."""
     with state.database.read() as session:
         return Listing(data=[pool_out(row) for row in service.pools(session, tenant)])
+
+
+@pools_router.get("/{name}", responses=problems(NotFound))
+def get_pool(state: AppState, tenant: Tenant, name: str) -> PoolOut:
+    """Get one pool: how many observations it has, and how far its newest fit is behind."""
+    with state.database.read() as session:
+        return pool_out(service.show_pool(session, tenant, name))

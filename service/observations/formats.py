@@ -1,7 +1,7 @@
 """Tables of observations as JSON, NDJSON, CSV and Parquet: bytes to rows and rows to bytes; knows no database.
 
 A row is nested as in JSON (`{"gap": {"value": ...}}`); in a table the same field is the column `gap.value`, and what is
-an object or a list in JSON (`provenance`, `gap.student`) is its JSON text in CSV.
+an object or a list of numbers in JSON (`provenance`, `gap.student`) is its JSON text in CSV, and `tags` are words.
 """
 
 import csv
@@ -151,6 +151,8 @@ def _read_csv(body: bytes) -> Iterable[Row]:
 
 
 def _cell(name: str, cell: str, number: int) -> Any:  # noqa: ANN401
+    if name == "tags":
+        return cell.replace(",", " ").split()
     if name not in _JSON_COLUMNS:
         return cell
     if name in {"context", "provenance"} and len(cell) > MOST_PROVENANCE:
@@ -303,10 +305,15 @@ def _write_ndjson(rows: Iterable[Row]) -> Iterator[bytes]:
         yield json.dumps(row).encode() + b"\n"
 
 
+def _cell_of(value: Any) -> Any:  # noqa: ANN401
+    """Write what a table has no type for as text."""
+    if isinstance(value, list):
+        return " ".join(value)
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
 def _csv_value(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(value) if isinstance(value, dict | list) else value
+    return str(value).lower() if isinstance(value, bool) else _cell_of(value)
 
 
 def _write_csv(rows: Iterable[Row]) -> Iterator[bytes]:
@@ -335,10 +342,7 @@ def _write_parquet(rows: Iterable[Row]) -> Iterator[bytes]:
         path = Path(folder) / "observations.parquet"
         with pq.ParquetWriter(path, schema, write_page_checksum=True) as writer:
             for part in _in_parts(rows, 10_000):
-                whole = [
-                    {name: json.dumps(value) if isinstance(value, dict) else value for name, value in flat(row).items()}
-                    for row in part
-                ]
+                whole = [{name: _cell_of(value) for name, value in flat(row).items()} for row in part]
                 writer.write_table(pa.Table.from_pylist(whole, schema))
         with path.open("rb") as file:
             while piece := file.read(PIECE):

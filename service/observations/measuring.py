@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gapcast.contract.base import FieldError
+from gapcast.contract.labels import MOST_TAGS
 from gapcast.contract.observations import MeasuredIn, Notes, ObservationIn, VarianceSource
 from gapcast.contract.recipes import cell_of
 from service.catalog.service import DEFAULT_POOL
@@ -40,6 +42,8 @@ class Values(NamedTuple):
     excluded_reason: str | None
     source: str
     provenance: Notes
+    name: str | None
+    tags: list[str]
     content: str = ""
 
 
@@ -50,11 +54,11 @@ class Prepared(NamedTuple):
     covariance_known: bool
 
 
-def prepare(row: ObservationIn, pool: str | None = None) -> Prepared:
-    """Turn counts and means into values with standard errors (docs/law.md).
+def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = ()) -> Prepared:
+    """Turn counts and means into values with standard errors (docs/law.md); the row goes to `pool` and gets `tags`.
 
     Raises:
-        FieldError: the numbers contradict each other.
+        FieldError: the numbers contradict each other, or the tags are too many.
     """
     baseline = _baseline(row)
     gap, gap_se, gap_source = _measure("gap", row.gap, baseline)
@@ -91,6 +95,8 @@ def prepare(row: ObservationIn, pool: str | None = None) -> Prepared:
         provenance=row.provenance
         | ({"recipe": recipe} if recipe is not None else {})
         | ({"context": row.context} if row.context is not None else {}),
+        name=row.name,
+        tags=_tags(row, tags),
     )
     return Prepared(values._replace(content=content_of(values)), known)
 
@@ -104,6 +110,13 @@ CONTENT = (
     *("family", "task", "cell", "model", "parameters", "context_kind", "version", "baseline"),
     *("gap", "gap_se", "improvement", "improvement_se", "cov", "collapsed"),
 )
+
+
+def _tags(row: ObservationIn, more: Sequence[str]) -> list[str]:
+    tags = list(dict.fromkeys((*row.tags, *more)))
+    if len(tags) > MOST_TAGS:
+        raise FieldError("tags", f"expected at most {MOST_TAGS}, got {len(tags)} with those of the request")
+    return tags
 
 
 def _baseline(row: ObservationIn) -> float:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gapcast.contract.observations import Notes, VarianceSource
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
+from service.kit.labels import Labelled
 
 
 class HowMeasured(TypedDict):
@@ -51,7 +52,7 @@ class Pool(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
-class Observation(Base):
+class Observation(Labelled, Base):
     """One (gap, improvement) pair; accuracies are shares in [0, 1], variances are their squares' units."""
 
     __tablename__ = "observations"

@@ -10,6 +10,8 @@ def observation_out(row: Observation) -> ObservationOut:
     measured = row.measured or {}
     return ObservationOut(
         id=row.id,
+        name=row.name,
+        tags=row.tags,
         pool=row.pool,
         external_id=row.external_id,
         family=row.family,

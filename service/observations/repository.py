@@ -1,16 +1,17 @@
 """The SQL of observations and their pools."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, column, exists, insert, or_, select, table, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from gapcast.contract.lists import ObservationFilters, ObservationQuery
 from gapcast.contract.observations import Notes
 from service.kit.clock import now
 from service.kit.database import Base
-from service.kit.pagination import PageRequest, select_page
+from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.observations.measuring import Values
 from service.observations.models import Exclusion, Observation, Pool
 
@@ -20,25 +21,10 @@ CHUNK = 5_000
 """values in one IN (...): databases take some ten thousand parameters"""
 
 
-class Filter(NamedTuple):
-    """Which observations a list shows; null: all."""
-
-    pool: str | None = None
-    family: str | None = None
-    task: str | None = None
-    model: str | None = None
-    context_kind: str | None = None
-    source: str | None = None
-    version: str | None = None
-    external_id: str | None = None
-    prediction_id: str | None = None
-    excluded: bool | None = None
-    collapsed: bool | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Each as SQL."""
-        wanted = self._asdict().items()
-        return [getattr(Observation, name) == value for name, value in wanted if value is not None]
+FILTERS: Filters = {
+    **{name: getattr(Observation, name) for name in ObservationFilters.model_fields if hasattr(Observation, name)},
+    **of_labels(Observation, Observation.id),
+}
 
 
 def pool(session: Session, tenant: str, name: str) -> Pool | None:
@@ -99,10 +85,10 @@ def costs(session: Session, tenant: str, name: str, changes: int) -> Sequence[tu
     return [(model, provenance) for model, provenance in rows]
 
 
-def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Sequence[Observation]:
+def page(session: Session, tenant: str, wanted: ObservationQuery) -> Sequence[Observation]:
     """One page, newest first unless asked otherwise, with one row more than its limit."""
-    query = select(Observation).where(Observation.tenant == tenant, *wanted.conditions())
-    return session.execute(select_page(query, Observation.id, request)).scalars().all()
+    query = select(Observation).where(Observation.tenant == tenant, *conditions(wanted, FILTERS))
+    return session.execute(select_page(query, Observation.id, wanted)).scalars().all()
 
 
 def newest(session: Session, tenant: str, name: str, limit: int) -> Sequence[Observation]:
@@ -113,10 +99,10 @@ def newest(session: Session, tenant: str, name: str, limit: int) -> Sequence[Obs
 
 
 def after(
-    session: Session, tenant: str, wanted: Filter, changes: int | None, last: str, limit: int
+    session: Session, tenant: str, wanted: ObservationFilters, changes: int | None, last: str, limit: int
 ) -> Sequence[Observation]:
     """The next rows after an id, for reading all of them; `changes`: none that was added later."""
-    query = select(Observation).where(Observation.tenant == tenant, Observation.id > last, *wanted.conditions())
+    query = select(Observation).where(Observation.tenant == tenant, Observation.id > last, *conditions(wanted, FILTERS))
     if changes is not None:
         query = query.where(Observation.added_at <= changes)
     return session.execute(query.order_by(Observation.id).limit(limit)).scalars().all()

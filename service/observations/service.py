@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import FieldError
 from gapcast.contract.events import ObservationExcluded, ObservationIncluded
+from gapcast.contract.lists import ObservationFilters, ObservationQuery
+from gapcast.contract.nearest import did_you_mean
 from gapcast.contract.observations import (
     BatchOut,
     GapIn,
@@ -21,20 +23,18 @@ from gapcast.contract.observations import (
     RowWarning,
 )
 from gapcast.contract.training_results import TrainedRun
-from service.catalog.service import DEFAULT_POOL, LAB_POOL
+from service.catalog.service import DEFAULT_POOL, LAB_POOL, names_of
 from service.errors import ObservationConflict, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
 from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from service.kit.ids import new_id
-from service.kit.pagination import PageRequest
 from service.kit.problems import field_problems
 from service.observations import repository
 from service.observations.formats import Row
 from service.observations.measuring import CONTENT, Prepared, Values, prepare
 from service.observations.models import Observation, Pool
 from service.observations.presenting import observation_out
-from service.observations.repository import Filter
 
 MOST_ERRORS = 20
 """rows whose errors are told: who has more wants to see the first ones"""
@@ -43,8 +43,13 @@ LEFT_OUT = {"gap", "improvement", "counts", "problem_ids", "evaluations", "warni
 """what of a run's result is no part of its observation's notes: it has its own place there, or it grows"""
 
 
-def check(rows: Iterable[Row | TrainedRun], pool: str | None = None) -> list[Prepared]:
-    """Check every row and measure it; `pool` is where all of them go, null: where each says.
+def check(rows: Iterable[Row | TrainedRun], pool: str | None = None, tags: Sequence[str] = ()) -> list[Prepared]:
+    """Check every row and measure it.
+
+    Args:
+        rows: as they are sent.
+        pool: where all of them go; None: where each says.
+        tags: which all of them get beside their own.
 
     Raises:
         InvalidRequest: names row, field and value of the first errors.
@@ -55,7 +60,7 @@ def check(rows: Iterable[Row | TrainedRun], pool: str | None = None) -> list[Pre
     for index, row in enumerate(rows):
         try:
             observation = row_of_run(row) if isinstance(row, TrainedRun) else ObservationIn.model_validate(row)
-            prepared.append(prepare(observation, pool))
+            prepared.append(prepare(observation, pool, tags))
             continue
         except ValidationError as error:
             found = field_problems(error.errors(), f"observations.{index}")
@@ -155,7 +160,7 @@ class Known(NamedTuple):
 
 def _beside(row: Observation | Values) -> tuple[Any, ...]:
     """What is kept with a row and is no part of what it says."""
-    return (row.excluded, row.provenance)
+    return (row.excluded, row.provenance, row.name, row.tags)
 
 
 def _joined(first: Known, prediction_id: str | None) -> bool:
@@ -221,8 +226,8 @@ def _warnings(
     warn(
         "stored_differently",
         different,
-        "{n} row(s) are stored already, and say the same, but come with another `excluded`, recipe, context or "
-        "provenance; the stored rows stay as they are. PATCH excludes or takes back.",
+        "{n} row(s) are stored already, and say the same, but come with another `excluded`, recipe, context, "
+        "provenance, name or tags; the stored rows stay as they are. PATCH excludes or takes back.",
     )
     warn(
         "assumed_variance",
@@ -276,24 +281,37 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
 
 
 def find_pool(session: Session, tenant: str, name: str) -> Pool:
-    """A pool.
+    """Look a pool up.
 
     Raises:
-        UnknownPool: there is none of this name.
+        UnknownPool: nothing was ever stored under this name.
     """
     pool = repository.pool(session, tenant, name)
     if pool is None:
-        names = ", ".join(one.name for one in repository.pools(session, tenant))
+        known = [row.name for row in repository.pools(session, tenant)]
         raise UnknownPool(
-            f"pool: there is no pool {name[:80]!r}, as nothing was ever stored under this name. There are: {names}. "
-            f"Without `pool`, a model that is not the lab's is predicted from `{DEFAULT_POOL}`.",
+            f"pool: expected a pool that something is stored in ({names_of(known)}), got {name[:80]!r}."
+            f"{did_you_mean(name, known)} Leave `pool` out for `{DEFAULT_POOL}` (the lab's models: `{LAB_POOL}`).",
             param="pool",
             value=name[:80],
         )
     return pool
 
 
-def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Sequence[Observation]:
+def show_pool(session: Session, tenant: str, name: str) -> Pool:
+    """Read one pool.
+
+    Raises:
+        NotFound: nothing was ever stored under this name.
+    """
+    pool = repository.pool(session, tenant, name)
+    if pool is None:
+        near = did_you_mean(name, [row.name for row in repository.pools(session, tenant)])
+        raise NotFound(f"There is no pool {name[:80]!r}.{near} GET /v1/pools lists the pools.")
+    return pool
+
+
+def page(session: Session, tenant: str, wanted: ObservationQuery) -> Sequence[Observation]:
     """Read one page of observations, with one more than its limit.
 
     Raises:
@@ -301,7 +319,7 @@ def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) ->
     """
     if wanted.pool is not None:
         find_pool(session, tenant, wanted.pool)
-    return repository.page(session, tenant, wanted, request)
+    return repository.page(session, tenant, wanted)
 
 
 def pools(session: Session, tenant: str) -> Sequence[Pool]:
@@ -330,7 +348,7 @@ def find(session: Session, tenant: str, observation_id: str) -> Observation:
     return row
 
 
-def export(database: Database, tenant: str, wanted: Filter) -> Iterator[Row]:
+def export(database: Database, tenant: str, wanted: ObservationFilters) -> Iterator[Row]:
     """Every row that the filter names, as it would be imported, in the order of the ids.
 
     Read in pages, each in a session of its own: a slow reader holds no connection. Rows that are added meanwhile are
@@ -344,7 +362,7 @@ def export(database: Database, tenant: str, wanted: Filter) -> Iterator[Row]:
     return _export(database, tenant, wanted, changes)
 
 
-def _export(database: Database, tenant: str, wanted: Filter, changes: int | None) -> Iterator[Row]:
+def _export(database: Database, tenant: str, wanted: ObservationFilters, changes: int | None) -> Iterator[Row]:
     last = ""
     while True:
         with database.read() as session:
@@ -392,6 +410,8 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
     size = {"problems": configuration.pop("problems"), "rollouts": configuration.pop("rollouts"), "variance": "counts"}
     gap, improvement = run.outcome.gap, run.outcome.improvement
     return ObservationIn(
+        name=run.name,
+        tags=run.tags,
         **{name: getattr(run, name) for name in ("external_id", "pool", "source", "family", "prediction_id")},
         parameters=run.parameters,
         **{name: configuration.pop(name) for name in ("task", "model", "context")},

@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from gapcast.contract.base import Level, Page
 from gapcast.contract.events import EventPage
 from gapcast.contract.fits import Calibration
+from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import PredictionOut, PredictionRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import OldFit, TooManyJobs, UnknownModel, UnknownPool, UnknownTask
@@ -16,7 +17,6 @@ from service.fits import service as fits
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
-from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer
 from service.predictions import service
@@ -75,13 +75,13 @@ async def create_prediction(
     return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
 
 
-@router.get("")
+@router.get("", responses=problems(UnknownPool, InvalidRequest))
 def list_predictions(
-    state: AppState, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]
+    state: AppState, tenant: Tenant, wanted: Annotated[PredictionQuery, Query()]
 ) -> Page[PredictionOut]:
     """List predictions, newest first."""
     with state.database.read() as session:
-        return service.page(session, tenant, page)
+        return service.page(session, tenant, wanted)
 
 
 @router.get("/{prediction_id}", responses=problems(NotFound))

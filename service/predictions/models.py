@@ -8,12 +8,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
+from service.kit.labels import Labelled
 
 PENDING = "pending"
 """Waits for its probe's job; shown as that job's state."""
 
 
-class Prediction(Base):
+class Prediction(Labelled, Base):
     """One question and, once answered, its answer; a terminal row never changes."""
 
     __tablename__ = "predictions"

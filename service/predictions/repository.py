@@ -6,13 +6,28 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, case, select, update
 from sqlalchemy.orm import Session
 
+from gapcast.contract.lists import PredictionQuery
 from service.fits.models import Fit
-from service.jobs.models import Job
+from service.jobs.models import Job, JobState
 from service.kit.clock import now
-from service.kit.pagination import PageRequest, select_page
+from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.observations.models import Observation
 from service.observations.repository import AnyRow, observed_at
 from service.predictions.models import PENDING, Prediction
+
+STATUS = case(
+    (Prediction.status != PENDING, Prediction.status), (Job.state == JobState.queued, JobState.queued), else_="running"
+)
+"""as `service.status_of`"""
+
+FILTERS: Filters = {
+    **of_labels(Prediction, Prediction.id),
+    "model": Prediction.request["model"]["name"].as_string(),
+    "task": Prediction.request["task"].as_string(),
+    "pool": Prediction.pool,
+    "status": STATUS,
+    "verdict": Prediction.answer["verdict"].as_string(),
+}
 
 
 def _with_job(tenant: str) -> Select[Prediction, Job]:
@@ -48,9 +63,10 @@ def state(session: Session, tenant: str, prediction_id: str) -> PredictionState 
     return None if row is None else PredictionState(row[0], row[1] != PENDING)
 
 
-def page(session: Session, tenant: str, request: PageRequest) -> list[tuple[Prediction, Job | None]]:
+def page(session: Session, tenant: str, wanted: PredictionQuery) -> list[tuple[Prediction, Job | None]]:
     """Read one page, with one row more than its limit."""
-    rows = session.execute(select_page(_with_job(tenant), Prediction.id, request))
+    query = _with_job(tenant).where(*conditions(wanted, FILTERS))
+    rows = session.execute(select_page(query, Prediction.id, wanted))
     return [(row[0], row[1]) for row in rows]
 
 

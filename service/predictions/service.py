@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure, JsonObject, Page
 from gapcast.contract.events import Ended, PredictionCreated
+from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
 from service.catalog import service as catalog
@@ -18,10 +19,9 @@ from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
-from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.errors import Conflict, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
-from service.kit.pagination import PageRequest
 from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answer import answer
@@ -43,7 +43,7 @@ def law_for(database: Database, tenant: str, request: PredictionRequest, setting
         UnknownModel: no worker can load it, and no gap is given.
         UnknownPool: there is no such pool.
     """
-    known = next((model for model in catalog.models(settings.models) if model.name == request.model.name), None)
+    known = catalog.listed_model(settings.models, request.model.name)
     if known is None and request.gap is None:
         catalog.find_model(settings.models, request.model.name)
     return fits.current(database, tenant, request.pool or catalog.default_pool(known))
@@ -73,6 +73,7 @@ def create(
         if first != prediction_id:
             return first
     values: dict[str, Any] = {"id": prediction_id, "tenant": tenant, "status": PENDING, "pool": law.fit.pool}
+    values |= {"name": request.name, "tags": request.tags}
     result: JsonObject | None = None
     if request.gap is not None:
         filled, values["family"] = _given(request, law, settings)
@@ -125,14 +126,7 @@ def _given(request: PredictionRequest, law: Current, settings: Settings) -> tupl
     Raises:
         InvalidRequest: the family is not known.
     """
-    known = next((model for model in catalog.models(settings.models) if model.name == request.model.name), None)
-    family = request.model.family or (known.family if known is not None else None)
-    if family is None:
-        raise InvalidRequest(
-            f"model.family: {request.model.name[:80]!r} is not in the catalog, so name the family that its law belongs "
-            "to (for example `qwen3`).",
-            param="model.family",
-        )
+    family = catalog.family_of(settings.models, request.model)
     return request.model_copy(update={"pool": law.fit.pool}), family
 
 
@@ -260,9 +254,15 @@ def found(session: Session, tenant: str, prediction_id: str) -> PredictionOut:
     return show(*row)
 
 
-def page(session: Session, tenant: str, request: PageRequest) -> Page[PredictionOut]:
-    """Read one page of predictions."""
-    return Page.of([show(*row) for row in repository.page(session, tenant, request)], request.limit)
+def page(session: Session, tenant: str, wanted: PredictionQuery) -> Page[PredictionOut]:
+    """Read one page of predictions.
+
+    Raises:
+        UnknownPool: the filter names a pool that is not there.
+    """
+    if wanted.pool is not None:
+        find_pool(session, tenant, wanted.pool)
+    return Page.of([show(*row) for row in repository.page(session, tenant, wanted)], wanted.limit)
 
 
 def show(prediction: Prediction, job: Job | None) -> PredictionOut:
@@ -271,6 +271,8 @@ def show(prediction: Prediction, job: Job | None) -> PredictionOut:
     return PredictionOut.model_validate(
         {
             "id": prediction.id,
+            "name": prediction.name,
+            "tags": prediction.tags,
             "status": status_of(prediction, job),
             "request": prediction.request,
             "probe_id": prediction.probe_id,

@@ -3,10 +3,11 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Query, Response
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
+from gapcast.contract.lists import ProbeQuery
 from gapcast.contract.probes import ProbeOut, ProbeRequest
 from gapcast.contract.sizing import SizeOut, SizeRequest
 from service.dependencies import AppState, State, Tenant
@@ -15,7 +16,6 @@ from service.events.stream import Follow, Subject, answer_events
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
-from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer
 from service.probes import service, sizing
@@ -68,11 +68,11 @@ def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut
     return sizing.size(state.database, tenant, request, state.settings.models)
 
 
-@router.get("")
-def list_probes(state: AppState, tenant: Tenant, page: Annotated[PageRequest, Depends(page_request)]) -> Page[ProbeOut]:
+@router.get("", responses=problems(InvalidRequest))
+def list_probes(state: AppState, tenant: Tenant, wanted: Annotated[ProbeQuery, Query()]) -> Page[ProbeOut]:
     """List probes, newest first; counts by problem are left out, GET /v1/probes/{id} has them."""
     with state.database.read() as session:
-        return service.page(session, tenant, page)
+        return service.page(session, tenant, wanted)
 
 
 @router.get("/{probe_id}", responses=problems(NotFound))

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
+from service.kit.labels import Labelled
 
 
-class Probe(Base):
+class Probe(Labelled, Base):
     """One measurement of a gap: asked for (no result yet) or done."""
 
     __tablename__ = "probes"

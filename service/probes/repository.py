@@ -2,15 +2,17 @@
 
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, Text, case, cast, select, update
 from sqlalchemy.orm import Session, defer
 
 from gapcast.contract.base import JsonObject
+from gapcast.contract.labels import Labelled
+from gapcast.contract.lists import ProbeQuery
 from gapcast.contract.probes import ExtraControl
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.json_paths import without
-from service.kit.pagination import PageRequest, select_page
+from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.probes.models import Probe
 
 GROWING = (
@@ -18,6 +20,13 @@ GROWING = (
     *(("arms", name, "counts") for name in ("student", "none", "context", *get_args(ExtraControl))),
 )
 """what of a result grows with its problems, as paths"""
+
+FILTERS: Filters = {
+    **of_labels(Probe, Probe.id),
+    "model": Probe.configuration["model"].as_string(),
+    "task": Probe.configuration["task"].as_string(),
+    "status": case((Probe.result.is_not(None), JobState.succeeded), else_=Job.state),
+}
 
 
 class ProbeState(NamedTuple):
@@ -52,13 +61,13 @@ def state(session: Session, tenant: str, probe_id: str) -> ProbeState | None:
 
 
 def page(
-    session: Session, tenant: str, request: PageRequest
+    session: Session, tenant: str, wanted: ProbeQuery
 ) -> list[tuple[Probe, Job, JsonObject | None, JsonObject | None]]:
     """Read one page, with one row more than its limit: each with its job, and its short result and partial result."""
     result, partial = (without(session, column, GROWING) for column in (Probe.result, Probe.partial))
     query = select(Probe, Job, result, partial).join(Job, Job.id == Probe.job_id).where(Probe.tenant == tenant)
     query = query.options(defer(Probe.result, raiseload=True), defer(Probe.partial, raiseload=True))
-    rows = session.execute(select_page(query, Probe.id, request))
+    rows = session.execute(select_page(query.where(*conditions(wanted, FILTERS)), Probe.id, wanted))
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
@@ -90,10 +99,17 @@ def hand_over(session: Session, probe_id: str, old_job: str, new_job: str) -> bo
     return session.execute(statement).one_or_none() is not None
 
 
-def want(session: Session, probe_id: str) -> None:
-    """Note that a probe was asked for by itself: it goes on when the last prediction that waits for it is cancelled."""
+def want(session: Session, probe_id: str, labels: Labelled) -> None:
+    """Note that a probe was asked for by itself: it goes on when the last prediction that waits for it is cancelled.
+
+    One that has neither name nor tags takes these; others stay as they are.
+    """
     statement = update(Probe).where(Probe.id == probe_id, Probe.wanted.is_(False)).values(wanted=True)
     session.execute(statement.execution_options(synchronize_session=False))
+    if labels.name is not None or labels.tags:
+        unlabelled = Probe.name.is_(None), cast(Probe.tags, Text) == "[]"
+        named = update(Probe).where(Probe.id == probe_id, *unlabelled).values(name=labels.name, tags=labels.tags)
+        session.execute(named.execution_options(synchronize_session=False))
 
 
 def store_partial(session: Session, probe_id: str, partial: JsonObject) -> None:

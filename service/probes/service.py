@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import ProbeCancelRequested
+from gapcast.contract.lists import ProbeQuery
 from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest
 from service.events import repository as events
 from service.jobs import repository as jobs
@@ -15,7 +16,6 @@ from service.kit.database import WriteSession
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, claim_key, keep_subject
 from service.kit.ids import new_id
-from service.kit.pagination import PageRequest
 from service.probes import repository
 from service.probes.configuring import configure
 from service.probes.job import KIND
@@ -62,7 +62,7 @@ def create(
     probe = ensure(session, tenant, resolved.configuration, settings.max_queued_jobs)
     if idempotency is not None:
         keep_subject(session, tenant, idempotency.key, probe.id)
-    repository.want(session, probe.id)
+    repository.want(session, probe.id, request)
     return probe.id
 
 
@@ -107,9 +107,9 @@ def _missing(probe_id: str) -> NotFound:
     return NotFound(f"There is no probe {probe_id[:80]!r}.")
 
 
-def page(session: Session, tenant: str, request: PageRequest) -> Page[ProbeOut]:
+def page(session: Session, tenant: str, wanted: ProbeQuery) -> Page[ProbeOut]:
     """Read one page of probes without what grows with their problems."""
-    return Page.of([_show(*row) for row in repository.page(session, tenant, request)], request.limit)
+    return Page.of([_show(*row) for row in repository.page(session, tenant, wanted)], wanted.limit)
 
 
 def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None:
@@ -134,6 +134,8 @@ def _show(probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject
     return ProbeOut.model_validate(
         {
             "id": probe.id,
+            "name": probe.name,
+            "tags": probe.tags,
             "status": JobState(job.state).value if result is None else "succeeded",
             "key": probe.key,
             "configuration": probe.configuration,

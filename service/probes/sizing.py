@@ -37,15 +37,9 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
         UnknownPool: there is no such pool.
         NotFound: there is no such pilot, or it is not measured yet.
     """
-    model = next((one for one in catalog.models(models) if one.name == request.model.name), None)
-    family = request.model.family or (model.family if model is not None else None)
-    if family is None:
-        raise InvalidRequest(
-            f"model.family: {request.model.name[:80]!r} is not in the catalog, so name the family that its law belongs "
-            "to (for example `qwen3`).",
-            param="model.family",
-        )
-    pool = fits.current(database, tenant, request.pool or catalog.default_pool(model))
+    family = catalog.family_of(models, request.model)
+    known = catalog.listed_model(models, request.model.name)
+    pool = fits.current(database, tenant, request.pool or catalog.default_pool(known))
     summary = pool.summary
     with database.read() as session:
         pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import FieldError, Page
 from gapcast.contract.catalog import ProblemOut, Task
 from gapcast.contract.contexts import Context
+from gapcast.contract.nearest import did_you_mean
 from service.catalog.service import bundled, names_of
 from service.errors import UnknownTask
 from service.kit.clock import rfc3339
@@ -69,9 +70,10 @@ def find_task(session: Session, tenant: str, name: str) -> Task:
     """
     task = known_task(session, tenant, name)
     if task is None:
-        names = names_of([one.name for one in tasks(session, tenant)])
+        names = [task.name for task in tasks(session, tenant)]
         raise UnknownTask(
-            f"task: {name[:80]!r} is not in the catalog; known tasks: {names}. POST /v1/tasks takes your own.",
+            f"task: expected a listed task, got {name[:80]!r}.{did_you_mean(name, names)} `gapcast tasks list` and "
+            f"GET /v1/tasks list them: {names_of(names)}. POST /v1/tasks takes your own.",
             param="task",
             value=name[:80],
         )
@@ -86,7 +88,8 @@ def show_task(session: Session, tenant: str, name: str) -> Task:
     """
     task = known_task(session, tenant, name)
     if task is None:
-        raise NotFound(f"There is no task {name[:80]!r}; GET /v1/tasks lists those that are.")
+        near = did_you_mean(name, [task.name for task in tasks(session, tenant)])
+        raise NotFound(f"There is no task {name[:80]!r}.{near} GET /v1/tasks lists the tasks.")
     return task
 
 

@@ -41,6 +41,8 @@ class Plan(NamedTuple):
     pool: str
     parameters: int | None
     predicted: Predicted | None
+    name: str | None
+    tags: list[str]
 
 
 def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: Settings) -> Plan:
@@ -100,6 +102,8 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
         asked.pool or catalog.default_pool(known),
         known.parameters,
         _predicted(prediction) if prediction is not None else None,
+        request.name or asked.name,
+        request.tags or asked.tags,
     )
 
 
@@ -126,6 +130,8 @@ def _of_prediction(made: PredictionRequest) -> TrainingRunRequest:
             problems=made.probe.problems, rollouts=max(2, made.probe.rollouts), engine=made.probe.engine
         )
     return TrainingRunRequest(
+        name=made.name,
+        tags=made.tags,
         model=made.model,
         task=made.task,
         context=made.context,

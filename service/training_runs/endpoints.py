@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
-from gapcast.contract.training import Status, TrainingRunRequest
+from gapcast.contract.lists import PageQuery, TrainingRunQuery
+from gapcast.contract.training import TrainingRunRequest
 from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.dependencies import AppState, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
@@ -15,16 +16,11 @@ from service.events.stream import Follow, Subject, answer_events
 from service.kit.accepted import idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
-from service.kit.pagination import PageRequest, page_request
 from service.kit.problems import problems
 from service.kit.waiting import Prefer
 from service.training_runs import service
-from service.training_runs.repository import Filter
 
 router = APIRouter(prefix="/training_runs", tags=["training_runs"])
-
-Id = Annotated[str | None, Query(max_length=64)]
-Paged = Annotated[PageRequest, Depends(page_request)]
 
 
 def _read(state: State, tenant: str, run_id: str) -> TrainingRunOut:
@@ -59,18 +55,13 @@ def create_training_runs(
     return shown
 
 
-@router.get("")
+@router.get("", responses=problems(InvalidRequest))
 def list_training_runs(
-    state: AppState,
-    tenant: Tenant,
-    page: Paged,
-    status: Status | None = None,
-    prediction_id: Id = None,
-    group_id: Id = None,
+    state: AppState, tenant: Tenant, wanted: Annotated[TrainingRunQuery, Query()]
 ) -> Page[TrainingRunOut]:
     """List training runs, newest first; their evaluations are left out, GET /v1/training_runs/{id} has them."""
     with state.database.read() as session:
-        return service.page(session, tenant, Filter(status, prediction_id, group_id), page)
+        return service.page(session, tenant, wanted)
 
 
 @router.get("/{run_id}", responses=problems(NotFound))
@@ -84,8 +75,10 @@ async def get_training_run(run_id: str, state: AppState, tenant: Tenant, prefer:
     return await when_ended(partial(_read, state, tenant, run_id), ended, prefer)
 
 
-@router.get("/{run_id}/checkpoints", responses=problems(NotFound))
-def list_checkpoints(run_id: str, state: AppState, tenant: Tenant, page: Paged) -> Page[CheckpointOut]:
+@router.get("/{run_id}/checkpoints", responses=problems(NotFound, InvalidRequest))
+def list_checkpoints(
+    run_id: str, state: AppState, tenant: Tenant, page: Annotated[PageQuery, Query()]
+) -> Page[CheckpointOut]:
     """List the checkpoints that a run has published, newest first; older folders may be gone."""
     with state.database.read() as session:
         return service.checkpoints(session, tenant, run_id, page)

@@ -119,6 +119,8 @@ def end(session: Session, job: Job, told: JsonObject) -> None:
 
 def _trained(run: TrainingRun, result: TrainingResult) -> TrainedRun:
     return TrainedRun(
+        name=run.name,
+        tags=run.tags,
         external_id=run.id,
         pool=run.pool,
         source="training",

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
+from service.kit.labels import Labelled
 
 
 class Checkpoint(Base):
@@ -27,7 +28,7 @@ class Checkpoint(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
 
 
-class TrainingRun(Base):
+class TrainingRun(Labelled, Base):
     """One OPSD run; its job says how far it is."""
 
     __tablename__ = "training_runs"

@@ -29,6 +29,8 @@ def run_out(row: Row) -> TrainingRunOut:
     configuration = TrainingConfiguration.model_validate(run.configuration, extra="ignore")
     return TrainingRunOut(
         id=run.id,
+        name=run.name,
+        tags=run.tags,
         status=state.value,
         group_id=run.group_id,
         prediction_id=run.prediction_id,

@@ -3,18 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
 from gapcast.contract.base import JsonObject
 from gapcast.contract.events import TrainingCheckpoint
+from gapcast.contract.lists import PageQuery, TrainingRunQuery
 from gapcast.contract.training_results import TrainingPartial, TrainingResult
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.json_paths import without
-from service.kit.pagination import PageRequest, select_page
+from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.predictions.models import Prediction
 from service.probes.models import Probe
 from service.training_runs.models import Checkpoint, TrainingRun
@@ -26,21 +27,16 @@ NEWEST = 500
 """checkpoints that an attempt is offered: most are gone, as of each attempt the two newest and the best are kept"""
 
 
-class Filter(NamedTuple):
-    """Which runs a list shows; null: all."""
-
-    status: str | None = None
-    prediction_id: str | None = None
-    group_id: str | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """Each as SQL."""
-        wanted = (
-            (Job.state, self.status),
-            (TrainingRun.prediction_id, self.prediction_id),
-            (TrainingRun.group_id, self.group_id),
-        )
-        return [column == value for column, value in wanted if value is not None]
+FILTERS: Filters = {
+    **of_labels(TrainingRun, TrainingRun.id),
+    "model": TrainingRun.configuration["model"].as_string(),
+    "task": TrainingRun.configuration["task"].as_string(),
+    "pool": TrainingRun.pool,
+    "status": Job.state,
+    "verdict": TrainingRun.predicted["verdict"].as_string(),
+    "prediction_id": TrainingRun.prediction_id,
+    "group_id": TrainingRun.group_id,
+}
 
 
 class Row(NamedTuple):
@@ -110,10 +106,10 @@ def get(session: Session, tenant: str, run_id: str) -> Row | None:
     return None if row is None else Row.read(row)
 
 
-def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> list[Row]:
+def page(session: Session, tenant: str, wanted: TrainingRunQuery) -> list[Row]:
     """Read one page without evaluations, with one row more than its limit."""
-    query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(*wanted.conditions())
-    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, request))]
+    query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(*conditions(wanted, FILTERS))
+    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, wanted))]
 
 
 def made_together(session: Session, tenant: str, group_id: str) -> list[Row]:
@@ -190,7 +186,7 @@ def newest_checkpoints(session: Session, job_id: str) -> Sequence[str]:
     return session.execute(query).scalars().all()
 
 
-def checkpoints(session: Session, tenant: str, job_id: str, request: PageRequest) -> Sequence[Checkpoint]:
+def checkpoints(session: Session, tenant: str, job_id: str, request: PageQuery) -> Sequence[Checkpoint]:
     """One page of a job's checkpoints, with one row more than its limit."""
     query = select(Checkpoint).where(Checkpoint.tenant == tenant, Checkpoint.job_id == job_id)
     return session.execute(select_page(query, Checkpoint.id, request)).scalars().all()

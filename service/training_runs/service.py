@@ -14,6 +14,7 @@ from gapcast.contract.events import (
     JobResumed,
     TrainingRunCreated,
 )
+from gapcast.contract.lists import PageQuery, TrainingRunQuery
 from gapcast.contract.training import TrainingRunRequest
 from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.errors import DuplicateRun
@@ -26,13 +27,12 @@ from service.kit.database import WriteSession
 from service.kit.errors import Conflict, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
-from service.kit.pagination import PageRequest
 from service.settings import Settings
 from service.training_runs import repository
 from service.training_runs.configuring import Plan, plan
 from service.training_runs.job import KIND, end_without_result
 from service.training_runs.presenting import checkpoint_out, run_out
-from service.training_runs.repository import Filter, RunState
+from service.training_runs.repository import RunState
 
 log = structlog.get_logger()
 
@@ -71,6 +71,8 @@ def create(
             {
                 "id": run_id,
                 "tenant": tenant,
+                "name": planned.name,
+                "tags": planned.tags,
                 "group_id": group_id,
                 "prediction_id": request.prediction_id,
                 "job_id": made[run_id],
@@ -130,12 +132,12 @@ def answer(session: Session, tenant: str, subject: str) -> TrainingRunOut | Page
     return Page.of([run_out(row) for row in rows], len(rows))
 
 
-def page(session: Session, tenant: str, wanted: Filter, request: PageRequest) -> Page[TrainingRunOut]:
+def page(session: Session, tenant: str, wanted: TrainingRunQuery) -> Page[TrainingRunOut]:
     """Read one page of runs without their evaluations."""
-    return Page.of([run_out(row) for row in repository.page(session, tenant, wanted, request)], request.limit)
+    return Page.of([run_out(row) for row in repository.page(session, tenant, wanted)], wanted.limit)
 
 
-def checkpoints(session: Session, tenant: str, run_id: str, request: PageRequest) -> Page[CheckpointOut]:
+def checkpoints(session: Session, tenant: str, run_id: str, request: PageQuery) -> Page[CheckpointOut]:
     """Read one page of a run's published checkpoints.
 
     Raises:

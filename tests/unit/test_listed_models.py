@@ -153,7 +153,7 @@ def test_the_lists_show_neither_path_nor_url_nor_key(tmp_path: Path) -> None:
 def test_only_what_is_listed_is_found() -> None:
     assert catalog.find_model(entries(), "olmo").family == "olmo-3"
     assert catalog.find_model([], "lab/addition-qwen3-s").source == "lab"
-    with pytest.raises(UnknownModel, match=r"known models: lab/.*olmo.*\[\[models\]\]") as raised:
+    with pytest.raises(UnknownModel, match=r"list them: lab/.*olmo.*\[\[models\]\]") as raised:
         catalog.find_model(entries(), "Qwen/Qwen3-80B")
     assert raised.value.param == "model.name"
 

@@ -96,7 +96,7 @@ class TestProbe:
     @pytest.mark.parametrize(
         ("wrong", "words"),
         [
-            ("task: no/such", "task: 'no/such' is not in the catalog"),
+            ("task: no/such", "task: expected a listed task, got 'no/such'"),
             ("context: {kind: hint}", "context.kind: Input should be"),
             ("probe: {target_half_width: 0.1}", "--half-width"),
             ("gap: {value: 0.1, se: 0.1, student: 0.2}", "gap: was measured elsewhere already"),

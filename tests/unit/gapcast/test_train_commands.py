@@ -148,7 +148,7 @@ class TestTrain:
     @pytest.mark.parametrize(
         ("wrong", "words"),
         [
-            ("task: no/such", "task: 'no/such' is not in the catalog"),
+            ("task: no/such", "task: expected a listed task, got 'no/such'"),
             ("training: {export: last}", "training.export: Input should be"),
             ("seeds: [1, 1]", "seeds.1: "),
             ("typo: 1", "typo: "),

@@ -8,10 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import event
 
+from gapcast.contract.lists import ProbeQuery
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kit.database import Database
-from service.kit.pagination import PageRequest
 from service.probes import repository as probes
 from service.probes import service
 from tests.unit.probes.test_probes import RESULT, claim, database_of
@@ -52,7 +52,7 @@ def stored(database: Database, column: str | None) -> str:
 def test_a_list_leaves_what_grows_in_the_database(database: Database, column: str | None) -> None:
     stored(database, column)
     with statements(database) as asked, database.read() as session:
-        ((_, _, result, partial),) = probes.page(session, "local", PageRequest())
+        ((_, _, result, partial),) = probes.page(session, "local", ProbeQuery())
     assert (result, partial) == (SHORT if column == "result" else None, SHORT if column == "partial" else None)
     assert len(asked) == 1
     for name in ("probes.result", "probes.partial"):

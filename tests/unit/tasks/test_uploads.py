@@ -169,7 +169,7 @@ def test_tenants_have_their_own_tasks(database: Database, tmp_path: Path) -> Non
     with database.read() as session:
         assert tasks.find_task(session, TENANT, "mine").train_problems == 1
         assert tasks.find_task(session, "other", "mine").train_problems == 2
-        with pytest.raises(UnknownTask, match=r"known tasks: lab/addition.*POST /v1/tasks"):
+        with pytest.raises(UnknownTask, match=r"list them: lab/addition.*POST /v1/tasks"):
             tasks.find_task(session, "third", "mine")
 
 

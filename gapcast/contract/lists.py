@@ -1,0 +1,148 @@
+"""The query parameters of lists: which part of a list is read, and what narrows it.
+
+Filters that are sent must all match; what is left out narrows nothing. A parameter that a list does not have is
+refused, because a mistyped filter would list everything.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from gapcast.contract.base import POOL_PATTERN, FieldError, JobStatus, Strict
+from gapcast.contract.labels import MOST_TAGS, Tag
+from gapcast.contract.nearest import nearest
+from gapcast.contract.predictions import Verdict
+from gapcast.contract.training import Status
+
+
+class Query(Strict):
+    """Query parameters, of which those that are not known are refused by name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _are_known(cls, values: Any) -> Any:  # noqa: ANN401
+        known = [field.alias or name for name, field in cls.model_fields.items()]
+        for name in values if isinstance(values, dict) else ():
+            if name not in known:
+                near = nearest(name, known)
+                expected = f"one of the parameters {', '.join(known)}"
+                meant = f"; did you mean {near!r}?" if near is not None else ""
+                raise FieldError(name[:80], f"is not a parameter here; expected {expected}{meant}", values[name])
+        return values
+
+
+class PageQuery(Query):
+    """Which part of a list is read."""
+
+    after: str | None = Field(
+        None, pattern="^[a-z]+_[0-9a-f]{32}$", description="the id after which the page begins: the last page's last_id"
+    )
+    limit: int = Field(20, ge=1, le=100)
+    order: Literal["asc", "desc"] = Field("desc", description="by time of creation")
+
+
+def _id_prefix(kind: str) -> Any:  # noqa: ANN401
+    described = f"how an id begins, such as `{kind}_0199`: only what has such an id"
+    return Field(None, pattern=f"^{kind}_[0-9a-f]{{0,32}}$", description=described)
+
+
+def _name(what: str) -> Any:  # noqa: ANN401
+    return Field(None, max_length=255, description=what)
+
+
+_POOL = Field(None, pattern=POOL_PATTERN)
+_TAG: Any = Field(
+    default_factory=list, max_length=MOST_TAGS, description="may be repeated: only what has every one of these tags"
+)
+_ID = Field(None, max_length=64)
+
+
+class PredictionQuery(PageQuery):
+    """Which predictions are listed."""
+
+    id_prefix: str | None = _id_prefix("pred")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    model: str | None = _name("the model's name")
+    task: str | None = _name("the task's name")
+    pool: str | None = _POOL
+    status: JobStatus | None = None
+    verdict: Verdict | None = None
+
+
+class ProbeQuery(PageQuery):
+    """Which probes are listed."""
+
+    id_prefix: str | None = _id_prefix("probe")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    model: str | None = _name("the model's name")
+    task: str | None = _name("the task's name")
+    status: JobStatus | None = None
+
+
+class TrainingRunQuery(PageQuery):
+    """Which training runs are listed."""
+
+    id_prefix: str | None = _id_prefix("run")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    model: str | None = _name("the model's name")
+    task: str | None = _name("the task's name")
+    pool: str | None = _POOL
+    status: Status | None = None
+    verdict: Verdict | None = Field(None, description="what the prediction of the run said")
+    prediction_id: str | None = _ID
+    group_id: str | None = _ID
+
+
+class ObservationFilters(Query):
+    """Which observations are meant."""
+
+    id_prefix: str | None = _id_prefix("obs")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    pool: str | None = _POOL
+    family: str | None = _name("the law's group")
+    task: str | None = _name("the task's name")
+    model: str | None = _name("the model's name")
+    context_kind: str | None = _name("the context's kind")
+    source: str | None = _name("where it came from, such as `training`")
+    version: str | None = _name("exactly this version")
+    external_id: str | None = _name("exactly this external_id")
+    prediction_id: str | None = _ID
+    excluded: bool | None = None
+    collapsed: bool | None = None
+
+
+class ObservationQuery(ObservationFilters, PageQuery):
+    """Which observations are listed."""
+
+
+class ObservationExport(ObservationFilters):
+    """Which observations are written to a file, and in which format."""
+
+    format: Literal["json", "ndjson", "csv", "parquet"] = "csv"
+
+
+class ObservationImport(Query):
+    """Where the rows of a batch go, and the tags that each of them gets."""
+
+    pool: str | None = Field(None, pattern=POOL_PATTERN, description="where all rows go; null: where each says")
+    tag: list[Tag] = Field(
+        default_factory=list, max_length=MOST_TAGS, description="may be repeated: added to the tags of every row"
+    )
+
+
+class FitQuery(PageQuery):
+    """Which versions of the law are listed."""
+
+    id_prefix: str | None = _id_prefix("fit")
+    pool: str | None = _POOL
+
+
+class ResidualQuery(PageQuery):
+    """Which residuals of a fit are listed."""
+
+    family: str | None = Field(None, min_length=1, max_length=600)
+    outliers: bool = Field(False, description="only runs that probably do not belong")
