@@ -141,6 +141,23 @@ class FitQuery(PageQuery):
     pool: str | None = _POOL
 
 
+class EventQuery(Query):
+    """Which events are listed, oldest first."""
+
+    type: str | None = Field(None, max_length=64, description="such as `fit.drift`")
+    subject: str | None = Field(None, max_length=64, description="the id of a fit, prediction, job, ...")
+    after: str | None = None
+    limit: int = 100
+
+
+class ProblemQuery(Query):
+    """Which problems of a task are listed, in the file's order."""
+
+    split: Literal["train", "held_out"] | None = None
+    after: str | None = Field(None, max_length=255, description="the problem's id after which the page begins")
+    limit: int = Field(20, ge=1, le=100)
+
+
 class ResidualQuery(PageQuery):
     """Which residuals of a fit are listed."""
 

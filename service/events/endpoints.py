@@ -5,21 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gapcast.contract.events import EventPage
+from gapcast.contract.lists import EventQuery
 from service.dependencies import AppState, Tenant
 from service.events.stream import Subject, event_page
+from service.kit.errors import InvalidRequest
+from service.kit.problems import problems
 
 router = APIRouter(prefix="/events", tags=["events"])
 
 
-@router.get("")
-def list_events(
-    state: AppState,
-    tenant: Tenant,
-    kind: Annotated[str | None, Query(alias="type", max_length=64, description="such as `fit.drift`")] = None,
-    subject: Annotated[str | None, Query(max_length=64, description="the id of a fit, prediction, job, ...")] = None,
-    after: str | None = None,
-    limit: int = 100,
-) -> EventPage:
+@router.get("", responses=problems(InvalidRequest))
+def list_events(state: AppState, tenant: Tenant, wanted: Annotated[EventQuery, Query()]) -> EventPage:
     """List events, oldest first."""
-    subjects = [subject] if subject is not None else None
-    return event_page(state.database, Subject(tenant, subjects, ended=False), after, limit, kind)
+    subject = Subject(tenant, [wanted.subject] if wanted.subject is not None else None, ended=False)
+    return event_page(state.database, subject, wanted.after, wanted.limit, wanted.type)

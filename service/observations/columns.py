@@ -5,6 +5,7 @@ from functools import cache
 from typing import get_args
 
 from gapcast.contract.base import Strict
+from gapcast.contract.labels import Labelled
 from gapcast.contract.observations import GapIn, ImprovementIn, MeasuredIn, ObservationIn
 
 
@@ -18,7 +19,9 @@ def count_columns() -> Sequence[str]:
 def columns() -> Sequence[str]:
     """The columns of an exported table, in order: all that is needed to import it again to the same fit."""
     names: list[str] = []
-    for name, field in ObservationIn.model_fields.items():
+    # name and tags last: a table begins with what says which run it is
+    fields = sorted(ObservationIn.model_fields.items(), key=lambda item: item[0] in Labelled.model_fields)
+    for name, field in fields:
         nested = next(
             (
                 one

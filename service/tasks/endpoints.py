@@ -1,12 +1,13 @@
 """/v1/tasks: task files of one's own, and the bundled ones."""
 
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.catalog import ProblemOut, Task
+from gapcast.contract.lists import ProblemQuery
 from gapcast.contract.problems import ProblemIn, TaskIn, VerifierKind
 from service.dependencies import AppState, State, Tenant
 from service.errors import InvalidFile
@@ -124,20 +125,13 @@ def list_tasks(state: AppState, tenant: Tenant) -> Listing[Task]:
 
 
 # before the path of a task, whose name may hold a slash; no task's name ends with /problems
-@router.get("/{name:path}/problems", responses=problems(NotFound))
+@router.get("/{name:path}/problems", responses=problems(NotFound, InvalidRequest))
 def list_problems(
-    state: AppState,
-    tenant: Tenant,
-    name: str,
-    split: Literal["train", "held_out"] | None = None,
-    after: Annotated[
-        str | None, Query(max_length=255, description="the problem's id after which the page begins")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    state: AppState, tenant: Tenant, name: str, wanted: Annotated[ProblemQuery, Query()]
 ) -> Page[ProblemOut]:
     """See what an uploaded task holds, in the file's order; long texts and lists are cut."""
     with state.database.read() as session:
-        return service.preview(session, tenant, name, split, after, limit)
+        return service.preview(session, tenant, name, wanted)
 
 
 @router.get("/{name:path}", responses=problems(NotFound))

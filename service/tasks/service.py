@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import FieldError, Page
 from gapcast.contract.catalog import ProblemOut, Task
 from gapcast.contract.contexts import Context
+from gapcast.contract.lists import ProblemQuery
 from gapcast.contract.nearest import did_you_mean
 from service.catalog.service import bundled, names_of
 from service.errors import UnknownTask
@@ -93,10 +94,8 @@ def show_task(session: Session, tenant: str, name: str) -> Task:
     return task
 
 
-def preview(
-    session: Session, tenant: str, name: str, split: str | None, after: str | None, limit: int
-) -> Page[ProblemOut]:
-    """Some problems of an uploaded task, in the file's order.
+def preview(session: Session, tenant: str, name: str, wanted: ProblemQuery) -> Page[ProblemOut]:
+    """Read some problems of an uploaded task, in the file's order.
 
     Raises:
         NotFound: there is no such task, it is a bundled one, or it has no problem `after`.
@@ -106,11 +105,12 @@ def preview(
         raise NotFound(
             f"The problems of {name} come with the workers and are not stored here; upload a task to see it."
         )
+    after = wanted.after
     number = repository.number_of(session, task.id, after) if after is not None else 0
     if number is None:
         raise NotFound(f"after: {name} has no problem {str(after)[:80]!r}.", param="after", value=str(after)[:80])
-    rows = repository.problems(session, task.id, split=split, after=number, limit=limit + 1)
-    return Page.of([_problem_out(row.number, row.problem_id, row.split, row.body) for row in rows], limit)
+    rows = repository.problems(session, task.id, split=wanted.split, after=number, limit=wanted.limit + 1)
+    return Page.of([_problem_out(row.number, row.problem_id, row.split, row.body) for row in rows], wanted.limit)
 
 
 def _problem_out(number: int, problem_id: str, split: str, body: str) -> ProblemOut:

@@ -44,6 +44,11 @@ def test_its_observation_says_what_was_measured(client: TestClient, post: Post, 
     assert not {"counts", "problem_ids", "evaluations", "warnings", "artifact"} & row["provenance"].keys()
 
 
+def test_its_observation_has_the_runs_name_and_tags(client: TestClient, post: Post, worker: Worker) -> None:
+    row = observation(client, done(client, worker, post(name="long run", tags=["sweep"])))
+    assert (row["name"], row["tags"]) == ("long run", ["sweep"])
+
+
 def test_every_part_of_the_recipe_is_kept(client: TestClient, post: Post, worker: Worker) -> None:
     recipe = {"teacher": "trust_region", "trust_rate": 0.1, "divergence": "js", "schedule": "cosine", "steps": 20}
     run = done(client, worker, post(recipe=recipe))
