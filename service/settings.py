@@ -16,6 +16,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gapcast.contract.faults import expectation
+from gapcast.contract.nearest import nearest
 from service.kit.auth import is_loopback
 from service.listed_models import ModelEntry, repeated
 
@@ -158,4 +160,7 @@ def config_file() -> Path:
 
 
 def _plain(row: ErrorDetails) -> str:
-    return "no such setting" if row["type"] == "extra_forbidden" else row["msg"].removeprefix("Value error, ")
+    if row["type"] != "extra_forbidden":
+        return expectation(row)
+    near = nearest(str(row["loc"][-1]), Settings.model_fields) if len(row["loc"]) == 1 else None
+    return "is not a setting." + (f" Did you mean {near}?" if near else "")

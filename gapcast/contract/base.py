@@ -5,9 +5,19 @@ install the service.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from gapcast.contract.faults import noted
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled", "dead"]
 
@@ -19,6 +29,14 @@ class Strict(BaseModel):
     """A body that refuses fields it does not know, infinities and NaN."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=4096)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _note_faults(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise noted(cls, error) from None
 
     @field_validator("*")
     @classmethod

@@ -8,8 +8,6 @@ from typing import Any
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from gapcast.contract.nearest import nearest
-
 
 def _named_as_sent(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
     try:
@@ -20,25 +18,16 @@ def _named_as_sent(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:  
 
 
 def _fault(row: ErrorDetails) -> InitErrorDetails:
-    place, message, value, context = row["loc"], row["msg"], row["input"], row.get("ctx", {})
+    place, value, context = row["loc"], row["input"], row.get("ctx", {})
     if place:
         place = place[1:]  # its first part is the tag
     elif "discriminator" in context:
-        tag = context.pop("discriminator").strip("'")
+        tag = context["discriminator"].strip("'")
         place = (tag,)
-        if row["type"] == "union_tag_not_found":
-            message = "Field required"
-        else:
+        if row["type"] == "union_tag_invalid":
             value = value[tag] if isinstance(value, dict) else getattr(value, tag)
-            message = _wrong_tag(value, context.pop("expected_tags"))
-    return InitErrorDetails(type=PydanticCustomError(row["type"], message, context), loc=place, input=value)
-
-
-def _wrong_tag(value: object, expected: str) -> str:
-    """Name the tags that are known, which pydantic lists as "'a', 'b'", and the one that was probably meant."""
-    near = nearest(value, [tag.strip("'") for tag in expected.split(", ")]) if isinstance(value, str) else None
-    known = " or ".join(expected.rsplit(", ", 1))
-    return f"Input should be {known}" + (f"; did you mean {near!r}?" if near is not None else "")
+    kept = PydanticCustomError(row["type"], row["msg"], context)
+    return InitErrorDetails(type=kept, loc=place, input=value)
 
 
 NAMED_AS_SENT = WrapValidator(_named_as_sent)

@@ -14,8 +14,10 @@ class FieldProblem(BaseModel):
 
     @property
     def with_value(self) -> str:
-        """The problem in one line."""
-        return f"{self.param}: {self.message} (got {self.value!r})"
+        """The problem in one line, which names what was sent."""
+        message = self.message if self.message.endswith((".", "?", "!")) else f"{self.message}."
+        named = self.value is None or ", got " in message or repr(self.value) in message
+        return f"{self.param}: {message if named else f'{message[:-1]} (got {self.value!r}).'}"
 
 
 class GapcastError(Exception):

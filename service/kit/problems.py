@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from gapcast.contract.faults import ABSENT, sentence
 from service.kit.errors import (
     FieldProblem,
     GapcastError,
@@ -89,8 +90,8 @@ def field_problems(errors: Sequence[Any], root: str = "") -> list[FieldProblem]:
         if hasattr(raised, "param"):  # a validator's error about one field
             place, value = (*place, raised.param), raised.value
         param = ".".join(str(part) for part in (root, *place) if part != "") or "body"
-        message = row["msg"].removeprefix("Value error, ")
-        rows.append(FieldProblem(param=param, message=message, value=_shorten(value)))
+        value = None if row["type"] in ABSENT else value
+        rows.append(FieldProblem(param=param, message=sentence(row), value=_shorten(value)))
     return rows
 
 
@@ -102,7 +103,7 @@ def from_validation(error: RequestValidationError, content_type: str | None) -> 
         if isinstance(row.get("input"), bytes):  # FastAPI reads a body as JSON only where its Content-Type says so
             return UnsupportedMediaType.of(content_type, "application/json")
     rows = field_problems(error.errors())[:20]
-    detail = "; ".join(row.with_value for row in rows[:3])
+    detail = " ".join(row.with_value for row in rows[:3])
     return InvalidRequest(detail, param=rows[0].param if rows else None, errors=rows)
 
 

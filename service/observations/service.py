@@ -77,8 +77,8 @@ def check(rows: Iterable[Row | TrainedRun], pool: str | None = None, tags: Seque
 
 
 def _refuse(problems: list[FieldProblem], error: type[InvalidRequest]) -> None:
-    first = "; ".join(one.with_value for one in problems[:3])
-    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    first = " ".join(one.with_value for one in problems[:3])
+    more = f" And {len(problems) - 3} more." if len(problems) > 3 else ""
     raise error(f"Nothing was stored. {first}{more}", param=problems[0].param, errors=problems)
 
 

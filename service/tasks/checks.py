@@ -7,6 +7,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
+from gapcast.contract.faults import sentence
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
 from service.errors import InvalidFile
 from service.kit.errors import FieldProblem
@@ -108,15 +109,12 @@ class Problems:
         message = f"{self._word} {fault.line}: {fault.message}"
         # a name may be anything: half a surrogate pair, a megabyte
         field = fault.field[:80].encode(errors="backslashreplace").decode()
-        return field_problems([{"loc": (field,), "msg": message, "input": fault.value}], f"{self._word}s.{fault.line}")[
-            0
-        ]
+        row = {"type": "told", "loc": (field,), "msg": message, "input": fault.value}
+        return field_problems([row], f"{self._word}s.{fault.line}")[0]
 
     def _refuse(self) -> None:
-        first = "; ".join(
-            one.with_value if one.value is not None else f"{one.param}: {one.message}" for one in self._errors[:3]
-        )
-        more = f"; and {len(self._errors) - 3} more" if len(self._errors) > 3 else ""
+        first = " ".join(one.with_value for one in self._errors[:3])
+        more = f" And {len(self._errors) - 3} more." if len(self._errors) > 3 else ""
         shown = self._errors[:MOST_ERRORS]
         raise InvalidFile(f"Nothing was stored. {first}{more}", param=shown[0].param, errors=shown)
 
@@ -137,8 +135,7 @@ def faults_of(error: ValidationError, line: int) -> list[Fault]:
             mismatched.setdefault(field, Fault(line, field, CHOICES[parts[0]], value))
         else:
             choice = ".".join(parts[:branch]) if branch is not None else field
-            message = row["msg"].removeprefix("Value error, ")
-            found.setdefault(choice, []).append(Fault(line, field, message, value))
+            found.setdefault(choice, []).append(Fault(line, field, sentence(row), value))
     # the branch that the value was meant for has more to say than the others that it is not
     other = [fault for field, fault in mismatched.items() if field not in found]
     return [*(fault for faults in found.values() for fault in faults), *other]

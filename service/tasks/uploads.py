@@ -54,7 +54,7 @@ def header(name: str, verifier: str, options: str | None, settings: Mapping[str,
             row.model_copy(update={"param": re.sub(r"^verifier\.", "options.", row.param)})
             for row in field_problems(error.errors())
         ]
-        detail = "; ".join(row.with_value for row in rows[:3])
+        detail = " ".join(row.with_value for row in rows[:3])
         raise InvalidRequest(detail, param=rows[0].param, errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
         raise InvalidRequest(

@@ -18,8 +18,12 @@ FORBIDDEN = {
     "migrations": {"workers", "gapcast"},
 }
 CONTRACT = "gapcast.contract"
-"""What crosses a border between processes: every room may read it, but for `service/law` and `service/kit`."""
-OUTSIDE = {"service": (CONTRACT, "gapcast.__version__", "gapcast.launching", "gapcast.words")}
+"""What crosses a border between processes: every room may read it, but for `service/law`. Of it `service/kit` reads
+the sentences about faults alone."""
+OUTSIDE = {
+    "service": (CONTRACT, "gapcast.__version__", "gapcast.launching", "gapcast.words"),
+    "service/kit": ("gapcast.contract.faults",),
+}
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "errors", "listed_models", "settings", "logs", "dependencies"),

@@ -67,7 +67,11 @@ def test_a_key_is_not_shown() -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("prot = 9000\n", "prot: no such setting"), ("port = \n", "cannot be read"), ('api_key = "hunter2"\n', "32 char")],
+    [
+        ("prot = 9000\n", "prot: is not a setting. Did you mean port?"),
+        ("port = \n", "cannot be read"),
+        ('api_key = "hunter2"\n', "32 char"),
+    ],
 )
 def test_a_wrong_file_is_told_in_a_line_that_shows_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: str
