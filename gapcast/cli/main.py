@@ -11,6 +11,7 @@ import typer
 from gapcast._version import __version__
 from gapcast.cli import models as model_commands
 from gapcast.cli import observations, runs, tasks
+from gapcast.cli.configuration import read_configuration
 from gapcast.cli.contexts import contexts
 from gapcast.cli.demo import run_demo
 from gapcast.cli.following import follow
@@ -18,7 +19,7 @@ from gapcast.cli.law import law
 from gapcast.cli.printing.predictions import print_prediction
 from gapcast.cli.probe import probe
 from gapcast.cli.size import size
-from gapcast.cli.terminal import OF_A_RUN, AsJson, Url, console, errors, print_refusal, read_configuration
+from gapcast.cli.terminal import OF_A_RUN, AsJson, Set, Url, console, errors, print_refusal
 from gapcast.cli.train import train
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.launching import module_command, safe_environment
@@ -117,6 +118,7 @@ def predict(
     configuration: Annotated[
         Path, typer.Argument(help="A YAML or JSON file with the body of POST /v1/predictions; - reads standard input.")
     ],
+    set_: Set = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -126,7 +128,8 @@ def predict(
 
     Exit codes: 0 a prediction (whatever its verdict), 1 it failed, 2 the configuration or the server is wrong.
     """
-    body = {name: value for name, value in read_configuration(configuration).items() if name not in OF_A_RUN}
+    read = read_configuration(configuration, set_)
+    body = {name: value for name, value in read.items() if name not in OF_A_RUN}
     shown = errors if as_json else console
     try:
         with Client(url) as client:
@@ -138,7 +141,7 @@ def predict(
                 errors.print(f"No longer following {created.id}, which goes on. To stop it: {cancel}", soft_wrap=True)
                 raise typer.Exit(130) from None
     except GapcastError as error:
-        print_refusal(error)
+        print_refusal(error, read)
         raise typer.Exit(2) from error
     if as_json:
         typer.echo(prediction.model_dump_json(indent=2))

@@ -1,18 +1,18 @@
 """`gapcast probe`: measure a gap, whatever any law says about it."""
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from gapcast.cli.configuration import Configuration, read_configuration
 from gapcast.cli.following import follow_probe
 from gapcast.cli.printing.probes import print_probe
 from gapcast.cli.terminal import (
     OF_A_RUN,
     AsJson,
-    Configuration,
+    Set,
     Url,
     check_width,
     console,
@@ -21,12 +21,12 @@ from gapcast.cli.terminal import (
     print_json,
     say,
 )
-from gapcast.cli.terminal import read_configuration as read
 from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.contract.base import JsonObject
 from gapcast.models import Probe
 
 OF_A_PREDICTION = OF_A_RUN | {"recipe", "pool", "levels", "min_gain"}
-"""what a configuration says about the run and the law, which a gap does not depend on"""
+"""Fields of a configuration about the run and the law, which a gap does not depend on."""
 
 
 def probe(
@@ -41,6 +41,7 @@ def probe(
             "probe.problems is then the most.",
         ),
     ] = None,
+    set_: Set = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -50,10 +51,12 @@ def probe(
 
     Exit codes: 0 measured, 1 it failed, 2 the configuration or the server is wrong, 130 cancelled by Ctrl-C.
     """
-    body = request_of(read(configuration), half_width)
+    read = read_configuration(configuration, set_)
+    read.named_by({"target_gap_half_width": "--half-width"} if half_width is not None else {})
+    body = request_of(read, half_width)
     shown = errors if as_json else console
     interrupted = False
-    with exit_on_refusal(), Client(url) as client:
+    with exit_on_refusal(read), Client(url) as client:
         created = client.create_probe(body)
         try:
             found = follow_probe(client, created, shown)
@@ -70,14 +73,15 @@ def probe(
         raise typer.Exit(1)
 
 
-def request_of(configuration: Mapping[str, Any], half_width: float | None = None) -> Configuration:
+def request_of(configuration: Configuration, half_width: float | None = None) -> JsonObject:
     """The part of a prediction's configuration that a probe depends on.
 
     Raises:
         typer.Exit: it brings a gap, or a width that is not the gap's.
     """
     if configuration.get("gap") is not None:
-        say("gap: was measured elsewhere already; leave it out to measure it here, or ask `gapcast predict`.")
+        advice = "Leave it out to measure it here, or ask `gapcast predict`."
+        say(configuration.told("gap", f"was measured elsewhere already. {advice}"))
         raise typer.Exit(2)
     body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION | {"gap"}}
     recipe, size = configuration.get("recipe"), body.get("probe")
@@ -87,10 +91,8 @@ def request_of(configuration: Mapping[str, Any], half_width: float | None = None
         del body["probe"]
     if isinstance(size, dict) and size.get("target_half_width") is not None:
         if half_width is None:
-            say(
-                f"probe.target_half_width: {size['target_half_width']} is that of a predicted improvement, and a probe "
-                "predicts none; name the gap's with --half-width, or ask `gapcast predict`."
-            )
+            message = "belongs to a prediction. Name the gap's half-width with --half-width, or ask `gapcast predict`."
+            say(configuration.told("probe.target_half_width", message))
             raise typer.Exit(2)
         body["probe"] = {name: value for name, value in size.items() if name != "target_half_width"}
     if half_width is not None:

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.configuration import read_configuration
 from gapcast.cli.terminal import (
     AsJson,
-    Configuration,
+    Set,
     Url,
     check_level,
     check_width,
@@ -20,8 +21,8 @@ from gapcast.cli.terminal import (
     print_json,
     print_table,
 )
-from gapcast.cli.terminal import read_configuration as read
 from gapcast.client import DEFAULT_URL, Client
+from gapcast.contract.base import JsonObject
 from gapcast.models import ProbeSize
 from gapcast.words import count, points
 
@@ -31,6 +32,17 @@ EXPECTED = {
     "family": "medians of the family's stored runs",
     "prior": "a guess, as no run of this family is stored",
 }
+
+OPTIONS = {
+    "target_half_width": "--half-width",
+    "level": "--level",
+    "rollouts": "--rollouts",
+    "pilot_probe_id": "--pilot",
+    "most_problems": "--most-problems",
+    "cost.per_problem": "--cost-per-problem",
+    "cost.per_rollout": "--cost-per-rollout",
+}
+"""The options that set a field of the request."""
 
 
 def size(
@@ -53,6 +65,7 @@ def size(
     ] = None,
     cost_per_problem: Annotated[float | None, typer.Option(min=0, help="In any unit (default: 0).")] = None,
     cost_per_rollout: Annotated[float | None, typer.Option(min=0, help="In the same unit (default: 1).")] = None,
+    set_: Set = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -62,9 +75,11 @@ def size(
 
     Exit codes: 0 a size, 1 no probe reaches the target, 2 the configuration or the server is wrong.
     """
-    body = request_of(read(configuration)) | {"target_half_width": half_width, "level": level}
+    read = read_configuration(configuration, set_)
+    read.named_by(OPTIONS)
+    body = request_of(read) | {"target_half_width": half_width, "level": level}
     cost = {"per_problem": cost_per_problem, "per_rollout": cost_per_rollout}
-    with exit_on_refusal(), Client(url) as client:
+    with exit_on_refusal(read), Client(url) as client:
         if pilot is not None and pilot.startswith("pred_"):
             pilot = client.get_prediction(pilot).probe_id or pilot
         asked = {"rollouts": rollouts, "pilot_probe_id": pilot, "most_problems": most_problems}
@@ -79,7 +94,7 @@ def size(
         raise typer.Exit(1)
 
 
-def request_of(configuration: Mapping[str, Any]) -> Configuration:
+def request_of(configuration: Mapping[str, Any]) -> JsonObject:
     """The part of a prediction's configuration that the size of a probe depends on."""
     body = {name: configuration[name] for name in ("model", "task", "recipe", "pool") if name in configuration}
     model = body.get("model")

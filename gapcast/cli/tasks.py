@@ -12,6 +12,7 @@ from gapcast.cli.printing.catalog import print_problems, print_task, print_tasks
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.connection import FieldRefusal
+from gapcast.contract.faults import naming
 from gapcast.contract.problems import VerifierKind
 
 app = typer.Typer(
@@ -79,17 +80,16 @@ def _refused(error: GapcastError, file: Path) -> None:
 
 
 def refusal_line(row: FieldRefusal, file: Path) -> str:
-    """What is wrong with one field: `problems.jsonl: line 3, answer: ...`, or `--max-tokens: ...`."""
+    """Return the fault of one field: `problems.jsonl: line 3, answer: ...`, or `--max-tokens: ...`."""
     told = row["message"].removeprefix(f"{row['param']}: ")
-    # a message that begins with its field names the value, too
-    got = f" (got {row['value']!r})" if row.get("value") is not None and told == row["message"] else ""
+    told = naming(told, row.get("value")) if told == row["message"] else told  # else it names its value already
     at = re.fullmatch(r"(line|row)s\.(\d+)\.?(.*)", row["param"])
     if at is None:
         option, dot, field = row["param"].partition(".")
-        return f"--{option.replace('_', '-')}: {field}{': ' if dot else ''}{told}{got}"
+        return f"--{option.replace('_', '-')}: {field}{': ' if dot else ''}{told}"
     place = f"{at[1]} {at[2]}"
     field = f", {at[3]}" if at[3] else ""
-    return f"{file}: {place}{field}: {told.removeprefix(f'{place}: ')}{got}"
+    return f"{file}: {place}{field}: {told.removeprefix(f'{place}: ')}"
 
 
 @app.command("list")

@@ -1,32 +1,39 @@
-"""What the commands share: where they print, options that several take, how they read files and tell refusals."""
+"""The parts that the commands share: consoles, common options, and how refusals are printed."""
 
 import json
 import math
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
+from gapcast.cli.configuration import Configuration
 from gapcast.connection import GapcastError
 from gapcast.contract.base import JsonObject
+from gapcast.contract.faults import naming
 
-Configuration = dict[str, Any]
-"""What a configuration's file holds, or what is sent of it; the server checks it"""
-
+UNPROCESSABLE = 422
 console = Console(emoji=False)  # `run:100:a` is a name and no picture
 errors = Console(stderr=True, emoji=False)
 
 Url = Annotated[str, typer.Option(envvar="GAPCAST_URL", help="Address of the server.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set a field of the configuration, such as recipe.steps=300; may be repeated.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
 OF_A_RUN = frozenset({"seeds", "training"})
-"""what a configuration says for `gapcast train` alone, so that one file serves every command"""
+"""Fields of a configuration for `gapcast train` alone, so that one file serves every command."""
 
 
 def check_share(value: float | None) -> float | None:
@@ -52,42 +59,17 @@ def check_level(value: float) -> float:
     raise typer.BadParameter(f"{value:g} is no level between 0 and 1; a share is meant, not per cent{hint}.")
 
 
-def read_configuration(path: Path) -> Configuration:
-    """Read a YAML or JSON file that holds a mapping; `-` is standard input.
-
-    Raises:
-        typer.Exit: it is none, with code 2; what is wrong is printed.
-    """
-    import yaml
-
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        body = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        say(f"Cannot read {path}: {error}")
-        raise typer.Exit(2) from error
-    except (yaml.YAMLError, ValueError) as error:
-        say(f"{path} is neither YAML nor JSON: {error}")
-        raise typer.Exit(2) from error
-    try:
-        json.dumps(body, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        say(f"{path} holds what JSON cannot say (a date, a NaN?): {error}")
-        raise typer.Exit(2) from error
-    if not isinstance(body, dict):
-        say(f"{path} must hold a mapping with model, task and context.")
-        raise typer.Exit(2)
-    return body
-
-
 def say(line: str) -> None:
     """Print one line to standard error as it is."""
     errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_refusal(error: GapcastError) -> None:
-    """Print why a server refused: each field on a line of its own where there are several."""
-    if len(error.errors) > 1:
+def print_refusal(error: GapcastError, configuration: Configuration | None = None) -> None:
+    """Print why a server refused: each field on a line of its own, with its line in the file if it has one."""
+    if configuration is not None and error.status == UNPROCESSABLE and error.errors:
+        for line in configuration.refusals([(row["param"], row["message"]) for row in error.errors]):
+            say(line)
+    elif len(error.errors) > 1:
         for row in error.errors:
             say(f"{row['param']}: {row['message']}")
     else:
@@ -95,12 +77,12 @@ def print_refusal(error: GapcastError) -> None:
 
 
 @contextmanager
-def exit_on_refusal() -> Iterator[None]:
-    """End with code 2 where the server refuses or does not answer, or a file cannot be read or written."""
+def exit_on_refusal(configuration: Configuration | None = None) -> Iterator[None]:
+    """End with code 2 if the server refuses or does not answer, or a file cannot be read or written."""
     try:
         yield
     except GapcastError as error:
-        print_refusal(error)
+        print_refusal(error, configuration)
         raise typer.Exit(2) from error
     except OSError as error:
         say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
@@ -111,7 +93,7 @@ def exit_on_refusal() -> Iterator[None]:
 
 
 def row_refusals(error: GapcastError) -> Iterator[str]:
-    """What is wrong with sent rows, one field a line: `row 3, gap.se: ...`."""
+    """Yield the faults of sent rows, one field a line: `row 3, gap.se: ...`."""
     for one in error.errors:
         at = re.fullmatch(r"observations\.(\d+)\.?(.*)", one["param"])
         if at is None:
@@ -120,9 +102,7 @@ def row_refusals(error: GapcastError) -> Iterator[str]:
             continue
         row, field = int(at[1]) + 1, at[2]
         message = one["message"].removeprefix(f"row {row}: ")
-        value = None if message == "Field required" else one.get("value")  # that of the whole row
-        sent = "" if value is None else f" (got {value!r})"
-        yield f"row {row}{f', {field}' if field else ''}: {message}{sent}"
+        yield f"row {row}{f', {field}' if field else ''}: {naming(message, one.get('value'))}"
     if not error.errors:
         yield str(error)
 

@@ -7,27 +7,31 @@ from typing import Annotated, Any
 
 import typer
 
+from gapcast.cli.configuration import read_configuration
 from gapcast.cli.printing.runs import print_runs_ended
 from gapcast.cli.run_following import follow_runs
 from gapcast.cli.terminal import (
     AsJson,
-    Configuration,
+    Set,
     Url,
     console,
     errors,
     exit_on_refusal,
     print_json,
-    read_configuration,
     say,
 )
 from gapcast.client import DEFAULT_URL, Client
+from gapcast.contract.base import JsonObject
 from gapcast.models import TrainingRun
 from gapcast.words import count
 
 OF_A_PREDICTION = {"gap", "levels", "min_gain"}
-"""what a configuration says about the law, which a run does not ask; it measures its own gap"""
+"""Fields of a configuration about the law, which a run does not ask; it measures its own gap."""
 OF_A_PROBE = {"seed", "controls", "target_half_width"}
-"""what `probe` says that a run, whose baseline and gap have its own seed and the size that is written, does not have"""
+"""Fields of `probe` that a run does not have: its baseline and gap have a seed of their own and the written size."""
+
+OPTIONS = {"prediction_id": "--prediction", "seeds": "--seeds", "pool": "--pool"}
+"""The options that set a field of the request."""
 
 
 def _check_seeds(text: str | None) -> str | None:
@@ -62,6 +66,7 @@ def train(
     ] = None,
     pool: Annotated[str | None, typer.Option(help="Where the observations go (default: as predictions do).")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Queue the runs and do not follow them.")] = False,
+    set_: Set = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -78,10 +83,13 @@ def train(
     if configuration is None and prediction is None:
         say("Name a configuration file, or with --prediction what was predicted.")
         raise typer.Exit(2)
-    body = request_of({} if configuration is None else read_configuration(configuration))
+    read = read_configuration(configuration, set_)
+    body = request_of(read)
     asked = {"prediction_id": prediction, "seeds": seeds_of(seeds) if seeds is not None else None, "pool": pool}
-    body |= {name: value for name, value in asked.items() if value is not None}
-    with exit_on_refusal(), Client(url) as client:
+    given = {name: value for name, value in asked.items() if value is not None}
+    read.named_by({name: OPTIONS[name] for name in given})
+    body |= given
+    with exit_on_refusal(read), Client(url) as client:
         try:
             runs = client.create_training_runs(body)
         except KeyboardInterrupt:
@@ -93,7 +101,7 @@ def train(
         follow_to_the_end(client, runs, url, as_json=as_json)
 
 
-def request_of(configuration: Mapping[str, Any]) -> Configuration:
+def request_of(configuration: Mapping[str, Any]) -> JsonObject:
     """The part of a prediction's configuration that a run depends on."""
     body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION}
     size = body.get("probe", ...)

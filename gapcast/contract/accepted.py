@@ -96,14 +96,19 @@ class Accepted:
                     deeper.append(((*place, name), here.at((name,))))
             level = deeper
 
-    def words(self, *, lengths: bool = False) -> str:
-        """Return the values in words, such as `a whole number from 1 to 64, or null`; empty if nothing is known."""
+    def words(self, *, length_of: str | None = None) -> str:
+        """Return the values in words, such as `a whole number from 1 to 64, or null`; empty if nothing is known.
+
+        Args:
+            length_of: the JSON type whose length does not fit; then the words are of that type alone, with its length.
+        """
         names = self.names
         texts = [listed(names)] if names else []
         if self.kinds:
             texts = [f"a mapping with kind ({listed(self.kinds)})"]
         else:
-            texts += [text for one in self.schemas if (text := _words(one, lengths))]
+            schemas = [one for one in self.schemas if length_of in {None, one.get("type")}]
+            texts += [text for one in schemas if (text := _words(one, lengths=length_of is not None))]
         texts = list(dict.fromkeys(texts))
         null = ", or null" if "null" in self.types and texts else ""
         return " or ".join(texts) + null

@@ -1,4 +1,4 @@
-"""What requests and answers have in common.
+"""The parts that requests and answers share.
 
 The contract imports pydantic and the standard library alone: a job's child process reads it too, and a client need not
 install the service.
@@ -42,7 +42,7 @@ class Strict(BaseModel):
     @classmethod
     def _no_nul(cls, value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, str) and "\x00" in value:
-            raise ValueError("text must not hold the NUL character, which databases cannot store")
+            raise ValueError("expected a text without the NUL character, got one with it. Leave it out.")
         return value
 
 

@@ -1,4 +1,4 @@
-"""What the catalog's endpoints answer with."""
+"""The answers of the catalog's endpoints."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ class Model(BaseModel):
     revision: str
     chat_template: bool | None = None
     context_length: int | None = Field(None, description="tokens of prompt and completion together; null: not known")
-    thinking: bool | None = Field(None, description="whether a thinking mode can be chosen; null: not known")
+    thinking: bool | None = Field(None, description="true: a thinking mode can be chosen; null: not known")
 
 
 class Task(BaseModel):
@@ -55,7 +55,7 @@ class ContextKindOut(BaseModel):
 
 
 class ProblemOut(Identified):
-    """One problem of an uploaded task, long texts and lists cut for reading."""
+    """One problem of an uploaded task, long texts and lists shortened for reading."""
 
     object: Literal["problem"] = "problem"
     number: int = Field(description="from 1, in the file's order")

@@ -51,10 +51,10 @@ class FeedbackOptions(CorruptibleOptions):
 
     max_cases: int = Field(1, ge=1, le=16, description="failing cases that are shown, at most")
     show_expected: bool = Field(
-        False, description="whether failing cases show the expected output: it leaks the answer"
+        False, description="true: failing cases show the expected output, which leaks the answer"
     )
     on_success: Literal["feedback", "none"] = Field(
-        "feedback", description="what a successful attempt gets: the feedback that it is right, or no context"
+        "feedback", description="the context of a successful attempt: the feedback that it is right, or none"
     )
 
 
@@ -78,23 +78,31 @@ class HintsOptions(CorruptibleOptions):
     def _belong_to_their_source(self) -> Self:
         if self.source == "model":
             if self.level is not None:
-                raise ValueError("level counts the task's graded hints; leave it null or set source to 'task'")
+                raise FieldError(
+                    "level",
+                    "counts the task's graded hints, and source is 'model'. Leave it out, or set source to 'task'.",
+                    self.level,
+                )
             self.extract_from = self.extract_from or "peer"
         elif self.extract_from is not None:
-            raise ValueError("extract_from is only used by source 'model'; leave it null or set source to 'model'")
+            raise FieldError(
+                "extract_from",
+                "belongs to the source 'model'. Leave it out, or set source to 'model'.",
+                self.extract_from,
+            )
         return self
 
 
 class PeerSolutionOptions(CorruptibleOptions):
     """Options of `peer_solution`."""
 
-    strip_thinking: bool = Field(True, description="whether the peer's thinking is left out")
+    strip_thinking: bool = Field(True, description="true: the peer's thinking is left out")
 
 
 class AllOptions(FeedbackOptions, PeerSolutionOptions):
     """Options of `all`."""
 
-    feedback_with_solution: bool = Field(False, description="whether feedback is shown beside a peer's solution too")
+    feedback_with_solution: bool = Field(False, description="true: feedback is shown beside a peer's solution too")
 
 
 class ColumnOptions(CorruptibleOptions):
@@ -116,7 +124,9 @@ def _require(
     task: TaskFacts, field: Literal["reference_solution", "privileged_context"], param: str, value: str
 ) -> None:
     if getattr(task, f"with_{field}") == 0:
-        message = f"no training problem of {task.name} has `{field}`; upload the task with it, or choose another kind."
+        message = (
+            f"the training problems of {task.name} have no `{field}`. Upload the task with it, or choose another kind."
+        )
         raise FieldError(param, message, value)
 
 
@@ -157,12 +167,12 @@ class ContextOfAKind(Strict):
 
     @property
     def content(self) -> "ContextOfAKind":
-        """What is shown: for a placebo the context that it is another problem's of, else the context itself."""
+        """The context that is shown: for a placebo the one that it takes from another problem, else itself."""
         return self
 
     @property
     def needs_group(self) -> bool:
-        """Whether it depends on the other attempts of the rollout's group, and so on the recipe's group size."""
+        """True if it depends on the other attempts of the rollout's group, and so on the recipe's group size."""
         return False
 
     def check(self, task: TaskFacts) -> None:
@@ -232,7 +242,7 @@ class HintsContext(CorruptibleContext):
 
     @property
     def needs_group(self) -> bool:
-        """Whether the hints are extracted from a peer's solution."""
+        """True if the hints are extracted from a peer's solution."""
         return self.options.extract_from == "peer"
 
     def check(self, task: TaskFacts) -> None:
@@ -243,10 +253,10 @@ class HintsContext(CorruptibleContext):
             return
         level, levels = self.options.level, task.hint_levels
         if not levels:
-            message = f"{task.name} has no hints; upload it with `hints`, or set source to 'model'."
+            message = f"{task.name} has no hints. Upload it with `hints`, or set source to 'model'."
             raise FieldError("kind", message, self.kind)
         if level is not None and level > levels:
-            message = f"{level} is more than the {levels} hints that {task.name} has."
+            message = f"expected at most {levels}, the hints that {task.name} has, got {level}."
             raise FieldError("options.level", message, level)
 
 
@@ -381,7 +391,7 @@ class PlaceboContext(CorruptibleContext):
 
     @property
     def needs_group(self) -> bool:
-        """Whether that context does."""
+        """True if that context does."""
         return self.content.needs_group
 
     def check(self, task: TaskFacts) -> None:

@@ -23,7 +23,7 @@ class EventData(BaseModel):
 Data = TypeVar("Data", bound=EventData)
 
 Emit = Callable[[EventData], None]
-"""Takes what a job tells on its way."""
+"""A function that takes the events of a job while it runs."""
 
 
 class JobStarted(EventData):
@@ -110,7 +110,7 @@ class ProbeProgress(Progress, EventData):
 
 
 class ProbePartial(EventData):
-    """What a probe has measured so far: it is kept with the probe, and no stream of events shows it."""
+    """The measurement of a probe so far: it is kept with the probe, and no stream of events shows it."""
 
     type = "probe.partial"
     result: ProbeResult
@@ -133,13 +133,13 @@ class TrainingProgress(RunProgress, EventData):
 
 
 class TrainingPartialMessage(TrainingPartial, EventData):
-    """What is known so far; the newest is kept with the run, and is not stored as an event."""
+    """The results of a run so far; the newest is kept with the run, and is not stored as an event."""
 
     type = "training.partial"
 
 
 class TrainingGap(EventData):
-    """What was measured before the first step."""
+    """The measurement before the first step."""
 
     type = "training.gap"
     baseline: float
@@ -147,7 +147,7 @@ class TrainingGap(EventData):
 
 
 class TrainingMetrics(EventData):
-    """What one optimizer step saw."""
+    """The metrics of one optimizer step."""
 
     type = "training.metrics"
     step: int
@@ -163,7 +163,7 @@ class TrainingMetrics(EventData):
     gradient_norm: float | None
     learning_rate: float
     mean_tokens: float
-    """Of the student's rollouts."""
+    """Mean tokens of the student's rollouts."""
     truncated: float
     """Share of them that ran into `max_tokens`."""
     tokens: int
@@ -186,7 +186,7 @@ class TrainingCheckpoint(EventData):
     path: str
     bytes: int
     sha256: str
-    """of the manifest, which holds those of every file"""
+    """SHA-256 of the manifest, which holds those of every file."""
 
 
 class TrainingResumed(EventData):
@@ -253,7 +253,7 @@ class ObservationIncluded(EventData):
 
 
 class Ended(EventData):
-    """What waited for a job has ended; the type is `prediction.` or `training_run.` and its last status."""
+    """A resource that waited for a job has ended; the type is `prediction.` or `training_run.` and its last status."""
 
     error: Failure | None = None
 

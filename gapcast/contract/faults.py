@@ -5,14 +5,14 @@ is shown. No word of pydantic's reaches a user.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from gapcast.contract.accepted import Accepted, Loc, figure, listed
-from gapcast.contract.nearest import nearest, same
+from gapcast.contract.nearest import did_you_mean, nearest, same
 
 MOST = 100
 """errors of one model that are kept: a body of a hundred thousand wrong names is not worth as many sentences"""
@@ -55,7 +55,8 @@ OWN_WORDS = {"finite_number", "int_parsing_size", "string_unicode"}
 """Types of which the schema says less than this table."""
 ABSENT = {"missing", "union_tag_not_found"}
 """Types of a field that was not sent; pydantic's value is then that of the mapping around it."""
-LENGTHS = {"string_too_short", "string_too_long", "too_short", "too_long"}
+LENGTHS = {"string_too_short": "string", "string_too_long": "string", "too_short": "array", "too_long": "array"}
+"""Types that are about a length, and of which JSON type."""
 
 POINTS = ("value", "se", "gap", "min_gain", "target_half_width", "target_gap_half_width")
 SHARES = dict.fromkeys(("level", "levels", "rate", "coverage", "student", "baseline"), "%") | dict.fromkeys(
@@ -115,7 +116,7 @@ def _accepted(context: Mapping[str, Any]) -> tuple[Accepted | None, str]:
 
 
 def _expected(kind: str, context: Mapping[str, Any], accepted: Accepted | None) -> str:
-    words = accepted.words(lengths=kind in LENGTHS) if accepted and kind not in OWN_WORDS else ""
+    words = accepted.words(length_of=LENGTHS.get(kind)) if accepted and kind not in OWN_WORDS else ""
     if kind == "missing":
         words = words.removesuffix(", or null")
     return words or EXPECTED[kind].format(**context).replace("'", "")
@@ -124,6 +125,14 @@ def _expected(kind: str, context: Mapping[str, Any], accepted: Accepted | None) 
 def ended(text: str) -> str:
     """Return a sentence with its full stop."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def naming(message: str, value: object) -> str:
+    """Return a sentence about a value that also names it, as every one of `sentence` does."""
+    message = ended(message)
+    if value is None or ", got " in message or repr(value) in message:
+        return message
+    return f"{message[:-1]} (got {value!r})."
 
 
 def shown(value: object) -> str:
@@ -158,18 +167,24 @@ def _advice(kind: str, value: object, accepted: Accepted | None, field: str) -> 
     if accepted is None:
         return ""
     if isinstance(value, str):
-        near = nearest(value, accepted.names)
-        if near is not None:
-            return f" Did you mean {near}?"
-        if accepted.kinds and nearest(value, accepted.kinds) is not None:
-            return f" Write {{kind: {nearest(value, accepted.kinds)}}}."
-        if accepted.types & {"number", "integer"}:
+        question = did_you_mean(value, accepted.names)
+        if question:
+            return question
+        kind_meant = nearest(value, accepted.kinds)
+        if kind_meant is not None:
+            return f" Write {{kind: {kind_meant}}}."
+        if kind in {"float_parsing", "int_parsing"}:
             return _as_number(value)
     if isinstance(value, bool | int | float) and kind == "string_type":
         return " Put it in quotes."
-    if isinstance(value, int | float) and 1 < value <= 100 and field in SHARES:
-        return f" A share is expected: {figure(value / 100)} is {figure(value)} {SHARES[field]}."
-    return ""
+    is_share = field in SHARES and "number" in accepted.types and kind.startswith("less_than")
+    return _as_share(value, SHARES[field]) if is_share else ""
+
+
+def _as_share(value: Any, unit: str) -> str:  # noqa: ANN401
+    """Advise somebody who wrote 5 for 0.05; a table's numbers come as texts."""
+    number = float(value)
+    return f" A share is expected: {figure(number / 100)} is {figure(number)} {unit}." if number <= 100 else ""
 
 
 def _as_number(text: str) -> str:
@@ -193,6 +208,9 @@ def _unknown(loc: Loc, context: Mapping[str, Any]) -> str:
     fields = Accepted.by(inner.model).at(inner.loc[:-1]).fields
     root = Accepted.by(outer.model)
     sure = same(name, fields)
+    first, dot, rest = name.partition(".")
+    if dot and (first, *rest.split(".")) in root.paths():
+        return f"{told} Write {rest} as a field of {first}."
     if sure is None:
         owners = _kinds_with(name, root, outer.loc)
         if owners:
@@ -201,9 +219,18 @@ def _unknown(loc: Loc, context: Mapping[str, Any]) -> str:
         if elsewhere is not None:
             return f"{told} Did you mean {elsewhere}?"
     near = sure or nearest(name, fields)
-    if near is not None:
-        return f"{told} Did you mean {near}?"
-    return f"{told} Its fields are {listed(fields, 'and')}." if fields else f"{told} It takes none."
+    return f"{told} Did you mean {near}?" if near is not None else f"{told} {_fields(fields)}"
+
+
+def unknown_field(name: str, fields: Iterable[str]) -> str:
+    """Return the sentence about a name that is not one of these fields."""
+    known = list(fields)
+    near = nearest(name, known)
+    return "is not a known field. " + (f"Did you mean {near}?" if near is not None else _fields(known))
+
+
+def _fields(fields: Sequence[str]) -> str:
+    return f"The fields are {listed(fields, 'and')}." if fields else "There are no options here."
 
 
 def _kinds_with(name: str, root: Accepted, loc: Loc) -> list[str]:

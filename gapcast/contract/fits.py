@@ -10,7 +10,7 @@ from gapcast.contract.recipes import Divergence
 
 
 class FitRequest(Strict):
-    """Which pool is to be fitted now."""
+    """The pool that is to be fitted now."""
 
     pool: PoolName = "default"
 
@@ -71,7 +71,7 @@ class Curved(BaseModel):
 
 
 class Coefficients(OfRecipe, Curved):
-    """What one family's runs under one teacher rule and divergence say."""
+    """The law of one family's runs under one teacher rule and divergence."""
 
     at_common_gap: AtGap
     family: str
@@ -80,7 +80,7 @@ class Coefficients(OfRecipe, Curved):
 
 
 class Drift(BaseModel):
-    """Whether a family's versions (an observation's `version`) look like families of their own."""
+    """The test if a family's versions (an observation's `version`) look like families of their own."""
 
     family: str
     log_bayes_factor: float = Field(description="above 3 is an alarm")
@@ -97,7 +97,7 @@ class FitOut(Identified):
     changes: int = Field(description="the pool's change that it was made at; each import or exclusion is one")
     fingerprint: str
     families: list[Coefficients] = Field(description="one for each teacher rule and divergence of a family's runs")
-    populations: list[Coefficients] = Field(description="what a new family is expected to do, likewise")
+    populations: list[Coefficients] = Field(description="the law expected of a new family, likewise")
     p_collapse: float
     curvature_p: float | None = Field(
         description="one-sided test that a straight law bends down; null: too few points, or none is straight"
@@ -139,9 +139,9 @@ class Curve(OfRecipe, Finite):
     )
     gap: list[float]
     mean: list[float]
-    confidence_lower: list[float] = Field(description="where the line itself lies")
+    confidence_lower: list[float] = Field(description="lower bound of the line itself")
     confidence_upper: list[float]
-    prediction_lower: list[float] = Field(description="where the improvement of one run with this gap lies")
+    prediction_lower: list[float] = Field(description="lower bound of the improvement of one run with this gap")
     prediction_upper: list[float]
 
 
@@ -155,7 +155,7 @@ class Residual(Finite, Identified):
     context_kind: str
     gap: float
     improvement: float
-    expected: float = Field(description="what the other rows predict")
+    expected: float = Field(description="the improvement that the other rows predict")
     residual: float = Field(description="improvement - expected")
     standardized: float = Field(description="in its own standard deviations")
     leverage: float = Field(description="share of the row in its own fitted value")

@@ -1,4 +1,4 @@
-"""Whether a process lives, and whether it can do its work."""
+"""Answers of the health checks: the process lives, and it can do its work."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What the server needs, each `ok` or the reason why not."""
+    """The parts that the server needs, each `ok` or the reason why not."""
 
     status: Literal["ok", "unavailable"]
     database: str

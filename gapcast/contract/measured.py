@@ -1,4 +1,4 @@
-"""What a probe and a training run measure: a model on a task with a context, and how it samples."""
+"""The configuration that a probe and a training run measure: a model on a task with a context, and its sampling."""
 
 from typing import Annotated, Any, Literal
 
@@ -60,7 +60,7 @@ EngineName = Literal["auto", "transformers", "vllm", "vllm-server"]
 
 
 class MeasuredConfiguration(Strict):
-    """What a probe and a training run measure: a model on a task with a context."""
+    """The configuration that a probe and a training run measure: a model on a task with a context."""
 
     model: str
     model_revision: str = Field(description="SHA-256 of the model's folder, or what its server is pinned to")

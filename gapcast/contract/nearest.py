@@ -4,10 +4,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-LONGEST = 64
-"""characters of a mistyped name; a longer text was not meant as one, and comparing it takes time"""
-CUTOFF = 0.65
-"""difflib's similarity: `modle`, `stpes` and `tempurature` find their field, `colour` finds none"""
+LONGEST = 255
+"""characters of a name that are compared: no name of ours is longer, and comparing takes time"""
 
 _ALIASES = {
     "alpha": "js_alpha mixture",
@@ -114,5 +112,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if found is not None:
         return found
     by_plain = {plain(one): one for one in names}
-    close = get_close_matches(plain(name), by_plain, n=1, cutoff=CUTOFF)
+    close = get_close_matches(plain(name), by_plain, n=1)
     return by_plain[close[0]] if close else None
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """Return the question that an error ends with, after a space; nothing if no known name is near."""
+    name = nearest(value, known)
+    return f" Did you mean {name!r}?" if name is not None else ""

@@ -40,7 +40,7 @@ class Number:
     text: str
 
     def equals(self, other: "Number", relative_tolerance: float) -> bool:
-        """Whether this is `other` within that share of it.
+        """Return True if this is `other` within that share of it.
 
         Where only one of the two has a percent sign, `50%` is both 50 and 0.5.
         """
@@ -52,13 +52,13 @@ class Number:
 
 
 def last_number(text: str) -> Number | None:
-    """The last number in a text; null when it has none that can be read."""
+    """Return the last number in a text; None when it has none that can be read."""
     tail = text[-TAIL:] if len(text) <= TAIL else text[-TAIL:].partition(" ")[2]
     return _last(tail) or (_last(text) if len(text) > TAIL else None)
 
 
 def parse_number(text: str) -> Number | None:
-    """The number that the whole text is, white space and a currency sign aside; null where it is anything else."""
+    """Return the number that the whole text is, white space and a currency sign aside; None if it is anything else."""
     found = _NUMBER.fullmatch(_simple(text.strip().lstrip("$€£¥")))
     return _read(found) if found else None
 
@@ -69,7 +69,7 @@ def _last(text: str) -> Number | None:
 
 
 def _simple(text: str) -> str:
-    """With a plain minus, and LaTeX's thousands separators and fractions as plain text."""
+    """Return a text with a plain minus, and LaTeX's thousands separators and fractions as plain text."""
     text = text.replace("\N{MINUS SIGN}", "-")
     if "\\" not in text and "{" not in text:
         return text
@@ -83,7 +83,7 @@ def _slashed(fraction: re.Match[str]) -> str:
 
 
 def _read(found: re.Match[str]) -> Number | None:
-    """The exact value; null for a division by zero and for numbers of absurd size."""
+    """Return the exact value; None for a division by zero and for numbers of absurd size."""
     if len(found[0]) > MOST_DIGITS:
         return None
     part = found.groupdict()

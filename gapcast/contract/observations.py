@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gapcast.contract.base import FieldError, Identified, PoolName, Strict
 from gapcast.contract.contexts import ContextKind
+from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
 from gapcast.contract.recipes import RecipeClass
 
 VarianceSource = Literal["given", "counts", "assumed"]
-"""Where a variance comes from: sent; made from counts per problem, arms paired; or assumed from means, problems and
+"""The source of a variance: sent; made from counts per problem, arms paired; or assumed from means, problems and
 rollouts (docs/law.md)."""
 
 MOST_PROVENANCE = 16_384
@@ -46,7 +47,7 @@ class RowPart(Strict):
         for name, value in values.items() if isinstance(values, dict) else ():
             flags = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bool)]
             if flags and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
-                raise FieldError(name, "true and false are no numbers and no text", flags[0])
+                raise FieldError(name, f"expected a number or a text, got {shown(flags[0])}.", flags[0])
         return values
 
 
@@ -60,7 +61,7 @@ class MeasuredIn(RowPart):
     se: float | None = Field(None, gt=0, le=1, description="standard error of `value` over problems, arms paired")
     problems: int | None = Field(None, ge=2, le=10_000_000)
     rollouts: int | None = Field(None, ge=1, le=100_000, description="per problem and arm")
-    variance: VarianceSource | None = Field(None, description="where `se` comes from; null: `given`")
+    variance: VarianceSource | None = Field(None, description="the source of `se`; null: `given`")
     problem_ids: list[ProblemId] | None = Field(
         None, max_length=MOST_PROBLEMS, description="with counts: which problems they belong to"
     )
@@ -77,37 +78,45 @@ class MeasuredIn(RowPart):
         counts = [name for name in names if getattr(self, name) is not None]
         if not counts:
             if self.problem_ids is not None:
-                raise FieldError("problem_ids", "belong to counts per problem; leave them out")
+                raise FieldError("problem_ids", "belong to counts per problem, and there are none. Leave them out.")
             if self.value is None:
                 raise ValueError(
-                    f"send value and se, or value with problems and rollouts, or counts per problem "
-                    f"({names[0]}, {names[1]}) with rollouts"
+                    "expected value and se, or value with problems and rollouts, or counts per problem "
+                    f"({names[0]}, {names[1]}) with rollouts, got none of them. Add one."
                 )
             if self.se is None and (self.problems is None or self.rollouts is None):
-                raise FieldError("se", "a value needs its se, or problems and rollouts to assume one from")
+                raise FieldError(
+                    "se", "a value needs its standard error. Add se, or problems and rollouts to assume one from."
+                )
             return self
         if len(counts) == 1:
-            raise ValueError(f"counts need both {names[0]} and {names[1]}; only {counts[0]} is there")
+            raise ValueError(
+                f"expected counts of both {names[0]} and {names[1]}, got {counts[0]} alone. Add the other."
+            )
         if self.value is not None or self.se is not None or self.problems is not None or self.variance is not None:
-            raise ValueError("counts say value, se and problems already; leave those out")
+            raise ValueError("counts give value, se and problems already. Leave those out.")
         if self.rollouts is None:
-            raise FieldError("rollouts", "counts need the number of rollouts per problem and arm")
+            raise FieldError("rollouts", "counts need the number of rollouts per problem and arm. Add it.")
         self._check_counts(names)
         return self
 
     def _check_counts(self, names: tuple[str, str]) -> None:
         first, second = (getattr(self, name) for name in names)
         if len(first) != len(second):
-            raise FieldError(names[1], f"has {len(second)} problems, {names[0]} has {len(first)}")
+            raise FieldError(names[1], f"expected {len(first)} problems as in {names[0]}, got {len(second)}.")
         for name, values in zip(names, (first, second), strict=True):
             for index, value in enumerate(values):
                 if value > (self.rollouts or 0):
-                    raise FieldError(f"{name}.{index}", f"is more than the {self.rollouts} rollouts", value)
+                    raise FieldError(
+                        f"{name}.{index}", f"expected at most {self.rollouts}, the rollouts, got {shown(value)}.", value
+                    )
         if self.problem_ids is not None:
             if len(self.problem_ids) != len(first):
-                raise FieldError("problem_ids", f"{len(self.problem_ids)} entries for {len(first)} problems")
+                raise FieldError(
+                    "problem_ids", f"expected {len(first)} ids, one a problem, got {len(self.problem_ids)}."
+                )
             if len(set(self.problem_ids)) != len(self.problem_ids):
-                raise FieldError("problem_ids", "holds one id twice")
+                raise FieldError("problem_ids", "contains one id twice. Each problem needs an id of its own.")
 
 
 class GapIn(MeasuredIn):
@@ -158,7 +167,7 @@ class ObservationIn(Labelled, RowPart):
         None,
         min_length=1,
         max_length=255,
-        description="what may have changed under the family (code, template, evaluation); tested for drift",
+        description="version of the code, template and evaluation, which may have changed meanwhile; tested for drift",
     )
     baseline: float | None = Field(
         None, ge=0, le=1, description="student accuracy before training; may be left out with counts"
@@ -171,7 +180,7 @@ class ObservationIn(Labelled, RowPart):
         le=1,
         description="covariance of both sampling errors; null: from counts with problem_ids on both, else 0",
     )
-    collapsed: bool = Field(False, description="whether the run is known to have collapsed")
+    collapsed: bool = Field(False, description="true: the run is known to have collapsed")
     prediction_id: str | None = Field(
         None, min_length=1, max_length=64, description="the prediction whose outcome this is; closes its calibration"
     )
@@ -183,22 +192,25 @@ class ObservationIn(Labelled, RowPart):
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
         if self.baseline is None and self.improvement.before is None and self.gap.student is None:
-            raise FieldError("baseline", "the student's accuracy before training is needed (headroom is 1 - baseline)")
+            raise FieldError(
+                "baseline", "the student's accuracy before training is needed, since headroom is 1 - baseline. Add it."
+            )
         if self.excluded != (self.excluded_reason is not None):
-            raise FieldError("excluded_reason", "an excluded row needs one, and only an excluded row")
+            advice = "Add it, or leave excluded out." if self.excluded else "Set excluded to true, or leave it out."
+            raise FieldError("excluded_reason", f"belongs to an excluded row. {advice}")
         if self.cov is not None and self.gap.arms and self.improvement.arms and self.improvement.problem_ids:
-            raise FieldError("cov", "counts with problem_ids say it already; leave it out", self.cov)
+            raise FieldError("cov", "counts with problem_ids give it already. Leave it out.", self.cov)
         for name in ("recipe", "context"):
             if name in self.provenance:
-                raise FieldError(f"provenance.{name}", f"{name} is a field of the row itself")
+                raise FieldError(f"provenance.{name}", f"{name} is a field of the row itself. Move it there.")
         for name in ("provenance", "context"):
             _check_notes(name, getattr(self, name))
             try:
                 size = len(json.dumps(getattr(self, name), allow_nan=False))
             except (TypeError, ValueError) as error:
-                raise FieldError(name, f"holds what JSON cannot say ({error})") from None
+                raise FieldError(name, f"expected JSON, got a value that JSON cannot write ({error}).") from None
             if size > MOST_PROVENANCE:
-                raise FieldError(name, f"{size} bytes of JSON, at most {MOST_PROVENANCE}")
+                raise FieldError(name, f"expected at most {MOST_PROVENANCE} bytes of JSON, got {size}.")
         return self
 
 
@@ -209,10 +221,12 @@ def _check_notes(name: str, notes: Any, depth: int = 0) -> None:  # noqa: ANN401
         FieldError: nested too deeply, or a text that databases or JSON cannot say.
     """
     if depth > MOST_DEPTH:
-        raise FieldError(name, f"is nested more than {MOST_DEPTH} deep")
+        raise FieldError(name, f"expected at most {MOST_DEPTH} levels of nesting, got more.")
     if isinstance(notes, str):
         if "\x00" in notes or (not notes.isascii() and any("\ud800" <= one <= "\udfff" for one in notes)):
-            raise FieldError(name, "holds a text with NUL or half a surrogate pair", notes)
+            raise FieldError(
+                name, "expected texts without NUL and half surrogate pairs, got one with them. Leave them out.", notes
+            )
     elif isinstance(notes, dict):
         for key, value in notes.items():
             _check_notes(name, key, depth + 1)
@@ -237,7 +251,7 @@ class RowWarning(BaseModel):
 
 
 class BatchOut(BaseModel):
-    """What became of a batch."""
+    """The outcome of a batch."""
 
     object: Literal["observation_batch"] = "observation_batch"
     created: int
@@ -260,9 +274,13 @@ class ObservationPatch(Strict):
     @model_validator(mode="after")
     def _reason(self) -> Self:
         if self.excluded is None and self.prediction_id is None:
-            raise FieldError("excluded", "send excluded (true with a reason, or false) or prediction_id")
+            raise FieldError(
+                "excluded", "expected excluded (true with a reason, or false) or prediction_id, got neither. Add one."
+            )
         if self.excluded and self.reason is None:
-            raise FieldError("reason", "say why the observation is excluded; it is kept with it")
+            raise FieldError(
+                "reason", "expected the reason of the exclusion, got nothing. Add it; it is kept with the observation."
+            )
         return self
 
 
@@ -273,7 +291,7 @@ class Measured(BaseModel):
     se: float
     problems: int | None = None
     rollouts: int | None = None
-    variance: VarianceSource = Field("given", description="where `se` comes from")
+    variance: VarianceSource = Field("given", description="the source of `se`")
 
 
 class ObservationOut(Labelled, Identified):

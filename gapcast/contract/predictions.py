@@ -1,4 +1,4 @@
-"""What a prediction is asked with, and how it answers (DESIGN.md, REST)."""
+"""The request of a prediction, and its answer (DESIGN.md, REST)."""
 
 from typing import Literal, Self
 
@@ -25,7 +25,8 @@ class GivenGap(Strict):
     @model_validator(mode="after")
     def _teacher_is_an_accuracy(self) -> Self:
         if not -1e-9 <= self.student + self.value <= 1 + 1e-9:
-            raise ValueError("student + value is the self-teacher's accuracy and must lie in [0, 1]")
+            teacher = self.student + self.value
+            raise ValueError(f"expected student + value, the self-teacher's accuracy, from 0 to 1, got {teacher:.4g}.")
         return self
 
 
@@ -48,7 +49,9 @@ class PredictionRequest(Labelled, Strict):
     @model_validator(mode="after")
     def _probe_or_gap(self) -> Self:
         if self.probe is not None and self.gap is not None:
-            raise ValueError("send either `probe` (measure the gap here) or `gap` (measured elsewhere), not both")
+            raise ValueError(
+                "expected either probe (measure the gap here) or gap (measured elsewhere), got both. Leave one out."
+            )
         if self.gap is None and self.probe is None:
             self.probe = ProbeSize()
         return self
@@ -74,7 +77,7 @@ class Quantiles(Finite):
 
 
 class Branch(Finite):
-    """What one side of an undecided link says alone."""
+    """The prediction of one side of an undecided link alone."""
 
     link: Literal["linear", "saturating"]
     weight: float = Field(description="its probability")
@@ -95,8 +98,8 @@ class Improvement(Finite):
     quantiles: Quantiles | None = None
     branches: list[Branch] = Field(
         default_factory=list,
-        description="what a straight and a saturating law say alone, where the gap is outside the stored ones and "
-        "neither is ruled out; `value` and `intervals` are of both, by their weights",
+        description="the predictions of a straight and a saturating law alone, where the gap is outside the stored "
+        "ones and neither is ruled out; `value` and `intervals` are of both, by their weights",
     )
 
 
@@ -109,7 +112,7 @@ class LawUsed(Curved, Finite):
     n: int = Field(description="observations of this family whose teacher moves, or stays, as this one's does")
     links: LinkWeights = LinkWeights(linear=1.0, tanh=0.0, exp=0.0)  # what was stored before there were others
     depends_on_link: bool = False
-    at_common_gap: AtGap | None = Field(None, description="null: predicted before it was told")
+    at_common_gap: AtGap | None = Field(None, description="null: predicted by an older version")
     status: Literal["prior_only", "cold", "sparse", "fitted"]
 
 
@@ -123,7 +126,7 @@ class Cost(Finite):
 
 
 class Answer(Finite):
-    """What a prediction says once it is known."""
+    """The result of a prediction."""
 
     gap: Gap
     controls: Controls

@@ -41,8 +41,8 @@ class ProbeSize(Strict):
         None,
         gt=0,
         le=1,
-        description="of the predicted improvement at the highest level, a share: the probe goes on until it is "
-        "reached; null: the size is fixed",
+        description="half-width of the predicted improvement at the highest level, a share: the probe goes on until it "
+        "is reached; null: the size is fixed",
     )
     engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
 
@@ -57,9 +57,13 @@ def controls_of(context: Context, asked: list[ExtraControl] | None) -> list[Extr
     if asked is None:
         return ["placebo"] if has_placebo else []
     if "placebo" in asked and not has_placebo:
-        raise ValueError(f"a context of kind {context.kind} is a control itself and has no placebo; send []")
+        raise ValueError(
+            f"a context of kind {context.kind} is a control itself and does not have a placebo. Set controls to []."
+        )
     if "shuffled_feedback" in asked and not context.shows_feedback:
-        raise ValueError(f"a context of kind {context.kind} shows no feedback to shuffle; leave shuffled_feedback out")
+        raise ValueError(
+            f"a context of kind {context.kind} does not show feedback to shuffle. Leave shuffled_feedback out."
+        )
     return sorted(set(asked))
 
 
@@ -114,7 +118,7 @@ class Leak(Finite):
 
 
 class Controls(Finite):
-    """What keeps a gap from being an artefact."""
+    """The controls that keep a gap from being an artefact."""
 
     none: Control | None = None
     placebo: Control | None = None
@@ -130,9 +134,9 @@ class Arm(Finite):
         None,
         description="the sum of each problem's scores, in the order of `problem_ids`; null in lists and predictions",
     )
-    rollouts: int = Field(description="of each problem")
-    mean_tokens: float = Field(description="of a completion")
-    truncated: float = Field(description="share of the rollouts that were cut at max_tokens")
+    rollouts: int = Field(description="rollouts of each problem")
+    mean_tokens: float = Field(description="tokens of a completion")
+    truncated: float = Field(description="share of the rollouts that were truncated at max_tokens")
     contexts_missing: dict[str, int] = Field(default_factory=dict, description="rollouts without a context, by reason")
 
 
@@ -155,7 +159,7 @@ class LogRatio(Finite):
 
 
 class Covariates(Finite):
-    """What may tell one context from another at the same gap."""
+    """Covariates that may distinguish one context from another at the same gap."""
 
     headroom: float = Field(description="1 minus the student's accuracy")
     pass_at_k: dict[str, float] = Field(
@@ -173,12 +177,12 @@ class ProbeSeconds(Finite):
 
 
 class ProbeCost(Finite):
-    """What a probe has taken; rollouts are reused that an earlier probe of the same model and prompts has drawn."""
+    """The cost of a probe; rollouts are reused that an earlier probe of the same model and prompts has drawn."""
 
     rollouts_drawn: int
     rollouts_reused: int
-    prompt_tokens: int = Field(description="of what was drawn")
-    completion_tokens: int = Field(description="of what was drawn")
+    prompt_tokens: int = Field(description="tokens of the drawn rollouts' prompts")
+    completion_tokens: int = Field(description="tokens of the drawn completions")
     gpu_hours: float = Field(description="0 on a machine without a GPU, and where a server samples")
 
 
@@ -200,12 +204,12 @@ class ProbeFigures(Finite):
     )
     seconds: ProbeSeconds | None = None
     cost: ProbeCost | None = None
-    engine: dict[str, str] | None = Field(None, description="what sampled: its name, versions and device")
+    engine: dict[str, str] | None = Field(None, description="the engine that sampled: its name, versions and device")
     template: str | None = Field(None, description="shape and version of the prompts that show a context")
 
 
 class ProbeResult(ProbeFigures):
-    """What a probe has measured, or so far."""
+    """The measurement of a probe, whole or so far."""
 
     gap: Gap
     controls: Controls
@@ -219,7 +223,7 @@ class Progress(Finite):
     total: int
     unit: Literal["rollouts"]
     problems: int = Field(0, description="that are done in every arm")
-    gap: Difference | None = Field(None, description="of these problems; null below two")
+    gap: Difference | None = Field(None, description="the gap of these problems; null below two")
     scored: int | None = Field(None, description="verdicts of a slow verifier so far")
 
 
@@ -241,7 +245,7 @@ class ProbeRequest(Labelled, Strict):
         None,
         gt=0,
         le=1,
-        description="of the gap's 95 % interval, a share: the probe goes on until it is reached, at most to "
+        description="half-width of the gap's 95 % interval, a share: the probe goes on until it is reached, at most to "
         "probe.problems; null: the size is fixed",
     )
 

@@ -1,4 +1,4 @@
-"""What a task file holds: its problems and the verifier that scores completions (OPSD.md, Tasks).
+"""The content of a task file: its problems and the verifier that scores completions (OPSD.md, Tasks).
 
 Imports pydantic alone, because the worker's child process reads it too and must not import database code.
 """
@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from gapcast.contract.base import JsonObject, JsonSchema, Strict
+from gapcast.contract.base import FieldError, JsonObject, JsonSchema, Strict
+from gapcast.contract.faults import shown
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.tagged import NAMED_AS_SENT
 
@@ -25,9 +26,9 @@ MOST_PROBLEMS = 200_000
 
 
 def _no_nul(text: str) -> str:
-    """As `Strict` does for a field, for the texts of a list."""
+    """Refuse NUL as `Strict` does for a field, for the texts of a list."""
     if "\x00" in text:
-        raise ValueError("text must not hold the NUL character, which databases cannot store")
+        raise ValueError("expected a text without the NUL character, got one with it. Leave it out.")
     return text
 
 
@@ -75,7 +76,9 @@ class ProblemIn(Long):
     """One line of a task file."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)] | Annotated[list[Message], Field(min_length=1)]
-    answer: Text | None = Field(None, description="what the verifier compares with; numbers may be written as such")
+    answer: Text | None = Field(
+        None, description="the text that the verifier compares with; numbers may be written as such"
+    )
     tests: list[TestCase | Text] | None = Field(
         None, min_length=1, max_length=MOST_TESTS, description="cases, or Python `assert` statements; for python_tests"
     )
@@ -97,16 +100,16 @@ class ProblemIn(Long):
     def _functional_tests_name_their_function(self) -> Self:
         functional = any(isinstance(test, TestCase) and test.testtype == "functional" for test in self.tests or [])
         if functional and not self.fn_name:
-            raise ValueError("functional tests call a function: name it in fn_name")
+            raise ValueError("functional tests call a function. Name it in fn_name.")
         if self.fn_name is not None and (not self.fn_name.isidentifier() or iskeyword(self.fn_name)):
-            raise ValueError("fn_name must be a Python name")
+            raise FieldError("fn_name", "expected the name of a Python function", self.fn_name)
         return self
 
     @field_validator("prompt")
     @classmethod
     def _a_chat_asks_something(cls, prompt: str | list[Message]) -> str | list[Message]:
         if not isinstance(prompt, str) and not any(message.role == "user" for message in prompt):
-            raise ValueError("a chat needs a message of the user")
+            raise ValueError("expected a message of the role user, got none. Add one.")
         return prompt
 
     @field_validator("tests")
@@ -115,7 +118,7 @@ class ProblemIn(Long):
         for number, test in enumerate(tests or []):
             fault = _assert_fault(test) if isinstance(test, str) else _functional_fault(test)
             if fault is not None:
-                raise ValueError(f"test {number} {fault}")
+                raise FieldError(str(number), fault)
         return tests
 
 
@@ -123,8 +126,12 @@ def _assert_fault(test: str) -> str | None:
     try:
         parsed = ast.parse(test)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"is no Python: {error}"
-    return None if any(isinstance(node, ast.Assert) for node in ast.walk(parsed)) else "has no `assert`"
+        return f"is not Python: {error}."
+    return (
+        None
+        if any(isinstance(node, ast.Assert) for node in ast.walk(parsed))
+        else "does not contain an `assert`. Add one."
+    )
 
 
 def _functional_fault(test: TestCase) -> str | None:
@@ -135,17 +142,17 @@ def _functional_fault(test: TestCase) -> str | None:
             if text.strip():
                 json.loads(text)
     except (ValueError, RecursionError) as error:
-        return f"has a line that is no JSON: {error}"
+        return f"has a line that is not JSON: {error}."
     return None
 
 
 class VerifierOptions(Strict):
-    """What all verifiers have in common; one that needs something else than an answer says so here."""
+    """The options that all verifiers share; a verifier that needs something else than an answer names it here."""
 
     needs: ClassVar[str | None] = "answer"
     """the field that each problem must have"""
     starts_processes: ClassVar[bool] = False
-    """whether completions are verified side by side, because each waits for processes of its own"""
+    """True if completions are verified side by side, because each waits for processes of its own."""
 
     def answer_fault(self, answer: str) -> str | None:
         """Return why an answer cannot be verified by this verifier; None when it can."""
@@ -165,8 +172,8 @@ class NumericVerifier(VerifierOptions):
     relative_tolerance: float = Field(1e-6, ge=0, le=1)
 
     def answer_fault(self, answer: str) -> str | None:
-        """The answer must be a number."""
-        return "is no number" if parse_number(answer) is None else None
+        """Require a number."""
+        return f"expected a number, got {shown(answer)}." if parse_number(answer) is None else None
 
 
 class ChoiceVerifier(VerifierOptions):
@@ -176,23 +183,27 @@ class ChoiceVerifier(VerifierOptions):
     letters: str = Field("ABCDE", min_length=2, max_length=26, pattern=r"^[A-Z]+$")
 
     def answer_fault(self, answer: str) -> str | None:
-        """The answer must be one of the letters."""
-        return None if answer.strip() in set(self.letters) else f"is none of the letters {self.letters}"
+        """Require one of the letters."""
+        return (
+            None
+            if answer.strip() in set(self.letters)
+            else f"expected one of the letters {self.letters}, got {shown(answer)}."
+        )
 
 
 class RegexVerifier(VerifierOptions):
     """The answer is a regular expression that the whole completion, or any part of it, matches."""
 
     kind: Literal["regex"] = "regex"
-    whole: bool = Field(True, description="whether the whole completion must match")
+    whole: bool = Field(True, description="true: the whole completion must match; false: any part of it")
     ignore_case: bool = False
 
     def answer_fault(self, answer: str) -> str | None:
-        """The answer must be a regular expression."""
+        """Require a regular expression."""
         try:
             re.compile(answer)
         except (re.error, OverflowError, RecursionError) as error:
-            return f"is no regular expression: {error}"
+            return f"is not a regular expression: {error}."
         return None
 
 
@@ -217,11 +228,11 @@ class JsonSchemaVerifier(VerifierOptions):
     json_schema: JsonSchema = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
 
     def answer_fault(self, answer: str) -> str | None:
-        """The answer must be JSON."""
+        """Require JSON."""
         try:
             parse_json(answer)
         except (ValueError, RecursionError) as error:
-            return f"is no JSON: {error}"
+            return f"is not JSON: {error}."
         return None
 
 
@@ -252,21 +263,21 @@ VerifierKind = Literal["exact", "numeric", "choice", "regex", "python_tests", "j
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401
-    """What a JSON text says; `NaN` and infinities, which Python would read, are refused.
+    """Read a JSON text; `NaN` and infinities, which Python would read, are refused.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
 
     def refuse(name: str) -> None:
-        raise ValueError(f"{name} is no JSON value")
+        raise ValueError(f"{name} is not a JSON value")
 
     return json.loads(text, parse_constant=refuse)
 
 
 class TaskIn(Strict):
-    """What a task file is uploaded with."""
+    """The header of an uploaded task file: its name, verifier and limits."""
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?$",

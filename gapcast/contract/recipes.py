@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import Strict
+from gapcast.contract.base import FieldError, Strict
 
 Teacher = Literal["frozen", "ema", "trust_region"]
 
@@ -24,7 +24,7 @@ class RecipeClass(Strict):
 
 
 EMA_RATE, TRUST_RATE, JS_ALPHA = 0.05, 0.05, 0.5
-"""What a recipe has that leaves its rate open. An EMA teacher of .05 is the one that the lab was explored with
+"""The rate of a recipe that leaves it open. An EMA teacher of .05 is the one that the lab was explored with
 (OPSD.md, The lab); the same share of the student in a trust region; JS_ALPHA .5 is the symmetric divergence."""
 
 
@@ -67,11 +67,11 @@ class Recipe(RecipeClass):
                 if getattr(self, name) is None:
                     setattr(self, name, usual)
             elif getattr(self, name) is not None:
-                raise ValueError(
-                    f"{name} is only used by the {owner} {value!r}; leave it null or set {owner} to {value!r}"
-                )
+                message = f"belongs to the {owner} {value}. Leave it out, or set {owner} to {value}."
+                raise FieldError(name, message, getattr(self, name))
         if self.warmup_steps > self.steps:
-            raise ValueError(f"warmup_steps: {self.warmup_steps} is more than the {self.steps} steps of the run")
+            message = f"expected at most {self.steps}, the steps of the run, got {self.warmup_steps}."
+            raise FieldError("warmup_steps", message, self.warmup_steps)
         return self
 
 
@@ -81,10 +81,10 @@ def cell_of(family: str, task: str, recipe: RecipeClass) -> str:
 
 
 def recipe_class_of(cell: str) -> RecipeClass:
-    """What `cell_of` was given.
+    """Return the recipe class that `cell_of` was given.
 
     Raises:
-        ValueError: it never made this cell.
+        ValueError: `cell_of` never made this cell.
     """
     teacher, _, divergence = cell.rpartition("|")[2].partition("-")
     return RecipeClass.model_validate({"teacher": teacher, "divergence": divergence})

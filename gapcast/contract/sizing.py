@@ -1,4 +1,4 @@
-"""How large a probe must be for a prediction as narrow as wanted: the question and its answer."""
+"""The size of a probe for a prediction of a given width: the request and its answer."""
 
 from typing import Literal, Self
 
@@ -10,11 +10,11 @@ from gapcast.contract.probes import FEW_PROBLEMS
 from gapcast.contract.recipes import Recipe
 
 MOST_PROBLEMS = 100_000
-"""what a probe takes (`probe.problems`)"""
+"""The most problems that a probe takes (`probe.problems`)."""
 
 
 class Expected(Strict):
-    """What the probe is expected to find; shares."""
+    """The gap and the student's accuracy that the probe is expected to find; shares."""
 
     gap: float = Field(ge=-1, le=1)
     student: float = Field(ge=0, le=1)
@@ -22,29 +22,35 @@ class Expected(Strict):
     @model_validator(mode="after")
     def _teacher_is_an_accuracy(self) -> Self:
         if not 0 <= self.student + self.gap <= 1:
-            raise ValueError("student + gap is the self-teacher's accuracy and must lie in [0, 1]")
+            raise ValueError(
+                f"expected student + gap, the self-teacher's accuracy, from 0 to 1, got {self.student + self.gap:.4g}."
+            )
         return self
 
 
 class CostOf(Strict):
-    """What a probe costs, in any unit: cost = problems x per_problem + 2 x problems x rollouts x per_rollout."""
+    """The cost of a probe, in any unit: cost = problems x per_problem + 2 x problems x rollouts x per_rollout."""
 
     per_problem: float = Field(0.0, ge=0, le=1e9)
     per_rollout: float = Field(1.0, gt=0, le=1e9)
 
 
 class SizeRequest(Strict):
-    """The width that is wanted."""
+    """The width that a prediction shall have."""
 
     model: NamedModel
     task: str = Field(min_length=1, max_length=255)
     recipe: Recipe = Field(default_factory=Recipe)
     pool: PoolName | None = Field(None, description="null: `lab` for the lab's models, `default` for others")
-    target_half_width: float = Field(gt=0, le=1, description="of the predicted improvement, a share: 0.05 is 5 points")
+    target_half_width: float = Field(
+        gt=0, le=1, description="half-width of the predicted improvement, a share: 0.05 is 5 points"
+    )
     level: Level = 0.95
     expected: Expected | None = Field(None, description="null: the pilot's, else the family's medians in the pool")
     pilot_probe_id: str | None = Field(
-        None, max_length=64, description="a measured probe: tells how much problems and rollouts vary; null: assumed"
+        None,
+        max_length=64,
+        description="a measured probe, which shows how much problems and rollouts vary; null: assumed",
     )
     rollouts: int | None = Field(None, ge=1, le=256, description="per problem and arm; null: the cheapest")
     most_problems: int | None = Field(
@@ -63,7 +69,7 @@ class Variation(BaseModel):
 
 
 class ExpectedOut(BaseModel):
-    """What the probe is expected to find, and who says so."""
+    """The gap and accuracy that the probe is expected to find, and their source."""
 
     gap: float
     student: float

@@ -38,16 +38,17 @@ class TrainingOptions(Strict):
     )
     gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of the passes; weights and optimizer are float32. auto: bfloat16 on a GPU, else float32"
+        "auto",
+        description="precision of the passes; weights and optimizer are float32. auto: bfloat16 on a GPU, else float32",
     )
     processes: int = Field(1, ge=1, le=64, description="GPUs that share the training by FSDP2; processes on a CPU")
     export: Literal["none", "final", "best"] = Field(
-        "final", description="which weights are written as a model folder at the end"
+        "final", description="the weights that are written as a model folder at the end"
     )
 
 
 class TrainingBlock(TrainingOptions):
-    """The same as a client sends it."""
+    """The training options as a client sends them."""
 
     held_out_problems: int | None = Field(
         None, ge=0, le=100_000, description="held-out problems that are evaluated; null: 64, or all that the task has"
@@ -67,7 +68,7 @@ class TrainingConfiguration(MeasuredConfiguration):
     @model_validator(mode="after")
     def _is_trainable(self) -> Self:
         if self.engine == "vllm-server":
-            raise ValueError("engine: a served model has no weights here that could be trained")
+            raise FieldError("engine", "a served model does not have weights here to train. Choose another engine.")
         return self
 
     @property
@@ -134,7 +135,7 @@ class TrainingRunRequest(Labelled, Strict):
     decoding: Decoding | None = Field(None, description="null: the default decoding")
     probe: TrainingSize | None = Field(None, description="null: the default size; a prediction's `probe` without seed")
     pool: PoolName | None = Field(
-        None, description="where the observation goes; null: `lab` for the lab's models, `default` for others"
+        None, description="the pool of the observation; null: `lab` for the lab's models, `default` for others"
     )
     seeds: list[int] = Field(
         default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one run for each"
@@ -145,16 +146,18 @@ class TrainingRunRequest(Labelled, Strict):
     def _one_way_of_saying_it(self) -> Self:
         for index, seed in enumerate(self.seeds):
             if not 0 <= seed < 2**32:
-                raise FieldError(f"seeds.{index}", "is no seed from 0 to 4294967295", seed)
+                raise FieldError(f"seeds.{index}", f"expected a whole number from 0 to 4294967295, got {seed}.", seed)
             if seed in self.seeds[:index]:
-                raise FieldError(f"seeds.{index}", "is there twice; each run needs a seed of its own", seed)
+                raise FieldError(f"seeds.{index}", f"{seed} stands twice. Each run needs a seed of its own.", seed)
         names = ("model", "task", "context", "recipe", "decoding", "probe", "pool")
         if self.prediction_id is not None:
             for name in names:
                 if getattr(self, name) is not None:
-                    raise FieldError(name, "comes from the prediction; send either it or prediction_id")
+                    raise FieldError(name, "comes from the prediction. Send either it or prediction_id.")
             return self
         for name in names[:3]:
             if getattr(self, name) is None:
-                raise FieldError(name, "is needed, unless prediction_id names a prediction to run")
+                raise FieldError(
+                    name, "expected a value, got nothing. Add it, or name a prediction to run in prediction_id."
+                )
         return self

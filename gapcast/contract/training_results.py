@@ -39,12 +39,12 @@ class Artifact(BaseModel):
     path: str
     kind: Literal["full", "lora"]
     step: int
-    revision: str = Field(description="of the folder, to list it under [[models]]")
+    revision: str = Field(description="revision of the folder, to list it under [[models]]")
     bytes: int
 
 
 class RunCost(Finite):
-    """What the run took, over all of its attempts as far as they are known."""
+    """The cost of a run, over all of its attempts as far as they are known."""
 
     seconds: float
     gpu_hours: float | None = Field(None, description="0 on a machine without a GPU")
@@ -53,13 +53,13 @@ class RunCost(Finite):
 
 
 class WorkerCost(RunCost):
-    """The same as the worker counts it."""
+    """The cost as the worker counts it."""
 
     steps: int
 
 
 class HeldOutResult(Finite):
-    """What was measured on held-out problems at the last step."""
+    """The measurement on held-out problems at the last step."""
 
     baseline: float
     improvement: Difference
@@ -75,7 +75,7 @@ class ArmCounts(Finite):
 
 
 class TrainingOutcome(Finite):
-    """What the law needs to know of a run that has ended, and what belongs to it.
+    """The figures of a run that has ended, as the law needs them.
 
     Gap and improvement share the baseline's rollouts and the problems; `cov` is the covariance of their errors.
     """
@@ -105,7 +105,7 @@ class TrainingResult(TrainingOutcome):
 
 
 class TrainingPartial(Finite):
-    """What is known of a run that has no result."""
+    """The figures of a run that does not have a result."""
 
     baseline: float
     gap: Gap
@@ -170,7 +170,7 @@ class PredictedInterval(Finite):
 
 
 class Predicted(Finite):
-    """What the prediction said of this run."""
+    """The prediction that was made of this run."""
 
     prediction_id: str
     value: float | None = Field(description="null: the law refused to predict")
@@ -240,6 +240,6 @@ class CheckpointOut(Identified):
     step: int
     attempt: int
     bytes: int
-    sha256: str = Field(description="of the manifest, which holds those of every file")
+    sha256: str = Field(description="SHA-256 of the manifest, which holds those of every file")
     path: str = Field(description="the folder, on the worker's machine")
     created_at: str

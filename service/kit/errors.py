@@ -4,6 +4,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+from gapcast.contract.faults import naming
+
 
 class FieldProblem(BaseModel):
     """One field that does not fit."""
@@ -15,9 +17,7 @@ class FieldProblem(BaseModel):
     @property
     def with_value(self) -> str:
         """The problem in one line, which names what was sent."""
-        message = self.message if self.message.endswith((".", "?", "!")) else f"{self.message}."
-        named = self.value is None or ", got " in message or repr(self.value) in message
-        return f"{self.param}: {message if named else f'{message[:-1]} (got {self.value!r}).'}"
+        return f"{self.param}: {naming(self.message, self.value)}"
 
 
 class GapcastError(Exception):

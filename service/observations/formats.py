@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from gapcast.contract.faults import shown
 from gapcast.contract.observations import MOST_PROVENANCE
 from service.errors import InvalidFile
 from service.observations.columns import columns, count_columns
@@ -79,12 +80,12 @@ def read(body: bytes, form: Format) -> Iterator[Row]:
     number = 0
     for number, row in enumerate(readers[form](body), start=1):
         if not isinstance(row, dict):
-            raise InvalidFile(f"row {number}: is no object with fields but {str(row)[:80]!r}")
+            raise InvalidFile(f"row {number}: expected an object with fields, got {shown(row)}.")
         if number > MOST_ROWS:
             raise InvalidFile(f"more than {MOST_ROWS} rows, the most that one import takes; split it")
         yield row
     if not number:
-        raise InvalidFile("there is no row in it")
+        raise InvalidFile("the file does not contain a row")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Row:
@@ -118,7 +119,7 @@ def _read_json(body: bytes) -> Iterable[Any]:
             )
         content = content["observations"]
     if not isinstance(content, list):
-        raise InvalidFile("observations: must be a list of rows")
+        raise InvalidFile("observations: expected a list of rows")
     return content
 
 

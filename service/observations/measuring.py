@@ -65,10 +65,12 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
     improvement, improvement_se, improvement_source = _measure("improvement", row.improvement, baseline)
     after = baseline + improvement
     if not -FARTHEST * improvement_se <= after <= 1 + FARTHEST * improvement_se:
-        raise FieldError("improvement", f"baseline + improvement is {after:.4g}, no accuracy in [0, 1]", improvement)
+        raise FieldError("improvement", f"expected baseline + improvement from 0 to 1, got {after:.4g}.", improvement)
     cov, known = _covariance(row)
     if cov**2 > gap_se**2 * improvement_se**2 * (1 + 1e-9):
-        raise FieldError("cov", f"is larger than gap.se x improvement.se = {gap_se * improvement_se:.3g} allows", cov)
+        raise FieldError(
+            "cov", f"expected at most gap.se x improvement.se = {gap_se * improvement_se:.3g}, got {cov:.3g}.", cov
+        )
     recipe = row.recipe.model_dump() if row.recipe is not None else None
     values = Values(
         pool=pool or row.pool or DEFAULT_POOL,
@@ -126,7 +128,7 @@ def _baseline(row: ObservationIn) -> float:
     for part in (row.improvement, row.gap):
         if part.arms is not None:
             return sum(part.arms[0]) / len(part.arms[0]) / (part.rollouts or 1)
-    raise FieldError("baseline", "the student's accuracy before training is needed")
+    raise FieldError("baseline", "the student's accuracy before training is needed. Add it.")
 
 
 def _differences(part: MeasuredIn) -> list[float]:
@@ -140,14 +142,14 @@ def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float
         measured = paired.paired(_differences(part))
         return measured.value, measured.se, "counts"
     if part.value is None:
-        raise FieldError(name, "has no value")
+        raise FieldError(name, "expected a value, got nothing. Add it.")
     if part.se is not None:
         return part.value, part.se, part.variance or "given"
     if not 0 <= baseline + part.value <= 1:
         raise FieldError(
             name,
-            f"baseline + {name} is {baseline + part.value:.4g}, no accuracy in [0, 1], so no variance can be assumed: "
-            "send its se",
+            f"expected baseline + {name} from 0 to 1, got {baseline + part.value:.4g}. Send its se, which is not "
+            "assumed here.",
             part.value,
         )
     components = paired.assumed_components(baseline, part.value)

@@ -85,7 +85,7 @@ def configure(
     try:
         controls = controls_of(context, size.controls)
     except ValueError as error:
-        raise InvalidRequest(f"probe.controls: {error}.", param="probe.controls", value=size.controls) from error
+        raise InvalidRequest(f"probe.controls: {error}", param="probe.controls", value=size.controls) from error
     configuration = ProbeConfiguration(
         **dict(resolved.measured),
         problems=size.problems,

@@ -7,7 +7,8 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from gapcast.contract.faults import sentence
+from gapcast.contract.base import FieldError
+from gapcast.contract.faults import sentence, unknown_field
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
 from service.errors import InvalidFile
 from service.kit.errors import FieldProblem
@@ -19,8 +20,8 @@ MOST_ERRORS = 20
 MISMATCHES = {"string_type", "list_type", "model_type"}
 """how pydantic says that a value is none of a choice's branches"""
 CHOICES = {
-    "prompt": "must be a text, or a list of messages with role and content",
-    "tests": "must be a case with input and output, or a text: an assert statement",
+    "prompt": "expected a text, or a list of messages with role and content",
+    "tests": "expected a case with input and output, or a text: an assert statement",
 }
 """fields that take one of several types, and which"""
 
@@ -58,7 +59,7 @@ class Problems:
         if self._errors:
             self._refuse()
         if not sum(self.counts.values()):
-            raise InvalidFile("Nothing was stored. There is no problem in the file.")
+            raise InvalidFile("Nothing was stored. The file does not contain a problem.")
         if not self.counts["train"]:
             raise InvalidFile(
                 "Nothing was stored. split: all problems are held out, but a gap is measured on training problems; "
@@ -70,15 +71,14 @@ class Problems:
     def _check(self, line: Line) -> list[Fault]:
         unknown = sorted(line.row.keys() - ProblemIn.model_fields.keys())[:MOST_ERRORS]
         if unknown:
-            message = f"is no field of a problem; known fields: {', '.join(ProblemIn.model_fields)}"
-            return [Fault(line.number, name, message) for name in unknown]
+            return [Fault(line.number, name, unknown_field(name, ProblemIn.model_fields)) for name in unknown]
         try:
             problem = ProblemIn.model_validate(line.row)
         except ValidationError as error:
             return faults_of(error, line.number)
         verifier = self._task.verifier
         if verifier.needs is not None and getattr(problem, verifier.needs) is None:
-            message = f"the verifier `{verifier.kind}` needs it and the problem has none"
+            message = f"expected a value for the verifier `{verifier.kind}`, got nothing. Add it."
             return [Fault(line.number, verifier.needs, message)]
         wrong = verifier.answer_fault(problem.answer) if problem.answer is not None else None
         if wrong is not None:
@@ -131,6 +131,10 @@ def faults_of(error: ValidationError, line: int) -> list[Fault]:
         field = ".".join(parts)
         if row["type"] == "missing":
             value = None
+        raised = row.get("ctx", {}).get("error")
+        if isinstance(raised, FieldError):
+            parts, value = [*parts, raised.param], raised.value
+            field = ".".join(parts)
         if branch is not None and branch == len(place) - 1 and row["type"] in MISMATCHES:
             mismatched.setdefault(field, Fault(line, field, CHOICES[parts[0]], value))
         else:

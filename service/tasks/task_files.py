@@ -20,6 +20,7 @@ from typing import IO, Any, Literal, NamedTuple
 from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import JsonObject
+from gapcast.contract.faults import shown
 from gapcast.contract.problems import Written
 from gapcast.launching import module_command, safe_environment
 from service.errors import InvalidFile
@@ -179,7 +180,7 @@ def _parse(raw: bytes, number: int, begun: int) -> Line | Fault:
     except RecursionError:
         return Fault(number, _wrong_field(text), "is nested too deeply")
     if not isinstance(row, dict):
-        return Fault(number, "", f"is no object with fields but {type(row).__name__}", row)
+        return Fault(number, "", f"expected an object with fields, got {shown(row)}.", row)
     return Line(number, row)
 
 
@@ -205,7 +206,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=Written)

@@ -59,7 +59,7 @@ WRONG: list[tuple[str, Change]] = [
     ("decoding.top_p", {"decoding": {"top_p": 0}}),
     ("decoding.max_tokens", {"decoding": {"max_tokens": 0}}),
     ("recipe.steps", {"recipe": {"steps": -1}}),
-    ("recipe", {"recipe": {"ema_rate": 0.1}}),
+    ("recipe.ema_rate", {"recipe": {"ema_rate": 0.1}}),
     ("recipe.teacher", {"recipe": {"teacher": "moving"}}),
     ("pool", {"pool": "no pool; drop table"}),
     ("pool", {"pool": "nothing-was-ever-stored-here"}),
@@ -95,7 +95,7 @@ def test_a_probe_and_a_gap_together_are_refused(client: TestClient, configuratio
     configuration["gap"] = {"value": 0.1, "se": 0.02, "student": 0.5}
     answer = client.post("/v1/predictions", json=configuration)
     assert answer.status_code == 422
-    assert "not both" in answer.json()["detail"]
+    assert "got both" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

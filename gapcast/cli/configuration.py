@@ -1,0 +1,188 @@
+"""A configuration as a user gives it: a file, `--set`, and what is wrong with them, each fault with its line."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from gapcast.cli.texts import Fault, Text
+from gapcast.contract.faults import shown
+from gapcast.contract.nearest import nearest
+
+ENDINGS = {".yaml", ".yml", ".json"}
+SOME_FIELDS = "expected a mapping with fields such as model, task and context"
+UNSPACED_KEY = re.compile(r"(?:^|\.)([A-Za-z_][\w-]*):\S")
+UNSPACED = re.compile(r"[A-Za-z_][\w-]*:\S")
+
+
+class Configuration(dict[str, Any]):
+    """The fields of a configuration, which knows where each of them stands.
+
+    Attributes:
+        file: the file's name as people gave it; empty without a file.
+        places: by dotted path the line in the file, or the option that set the field.
+    """
+
+    def __init__(self, fields: Mapping[str, Any] | None = None, file: str = "") -> None:
+        super().__init__(fields or {})
+        self.file = file
+        self.places: dict[str, int | str] = {}
+
+    def place(self, param: str) -> int | str | None:
+        """Return the line or the option of a field, or of the nearest field around it; None if it has none."""
+        parts = param.split(".")
+        around = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
+        return next((self.places[path] for path in around if path in self.places), None)
+
+    def told(self, param: str, message: str) -> str:
+        """Return the line to print about a field: `config.yaml:7: recipe.steps: expected ...`."""
+        place = self.place(param)
+        unspaced = UNSPACED_KEY.search(param) if message.startswith("is not a") else None
+        if unspaced is not None:
+            message = f"expected a space after {unspaced[1]}:, got none. Add it."
+        elif "expected a mapping" in message and UNSPACED.match(str(self._value(param))):
+            message += " Put a space after the colon."
+        named = message if param in {"", "body"} else f"{param}: {message}"
+        if isinstance(place, int):
+            return f"{self.file}:{place}: {named}"
+        if place is not None:
+            return f"{place}: {message if place.rpartition(' ')[2] in {param, place} else named}"
+        return f"{self.file}: {named}" if self.file else named
+
+    def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the lines to print about fields and what is wrong with them, in the order of the file."""
+
+        def line(fault: tuple[str, str]) -> int:
+            place = self.place(fault[0])
+            return place if isinstance(place, int) else 0
+
+        return [self.told(*fault) for fault in sorted(faults, key=line)]
+
+    def named_by(self, options: Mapping[str, str]) -> None:
+        """Note which options of the command set which fields, so that a fault names the option."""
+        self.places |= options
+
+    def set(self, path: str, value: Any) -> None:  # noqa: ANN401
+        """Set a field by its dotted path, and make the mappings on the way that are missing.
+
+        Raises:
+            ValueError: the path goes through something that does not have fields.
+        """
+        *way, last = path.split(".")
+        here: Any = self
+        for depth, part in enumerate(way, start=1):
+            key = self._key(here, part, way[: depth - 1])
+            if isinstance(here, dict) and here.get(part) is None:
+                here[part] = {}
+            here = here[key]
+        here[self._key(here, last, way)] = value
+        self.places = {at: place for at, place in self.places.items() if not f"{at}.".startswith(f"{path}.")}
+        self.places[path] = f"--set {path}"
+
+    def _key(self, here: Any, part: str, way: Sequence[str]) -> Any:  # noqa: ANN401
+        """Return the key of one step of a path."""
+        if isinstance(here, dict):
+            return part
+        name = ".".join(way)
+        if not isinstance(here, list):
+            place = self.place(name)
+            at = f" ({self.file}:{place})" if isinstance(place, int) else ""
+            raise ValueError(f"expected a mapping at {name}, got {shown(here)}{at}. Set {name} itself.")
+        if not part.isdecimal() or int(part) >= len(here):
+            last = f"from 0 to {len(here) - 1}" if here else "of an item, but it is empty"
+            raise ValueError(f"expected an index {last} in the list {name}, got {part!r}. Or set {name} itself.")
+        return int(part)
+
+    def _value(self, param: str) -> Any:  # noqa: ANN401
+        here: Any = self
+        for part in param.split("."):
+            here = here.get(part) if isinstance(here, dict) else None
+        return here
+
+
+def read_configuration(path: Path | None, settings: Sequence[str] | None = None) -> Configuration:
+    """Read a YAML or JSON file that holds a mapping, and set fields on top; `-` is standard input, None no file.
+
+    Raises:
+        typer.Exit: with code 2, after every fault is printed.
+    """
+    name = "" if path is None else "standard input" if str(path) == "-" else str(path)
+    text = Text({}, {}, []) if path is None else _read(path)
+    faults = list(text.faults)
+    if not faults and not isinstance(text.value, dict):
+        faults = [_not_a_mapping(text.value)]
+    configuration = Configuration(text.value if isinstance(text.value, dict) else {}, name)
+    configuration.places |= text.lines
+    lines = [_line(name, fault) for fault in sorted(faults, key=lambda fault: fault.line or 0)]
+    for setting in settings or []:
+        lines += _apply(configuration, setting)
+    if lines:
+        for line in lines:
+            typer.echo(line, err=True)
+        raise typer.Exit(2)
+    return configuration
+
+
+def _read(path: Path) -> Text:
+    try:
+        content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        message = f"expected UTF-8, got the byte 0x{content[error.start]:02x}. Save the file as UTF-8."
+        return Text(None, {}, [Fault(line, "", message)])
+    except OSError as error:
+        return Text(None, {}, [Fault(None, "", _unreadable(path, error))])
+    from gapcast.cli.yaml_reading import read_json, read_yaml
+
+    if not text.strip():
+        return Text(None, {}, [Fault(None, "", f"{SOME_FIELDS}, got an empty file. Write them into it.")])
+    return read_json(text) if path.suffix == ".json" else read_yaml(text)
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "expected a file, got a folder. Name a YAML or JSON file in it."
+    if not isinstance(error, FileNotFoundError):
+        return f"cannot be read: {error.strerror}."
+    files = path.parent.iterdir() if path.parent.is_dir() else []
+    beside = {file.stem: file for file in files if file.suffix in ENDINGS}
+    near = nearest(path.stem, beside)
+    advice = (
+        f"Did you mean {beside[near]}?" if near is not None else "Name a YAML or JSON file, or - for standard input."
+    )
+    return f"does not exist. {advice}"
+
+
+def _not_a_mapping(value: Any) -> Fault:  # noqa: ANN401
+    advice = "Write `name: value` lines."
+    if isinstance(value, str) and UNSPACED.match(value):
+        advice = "Put a space after the colon."
+    got = "nothing" if value is None else shown(value)
+    return Fault(1, "", f"{SOME_FIELDS}, got {got}. {advice}")
+
+
+def _line(file: str, fault: Fault) -> str:
+    place = file if fault.line is None else f"{file}:{fault.line}"
+    return f"{place}: {fault.field}: {fault.message}" if fault.field else f"{place}: {fault.message}"
+
+
+def _apply(configuration: Configuration, setting: str) -> list[str]:
+    """Apply one `--set FIELD=VALUE`, and return what is wrong with it."""
+    from gapcast.cli.yaml_reading import read_yaml
+
+    path, equals, text = setting.partition("=")
+    path = path.strip()
+    if not equals or not all(path.split(".")):
+        example = f"{path}=VALUE" if path and not equals and all(path.split(".")) else "recipe.steps=300"
+        return [f"--set: expected FIELD=VALUE, got {shown(setting)}. Write --set {example}."]
+    read = read_yaml(text)
+    if not read.faults:
+        try:
+            configuration.set(path, read.value)
+        except ValueError as error:
+            return [f"--set {path}: {error}"]
+    return [f"--set {path}: {f'{fault.field}: ' if fault.field else ''}{fault.message}" for fault in read.faults]
