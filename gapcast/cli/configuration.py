@@ -35,7 +35,9 @@ class Configuration(dict[str, Any]):
         """Return the line or the option of a field, or of the nearest field around it; None if it has none."""
         parts = param.split(".")
         around = (".".join(parts[:depth]) for depth in range(len(parts), 0, -1))
-        return next((self.places[path] for path in around if path in self.places), None)
+        # a mapping that `--set` has made on its way has no place of its own
+        inside = (path for path in self.places if path.startswith(f"{param}."))
+        return next((self.places[path] for path in (*around, *inside) if path in self.places), None)
 
     def told(self, param: str, message: str) -> str:
         """Return the line to print about a field: `config.yaml:7: recipe.steps: expected ...`."""
@@ -92,8 +94,8 @@ class Configuration(dict[str, Any]):
             at = f" ({self.file}:{place})" if isinstance(place, int) else ""
             raise ValueError(f"expected a mapping at {name}, got {shown(here)}{at}. Set {name} itself.")
         if not part.isdecimal() or int(part) >= len(here):
-            last = f"from 0 to {len(here) - 1}" if here else "of an item, but it is empty"
-            raise ValueError(f"expected an index {last} in the list {name}, got {part!r}. Or set {name} itself.")
+            indices = f"an index from 0 to {len(here) - 1}" if len(here) > 1 else "the index 0" if here else "no index"
+            raise ValueError(f"expected {indices} in the list {name}, got {part!r}. Or set {name} itself.")
         return int(part)
 
     def _value(self, param: str) -> Any:  # noqa: ANN401

@@ -40,23 +40,23 @@ def check_share(value: float | None) -> float | None:
     """Refuse an option's value that no share can have, before a server is asked."""
     if value is None or -1 <= value <= 1:
         return value
-    hint = f": {value / 100:g} is {value:g} accuracy points" if math.isfinite(value) and abs(value) <= 100 else ""
-    raise typer.BadParameter(f"{value:g} is no share between -1 and 1; shares are meant, not points{hint}.")
+    hint = f" {value / 100:g} is {value:g} accuracy points." if math.isfinite(value) and abs(value) <= 100 else ""
+    raise typer.BadParameter(f"expected a share from -1 to 1, got {value:g}.{hint}")
 
 
 def check_width(value: float | None) -> float | None:
-    """The same for a share that is above 0: a half-width, a standard error."""
+    """Refuse likewise a share that is not above 0: a half-width, a standard error."""
     if value is not None and value <= 0:
-        raise typer.BadParameter(f"{value:g} is not above 0.")
+        raise typer.BadParameter(f"expected a share above 0, got {value:g}.")
     return check_share(value)
 
 
 def check_level(value: float) -> float:
-    """The same for the level of an interval."""
+    """Refuse likewise a level of an interval."""
     if 0 < value < 1:
         return value
-    hint = f": {value / 100:g} is {value:g} %" if 1 < value < 100 else ""
-    raise typer.BadParameter(f"{value:g} is no level between 0 and 1; a share is meant, not per cent{hint}.")
+    hint = f" {value / 100:g} is {value:g} %." if 1 < value < 100 else ""
+    raise typer.BadParameter(f"expected a level between 0 and 1, got {value:g}.{hint}")
 
 
 def say(line: str) -> None:

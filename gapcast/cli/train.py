@@ -49,7 +49,7 @@ def seeds_of(text: str) -> list[int]:
     try:
         return [int(one) for one in text.split(",")]
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no list of whole numbers such as 0,1,2.") from error
+        raise typer.BadParameter(f"expected whole numbers such as 0,1,2, got {text!r}.") from error
 
 
 def train(
@@ -81,7 +81,7 @@ def train(
     130 no longer followed.
     """
     if configuration is None and prediction is None:
-        say("Name a configuration file, or with --prediction what was predicted.")
+        say("Name a configuration file, or a prediction with --prediction.")
         raise typer.Exit(2)
     read = read_configuration(configuration, set_)
     body = request_of(read)

@@ -5,6 +5,7 @@ is shown. No word of pydantic's reaches a user.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -94,7 +95,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     if kind == "extra_forbidden":
         return _unknown(row["loc"], context)
     accepted, field = _accepted(context)
-    advice = _advice(kind, value, accepted, field)
+    advice = _advice(kind, value, accepted, field, str(context.get("expected", "")))
     return f"expected {_expected(kind, context, accepted)}, got {_got(kind, value)}.{advice}"
 
 
@@ -161,11 +162,11 @@ def _got(kind: str, value: Any) -> str:  # noqa: ANN401
     return "an empty text" if value == "" else shown(value)
 
 
-def _advice(kind: str, value: object, accepted: Accepted | None, field: str) -> str:
+def _advice(kind: str, value: object, accepted: Accepted | None, field: str, choices: str) -> str:
     if kind in ABSENT:
         return " Add it."
     if accepted is None:
-        return ""
+        return did_you_mean(value, re.findall(r"'([^']*)'", choices)) if isinstance(value, str) else ""
     if isinstance(value, str):
         question = did_you_mean(value, accepted.names)
         if question:

@@ -50,7 +50,7 @@ _ALIASES = {
     "pool": "observations",
     "precision": "dtype",
     "probe": "measurement measure",
-    "problems": "n num_problems n_problems prompts num_prompts n_prompts examples num_examples",
+    "problems": "num_problems n_problems prompts num_prompts n_prompts examples num_examples",
     "problems_per_step": "bs batch batch_size prompts_per_step train_batch_size per_step",
     "processes": "gpus num_gpus n_gpus world_size num_processes",
     "recipe": "trainer hyperparameters hparams optimizer opsd",

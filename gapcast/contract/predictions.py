@@ -4,7 +4,18 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStatus, Level, PoolName, Strict, Warned
+from gapcast.contract.base import (
+    TERMINAL,
+    Failure,
+    FieldError,
+    Finite,
+    Identified,
+    JobStatus,
+    Level,
+    PoolName,
+    Strict,
+    Warned,
+)
 from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.labels import Labelled
@@ -49,9 +60,8 @@ class PredictionRequest(Labelled, Strict):
     @model_validator(mode="after")
     def _probe_or_gap(self) -> Self:
         if self.probe is not None and self.gap is not None:
-            raise ValueError(
-                "expected either probe (measure the gap here) or gap (measured elsewhere), got both. Leave one out."
-            )
+            message = "expected either gap (measured elsewhere) or probe (measure it here), got both. Leave one out."
+            raise FieldError("gap", message)
         if self.gap is None and self.probe is None:
             self.probe = ProbeSize()
         return self

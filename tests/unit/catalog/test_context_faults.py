@@ -8,38 +8,74 @@ from fastapi.testclient import TestClient
 from gapcast.contract.contexts import KINDS
 from tests.unit.tasks.conftest import lines, problem, sender
 
-EXTRA, NUL = "Extra inputs are not permitted", "text must not hold the NUL character, which databases cannot store"
-NAMES = [f"'{kind}'" for kind in KINDS]
-KNOWN = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
-PLACEBOS = KNOWN.replace("'none', ", "").replace(", 'placebo'", "")
-SOURCE = "level counts the task's graded hints; leave it null or set source to 'task'"
+NUL = "expected a text without the NUL character"
+KNOWN = f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}"
+EXPECTED = f"expected {KNOWN}, got"
+PLACEBOS = KNOWN.replace("none, ", "").replace(", placebo", "")
+SOURCE = "counts the task's graded hints, and source is 'model'. Leave it out, or set source to 'task'."
 OF_HINTS: dict[str, Any] = {"of": "hints", "options": {"level": 0}}
 
 FAULTS: list[tuple[Any, str, str]] = [
-    ({"kind": "none", "options": {"corruption": {}}}, "options.corruption", EXTRA),
+    (
+        {"kind": "none", "options": {"corruption": {}}},
+        "options.corruption",
+        "is not a field of context.options. It belongs to the kinds static, feedback, hints",
+    ),
     ({"kind": "static", "options": {"text": "\x00"}}, "options.text", NUL),
-    ({"kind": "feedback", "options": {"max_cases": 0}}, "options.max_cases", "greater than or equal to 1"),
-    ({"kind": "hints", "options": {"level": 65}}, "options.level", "less than or equal to 64"),
-    ({"kind": "hints", "options": {"source": "model", "level": 1}}, "options", SOURCE),
-    ({"kind": "hints", "options": {"levle": 1}}, "options.levle", EXTRA),
-    ({"kind": "hints", "options": {"hints": 1}}, "options.hints", EXTRA),
-    ({"kind": "hints", "hints": 1}, "hints", EXTRA),
-    ({"kind": "hints", "options": None}, "options", "should be a valid dictionary"),
-    ({"kind": "peer_solution", "options": {"strip_thinking": "x"}}, "options.strip_thinking", "valid boolean"),
-    ({"kind": "reference_solution", "options": {"corruption": {"rate": 2}}}, "options.corruption.rate", "equal to 1"),
-    ({"kind": "all", "options": {"on_success": "x"}}, "options.on_success", "'feedback' or 'none'"),
-    ({"kind": "column", "options": {"column": "x"}}, "options.column", "'privileged_context'"),
+    (
+        {"kind": "feedback", "options": {"max_cases": 0}},
+        "options.max_cases",
+        "expected a whole number from 1 to 16, got 0.",
+    ),
+    (
+        {"kind": "hints", "options": {"level": 65}},
+        "options.level",
+        "expected a whole number from 1 to 64, or null, got 65.",
+    ),
+    ({"kind": "hints", "options": {"source": "model", "level": 1}}, "options.level", SOURCE),
+    (
+        {"kind": "hints", "options": {"levle": 1}},
+        "options.levle",
+        "is not a field of context.options. Did you mean level?",
+    ),
+    ({"kind": "hints", "options": {"hints": 1}}, "options.hints", "Did you mean level?"),
+    ({"kind": "hints", "hints": 1}, "hints", "is not a field of context. The fields are kind and options."),
+    ({"kind": "hints", "options": None}, "options", "expected a mapping, got null."),
+    (
+        {"kind": "peer_solution", "options": {"strip_thinking": "x"}},
+        "options.strip_thinking",
+        "expected true or false, got 'x'.",
+    ),
+    (
+        {"kind": "reference_solution", "options": {"corruption": {"rate": 2}}},
+        "options.corruption.rate",
+        "expected a number from 0 to 1, got 2. A share is expected: 0.02 is 2 %.",
+    ),
+    ({"kind": "all", "options": {"on_success": "x"}}, "options.on_success", "expected feedback or none, got 'x'."),
+    ({"kind": "column", "options": {"column": "x"}}, "options.column", "expected privileged_context, got 'x'."),
     ({"kind": "placebo", "options": {"of": "none", "options": {"level": 1}}}, "options.of", PLACEBOS),
-    ({"kind": "placebo", "options": OF_HINTS}, "options.options.level", "greater than or equal to 1"),
-    ({"kind": "placebo", "options": {"of": "hints", "options": {"max_cases": 2}}}, "options.options.max_cases", EXTRA),
-    ({"kind": "placebo", "options": {"of": "hints", "options": 7}}, "options.options", "should be a valid dictionary"),
-    ({"kind": "shuffled_feedback", "options": {"max_cases": 1.5}}, "options.max_cases", "valid integer"),
-    ({"kind": "telepathy"}, "kind", f"Input should be {KNOWN}"),
-    ({"kind": "Hint"}, "kind", f"Input should be {KNOWN}; did you mean 'hints'?"),
-    ({"kind": None}, "kind", f"Input should be {KNOWN}"),
-    ({"kind": []}, "kind", f"Input should be {KNOWN}"),
-    ({"options": {}}, "kind", "Field required"),
-    ("hints", "", "should be a valid dictionary"),
+    (
+        {"kind": "placebo", "options": OF_HINTS},
+        "options.options.level",
+        "expected a whole number from 1 to 64, or null, got 0.",
+    ),
+    (
+        {"kind": "placebo", "options": {"of": "hints", "options": {"max_cases": 2}}},
+        "options.options.max_cases",
+        "The fields are corruption, source, level and extract_from.",
+    ),
+    ({"kind": "placebo", "options": {"of": "hints", "options": 7}}, "options.options", "expected a mapping, got 7."),
+    (
+        {"kind": "shuffled_feedback", "options": {"max_cases": 1.5}},
+        "options.max_cases",
+        "expected a whole number from 1 to 16, got 1.5.",
+    ),
+    ({"kind": "telepathy"}, "kind", f"{EXPECTED} 'telepathy'."),
+    ({"kind": "Hint"}, "kind", f"{EXPECTED} 'Hint'. Did you mean 'hints'?"),
+    ({"kind": None}, "kind", f"{EXPECTED} null."),
+    ({"kind": []}, "kind", f"{EXPECTED} an empty list."),
+    ({"options": {}}, "kind", f"{EXPECTED} nothing. Add it."),
+    ("hints", "", "got 'hints'. Write {kind: hints}."),
 ]
 
 
@@ -51,7 +87,7 @@ def test_one_fault(refusing: TestClient, context: Any, param: str, message: str)
     (fault,) = answer.json()["errors"]
     assert fault["param"] == f"context.{param}".rstrip(".")
     assert message in fault["message"]
-    assert ("did you mean" in fault["message"]) == ("did you mean" in message)
+    assert ("Did you mean" in fault["message"]) == ("Did you mean" in message)
     if param == "kind" and "kind" in context:
         assert fault["value"] == (context["kind"] if context["kind"] != [] else "[]")
 

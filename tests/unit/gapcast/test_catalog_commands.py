@@ -63,8 +63,8 @@ class TestTasks:
         done = gapcast("tasks", "add", file, "--name", name, "--verifier", "numeric")
         assert (done.exit_code, done.stdout) == (2, "")
         first, second, third, last = done.stderr.splitlines()
-        assert first.startswith(f"{file}: line 1, answer: the verifier `numeric` needs it")
-        assert second == f"{file}: line 2, answer: is no number (got 'two')"
+        assert first.startswith(f"{file}: line 1, answer: expected a value for the verifier `numeric`, got nothing.")
+        assert second == f"{file}: line 2, answer: expected a number, got 'two'."
         assert third.startswith(f"{file}: line 3: is not JSON")
         assert last == "Nothing was stored."
         assert gapcast("tasks", "show", name).exit_code == 2
@@ -72,10 +72,13 @@ class TestTasks:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (["--name", "Not Good"], "--name: String should match"),
+            (["--name", "Not Good"], "--name: expected a name of lower-case letters"),
             (["--name", "lab/mine"], "--name: 'lab/mine' is kept"),
-            (["--max-tokens", "9999999"], "--max-tokens: Input should be less"),
-            (["--options", '{"letters": "A"}'], "--options: letters: String should have at least 2"),
+            (["--max-tokens", "9999999"], "--max-tokens: expected a whole number from 1 to 131072, got '9999999'."),
+            (
+                ["--options", '{"letters": "A"}'],
+                "--options: letters: expected a text of 2 to 26 characters, got a text of 1 character.",
+            ),
         ],
     )
     def test_what_is_refused_is_named_by_its_option(
@@ -104,15 +107,15 @@ class TestTasks:
     def test_an_empty_file_is_named(self, gapcast: Run, file: Path) -> None:
         file.write_text("")
         done = gapcast("tasks", "add", file, "--name", "x", "--verifier", "exact")
-        assert done.stderr == f"{file}: There is no problem in the file.\nNothing was stored.\n"
+        assert done.stderr == f"{file}: The file does not contain a problem.\nNothing was stored.\n"
 
     def test_a_bundled_task_is_shown_without_problems(self, gapcast: Run) -> None:
         done = gapcast("tasks", "show", "lab/addition")
         assert (done.exit_code, "hints (at most 4)" in done.stdout) == (0, True)
 
     def test_a_field_of_a_parquet_row(self) -> None:
-        row = {"param": "rows.4.answer", "message": "row 4: is no number", "value": "two"}
-        assert refusal_line(row, Path("x.parquet")) == "x.parquet: row 4, answer: is no number (got 'two')"
+        row = {"param": "rows.4.answer", "message": "row 4: expected a number, got 'two'.", "value": "two"}
+        assert refusal_line(row, Path("x.parquet")) == "x.parquet: row 4, answer: expected a number, got 'two'."
 
 
 class TestModels:

@@ -57,8 +57,8 @@ class TestAdd:
         done = gapcast(*ADD, *options(gap_se=0.02, teacher="ema", pool=pool))
         assert done.exit_code == 2
         lines = done.stderr.splitlines()
-        assert lines[0].startswith("--divergence: Field required")
-        assert lines[1].startswith("--improvement-se: a value needs its se")
+        assert lines[0].startswith("--divergence: expected forward_kl, reverse_kl or js, got nothing. Add it.")
+        assert lines[1].startswith("--improvement-se: a value needs its standard error. Add se,")
         assert lines[2] == "Nothing was stored."
         assert pool not in [one.name for one in connected.pools()]
 
@@ -91,7 +91,8 @@ class TestFiles:
         done = gapcast("observations", "import", file, "--pool", pool)
         assert done.exit_code == 2
         baseline, se, nothing = done.stderr.splitlines()
-        assert baseline == f"{file}: row 2, baseline: Input should be less than or equal to 1 (got '40')"
+        advice = "A share is expected: 0.4 is 40 %."
+        assert baseline == f"{file}: row 2, baseline: expected a number from 0 to 1, or null, got '40'. {advice}"
         assert se.startswith(f"{file}: row 2, gap.se: ")
         assert nothing == "Nothing was stored."
         assert pool not in [one.name for one in connected.pools()]

@@ -83,16 +83,16 @@ def test_an_observation_stands_in_one_line_however_narrow_the_terminal() -> None
 class TestRefusals:
     def test_each_field_is_named_with_its_row(self) -> None:
         errors: list[dict[str, Any]] = [
-            {"param": "observations.0.gap.se", "message": "row 1: a value needs its se", "value": None},
+            {"param": "observations.0.gap.se", "message": "row 1: a value needs its se.", "value": None},
             {"param": "observations.11.baseline", "message": "row 12: too large", "value": "40"},
-            {"param": "observations.2.task", "message": "row 3: Field required", "value": "{'family': 'qwen3'}"},
-            {"param": "observations.3", "message": "row 4: send value and se", "value": None},
+            {"param": "observations.2.task", "message": "row 3: expected a text, got nothing. Add it.", "value": None},
+            {"param": "observations.3", "message": "row 4: send value and se.", "value": None},
         ]
         assert list(row_refusals(GapcastError("x", param="p", errors=errors))) == [
-            "row 1, gap.se: a value needs its se",
-            "row 12, baseline: too large (got '40')",
-            "row 3, task: Field required",
-            "row 4: send value and se",
+            "row 1, gap.se: a value needs its se.",
+            "row 12, baseline: too large (got '40').",
+            "row 3, task: expected a text, got nothing. Add it.",
+            "row 4: send value and se.",
         ]
 
     def test_what_is_no_row_is_named_once(self) -> None:

@@ -13,6 +13,7 @@ import typer
 from typer.testing import Result
 
 from gapcast import Client, Probe
+from gapcast.cli.configuration import Configuration
 from gapcast.cli.probe import request_of
 from tests.support.product import environment, eventually
 
@@ -44,17 +45,17 @@ class TestRequest:
         recipe = {"steps": 10, "group_size": 8}
         body = {"model": {"name": "m"}, "recipe": recipe, "pool": "lab", "levels": [0.8], "min_gain": 0, "probe": None}
         body |= {"seeds": [1], "training": {"export": "none"}}
-        assert request_of(body) == {"model": {"name": "m"}, "group_size": 8}
+        assert request_of(Configuration(body)) == {"model": {"name": "m"}, "group_size": 8}
 
     def test_the_width_of_a_prediction_gives_way_to_the_gaps(self) -> None:
-        body = {"probe": {"problems": 100, "target_half_width": 0.1}}
+        body = Configuration({"probe": {"problems": 100, "target_half_width": 0.1}})
         assert request_of(body, 0.05) == {"probe": {"problems": 100}, "target_gap_half_width": 0.05}
         with pytest.raises(typer.Exit):
             request_of(body)
 
     def test_a_gap_that_was_measured_is_not_measured(self) -> None:
         with pytest.raises(typer.Exit):
-            request_of({"gap": {"value": 0.1, "se": 0.02, "student": 0.3}})
+            request_of(Configuration({"gap": {"value": 0.1, "se": 0.02, "student": 0.3}}))
 
 
 class TestProbe:
@@ -97,7 +98,7 @@ class TestProbe:
         ("wrong", "words"),
         [
             ("task: no/such", "task: expected a listed task, got 'no/such'"),
-            ("context: {kind: hint}", "context.kind: Input should be"),
+            ("context: {kind: hint}", "config.yaml:8: context.kind: expected none, static,"),
             ("probe: {target_half_width: 0.1}", "--half-width"),
             ("gap: {value: 0.1, se: 0.1, student: 0.2}", "gap: was measured elsewhere already"),
             ("typo: 1", "typo: "),

@@ -300,11 +300,14 @@ def test_a_parameter_that_is_not_known_is_refused(client: TestClient, send: Send
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"tests": ["assert ("]}, "no Python"),
-        ({"tests": ["import os"]}, "no `assert`"),
-        ({"tests": [{"input": "not json", "output": "1", "testtype": "functional"}], "fn_name": "f"}, "no JSON"),
-        ({"tests": ["assert f()"], "fn_name": "class"}, "Python name"),
-        ({"tests": ["assert f()"], "prompt": [{"role": "system", "content": "x"}]}, "message of the user"),
+        ({"tests": ["assert ("]}, "is not Python"),
+        ({"tests": ["import os"]}, "does not contain an `assert`"),
+        ({"tests": [{"input": "not json", "output": "1", "testtype": "functional"}], "fn_name": "f"}, "is not JSON"),
+        ({"tests": ["assert f()"], "fn_name": "class"}, "expected the name of a Python function"),
+        (
+            {"tests": ["assert f()"], "prompt": [{"role": "system", "content": "x"}]},
+            "expected a message of the role user",
+        ),
     ],
 )
 def test_what_could_only_fail_in_a_probe_is_refused(send: Send, change: dict[str, Any], told: str) -> None:

@@ -1,0 +1,100 @@
+"""A configuration's values and places, as they are read from YAML, JSON and `--set`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gapcast.cli.configuration import Configuration, read_configuration
+
+
+def read(folder: Path, text: str, *settings: str, name: str = "config.yaml") -> Configuration:
+    file = folder / name
+    file.write_text(text)
+    return read_configuration(file, settings)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("1e-5", 1e-5),
+        ("5E3", 5000.0),
+        ("1.0e-5", 1e-5),
+        (".5", 0.5),
+        ("-3.", -3.0),
+        ("010", 10),
+        ("0x1f", 31),
+        ("100_000", 100_000),
+        ("1:30", "1:30"),
+        ("on", "on"),
+        ("no", "no"),
+        ("True", True),
+        ("false", False),
+        ("~", None),
+        ("", None),
+        ("null", None),
+        ("none", "none"),
+        ("'2024-01-01'", "2024-01-01"),
+        ("!!str 5", "5"),
+        ("1.2.3", "1.2.3"),
+        ("qwen3:8b", "qwen3:8b"),
+        ("[1, 2]", [1, 2]),
+    ],
+)
+def test_values_are_those_that_are_meant(tmp_path: Path, written: str, value: Any) -> None:
+    found = read(tmp_path, f"x: {written}")["x"]
+    assert (found, type(found)) == (value, type(value))
+    assert read(tmp_path, "y: 1", f"x={written}")["x"] == value
+
+
+def test_anchors_and_merges_are_read_with_the_line_where_the_field_is_written(tmp_path: Path) -> None:
+    found = read(tmp_path, "a: &a\n  steps: 1\n  teacher: ema\nrecipe:\n  <<: *a\n  steps: 2\n")
+    assert found["recipe"] == {"steps": 2, "teacher": "ema"}
+    assert (found.place("recipe.steps"), found.place("recipe.teacher")) == (6, 3)
+
+
+@pytest.mark.parametrize(
+    "body", [{"a": [1, {"b": "\U0001f600 / \\"}], "<<": 1, "d": "2024-01-01", "": None}, {"x": {"y": [[], {}, 1e-5]}}]
+)
+@pytest.mark.parametrize("indent", [None, 2, "\t"])
+def test_json_is_what_json_says(tmp_path: Path, body: dict[str, Any], indent: int | str | None) -> None:
+    body.pop("", None)
+    text = json.dumps(body, indent=indent)
+    found = read(tmp_path, text, name="config.json")
+    assert dict(found) == body
+    for name in body:
+        assert found.places[name] == text[: text.index(f'"{name}"')].count("\n") + 1
+
+
+def test_a_place_is_the_nearest_one_that_is_written(tmp_path: Path) -> None:
+    text = "# first\nmodel:\n  name: x\nlevels:\n- 0.8\n- 0.9\n"
+    found = read(tmp_path, text, "probe.seed=3", "levels.1=0.5", "recipe.steps=2")
+    assert dict(found) == {
+        "model": {"name": "x"},
+        "levels": [0.8, 0.5],
+        "probe": {"seed": 3},
+        "recipe": {"steps": 2},
+    }
+    places = {
+        "model.name": 3,
+        "model.family": 2,
+        "levels.0": 5,
+        "levels.1": "--set levels.1",
+        "probe.seed": "--set probe.seed",
+        "probe": "--set probe.seed",
+        "task": None,
+    }
+    assert {param: found.place(param) for param in places} == places
+
+
+def test_a_setting_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path) -> None:
+    text = "recipe: {steps: 1, teacher: ema}\nprobe: null\n"
+    found = read(tmp_path, text, "recipe.steps=2", "recipe.steps=3", "probe.seed=1", "context={kind: hints}", "pool=")
+    assert found["recipe"] == {"steps": 3, "teacher": "ema"}
+    assert (found["probe"], found["context"], found["pool"]) == ({"seed": 1}, {"kind": "hints"}, None)
+
+
+def test_a_mapping_that_is_set_forgets_the_lines_of_what_it_replaces(tmp_path: Path) -> None:
+    found = read(tmp_path, "recipe:\n  steps: 1\n", "recipe={steps: 0}")
+    assert found.told("recipe.steps", "expected more.") == "--set recipe: recipe.steps: expected more."
