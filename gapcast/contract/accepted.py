@@ -145,7 +145,8 @@ def _words(schema: Schema, lengths: bool) -> str:
     if kind in {"integer", "number"}:
         return _number(schema)
     if kind == "string":
-        return PATTERNS.get(schema.get("pattern", ""), "a text" + _length(schema, "Length", "character", lengths))
+        length = _length(schema, "Length", "character", lengths)
+        return f"a text{length}" if length else PATTERNS.get(schema.get("pattern", ""), "a text")
     if kind == "array":
         return "a list" + _length(schema, "Items", "item", lengths)
     if kind == "object":

@@ -74,7 +74,7 @@ class TestTasks:
         [
             (["--name", "Not Good"], "--name: expected a name of lower-case letters"),
             (["--name", "lab/mine"], "--name: 'lab/mine' is kept"),
-            (["--max-tokens", "9999999"], "--max-tokens: expected a whole number from 1 to 131072, got '9999999'."),
+            (["--max-tokens", "9999999"], "--max-tokens: expected a whole number from 1 to 131072, got 9999999."),
             (
                 ["--options", '{"letters": "A"}'],
                 "--options: letters: expected a text of 2 to 26 characters, got a text of 1 character.",
