@@ -113,7 +113,8 @@ def _accepted(context: Mapping[str, Any]) -> tuple[Accepted | None, str]:
     if inner is None:
         return None, ""
     names = [part for part in inner.loc if isinstance(part, str)]
-    return Accepted.by(inner.model).at(inner.loc), names[-1] if names else ""
+    within = inner if inner.loc else context["outer"]  # a model may stand where others, or a text, may stand, too
+    return Accepted.by(within.model).at(within.loc), names[-1] if names else ""
 
 
 def _expected(kind: str, context: Mapping[str, Any], accepted: Accepted | None) -> str:
