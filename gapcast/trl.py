@@ -174,7 +174,7 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
     def _send(self, row: Row, file: Path) -> None:
         client = self._client or Client()
         try:
-            batch = client.add_observations([row])
+            batch = client.observations.create([row])
         except GapcastError as error:
             reasons = "; ".join(f"{one['param']}: {one['message']}" for one in error.errors) or str(error)
             logger.warning(

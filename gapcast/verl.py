@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from gapcast.cli.printing.observations import print_batch
-from gapcast.cli.terminal import Url, check_share, check_width, console, exit_on_refusal, row_refusals, say
+from gapcast.cli.terminal import (
+    Url,
+    check_share,
+    check_width,
+    console,
+    exit_on_refusal,
+    report_waits,
+    row_refusals,
+    say,
+)
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.elsewhere import Row, Run, gap_of_probe, has_collapsed, keep_row
 from gapcast.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
@@ -97,6 +106,7 @@ def main(
     if (gap is None) == (probe is None) or (gap is None) != (gap_se is None):
         say("Give the gap: --gap with --gap-se, or --probe.")
         raise typer.Exit(2)
+    report_waits()
     with exit_on_refusal(), Client(url) as client:
         log = read_log(logs, metric)
         first, last = first_and_last(log, step)
@@ -123,9 +133,9 @@ def main(
             console.print(f"Wrote {out}", highlight=False, markup=False, soft_wrap=True)
             return
         if prediction is not None:  # a mistyped one would be stored, and never meet its prediction
-            client.get_prediction(prediction)
+            client.predictions.get(prediction)
         try:
-            batch = client.add_observations([row])
+            batch = client.observations.create([row])
         except GapcastError as error:
             for line in row_refusals(error):
                 say(line)

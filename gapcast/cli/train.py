@@ -83,7 +83,7 @@ def train(
     body |= {name: value for name, value in asked.items() if value is not None}
     with exit_on_refusal(), Client(url) as client:
         try:
-            runs = client.create_training_runs(body)
+            runs = client.training_runs.create_group(body)
         except KeyboardInterrupt:
             say(f"Whether anything was queued is not known; it is there if so: {command('list', '', url)}")
             raise typer.Exit(130) from None
