@@ -22,7 +22,7 @@ from gapcast.cli.terminal import (
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.client.fields import ObservationFilters, Order
 from gapcast.client.files import Format, format_of
-from gapcast.elsewhere import Row
+from gapcast.elsewhere.rows import Row
 from gapcast.models import Batch
 from gapcast.words import count
 

@@ -2,6 +2,7 @@
 
 from gapcast.client.aio.client import AsyncClient
 from gapcast.client.aio.page import AsyncPage
+from gapcast.client.deprecated import keep_old_names
 from gapcast.client.errors import (
     AnswerLost,
     Conflict,
@@ -37,3 +38,5 @@ __all__ = [
     "Unauthorized",
     "Unreachable",
 ]
+
+keep_old_names()

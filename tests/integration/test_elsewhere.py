@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gapcast import Client
-from gapcast.verl import app
+from gapcast.elsewhere.verl import app
 from tests.support.product import serving
 
 pytestmark = pytest.mark.slow

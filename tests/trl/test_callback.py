@@ -12,8 +12,8 @@ import transformers
 
 from gapcast import Client
 from gapcast.elsewhere import Run
-from gapcast.trl import ObservationCallback, recipe_of
-from gapcast.trl_sampling import Attempt, Sampled, sdft_prompt, sdpo_prompt
+from gapcast.elsewhere.trl import ObservationCallback, recipe_of
+from gapcast.elsewhere.trl_sampling import Attempt, Sampled, sdft_prompt, sdpo_prompt
 from tests.support.product import serving
 from tests.trl.lab import MODEL, STEPS, lab_rows, score, sdft_config, sdpo_config, trainer_of
 from workers.engines import model_folder

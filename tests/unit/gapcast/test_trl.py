@@ -12,8 +12,8 @@ import torch
 import transformers
 
 from gapcast import Client
-from gapcast.elsewhere import Run, has_collapsed, import_command
-from gapcast.trl import ObservationCallback
+from gapcast.elsewhere.rows import Run, has_collapsed, import_command
+from gapcast.elsewhere.trl import ObservationCallback
 
 RECIPE = {"teacher": "ema", "divergence": "reverse_kl"}
 STUDENT, TEACHER, AFTER = [0, 1, 2, 4], [2, 2, 3, 4], [1, 2, 2, 4]

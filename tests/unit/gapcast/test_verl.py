@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gapcast import Client
-from gapcast.verl import app
-from gapcast.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
+from gapcast.elsewhere.verl import app
+from gapcast.elsewhere.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
 
 ACC = "val-core/openai/gsm8k/acc/mean@4"
 Step = tuple[int, dict[str, float | None]]
