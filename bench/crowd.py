@@ -50,10 +50,10 @@ def main() -> None:
         settings = {"GAPCAST_WORKER": "off", "GAPCAST_LOG_LEVEL": "error"}
         with serving(Path(folder), settings | ({"GAPCAST_DATABASE_URL": url} if url else {})) as (client, _):
             for _ in range(STORED):
-                client.create_prediction(GIVEN)
+                client.predictions.create(GIVEN)
             found = asyncio.run(crowd(client.url, clients))
             began = time.perf_counter()
-            client.list_predictions()
+            client.predictions.list()
             after = time.perf_counter() - began
     print(f"{'PostgreSQL' if url else 'SQLite'}, {clients} lists at once:")
     for status, count in sorted(Counter(status for status, _ in found).items()):

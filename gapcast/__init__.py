@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 from gapcast._version import __version__
 
 if TYPE_CHECKING:
-    from gapcast.client import Client, GapcastError
+    from gapcast.client import (
+        AnswerLost,
+        AsyncClient,
+        Client,
+        Conflict,
+        GapcastError,
+        InvalidRequest,
+        NotFound,
+        NotGapcast,
+        RateLimited,
+        ServerFault,
+        Unauthorized,
+        Unreachable,
+    )
     from gapcast.models import (
         Batch,
         Checkpoint,
@@ -27,22 +40,39 @@ if TYPE_CHECKING:
         TrainingRun,
     )
 
+CLIENT = (
+    *("AsyncClient", "Client"),
+    *("AnswerLost", "Conflict", "GapcastError", "InvalidRequest", "NotFound", "NotGapcast", "RateLimited"),
+    *("ServerFault", "Unauthorized", "Unreachable"),
+)
+"""names that `gapcast.client` hands out; the others are those of `gapcast.models`"""
+
 __all__ = [
+    "AnswerLost",
+    "AsyncClient",
     "Batch",
     "Checkpoint",
     "Client",
+    "Conflict",
     "ContextKind",
     "Event",
     "Fit",
     "GapcastError",
+    "InvalidRequest",
     "Model",
+    "NotFound",
+    "NotGapcast",
     "Observation",
     "Pool",
     "Prediction",
     "Probe",
     "ProbeSize",
+    "RateLimited",
+    "ServerFault",
     "Task",
     "TrainingRun",
+    "Unauthorized",
+    "Unreachable",
     "__version__",
 ]
 
@@ -50,4 +80,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("gapcast.client" if name in {"Client", "GapcastError"} else "gapcast.models"), name)
+    return getattr(import_module("gapcast.client" if name in CLIENT else "gapcast.models"), name)

@@ -38,9 +38,9 @@ def probed(client: Client) -> dict[tuple[str, int], Any]:
     for name, context in CONTEXTS.items():
         for seed in SEEDS:
             request = {"model": {"name": MODEL}, "task": TASK, "context": context, "probe": {"seed": 1000 + seed}}
-            probe = client.create_probe(request, wait=60)
+            probe = client.probes.create(request, wait=60)
             while not probe.ended:
-                probe = client.get_probe(probe.id, wait=60)
+                probe = client.probes.get(probe.id, wait=60)
             found[name, seed] = probe
     return found
 
@@ -49,7 +49,7 @@ def trained(client: Client) -> dict[tuple[str, int], Any]:
     """A finished run for every context and seed."""
     known = {
         (run.configuration.context.kind, str(run.configuration.context.options), run.seed): run
-        for run in client.iterate_training_runs()
+        for run in client.training_runs.list()
         if run.pool == POOL and run.status in {"queued", "running", "succeeded"}
     }
     found = {}
@@ -61,11 +61,11 @@ def trained(client: Client) -> dict[tuple[str, int], Any]:
                 for (kind, options, its), run in known.items()
                 if kind == context["kind"] and its == seed and _asks(run.configuration.context.options, context)
             ]
-            run = same[0] if same else client.create_training_run(body | {"training": {"export": "none"}})
+            run = same[0] if same else client.training_runs.create(body | {"training": {"export": "none"}})
             found[name, seed] = run
     for name, seed in found:
         while not found[name, seed].ended:
-            found[name, seed] = client.get_training_run(found[name, seed].id, wait=60)
+            found[name, seed] = client.training_runs.get(found[name, seed].id, wait=60)
         print(f"  {name}, seed {seed}: {found[name, seed].status} {found[name, seed].error or ''}", flush=True)
     return found
 
@@ -103,9 +103,7 @@ def main() -> None:
     with Client(url) as client:
         probes = probed(client)
         runs = trained(client)
-        stored = {
-            row["external_id"]: row for row in client.request("GET", f"/v1/observations?pool={POOL}&limit=100")["data"]
-        }
+        stored = {row.external_id: row.model_dump(mode="json") for row in client.observations.list(pool=POOL)}
     rows = [row_of(name, seed, run, stored) for (name, seed), run in runs.items()]
     print("context, seed: gap of the probe -> predicted improvement [95 %], measured gap and improvement of the run")
     covered = 0

@@ -16,7 +16,7 @@ def contexts(
 ) -> None:
     """List the context kinds, or show one with its options and an example."""
     with exit_on_refusal(), Client(url) as client:
-        kinds = client.list_context_kinds()
+        kinds = list(client.contexts.list())
     found = [one for one in kinds if kind in (None, one.kind)]
     if not found:
         say(f"There is no context kind {kind!r}; there are {', '.join(one.kind for one in kinds)}.")

@@ -45,7 +45,7 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
         )
         with Client(address) as client:
             _wait_until_ready(client, server, log)
-            created = client.create_prediction(CONFIGURATION)
+            created = client.predictions.create(CONFIGURATION)
             if created.ended:
                 console.print("This probe is stored already, so the answer comes at once.")
             prediction = follow(client, created, console)
@@ -113,7 +113,7 @@ def _wait_until_ready(client: Client, server: subprocess.Popen[bytes], log: Path
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            client.request("GET", "/readyz")
+            client.health.ready()
             return
         except GapcastError as error:
             if server.poll() is not None or time.monotonic() > deadline:

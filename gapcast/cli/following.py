@@ -22,16 +22,16 @@ def follow(client: Client, prediction: Prediction, console: Console) -> Predicti
     """Show a prediction's progress until it has ended, and return it as it ended."""
     if prediction.ended:
         return prediction
-    watch(client.events(prediction.id), console)
-    return client.get_prediction(prediction.id)
+    watch(client.predictions.events(prediction.id), console)
+    return client.predictions.get(prediction.id)
 
 
 def follow_probe(client: Client, probe: Probe, console: Console) -> Probe:
     """Show a probe's progress until it has ended, and return it as it ended."""
     if probe.ended:
         return probe
-    watch(client.probe_events(probe.id), console)
-    return client.get_probe(probe.id)
+    watch(client.probes.events(probe.id), console)
+    return client.probes.get(probe.id)
 
 
 def watch(events: Iterable[Event], console: Console) -> None:

@@ -28,12 +28,12 @@ def law(
     Exit codes: 0 shown, 2 the pool, the family or the server is wrong.
     """
     with exit_on_refusal(), Client(url) as client:
-        fit = client.current_fit(pool)
+        fit = client.fits.current(pool=pool)
         if family is not None:
             fit = _of_family(fit, family)
-        outliers = client.residuals(fit.id, family=family, outliers=True, limit=MOST_OUTLIERS)
-        scaling = client.scaling(fit.id)
-        outcomes = client.calibration(fit.id)
+        outliers = client.fits.residuals(fit.id, family=family, outliers=True, limit=MOST_OUTLIERS)
+        scaling = client.fits.scaling(fit.id)
+        outcomes = client.fits.calibration(fit.id)
     sizes = [one for one in scaling.families if family in (None, one.family)]
     if as_json:
         print_json(

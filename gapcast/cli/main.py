@@ -19,7 +19,7 @@ from gapcast.cli.law import law
 from gapcast.cli.printing.predictions import print_prediction
 from gapcast.cli.probe import probe
 from gapcast.cli.size import size
-from gapcast.cli.terminal import OF_A_RUN, AsJson, Set, Url, console, errors, print_refusal
+from gapcast.cli.terminal import OF_A_RUN, AsJson, Set, Url, console, errors, print_refusal, report_waits
 from gapcast.cli.train import train
 from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.launching import module_command, safe_environment
@@ -50,7 +50,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    report_waits()
 
 
 def _become(module: str, arguments: list[str], settings: dict[str, str | None]) -> None:
@@ -133,7 +133,7 @@ def predict(
     shown = errors if as_json else console
     try:
         with Client(url) as client:
-            created = client.create_prediction(body)
+            created = client.predictions.create(body)
             try:
                 prediction = follow(client, created, shown)
             except KeyboardInterrupt:

@@ -21,7 +21,7 @@ app = typer.Typer(
 def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the models that workers can load: the lab's and those of the server's settings."""
     with exit_on_refusal(), Client(url) as client:
-        found = client.list_models()
+        found = list(client.models.list())
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
     else:

@@ -14,14 +14,16 @@ from gapcast.cli.terminal import (
     check_width,
     console,
     exit_on_refusal,
+    first,
     print_json,
     row_refusals,
     say,
 )
 from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.elsewhere import Row
+from gapcast.client.fields import ObservationFilters, Order
+from gapcast.client.files import Format, format_of
+from gapcast.elsewhere.rows import Row
 from gapcast.models import Batch
-from gapcast.observation_calls import Filters, Format, format_of
 from gapcast.words import count
 
 app = typer.Typer(
@@ -62,7 +64,7 @@ def import_file(
     """
     with exit_on_refusal(), Client(url) as client:
         try:
-            batch = client.import_observations(file, pool)
+            batch = client.observations.import_file(file, pool=pool)
         except GapcastError as error:
             _refused(error, [f"{file}: {line}" for line in row_refusals(error)])
     _print(batch, as_json)
@@ -151,9 +153,9 @@ def add(
     )
     with exit_on_refusal(), Client(url) as client:
         if prediction is not None:  # a mistyped one would be stored, and never meet its prediction
-            client.get_prediction(prediction)
+            client.predictions.get(prediction)
         try:
-            batch = client.add_observations([row], pool)
+            batch = client.observations.create([row], pool=pool)
         except GapcastError as error:
             _refused(error, [as_option(line) for line in row_refusals(error)])
     _print(batch, as_json)
@@ -199,7 +201,7 @@ def export(
     url: Url = DEFAULT_URL,
 ) -> None:
     """Write stored runs to a file that can be imported again, to the same fit."""
-    wanted = Filters(
+    wanted = ObservationFilters(
         pool=pool,
         family=family,
         task=task,
@@ -213,7 +215,7 @@ def export(
         collapsed=collapsed,
     )
     with exit_on_refusal(), Client(url) as client:
-        written = client.export_observations(file, form, **wanted)
+        written = client.observations.export_file(file, format=form, **wanted)
         found = rows_in(written, form or format_of(file))
     console.print(f"Wrote {count(found, 'observation')} to {file}", highlight=False, markup=False, soft_wrap=True)
 
@@ -251,7 +253,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List stored runs, newest first; gaps and improvements in accuracy points with their standard errors."""
-    wanted = Filters(
+    wanted = ObservationFilters(
         pool=pool,
         family=family,
         task=task,
@@ -265,15 +267,17 @@ def list_(
         collapsed=collapsed,
     )
     with exit_on_refusal(), Client(url) as client:
-        found = client.list_observations(limit + 1, after, "asc" if oldest else "desc", **wanted)
-    shown = found[:limit]
+        order: Order = "asc" if oldest else "desc"
+        shown, more = first(
+            limit, lambda size: client.observations.list(limit=size, after=after, order=order, **wanted)
+        )
     if as_json:
         print_json([one.model_dump(mode="json") for one in shown])
     elif not shown:
         console.print("No observation is stored that fits.", highlight=False)
     else:
         print_observations(console, shown)
-    if len(found) > limit:
+    if more:
         say(f"There are more: --after {shown[-1].id}")
 
 
@@ -285,7 +289,7 @@ def exclude(
 ) -> None:
     """Leave a run out of its pool's law from now on. Fits that were made stay as they are."""
     with exit_on_refusal(), Client(url) as client:
-        shown = client.exclude_observation(observation, reason)
+        shown = client.observations.exclude(observation, reason)
     text = f"{shown.id} is left out of the law of {shown.pool}: {shown.excluded_reason}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -296,5 +300,5 @@ def include(
 ) -> None:
     """Let an excluded run count again in its pool's law."""
     with exit_on_refusal(), Client(url) as client:
-        shown = client.include_observation(observation)
+        shown = client.observations.include(observation)
     console.print(f"{shown.id} counts in the law of {shown.pool}.", highlight=False, markup=False, soft_wrap=True)

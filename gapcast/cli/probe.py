@@ -57,7 +57,7 @@ def probe(
     shown = errors if as_json else console
     interrupted = False
     with exit_on_refusal(read), Client(url) as client:
-        created = client.create_probe(body)
+        created = client.probes.create(body)
         try:
             found = follow_probe(client, created, shown)
         except KeyboardInterrupt:
@@ -110,11 +110,11 @@ def _cancel(client: Client, created: Probe) -> Probe:
             raise typer.Exit(130)
         say(f"Cancelling {created.id} ...")
         try:
-            client.cancel_probe(created.id)
+            client.probes.cancel(created.id)
         except GapcastError as error:
             if error.code != "conflict":  # it has ended meanwhile
                 raise
-        found = client.get_probe(created.id, wait=60)
+        found = client.probes.get(created.id, wait=60)
     except (KeyboardInterrupt, typer.Abort):
         say(f"No longer waiting for {created.id}; {again}.")
         raise typer.Exit(130) from None

@@ -45,8 +45,8 @@ ASKED = frozenset(HAPPENED[f"job.{what}_requested"] for what in ("pause", "cance
 
 def follow_runs(client: Client, runs: Sequence[TrainingRun], console: Console) -> list[TrainingRun]:
     """Show the progress of runs until all have ended, and return them as they ended."""
-    watch_runs(client.follow_training_runs([one.id for one in runs if not one.ended]), runs, console)
-    return [client.get_training_run(one.id) for one in runs]
+    watch_runs(client.training_runs.follow([one.id for one in runs if not one.ended]), runs, console)
+    return [client.training_runs.get(one.id) for one in runs]
 
 
 def watch_runs(events: Iterable[tuple[str, Event]], runs: Sequence[TrainingRun], console: Console) -> None:

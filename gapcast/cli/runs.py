@@ -1,14 +1,16 @@
 """`gapcast runs`: training runs that a server has; list, show, follow, pause, resume, cancel, checkpoints."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Annotated
+from collections.abc import Collection, Iterator, Sequence
+from typing import Annotated, Literal
 
 import typer
 
 from gapcast.cli.printing.runs import print_checkpoints, print_run, print_runs
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, print_refusal, say
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, first, print_json, print_refusal, say
 from gapcast.cli.train import follow_to_the_end, print_answer
-from gapcast.client import DEFAULT_URL, Client, GapcastError
+from gapcast.client import DEFAULT_URL, Client, GapcastError, NotFound
+from gapcast.client.fields import TrainingRunFilters
+from gapcast.contract.training import Status
 from gapcast.models import TrainingRun
 
 app = typer.Typer(
@@ -21,6 +23,8 @@ app = typer.Typer(
 GROUP = "rgrp_"
 """how the id of a group begins"""
 
+Change = Literal["pause", "resume", "cancel"]
+
 Runs = Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of runs, or of groups.")]
 
 
@@ -28,7 +32,7 @@ Runs = Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of runs, or 
 def list_(
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
     after: Annotated[str | None, typer.Option(help="Those after this one.")] = None,
-    status: Annotated[str | None, typer.Option(help="Of this status alone, such as running or paused.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Of this status alone, such as running or paused.")] = None,
     prediction: Annotated[str | None, typer.Option(help="Of this prediction alone.")] = None,
     group: Annotated[str | None, typer.Option(help="Of this group alone.")] = None,
     url: Url = DEFAULT_URL,
@@ -36,15 +40,15 @@ def list_(
 ) -> None:
     """List training runs, newest first; gaps and improvements in accuracy points with their standard errors."""
     with exit_on_refusal(), Client(url) as client:
-        found = client.list_training_runs(limit + 1, after, status=status, prediction_id=prediction, group_id=group)
-    shown = found[:limit]
+        asked = TrainingRunFilters(status=status, prediction_id=prediction, group_id=group)
+        shown, more = first(limit, lambda size: client.training_runs.list(limit=size, after=after, **asked))
     if as_json:
         print_json([one.model_dump(mode="json") for one in shown])
     elif not shown:
         console.print("There is no training run that fits.", highlight=False)
     else:
         print_runs(console, shown)
-    if len(found) > limit:
+    if more:
         say(f"There are more: --after {shown[-1].id}")
 
 
@@ -52,7 +56,7 @@ def list_(
 def show(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what is known of runs: gap, improvement against prediction, accuracy by step, weights."""
     with exit_on_refusal(), Client(url) as client:
-        found = [client.get_training_run(one) for one in _named(client, runs)]
+        found = [client.training_runs.get(one) for one in _named(client, runs)]
     if as_json:
         print_answer(found)
     else:
@@ -69,26 +73,26 @@ def follow(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     Exit codes: 0 all succeeded, 1 one did not, 2 there is no such run or server, 130 no longer followed.
     """
     with exit_on_refusal(), Client(url) as client:
-        found = [client.get_training_run(one) for one in _named(client, runs)]
+        found = [client.training_runs.get(one) for one in _named(client, runs)]
         follow_to_the_end(client, found, url, as_json=as_json)
 
 
 @app.command()
 def pause(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Stop runs after the step that they are at, with a checkpoint, and free their workers."""
-    _change(runs, Client.pause_training_run, {"queued", "running"}, url, as_json=as_json)
+    _change(runs, "pause", {"queued", "running"}, url, as_json=as_json)
 
 
 @app.command()
 def resume(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Queue paused runs again; they go on from their newest checkpoints."""
-    _change(runs, Client.resume_training_run, {"paused"}, url, as_json=as_json)
+    _change(runs, "resume", {"paused"}, url, as_json=as_json)
 
 
 @app.command()
 def cancel(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """End runs for good: they yield no observation, and their checkpoints are removed."""
-    _change(runs, Client.cancel_training_run, {"queued", "running", "paused"}, url, as_json=as_json)
+    _change(runs, "cancel", {"queued", "running", "paused"}, url, as_json=as_json)
 
 
 @app.command()
@@ -97,7 +101,7 @@ def checkpoints(
 ) -> None:
     """List the checkpoints that a run has written, with their folders on the worker."""
     with exit_on_refusal(), Client(url) as client:
-        found = client.list_checkpoints(run)
+        found = list(client.training_runs.checkpoints(run))
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
     elif not found:
@@ -110,23 +114,23 @@ def _named(client: Client, names: Sequence[str], states: Collection[str] | None 
     """The ids that names stand for; of a group only the runs in these states.
 
     Raises:
-        GapcastError: a group has no such run.
+        NotFound: a group has no such run.
     """
     for name in names:
         if not name.startswith(GROUP):
             yield name
             continue
-        members = list(client.iterate_training_runs(group_id=name))[::-1]  # as they were posted
+        members = list(client.training_runs.list(group_id=name))[::-1]  # as they were posted
         fitting = [one.id for one in members if states is None or one.status in states]
         if not fitting:
             what = f"run that is {' or '.join(sorted(states))}" if members and states is not None else "run"
-            raise GapcastError(f"{name} has no {what}.", status=404, code="not_found")
+            raise NotFound(f"{name} has no {what}.", status=404, code="not_found")
         yield from fitting
 
 
 def _change(
     names: Sequence[str],
-    ask: Callable[[Client, str], TrainingRun],
+    change: Change,
     states: Collection[str],
     url: str,
     *,
@@ -136,23 +140,25 @@ def _change(
     changed: list[TrainingRun] = []
     refused = False
     with exit_on_refusal(), Client(url) as client:
+        asks = {"pause": client.training_runs.pause, "resume": client.training_runs.resume}
+        ask = asks.get(change, client.training_runs.cancel)
         for run_id in list(_named(client, names, states)):
             try:
-                one = ask(client, run_id)
+                one = ask(run_id)
             except GapcastError as error:
                 print_refusal(error)
                 refused = True
                 continue
             changed.append(one)
             if not as_json:
-                console.print(f"{one.id} (seed {one.seed}): {_becomes(one, ask)}", highlight=False, soft_wrap=True)
+                console.print(f"{one.id} (seed {one.seed}): {_becomes(one, change)}", highlight=False, soft_wrap=True)
     if as_json and changed:
         print_answer(changed)
     if refused:
         raise typer.Exit(2)
 
 
-def _becomes(run: TrainingRun, ask: Callable[[Client, str], TrainingRun]) -> str:
+def _becomes(run: TrainingRun, change: Change) -> str:
     if run.status != "running":
         return run.status
-    return "pausing" if ask is Client.pause_training_run else "cancelling"
+    return "pausing" if change == "pause" else "cancelling"

@@ -81,11 +81,11 @@ def size(
     cost = {"per_problem": cost_per_problem, "per_rollout": cost_per_rollout}
     with exit_on_refusal(read), Client(url) as client:
         if pilot is not None and pilot.startswith("pred_"):
-            pilot = client.get_prediction(pilot).probe_id or pilot
+            pilot = client.predictions.get(pilot).probe_id or pilot
         asked = {"rollouts": rollouts, "pilot_probe_id": pilot, "most_problems": most_problems}
         body |= {name: value for name, value in asked.items() if value is not None}
         body |= {"cost": {name: value for name, value in cost.items() if value is not None}}
-        found = client.size_probe(body)
+        found = client.probes.size(body)
     if as_json:
         print_json(found)
     else:

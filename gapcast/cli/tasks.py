@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from gapcast.catalog_calls import Split
 from gapcast.cli.printing.catalog import print_problems, print_task, print_tasks
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
-from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.connection import FieldRefusal
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, first, print_json, say
+from gapcast.client import DEFAULT_URL, Client, FieldRefusal, GapcastError
+from gapcast.client.fields import Split
 from gapcast.contract.faults import naming
 from gapcast.contract.problems import VerifierKind
+from gapcast.models import TaskProblem
 
 app = typer.Typer(
     name="tasks", no_args_is_help=True, help="What a gap is measured on: add a file of problems, list, show."
@@ -55,7 +55,7 @@ def add(
     with exit_on_refusal(), Client(url) as client:
         try:
             given = json.loads(options) if options is not None else None
-            task = client.add_task(file, name, verifier, options=given, max_tokens=max_tokens, preamble=preamble)
+            task = client.tasks.create(file, name, verifier, options=given, max_tokens=max_tokens, preamble=preamble)
         except GapcastError as error:
             _refused(error, file)
     if as_json:
@@ -96,7 +96,7 @@ def refusal_line(row: FieldRefusal, file: Path) -> str:
 def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the tasks: the bundled ones, then yours in their newest revisions."""
     with exit_on_refusal(), Client(url) as client:
-        found = client.list_tasks()
+        found = list(client.tasks.list())
     if as_json:
         print_json([one.model_dump(mode="json") for one in found])
     else:
@@ -114,14 +114,18 @@ def show(
 ) -> None:
     """Show a task and its first problems, long texts cut."""
     with exit_on_refusal(), Client(url) as client:
-        task = client.get_task(name)
+        task = client.tasks.get(name)
         stored = task.id is not None and problems > 0
-        found = client.task_problems(name, problems + 1, after, split) if stored else []
-    shown = found[:problems]
+        shown: list[TaskProblem] = []
+        more = False
+        if stored:
+            shown, more = first(
+                problems, lambda size: client.tasks.problems(name, split=split, limit=size, after=after)
+            )
     if as_json:
         print_json({"task": task.model_dump(mode="json"), "problems": [one.model_dump(mode="json") for one in shown]})
     else:
         print_task(console, task)
         print_problems(console, shown)
-    if len(found) > problems:
+    if more:
         say(f"There are more: --after {shown[-1].id}")

@@ -3,17 +3,21 @@
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Annotated
 
+import stamina.instrumentation
 import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
 from gapcast.cli.configuration import Configuration
-from gapcast.connection import GapcastError
+from gapcast.client import GapcastError, Page
+from gapcast.client.reading import Kind
+from gapcast.client.requests import MOST_A_PAGE
 from gapcast.contract.base import JsonObject
 from gapcast.contract.faults import naming
 
@@ -76,6 +80,19 @@ def print_refusal(error: GapcastError, configuration: Configuration | None = Non
         say(str(error))
 
 
+def report_waits() -> None:
+    """Report to standard error each longer wait that a server has asked for, and nothing else about repetitions.
+
+    Without this stamina would log every repetition to standard output, where answers are.
+    """
+    stamina.instrumentation.set_on_retry_hooks([_report_wait])
+
+
+def _report_wait(details: stamina.instrumentation.RetryDetails) -> None:
+    if isinstance(details.caused_by, GapcastError) and details.caused_by.retry_after:
+        say(f"{details.caused_by} Trying again in {details.wait_for:.0f} s.")
+
+
 @contextmanager
 def exit_on_refusal(configuration: Configuration | None = None) -> Iterator[None]:
     """End with code 2 if the server refuses or does not answer, or a file cannot be read or written."""
@@ -105,6 +122,17 @@ def row_refusals(error: GapcastError) -> Iterator[str]:
         yield f"row {row}{f', {field}' if field else ''}: {naming(message, one.get('value'))}"
     if not error.errors:
         yield str(error)
+
+
+def first(limit: int, pages: Callable[[int], Page[Kind]]) -> tuple[list[Kind], bool]:
+    """Return the first `limit` items of a list, and True if there are more.
+
+    Args:
+        limit: how many.
+        pages: asks for the list in pages of so many items.
+    """
+    found = list(islice(pages(min(limit + 1, MOST_A_PAGE)), limit + 1))
+    return found[:limit], len(found) > limit
 
 
 def print_json(answer: BaseModel | JsonObject | list[JsonObject]) -> None:

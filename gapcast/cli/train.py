@@ -91,7 +91,7 @@ def train(
     body |= given
     with exit_on_refusal(read), Client(url) as client:
         try:
-            runs = client.create_training_runs(body)
+            runs = client.training_runs.create_group(body)
         except KeyboardInterrupt:
             say(f"Whether anything was queued is not known; it is there if so: {command('list', '', url)}")
             raise typer.Exit(130) from None

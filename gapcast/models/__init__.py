@@ -1,9 +1,18 @@
-"""What the API answers, as typed objects: the contract's classes under the client's names."""
+"""What the API answers, as typed objects: the contract's classes under the client's names, some with a display."""
 
 from gapcast.contract.catalog import ContextKindOut as ContextKind
 from gapcast.contract.catalog import Model, Task
 from gapcast.contract.catalog import ProblemOut as TaskProblem
-from gapcast.contract.fits import (
+from gapcast.contract.observations import BatchOut as Batch
+from gapcast.contract.observations import Measured
+from gapcast.contract.observations import ObservationOut as Observation
+from gapcast.contract.observations import PoolOut as Pool
+from gapcast.contract.observations import RowWarning as RowWarned
+from gapcast.contract.predictions import LawUsed as Law
+from gapcast.contract.sizing import ExpectedOut as Expected
+from gapcast.contract.sizing import SizeOut as ProbeSize
+from gapcast.contract.sizing import Variation
+from gapcast.models.fits import (
     AtGap,
     Calibration,
     Coefficients,
@@ -12,6 +21,8 @@ from gapcast.contract.fits import (
     Curved,
     Drift,
     FamilyScaling,
+    Fit,
+    FitSummary,
     Group,
     Homogeneity,
     LevelCalibration,
@@ -24,16 +35,6 @@ from gapcast.contract.fits import (
     SizeSlope,
     Trend,
 )
-from gapcast.contract.fits import FitOut as Fit
-from gapcast.contract.observations import BatchOut as Batch
-from gapcast.contract.observations import Measured
-from gapcast.contract.observations import ObservationOut as Observation
-from gapcast.contract.observations import PoolOut as Pool
-from gapcast.contract.observations import RowWarning as RowWarned
-from gapcast.contract.predictions import LawUsed as Law
-from gapcast.contract.sizing import ExpectedOut as Expected
-from gapcast.contract.sizing import SizeOut as ProbeSize
-from gapcast.contract.sizing import Variation
 from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Prediction
 from gapcast.models.probes import (
     Arm,
@@ -88,6 +89,7 @@ __all__ = [
     "Expected",
     "FamilyScaling",
     "Fit",
+    "FitSummary",
     "Gained",
     "Gap",
     "Group",

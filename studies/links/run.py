@@ -60,9 +60,9 @@ def observed(row: dict[str, Any]) -> dict[str, Any]:
 
 def ended(client: Client, run_id: str) -> Any:
     """Wait for a run."""
-    run = client.get_training_run(run_id, wait=60)
+    run = client.training_runs.get(run_id, wait=60)
     while not run.ended:
-        run = client.get_training_run(run_id, wait=60)
+        run = client.training_runs.get(run_id, wait=60)
     return run
 
 
@@ -76,10 +76,10 @@ def probe(client: Client) -> Iterator[str]:
             continue
         shown = world.contexts[context]
         request = {"model": {"name": model}, "task": world.task, "context": shown, "probe": PROBE}
-        found = client.create_probe(request, wait=60)
+        found = client.probes.create(request, wait=60)
         while not found.ended:
-            found = client.get_probe(found.id, wait=60)
-        result = client.request("GET", f"/v1/probes/{found.id}")["result"]
+            found = client.probes.get(found.id, wait=60)
+        result = client.probes.get(found.id).model_dump(mode="json")["result"]
         keep(PROBES, {"id": name, "model": model, "context": context} | measured(result))
         yield f"{name}: {found.status}, gap {result['gap']['value']:+.3f}"
 
@@ -92,13 +92,13 @@ def train(client: Client) -> Iterator[str]:
     while wanted or waiting:
         while wanted and len(waiting) < IN_FLIGHT:
             cell = wanted.popleft()
-            waiting.append((cell, client.create_training_run(cell.request, idempotency_key=f"study {cell.id}").id))
+            waiting.append((cell, client.training_runs.create(cell.request, idempotency_key=f"study {cell.id}").id))
         cell, run_id = waiting.popleft()
         run = ended(client, run_id)
         if run.observation_id is None:
             yield f"{cell.id}: {run.status} {run.error}"
             continue
-        row = client.request("GET", f"/v1/observations/{run.observation_id}")
+        row = client.observations.get(run.observation_id).model_dump(mode="json")
         keep(RUNS, {"id": cell.id, **cell._asdict()} | observed(row))
         yield f"{cell.id}: gap {row['gap']['value']:+.3f}, improvement {row['improvement']['value']:+.3f}"
 

@@ -13,7 +13,18 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from gapcast import Client, Event, GapcastError, Prediction
-from tests.support.product import GAPCAST, QUICK, alive, children_of, ended, environment, eventually, serving, working
+from tests.support.product import (
+    GAPCAST,
+    QUICK,
+    alive,
+    ask,
+    children_of,
+    ended,
+    environment,
+    eventually,
+    serving,
+    working,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +39,7 @@ LONGER = {"probe": {"problems": 512, "rollouts": 32}}
 
 
 def events(client: Client, prediction: Prediction) -> list[Event]:
-    page = client.request("GET", f"/v1/predictions/{prediction.id}/events", params={"limit": 500})
+    page = ask(client, "GET", f"/v1/predictions/{prediction.id}/events", params={"limit": 500})
     return [Event.model_validate(one) for one in page["data"]]
 
 
@@ -44,7 +55,7 @@ def check_once(client: Client, prediction: Prediction) -> None:
 
 def test_a_worker_killed_in_the_middle_of_a_probe(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, {}) as (client, server):
-        created = client.create_prediction(configuration | LONG)
+        created = client.predictions.create(configuration | LONG)
         wait_for(client, created, "probe.progress")
         worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
         child = children_of(worker)[0]
@@ -59,7 +70,7 @@ def test_a_worker_killed_in_the_middle_of_a_probe(tmp_path: Path, configuration:
 
 def test_a_child_killed_in_the_middle_of_a_probe(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, QUICK) as (client, server):
-        created = client.create_prediction(configuration | LONG)
+        created = client.predictions.create(configuration | LONG)
         wait_for(client, created, "probe.progress")
         worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
         os.kill(children_of(worker)[0], signal.SIGKILL)
@@ -70,30 +81,30 @@ def test_a_child_killed_in_the_middle_of_a_probe(tmp_path: Path, configuration: 
 
 def test_what_was_sampled_before_a_kill_is_not_sampled_again(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, QUICK) as (client, server):
-        created = client.create_prediction(configuration | LONG)
+        created = client.predictions.create(configuration | LONG)
         eventually(
             lambda: any(one.type == "probe.progress" and one.data["problems"] for one in events(client, created)), 60
         )
         worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
         os.kill(children_of(worker)[0], signal.SIGKILL)
         assert ended(client, created).status == "succeeded"
-        probe = client.request("GET", f"/v1/probes/{created.probe_id}")["result"]
+        probe = ask(client, "GET", f"/v1/probes/{created.probe_id}")["result"]
         cost = probe["cost"]
         assert cost["rollouts_reused"] >= 32 * 24 * 4  # at least the portion that was done
         assert cost["rollouts_drawn"] + cost["rollouts_reused"] == 192 * 24 * 4
-        again = client.create_prediction(configuration | LONG | {"pool": "default"})  # the same probe
+        again = client.predictions.create(configuration | LONG | {"pool": "default"})  # the same probe
         assert again.probe_id == created.probe_id
 
 
 def test_a_cancelled_probe_keeps_what_it_has_measured(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, QUICK) as (client, _):
-        created = client.create_prediction(configuration | LONGER)
+        created = client.predictions.create(configuration | LONGER)
         eventually(
             lambda: any(one.type == "probe.progress" and one.data["problems"] for one in events(client, created)), 60
         )
-        client.request("POST", f"/v1/probes/{created.probe_id}/cancel")
+        ask(client, "POST", f"/v1/probes/{created.probe_id}/cancel")
         assert ended(client, created).status == "cancelled"
-        probe = client.request("GET", f"/v1/probes/{created.probe_id}")
+        probe = ask(client, "GET", f"/v1/probes/{created.probe_id}")
         assert probe["status"] == "cancelled"
         problems = probe["partial"]["gap"]["problems"]
         assert 0 < problems < 512
@@ -103,7 +114,7 @@ def test_a_cancelled_probe_keeps_what_it_has_measured(tmp_path: Path, configurat
 def test_a_frozen_worker_loses_its_lease_and_writes_nothing_when_it_wakes(tmp_path: Path, configuration: Body) -> None:
     settings = QUICK | {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off"}
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "first") as first:
-        created = client.create_prediction(configuration | LONG)
+        created = client.predictions.create(configuration | LONG)
         wait_for(client, created, "probe.progress")
         os.kill(first.process.pid, signal.SIGSTOP)
         with working(tmp_path, settings, "second"):
@@ -111,7 +122,7 @@ def test_a_frozen_worker_loses_its_lease_and_writes_nothing_when_it_wakes(tmp_pa
             assert done.status == "succeeded"
             os.kill(first.process.pid, signal.SIGCONT)
             eventually(lambda: "lease_lost" in first.text, 30)
-        assert client.get_prediction(created.id) == done
+        assert client.predictions.get(created.id) == done
         check_once(client, created)
 
 
@@ -119,7 +130,7 @@ def test_a_stopped_worker_hands_its_job_back_at_once(tmp_path: Path, configurati
     settings = {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off"}
     with serving(tmp_path, settings) as (client, _):
         with working(tmp_path, settings, "first"):
-            created = client.create_prediction(configuration | LONG)
+            created = client.predictions.create(configuration | LONG)
             wait_for(client, created, "probe.progress")
         assert "job.handed_back" in [one.type for one in events(client, created)]
         with working(tmp_path, settings, "second"):
@@ -130,7 +141,7 @@ def test_a_stopped_worker_hands_its_job_back_at_once(tmp_path: Path, configurati
 
 def test_a_server_killed_takes_its_worker_along_and_the_next_one_finishes(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, QUICK) as (client, server):
-        created = client.create_prediction(configuration | LONG)
+        created = client.predictions.create(configuration | LONG)
         wait_for(client, created, "probe.progress")
         worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
         os.kill(server.process.pid, signal.SIGKILL)
@@ -144,7 +155,7 @@ def test_a_server_that_is_stopped_hands_the_job_back_though_somebody_listens(
     tmp_path: Path, configuration: Body
 ) -> None:
     with serving(tmp_path, {}) as (client, server):
-        created = client.create_prediction(configuration | LONGER)
+        created = client.predictions.create(configuration | LONGER)
         wait_for(client, created, "probe.progress")
         listening = threading.Thread(target=listen, args=(client, created), daemon=True)
         listening.start()
@@ -162,7 +173,7 @@ def test_a_server_that_is_stopped_hands_the_job_back_though_somebody_listens(
 def listen(client: Client, prediction: Prediction) -> None:
     """Hold an event stream open until the server ends it."""
     with suppress(GapcastError), Client(client.url) as own:
-        for _ in own.events(prediction.id):
+        for _ in own.predictions.events(prediction.id):
             pass
 
 
@@ -180,13 +191,13 @@ def test_a_demo_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
 
 def test_cancel_stops_a_running_probe(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, QUICK) as (client, server):
-        created = client.create_prediction(configuration | {"probe": {"problems": 512, "rollouts": 256}})
+        created = client.predictions.create(configuration | {"probe": {"problems": 512, "rollouts": 256}})
         wait_for(client, created, "probe.progress")
         worker = next(pid for pid in children_of(server.process.pid) if children_of(pid))
         child = children_of(worker)[0]
-        assert client.cancel_prediction(created.id).status == "cancelled"
+        assert client.predictions.cancel(created.id).status == "cancelled"
         eventually(lambda: not alive(child), 20)
-        quick = client.create_prediction(configuration)
+        quick = client.predictions.create(configuration)
         assert ended(client, quick).status == "succeeded", "the worker goes on"
 
 
@@ -196,7 +207,7 @@ def test_a_database_that_goes_away_costs_nothing(tmp_path: Path, configuration: 
     name = postgres_url.rsplit("/", 1)[1]
     admin = create_engine(postgres_url.rsplit("/", 1)[0] + "/postgres", isolation_level="AUTOCOMMIT")
     with serving(tmp_path, settings) as (client, _):
-        created = client.create_prediction(configuration | LONG)
+        created = client.predictions.create(configuration | LONG)
         wait_for(client, created, "probe.progress")
         with admin.connect() as connection:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
@@ -204,7 +215,7 @@ def test_a_database_that_goes_away_costs_nothing(tmp_path: Path, configuration: 
             connection.execute(cut, {"name": name})
             time.sleep(4)
             with pytest.raises(GapcastError) as refused:
-                client.get_prediction(created.id)
+                client.predictions.get(created.id)
             assert refused.value.status == 503
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
         assert ended(client, created).status == "succeeded"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.support.product import QUICK, Process, alive, children_of, descendants, eventually, serving, working
+from tests.support.product import QUICK, Process, alive, ask, children_of, descendants, eventually, serving, working
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def path_of(run: Body, more: str = "") -> str:
 
 
 def events(client: Client, run: Body) -> list[Body]:
-    page: list[Body] = client.request("GET", path_of(run, "/events"), params={"limit": 500})["data"]
+    page: list[Body] = ask(client, "GET", path_of(run, "/events"), params={"limit": 500})["data"]
     return page
 
 
@@ -52,10 +52,10 @@ def ended(client: Client, run: Body, seconds: float = 180) -> Body:
 
     def known() -> str:
         told = [f"{one['created_at']} {one['type']} {one['data']}" for one in events(client, run)]
-        return "\n".join([str(client.request("GET", path_of(run))), *told, *descendants(os.getpid())])
+        return "\n".join([str(ask(client, "GET", path_of(run))), *told, *descendants(os.getpid())])
 
     def look() -> Body | None:
-        found: Body = client.request("GET", path_of(run))
+        found: Body = ask(client, "GET", path_of(run))
         return found if found["status"] in {"succeeded", "failed", "cancelled", "dead"} else None
 
     return eventually(look, seconds, known=known)
@@ -69,7 +69,7 @@ def worker_of(server: Process) -> int:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Body:
     """The same run, left alone."""
     with serving(tmp_path_factory.mktemp("undisturbed"), {}) as (client, _):
-        return ended(client, client.request("POST", "/v1/training_runs", json=BODY))
+        return ended(client, ask(client, "POST", "/v1/training_runs", json=BODY))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def check(undisturbed: Body) -> Callable[[Client, Body], None]:
         assert {name: found[name] for name in MEASURED} == {name: undisturbed[name] for name in MEASURED}
         kinds = [one["type"] for one in events(client, run)]
         assert (kinds.count("job.succeeded"), kinds.count("training_run.succeeded")) == (1, 1)
-        listed = client.request("GET", "/v1/observations", params={"source": "training"})["data"]
+        listed = ask(client, "GET", "/v1/observations", params={"source": "training"})["data"]
         assert [one["id"] for one in listed] == [found["observation_id"]]
 
     return checked
@@ -92,7 +92,7 @@ def check(undisturbed: Body) -> Callable[[Client, Body], None]:
 def product(tmp_path: Path) -> Iterator[tuple[Client, Process, Body]]:
     """A server with its worker, and a run that waits."""
     with serving(tmp_path, QUICK) as (client, server):
-        yield client, server, client.request("POST", "/v1/training_runs", json=BODY)
+        yield client, server, ask(client, "POST", "/v1/training_runs", json=BODY)
 
 
 Product = tuple[Client, Process, Body]
@@ -130,17 +130,17 @@ def test_paused_and_resumed(product: Product, check: Check, tmp_path: Path) -> N
     client, server, run = product
     reached(client, run, 5)
     child = children_of(worker_of(server))[0]
-    client.request("POST", path_of(run, "/pause"))
-    eventually(lambda: client.request("GET", path_of(run))["status"] == "paused", 20)
+    ask(client, "POST", path_of(run, "/pause"))
+    eventually(lambda: ask(client, "GET", path_of(run))["status"] == "paused", 20)
     eventually(lambda: not alive(child), 10)
     (paused,) = told(client, run, "job.paused")
-    shown = client.request("GET", path_of(run))
+    shown = ask(client, "GET", path_of(run))
     assert paused["step"] == shown["checkpoint"]["step"] > 0
-    newest = client.request("GET", path_of(run, "/checkpoints"))["data"][0]
+    newest = ask(client, "GET", path_of(run, "/checkpoints"))["data"][0]
     assert (Path(newest["path"]) / "manifest.json").exists()
     assert Path(newest["path"]).name == f"step_{paused['step']}"
     assert Path(newest["path"]).is_relative_to(tmp_path / "data" / "training")
-    client.request("POST", path_of(run, "/resume"))
+    ask(client, "POST", path_of(run, "/resume"))
     check(client, run)
     assert resumed_at(client, run) == paused["step"]
     folder = tmp_path / "data" / "training"
@@ -152,7 +152,7 @@ def test_a_stopped_worker_saves_the_run_and_hands_it_back(tmp_path: Path, check:
     settings = {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off"}
     with serving(tmp_path, settings) as (client, _):
         with working(tmp_path, settings, "first"):
-            run = client.request("POST", "/v1/training_runs", json=BODY)
+            run = ask(client, "POST", "/v1/training_runs", json=BODY)
             reached(client, run, 5)
         (handed,) = told(client, run, "job.handed_back")
         assert handed["step"] > 0
@@ -164,7 +164,7 @@ def test_a_stopped_worker_saves_the_run_and_hands_it_back(tmp_path: Path, check:
 def test_a_frozen_worker_loses_the_run_and_writes_nothing_when_it_wakes(tmp_path: Path, check: Check) -> None:
     settings = QUICK | {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off"}
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "first") as first:
-        run = client.request("POST", "/v1/training_runs", json=BODY)
+        run = ask(client, "POST", "/v1/training_runs", json=BODY)
         reached(client, run, 5)
         os.kill(first.process.pid, signal.SIGSTOP)  # its child goes on, and has much to say when it wakes
         with working(tmp_path, settings, "second"):
@@ -193,12 +193,12 @@ def test_a_cancelled_run_keeps_what_it_has_measured_and_no_checkpoints(product: 
     client, server, run = product
     eventually(lambda: told(client, run, "training.evaluated"), 120)
     child = children_of(worker_of(server))[0]
-    client.request("POST", path_of(run, "/cancel"))
+    ask(client, "POST", path_of(run, "/cancel"))
     found = ended(client, run, 20)
     assert (found["status"], found["observation_id"]) == ("cancelled", None)
     assert found["gap"]["problems"] == 32
     assert found["evaluations"][0]["step"] == 20
     eventually(lambda: not alive(child), 10)
     eventually(lambda: not list((tmp_path / "data" / "training").iterdir()), 20)
-    again = client.request("POST", "/v1/training_runs", json=BODY | {"recipe": {"steps": 2}})
+    again = ask(client, "POST", "/v1/training_runs", json=BODY | {"recipe": {"steps": 2}})
     assert ended(client, again)["status"] == "succeeded", "the worker goes on"

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from service.tasks.task_files import scratch, unpack
 from tests.chaos.test_killed_training import ended as run_ended
 from tests.conftest import need
-from tests.support.product import GAPCAST, ended, environment, serving, working
+from tests.support.product import GAPCAST, ask, ended, environment, serving, working
 from workers.engines.folder import model_folder
 
 Body = dict[str, Any]
@@ -85,13 +85,13 @@ def test_a_file_is_unpacked(decoys: Decoys, tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.slow
 def test_the_embedded_product_answers_and_trains(decoys: Decoys, tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, ELSEWHERE, decoys.folder) as (client, _):
-        assert ended(client, client.create_prediction(configuration)).status == "succeeded"
+        assert ended(client, client.predictions.create(configuration)).status == "succeeded"
         parquet.write_table(pa.Table.from_pylist([{"prompt": "1+1=", "answer": "2"}]), tmp_path / "sums.parquet")
-        client.add_task(tmp_path / "sums.parquet", "mine/sums", "exact")
+        client.tasks.create(tmp_path / "sums.parquet", "mine/sums", "exact")
         # options.processes: two ranks, started by torchrun
         training = {"processes": 2, "held_out_problems": 8}
         body = configuration | {"recipe": {"steps": 2, "problems_per_step": 8}, "training": training}
-        run = run_ended(client, client.request("POST", "/v1/training_runs", json=body))
+        run = run_ended(client, ask(client, "POST", "/v1/training_runs", json=body))
         assert run["status"] == "succeeded", run["error"]
     assert decoys.imported == ""
 
@@ -108,7 +108,7 @@ def test_several_api_processes_and_a_worker(
         serving(tmp_path, settings | {"GAPCAST_API_WORKERS": "2"}, decoys.folder) as (client, _),
         working(tmp_path, settings, "worker", decoys.folder),
     ):
-        assert ended(client, client.create_prediction(configuration)).status == "succeeded"
+        assert ended(client, client.predictions.create(configuration)).status == "succeeded"
     assert decoys.imported == ""
 
 

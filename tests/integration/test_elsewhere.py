@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gapcast import Client
-from gapcast.verl import app
+from gapcast.elsewhere.verl import app
 from tests.support.product import serving
 
 pytestmark = pytest.mark.slow
@@ -23,9 +23,9 @@ def connected(tmp_path: Path) -> Iterator[Client]:
 
 
 def test_a_runs_gap_is_a_probes(connected: Client, configuration: dict[str, object], tmp_path: Path) -> None:
-    probe = connected.create_probe(configuration)
+    probe = connected.probes.create(configuration)
     for _ in range(3):
-        probe = probe if probe.ended else connected.get_probe(probe.id, wait=60)
+        probe = probe if probe.ended else connected.probes.get(probe.id, wait=60)
     assert probe.result is not None
     log = tmp_path / "run.jsonl"
     log.write_text("".join(json.dumps({"step": at, "data": {METRIC: 0.25 + at / 100}}) + "\n" for at in (0, 20)))
@@ -44,6 +44,6 @@ def test_a_runs_gap_is_a_probes(connected: Client, configuration: dict[str, obje
     given = [str(log), *options, "--probe", probe.id, "--problems", "400", "--url", connected.url]
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, done.output
-    [stored] = connected.list_observations(pool="mine")
+    [stored] = connected.observations.list(pool="mine")
     assert (stored.gap.value, stored.gap.se) == (probe.result.gap.value, probe.result.gap.se)
     assert stored.improvement.value == pytest.approx(0.2)

@@ -18,10 +18,10 @@ Body = dict[str, Any]
 
 def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) -> None:
     with serving(tmp_path, {}) as (client, server):
-        created = client.create_prediction(configuration)
+        created = client.predictions.create(configuration)
         assert created.status in {"queued", "running"}
-        events = list(client.events(created.id))
-        prediction = client.get_prediction(created.id)
+        events = list(client.predictions.events(created.id))
+        prediction = client.predictions.get(created.id)
         assert prediction.status == "succeeded"
         assert [one.type for one in events][:2] == ["prediction.created", "job.started"]
         assert events[-1].type == "prediction.succeeded"
@@ -31,11 +31,11 @@ def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) ->
         assert prediction.gap.problems == 16
         assert prediction.gap.value == pytest.approx(prediction.gap.self_teacher - prediction.gap.student)
         assert created.probe_id is not None
-        probe = client.get_probe(created.probe_id)
+        probe = client.probes.get(created.probe_id)
         assert probe.result is not None
         counts = probe.result.arms["student"].counts
         assert sum(counts or []) / (16 * 2) == pytest.approx(prediction.gap.student)
-        again = client.create_prediction(configuration)
+        again = client.predictions.create(configuration)
         assert again.status == "succeeded"
         assert again.gap == prediction.gap
         started = children_of(server.process.pid)
@@ -100,7 +100,7 @@ def test_the_worker_drops_malformed_messages_and_goes_on(tmp_path: Path, configu
             hidden = tmp_path / "message"
             hidden.write_bytes(raw)
             hidden.rename(tmp_path / "data" / "broker" / "messages" / f"0_{number}.{QUEUE}.msg")
-        created = client.create_prediction(configuration)
+        created = client.predictions.create(configuration)
         assert ended(client, created).status == "succeeded"
         assert children_of(server.process.pid) == worker
         dropped = len(malformed.MALFORMED) + len(malformed.MALFORMED_ENVELOPES)

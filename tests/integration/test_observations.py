@@ -11,7 +11,7 @@ from service.kit.database import Database
 from service.law import GapLaw
 from service.observations import repository as observations
 from service.observations.models import Pool
-from tests.support.product import eventually, serving
+from tests.support.product import ask, eventually, serving
 from tests.support.rows import run
 
 POSTS = 500
@@ -30,7 +30,7 @@ def _post_all(url: str, number: int, failures: list[Exception]) -> None:
                 # every tenth run is sent by both: it is stored once
                 if index % 10 == 0:
                     row["external_id"] = f"both-{index}"
-                client.request("POST", "/v1/observations", json={"observations": [row]})
+                ask(client, "POST", "/v1/observations", json={"observations": [row]})
     except Exception as error:
         failures.append(error)
 
@@ -66,7 +66,7 @@ def test_two_clients_post_a_thousand_times_at_once(kind: str, tmp_path: Path, re
             fit = fits.get(session, "local", str(pool.fit_id))
             assert fit.n == len(rows) == pool.observations
             assert fit.record == GapLaw().fit(fits.as_law_input(rows)).to_record()
-        assert client.request("GET", "/v1/fits/current")["id"] == fit.id
-        versions = client.request("GET", "/v1/events", params={"type": "fit.created", "limit": 500})["data"]
+        assert ask(client, "GET", "/v1/fits/current")["id"] == fit.id
+        versions = ask(client, "GET", "/v1/events", params={"type": "fit.created", "limit": 500})["data"]
         assert len(versions) < pool.changes / 2, "refits are coalesced"
         database.engine.dispose()

@@ -81,7 +81,7 @@ def gapcast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gapcast]:
 def test_an_inspected_folder_is_a_model_of_the_server(gapcast: Gapcast) -> None:
     (entry,) = tomllib.loads((gapcast.folder / "gapcast.toml").read_text())["models"]
     with Client(gapcast.url) as client:
-        model = client.get_model("mine/tiny")
+        model = client.models.get("mine/tiny")
     assert (model.source, model.family, model.revision) == ("folder", "tiny", entry["revision"])
     assert "mine/tiny" in gapcast("models", "list")
 
@@ -119,10 +119,10 @@ def test_ctrl_c_keeps_what_was_measured(gapcast: Gapcast) -> None:
     size = {"problems": 600, "rollouts": 256, "seed": 2}
     process = gapcast.start("probe", gapcast.write("long.json", context={"kind": "reference_solution"}, probe=size))
     with Client(gapcast.url) as client:
-        probe = eventually(lambda: next((one for one in client.list_probes() if one.partial is not None), None))
+        probe = eventually(lambda: next((one for one in client.probes.list() if one.partial is not None), None))
         os.kill(process.pid, signal.SIGINT)
         out, told = process.communicate(timeout=60)
-        ended = client.get_probe(probe.id)
+        ended = client.probes.get(probe.id)
         assert (process.returncode, ended.status) == (130, "cancelled"), out + told
         assert ended.partial is not None
         done = ended.partial.gap.problems
@@ -130,5 +130,5 @@ def test_ctrl_c_keeps_what_was_measured(gapcast: Gapcast) -> None:
         assert 2 <= done < 600
         assert len(ended.partial.problem_ids or []) == done
         assert f"{done} of 600 problems x 256 rollouts" in out
-        types = [event.type for event in client.probe_events(probe.id)]
+        types = [event.type for event in client.probes.events(probe.id)]
         assert types[-1] == "job.cancelled"

@@ -15,7 +15,7 @@ from gapcast import Client, Prediction
 from service.jobs.broker import QUEUE
 from tests.conftest import need
 from tests.support import malformed
-from tests.support.product import ended, serving, working
+from tests.support.product import ask, ended, serving, working
 
 pytestmark = [pytest.mark.slow, pytest.mark.services]
 
@@ -57,7 +57,7 @@ def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postg
         def post(body: Body) -> None:
             with Client(client.url) as own:
                 ready.wait()
-                made.append(own.create_prediction(body))
+                made.append(own.predictions.create(body))
 
         threads = [threading.Thread(target=post, args=(body,)) for body in bodies]
         for thread in threads:
@@ -68,7 +68,7 @@ def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postg
         assert [ended(client, one).status for one in made] == ["succeeded", "succeeded"]
         workers = set()
         for one in made:
-            page = client.request("GET", f"/v1/predictions/{one.id}/events", params={"limit": 500})["data"]
+            page = ask(client, "GET", f"/v1/predictions/{one.id}/events", params={"limit": 500})["data"]
             started = [event for event in page if event["type"] == "job.started"]
             assert len(started) == 1
             assert started[0]["data"]["attempt"] == 1
@@ -85,7 +85,7 @@ def test_the_same_question_from_many_at_once_is_one_job(tmp_path: Path, configur
 
         def post() -> None:
             with Client(client.url) as own:
-                made.append(own.create_prediction(configuration))
+                made.append(own.predictions.create(configuration))
 
         threads = [threading.Thread(target=post) for _ in range(12)]
         for thread in threads:
@@ -107,7 +107,7 @@ def test_a_message_that_names_no_job_does_no_harm(
     settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
     dispatcher = Dispatcher(Settings(broker_url=broker_url))
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker"):
-        created = client.create_prediction(configuration)
+        created = client.predictions.create(configuration)
         dispatcher.wake([f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3])
         assert ended(client, created).status == "succeeded"
 
@@ -136,7 +136,7 @@ def test_a_worker_drops_malformed_messages_and_goes_on(
     settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker") as worker:
         expected = publish(broker_url)
-        created = client.create_prediction(configuration)
+        created = client.predictions.create(configuration)
         assert ended(client, created).status == "succeeded"
         assert worker.process.poll() is None
         assert worker.text.count("message_dropped") == expected

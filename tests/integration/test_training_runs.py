@@ -8,7 +8,7 @@ import pytest
 from gapcast import Client
 from tests.chaos.test_killed_training import ended, path_of
 from tests.conftest import need
-from tests.support.product import serving, working
+from tests.support.product import ask, serving, working
 from workers.engines import folder_revision
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,8 @@ TRAINING: Body = {"training": {"held_out_problems": 8}}
 
 
 def predicted(client: Client, configuration: Body) -> Body:
-    made: Body = client.request(
+    made: Body = ask(
+        client,
         "POST",
         "/v1/predictions",
         json=configuration | {"recipe": {"steps": 20}},
@@ -32,7 +33,7 @@ def predicted(client: Client, configuration: Body) -> Body:
 def check(client: Client, prediction: Body, run: Body) -> None:
     """A run that has ended closes its prediction, and what it measured is its own."""
     assert run["status"] == "succeeded", run["error"]
-    row = client.request("GET", f"/v1/observations/{run['observation_id']}")
+    row = ask(client, "GET", f"/v1/observations/{run['observation_id']}")
     assert (row["prediction_id"], row["external_id"]) == (prediction["id"], run["id"])
     for name in ("gap", "improvement"):
         assert {part: row[name][part] for part in ("value", "se")} == {
@@ -47,7 +48,7 @@ def test_a_prediction_is_trained_and_judged(tmp_path: Path, configuration: Body)
     with serving(tmp_path, {}) as (client, _):
         prediction = predicted(client, configuration)
         asked = TRAINING | {"prediction_id": prediction["id"]}
-        runs = client.request("POST", "/v1/training_runs", json=asked | {"seeds": [0, 1]})["data"]
+        runs = ask(client, "POST", "/v1/training_runs", json=asked | {"seeds": [0, 1]})["data"]
         done = [ended(client, run) for run in runs]
         for run in done:
             check(client, prediction, run)
@@ -55,8 +56,8 @@ def test_a_prediction_is_trained_and_judged(tmp_path: Path, configuration: Body)
         for run in done:
             assert folder_revision(Path(run["artifact"]["path"])) == run["artifact"]["revision"]
             assert run["id"] in (Path(run["artifact"]["path"]) / "README.md").read_text()
-        fit = client.request("GET", "/v1/fits/current", params={"pool": "lab"})
-        calibration = client.request("GET", f"/v1/fits/{fit['id']}/calibration")
+        fit = ask(client, "GET", "/v1/fits/current", params={"pool": "lab"})
+        calibration = ask(client, "GET", f"/v1/fits/{fit['id']}/calibration")
         assert [one["prediction_id"] for one in calibration["outcomes"]] == [prediction["id"]] * 2
 
 
@@ -75,9 +76,9 @@ def test_two_workers_on_postgresql_and_redis(tmp_path: Path, configuration: Body
     ):
         prediction = predicted(client, configuration)
         asked = TRAINING | {"prediction_id": prediction["id"]}
-        runs = client.request("POST", "/v1/training_runs", json=asked | {"seeds": [0, 1]})["data"]
-        paused = client.request("POST", path_of(runs[1], "/pause"))
+        runs = ask(client, "POST", "/v1/training_runs", json=asked | {"seeds": [0, 1]})["data"]
+        paused = ask(client, "POST", path_of(runs[1], "/pause"))
         assert paused["status"] in {"paused", "running"}
         check(client, prediction, ended(client, runs[0]))
-        client.request("POST", path_of(runs[1], "/resume"))
+        ask(client, "POST", path_of(runs[1], "/resume"))
         check(client, prediction, ended(client, runs[1]))

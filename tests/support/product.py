@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import httpx2
 
 from gapcast import Client, Prediction
 
@@ -90,7 +92,7 @@ def serving(folder: Path, settings: dict[str, str], cwd: Path | None = None) -> 
 
 def _ready(client: Client) -> bool:
     try:
-        return bool(client.request("GET", "/readyz"))
+        return client.health.ready().status == "ok"
     except Exception:
         return False
 
@@ -110,7 +112,7 @@ def ended(client: Client, prediction: Prediction, seconds: float = 90) -> Predic
     """Wait until a prediction has ended."""
 
     def look() -> Prediction | None:
-        found = client.get_prediction(prediction.id)
+        found = client.predictions.get(prediction.id)
         return found if found.ended else None
 
     return eventually(look, seconds)
@@ -146,3 +148,8 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def ask(client: Client, method: str, path: str, **options: Any) -> Any:
+    """Send a request to a client's server without the client, and return the JSON as it is."""
+    return httpx2.request(method, f"{client.url}{path}", timeout=75, **options).raise_for_status().json()

@@ -12,8 +12,8 @@ import transformers
 
 from gapcast import Client
 from gapcast.elsewhere import Run
-from gapcast.trl import ObservationCallback, recipe_of
-from gapcast.trl_sampling import Attempt, Sampled, sdft_prompt, sdpo_prompt
+from gapcast.elsewhere.trl import ObservationCallback, recipe_of
+from gapcast.elsewhere.trl_sampling import Attempt, Sampled, sdft_prompt, sdpo_prompt
 from tests.support.product import serving
 from tests.trl.lab import MODEL, STEPS, lab_rows, score, sdft_config, sdpo_config, trainer_of
 from workers.engines import model_folder
@@ -33,7 +33,7 @@ class TestARunBecomesAnObservation:
         callback = ObservationCallback(RUN, **Sampled(rows, score, config, sdft_prompt).arms(), client=connected)
         trainer_of(config, rows, callback).train()
         assert callback.observation_id is not None
-        stored = connected.get_observation(callback.observation_id)
+        stored = connected.observations.get(callback.observation_id)
         assert (stored.pool, stored.source, stored.family) == ("trl-runs", "trl", "lab-qwen3")
         assert (stored.gap.problems, stored.gap.rollouts, stored.gap.variance) == (64, 4, "counts")
         assert stored.improvement.variance == "counts"
@@ -51,12 +51,12 @@ class TestARunBecomesAnObservation:
         callback = ObservationCallback(run, **Sampled(rows, score, config, sdpo_prompt).arms(), client=connected)
         trainer_of(config, rows, callback).train()
         assert callback.observation_id is not None
-        stored = connected.get_observation(callback.observation_id)
+        stored = connected.observations.get(callback.observation_id)
         assert (stored.external_id, stored.context_kind) == (f"sdpo {tmp_path}", "peer_solution")
         assert stored.recipe is not None
         assert (stored.recipe["teacher"], stored.recipe["divergence"]) == ("frozen", "reverse_kl")
         kept = json.loads((tmp_path / "gapcast_observation.json").read_text())["observations"]
-        assert connected.add_observations(kept).existing == 1  # the kept row says the same
+        assert connected.observations.create(kept).existing == 1  # the kept row says the same
 
     def test_a_server_that_is_away_leaves_a_file_and_the_command(
         self, connected: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -68,7 +68,7 @@ class TestARunBecomesAnObservation:
         assert callback.observation_id is None
         said = re.search(r"gapcast observations import (\S+) --url http://127.0.0.1:9", caplog.text)
         assert said is not None, caplog.text
-        assert connected.import_observations(said[1]).created == 1
+        assert connected.observations.import_file(said[1]).created == 1
 
 
 class TestSampling:
@@ -212,7 +212,7 @@ class TestResume:
             return callback
 
         file = tmp_path / "gapcast_observation.json"
-        first = connected.get_observation(train(2, resume=False).observation_id or "")
+        first = connected.observations.get(train(2, resume=False).observation_id or "")
         begun = json.loads(file.read_text())["observations"][0]
         again = train(4, resume=True)
         resumed = json.loads(file.read_text())["observations"][0]

@@ -123,7 +123,7 @@ def test_an_empty_pool_says_that_the_law_is_the_prior_alone(browser, address) ->
 
 def test_an_unknown_pool_is_said_in_the_apis_words(browser, address) -> None:
     with Client(address) as client, pytest.raises(GapcastError) as refused:
-        client.current_fit("nothing")
+        client.fits.current("nothing")
     browser.get(f"{address}/?pool=nothing")
     WebDriverWait(browser, 20).until(lambda driver: text(driver, "#law-message"))
     assert "'nothing'" in text(browser, "#law-message")
@@ -162,8 +162,8 @@ def test_excluded_observations_and_outliers_are_marked(browser, address) -> None
     rows[3]["improvement"] = {"value": -0.3, "se": 0.02}
     rows[5] |= {"excluded": True, "excluded_reason": NASTY}
     with Client(address) as client:
-        client.add_observations(rows, "marked")
-        fit = client.current_fit("marked")
+        client.observations.create(rows, "marked")
+        fit = client.fits.current("marked")
     browser.get(f"{address}/?pool=marked")
     wait_for(browser, "#chart svg path")
     assert points_drawn(browser) == 12
@@ -196,7 +196,7 @@ def test_families_that_drift_and_sizes_that_differ_are_told(browser, address) ->
     for row in rows[12:]:
         row["improvement"] = {"value": -row["gap"]["value"], "se": 0.02}
     with Client(address) as client:
-        client.add_observations(rows, "drifting")
+        client.observations.create(rows, "drifting")
     browser.get(f"{address}/?pool=drifting")
     wait_for(browser, "#law-alarms li")
     assert "versions of qwen3 follow different laws: new (12) and old (12)" in text(browser, "#law-alarms")
@@ -208,7 +208,7 @@ def test_families_that_drift_and_sizes_that_differ_are_told(browser, address) ->
 
 def test_past_predictions_are_shown_with_what_came(browser, address) -> None:
     with Client(address) as client:
-        client.add_observations(runs(12), "judged")
+        client.observations.create(runs(12), "judged")
         browser.get(f"{address}/?pool=judged")
         WebDriverWait(browser, 20).until(lambda driver: text(driver, "#past-message"))
         assert text(browser, "#past-message").startswith("No prediction has met its outcome in pool judged yet.")
@@ -226,11 +226,11 @@ def test_past_predictions_are_shown_with_what_came(browser, address) -> None:
                 "pool": "judged",
                 "gap": measured | {"student": 0.4},
             }
-            predicted.append(client.create_prediction(configuration))
+            predicted.append(client.predictions.create(configuration))
             outcomes.append(
                 run(gap=measured, improvement={"value": improvement, "se": 0.02}, prediction_id=predicted[-1].id)
             )
-        client.add_observations(outcomes, "judged")
+        client.observations.create(outcomes, "judged")
     browser.get(f"{address}/?pool=judged")
     wait_for(browser, "#past-chart svg path")
     assert len(marks(browser, "#past-chart", "inside")) == 2
@@ -263,12 +263,12 @@ def test_the_law_is_drawn_while_a_prediction_is_measured(browser, address) -> No
         "probe": {"problems": 512, "rollouts": 128},
     }
     with Client(address) as client:
-        created = client.create_prediction(body)
+        created = client.predictions.create(body)
         try:
             browser.get(address)
             wait_for(browser, "#chart svg path")
             assert points_drawn(browser) >= 3
-            assert client.get_prediction(created.id).status in {"queued", "running"}
+            assert client.predictions.get(created.id).status in {"queued", "running"}
         finally:
-            client.cancel_prediction(created.id)
+            client.predictions.cancel(created.id)
         wait_for(browser, "#answer-error", 30)

@@ -46,7 +46,7 @@ def straight(n: int) -> list[Row]:
 
 
 def ask(client: Client, pool: str, gap: float, recipe: dict[str, str], student: float = STUDENT) -> Prediction:
-    return client.create_prediction(
+    return client.predictions.create(
         {
             "model": {"name": "Qwen/Qwen3-8B", "family": "qwen3"},
             "task": "livecodebench-v6",
@@ -62,8 +62,8 @@ def ask(client: Client, pool: str, gap: float, recipe: dict[str, str], student: 
 def asked(address) -> dict[str, Prediction]:
     """Pool `bent` holds runs of both recipes; in `open` gaps are so small that a line is not ruled out."""
     with Client(address) as client:
-        client.add_observations(saturating(14, 0.45) + straight(10), "bent")
-        client.add_observations(saturating(8, 0.1), "open")
+        client.observations.create(saturating(14, 0.45) + straight(10), "bent")
+        client.observations.create(saturating(8, 0.1), "open")
         return {
             "bent": ask(client, "bent", 0.3, EMA),
             "able": ask(client, "bent", 0.3, EMA, student=0.65),

@@ -81,7 +81,7 @@ def columned(tmp_path_factory, address) -> str:
     ]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with Client(address) as client:
-        return client.add_task(path, "mine/sums", "exact", max_tokens=16).name
+        return client.tasks.create(path, "mine/sums", "exact", max_tokens=16).name
 
 
 def opened(browser: webdriver.Chrome, address: str) -> None:
@@ -130,13 +130,13 @@ def test_each_context_kind_is_asked_for_with_what_it_takes(
     choose(browser, "probe.rollouts", "128")
     with Client(address) as client:
         first = asked(browser, address)
-        client.cancel_prediction(first["id"])
+        client.predictions.cancel(first["id"])
         assert first["request"]["context"] == context_of({"kind": kind, "options": options}).model_dump(mode="json")
         assert first["request"]["probe"]["controls"] == controls
         opened(browser, browser.current_url)
         assert browser.find_element(By.NAME, "decoding.max_tokens").get_attribute("value") == ""
         again = asked(browser, address)
-        client.cancel_prediction(again["id"])
+        client.predictions.cancel(again["id"])
     assert again["id"] != first["id"]
     assert again["request"] == first["request"]
     assert complaints(browser) == []
@@ -164,7 +164,7 @@ def test_probe_and_decoding_are_sent_in_the_apis_units(browser, address) -> None
         box.send_keys(Keys.SPACE)
     with Client(address) as client:
         found = asked(browser, address)
-        client.cancel_prediction(found["id"])
+        client.predictions.cancel(found["id"])
     assert found["request"]["probe"] == {
         "problems": 512,
         "rollouts": 128,
@@ -292,7 +292,7 @@ def test_a_sequential_probe_says_what_stopped_it_and_what_it_reused(browser, add
 
 def test_a_gap_that_was_measured_elsewhere_shows_nothing_of_a_probe(browser, address) -> None:
     with Client(address) as client:
-        given = client.create_prediction(
+        given = client.predictions.create(
             {
                 "model": {"name": "lab/addition-qwen3-s"},
                 "task": "lab/addition",

@@ -10,6 +10,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from gapcast import Client
 from tests.support.browser import complaints, read, text, wait_for
+from tests.support.product import ask
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -55,7 +56,7 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
     seconds_long = CONFIGURATION["recipe"] | {"steps": 60}  # so that the page has time to show a step
     body = CONFIGURATION | {"recipe": seconds_long, "pool": "lab"}
     with Client(address) as client:
-        prediction = client.request("POST", "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
+        prediction = ask(client, "POST", "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
     browser.get(f"{address}/?prediction={prediction['id']}")
     wait_for(browser, "#train")
     assert not browser.find_element(By.ID, "run").is_displayed()
@@ -109,7 +110,7 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
 def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> None:
     longer = CONFIGURATION | {"recipe": CONFIGURATION["recipe"] | {"steps": 2000}}
     with Client(address) as client:
-        run = client.request("POST", "/v1/training_runs", json=longer | {"training": {"checkpoint_every": 5}})
+        run = ask(client, "POST", "/v1/training_runs", json=longer | {"training": {"checkpoint_every": 5}})
         try:
             browser.get(f"{address}/?run={run['id']}")
             wait_for(browser, "#run-loss svg path", 60)
@@ -133,8 +134,8 @@ def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> No
             wait_until_it_says(browser, "Cancelled")
             assert read(address, f"/v1/training_runs/{run['id']}")["status"] == "cancelled"
         finally:
-            if client.get_training_run(run["id"]).status not in {"cancelled", "succeeded"}:
-                client.request("POST", f"/v1/training_runs/{run['id']}/cancel")
+            if client.training_runs.get(run["id"]).status not in {"cancelled", "succeeded"}:
+                ask(client, "POST", f"/v1/training_runs/{run['id']}/cancel")
     assert complaints(browser) == []
 
     browser.execute_script("document.getElementById('run-resume').click()")  # as if it had ended that moment

@@ -57,7 +57,7 @@ def undecided(connected: Client, pool: str, row: Row) -> str:
     runs = ((gap, room * (1 - math.exp(-2 * gap / room))) for gap in (0.02, 0.04, 0.06, 0.08, 0.1, 0.13))
     se = {"se": 0.025}
     rows = [row | {"recipe": recipe, "gap": se | {"value": x}, "improvement": se | {"value": y}} for x, y in runs]
-    connected.add_observations(rows, pool)
+    connected.observations.create(rows, pool)
     return pool
 
 
@@ -129,6 +129,6 @@ def relay(server: str) -> Iterator[Callable[..., Relay]]:
 @pytest.fixture
 def runs_csv(tmp_path: Path, connected: Client, pool: str) -> Path:
     """The lab's runs as a file whose rows go into the test's own pool."""
-    file = connected.export_observations(tmp_path / "runs.csv", pool="lab")
+    file = connected.observations.export_file(tmp_path / "runs.csv", pool="lab")
     file.write_text(file.read_text().replace("\nlab,", f"\n{pool},"))
     return file

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from gapcast import Client
+from gapcast.client.reading import read
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.catalog import ContextKindOut, Model, ProblemOut, Task
 from gapcast.contract.events import EventOut, EventPage
@@ -15,8 +16,8 @@ from gapcast.contract.fits import Calibration, CurrentFit, Curve, FitOut, FitSum
 from gapcast.contract.measured import ModelRef
 from gapcast.contract.observations import BatchOut, ObservationOut, PoolOut
 from gapcast.contract.sizing import SizeOut
-from gapcast.reading import read
 from tests.support.keys import unknown_keys
+from tests.support.product import ask
 
 
 def missing(kind: type[BaseModel], answer: Any) -> list[str]:
@@ -29,7 +30,7 @@ def missing(kind: type[BaseModel], answer: Any) -> list[str]:
     [("models", Model), ("tasks", Task), ("context_kinds", ContextKindOut), ("pools", PoolOut)],
 )
 def test_whole_lists(connected: Client, path: str, kind: type[BaseModel]) -> None:
-    answer = connected.request("GET", f"/v1/{path}")
+    answer = ask(connected, "GET", f"/v1/{path}")
     assert answer["data"]
     assert missing(Listing[kind], answer) == []  # type: ignore[valid-type]
 
@@ -37,9 +38,9 @@ def test_whole_lists(connected: Client, path: str, kind: type[BaseModel]) -> Non
 def test_an_uploaded_task_and_its_problems(connected: Client, tmp_path: Path, pool: str) -> None:
     file, name = tmp_path / "sums.jsonl", f"mine/{pool}"
     file.write_text(json.dumps({"prompt": "1+1=", "answer": "2", "hints": ["x"]}) + "\n")
-    connected.add_task(file, name, "exact")
-    assert missing(Task, connected.request("GET", f"/v1/tasks/{name}")) == []
-    assert missing(Page[ProblemOut], connected.request("GET", f"/v1/tasks/{name}/problems")) == []
+    connected.tasks.create(file, name, "exact")
+    assert missing(Task, ask(connected, "GET", f"/v1/tasks/{name}")) == []
+    assert missing(Page[ProblemOut], ask(connected, "GET", f"/v1/tasks/{name}/problems")) == []
 
 
 def test_observations_their_events_and_their_pools_law(connected: Client, pool: str, row: dict[str, Any]) -> None:
@@ -48,43 +49,43 @@ def test_observations_their_events_and_their_pools_law(connected: Client, pool: 
         row | {"version": version, "recipe": recipe, "parameters": 8e9, "gap": row["gap"] | {"value": gap}}
         for version, gap in (("1", 0.1), ("1", 0.2), ("2", 0.3), ("2", 0.3))
     ]
-    batch = connected.request("POST", "/v1/observations", params={"pool": pool}, json={"observations": rows})
+    batch = ask(connected, "POST", "/v1/observations", params={"pool": pool}, json={"observations": rows})
     assert batch["warnings"]
     assert missing(BatchOut, batch) == []
-    first = connected.request("GET", f"/v1/observations/{batch['ids'][0]}")
+    first = ask(connected, "GET", f"/v1/observations/{batch['ids'][0]}")
     assert missing(ObservationOut, first) == []
-    page = connected.request("GET", "/v1/observations", params={"pool": pool})
+    page = ask(connected, "GET", "/v1/observations", params={"pool": pool})
     assert missing(Page[ObservationOut], page) == []
-    fit = connected.request("POST", "/v1/fits", json={"pool": pool})
+    fit = ask(connected, "POST", "/v1/fits", json={"pool": pool})
     assert fit["drift"]
     assert missing(FitOut, fit) == []
 
 
 def test_a_fit_and_what_can_be_asked_of_it(connected: Client, row: dict[str, Any]) -> None:
-    current = connected.request("GET", "/v1/fits/current", params={"pool": "lab"})
+    current = ask(connected, "GET", "/v1/fits/current", params={"pool": "lab"})
     assert missing(CurrentFit, current) == []
-    assert missing(Page[FitSummary], connected.request("GET", "/v1/fits", params={"pool": "lab"})) == []
+    assert missing(Page[FitSummary], ask(connected, "GET", "/v1/fits", params={"pool": "lab"})) == []
     of = f"/v1/fits/{current['id']}"
-    assert missing(Curve, connected.request("GET", f"{of}/curve", params={"family": "lab-qwen3"})) == []
-    residuals = connected.request("GET", f"{of}/residuals")
+    assert missing(Curve, ask(connected, "GET", f"{of}/curve", params={"family": "lab-qwen3"})) == []
+    residuals = ask(connected, "GET", f"{of}/residuals")
     assert residuals["data"]
     assert residuals["context_kinds"]
     assert missing(Residuals, residuals) == []
-    scaling = connected.request("GET", f"{of}/scaling")
+    scaling = ask(connected, "GET", f"{of}/scaling")
     assert scaling["families"][0]["trend"]
     assert missing(Scaling, scaling) == []
 
 
 def test_a_calibration_with_outcomes(connected: Client, pool: str, row: dict[str, Any]) -> None:
-    connected.add_observations([row], pool)
+    connected.observations.create([row], pool)
     asked = {"model": {"name": "Qwen3-8B", "family": "qwen3"}, "task": "livecodebench", "pool": pool}
     gap = {"value": 0.2, "se": 0.02, "student": 0.4}
-    prediction = connected.create_prediction(asked | {"context": {"kind": "feedback"}, "gap": gap})
-    connected.add_observations([row | {"prediction_id": prediction.id}], pool)
-    answer = connected.request("GET", f"/v1/fits/{connected.current_fit(pool).id}/calibration")
+    prediction = connected.predictions.create(asked | {"context": {"kind": "feedback"}, "gap": gap})
+    connected.observations.create([row | {"prediction_id": prediction.id}], pool)
+    answer = ask(connected, "GET", f"/v1/fits/{connected.fits.current(pool).id}/calibration")
     assert answer["outcomes"]
     assert missing(Calibration, answer) == []
-    page = connected.request("GET", f"/v1/predictions/{prediction.id}/events", params={"after": ""})
+    page = ask(connected, "GET", f"/v1/predictions/{prediction.id}/events", params={"after": ""})
     assert page["data"]
     assert missing(EventPage, page) == []
     assert missing(EventOut, page["data"][0]) == []
@@ -92,7 +93,7 @@ def test_a_calibration_with_outcomes(connected: Client, pool: str, row: dict[str
 
 def test_a_size(connected: Client) -> None:
     asked = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "target_half_width": 0.12}
-    assert missing(SizeOut, connected.request("POST", "/v1/probes/size", json=asked)) == []
+    assert missing(SizeOut, ask(connected, "POST", "/v1/probes/size", json=asked)) == []
 
 
 class TestUnknownKeys:

@@ -32,7 +32,7 @@ class TestTasks:
         options = ["--options", '{"ignore_case": true}', "--max-tokens", "16", "--preamble", "Add [them]."]
         added = gapcast("tasks", "add", file, "--name", name, "--verifier", "regex", *options)
         assert added.exit_code == 0, added.output
-        task = connected.get_task(name)
+        task = connected.tasks.get(name)
         assert task.verifier_options == {"whole": True, "ignore_case": True}
         for words in (
             task.revision,
@@ -158,7 +158,7 @@ class TestContexts:
     ) -> None:
         example = yaml.safe_load(gapcast("contexts", kind).stdout.partition("In a configuration:")[2])
         body = {"model": {"name": "lab/addition-qwen3-s"}, "task": name_of_task, "probe": {"problems": 4}}
-        made = connected.create_probe(body | example).configuration.context
+        made = connected.probes.create(body | example).configuration.context
         assert made.model_dump(mode="json") == example["context"]
 
     def test_an_unknown_kind_is_told_the_others(self, gapcast: Run) -> None:
@@ -169,4 +169,4 @@ class TestContexts:
     def name_of_task(self, connected: Client, file: Path, name: str) -> str:
         rows = [json.loads(line) | {"hints": ["starts with 0"]} for line in file.read_text().splitlines()]
         file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        return connected.add_task(file, name, "exact", max_tokens=16).name
+        return connected.tasks.create(file, name, "exact", max_tokens=16).name

@@ -30,16 +30,16 @@ def write(file: Path, rows: list[Sum]) -> Path:
 
 
 def test_models_are_listed_and_read(connected: Client) -> None:
-    first = connected.list_models()[0]
+    first = connected.models.list().data[0]
     assert (first.name, first.family, first.source) == ("lab/addition-qwen3-s", "lab-qwen3", "lab")
-    assert connected.get_model(first.name) == first
+    assert connected.models.get(first.name) == first
     with pytest.raises(GapcastError) as refused:
-        connected.get_model("no/such")
+        connected.models.get("no/such")
     assert (refused.value.status, refused.value.code) == (404, "not_found")
 
 
 def test_every_context_kind_has_a_schema_and_an_example(connected: Client) -> None:
-    kinds = {one.kind: one for one in connected.list_context_kinds()}
+    kinds = {one.kind: one for one in connected.contexts.list()}
     assert {"none", "column", "reference_solution", "shuffled_feedback"} <= kinds.keys()
     assert "level" in kinds["hints"].options_schema["properties"]
     assert all(one.example["kind"] == name and one.description for name, one in kinds.items())
@@ -54,7 +54,7 @@ def test_a_task_file_is_stored_once_whatever_its_format(
         parquet.write_table(pa.Table.from_pylist(sums), file)
     else:
         write(file, sums)
-    stored = connected.add_task(file, name, "exact", max_tokens=16, preamble="Add.")
+    stored = connected.tasks.create(file, name, "exact", max_tokens=16, preamble="Add.")
     assert (stored.name, stored.source, stored.verifier, stored.train_problems) == (name, "upload", "exact", 120)
     assert (stored.max_tokens, stored.preamble, stored.with_hints, stored.with_reference_solution) == (
         16,
@@ -62,25 +62,25 @@ def test_a_task_file_is_stored_once_whatever_its_format(
         120,
         0,
     )
-    assert connected.add_task(file, name, "exact", max_tokens=16, preamble="Add.").revision == stored.revision
-    assert connected.get_task(name).id == stored.id
-    assert [one.id for one in connected.list_tasks() if one.name == name] == [stored.id]
+    assert connected.tasks.create(file, name, "exact", max_tokens=16, preamble="Add.").revision == stored.revision
+    assert connected.tasks.get(name).id == stored.id
+    assert [one.id for one in connected.tasks.list() if one.name == name] == [stored.id]
 
 
 def test_other_content_is_a_new_revision(connected: Client, tmp_path: Path, name: str, sums: list[Sum]) -> None:
-    first = connected.add_task(write(tmp_path / "a.jsonl", sums), name, "numeric")
-    second = connected.add_task(
+    first = connected.tasks.create(write(tmp_path / "a.jsonl", sums), name, "numeric")
+    second = connected.tasks.create(
         write(tmp_path / "b.jsonl", sums), name, "numeric", options={"relative_tolerance": 0.01}
     )
     assert first.revision != second.revision
-    assert connected.get_task(name).verifier_options == {"relative_tolerance": 0.01}
+    assert connected.tasks.get(name).verifier_options == {"relative_tolerance": 0.01}
 
 
 def test_problems_come_in_the_files_order(connected: Client, tmp_path: Path, name: str, sums: list[Sum]) -> None:
     rows = [row | {"split": "held_out" if index % 2 else "train"} for index, row in enumerate(sums)]
-    connected.add_task(write(tmp_path / "sums.jsonl", rows), name, "exact")
-    assert [one.id for one in connected.task_problems(name, 500)] == [row["id"] for row in sums]
-    held_out = connected.task_problems(name, 2, after="10", split="held_out")
+    connected.tasks.create(write(tmp_path / "sums.jsonl", rows), name, "exact")
+    assert [one.id for one in connected.tasks.problems(name)] == [row["id"] for row in sums]
+    held_out = connected.tasks.problems(name, limit=2, after="10", split="held_out").data
     assert [(one.id, one.number, one.split) for one in held_out] == [("11", 12, "held_out"), ("13", 14, "held_out")]
     assert held_out[0].problem["answer"] == "0022"
     assert not held_out[0].shortened
@@ -91,13 +91,13 @@ def test_every_mistake_is_named_by_line_and_field(connected: Client, tmp_path: P
         tmp_path / "x.jsonl", [{"prompt": "1+1=", "answer": "2"}, {"prompt": "1+1="}, {"prompt": 3, "answer": "2"}]
     )
     with pytest.raises(GapcastError) as refused:
-        connected.add_task(file, name, "exact")
+        connected.tasks.create(file, name, "exact")
     assert (refused.value.code, [one["param"] for one in refused.value.errors]) == (
         "invalid_file",
         ["lines.2.answer", "lines.3.prompt"],
     )
     with pytest.raises(GapcastError, match="no task"):
-        connected.get_task(name)
+        connected.tasks.get(name)
 
 
 def test_a_post_whose_answer_is_lost_is_sent_again_from_its_beginning(
@@ -105,9 +105,9 @@ def test_a_post_whose_answer_is_lost_is_sent_again_from_its_beginning(
 ) -> None:
     between = relay(0)
     with Client(between.url) as client:
-        stored = client.add_task(write(tmp_path / "sums.jsonl", sums), name, "exact")
+        stored = client.tasks.create(write(tmp_path / "sums.jsonl", sums), name, "exact")
     assert (between.connections, stored.train_problems) == (2, 120)
-    assert connected.get_task(name).id == stored.id
+    assert connected.tasks.get(name).id == stored.id
 
 
 def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_sent(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_sent(tmp_path: 
         serving(tmp_path / "server", {"GAPCAST_WORKER": "off", "GAPCAST_MAX_TASK_BYTES": "2048"}) as (client, _),
         pytest.raises(GapcastError, match="2048 bytes") as refused,
     ):
-        client.add_task(file, "mine/large", "exact")
+        client.tasks.create(file, "mine/large", "exact")
     assert refused.value.status == 413
 
 
@@ -126,8 +126,8 @@ def test_what_cannot_be_sent_is_refused_before(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").touch()
     with Client("http://127.0.0.1:9") as client:
         with pytest.raises(ValueError, match=r"\.parquet"):
-            client.add_task(tmp_path / "x.csv", "mine/x", "exact")
+            client.tasks.create(tmp_path / "x.csv", "mine/x", "exact")
         with pytest.raises(ValueError, match="JSON"):
-            client.add_task(tmp_path / "x.jsonl", "mine/x", "numeric", options={"relative_tolerance": float("nan")})
+            client.tasks.create(tmp_path / "x.jsonl", "mine/x", "numeric", options={"relative_tolerance": float("nan")})
         with pytest.raises(FileNotFoundError):
-            client.add_task(tmp_path / "none.jsonl", "mine/x", "exact")
+            client.tasks.create(tmp_path / "none.jsonl", "mine/x", "exact")

@@ -24,16 +24,16 @@ def asked(pool: str) -> Asked:
 
 @pytest.fixture
 def group(connected: Client, asked: Asked) -> list[TrainingRun]:
-    return connected.create_training_runs(asked | {"seeds": [4, 7, 9]})
+    return connected.training_runs.create_group(asked | {"seeds": [4, 7, 9]})
 
 
 def test_one_seed_is_one_run(connected: Client, asked: Asked, pool: str) -> None:
-    run = connected.create_training_run(asked | {"training": {"export": "none", "held_out_problems": 3}})
+    run = connected.training_runs.create(asked | {"training": {"export": "none", "held_out_problems": 3}})
     assert (run.status, run.ended, run.seed, run.group_id, run.pool) == ("queued", False, 0, None, pool)
     assert run.configuration.held_out_problems == 3
     assert (run.gap, run.improvement, run.predicted, run.observation_id, run.evaluations) == (None,) * 5
-    assert connected.get_training_run(run.id) == run
-    assert connected.get_training_run(run.id, wait=1).status == "queued"
+    assert connected.training_runs.get(run.id) == run
+    assert connected.training_runs.get(run.id, wait=1).status == "queued"
 
 
 def test_several_seeds_are_a_group(connected: Client, group: list[TrainingRun]) -> None:
@@ -41,38 +41,38 @@ def test_several_seeds_are_a_group(connected: Client, group: list[TrainingRun]) 
     (group_id,) = {one.group_id for one in group}
     assert group_id is not None
     ids = [one.id for one in group][::-1]
-    assert [one.id for one in connected.iterate_training_runs(group_id=group_id)] == ids
-    assert [one.id for one in connected.list_training_runs(2, group_id=group_id)] == ids[:2]
-    assert [one.id for one in connected.list_training_runs(2, after=ids[1], group_id=group_id)] == ids[2:]
+    assert [one.id for one in connected.training_runs.list(group_id=group_id)] == ids
+    assert [one.id for one in connected.training_runs.list(limit=2, group_id=group_id).data] == ids[:2]
+    assert [one.id for one in connected.training_runs.list(limit=2, after=ids[1], group_id=group_id).data] == ids[2:]
 
 
 def test_several_seeds_are_not_one_run(connected: Client, asked: Asked) -> None:
-    with pytest.raises(ValueError, match="create_training_runs"):
-        connected.create_training_run(asked | {"seeds": [4, 7]})
-    assert not connected.list_training_runs(prediction_id="pred_nosuch")
+    with pytest.raises(ValueError, match="create_group"):
+        connected.training_runs.create(asked | {"seeds": [4, 7]})
+    assert connected.training_runs.list(prediction_id="pred_nosuch").data == []
 
 
 def test_the_same_seed_is_refused_and_nothing_is_queued(connected: Client, asked: Asked) -> None:
-    first = connected.create_training_run(asked | {"seeds": [7]})
+    first = connected.training_runs.create(asked | {"seeds": [7]})
     with pytest.raises(GapcastError, match=first.id) as refused:
-        connected.create_training_runs(asked | {"seeds": [6, 7]})
+        connected.training_runs.create_group(asked | {"seeds": [6, 7]})
     assert (refused.value.status, refused.value.code, refused.value.param) == (409, "duplicate_run", "seeds")
-    connected.cancel_training_run(first.id)
-    both = connected.create_training_runs(asked | {"seeds": [6, 7]})
+    connected.training_runs.cancel(first.id)
+    both = connected.training_runs.create_group(asked | {"seeds": [6, 7]})
     assert [one.status for one in both] == ["queued", "queued"]
 
 
 def test_a_run_is_paused_resumed_and_cancelled(connected: Client, asked: Asked) -> None:
-    run = connected.create_training_run(asked)
-    assert connected.pause_training_run(run.id).status == "paused"
-    assert run.id in [one.id for one in connected.list_training_runs(100, status="paused")]
+    run = connected.training_runs.create(asked)
+    assert connected.training_runs.pause(run.id).status == "paused"
+    assert run.id in [one.id for one in connected.training_runs.list(status="paused")]
     with pytest.raises(GapcastError, match="paused already") as refused:
-        connected.pause_training_run(run.id)
+        connected.training_runs.pause(run.id)
     assert refused.value.code == "conflict"
-    assert connected.resume_training_run(run.id).status == "queued"
-    cancelled = connected.cancel_training_run(run.id)
+    assert connected.training_runs.resume(run.id).status == "queued"
+    cancelled = connected.training_runs.cancel(run.id)
     assert (cancelled.status, cancelled.ended) == ("cancelled", True)
-    types = [event.type for event in connected.training_events(run.id)]
+    types = [event.type for event in connected.training_runs.events(run.id)]
     assert types[0] == "training_run.created"
     assert types[-1] == "training_run.cancelled"
     assert [one for one in types if one in {"job.paused", "job.resumed"}] == ["job.paused", "job.resumed"]
@@ -80,77 +80,77 @@ def test_a_run_is_paused_resumed_and_cancelled(connected: Client, asked: Asked) 
 
 def test_several_runs_are_followed_to_the_end_of_the_last(connected: Client, group: list[TrainingRun]) -> None:
     first, *others = group
-    connected.cancel_training_run(first.id)
+    connected.training_runs.cancel(first.id)
     happened: list[tuple[str, str]] = []
-    for run_id, event in connected.follow_training_runs([one.id for one in group]):
+    for run_id, event in connected.training_runs.follow([one.id for one in group]):
         happened.append((run_id, event.type))
         if (run_id, event.type) == (first.id, "training_run.cancelled"):
             for one in others:
-                connected.cancel_training_run(one.id)
+                connected.training_runs.cancel(one.id)
     assert {run_id for run_id, kind in happened if kind == "training_run.cancelled"} == {one.id for one in group}
     assert {run_id for run_id, kind in happened if kind == "training_run.created"} == {one.id for one in group}
 
 
 def test_following_no_run_ends_at_once(connected: Client) -> None:
-    assert list(connected.follow_training_runs([])) == []
+    assert list(connected.training_runs.follow([])) == []
 
 
 def test_a_run_that_cannot_be_followed_is_told(connected: Client, group: list[TrainingRun]) -> None:
     with pytest.raises(GapcastError, match="run_nosuch") as refused:
-        list(connected.follow_training_runs([group[0].id, "run_nosuch"]))
+        list(connected.training_runs.follow([group[0].id, "run_nosuch"]))
     assert refused.value.status == 404
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again(
     relay: Callable[..., Any], connected: Client, asked: Asked
 ) -> None:
-    run = connected.create_training_run(asked)
-    connected.cancel_training_run(run.id)
+    run = connected.training_runs.create(asked)
+    connected.training_runs.cancel(run.id)
     between = relay(0, 300)  # nothing, then a part of the first answer
     with Client(between.url) as client:
-        seen = [event for _, event in client.follow_training_runs([run.id])]
+        seen = [event for _, event in client.training_runs.follow([run.id])]
     assert between.connections == 3
-    assert seen == list(connected.training_events(run.id))
+    assert seen == list(connected.training_runs.events(run.id))
 
 
 def test_a_long_run_is_followed_page_by_page(connected: Client, asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = connected.create_training_run(asked)
+    run = connected.training_runs.create(asked)
     for _ in range(3):
-        connected.pause_training_run(run.id)
-        connected.resume_training_run(run.id)
-    connected.cancel_training_run(run.id)
-    monkeypatch.setattr("gapcast.training_calls.MOST_EVENTS", 3)
-    seen = [event for _, event in connected.follow_training_runs([run.id])]
-    assert seen == list(connected.training_events(run.id))
+        connected.training_runs.pause(run.id)
+        connected.training_runs.resume(run.id)
+    connected.training_runs.cancel(run.id)
+    monkeypatch.setattr("gapcast.client.sync.training_runs.MOST_EVENTS", 3)
+    seen = [event for _, event in connected.training_runs.follow([run.id])]
+    assert seen == list(connected.training_runs.events(run.id))
 
 
 def test_no_checkpoint_before_a_worker_wrote_one(connected: Client, asked: Asked) -> None:
-    assert connected.list_checkpoints(connected.create_training_run(asked).id) == []
+    assert connected.training_runs.checkpoints(connected.training_runs.create(asked).id).data == []
 
 
 def test_a_post_whose_answer_is_lost_is_repeated(connected: Client, relay: Callable[..., Any], asked: Asked) -> None:
     between = relay(0)
     with Client(between.url) as client:
-        runs = client.create_training_runs(asked | {"seeds": [1, 2]})
+        runs = client.training_runs.create_group(asked | {"seeds": [1, 2]})
     assert between.connections == 2
     assert [one.seed for one in runs] == [1, 2]
-    assert connected.get_training_run(runs[0].id).group_id == runs[1].group_id
+    assert connected.training_runs.get(runs[0].id).group_id == runs[1].group_id
 
 
 def test_the_same_key_is_the_same_runs(connected: Client, asked: Asked) -> None:
     key = uuid.uuid4().hex
-    first, again = (connected.create_training_run(asked, idempotency_key=key) for _ in range(2))
+    first, again = (connected.training_runs.create(asked, idempotency_key=key) for _ in range(2))
     assert again.id == first.id
 
 
 def test_an_unknown_run_is_refused(connected: Client) -> None:
     for read in (
-        connected.get_training_run,
-        connected.pause_training_run,
-        connected.resume_training_run,
-        connected.cancel_training_run,
-        connected.list_checkpoints,
-        lambda one: list(connected.training_events(one)),
+        connected.training_runs.get,
+        connected.training_runs.pause,
+        connected.training_runs.resume,
+        connected.training_runs.cancel,
+        connected.training_runs.checkpoints,
+        lambda one: list(connected.training_runs.events(one)),
     ):
         with pytest.raises(GapcastError, match="run_nosuch") as refused:
             read("run_nosuch")
@@ -158,11 +158,11 @@ def test_an_unknown_run_is_refused(connected: Client) -> None:
 
 
 def test_a_mistyped_filter_is_no_filter(connected: Client) -> None:
-    with pytest.raises(TypeError, match="'state'"):
-        connected.list_training_runs(state="paused")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^state: .*status"):
+        connected.training_runs.list(state="paused")  # type: ignore[call-arg]
 
 
 def test_what_does_not_fit_is_named(connected: Client, asked: Asked) -> None:
     with pytest.raises(GapcastError) as refused:
-        connected.create_training_run(asked | {"training": {"export": "last"}})
+        connected.training_runs.create(asked | {"training": {"export": "last"}})
     assert refused.value.param == "training.export"

@@ -35,7 +35,7 @@ class TestAdd:
         more = options(cov=0.0001, teacher="ema", divergence="js", parameters=8e9, external_id="r1", version="v2")
         done = gapcast(*ADD, *ERRORS, *more, "--collapsed", "--pool", pool)
         assert done.exit_code == 0, done.output
-        stored = connected.get_observation(done.stdout.split()[-1])
+        stored = connected.observations.get(done.stdout.split()[-1])
         assert (stored.pool, stored.external_id, stored.version, stored.collapsed) == (pool, "r1", "v2", True)
         assert (stored.gap.se, stored.improvement.se, stored.cov, stored.parameters) == (0.02, 0.03, 0.0001, 8e9)
         assert stored.cell == "qwen3|lcb|ema-js"
@@ -48,7 +48,7 @@ class TestAdd:
         assert done.exit_code == 0, done.output
         assert "Standard errors, gap: 1 given" in done.stdout
         assert "Standard errors, improvement: 1 assumed" in done.stdout
-        (stored,) = connected.list_observations(pool=pool)
+        (stored,) = connected.observations.list(pool=pool)
         assert (stored.gap.problems, stored.improvement.problems) == (None, 131)
         both = gapcast(*ADD, *ERRORS, *options(problems=131, rollouts=4, pool=pool))
         assert (both.exit_code, "leave them out" in both.stderr) == (2, True)
@@ -60,12 +60,12 @@ class TestAdd:
         assert lines[0].startswith("--divergence: expected forward_kl, reverse_kl or js, got nothing. Add it.")
         assert lines[1].startswith("--improvement-se: a value needs its standard error. Add se,")
         assert lines[2] == "Nothing was stored."
-        assert pool not in [one.name for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools.list()]
 
     def test_a_mistyped_prediction_is_refused(self, gapcast: Run, connected: Client, pool: str) -> None:
         done = gapcast(*ADD, *ERRORS, *options(prediction="pred_nosuch", pool=pool))
         assert (done.exit_code, "pred_nosuch" in done.stderr) == (2, True)
-        assert pool not in [one.name for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools.list()]
 
     def test_points_are_refused_before_the_server_is_asked(self, gapcast: Run) -> None:
         done = gapcast(*ADD, *options(gap_se=2, improvement_se=0.03, url="http://127.0.0.1:9"))
@@ -78,7 +78,7 @@ class TestFiles:
         self, gapcast: Run, connected: Client, runs_csv: Path, pool: str
     ) -> None:
         first, again = gapcast("observations", "import", runs_csv), gapcast("observations", "import", runs_csv)
-        n = connected.current_fit(pool).n
+        n = connected.fits.current(pool).n
         assert first.stdout.startswith(f"Stored {n} observations.\n")
         assert f"{n} made from counts" in first.stdout
         assert again.stdout.startswith(f"Stored 0 observations; {n} existed already.\n")
@@ -95,14 +95,14 @@ class TestFiles:
         assert baseline == f"{file}: row 2, baseline: expected a number from 0 to 1, or null, got '40'. {advice}"
         assert se.startswith(f"{file}: row 2, gap.se: ")
         assert nothing == "Nothing was stored."
-        assert pool not in [one.name for one in connected.pools()]
+        assert pool not in [one.name for one in connected.pools.list()]
 
     def test_a_pool_can_be_copied(self, gapcast: Run, connected: Client, tmp_path: Path, pool: str) -> None:
         file = tmp_path / "lab.json"
         assert gapcast("observations", "export", file, "--pool", "lab", "--family", "lab-qwen3").exit_code == 0
         done = gapcast("observations", "import", file, "--pool", pool)
         assert (done.exit_code, f"the law of {pool}" in done.stdout) == (0, True)
-        assert len(connected.list_observations(100, pool=pool)) == len(json.loads(file.read_text())["observations"])
+        assert len(connected.observations.list(pool=pool).data) == len(json.loads(file.read_text())["observations"])
 
     @pytest.mark.parametrize("name", ["absent.csv", "runs.xlsx"])
     def test_a_file_that_cannot_be_read_is_no_traceback(self, gapcast: Run, tmp_path: Path, name: str) -> None:
@@ -118,12 +118,12 @@ class TestFiles:
     def test_where_an_answer_is_lost_nobody_knows(
         self, gapcast: Run, relay: Callable[..., Any], runs_csv: Path
     ) -> None:
-        done = gapcast("observations", "import", runs_csv, "--url", relay(0, 0).url)
+        done = gapcast("observations", "import", runs_csv, "--url", relay(0, 0, 0).url)
         assert done.exit_code == 2
         assert "Whether it was stored is not known" in done.stderr
 
     def test_export_tells_how_many(self, gapcast: Run, connected: Client, tmp_path: Path) -> None:
-        n = len(connected.list_observations(1000, pool="lab", family="lab-qwen3"))
+        n = len(list(connected.observations.list(pool="lab", family="lab-qwen3")))
         for ending in ("csv", "ndjson", "json", "parquet"):
             file = tmp_path / f"x.{ending}"
             done = gapcast("observations", "export", file, "--pool", "lab", "--family", "lab-qwen3")
@@ -134,7 +134,7 @@ class TestListAndExclude:
     def test_a_run_is_listed_left_out_and_taken_back(
         self, gapcast: Run, connected: Client, pool: str, row: dict[str, Any]
     ) -> None:
-        (one, two) = connected.add_observations([row | {"external_id": "a"}, row | {"external_id": "b"}], pool).ids
+        (one, two) = connected.observations.create([row | {"external_id": "a"}, row | {"external_id": "b"}], pool).ids
         assert gapcast("observations", "exclude", one).exit_code == 2
         done = gapcast("observations", "exclude", one, "--reason", "wrong [evaluation] :100:")
         assert done.stdout == f"{one} is left out of the law of {pool}: wrong [evaluation] :100:\n"
@@ -168,8 +168,8 @@ class TestLaw:
     def test_shows_the_lab_pool(self, gapcast: Run, connected: Client) -> None:
         done = gapcast("law", "--pool", "lab")
         assert done.exit_code == 0, done.output
-        fit = connected.current_fit("lab")
-        outliers = connected.residuals(fit.id, outliers=True).data
+        fit = connected.fits.current("lab")
+        outliers = connected.fits.residuals(fit.id, outliers=True).data
         for words in (fit.id, "lab-qwen3", "a new family", "P(collapse)", "Curvature", "Drift", "Slope by size"):
             assert words in done.stdout
         assert all(one.id in done.stdout for one in outliers)
@@ -177,13 +177,13 @@ class TestLaw:
 
     def test_for_programs_it_is_json(self, gapcast: Run, connected: Client) -> None:
         answer = json.loads(gapcast("law", "--pool", "lab", "--family", "lab-qwen3", "--json").stdout)
-        assert answer["fit"]["id"] == connected.current_fit("lab").id
+        assert answer["fit"]["id"] == connected.fits.current("lab").id
         assert [one["family"] for one in answer["fit"]["families"]] == ["lab-qwen3"]
         assert answer["calibration"]["n"] == 0
         assert {one["outlier"] for one in answer["outliers"]} == {True}
 
     def test_a_family_alone(self, gapcast: Run, connected: Client, pool: str, row: dict[str, Any]) -> None:
-        connected.add_observations([row, row | {"family": "llama"}], pool)
+        connected.observations.create([row, row | {"family": "llama"}], pool)
         shown = gapcast("law", "--pool", pool, "--family", "llama").stdout
         assert ("llama" in shown, "qwen3" in shown) == (True, False)
 
@@ -191,9 +191,9 @@ class TestLaw:
         self, gapcast: Run, connected: Client, undecided: str, row: dict[str, Any]
     ) -> None:
         frozen = row | {"family": "llama", "recipe": {"teacher": "trust_region", "divergence": "js"}}
-        connected.add_observations([frozen], undecided)
+        connected.observations.create([frozen], undecided)
         shown = gapcast("law", "--pool", undecided).stdout
-        (line,) = connected.current_fit(undecided).families[1:]
+        (line,) = connected.fits.current(undecided).families[1:]
         assert f"{points(line.at_common_gap.improvement)} points at a gap of 15" in shown
         assert f"straight {weight(line.links.linear)}, saturating {weight(line.links.saturating)} (tanh" in shown
         assert (shown.count("co-moving, reverse KL"), shown.count("frozen, JS")) == (2, 2)
@@ -229,7 +229,7 @@ class TestPredict:
         file = tmp_path / "asked.json"
         file.write_text(json.dumps(asked | {"levels": [0.95, 0.5]}))
         shown = gapcast("predict", file).stdout
-        found = connected.create_prediction(asked | {"levels": [0.95, 0.5]})
+        found = connected.predictions.create(asked | {"levels": [0.95, 0.5]})
         assert found.improvement is not None
         straight, bent = found.improvement.branches
         for name, side in (("straight", straight), ("saturating", bent)):
@@ -283,7 +283,7 @@ class TestSize:
 
     def test_a_prediction_stands_for_its_probe(self, gapcast: Run, connected: Client, configuration: Path) -> None:
         asked: dict[str, Any] = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition"}
-        waiting = connected.create_prediction(asked | {"context": {"kind": "hints"}})
+        waiting = connected.predictions.create(asked | {"context": {"kind": "hints"}})
         assert waiting.probe_id is not None
         done = gapcast("size", configuration, "--half-width", "0.1", "--pilot", waiting.id)
         assert (done.exit_code, waiting.probe_id in done.stderr) == (2, True), "there is no worker: it measured nothing"

@@ -37,7 +37,7 @@ def configuration(tmp_path: Path, seed: int) -> Path:
 
 
 def asked_for(client: Client, seed: int) -> Probe | None:
-    return next((one for one in client.list_probes(100) if one.configuration.seed == seed), None)
+    return next((one for one in client.probes.list().data if one.configuration.seed == seed), None)
 
 
 class TestRequest:
@@ -63,7 +63,7 @@ class TestProbe:
         self, gapcast: Run, connected: Client, configuration: Path, seed: int
     ) -> None:
         def cancel() -> None:
-            connected.cancel_probe(eventually(lambda: asked_for(connected, seed)).id)
+            connected.probes.cancel(eventually(lambda: asked_for(connected, seed)).id)
 
         other = threading.Thread(target=cancel)
         other.start()

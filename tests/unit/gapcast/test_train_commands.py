@@ -32,7 +32,7 @@ def configuration(tmp_path: Path, pool: str) -> Path:
 
 
 def asked_for(client: Client, pool: str) -> list[TrainingRun]:
-    return [one for one in client.list_training_runs(100) if one.pool == pool][::-1]
+    return [one for one in client.training_runs.list().data if one.pool == pool][::-1]
 
 
 def a_little_later(act: Callable[[], Any]) -> threading.Thread:
@@ -104,9 +104,9 @@ class TestTrain:
         def end() -> None:
             eventually(lambda: len(asked_for(connected, pool)) == 2)
             for one in asked_for(connected, pool):
-                connected.pause_training_run(one.id)
-                connected.resume_training_run(one.id)
-                connected.cancel_training_run(one.id)
+                connected.training_runs.pause(one.id)
+                connected.training_runs.resume(one.id)
+                connected.training_runs.cancel(one.id)
 
         other = a_little_later(end)
         done = gapcast("train", configuration, "--seeds", "8,9", "--json")
@@ -176,7 +176,7 @@ class TestTrain:
     def test_a_prediction_is_enough(self, gapcast: Run, connected: Client, configuration: Path, pool: str) -> None:
         gap = {"value": 0.14, "se": 0.02, "student": 0.3}
         asked = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "context": {"kind": "hints"}}
-        prediction = connected.create_prediction(asked | {"gap": gap, "pool": "lab", "recipe": {"steps": 4}})
+        prediction = connected.predictions.create(asked | {"gap": gap, "pool": "lab", "recipe": {"steps": 4}})
         assert prediction.improvement is not None
         done = gapcast("train", "--prediction", prediction.id, "--seeds", "5", "--detach", "--json")
         assert done.exit_code == 0, done.output
@@ -190,7 +190,7 @@ class TestTrain:
         both = gapcast("train", configuration, "--prediction", prediction.id)
         assert both.exit_code == 2
         assert "comes from the prediction" in both.stderr
-        connected.cancel_training_run(run.id)
+        connected.training_runs.cancel(run.id)
 
     def test_what_was_measured_elsewhere_is_not_said_to_be_trained_here(self, gapcast: Run, tmp_path: Path) -> None:
         file = tmp_path / "elsewhere.json"
@@ -260,8 +260,8 @@ class TestRuns:
 
     def test_a_group_is_followed(self, gapcast: Run, connected: Client, group: list[TrainingRun]) -> None:
         first, second = group
-        connected.cancel_training_run(first.id)
-        other = a_little_later(lambda: connected.cancel_training_run(second.id))
+        connected.training_runs.cancel(first.id)
+        other = a_little_later(lambda: connected.training_runs.cancel(second.id))
         done = gapcast("runs", "follow", first.group_id)
         other.join()
         assert done.exit_code == 1, done.output

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gapcast import Client
-from tests.support.product import GAPCAST, environment, eventually, serving
+from tests.support.product import GAPCAST, ask, environment, eventually, serving
 
 pytestmark = pytest.mark.slow
 
@@ -78,8 +78,8 @@ def test_a_prediction_is_trained_and_meets_its_outcome(product: tuple[Command, C
         "Collapsed    ",
     ):
         assert words in shown
-    (run,) = client.list_training_runs(prediction_id=prediction["id"])
-    found = client.get_training_run(run.id)
+    (run,) = client.training_runs.list(prediction_id=prediction["id"])
+    found = client.training_runs.get(run.id)
     assert found.improvement is not None
     assert found.predicted is not None
     assert found.observation_id is not None
@@ -88,7 +88,7 @@ def test_a_prediction_is_trained_and_meets_its_outcome(product: tuple[Command, C
     for one in found.predicted.intervals:
         assert one.covered == (one.lower <= found.improvement.value <= one.upper)
 
-    stored = client.get_observation(found.observation_id)
+    stored = client.observations.get(found.observation_id)
     assert (stored.external_id, stored.source, stored.prediction_id) == (run.id, "training", prediction["id"])
     assert (stored.gap.value, stored.improvement.value) == (
         found.gap.value if found.gap else None,
@@ -107,18 +107,18 @@ def test_a_run_is_paused_and_goes_on_where_it_was(product: tuple[Command, Client
     gapcast, client = product
     (tmp_path / "config.yaml").write_text(CONFIGURATION.replace("STEPS", "400").replace("every: 4", "every: 200"))
     run = answer(gapcast, "train", "config.yaml", "--detach")["id"]
-    eventually(lambda: client.get_training_run(run).checkpoint, seconds=120)
+    eventually(lambda: client.training_runs.get(run).checkpoint, seconds=120)
     assert gapcast("runs", "pause", run)[0] == f"{run} (seed 0): pausing\n"
-    eventually(lambda: client.get_training_run(run).status == "paused", seconds=60)
+    eventually(lambda: client.training_runs.get(run).status == "paused", seconds=60)
     shown, _ = gapcast("runs", "show", run)
     assert f"gapcast runs resume {run}" in shown
-    newest = client.list_checkpoints(run)[0]
+    newest = client.training_runs.checkpoints(run).data[0]
     assert f"checkpoint of step {newest.step} " in shown
     assert newest.path in gapcast("runs", "checkpoints", run)[0]
     assert gapcast("runs", "resume", run)[0] == f"{run} (seed 0): queued\n"
 
     def resumed() -> list[int]:
-        seen = client.request("GET", f"/v1/training_runs/{run}/events", params={"limit": 500})["data"]
+        seen = ask(client, "GET", f"/v1/training_runs/{run}/events", params={"limit": 500})["data"]
         return [one["data"]["step"] for one in seen if one["type"] == "training.resumed"]
 
     assert eventually(resumed, seconds=120) == [newest.step]

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from gapcast.cli.printing.runs import print_run, print_runs, print_runs_ended
+from gapcast.client.reading import read
 from gapcast.contract.base import Failure, Warned
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
@@ -21,7 +22,6 @@ from gapcast.models import (
     TrainingProgress,
     TrainingRun,
 )
-from gapcast.reading import read
 from gapcast.words import curve, duration, file_size
 from tests.support.training_results import evaluation, training_configuration, training_run
 

@@ -12,8 +12,8 @@ import torch
 import transformers
 
 from gapcast import Client
-from gapcast.elsewhere import Run, has_collapsed, import_command
-from gapcast.trl import ObservationCallback
+from gapcast.elsewhere.rows import Run, has_collapsed, import_command
+from gapcast.elsewhere.trl import ObservationCallback
 
 RECIPE = {"teacher": "ema", "divergence": "reverse_kl"}
 STUDENT, TEACHER, AFTER = [0, 1, 2, 4], [2, 2, 3, 4], [1, 2, 2, 4]
@@ -74,7 +74,7 @@ class TestStored:
         trainer, callback = make(connected)
         trainer.train()
         assert callback.observation_id is not None
-        stored = connected.get_observation(callback.observation_id)
+        stored = connected.observations.get(callback.observation_id)
         assert stored.gap.value == pytest.approx((2 + 1 + 1 + 0) / 16)
         assert stored.improvement.value == pytest.approx((1 + 1 + 0 + 0) / 16)
         assert stored.baseline == pytest.approx(7 / 16)
@@ -104,14 +104,14 @@ class TestStored:
         trainer, callback = make(connected, self_teacher=None, gap={"value": 0.2, "se": 0.05})
         trainer.train()
         assert callback.observation_id is not None
-        stored = connected.get_observation(callback.observation_id)
+        stored = connected.observations.get(callback.observation_id)
         assert (stored.gap.value, stored.gap.se, stored.gap.variance) == (0.2, 0.05, "given")
 
     def test_a_collapse_is_said(self, make: Make, connected: Client) -> None:
         trainer, callback = make(connected, before=[4, 4, 3, 4], self_teacher=[4] * 4, after=lambda *_: [0, 1, 0, 0])
         trainer.train()
         assert callback.observation_id is not None
-        assert connected.get_observation(callback.observation_id).collapsed
+        assert connected.observations.get(callback.observation_id).collapsed
 
 
 class TestNothingHarmsTheRun:
@@ -126,8 +126,8 @@ class TestNothingHarmsTheRun:
         assert (trainer.state.global_step, callback.observation_id) == (3, None)
         file = tmp_path / "out" / "gapcast_observation.json"
         assert import_command(file, "http://127.0.0.1:9") in caplog.text
-        assert connected.import_observations(file).created == 1
-        assert connected.import_observations(file).existing == 1
+        assert connected.observations.import_file(file).created == 1
+        assert connected.observations.import_file(file).existing == 1
 
     def test_a_row_that_the_server_refuses_is_kept_with_the_reason(
         self, make: Make, connected: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture

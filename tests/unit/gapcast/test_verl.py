@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gapcast import Client
-from gapcast.verl import app
-from gapcast.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
+from gapcast.elsewhere.verl import app
+from gapcast.elsewhere.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
 
 ACC = "val-core/openai/gsm8k/acc/mean@4"
 Step = tuple[int, dict[str, float | None]]
@@ -161,7 +161,7 @@ class TestGenerations:
 
 
 def pools_of(connected: Client) -> set[str]:
-    return {one.name for one in connected.pools()}
+    return {one.name for one in connected.pools.list()}
 
 
 class TestCommand:
@@ -179,7 +179,7 @@ class TestCommand:
         done = verl(log, *options)
         assert done.exit_code == 0, done.output
         assert verl(log, *options).exit_code == 0
-        [stored] = connected.list_observations(pool=pool)
+        [stored] = connected.observations.list(pool=pool)
         assert done.output.rstrip().endswith(stored.id)
         assert (stored.source, stored.baseline) == ("verl", 0.40625)
         assert (stored.gap.value, stored.gap.se, stored.gap.variance) == (0.18, 0.02, "given")
@@ -197,7 +197,7 @@ class TestCommand:
         generations(tmp_path / "val", 4, AFTER)
         done = verl(write(in_a_file(RUN)), "--generations", tmp_path / "val")
         assert done.exit_code == 0, done.output
-        [stored] = connected.list_observations(pool=pool)
+        [stored] = connected.observations.list(pool=pool)
         assert stored.improvement.value == pytest.approx((2 + 1) / 16)  # paired by prompt, whatever the files' order
         assert stored.improvement.variance == "counts"
         assert (stored.improvement.problems, stored.improvement.rollouts) == (4, 4)
@@ -218,8 +218,8 @@ class TestCommand:
         done = verl(write(in_a_file(RUN)), "--problems", 400, "--out", out, "--external-id", "mine", "--collapsed")
         assert done.exit_code == 0, done.output
         assert pool not in pools_of(connected)
-        assert connected.import_observations(out).created == 1
-        [stored] = connected.list_observations(pool=pool)
+        assert connected.observations.import_file(out).created == 1
+        [stored] = connected.observations.list(pool=pool)
         assert (stored.external_id, stored.collapsed) == ("mine", True)
 
     @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ class TestCommand:
         connected: Client,
         configuration: dict[str, Any],
     ) -> None:
-        probe = connected.create_probe(configuration)
+        probe = connected.probes.create(configuration)
         done = verl(write(in_a_file(RUN)), "--problems", 400, gap=["--probe", probe.id])
         assert done.exit_code == 2
         assert f"probe {probe.id} is queued; a gap comes from one that has succeeded" in done.output

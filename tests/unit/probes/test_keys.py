@@ -4,9 +4,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from gapcast.client.reading import read
 from gapcast.contract.predictions import Answer, PredictionOut
 from gapcast.contract.probes import ProbeOut
-from gapcast.reading import read
 from service.jobs.models import JobState
 from service.probes import repository as probes
 from tests.support.results import probe, probe_result, stored

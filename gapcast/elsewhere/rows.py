@@ -67,7 +67,7 @@ def gap_of_probe(client: Client, probe_id: str) -> Row:
         GapcastError: there is no such probe, or no answer came.
         ValueError: the probe has measured nothing yet.
     """
-    probe = client.get_probe(probe_id)
+    probe = client.probes.get(probe_id)
     if probe.status != "succeeded" or probe.result is None:
         raise ValueError(f"probe {probe_id} is {probe.status}; a gap comes from one that has succeeded")
     gap = probe.result.gap

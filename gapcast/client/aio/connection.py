@@ -1,0 +1,229 @@
+"""One server over HTTP: requests that are repeated where that is safe, refusals as exceptions, pages and events."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx2
+import stamina
+from pydantic import BaseModel, ValidationError
+
+from gapcast.client.aio.page import AsyncPage
+from gapcast.client.errors import GapcastError, Unreachable, failure, misread, not_gapcast, not_json, refusal
+from gapcast.client.reading import Kind, read
+from gapcast.client.requests import authorization, body_of, idempotent, server_url, waiting, without_nones
+from gapcast.client.retries import AWAY_SECONDS, FIRST_WAIT, MOST_WAIT, again, is_away
+from gapcast.contract.events import EventOut as Event
+
+
+class AsyncConnection:
+    """A connection to one Gapcast server; every resource of a client uses the same.
+
+    Args:
+        url: the server's address; None: that of `GAPCAST_URL`, else http://127.0.0.1:8321.
+        api_key: the key that the server asks for; None: that of `GAPCAST_API_KEY`.
+        timeout: seconds that one request may take.
+        retries: how often a request is repeated where it may be.
+
+    Raises:
+        Unreachable: the URL is not one.
+    """
+
+    def __init__(self, url: str | None, api_key: str | None, timeout: float, retries: int) -> None:
+        self.url = server_url(url)
+        self._attempts = 1 + retries
+        headers = authorization(api_key)
+        self._with_key = bool(headers)
+        try:
+            self._http = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=timeout)
+        except httpx2.InvalidURL as error:
+            raise failure(error, self.url) from error
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.aclose()
+
+    async def get(
+        self,
+        kind: type[Kind],
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        wait: float = 0,
+        patiently: bool = False,
+    ) -> Kind:
+        """GET an object; `wait` seconds for its end, `patiently` while the server is away for up to 30 seconds.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+        """
+        options = {"params": without_nones(query or {}), "headers": waiting(wait)}
+        return self.read(kind, await self.send("GET", path, repeatable=True, patiently=patiently, **options))
+
+    async def page(self, kind: type[Kind], path: str, query: Mapping[str, Any]) -> AsyncPage[Kind]:
+        """GET one page of a list, which reads the following ones when it is iterated.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+        """
+        answer = await self.send("GET", path, repeatable=True, params=without_nones(query))
+        try:
+            data = [self.read(kind, item) for item in answer["data"]]
+            return AsyncPage(self, kind, path, query, data, answer.get("last_id"), has_more=answer["has_more"])
+        except (KeyError, TypeError) as error:
+            raise not_gapcast(self.url, f"got JSON without {error}", 200) from error
+
+    async def post(
+        self,
+        kind: type[Kind],
+        path: str,
+        body: BaseModel | Mapping[str, Any] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        wait: float = 0,
+    ) -> Kind:
+        """POST a request under an `Idempotency-Key`, so that it takes effect once however often it is sent.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+        """
+        answer = await self.create(path, idempotency_key, waiting(wait), json=body_of(body, fields or {}))
+        return self.read(kind, answer)
+
+    async def create(
+        self,
+        path: str,
+        idempotency_key: str | None,
+        headers: Mapping[str, str],
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """POST what may be no JSON under an `Idempotency-Key`, and return the answer's JSON."""
+        sent = {**idempotent(idempotency_key), **headers}
+        return await self.send("POST", path, repeatable=True, headers=sent, **options)
+
+    async def act(self, kind: type[Kind], method: str, path: str, body: Mapping[str, Any] | None = None) -> Kind:
+        """Send a request without an `Idempotency-Key`: it is not repeated where it may have taken effect.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+        """
+        return self.read(kind, await self.send(method, path, repeatable=False, json=body))
+
+    async def check(self, kind: type[Kind], path: str) -> Kind:
+        """GET an object once, for those who ask whether the server is there.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+        """
+        return self.read(kind, await self._once("GET", path))
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        patiently: bool = False,
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Send a request, again where that is safe, and return the answer's JSON.
+
+        Raises:
+            GapcastError: the server refused, or no answer came to the last attempt. Where the answer to an earlier one
+                was lost it is `AnswerLost` even if the last could not be sent: the request may have taken effect.
+        """
+        lost: GapcastError | None = None
+        async for attempt in stamina.retry_context(
+            again(repeatable=repeatable),
+            attempts=None if patiently else self._attempts,
+            timeout=AWAY_SECONDS if patiently else None,
+            wait_initial=FIRST_WAIT,
+            wait_max=MOST_WAIT,
+            wait_jitter=FIRST_WAIT,
+        ):
+            with attempt:
+                try:
+                    return await self._once(method, path, **options)
+                except Unreachable as error:
+                    if lost is not None:
+                        raise lost from error
+                    raise
+                except GapcastError as error:
+                    if error.code == "answer_lost":
+                        lost = error
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _once(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401
+        try:
+            response = await self._http.request(method, path, **options)
+        except httpx2.HTTPError as error:
+            raise failure(error, self.url) from error
+        if response.is_error:
+            raise refusal(response, self.url, with_key=self._with_key)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise not_json(response, self.url) from error
+
+    async def download(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[bytes]:
+        """GET a body piece by piece.
+
+        Raises:
+            GapcastError: the server refused, no answer came, or it broke off.
+        """
+        try:
+            async with self._http.stream("GET", path, params=without_nones(query)) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise refusal(response, self.url, with_key=self._with_key)
+                async for piece in response.aiter_bytes():
+                    yield piece
+        except httpx2.HTTPError as error:
+            raise failure(error, self.url) from error
+
+    async def follow(self, path: str) -> AsyncIterator[Event]:
+        """Follow events until their subject has ended; a broken connection is taken up again where it broke.
+
+        Raises:
+            GapcastError: the server refused, or did not come back within 30 seconds.
+        """
+        last, ended = "", False
+        while not ended:
+            came = False  # with every event a server that goes away has its 30 seconds again
+            async for attempt in stamina.retry_context(
+                is_away, attempts=None, timeout=AWAY_SECONDS, wait_initial=FIRST_WAIT, wait_max=MOST_WAIT
+            ):
+                with attempt:
+                    try:
+                        async for event in self._stream(path, last):
+                            last, came = event.id, True
+                            yield event
+                        ended = True
+                    except GapcastError as error:
+                        if not (came and is_away(error)):
+                            raise
+                    break
+
+    async def _stream(self, path: str, last: str) -> AsyncIterator[Event]:
+        headers = {"Last-Event-ID": last} if last else {}
+        try:
+            async with self._http.sse(path, headers=headers) as source:
+                if source.response.is_error:
+                    await source.response.aread()
+                    raise refusal(source.response, self.url, with_key=self._with_key)
+                async for event in source:
+                    yield self.read(Event, event.json())
+        except httpx2.HTTPError as error:
+            raise failure(error, self.url) from error
+
+    def read(self, kind: type[Kind], answer: Any) -> Kind:  # noqa: ANN401
+        """Return an answer as an object of this class.
+
+        Raises:
+            NotGapcast: it is not one.
+        """
+        try:
+            return read(kind, answer)
+        except ValidationError as error:
+            raise misread(error, self.url) from error

@@ -1,0 +1,159 @@
+"""`client.observations`: past runs in and out."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Unpack
+
+from pydantic import BaseModel
+
+from gapcast.client.aio.page import AsyncPage
+from gapcast.client.aio.resource import Resource
+from gapcast.client.fields import ObservationFilters, Order
+from gapcast.client.files import MEDIA_TYPES, STORING, Format, format_of, replacing
+from gapcast.client.requests import MOST_A_PAGE, query_of, segment, without_nones
+from gapcast.contract.observations import ObservationIn
+from gapcast.models import Batch, Observation
+
+ALL = "/v1/observations"
+
+
+class Observations(Resource):
+    """Observations: `/v1/observations`."""
+
+    async def create(
+        self,
+        rows: Iterable[ObservationIn | Mapping[str, Any]],
+        pool: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Store past runs, all of them or none.
+
+        A post whose answer is lost is repeated under the same `idempotency_key`, so it takes effect at most once.
+        Posting again with the same key answers with what the first post stored.
+
+        Args:
+            rows: nested as in JSON: `{"family": "qwen3", ..., "gap": {"value": 0.2, "se": 0.02}, ...}`; shares.
+            pool: of the rows that do not name one; None: `default`.
+            idempotency_key: names this post; None: a fresh one.
+
+        Raises:
+            InvalidRequest: the server refused; `errors` names row and field of each mistake.
+            GapcastError: the server refused, or no answer came.
+            ValueError: a row holds what JSON cannot, such as NaN.
+        """
+        texts = [_json(number, row) for number, row in enumerate(rows, start=1)]
+        body = f'{{"observations": [{", ".join(texts)}]}}'
+        return await self._import(body.encode(), "json", pool, idempotency_key)
+
+    async def import_file(
+        self, path: str | os.PathLike[str], pool: str | None = None, idempotency_key: str | None = None
+    ) -> Batch:
+        """Store the past runs of a file, all of them or none: .csv, .ndjson or .jsonl, .json, .parquet.
+
+        Args:
+            path: the file; its ending gives its format.
+            pool: of the rows that do not name one; None: `default`.
+            idempotency_key: names this post; None: a fresh one.
+
+        Raises:
+            InvalidRequest: the server refused; `errors` names row and field of each mistake.
+            GapcastError: the server refused, or no answer came.
+            ValueError: the file's ending is none of these.
+            OSError: the file cannot be read.
+        """
+        file = Path(path)
+        form = format_of(file)
+        return await self._import(file.read_bytes(), form, pool, idempotency_key)
+
+    async def _import(self, body: bytes, form: Format, pool: str | None, idempotency_key: str | None) -> Batch:
+        answer = await self._connection.create(
+            ALL,
+            idempotency_key,
+            {"Content-Type": MEDIA_TYPES[form]},
+            params=without_nones({"pool": pool}),
+            content=body,
+            timeout=STORING,
+        )
+        return self._connection.read(Batch, answer)
+
+    async def export_file(
+        self, path: str | os.PathLike[str], format: Format | None = None, **filters: Unpack[ObservationFilters]
+    ) -> Path:
+        """Write observations to a file that can be imported again, to the same fit.
+
+        The file is there whole or not at all: it is written beside `path` and then takes its name.
+
+        Args:
+            path: where to; a file that is there is replaced.
+            format: None: by the path's ending.
+            filters: which observations.
+
+        Returns:
+            The path, links resolved.
+
+        Raises:
+            GapcastError: the server refused, no answer came, or it broke off.
+            ValueError: the path's ending is that of no format.
+            TypeError: there is no such filter.
+            OSError: the file cannot be written.
+        """
+        query = {**query_of(ObservationFilters, filters), "format": format or format_of(Path(path))}
+        target = Path(path).resolve()
+        with replacing(target) as file:
+            async for piece in self._connection.download(f"{ALL}/export", query):
+                file.write(piece)
+        return target
+
+    async def list(
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        **filters: Unpack[ObservationFilters],
+    ) -> AsyncPage[Observation]:
+        """List observations, newest first; iterate over the page to read all.
+
+        Args:
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+            filters: which observations.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: there is no such filter.
+        """
+        query = query_of(ObservationFilters, filters)
+        return await self._connection.page(Observation, ALL, {**query, "limit": limit, "after": after, "order": order})
+
+    async def get(self, observation_id: str) -> Observation:
+        """Read an observation."""
+        return await self._connection.get(Observation, _path(observation_id))
+
+    async def exclude(self, observation_id: str, reason: str) -> Observation:
+        """Leave an observation out of its pool's fits from now on; one that is out already keeps its first reason."""
+        return await self._change(observation_id, {"excluded": True, "reason": reason})
+
+    async def include(self, observation_id: str) -> Observation:
+        """Let an excluded observation count again."""
+        return await self._change(observation_id, {"excluded": False})
+
+    async def _change(self, observation_id: str, patch: Mapping[str, Any]) -> Observation:
+        return await self._connection.act(Observation, "PATCH", _path(observation_id), patch)
+
+
+def _path(observation_id: str) -> str:
+    return f"{ALL}/{segment(observation_id)}"
+
+
+def _json(number: int, row: ObservationIn | Mapping[str, Any]) -> str:
+    plain = row.model_dump(mode="json", exclude_none=True) if isinstance(row, BaseModel) else dict(row)
+    try:
+        return json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"row {number}: expected what JSON can hold, got a NaN, a date or the like ({error})."
+        ) from error

@@ -1,0 +1,13 @@
+"""`client.pools`: the pools of observations."""
+
+from gapcast.client.aio.page import AsyncPage
+from gapcast.client.aio.resource import Resource
+from gapcast.models import Pool
+
+
+class Pools(Resource):
+    """Pools: `/v1/pools`."""
+
+    async def list(self) -> AsyncPage[Pool]:
+        """List the pools of observations, all on one page."""
+        return await self._connection.page(Pool, "/v1/pools", {})

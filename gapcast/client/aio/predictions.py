@@ -1,0 +1,74 @@
+"""`client.predictions`: what a configuration will gain."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Unpack
+
+from gapcast.client.aio.page import AsyncPage
+from gapcast.client.aio.resource import Resource
+from gapcast.client.fields import Order, PredictionFields
+from gapcast.client.requests import MOST_A_PAGE, segment
+from gapcast.contract.predictions import PredictionRequest
+from gapcast.models import Event, Prediction
+
+ALL = "/v1/predictions"
+
+
+class Predictions(Resource):
+    """Predictions: `/v1/predictions`."""
+
+    async def create(
+        self,
+        request: PredictionRequest | Mapping[str, Any] | None = None,
+        *,
+        wait: float = 0,
+        idempotency_key: str | None = None,
+        **fields: Unpack[PredictionFields],
+    ) -> Prediction:
+        """Ask what a configuration will gain.
+
+        A post whose answer is lost is repeated under the same `idempotency_key`, so it takes effect at most once.
+        Posting again with the same key answers with the prediction that the first post made.
+
+        Args:
+            request: the body of `POST /v1/predictions`; it may also be given field by field.
+            wait: seconds to wait for the prediction to end, at most 60.
+            idempotency_key: names this post; None: a fresh one.
+            fields: of the request, in place of those in `request`.
+
+        Raises:
+            InvalidRequest: a field does not fit; `param` and `errors` name it.
+            GapcastError: the server refused, or no answer came.
+        """
+        return await self._connection.post(Prediction, ALL, request, fields, idempotency_key=idempotency_key, wait=wait)
+
+    async def get(self, prediction_id: str, *, wait: float = 0) -> Prediction:
+        """Read a prediction, once it has ended or after `wait` seconds (at most 60)."""
+        return await self._connection.get(Prediction, _path(prediction_id), wait=wait)
+
+    async def list(
+        self, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+    ) -> AsyncPage[Prediction]:
+        """List predictions, newest first; iterate over the page to read all.
+
+        Args:
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+        """
+        return await self._connection.page(Prediction, ALL, {"limit": limit, "after": after, "order": order})
+
+    async def cancel(self, prediction_id: str) -> Prediction:
+        """Cancel a prediction that has not ended."""
+        return await self._connection.act(Prediction, "POST", f"{_path(prediction_id)}/cancel")
+
+    def events(self, prediction_id: str) -> AsyncIterator[Event]:
+        """Follow a prediction's events until it has ended; a broken connection is taken up again where it broke.
+
+        Raises:
+            GapcastError: the server refused, or did not come back within 30 seconds.
+        """
+        return self._connection.follow(f"{_path(prediction_id)}/events")
+
+
+def _path(prediction_id: str) -> str:
+    return f"{ALL}/{segment(prediction_id)}"

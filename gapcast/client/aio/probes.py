@@ -1,0 +1,90 @@
+"""`client.probes`: measurements of gaps."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Unpack
+
+from gapcast.client.aio.page import AsyncPage
+from gapcast.client.aio.resource import Resource
+from gapcast.client.fields import Order, ProbeFields, SizeFields
+from gapcast.client.requests import MOST_A_PAGE, body_of, segment
+from gapcast.contract.probes import ProbeRequest
+from gapcast.contract.sizing import SizeRequest
+from gapcast.models import Event, Probe, ProbeSize
+
+ALL = "/v1/probes"
+
+
+class Probes(Resource):
+    """Probes: `/v1/probes`."""
+
+    async def create(
+        self,
+        request: ProbeRequest | Mapping[str, Any] | None = None,
+        *,
+        wait: float = 0,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ProbeFields],
+    ) -> Probe:
+        """Have a gap measured.
+
+        A gap that was measured before is answered at once, and a probe that is under way is joined. A post whose answer
+        is lost is repeated under the same `idempotency_key`, so it takes effect at most once.
+
+        Args:
+            request: the body of `POST /v1/probes`; it may also be given field by field.
+            wait: seconds to wait for the probe to end, at most 60.
+            idempotency_key: names this post; None: a fresh one.
+            fields: of the request, in place of those in `request`.
+
+        Raises:
+            InvalidRequest: a field does not fit; `param` and `errors` name it.
+            GapcastError: the server refused, or no answer came.
+        """
+        return await self._connection.post(Probe, ALL, request, fields, idempotency_key=idempotency_key, wait=wait)
+
+    async def get(self, probe_id: str, *, wait: float = 0) -> Probe:
+        """Read a probe, once it has ended or after `wait` seconds (at most 60)."""
+        return await self._connection.get(Probe, _path(probe_id), wait=wait)
+
+    async def list(
+        self, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+    ) -> AsyncPage[Probe]:
+        """List probes, newest first, without the counts of single problems; iterate over the page to read all.
+
+        Args:
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+        """
+        return await self._connection.page(Probe, ALL, {"limit": limit, "after": after, "order": order})
+
+    async def cancel(self, probe_id: str) -> Probe:
+        """Cancel a probe that has not ended, with every prediction that waits for it; `partial` keeps what is known."""
+        return await self._connection.act(Probe, "POST", f"{_path(probe_id)}/cancel")
+
+    def events(self, probe_id: str) -> AsyncIterator[Event]:
+        """Follow a probe's events until it has ended; a broken connection is taken up again where it broke.
+
+        Raises:
+            GapcastError: the server refused, or did not come back within 30 seconds.
+        """
+        return self._connection.follow(f"{_path(probe_id)}/events")
+
+    async def size(
+        self, request: SizeRequest | Mapping[str, Any] | None = None, **fields: Unpack[SizeFields]
+    ) -> ProbeSize:
+        """Ask for the cheapest probe whose prediction is as narrow as wanted.
+
+        Args:
+            request: the body of `POST /v1/probes/size`: at least `model`, `task` and `target_half_width`, a share (0.05
+                is 5 accuracy points). It may also be given field by field.
+            fields: of the request, in place of those in `request`.
+
+        Returns:
+            The size; `problems` and `rollouts` are None, and `message` says why, where no probe reaches the target.
+        """
+        return await self._connection.act(ProbeSize, "POST", f"{ALL}/size", body_of(request, fields))
+
+
+def _path(probe_id: str) -> str:
+    return f"{ALL}/{segment(probe_id)}"

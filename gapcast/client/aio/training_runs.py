@@ -1,0 +1,170 @@
+"""`client.training_runs`: full OPSD runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Unpack
+
+from gapcast.client.aio.page import AsyncPage
+from gapcast.client.aio.resource import Resource
+from gapcast.client.fields import Order, TrainingRunFields, TrainingRunFilters
+from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
+from gapcast.contract.events import EventPage
+from gapcast.contract.training import TrainingRunRequest
+from gapcast.models import TERMINAL, Checkpoint, Event, TrainingRun
+
+ALL = "/v1/training_runs"
+Runs = list[TrainingRun]
+"""has a name here because `list` is a method of the resource"""
+ENDS = frozenset(f"training_run.{status}" for status in TERMINAL)
+"""the type of a run's last event"""
+LOOK_SECONDS = 1.0
+"""between two looks at runs that are followed together: a step takes about as long, and dozens of runs ask little"""
+MOST_EVENTS = 500
+"""that a server gives at once"""
+
+
+class TrainingRuns(Resource):
+    """Training runs: `/v1/training_runs`."""
+
+    async def create(
+        self,
+        request: TrainingRunRequest | Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[TrainingRunFields],
+    ) -> TrainingRun:
+        """Queue one run: of a prediction's configuration (`prediction_id`), or of one that is sent.
+
+        A post whose answer is lost is repeated under the same `idempotency_key`, so it takes effect at most once.
+
+        Args:
+            request: the body of `POST /v1/training_runs`; it may also be given field by field.
+            idempotency_key: names this post; None: a fresh one.
+            fields: of the request, in place of those in `request`.
+
+        Raises:
+            Conflict: this configuration was trained with this seed, or is (`duplicate_run`).
+            InvalidRequest: a field does not fit; `param` and `errors` name it.
+            GapcastError: the server refused, or no answer came.
+            ValueError: the request asks for several seeds.
+        """
+        body = body_of(request, fields)
+        seeds = body.get("seeds")
+        if isinstance(seeds, Sequence) and len(seeds) > 1:
+            raise ValueError(f"seeds: expected one seed, got {len(seeds)}. Queue several together with create_group.")
+        (run,) = await self.create_group(body, idempotency_key=idempotency_key)
+        return run
+
+    async def create_group(
+        self,
+        request: TrainingRunRequest | Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[TrainingRunFields],
+    ) -> Runs:
+        """Queue one run for each of the `seeds`, all of them or none; several are a group.
+
+        Args:
+            request: the body of `POST /v1/training_runs`; it may also be given field by field.
+            idempotency_key: names this post; None: a fresh one.
+            fields: of the request, in place of those in `request`.
+
+        Raises:
+            Conflict: this configuration was trained with one of these seeds, or is (`duplicate_run`): the very same
+                samples would count twice.
+            InvalidRequest: a field does not fit; `param` and `errors` name it.
+            GapcastError: the server refused, or no answer came.
+        """
+        answer = await self._connection.create(ALL, idempotency_key, {}, json=body_of(request, fields))
+        made = answer["data"] if answer["object"] == "list" else [answer]
+        return [self._connection.read(TrainingRun, run) for run in made]
+
+    async def get(self, run_id: str, *, wait: float = 0) -> TrainingRun:
+        """Read a run, once it has ended or after `wait` seconds (at most 60)."""
+        return await self._connection.get(TrainingRun, _path(run_id), wait=wait)
+
+    async def list(
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        **filters: Unpack[TrainingRunFilters],
+    ) -> AsyncPage[TrainingRun]:
+        """List runs, newest first, without their evaluations; iterate over the page to read all.
+
+        Args:
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+            filters: which runs.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: there is no such filter.
+        """
+        query = query_of(TrainingRunFilters, filters)
+        return await self._connection.page(TrainingRun, ALL, {**query, "limit": limit, "after": after, "order": order})
+
+    async def pause(self, run_id: str) -> TrainingRun:
+        """Stop a run at its next step with a checkpoint; the worker is free for others until it is resumed."""
+        return await self._connection.act(TrainingRun, "POST", f"{_path(run_id)}/pause")
+
+    async def resume(self, run_id: str) -> TrainingRun:
+        """Queue a paused run again; it goes on from its newest checkpoint."""
+        return await self._connection.act(TrainingRun, "POST", f"{_path(run_id)}/resume")
+
+    async def cancel(self, run_id: str) -> TrainingRun:
+        """Cancel a run that has not ended, for good: it yields no observation, and its checkpoints are removed."""
+        return await self._connection.act(TrainingRun, "POST", f"{_path(run_id)}/cancel")
+
+    async def checkpoints(
+        self, run_id: str, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+    ) -> AsyncPage[Checkpoint]:
+        """List the checkpoints that a run has published, newest first; iterate over the page to read all.
+
+        Args:
+            run_id: the run.
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+        """
+        query = {"limit": limit, "after": after, "order": order}
+        return await self._connection.page(Checkpoint, f"{_path(run_id)}/checkpoints", query)
+
+    def events(self, run_id: str) -> AsyncIterator[Event]:
+        """Follow a run's events until it has ended; a broken connection is taken up again where it broke.
+
+        A paused run has not ended: its events go on when it is resumed.
+
+        Raises:
+            GapcastError: the server refused, or did not come back within 30 seconds.
+        """
+        return self._connection.follow(f"{_path(run_id)}/events")
+
+    async def follow(self, run_ids: Sequence[str]) -> AsyncIterator[tuple[str, Event]]:
+        """Follow the events of several runs as they come, each with its run's id, until all have ended.
+
+        Raises:
+            GapcastError: the server refused one of them, or was away for 30 seconds.
+        """
+        last = dict.fromkeys(run_ids, "")
+        while last:
+            behind = False
+            for run_id in run_ids:
+                if run_id not in last:
+                    continue
+                query = {"after": last[run_id], "limit": MOST_EVENTS}
+                page = await self._connection.get(EventPage, f"{_path(run_id)}/events", query, patiently=True)
+                behind |= page.has_more
+                for event in page.data:
+                    last[run_id] = event.id
+                    yield run_id, event
+                    if event.type in ENDS:
+                        del last[run_id]
+            if last and not behind:
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+def _path(run_id: str) -> str:
+    return f"{ALL}/{segment(run_id)}"

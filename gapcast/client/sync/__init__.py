@@ -1,0 +1,1 @@
+# Made from gapcast/client/aio by docs/make_sync_client.py: change the code there.

@@ -1,0 +1,121 @@
+# Made from gapcast/client/aio by docs/make_sync_client.py: change the code there.
+"""`client.fits`: versions of the law, and what can be asked of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gapcast.client.fields import Order
+from gapcast.client.reading import Kind
+from gapcast.client.requests import MOST_A_PAGE, segment
+from gapcast.client.sync.page import Page
+from gapcast.client.sync.resource import Resource
+from gapcast.models import Calibration, CurrentFit, Curve, Fit, FitSummary, Residuals, Scaling
+
+ALL = "/v1/fits"
+
+
+class Fits(Resource):
+    """Versions of the law: `/v1/fits`."""
+
+    def create(self, pool: str = "default") -> Fit:
+        """Fit a pool now; where nothing has changed since the newest fit, this is the newest fit."""
+        return self._connection.act(Fit, "POST", ALL, {"pool": pool})
+
+    def current(self, pool: str = "default") -> CurrentFit:
+        """Read the newest law of a pool; in a pool of at most 5,000 observations it knows every one of them."""
+        return self._connection.get(CurrentFit, f"{ALL}/current", {"pool": pool})
+
+    def get(self, fit_id: str) -> Fit:
+        """Read one version of the law; it never changes."""
+        return self._connection.get(Fit, _path(fit_id))
+
+    def list(
+        self, *, pool: str | None = None, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+    ) -> Page[FitSummary]:
+        """List the versions of a pool's law, newest first; iterate over the page to read all.
+
+        Args:
+            pool: None: `default`.
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+        """
+        query = {"pool": pool, "limit": limit, "after": after, "order": order}
+        return self._connection.page(FitSummary, ALL, query)
+
+    def residuals(
+        self,
+        fit_id: str,
+        *,
+        family: str | None = None,
+        outliers: bool = False,
+        limit: int = 20,
+        after: str | None = None,
+        order: Order = "desc",
+    ) -> Residuals:
+        """Read one page of observations, each against what the others predict for it, newest first.
+
+        Args:
+            fit_id: the version of the law.
+            family: of this family alone.
+            outliers: True for runs alone that probably do not belong.
+            limit: how many on the page, at most 100.
+            after: the id after which the page begins.
+            order: by time of creation.
+        """
+        query = {"family": family, "outliers": outliers, "limit": limit, "after": after, "order": order}
+        return self._of(Residuals, fit_id, "residuals", query)
+
+    def curve(
+        self,
+        fit_id: str,
+        family: str,
+        *,
+        cell: str | None = None,
+        teacher: str | None = None,
+        divergence: str | None = None,
+        baseline: float | None = None,
+        level: float = 0.95,
+        first: float = -0.05,
+        last: float = 0.5,
+        points: int = 60,
+        measurement_se: float | None = None,
+    ) -> Curve:
+        """Read a family's curve with its confidence band and the prediction band around it, to draw them.
+
+        Args:
+            fit_id: the version of the law.
+            family: the model family.
+            cell: `family|task|teacher-divergence`; None: the family's own curve.
+            teacher: `frozen`, `ema` or `trust_region`, where no cell is named; None: that of most of the family's runs.
+            divergence: `forward_kl`, `reverse_kl` or `js`, with `teacher`; None: unknown.
+            baseline: student accuracy that it is drawn for; None: the median of the family's runs.
+            level: of both bands.
+            first: smallest true gap, a share.
+            last: largest true gap, a share.
+            points: how many gaps in between, both ends counted.
+            measurement_se: noise of the improvement that the prediction band is for; None: the pool's median, 0: none.
+        """
+        runs = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence, "baseline": baseline}
+        band = {"level": level, "first": first, "last": last, "points": points, "measurement_se": measurement_se}
+        return self._of(Curve, fit_id, "curve", runs | band)
+
+    def scaling(self, fit_id: str) -> Scaling:
+        """Read the slope by model size within each family and recipe, and whether the sizes share one."""
+        return self._of(Scaling, fit_id, "scaling", {})
+
+    def calibration(self, fit_id: str, levels: Sequence[float] | None = None) -> Calibration:
+        """Read how the predictions turned out whose outcomes this fit knows.
+
+        Args:
+            fit_id: the version of the law.
+            levels: of the intervals; None: 0.5, 0.8 and 0.95.
+        """
+        return self._of(Calibration, fit_id, "calibration", {"level": levels and [*levels]})
+
+    def _of(self, kind: type[Kind], fit_id: str, what: str, query: Mapping[str, Any]) -> Kind:
+        return self._connection.get(kind, f"{_path(fit_id)}/{what}", query)
+
+
+def _path(fit_id: str) -> str:
+    return f"{ALL}/{segment(fit_id)}"

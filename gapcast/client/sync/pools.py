@@ -1,0 +1,14 @@
+# Made from gapcast/client/aio by docs/make_sync_client.py: change the code there.
+"""`client.pools`: the pools of observations."""
+
+from gapcast.client.sync.page import Page
+from gapcast.client.sync.resource import Resource
+from gapcast.models import Pool
+
+
+class Pools(Resource):
+    """Pools: `/v1/pools`."""
+
+    def list(self) -> Page[Pool]:
+        """List the pools of observations, all on one page."""
+        return self._connection.page(Pool, "/v1/pools", {})

@@ -1,0 +1,22 @@
+"""Answers as tables of pandas, which is loaded when a table is asked for."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def dataframe(items: Sequence[BaseModel]) -> "pandas.DataFrame":
+    """Return items as a table, a row each; a field of a field is a column such as `gap.value`.
+
+    Raises:
+        ImportError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("to_dataframe needs pandas, which is not installed. Run: pip install pandas") from error
+    return pandas.json_normalize([item.model_dump() for item in items])

@@ -1,0 +1,86 @@
+"""Small tables of HTML: a prediction, a law."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from gapcast import words
+from gapcast.contract.fits import Curve, FitOut
+from gapcast.contract.predictions import Improvement, PredictionOut
+
+Row = Sequence[str]
+
+
+def prediction_table(prediction: PredictionOut) -> str:
+    """Return a prediction as an HTML table: its figures, or how far it is."""
+    request = prediction.request
+    rows = [
+        (
+            "Status",
+            prediction.status if prediction.error is None else f"{prediction.status}: {prediction.error.message}",
+        ),
+        ("Configuration", f"{request.model.name}, {request.task}, context {request.context.kind}"),
+    ]
+    if prediction.verdict is not None:
+        rows.append(("Verdict", prediction.verdict.replace("_", " ")))
+    if prediction.gap is not None:
+        rows.append(("Gap", words.estimated(prediction.gap)))
+    if prediction.improvement is not None:
+        rows += _improvement_rows(prediction.improvement)
+    if prediction.law is not None:
+        law = prediction.law
+        rows.append(("Law", f"{law.family}: {words.summed_up(law, '95 % confidence ')}, {words.count(law.n, 'run')}"))
+    rows += [("Warning", warned.message) for warned in prediction.warnings]
+    return _table(prediction.id, rows)
+
+
+def fit_table(fit: FitOut) -> str:
+    """Return a version of the law as an HTML table, a row for each family and recipe."""
+    heads = ("Family", "Teacher, divergence", "Runs", "Improvement by gap (95 % confidence)", "Shape")
+    rows = [
+        (law.family, words.recipe(law), str(law.n), words.summed_up(law), words.link_weights(law.links))
+        for law in fit.families
+    ]
+    return _table(f"{fit.id}: pool {fit.pool}, {words.count(fit.n, 'run')}", rows, heads)
+
+
+def curve_table(curve: Curve, most: int = 11) -> str:
+    """Return a family's curve as an HTML table of at most so many gaps."""
+    step = max(1, -(-(len(curve.gap) - 1) // (most - 1))) if curve.gap else 1
+    rows = [
+        (
+            words.points(curve.gap[index]),
+            words.points(curve.mean[index]),
+            f"{words.points(curve.prediction_lower[index])} to {words.points(curve.prediction_upper[index])}",
+        )
+        for index in range(0, len(curve.gap), step)
+    ]
+    heads = ("Gap (points)", "Improvement (points)", f"{100 * curve.level:g} % of runs (points)")
+    return _table(f"{curve.family}: {words.recipe(curve)}", rows, heads)
+
+
+def _improvement_rows(improvement: Improvement) -> list[tuple[str, str]]:
+    if improvement.value is None:
+        return [("Improvement", "none given")]
+    rows = [("Improvement", f"{words.points(improvement.value)} points")]
+    for interval in improvement.intervals:
+        between = f"{words.points(interval.lower)} to {words.points(interval.upper)} points"
+        rows.append((f"{100 * interval.level:g} % interval", between))
+    if improvement.p_positive is not None:
+        rows.append(("P(improvement > 0)", f"{words.probability(improvement.p_positive)} unless the run collapses"))
+    rows.append(("P(collapse)", words.probability(improvement.p_collapse)))
+    return rows
+
+
+def _table(caption: str, rows: Iterable[Row], heads: Row = ()) -> str:
+    head = _line("th", heads) if heads else ""
+    first = "td" if heads else "th"  # without heads the first column names the rows
+    body = "".join(f"<tr>{_cells(first, row[:1])}{_cells('td', row[1:])}</tr>" for row in rows)
+    return f"<table><caption>{escape(caption)}</caption>{head}{body}</table>"
+
+
+def _line(tag: str, cells: Row) -> str:
+    return f"<tr>{_cells(tag, cells)}</tr>"
+
+
+def _cells(tag: str, cells: Row) -> str:
+    return "".join(f'<{tag} style="text-align: left">{escape(cell)}</{tag}>' for cell in cells)
