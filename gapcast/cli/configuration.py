@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from gapcast.cli.terminal import refuse
 from gapcast.cli.texts import Fault, Text
 from gapcast.contract.faults import shown
 from gapcast.contract.nearest import nearest
@@ -122,9 +121,7 @@ def read_configuration(path: Path | None, settings: Sequence[str] | None = None)
     for setting in settings or []:
         lines += _apply(configuration, setting)
     if lines:
-        for line in lines:
-            typer.echo(line, err=True)
-        raise typer.Exit(2)
+        refuse(lines)
     return configuration
 
 

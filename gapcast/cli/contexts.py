@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from gapcast.cli.exits import Exit
 from gapcast.cli.printing.catalog import print_kind, print_kinds
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
@@ -20,7 +21,7 @@ def contexts(
     found = [one for one in kinds if kind in (None, one.kind)]
     if not found:
         say(f"There is no context kind {kind!r}; there are {', '.join(one.kind for one in kinds)}.")
-        raise typer.Exit(2)
+        raise typer.Exit(Exit.REFUSED)
     if as_json:
         answer = [one.model_dump(mode="json") for one in found]
         print_json(answer if kind is None else answer[0])

@@ -1,14 +1,20 @@
 """Following a measurement in a terminal: a bar where somebody watches, lines where nobody does."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from gapcast.client import Client
+from gapcast.cli.exits import Exit
+from gapcast.cli.terminal import say
+from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
-from gapcast.words import points
+from gapcast.words import count, duration, points
 
 SAMPLING = "sampling rollouts"
 PHASES = {
@@ -36,7 +42,7 @@ def follow_probe(client: Client, probe: Probe, console: Console) -> Probe:
 
 def watch(events: Iterable[Event], console: Console) -> None:
     """Show events until there are no more."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Pace())
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("waiting for a worker", total=None)
@@ -65,3 +71,36 @@ def _so_far(far: ProbeProgress) -> str:
     if far.gap is None:
         return ""
     return f"gap so far {points(far.gap.value)} ± {100 * far.gap.se:.1f} points, {far.problems} problems"
+
+
+class _Pace(ProgressColumn):
+    """How fast a measurement goes, and how long it still takes."""
+
+    def render(self, task: Task) -> Text:
+        """Write the rate of the last 30 seconds, and the time that is left at this rate."""
+        left = task.time_remaining
+        if not task.speed or left is None or task.finished:
+            return Text("")
+        return Text(f"{task.speed:.3g}/s, about {duration(left)} left")
+
+
+def no_longer_following(group: str, ids: Sequence[str], url: str, actions: Sequence[str]) -> NoReturn:
+    """After Ctrl-C, print how what goes on can be followed, paused and cancelled, and exit with 130.
+
+    Args:
+        group: the commands about it, such as `runs`.
+        ids: what goes on.
+        url: address of the server.
+        actions: what can be done about it.
+    """
+    goes = f"{ids[0]}, which goes on" if len(ids) == 1 else f"{count(len(ids), 'run')}, which go on"
+    say(f"\nNo longer following {goes}.")
+    for action in actions:
+        say(f"  {command(group, action, ' '.join(ids), url)}")
+    raise typer.Exit(Exit.INTERRUPTED)
+
+
+def command(group: str, action: str, name: str, url: str) -> str:
+    """Return what to type to do something to a thing of this server."""
+    usual = os.environ.get("GAPCAST_URL", DEFAULT_URL)
+    return " ".join(["gapcast", group, action, *([name] if name else []), *([f"--url {url}"] if url != usual else [])])

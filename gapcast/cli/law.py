@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from gapcast.cli.printing.law import calibration, print_law
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, refuse, say
 from gapcast.client import DEFAULT_URL, Client
-from gapcast.models import CurrentFit
+from gapcast.contract.nearest import nearest
+from gapcast.models import Fit
 
 MOST_OUTLIERS = 20
 """that are shown: who has more has another law"""
@@ -24,16 +25,18 @@ def law(
     Each teacher rule and divergence has a law of its own: a straight line, or a curve that saturates at the headroom,
     with their probabilities. A slope is improvement by gap; where it depends on which of them holds, the improvement
     at one gap stands in its place. Intercepts, gaps and improvements are in accuracy points.
-
-    Exit codes: 0 shown, 2 the pool, the family or the server is wrong.
     """
     with exit_on_refusal(), Client(url) as client:
-        fit = client.fits.current(pool=pool)
-        if family is not None:
-            fit = _of_family(fit, family)
-        outliers = client.fits.residuals(fit.id, family=family, outliers=True, limit=MOST_OUTLIERS)
-        scaling = client.fits.scaling(fit.id)
-        outcomes = client.fits.calibration(fit.id)
+        show_law(client, client.fits.current(pool=pool), family, as_json=as_json)
+
+
+def show_law(client: Client, fit: Fit, family: str | None = None, *, as_json: bool) -> None:
+    """Print a fit with its outliers, slopes by size and calibration; of one family alone if it is named."""
+    if family is not None:
+        fit = _of_family(fit, family)
+    outliers = client.fits.residuals(fit.id, family=family, outliers=True, limit=MOST_OUTLIERS)
+    scaling = client.fits.scaling(fit.id)
+    outcomes = client.fits.calibration(fit.id)
     sizes = [one for one in scaling.families if family in (None, one.family)]
     if as_json:
         print_json(
@@ -48,16 +51,18 @@ def law(
     print_law(console, fit, outliers, [one for one in sizes if len(one.sizes) > 1])
     console.print(f"[bold]Calibration[/]  {calibration(outcomes)}", highlight=False, soft_wrap=True)
     if not fit.n:
+        pool = fit.pool
         say(f"Pool {pool} holds no run yet: all that is shown is the prior. gapcast observations import FILE fills it.")
 
 
-def _of_family(fit: CurrentFit, family: str) -> CurrentFit:
+def _of_family(fit: Fit, family: str) -> Fit:
     """The part of a fit that is about one family, and about a new one of its recipes."""
     ours = [one for one in fit.families if one.family == family]
     if not ours:
         others = ", ".join(dict.fromkeys(one.family for one in fit.families)) or "none"
-        say(f"Pool {fit.pool} holds no run of family {family!r}; families that it holds: {others}.")
-        raise typer.Exit(2)
+        meant = nearest(family, [one.family for one in fit.families])
+        near = f" Did you mean {meant!r}?" if meant is not None else ""
+        refuse([f"--family: expected one of {others}, got {family!r}.{near}"])
     recipes = {(one.teacher_rule, one.divergence) for one in ours}
     alike = [one for one in fit.populations if (one.teacher_rule, one.divergence) in recipes]
     return fit.model_copy(update={"families": ours, "populations": alike})

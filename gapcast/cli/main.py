@@ -9,19 +9,17 @@ from typing import Annotated
 import typer
 
 from gapcast._version import __version__
+from gapcast.cli import fits, observations, pools, predictions, probes, runs, tasks
 from gapcast.cli import models as model_commands
-from gapcast.cli import observations, runs, tasks
-from gapcast.cli.configuration import read_configuration
 from gapcast.cli.contexts import contexts
 from gapcast.cli.demo import run_demo
-from gapcast.cli.following import follow
+from gapcast.cli.exits import TABLE, Exit
 from gapcast.cli.law import law
-from gapcast.cli.printing.predictions import print_prediction
+from gapcast.cli.predict import predict
 from gapcast.cli.probe import probe
 from gapcast.cli.size import size
-from gapcast.cli.terminal import OF_A_RUN, AsJson, Set, Url, console, errors, print_refusal, report_waits
+from gapcast.cli.terminal import console, errors, plain_unless_terminal, report_waits
 from gapcast.cli.train import train
-from gapcast.client import DEFAULT_URL, Client, GapcastError
 from gapcast.launching import module_command, safe_environment
 
 app = typer.Typer(
@@ -30,8 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="What an On-Policy Self-Distillation run will gain, before it is paid for.\n\n"
-    "Start a server with [bold]gapcast serve[/], then ask it with [bold]gapcast predict config.yaml[/].",
-    rich_markup_mode="rich",
+    "Start a server with `gapcast serve`, then ask it with `gapcast predict config.yaml`.",
+    epilog=TABLE,
 )
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder of the embedded database and queue (GAPCAST_DATA_DIR; default .gapcast).")
@@ -65,7 +63,7 @@ def _need_worker_extra() -> None:
         errors.print(
             "This needs torch and transformers, which the base install leaves out: pip install 'gapcast\\[worker]'"
         )
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()
@@ -113,54 +111,15 @@ def worker(
     _become("workers", [], settings)
 
 
-@app.command()
-def predict(
-    configuration: Annotated[
-        Path, typer.Argument(help="A YAML or JSON file with the body of POST /v1/predictions; - reads standard input.")
-    ],
-    set_: Set = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Predict what a configuration will gain, and follow the probe while it is measured.
-
-    The least that it holds: {model: {name: lab/addition-qwen3-s}, task: lab/addition, context: {kind: hints}}
-
-    Exit codes: 0 a prediction (whatever its verdict), 1 it failed, 2 the configuration or the server is wrong.
-    """
-    read = read_configuration(configuration, set_)
-    body = {name: value for name, value in read.items() if name not in OF_A_RUN}
-    shown = errors if as_json else console
-    try:
-        with Client(url) as client:
-            created = client.predictions.create(body)
-            try:
-                prediction = follow(client, created, shown)
-            except KeyboardInterrupt:
-                cancel = f"curl -X POST {client.url}/v1/predictions/{created.id}/cancel"
-                errors.print(f"No longer following {created.id}, which goes on. To stop it: {cancel}", soft_wrap=True)
-                raise typer.Exit(130) from None
-    except GapcastError as error:
-        print_refusal(error, read)
-        raise typer.Exit(2) from error
-    if as_json:
-        typer.echo(prediction.model_dump_json(indent=2))
-    else:
-        print_prediction(console, prediction)
-        console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
-        if prediction.verdict == "train" and prediction.probe is not None:  # a model that was measured here
-            console.print(f"To train it: gapcast train --prediction {prediction.id}", highlight=False, soft_wrap=True)
-    if prediction.status != "succeeded":
-        raise typer.Exit(1)
-
-
+app.command()(predict)
 app.command()(probe)
 app.command()(size)
 app.command()(train)
 app.command()(law)
 app.command()(contexts)
-for group in (runs.app, observations.app, tasks.app, model_commands.app):
-    app.add_typer(group)
+GROUPS = (predictions, probes, runs, observations, pools, fits, tasks, model_commands)
+for group in GROUPS:
+    app.add_typer(group.app)
 
 
 @app.command()
@@ -188,4 +147,5 @@ def lab(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command."""
+    plain_unless_terminal(app)
     app()

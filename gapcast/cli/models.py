@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from gapcast.cli.listing import show_list
 from gapcast.cli.printing.catalog import print_models
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
+from gapcast.cli.terminal import AsJson, Url, exit_on_refusal, say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.launching import module_command, safe_environment
 
@@ -21,11 +22,8 @@ app = typer.Typer(
 def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the models that workers can load: the lab's and those of the server's settings."""
     with exit_on_refusal(), Client(url) as client:
-        found = list(client.models.list())
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
-    else:
-        print_models(console, found)
+        models = client.models.list()
+        show_list("models", len(models.data), lambda _: models, print_models, as_json=as_json)
 
 
 @app.command()
@@ -39,7 +37,7 @@ def inspect(
     gapcast models inspect PATH --name N --family F >> gapcast.toml, on the server and on each of its workers; both read
     it when they start.
 
-    Exit codes: 0 printed, 2 workers would not load this folder.
+    Exit code 2: workers would not load this folder.
     """
     command = module_command("workers.engines.folder", str(folder), "--name", name, "--family", family)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=safe_environment(os.environ), check=False)

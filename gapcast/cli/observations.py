@@ -6,21 +6,39 @@ from typing import Annotated, Any
 
 import typer
 
-from gapcast.cli.printing.observations import print_batch, print_observations
+from gapcast.cli.exits import exit_code
+from gapcast.cli.listing import (
+    NAMED,
+    OBSERVATIONS,
+    PREDICTIONS,
+    After,
+    Limit,
+    OfModel,
+    OfName,
+    OfPool,
+    OfTags,
+    OfTask,
+    filters,
+    id_of,
+    show_list,
+)
+from gapcast.cli.printing.observations import print_batch, print_observation, print_observations
 from gapcast.cli.terminal import (
     AsJson,
+    Name,
+    Tags,
     Url,
     check_share,
     check_width,
     console,
     exit_on_refusal,
-    first,
     print_json,
+    refuse,
     row_refusals,
     say,
 )
 from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.client.fields import ObservationFilters, Order
+from gapcast.client.fields import Order
 from gapcast.client.files import Format, format_of
 from gapcast.elsewhere.rows import Row
 from gapcast.models import Batch
@@ -34,14 +52,12 @@ app = typer.Typer(
 )
 
 Pool = Annotated[str | None, typer.Option(help="Pool of the rows that name none (default: `default`).")]
-OfPool = Annotated[str | None, typer.Option("--pool", help="Of this pool alone.")]
-OfFamily = Annotated[str | None, typer.Option("--family", help="Of this family alone.")]
-OfTask = Annotated[str | None, typer.Option("--task", help="Of this task alone.")]
-OfModel = Annotated[str | None, typer.Option("--model", help="Of this model alone.")]
-OfKind = Annotated[str | None, typer.Option("--context-kind", help="Of this context kind alone.")]
-OfSource = Annotated[str | None, typer.Option("--source", help="Of this source alone, such as `import`.")]
-OfVersion = Annotated[str | None, typer.Option("--version", help="Of this version alone.")]
-OfName = Annotated[str | None, typer.Option("--external-id", help="The run that you named so.")]
+Named = Annotated[str, typer.Argument(metavar="OBSERVATION", help=f"Its id: {NAMED}.")]
+OfFamily = Annotated[str | None, typer.Option("--family", help="Only those of this family.")]
+OfKind = Annotated[str | None, typer.Option("--context-kind", help="Only those of this context kind.")]
+OfSource = Annotated[str | None, typer.Option("--source", help="Only those of this source alone, such as `import`.")]
+OfVersion = Annotated[str | None, typer.Option("--version", help="Only those of this version.")]
+OfExternalId = Annotated[str | None, typer.Option("--external-id", help="The run that you named so.")]
 OfPrediction = Annotated[str | None, typer.Option("--prediction", help="Outcomes of this prediction.")]
 Excluded = Annotated[bool | None, typer.Option("--excluded/--included", help="Only these (default: both).")]
 Collapsed = Annotated[bool | None, typer.Option("--collapsed/--not-collapsed", help="Only these (default: both).")]
@@ -59,8 +75,6 @@ def import_file(
     `gapcast observations export` writes such files.
     Rows with an external_id are stored once, however often they are sent.
     With --pool all rows go there, without it each where it says.
-
-    Exit codes: 0 all is stored, 2 the file or the server is wrong.
     """
     with exit_on_refusal(), Client(url) as client:
         try:
@@ -78,7 +92,7 @@ def _refused(error: GapcastError, lines: list[str]) -> None:
         say("Nothing was stored.")
     else:
         say("Whether it was stored is not known. Rows with an external_id can be sent again: they are stored once.")
-    raise typer.Exit(2) from error
+    raise typer.Exit(exit_code(error)) from error
 
 
 def _print(batch: Batch, as_json: bool) -> None:
@@ -119,18 +133,19 @@ def add(
     collapsed: Annotated[bool, typer.Option("--collapsed", help="The run is known to have collapsed.")] = False,
     version: Annotated[str | None, typer.Option(help="Of code, template, evaluation; tested for drift.")] = None,
     pool: Annotated[str | None, typer.Option(help="Where to (default: `default`).")] = None,
+    name: Name = None,
+    tag: Tags = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """Store one run.
 
     Gap and improvement need a standard error each. Where one is missing, it is assumed from --problems and --rollouts.
-
-    Exit codes: 0 it is stored, 2 an option or the server is wrong.
     """
     if (problems, rollouts) != (None, None) and None not in (gap_se, improvement_se):
-        say("--problems and --rollouts stand in for a missing standard error, but both are given: leave them out.")
-        raise typer.Exit(2)
+        refuse(
+            ["--problems, --rollouts: they stand in for a missing standard error, but both are given. Leave them out."]
+        )
 
     def measured(value: float, se: float | None) -> Row:
         return _said(value=value, se=se) if se is not None else _said(value=value, problems=problems, rollouts=rollouts)
@@ -150,10 +165,12 @@ def add(
         prediction_id=prediction,
         collapsed=collapsed,
         version=version,
+        name=name,
+        tags=tag or None,
     )
     with exit_on_refusal(), Client(url) as client:
         if prediction is not None:  # a mistyped one would be stored, and never meet its prediction
-            client.predictions.get(prediction)
+            row["prediction_id"] = client.predictions.get(id_of(client, PREDICTIONS, prediction)).id
         try:
             batch = client.observations.create([row], pool=pool)
         except GapcastError as error:
@@ -194,14 +211,17 @@ def export(
     context_kind: OfKind = None,
     source: OfSource = None,
     version: OfVersion = None,
-    external_id: OfName = None,
+    external_id: OfExternalId = None,
     prediction: OfPrediction = None,
     excluded: Excluded = None,
     collapsed: Collapsed = None,
+    name: OfName = None,
+    tag: OfTags = None,
     url: Url = DEFAULT_URL,
 ) -> None:
     """Write stored runs to a file that can be imported again, to the same fit."""
-    wanted = ObservationFilters(
+    wanted = filters(
+        tag,
         pool=pool,
         family=family,
         task=task,
@@ -213,6 +233,7 @@ def export(
         prediction_id=prediction,
         excluded=excluded,
         collapsed=collapsed,
+        name=name,
     )
     with exit_on_refusal(), Client(url) as client:
         written = client.observations.export_file(file, format=form, **wanted)
@@ -235,8 +256,8 @@ def rows_in(file: Path, form: Format) -> int:
 
 @app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    after: Annotated[str | None, typer.Option(help="Those after this one.")] = None,
+    limit: Limit = 20,
+    after: After = None,
     oldest: Annotated[bool, typer.Option("--oldest-first", help="Oldest first (default: newest first).")] = False,
     pool: OfPool = None,
     family: OfFamily = None,
@@ -245,15 +266,18 @@ def list_(
     context_kind: OfKind = None,
     source: OfSource = None,
     version: OfVersion = None,
-    external_id: OfName = None,
+    external_id: OfExternalId = None,
     prediction: OfPrediction = None,
     excluded: Excluded = None,
     collapsed: Collapsed = None,
+    name: OfName = None,
+    tag: OfTags = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """List stored runs, newest first; gaps and improvements in accuracy points with their standard errors."""
-    wanted = ObservationFilters(
+    wanted = filters(
+        tag,
         pool=pool,
         family=family,
         task=task,
@@ -265,40 +289,46 @@ def list_(
         prediction_id=prediction,
         excluded=excluded,
         collapsed=collapsed,
+        name=name,
     )
+    order: Order = "asc" if oldest else "desc"
     with exit_on_refusal(), Client(url) as client:
-        order: Order = "asc" if oldest else "desc"
-        shown, more = first(
-            limit, lambda size: client.observations.list(limit=size, after=after, order=order, **wanted)
+        show_list(
+            "observations",
+            limit,
+            lambda size: client.observations.list(limit=size, after=after, order=order, **wanted),
+            print_observations,
+            as_json=as_json,
         )
+
+
+@app.command()
+def show(observation: Named, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
+    """Show one stored run."""
+    with exit_on_refusal(), Client(url) as client:
+        found = client.observations.get(id_of(client, OBSERVATIONS, observation))
     if as_json:
-        print_json([one.model_dump(mode="json") for one in shown])
-    elif not shown:
-        console.print("No observation is stored that fits.", highlight=False)
+        print_json(found)
     else:
-        print_observations(console, shown)
-    if more:
-        say(f"There are more: --after {shown[-1].id}")
+        print_observation(console, found)
 
 
 @app.command()
 def exclude(
-    observation: Annotated[str, typer.Argument(metavar="ID", help="The observation.")],
+    observation: Named,
     reason: Annotated[str, typer.Option(help="Why; it is kept with it.")],
     url: Url = DEFAULT_URL,
 ) -> None:
     """Leave a run out of its pool's law from now on. Fits that were made stay as they are."""
     with exit_on_refusal(), Client(url) as client:
-        shown = client.observations.exclude(observation, reason)
+        shown = client.observations.exclude(id_of(client, OBSERVATIONS, observation), reason)
     text = f"{shown.id} is left out of the law of {shown.pool}: {shown.excluded_reason}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
-def include(
-    observation: Annotated[str, typer.Argument(metavar="ID", help="The observation.")], url: Url = DEFAULT_URL
-) -> None:
+def include(observation: Named, url: Url = DEFAULT_URL) -> None:
     """Let an excluded run count again in its pool's law."""
     with exit_on_refusal(), Client(url) as client:
-        shown = client.observations.include(observation)
+        shown = client.observations.include(id_of(client, OBSERVATIONS, observation))
     console.print(f"{shown.id} counts in the law of {shown.pool}.", highlight=False, markup=False, soft_wrap=True)

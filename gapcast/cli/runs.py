@@ -5,11 +5,27 @@ from typing import Annotated, Literal
 
 import typer
 
+from gapcast.cli.exits import Exit
+from gapcast.cli.listing import (
+    NAMED,
+    PREDICTIONS,
+    RUNS,
+    After,
+    Limit,
+    OfModel,
+    OfName,
+    OfPool,
+    OfTags,
+    OfTask,
+    OfVerdict,
+    filters,
+    id_of,
+    show_list,
+)
 from gapcast.cli.printing.runs import print_checkpoints, print_run, print_runs
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, first, print_json, print_refusal, say
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_refusal
 from gapcast.cli.train import follow_to_the_end, print_answer
 from gapcast.client import DEFAULT_URL, Client, GapcastError, NotFound
-from gapcast.client.fields import TrainingRunFilters
 from gapcast.contract.training import Status
 from gapcast.models import TrainingRun
 
@@ -25,31 +41,37 @@ GROUP = "rgrp_"
 
 Change = Literal["pause", "resume", "cancel"]
 
-Runs = Annotated[list[str], typer.Argument(metavar="RUN", help="Ids of runs, or of groups.")]
+Runs = Annotated[list[str], typer.Argument(metavar="RUN", help=f"Ids of runs, or of groups; {NAMED}.")]
 
 
 @app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    after: Annotated[str | None, typer.Option(help="Those after this one.")] = None,
-    status: Annotated[Status | None, typer.Option(help="Of this status alone, such as running or paused.")] = None,
-    prediction: Annotated[str | None, typer.Option(help="Of this prediction alone.")] = None,
-    group: Annotated[str | None, typer.Option(help="Of this group alone.")] = None,
+    limit: Limit = 20,
+    after: After = None,
+    model: OfModel = None,
+    task: OfTask = None,
+    pool: OfPool = None,
+    status: Annotated[Status | None, typer.Option(help="Only those of this status.")] = None,
+    verdict: OfVerdict = None,
+    name: OfName = None,
+    tag: OfTags = None,
+    prediction: Annotated[str | None, typer.Option(help="Only those of this prediction.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only those of this group.")] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
     """List training runs, newest first; gaps and improvements in accuracy points with their standard errors."""
+    wanted = filters(tag, model=model, task=task, pool=pool, status=status, verdict=verdict, name=name, group_id=group)
     with exit_on_refusal(), Client(url) as client:
-        asked = TrainingRunFilters(status=status, prediction_id=prediction, group_id=group)
-        shown, more = first(limit, lambda size: client.training_runs.list(limit=size, after=after, **asked))
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in shown])
-    elif not shown:
-        console.print("There is no training run that fits.", highlight=False)
-    else:
-        print_runs(console, shown)
-    if more:
-        say(f"There are more: --after {shown[-1].id}")
+        if prediction is not None:
+            wanted["prediction_id"] = id_of(client, PREDICTIONS, prediction)
+        show_list(
+            "runs",
+            limit,
+            lambda size: client.training_runs.list(limit=size, after=after, **wanted),
+            print_runs,
+            as_json=as_json,
+        )
 
 
 @app.command()
@@ -69,8 +91,6 @@ def follow(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Follow runs live to their ends, from whatever has happened so far.
 
     Ctrl-C stops following and leaves the runs alone.
-
-    Exit codes: 0 all succeeded, 1 one did not, 2 there is no such run or server, 130 no longer followed.
     """
     with exit_on_refusal(), Client(url) as client:
         found = [client.training_runs.get(one) for one in _named(client, runs)]
@@ -97,17 +117,14 @@ def cancel(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 @app.command()
 def checkpoints(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The run.")], url: Url = DEFAULT_URL, as_json: AsJson = False
+    run: Annotated[str, typer.Argument(metavar="RUN", help=f"Its id: {NAMED}.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
 ) -> None:
     """List the checkpoints that a run has written, with their folders on the worker."""
     with exit_on_refusal(), Client(url) as client:
-        found = list(client.training_runs.checkpoints(run))
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
-    elif not found:
-        console.print("No checkpoint is kept.", highlight=False)
-    else:
-        print_checkpoints(console, found)
+        checkpoints = client.training_runs.checkpoints(id_of(client, RUNS, run))
+        show_list("checkpoints", len(checkpoints.data), lambda _: checkpoints, print_checkpoints, as_json=as_json)
 
 
 def _named(client: Client, names: Sequence[str], states: Collection[str] | None = None) -> Iterator[str]:
@@ -118,7 +135,7 @@ def _named(client: Client, names: Sequence[str], states: Collection[str] | None 
     """
     for name in names:
         if not name.startswith(GROUP):
-            yield name
+            yield id_of(client, RUNS, name)
             continue
         members = list(client.training_runs.list(group_id=name))[::-1]  # as they were posted
         fitting = [one.id for one in members if states is None or one.status in states]
@@ -155,7 +172,7 @@ def _change(
     if as_json and changed:
         print_answer(changed)
     if refused:
-        raise typer.Exit(2)
+        raise typer.Exit(Exit.REFUSED)
 
 
 def _becomes(run: TrainingRun, change: Change) -> str:

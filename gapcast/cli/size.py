@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.configuration import read_configuration
+from gapcast.cli.exits import Exit
 from gapcast.cli.terminal import (
     AsJson,
     Set,
@@ -73,7 +74,7 @@ def size(
 
     Of the configuration only model, task, recipe and pool matter here.
 
-    Exit codes: 0 a size, 1 no probe reaches the target, 2 the configuration or the server is wrong.
+    Exit code 1: no probe reaches the target.
     """
     read = read_configuration(configuration, set_)
     read.named_by(OPTIONS)
@@ -91,7 +92,7 @@ def size(
     else:
         print_size(console, found)
     if not found.reachable:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
 
 
 def request_of(configuration: Mapping[str, Any]) -> JsonObject:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gapcast.cli.exits import exit_code
+from gapcast.cli.listing import show_list
 from gapcast.cli.printing.catalog import print_problems, print_task, print_tasks
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, first, print_json, say
 from gapcast.client import DEFAULT_URL, Client, FieldRefusal, GapcastError
@@ -49,8 +51,6 @@ def add(
 
     A line is {"prompt": ..., "answer": ...}; reference_solution, privileged_context, hints, tests, id and split may
     stand beside them. Other content under a name that is there is a new revision, which the name means from then on.
-
-    Exit codes: 0 it is stored, 2 the file, an option or the server is wrong.
     """
     with exit_on_refusal(), Client(url) as client:
         try:
@@ -76,7 +76,7 @@ def _refused(error: GapcastError, file: Path) -> None:
         say("Nothing was stored.")
     else:
         say("Whether it was stored is not known; send it again: the same content is stored once.")
-    raise typer.Exit(2) from error
+    raise typer.Exit(exit_code(error)) from error
 
 
 def refusal_line(row: FieldRefusal, file: Path) -> str:
@@ -96,23 +96,20 @@ def refusal_line(row: FieldRefusal, file: Path) -> str:
 def list_(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List the tasks: the bundled ones, then yours in their newest revisions."""
     with exit_on_refusal(), Client(url) as client:
-        found = list(client.tasks.list())
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
-    else:
-        print_tasks(console, found)
+        tasks = client.tasks.list()
+        show_list("tasks", len(tasks.data), lambda _: tasks, print_tasks, as_json=as_json)
 
 
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The task.")],
     problems: Annotated[int, typer.Option(min=0, help="How many problems to show.")] = 3,
-    after: Annotated[str | None, typer.Option(help="Those after this one.")] = None,
-    split: Annotated[Split | None, typer.Option(help="Of this split alone.")] = None,
+    after: Annotated[str | None, typer.Option(help="Only those after this id in the list.")] = None,
+    split: Annotated[Split | None, typer.Option(help="Only those of this split.")] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Show a task and its first problems, long texts cut."""
+    """Show a task and its first problems, with long texts truncated."""
     with exit_on_refusal(), Client(url) as client:
         task = client.tasks.get(name)
         stored = task.id is not None and problems > 0

@@ -3,23 +3,30 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import click
 import stamina.instrumentation
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.panel import Panel
 from rich.table import Table
 
-from gapcast.cli.configuration import Configuration
+from gapcast.cli.exits import Exit, exit_code
 from gapcast.client import GapcastError, Page
 from gapcast.client.reading import Kind
 from gapcast.client.requests import MOST_A_PAGE
 from gapcast.contract.base import JsonObject
 from gapcast.contract.faults import naming
+
+if TYPE_CHECKING:
+    from gapcast.cli.configuration import Configuration
 
 UNPROCESSABLE = 422
 console = Console(emoji=False)  # `run:100:a` is a name and no picture
@@ -35,7 +42,13 @@ Set = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the whole answer as JSON, and an error as the API's problem object.")
+]
+Name = Annotated[str | None, typer.Option(help="A name of your own for it, at most 200 characters.")]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="A tag to find it by; may be repeated.", show_default=False)
+]
 OF_A_RUN = frozenset({"seeds", "training"})
 """Fields of a configuration for `gapcast train` alone, so that one file serves every command."""
 
@@ -68,8 +81,13 @@ def say(line: str) -> None:
     errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_refusal(error: GapcastError, configuration: Configuration | None = None) -> None:
-    """Print why a server refused: each field on a line of its own, with its line in the file if it has one."""
+def print_refusal(error: GapcastError, configuration: "Configuration | None" = None) -> None:
+    """Print why a server refused: each field on a line of its own, with its line in the file if it has one.
+
+    With --json it is a problem object (RFC 9457) on standard output, so that a program reads one document there.
+    """
+    if as_json():
+        print_json(problem_of(error))
     if configuration is not None and error.status == UNPROCESSABLE and error.errors:
         for line in configuration.refusals([(row["param"], row["message"]) for row in error.errors]):
             say(line)
@@ -78,6 +96,42 @@ def print_refusal(error: GapcastError, configuration: Configuration | None = Non
             say(f"{row['param']}: {row['message']}")
     else:
         say(str(error))
+
+
+def refuse(lines: Sequence[str]) -> NoReturn:
+    """Print what is wrong with a command or a file, before a server is asked, and exit with 2."""
+    if as_json():
+        print_json({"title": "Invalid command", "status": 0, "code": "invalid_command", "detail": "\n".join(lines)})
+    for line in lines:
+        say(line)
+    raise typer.Exit(Exit.REFUSED)
+
+
+def as_json() -> bool:
+    """Return True if the running command was given --json."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("as_json"))
+
+
+def problem_of(error: GapcastError) -> JsonObject:
+    """Return an exception of the client as the API's problem object; without an answer its status is 0."""
+    title = HTTPStatus(error.status).phrase if error.status else "No answer"
+    problem = {"title": title, "status": error.status, "code": error.code, "detail": str(error)}
+    return problem | ({"param": error.param, "errors": error.errors} if error.errors else {})
+
+
+def label(configuration: "Configuration", name: str | None, tags: Sequence[str] | None) -> JsonObject:
+    """Return the fields that --name and --tag set, and let their faults name the options."""
+    given = {"name": name, "tags": list(tags) if tags else None}
+    fields = {field: value for field, value in given.items() if value is not None}
+    configuration.named_by({"name": "--name", "tags": "--tag"} if fields else {})
+    return fields
+
+
+def plain_unless_terminal(app: typer.Typer) -> None:
+    """Let help and usage errors draw boxes only where somebody looks at a terminal."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        app.rich_markup_mode = None
 
 
 def report_waits() -> None:
@@ -94,19 +148,17 @@ def _report_wait(details: stamina.instrumentation.RetryDetails) -> None:
 
 
 @contextmanager
-def exit_on_refusal(configuration: Configuration | None = None) -> Iterator[None]:
-    """End with code 2 if the server refuses or does not answer, or a file cannot be read or written."""
+def exit_on_refusal(configuration: "Configuration | None" = None) -> Iterator[None]:
+    """End with a message and an exit code if the server refuses or does not answer, or a file cannot be used."""
     try:
         yield
     except GapcastError as error:
         print_refusal(error, configuration)
-        raise typer.Exit(2) from error
+        raise typer.Exit(exit_code(error)) from error
     except OSError as error:
-        say(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
-        raise typer.Exit(2) from error
+        refuse([f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)])
     except ValueError as error:
-        say(str(error))
-        raise typer.Exit(2) from error
+        refuse([str(error)])
 
 
 def row_refusals(error: GapcastError) -> Iterator[str]:
@@ -141,11 +193,22 @@ def print_json(answer: BaseModel | JsonObject | list[JsonObject]) -> None:
     typer.echo(text)
 
 
+def print_panel(console: Console, table: Table, title: str) -> None:
+    """Print a table in a box under a title; outside a terminal without the box."""
+    if console.is_terminal:
+        console.print(Panel(table, title=title, title_align="left", expand=False), highlight=False)
+    else:
+        console.print(title, highlight=False, markup=False)
+        print_table(console, table)
+
+
 def print_table(console: Console, table: Table, *, wraps: bool = False) -> None:
     """Print a table as wide as it needs to be, so that no id and no number is broken.
 
     One of sentences `wraps` in a terminal; in a pipe nothing does.
     """
+    if not console.is_terminal:
+        table.box = None
     if wraps and console.is_terminal:
         console.print(table, highlight=False)
         return

@@ -1,6 +1,5 @@
 """`gapcast train`: run what was predicted, or whatever a configuration says."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,22 +7,28 @@ from typing import Annotated, Any
 import typer
 
 from gapcast.cli.configuration import read_configuration
+from gapcast.cli.exits import Exit
+from gapcast.cli.following import command, no_longer_following
+from gapcast.cli.listing import NAMED, PREDICTIONS, id_of, print_json_list
 from gapcast.cli.printing.runs import print_runs_ended
 from gapcast.cli.run_following import follow_runs
 from gapcast.cli.terminal import (
     AsJson,
+    Name,
     Set,
+    Tags,
     Url,
     console,
     errors,
     exit_on_refusal,
+    label,
     print_json,
+    refuse,
     say,
 )
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.base import JsonObject
 from gapcast.models import TrainingRun
-from gapcast.words import count
 
 OF_A_PREDICTION = {"gap", "levels", "min_gain"}
 """Fields of a configuration about the law, which a run does not ask; it measures its own gap."""
@@ -59,7 +64,10 @@ def train(
     ] = None,
     prediction: Annotated[
         str | None,
-        typer.Option(help="Run what this prediction was asked about; a file may then hold seeds and training alone."),
+        typer.Option(
+            help="Run what this prediction was asked about; a file may then hold seeds and training alone. "
+            f"Its id: {NAMED}."
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(callback=_check_seeds, help="One run for each, such as 0,1,2 (default: 0).")
@@ -67,6 +75,8 @@ def train(
     pool: Annotated[str | None, typer.Option(help="Where the observations go (default: as predictions do).")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Queue the runs and do not follow them.")] = False,
     set_: Set = None,
+    name: Name = None,
+    tag: Tags = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
@@ -77,24 +87,24 @@ def train(
 
     Ctrl-C stops following and leaves the runs alone; it prints how to follow, pause and cancel them.
 
-    Exit codes: 0 all succeeded (with --detach: are queued), 1 one did not, 2 the configuration or the server is wrong,
-    130 no longer followed.
+    Exit code 0: all succeeded (with --detach: are queued).
     """
     if configuration is None and prediction is None:
-        say("Name a configuration file, or a prediction with --prediction.")
-        raise typer.Exit(2)
+        refuse(["Name a configuration file, or a prediction with --prediction."])
     read = read_configuration(configuration, set_)
     body = request_of(read)
     asked = {"prediction_id": prediction, "seeds": seeds_of(seeds) if seeds is not None else None, "pool": pool}
     given = {name: value for name, value in asked.items() if value is not None}
     read.named_by({name: OPTIONS[name] for name in given})
-    body |= given
+    body |= given | label(read, name, tag)
     with exit_on_refusal(read), Client(url) as client:
+        if prediction is not None:
+            body["prediction_id"] = id_of(client, PREDICTIONS, prediction)
         try:
             runs = client.training_runs.create_group(body)
         except KeyboardInterrupt:
-            say(f"Whether anything was queued is not known; it is there if so: {command('list', '', url)}")
-            raise typer.Exit(130) from None
+            say(f"Whether anything was queued is not known; it is there if so: {command('runs', 'list', '', url)}")
+            raise typer.Exit(Exit.INTERRUPTED) from None
         if detach:
             _tell_queued(runs, url, as_json=as_json)
             return
@@ -117,17 +127,13 @@ def follow_to_the_end(client: Client, runs: Sequence[TrainingRun], url: str, *, 
     try:
         ended = follow_runs(client, runs, errors if as_json else console)
     except KeyboardInterrupt:
-        goes = "which goes" if len(runs) == 1 else "which go"
-        say(f"\nNo longer following {count(len(runs), 'run')}, {goes} on.")
-        for action in ("follow", "pause", "cancel"):
-            say(f"  {command(action, name_of(runs), url)}")
-        raise typer.Exit(130) from None
+        no_longer_following("runs", names_of(runs), url, ("follow", "pause", "cancel"))
     if as_json:
         print_answer(ended)
     else:
         print_runs_ended(console, ended)
     if any(one.status != "succeeded" for one in ended):
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
 
 
 def _tell_queued(runs: Sequence[TrainingRun], url: str, *, as_json: bool) -> None:
@@ -136,23 +142,20 @@ def _tell_queued(runs: Sequence[TrainingRun], url: str, *, as_json: bool) -> Non
         return
     for one in runs:
         console.print(f"{one.id}  seed {one.seed}, {one.status}", highlight=False, soft_wrap=True)
-    say(f"To follow: {command('follow', name_of(runs), url)}")
+    say(f"To follow: {command('runs', 'follow', ' '.join(names_of(runs)), url)}")
 
 
 def print_answer(runs: Sequence[TrainingRun]) -> None:
     """Print one run as it is and several as a list, for programs."""
-    shown = [one.model_dump(mode="json") for one in runs]
-    print_json(shown[0] if len(shown) == 1 else shown)
+    if len(runs) == 1:
+        print_json(runs[0])
+    else:
+        print_json_list(runs)
 
 
-def name_of(runs: Sequence[TrainingRun]) -> str:
-    """What names all of these runs in a command: one's id, their group's, or all of their ids."""
+def names_of(runs: Sequence[TrainingRun]) -> list[str]:
+    """Return what names all of these runs in a command: one's id, their group's, or all of their ids."""
     groups = {one.group_id for one in runs}
-    (first, *others) = runs
-    return first.group_id if others and len(groups) == 1 and first.group_id else " ".join(one.id for one in runs)
-
-
-def command(action: str, name: str, url: str) -> str:
-    """What to type to do something to runs of this server."""
-    usual = os.environ.get("GAPCAST_URL", DEFAULT_URL)
-    return " ".join(["gapcast runs", action, *([name] if name else []), *([f"--url {url}"] if url != usual else [])])
+    if len(runs) > 1 and len(groups) == 1 and runs[0].group_id:
+        return [runs[0].group_id]
+    return [one.id for one in runs]

@@ -4,9 +4,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.cli.terminal import print_table
+from gapcast.cli.printing.lists import labels
+from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Batch, Measured, Observation
-from gapcast.words import count, points
+from gapcast.words import count, percent, points
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 
@@ -55,3 +56,31 @@ def print_observations(console: Console, observations: list[Observation]) -> Non
         last = (one.external_id or "", _remarks(one))
         table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
     print_table(console, table)
+
+
+def print_observation(console: Console, one: Observation) -> None:
+    """Print one observation, its figures in accuracy points."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    remarks = _remarks(one)
+    rows = {
+        "Pool": one.pool,
+        "Family": one.family,
+        "Model": one.model,
+        "Task": one.task,
+        "Context": one.context_kind,
+        "Baseline": "" if one.baseline is None else percent(one.baseline),
+        "Gap": f"{_measured(one.gap)} points",
+        "Improvement": f"{_measured(one.improvement)} points",
+        "Prediction": one.prediction_id or "",
+        "External id": one.external_id or "",
+        "Version": one.version or "",
+        "Name, tags": labels(one),
+        "Source": one.source,
+        "Remarks": remarks,
+    }
+    for name, text in rows.items():
+        if text:
+            table.add_row(name, escape(text))
+    print_panel(console, table, one.id)

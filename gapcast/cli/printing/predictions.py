@@ -2,10 +2,10 @@
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from gapcast.cli.printing.probes import control_rows
+from gapcast.cli.terminal import print_panel
 from gapcast.models import Branch, Prediction
 from gapcast.words import count, estimated, gpu_hours, link_weights, points, probability, summed_up, weight
 
@@ -60,7 +60,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         then = f", the run would take about {training:.0f} s" if training is not None else ""
         took = f"the probe took {prediction.cost.probe_seconds:.1f} s{gpu_hours(prediction.cost.probe_gpu_hours)}"
         table.add_row("Cost", f"{took}{then}")
-    console.print(Panel(table, title=prediction.id, title_align="left", expand=False), highlight=False)
+    print_panel(console, table, prediction.id)
     colour, text = VERDICTS.get(prediction.verdict or "", ("white", str(prediction.verdict)))
     console.print(f"[bold {colour}]{text}[/]", highlight=False)
     for warned in prediction.warnings:

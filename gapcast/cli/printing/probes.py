@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
+from gapcast.cli.terminal import print_panel
 from gapcast.models import Controls, Estimate, Probe, ProbeFigures, ProbeResult
 from gapcast.words import estimated, gpu_hours, percent, points
 
@@ -72,7 +72,7 @@ def print_probe(console: Console, probe: Probe) -> None:
     asked = probe.configuration.problems
     for name, text in _rows(found, asked, whole=probe.result is not None):
         table.add_row(name, text)
-    console.print(Panel(table, title=probe.id, title_align="left", expand=False), highlight=False)
+    print_panel(console, table, probe.id)
 
 
 def _rows(found: ProbeResult, asked: int, *, whole: bool) -> Iterator[tuple[str, str]]:

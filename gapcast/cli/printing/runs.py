@@ -5,10 +5,9 @@ from statistics import mean, stdev
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
-from gapcast.cli.terminal import print_table
+from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
 from gapcast.words import count, curve, duration, estimated, file_size, gpu_hours, percent, points, run_recipe
 
@@ -34,7 +33,7 @@ def print_run(console: Console, run: TrainingRun) -> None:
     table.add_column(overflow="fold")
     for name, text in _rows(run, draws=not console.options.ascii_only):
         table.add_row(name, text)
-    console.print(Panel(table, title=run.id, title_align="left", expand=False), highlight=False)
+    print_panel(console, table, run.id)
     if run.error is not None:
         console.print(f"[red]{run.status}[/]: {escape(run.error.message)}", highlight=False, soft_wrap=True)
     for warned in run.warnings:

@@ -1,0 +1,90 @@
+"""Tables of predictions, probes, pools and fits."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from gapcast.cli.terminal import print_table
+from gapcast.contract.labels import Labelled
+from gapcast.models import FitSummary, Pool, Prediction, Probe
+from gapcast.words import points
+
+
+def labels(of: Labelled) -> str:
+    """Write a name and tags in one cell."""
+    return "  ".join([*([of.name] if of.name else []), *(f"#{tag}" for tag in of.tags)])
+
+
+def when(created_at: str) -> str:
+    """Write a time of the API (ISO 8601, UTC) to the minute."""
+    return f"{created_at[:10]} {created_at[11:16]}"
+
+
+def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:
+    """Print predictions as a table; the interval is the narrowest of those that each was asked for."""
+    table = _table(
+        ("Prediction", "Created (UTC)", "Model", "Task", "Context"),
+        ("Gap ± SE", "Improvement (interval)"),
+        ("Verdict", "Name, tags"),
+    )
+    for one in predictions:
+        asked = one.request
+        texts = (asked.model.name, asked.task, asked.context.kind)
+        numbers = (_gap(one.gap.value, one.gap.se) if one.gap else "", _improvement(one))
+        end = one.verdict or one.status
+        table.add_row(one.id, when(one.created_at), *map(escape, texts), *numbers, end, escape(labels(one)))
+    print_table(console, table)
+
+
+def print_probes(console: Console, probes: Sequence[Probe]) -> None:
+    """Print probes as a table."""
+    table = _table(("Probe", "Created (UTC)", "Model", "Task", "Context"), ("Gap ± SE",), ("Status", "Name, tags"))
+    for one in probes:
+        asked, result = one.configuration, one.result or one.partial
+        texts = (asked.model, asked.task, asked.context.kind)
+        number = _gap(result.gap.value, result.gap.se) if result is not None else ""
+        table.add_row(one.id, when(one.created_at), *map(escape, texts), number, one.status, escape(labels(one)))
+    print_table(console, table)
+
+
+def print_pools(console: Console, pools: Iterable[Pool]) -> None:
+    """Print pools as a table."""
+    table = _table(("Pool",), ("Observations", "Changes"), ("Newest fit", "Changes since"))
+    for one in pools:
+        table.add_row(
+            escape(one.name), str(one.observations), str(one.changes), one.fit_id or "none yet", str(one.behind)
+        )
+    print_table(console, table)
+
+
+def print_fits(console: Console, fits: Sequence[FitSummary]) -> None:
+    """Print versions of laws as a table."""
+    table = _table(("Fit", "Created (UTC)", "Pool"), ("Runs",), ())
+    for one in fits:
+        table.add_row(one.id, when(one.created_at), escape(one.pool), str(one.n))
+    print_table(console, table)
+
+
+def _table(texts: Sequence[str], numbers: Sequence[str], last: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in texts:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in last:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _gap(value: float, se: float) -> str:
+    return f"{points(value)} ± {100 * se:.1f}"
+
+
+def _improvement(prediction: Prediction) -> str:
+    improvement = prediction.improvement
+    if improvement is None or improvement.value is None:
+        return ""
+    narrowest = min(improvement.intervals, key=lambda one: one.level)
+    return f"{points(improvement.value)} ({points(narrowest.lower)} to {points(narrowest.upper)})"
