@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from gapcast.cli.exits import Exit
+from gapcast.cli.listing import print_json_list
 from gapcast.cli.printing.catalog import print_kind, print_kinds
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, refuse
 from gapcast.client import DEFAULT_URL, Client
+from gapcast.contract.nearest import did_you_mean
 
 
 def contexts(
@@ -20,11 +21,13 @@ def contexts(
         kinds = list(client.contexts.list())
     found = [one for one in kinds if kind in (None, one.kind)]
     if not found:
-        say(f"There is no context kind {kind!r}; there are {', '.join(one.kind for one in kinds)}.")
-        raise typer.Exit(Exit.REFUSED)
+        names = [one.kind for one in kinds]
+        refuse([f"KIND: expected one of {', '.join(names)}, got {kind!r}.{did_you_mean(kind or '', names)}"])
     if as_json:
-        answer = [one.model_dump(mode="json") for one in found]
-        print_json(answer if kind is None else answer[0])
+        if kind is None:
+            print_json_list(found)
+        else:
+            print_json(found[0])
     elif kind is None:
         print_kinds(console, found)
     else:

@@ -56,7 +56,7 @@ class TestTasks:
         shown = json.loads(gapcast("tasks", "show", name, "--json").stdout)
         assert shown["task"]["id"] == added["id"]
         assert [one["id"] for one in shown["problems"]] == ["line-1", "line-2", "line-3"]
-        assert added["id"] in [one["id"] for one in json.loads(gapcast("tasks", "list", "--json").stdout)]
+        assert added["id"] in [one["id"] for one in json.loads(gapcast("tasks", "list", "--json").stdout)["data"]]
 
     def test_mistakes_are_told_by_line_and_field(self, gapcast: Run, file: Path, name: str) -> None:
         file.write_text('{"prompt": "1+1="}\n{"prompt": "1+1=", "answer": "two"}\nnothing\n')
@@ -101,7 +101,7 @@ class TestTasks:
         assert "No such file" in gapcast("tasks", "add", tmp_path / "none.jsonl", *given).stderr
         assert ".parquet" in gapcast("tasks", "add", tmp_path / "x.csv", *given).stderr
         away = gapcast("tasks", "add", file, *given, "--url", "http://127.0.0.1:9")
-        assert (away.exit_code, "gapcast serve" in away.stderr) == (2, True)
+        assert (away.exit_code, "gapcast serve" in away.stderr) == (3, True)
         assert away.stderr.endswith("Nothing was stored.\n")
 
     def test_an_empty_file_is_named(self, gapcast: Run, file: Path) -> None:
@@ -122,7 +122,7 @@ class TestModels:
     def test_are_listed(self, gapcast: Run) -> None:
         lines = gapcast("models", "list").stdout.splitlines()
         assert lines[1].split()[:4] == ["lab/addition-qwen3-s", "lab-qwen3", "101K", "lab"]
-        assert json.loads(gapcast("models", "list", "--json").stdout)[0]["name"] == "lab/addition-qwen3-s"
+        assert json.loads(gapcast("models", "list", "--json").stdout)["data"][0]["name"] == "lab/addition-qwen3-s"
 
     def test_a_folder_is_inspected_into_an_entry_of_the_settings(self, gapcast: Run) -> None:
         done = gapcast("models", "inspect", LAB_MODEL, "--name", "mine/tiny", "--family", "tiny")
@@ -140,7 +140,7 @@ class TestModels:
 class TestContexts:
     def test_kinds_stand_in_a_line_each(self, gapcast: Run) -> None:
         lines = gapcast("contexts").stdout.splitlines()
-        assert len(lines) == len(json.loads(gapcast("contexts", "--json").stdout)) == 10
+        assert len(lines) == len(json.loads(gapcast("contexts", "--json").stdout)["data"]) == 10
         assert any(line.split()[0] == "column" and "privileged_context" in line for line in lines)
 
     def test_a_kind_shows_its_options_and_an_example(self, gapcast: Run) -> None:

@@ -51,7 +51,7 @@ class TestAdd:
         (stored,) = connected.observations.list(pool=pool)
         assert (stored.gap.problems, stored.improvement.problems) == (None, 131)
         both = gapcast(*ADD, *ERRORS, *options(problems=131, rollouts=4, pool=pool))
-        assert (both.exit_code, "leave them out" in both.stderr) == (2, True)
+        assert (both.exit_code, "Leave them out" in both.stderr) == (2, True)
 
     def test_what_is_refused_is_named_by_its_option(self, gapcast: Run, connected: Client, pool: str) -> None:
         done = gapcast(*ADD, *options(gap_se=0.02, teacher="ema", pool=pool))
@@ -111,7 +111,7 @@ class TestFiles:
 
     def test_without_a_server_nothing_was_stored(self, gapcast: Run, runs_csv: Path) -> None:
         done = gapcast("observations", "import", runs_csv, "--url", "http://127.0.0.1:9")
-        assert done.exit_code == 2
+        assert done.exit_code == 3
         assert "Is `gapcast serve` running there?" in done.stderr
         assert done.stderr.endswith("Nothing was stored.\n")
 
@@ -119,7 +119,7 @@ class TestFiles:
         self, gapcast: Run, relay: Callable[..., Any], runs_csv: Path
     ) -> None:
         done = gapcast("observations", "import", runs_csv, "--url", relay(0, 0, 0).url)
-        assert done.exit_code == 2
+        assert done.exit_code == 3
         assert "Whether it was stored is not known" in done.stderr
 
     def test_export_tells_how_many(self, gapcast: Run, connected: Client, tmp_path: Path) -> None:
@@ -144,16 +144,16 @@ class TestListAndExclude:
         assert (one in listed, two in listed, "excluded: wrong [evaluation] :100:" in listed) == (True, False, True)
         assert gapcast("observations", "include", one).stdout == f"{one} counts in the law of {pool}.\n"
         first = gapcast("observations", "list", "--pool", pool, "--limit", "1", "--json")
-        assert [found["id"] for found in json.loads(first.stdout)] == [two]
+        assert [found["id"] for found in json.loads(first.stdout)["data"]] == [two]
         assert first.stderr == f"There are more: --after {two}\n"
         rest = gapcast("observations", "list", "--pool", pool, "--after", two, "--json")
-        assert [found["id"] for found in json.loads(rest.stdout)] == [one]
+        assert [found["id"] for found in json.loads(rest.stdout)["data"]] == [one]
         assert rest.stderr == ""
         oldest = gapcast("observations", "list", "--pool", pool, "--oldest-first", "--json")
-        assert [found["id"] for found in json.loads(oldest.stdout)] == [one, two]
+        assert [found["id"] for found in json.loads(oldest.stdout)["data"]] == [one, two]
 
     def test_an_empty_list_is_said(self, gapcast: Run) -> None:
-        assert "No observation" in gapcast("observations", "list", "--pool", "lab", "--collapsed").stdout
+        assert "There are no observations" in gapcast("observations", "list", "--pool", "lab", "--collapsed").stdout
 
     def test_an_unknown_pool_is_refused(self, gapcast: Run) -> None:
         done = gapcast("observations", "list", "--pool", "no-such-pool")

@@ -72,7 +72,7 @@ class TestProbe:
         assert done.exit_code == 1, done.output
         assert json.loads(done.stdout)["status"] == "cancelled"
 
-    def test_ctrl_c_cancels(self, server: str, connected: Client, configuration: Path, seed: int) -> None:
+    def test_ctrl_c_stops_following_alone(self, server: str, connected: Client, configuration: Path, seed: int) -> None:
         # whoever runs the tests may have us ignore the signal
         heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
         script = f"{heard}; from gapcast.cli.main import main; main()"
@@ -90,9 +90,9 @@ class TestProbe:
         out, told = process.communicate(timeout=30)
         created = asked_for(connected, seed)
         assert created is not None
-        assert (process.returncode, created.status) == (130, "cancelled")
-        assert out.endswith("cancelled\nNothing was measured yet.\n")
-        assert told == f"Cancelling {created.id} ...\n"
+        assert (process.returncode, created.status, out) == (130, "queued", "")
+        commands = [f"  gapcast probes {action} {created.id}" for action in ("follow", "cancel")]
+        assert told.splitlines() == ["", f"No longer following {created.id}, which goes on.", *commands]
 
     @pytest.mark.parametrize(
         ("wrong", "words"),

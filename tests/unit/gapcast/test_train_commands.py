@@ -44,7 +44,7 @@ def a_little_later(act: Callable[[], Any]) -> threading.Thread:
 @pytest.fixture
 def group(connected: Client, configuration: Path, gapcast: Run) -> list[TrainingRun]:
     done = gapcast("train", configuration, "--seeds", "0,1", "--detach", "--json")
-    return [TrainingRun.model_validate(one) for one in json.loads(done.stdout)]
+    return [TrainingRun.model_validate(one) for one in json.loads(done.stdout)["data"]]
 
 
 class TestRequest:
@@ -66,8 +66,8 @@ class TestRequest:
 
     def test_a_command_names_the_server_where_it_is_not_the_usual_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GAPCAST_URL", "http://a")
-        assert command("pause", "run_1", "http://a") == "gapcast runs pause run_1"
-        assert command("pause", "run_1", "http://b") == "gapcast runs pause run_1 --url http://b"
+        assert command("runs", "pause", "run_1", "http://a") == "gapcast runs pause run_1"
+        assert command("runs", "pause", "run_1", "http://b") == "gapcast runs pause run_1 --url http://b"
 
 
 class TestTrain:
@@ -112,7 +112,10 @@ class TestTrain:
         done = gapcast("train", configuration, "--seeds", "8,9", "--json")
         other.join()
         assert done.exit_code == 1, done.output
-        assert [(one["seed"], one["status"]) for one in json.loads(done.stdout)] == [(8, "cancelled"), (9, "cancelled")]
+        assert [(one["seed"], one["status"]) for one in json.loads(done.stdout)["data"]] == [
+            (8, "cancelled"),
+            (9, "cancelled"),
+        ]
         for seed in (8, 9):
             lines = [line for line in done.stderr.splitlines() if f"seed {seed}" in line]
             assert lines[0] == f"  seed {seed}  waiting for a worker"
@@ -141,7 +144,7 @@ class TestTrain:
         (run,) = asked_for(connected, pool)
         assert (process.returncode, run.status) == (130, "queued")
         assert said.strip().splitlines() == [
-            "No longer following 1 run, which goes on.",
+            f"No longer following {run.id}, which goes on.",
             *(f"  gapcast runs {action} {run.id}" for action in ("follow", "pause", "cancel")),
         ]
 
@@ -210,7 +213,7 @@ class TestTrain:
 
     def test_without_a_server_it_says_so(self, gapcast: Run, configuration: Path) -> None:
         done = gapcast("train", configuration, "--url", "http://127.0.0.1:9")
-        assert (done.exit_code, "Is `gapcast serve` running there?" in done.stderr) == (2, True)
+        assert (done.exit_code, "Is `gapcast serve` running there?" in done.stderr) == (3, True)
 
 
 class TestRuns:
@@ -247,7 +250,7 @@ class TestRuns:
         assert group[1].id in listed.stdout
         assert listed.stderr == f"There are more: --after {group[1].id}\n"
         rest = gapcast("runs", "list", "--group", name, "--after", group[1].id, "--json")
-        assert [one["id"] for one in json.loads(rest.stdout)] == [group[0].id]
+        assert [one["id"] for one in json.loads(rest.stdout)["data"]] == [group[0].id]
         assert "no training run" in gapcast("runs", "list", "--group", "rgrp_nosuch").stdout
         shown = gapcast("runs", "show", name).stdout
         for words in (group[0].id, group[1].id, f"one of {name}", "Status  queued", "4 steps"):
@@ -256,7 +259,7 @@ class TestRuns:
 
     def test_an_unknown_status_is_refused_with_those_that_there_are(self, gapcast: Run) -> None:
         done = gapcast("runs", "list", "--status", "stopped")
-        assert (done.exit_code, "expected queued, running, paused," in done.stderr) == (2, True)
+        assert (done.exit_code, "'stopped' is not one of 'queued', 'running', 'paused'" in done.stderr) == (2, True)
 
     def test_a_group_is_followed(self, gapcast: Run, connected: Client, group: list[TrainingRun]) -> None:
         first, second = group
@@ -269,7 +272,7 @@ class TestRuns:
 
     def test_no_checkpoint_is_said(self, gapcast: Run, group: list[TrainingRun]) -> None:
         assert gapcast("runs", "checkpoints", group[0].id).stdout == "No checkpoint is kept.\n"
-        assert json.loads(gapcast("runs", "checkpoints", group[0].id, "--json").stdout) == []
+        assert json.loads(gapcast("runs", "checkpoints", group[0].id, "--json").stdout)["data"] == []
 
     @pytest.mark.parametrize("action", ["show", "follow", "pause", "resume", "cancel", "checkpoints"])
     @pytest.mark.parametrize("name", ["run_nosuch", "rgrp_nosuch"])

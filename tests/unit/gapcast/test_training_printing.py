@@ -171,7 +171,7 @@ def test_seeds_are_summed_up() -> None:
     gains = (0.1, 0.2)
     runs = [run_of(seed=seed, improvement=changed(IMPROVEMENT, value=gain)) for seed, gain in enumerate(gains)]
     failed = run_of(**UNKNOWN | {"seed": 2, "status": "failed"})
-    print_runs_ended(Console(file=out, width=200), [*runs, failed])
+    print_runs_ended(Console(file=out, width=200, force_terminal=True, no_color=True), [*runs, failed])
     assert out.getvalue().endswith(
         "2 runs: improvement +15.0 points on average (+10.0 to +20.0, standard deviation 7.1)\n"
     )
