@@ -18,6 +18,10 @@ PATTERNS = {
     "`-`, with at most one `/`, such as mine/products",
     r"^[a-z0-9_-]{1,32}$": "a name of 1 to 32 lower-case letters, digits, `_` and `-`",
     r"^[a-z0-9._-]{1,64}$": "1 to 64 lower-case letters, digits, `.`, `_` and `-`",
+    **{
+        rf"^{kind}_[0-9a-f]{{0,32}}$": f"the start of an id, such as {kind}_0199"
+        for kind in ("pred", "probe", "run", "obs", "fit")
+    },
     r"^[a-z]+_[0-9a-f]{32}$": "an id, such as pred_ with 32 digits of 0 to f",
     r"^[A-Z]+$": "capital letters such as ABCDE",
     r"^\S+$": "a text without spaces",

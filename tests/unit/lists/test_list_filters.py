@@ -265,12 +265,12 @@ def test_a_post_of_observations_refuses_what_it_does_not_know(refusing: TestClie
         ("training_runs", {"verdict": "yes"}, "probe_more"),
         ("predictions", {"order": "up"}, "asc"),
         ("predictions", {"limit": "101"}, "100"),
-        ("predictions", {"tag": "Big"}, "[a-z0-9._-]"),
-        ("observations", {"excluded": "maybe"}, "boolean"),
-        *[(path, {"id_prefix": "job_01"}, "{0,32}") for path in PATHS],
+        ("predictions", {"tag": "Big"}, "1 to 64 lower-case letters"),
+        ("observations", {"excluded": "maybe"}, "true or false"),
+        *[(path, {"id_prefix": "job_01"}, "the start of an id") for path in PATHS],
         ("probes", {"id_prefix": "probe"}, "probe_"),
         ("probes", {"id_prefix": "probe_%"}, "probe_"),
-        ("fits", {"pool": "no pool; drop"}, "pattern"),
+        ("fits", {"pool": "no pool; drop"}, "a name of 1 to 64"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_accepted(

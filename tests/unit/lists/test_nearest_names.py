@@ -40,7 +40,7 @@ def test_nearest(sent: str, expected: str | None) -> None:
     [
         ({"model": "lab/adition-qwen3-s"}, "unknown_model", "model.name", "Did you mean 'lab/addition-qwen3-s'?"),
         ({"task": "lab/adition"}, "unknown_task", "task", "Did you mean 'lab/addition'?"),
-        ({"context": {"kind": "hint"}}, "invalid_request", "context.kind", "did you mean 'hints'?"),
+        ({"context": {"kind": "hint"}}, "invalid_request", "context.kind", "Did you mean 'hints'?"),
     ],
 )
 def test_the_refusal_of_a_name(
