@@ -112,7 +112,8 @@ class TestTrain:
         done = gapcast("train", configuration, "--seeds", "8,9", "--json")
         other.join()
         assert done.exit_code == 1, done.output
-        assert [(one["seed"], one["status"]) for one in json.loads(done.stdout)["data"]] == [
+        ended = json.loads(done.stdout)["data"]
+        assert [(one["seed"], one["status"]) for one in ended] == [
             (8, "cancelled"),
             (9, "cancelled"),
         ]
@@ -251,7 +252,7 @@ class TestRuns:
         assert listed.stderr == f"There are more: --after {group[1].id}\n"
         rest = gapcast("runs", "list", "--group", name, "--after", group[1].id, "--json")
         assert [one["id"] for one in json.loads(rest.stdout)["data"]] == [group[0].id]
-        assert "no training run" in gapcast("runs", "list", "--group", "rgrp_nosuch").stdout
+        assert "There are no runs that fit." in gapcast("runs", "list", "--group", "rgrp_nosuch").stdout
         shown = gapcast("runs", "show", name).stdout
         for words in (group[0].id, group[1].id, f"one of {name}", "Status  queued", "4 steps"):
             assert words in shown
@@ -259,7 +260,7 @@ class TestRuns:
 
     def test_an_unknown_status_is_refused_with_those_that_there_are(self, gapcast: Run) -> None:
         done = gapcast("runs", "list", "--status", "stopped")
-        assert (done.exit_code, "'stopped' is not one of 'queued', 'running', 'paused'" in done.stderr) == (2, True)
+        assert (done.exit_code, "'stopped' is not one of 'queued', 'running', 'paused'," in " ".join(done.stderr.replace("│", "").split())) == (2, True)
 
     def test_a_group_is_followed(self, gapcast: Run, connected: Client, group: list[TrainingRun]) -> None:
         first, second = group
@@ -271,7 +272,7 @@ class TestRuns:
         assert done.stdout.count("Status  cancelled") == 2
 
     def test_no_checkpoint_is_said(self, gapcast: Run, group: list[TrainingRun]) -> None:
-        assert gapcast("runs", "checkpoints", group[0].id).stdout == "No checkpoint is kept.\n"
+        assert gapcast("runs", "checkpoints", group[0].id).stdout == "There are no checkpoints that fit.\n"
         assert json.loads(gapcast("runs", "checkpoints", group[0].id, "--json").stdout)["data"] == []
 
     @pytest.mark.parametrize("action", ["show", "follow", "pause", "resume", "cancel", "checkpoints"])

@@ -173,7 +173,7 @@ def test_seeds_are_summed_up() -> None:
     failed = run_of(**UNKNOWN | {"seed": 2, "status": "failed"})
     print_runs_ended(Console(file=out, width=200, force_terminal=True, no_color=True), [*runs, failed])
     assert out.getvalue().endswith(
-        "2 runs: improvement +15.0 points on average (+10.0 to +20.0, standard deviation 7.1)\n"
+        "2 runs\x1b[0m: improvement +15.0 points on average (+10.0 to +20.0, standard deviation 7.1)\n"
     )
     assert out.getvalue().count("╭") == 3
 
