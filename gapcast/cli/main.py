@@ -18,7 +18,7 @@ from gapcast.cli.law import law
 from gapcast.cli.predict import predict
 from gapcast.cli.probe import probe
 from gapcast.cli.size import size
-from gapcast.cli.terminal import console, errors, plain_unless_terminal, report_waits
+from gapcast.cli.terminal import console, errors, note_json, plain_unless_terminal, report_waits
 from gapcast.cli.train import train
 from gapcast.launching import module_command, safe_environment
 
@@ -48,6 +48,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
+    note_json(asked=False)
     report_waits()
 
 

@@ -6,11 +6,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import click
 import stamina.instrumentation
 import typer
 from pydantic import BaseModel
@@ -42,8 +42,20 @@ Set = Annotated[
         show_default=False,
     ),
 ]
+_json_asked: ContextVar[bool] = ContextVar("json_asked", default=False)
+
+
+def note_json(asked: bool) -> bool:
+    """Note whether the command that begins was given --json, for what it prints of errors."""
+    _json_asked.set(asked)
+    return asked
+
+
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print the whole answer as JSON, and an error as the API's problem object.")
+    bool,
+    typer.Option(
+        "--json", callback=note_json, help="Print the whole answer as JSON, and an error as the API's problem object."
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="A name of your own for it, at most 200 characters.")]
 Tags = Annotated[
@@ -86,7 +98,7 @@ def print_refusal(error: GapcastError, configuration: "Configuration | None" = N
 
     With --json it is a problem object (RFC 9457) on standard output, so that a program reads one document there.
     """
-    if as_json():
+    if _json_asked.get():
         print_json(problem_of(error))
     if configuration is not None and error.status == UNPROCESSABLE and error.errors:
         for line in configuration.refusals([(row["param"], row["message"]) for row in error.errors]):
@@ -100,17 +112,11 @@ def print_refusal(error: GapcastError, configuration: "Configuration | None" = N
 
 def refuse(lines: Sequence[str]) -> NoReturn:
     """Print what is wrong with a command or a file, before a server is asked, and exit with 2."""
-    if as_json():
+    if _json_asked.get():
         print_json({"title": "Invalid command", "status": 0, "code": "invalid_command", "detail": "\n".join(lines)})
     for line in lines:
         say(line)
     raise typer.Exit(Exit.REFUSED)
-
-
-def as_json() -> bool:
-    """Return True if the running command was given --json."""
-    context = click.get_current_context(silent=True)
-    return context is not None and bool(context.params.get("as_json"))
 
 
 def problem_of(error: GapcastError) -> JsonObject:
