@@ -124,8 +124,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     key = settings.api_key
     app.state.api_key_digest = hashlib.sha256(key.get_secret_value().encode()).digest() if key else None
-    app.include_router(API)
-    app.include_router(health.router)
+    # as they are: include_router would analyse each of them once more for every application
+    app.router.routes += [*API.routes, *health.router.routes]
     guarded = [Depends(current_tenant)]
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)

@@ -146,6 +146,23 @@ class TrainingGap(EventData):
     gap: Gap
 
 
+StepPhase = Literal["rollouts", "verification", "forward_backward", "weight_sync"]
+
+
+class StepSeconds(BaseModel):
+    """Wall-clock seconds of one optimizer step. The phases leave out its contexts, optimizer and teacher."""
+
+    total: float
+    rollouts: float
+    """drawing the student's rollouts"""
+    verification: float
+    """scoring them"""
+    forward_backward: float
+    """passes of student and self-teacher, and the gradient"""
+    weight_sync: float
+    """handing the new weights to the engine that draws rollouts; 0 where it shares them"""
+
+
 class TrainingMetrics(EventData):
     """The metrics of one optimizer step."""
 
@@ -170,6 +187,8 @@ class TrainingMetrics(EventData):
     tokens_per_second: float
     missing: dict[str, int]
     """Rollouts without a context, by reason."""
+    seconds: StepSeconds | None = None
+    """null in events of a worker that did not measure them"""
 
 
 class TrainingEvaluated(Evaluation, EventData):

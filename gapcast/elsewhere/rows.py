@@ -3,13 +3,13 @@
 import json
 import os
 import shlex
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from gapcast.atomic import write_atomically
 from gapcast.client import Client
 
 Row = dict[str, Any]
@@ -91,12 +91,7 @@ def keep(value: object, file: Path) -> None:
         ValueError: JSON cannot say it, such as NaN.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        part.write_text(json.dumps(value, allow_nan=False) + "\n")
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(file, json.dumps(value, allow_nan=False) + "\n")
 
 
 def keep_row(row: Row, file: Path) -> None:

@@ -147,7 +147,8 @@ def main(
 def _hash(files: Sequence[Path]) -> str:
     found = hashlib.sha256()
     for file in files:
-        found.update(file.read_bytes())
+        with file.open("rb") as content:
+            hashlib.file_digest(content, lambda: found)
     return found.hexdigest()[:16]
 
 

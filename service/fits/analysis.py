@@ -1,10 +1,11 @@
 """What can be asked of a fit: its curve, its residuals, slopes by model size, and how past predictions turned out."""
 
 from collections.abc import Sequence
-from threading import Lock
+from threading import Condition
 from typing import NamedTuple, TypedDict
 
 import numpy as np
+from cachetools import LRUCache, cached
 from sqlalchemy.orm import Session
 
 from gapcast.contract.fits import (
@@ -118,21 +119,20 @@ class Diagnosed(NamedTuple):
 
 
 _KEPT = 4
-_diagnosed: dict[str, Diagnosed] = {}
-_one_at_a_time = Lock()
+"""fits whose rows stay in memory: those that people look at right now"""
 
 
+def _id(session: Session, fit: Fit) -> str:
+    return fit.id
+
+
+# requests for one fit wait for the first of them; those for other fits do not wait
+@cached(LRUCache[str, Diagnosed](_KEPT), key=_id, condition=Condition())
 def diagnosed(session: Session, fit: Fit) -> Diagnosed:
     """Fit the rows of a stored fit again: residuals need rows, which no record holds. The last few are kept."""
-    with _one_at_a_time:
-        found = _diagnosed.get(fit.id)
-        if found is None:
-            if len(_diagnosed) >= _KEPT:
-                _diagnosed.clear()
-            rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
-            law = GapLaw().fit(as_law_input(rows))
-            found = _diagnosed[fit.id] = Diagnosed(rows, law.diagnostics_)
-    return found
+    rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
+    law = GapLaw().fit(as_law_input(rows))
+    return Diagnosed(rows, law.diagnostics_)
 
 
 def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:

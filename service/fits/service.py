@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import structlog
+from cachetools import LRUCache, cached
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -196,25 +197,24 @@ def as_law_input(rows: Sequence[AnyRow]) -> Observations:
 
 
 _KEPT = 32
-_laws: dict[str, GapLaw] = {}
-"""The laws of the last fits that were used, by id; a fit never changes."""
+"""laws that stay in memory, those of the fits that were used last; a fit never changes"""
 
 
+def _id(fit: Fit) -> str:
+    return fit.id
+
+
+@cached(LRUCache[str, GapLaw](_KEPT), key=_id, condition=threading.Condition())
 def law_of(fit: Fit) -> GapLaw:
     """The estimator behind a stored fit; its record is read from the database only when it is not kept.
 
     Raises:
         OldFit: another version of the law wrote the record.
     """
-    law = _laws.get(fit.id)
-    if law is None:
-        if len(_laws) >= _KEPT:
-            _laws.clear()
-        try:
-            law = _laws[fit.id] = GapLaw.from_record(fit.record)
-        except ValueError as error:
-            raise OldFit from error
-    return law
+    try:
+        return GapLaw.from_record(fit.record)
+    except ValueError as error:
+        raise OldFit from error
 
 
 def get(session: Session, tenant: str, fit_id: str) -> Fit:

@@ -11,6 +11,7 @@ from typing import Any
 
 from kombu.transport import filesystem
 
+from gapcast.atomic import write_atomically
 from service.jobs.messages import LONGEST, Malformed, log_dropped, payload_of
 
 
@@ -23,9 +24,7 @@ class Channel(filesystem.Channel):
     def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]  # noqa: ANN401
         folder = Path(self.data_folder_out)
         name = f"{monotonic_ns() // 1_000_000}_{uuid.uuid4()}.{queue}.msg"
-        hidden = folder / f".{name}.tmp"
-        hidden.write_text(json.dumps(payload))
-        os.replace(hidden, folder / name)
+        write_atomically(folder / name, json.dumps(payload))
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:
         """Take the oldest message, and drop malformed files before it."""

@@ -1,7 +1,5 @@
 """Stored tasks as files, for the worker's child process, which has no database."""
 
-import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +8,7 @@ from tempfile import mkdtemp
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from gapcast.atomic import flush
 from gapcast.contract.problems import TaskHash, TaskIn
 from service.errors import UnknownTask
 from service.tasks import repository
@@ -58,7 +57,7 @@ def export_task(session: Session, tenant: str, name: str, revision: str, root: P
             # it is damaged, or another process was faster with the same content; who reads it keeps what is open
             for name in (HEADER, PROBLEMS):
                 (made / name).replace(folder / name)
-        _sync(root)
+        flush(root)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
@@ -93,21 +92,8 @@ def _write(session: Session, stored: StoredTask, folder: Path) -> None:
             line = row.body.encode()
             hashed.add(line)
             file.write(line + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
     if hashed.revision != stored.revision:
         raise Damaged(f"the problems of {stored.name} are {hashed.revision} and not {stored.revision}")
-    with (folder / HEADER).open("w") as header:
-        json.dump(stored.header.model_dump(mode="json"), header)
-        header.flush()
-        os.fsync(header.fileno())
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder last."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    (folder / HEADER).write_text(stored.header.model_dump_json())
+    for path in (folder / PROBLEMS, folder / HEADER, folder):
+        flush(path)

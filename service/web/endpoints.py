@@ -160,5 +160,5 @@ class PageFiles(StaticFiles):
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
     """Add the page to the application; `read_chart` is where its plot's data come from."""
     app.state.read_chart = read_chart
-    app.include_router(router)
+    app.router.routes += router.routes
     app.mount("/static", PageFiles(directory=static_directory), name="static")

@@ -1,6 +1,7 @@
 """Does the line keep what its intervals promise? Simulated stores, the rows of LAW's first acceptance table.
 
-The fast version takes some stores a row with tolerances to match; GAPCAST_LAW_FULL=1 takes 800 stores of 4 probes.
+The fast version takes some stores a row with tolerances to match (`make test` one row of them, `make test-slow` the
+others); GAPCAST_LAW_FULL=1 takes 800 stores of 4 probes.
 """
 
 from dataclasses import dataclass
@@ -165,7 +166,7 @@ REFERENCE = {  # n: 95 % width of the measured improvement, MAE of the true one,
 }
 
 
-@pytest.mark.parametrize("n", REFERENCE if FULL else [0, 3, 20])
+@pytest.mark.parametrize("n", REFERENCE if FULL else [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 20))])
 def test_three_other_families(n):
     result = score(World(n=n), seed=100 + n)
     width, mae = REFERENCE[n]
@@ -175,6 +176,7 @@ def test_three_other_families(n):
     assert result.mae == pytest.approx(mae, rel=0.08 * ERRORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("others", "n"), [(0, 0), (0, 3), (0, 6), (1, 0), (1, 3), (1, 6)] if FULL else [(1, 0)])
 def test_few_other_families(others, n):
     result = score(World(others=others, n=n), seed=200 + 10 * others + n)
@@ -182,6 +184,7 @@ def test_few_other_families(others, n):
     assert result.measured95 >= 0.95 - 0.01 * ERRORS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "world",
     [
@@ -196,6 +199,7 @@ def test_probes_of_other_sizes(world):
     assert result.measured95 == pytest.approx(0.95, abs=0.02 * ERRORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 6, 20] if FULL else [6])
 def test_collapsed_runs_leave_the_interval_alone(n):
     # the same seed and process, so that the two widths differ by the collapse
@@ -205,22 +209,26 @@ def test_collapsed_runs_leave_the_interval_alone(n):
     assert result.width95 <= 1.20 * clean.width95
 
 
+@pytest.mark.slow
 def test_best_of_eight_short_probes():
     result = score(World(probe_problems=(32,), probe_rollouts=(4,), best_of=8), seed=500)
     assert result.measured95 >= 0.95 - 0.02 * ERRORS
 
 
+@pytest.mark.slow
 def test_extrapolation():
     result = score(World(stored_gap=(-0.02, 0.15), probe_gap=(0.25, 0.35)), seed=600)
     assert result.measured95 >= 0.95 - 0.05 * ERRORS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 6, 20] if FULL else [6])
 def test_slope_confidence_interval(n):
     stores = STORES if FULL else 200  # one slope a store
     assert score(World(n=n), seed=700 + n, stores=stores).slope95 >= 0.93 - (0 if FULL else 0.03)
 
 
+@pytest.mark.slow
 def test_simulation_based_calibration():
     """Worlds drawn from the law's own prior, normal errors: the predictive probabilities must be uniform."""
     rng = np.random.default_rng(900)

@@ -1,7 +1,8 @@
 """Does the mixture of links keep what its intervals promise? The rows of LAW's second acceptance table.
 
 Every law sees the same stores, so that widths and errors compare in pairs. The fast version takes a few stores a row
-with tolerances to match; GAPCAST_LAW_FULL=1 takes 800 stores of 4 probes, or GAPCAST_LAW_STORES of them.
+with tolerances to match (`make test` one row of them, `make test-slow` the others); GAPCAST_LAW_FULL=1 takes 800 stores
+of 4 probes, or GAPCAST_LAW_STORES of them.
 """
 
 import os
@@ -156,6 +157,7 @@ def keeps_its_word(result, at_80=0.04):
     assert result.common95 >= floor(0.86)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 3, 6, 20] if FULL else [3])
 def test_a_straight_world(n):
     mixed, line = score(replace(LINE, n=n), 1000 + n, EVERY, LINEAR)
@@ -185,6 +187,7 @@ STRONG_REFERENCE = {  # n: 95 % width and MAE of the mixture, width of the line
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", STRONG_REFERENCE if FULL else [6])
 def test_a_strongly_bent_world(n):
     mixed, line = score(replace(STRONG, n=n), 1200 + n, EVERY, LINEAR)
@@ -196,6 +199,7 @@ def test_a_strongly_bent_world(n):
     assert mixed.width95 < 0.8 * line.width95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "width", "mae"), [(0, 0.348, 0.049), (6, 0.217, 0.039)] if FULL else [(6, 0.217, 0.039)])
 def test_frozen_and_moving_teachers_side_by_side(n, width, mae):
     mixed = score(replace(SPLIT, n=n), 1300 + n, EVERY)
@@ -208,6 +212,7 @@ def test_frozen_and_moving_teachers_side_by_side(n, width, mae):
 FAR = {"gap": (-0.02, 0.15), "probe_gap": (0.25, 0.5)}
 
 
+@pytest.mark.slow
 def test_extrapolation_in_a_straight_world():
     """With the control: a law that only knows a bent link must miss what the mixed keeps."""
     mixed, bent = score(replace(LINE, **FAR), 1400, EVERY, EXP)
@@ -216,6 +221,7 @@ def test_extrapolation_in_a_straight_world():
     assert bent.measured95 < 0.70
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FULL, reason="the two others are enough to be quick")
 def test_extrapolation_in_a_bent_world():
     mixed = score(World("exp", **FAR), 1401, EVERY)
@@ -223,6 +229,7 @@ def test_extrapolation_in_a_bent_world():
     assert mixed.common95 >= floor(0.86)
 
 
+@pytest.mark.slow
 def test_extrapolation_in_a_strongly_bent_world():
     """With the control: a law that only knows the line must miss what the mixed keeps."""
     mixed, line = score(replace(STRONG, **FAR), 1402, EVERY, LINEAR)

@@ -110,7 +110,9 @@ def probe(model: str, context: Context, seed: int) -> ProbeResult:
 @pytest.mark.parametrize(
     "model", ["lab/addition-qwen3-s", pytest.param("lab/addition-qwen3-m", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("name", CONTEXTS)
+@pytest.mark.parametrize(
+    "name", ["hints", "none", *(pytest.param(name, marks=pytest.mark.slow) for name in ("coverage", "feedback"))]
+)
 def test_the_gap_agrees_with_a_measurement_by_hand(model: str, name: str) -> None:
     context = context_of(CONTEXTS[name])
     found = probe(model, context, seed=11)

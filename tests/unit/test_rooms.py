@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law`. Of it `service/kit` reads
 the sentences about faults alone."""
 OUTSIDE = {
-    "service": (CONTRACT, "gapcast.__version__", "gapcast.launching", "gapcast.words"),
+    "service": (CONTRACT, "gapcast.__version__", "gapcast.atomic", "gapcast.launching", "gapcast.words"),
     "service/kit": ("gapcast.contract.faults",),
 }
 """What a room may import of a package that it may not import."""
@@ -37,14 +38,20 @@ MODEL_ROOMS = ("tasks", "engines", "contexts", "sampling", "probe", "opsd", "lab
 """The model side of `workers`, from the ground up likewise."""
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
@@ -79,13 +86,13 @@ def test_no_room_of_the_service_imports_upward(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", MODEL_ROOMS)
-def test_the_model_side_of_workers_knows_only_the_contract(room: str) -> None:
+def test_the_model_side_of_workers_knows_only_the_contract_and_how_to_write_files(room: str) -> None:
     wrong = []
     for path in (ROOT / "workers" / room).rglob("*.py"):
         for name in imports(path):
             top = name.split(".")[0]
             outside = top in {"sqlalchemy", "celery", "kombu", "fastapi", "gapcast", "service"}
-            if outside and not name.startswith(CONTRACT):
+            if outside and not name.startswith((CONTRACT, "gapcast.atomic")):
                 wrong.append(f"{path.relative_to(ROOT)}: {name}")
     assert not wrong
 
@@ -117,7 +124,7 @@ def test_only_the_kit_commits() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (ROOT / "service").rglob("*.py")
         if not path.is_relative_to(ROOT / "service" / "kit")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Attribute) and node.attr in {"commit", "rollback"}
     ]
     assert not wrong
@@ -145,8 +152,8 @@ def test_the_contract_imports_pydantic_and_the_standard_library_alone() -> None:
     assert not loaded & {"httpx2", "typer", "rich", "numpy", "service"}
 
 
-def attributes(tree: ast.AST) -> set[str]:
-    return {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+def attributes(module: ast.AST) -> set[str]:
+    return {ast.unparse(node) for node in ast.walk(module) if isinstance(node, ast.Attribute)}
 
 
 @pytest.mark.parametrize("room", ["gapcast", "service", "workers"])
@@ -156,11 +163,11 @@ def test_processes_start_through_the_launcher_alone(room: str) -> None:
     for path in (ROOT / room).rglob("*.py"):
         if path == ROOT / "gapcast/launching.py" or path.is_relative_to(ROOT / "workers/tasks/sandbox"):
             continue
-        tree = ast.parse(path.read_text())
         imported = imports(path)
-        if "sys.executable" in imported | attributes(tree):
+        used = imported | attributes(tree(path))
+        if "sys.executable" in used:
             wrong.append(f"{path.relative_to(ROOT)}: sys.executable")
-        starts = {name for name in imported | attributes(tree) if STARTS.match(name)}
+        starts = {name for name in used if STARTS.match(name)}
         if starts and not imported >= LAUNCHER:
             wrong.append(f"{path.relative_to(ROOT)}: {', '.join(starts)}")
     assert not wrong

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from gapcast.atomic import atomic_folder
 from workers.engines.folder import LAB_MODELS, folder_revision
 from workers.lab.models import CONTEXT_LENGTH, MODELS, ModelSpec
 from workers.lab.pretrain import pretrain
@@ -34,7 +35,7 @@ def build(report: Report, folder: Path = LAB_MODELS, index: Path = INDEX) -> Non
 
 
 def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
-    """Pre-trains one model and puts its folder in place in one rename, so that a folder there is always whole."""
+    """Pre-trains one model into a folder that is whole or not there."""
     tokenizer = build_tokenizer()
     model = spec.build(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id)
 
@@ -42,12 +43,10 @@ def build_model(spec: ModelSpec, folder: Path, report: Report) -> None:
         report(f"{spec.name}: step {step:4d}  " + "  ".join(f"{kind} {a:.3f}" for kind, a in accuracies.items()))
 
     steps = pretrain(model, tokenizer, spec, progress)
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
-    (unfinished / "model.safetensors").chmod(0o644)  # safetensors writes 0600, which another user could not load
-    unfinished.rename(folder)
+    with atomic_folder(folder) as unfinished:
+        model.to(torch.bfloat16).save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+        (unfinished / "model.safetensors").chmod(0o644)  # safetensors writes 0600, which another user could not load
     report(f"{spec.name}: {steps} steps, {folder_revision(folder)}")
 
 

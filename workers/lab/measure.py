@@ -1,13 +1,13 @@
 """Measures the lab pool: one OPSD run for every configuration of a fixed list, nothing left out afterwards."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gapcast.atomic import write_atomically
 from gapcast.contract.base import JsonObject
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context, context_of
 from gapcast.contract.measured import Decoding
@@ -158,8 +158,5 @@ def line_through(runs: Sequence[TrainedRun]) -> str:
 
 
 def _write(out: Path, rows: Sequence[Row]) -> None:
-    """In one rename, so that an interrupted measurement leaves the last whole file."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(rows, indent=1) + "\n")
-    os.replace(unfinished, out)
+    write_atomically(out, json.dumps(rows, indent=1) + "\n")  # an interrupted measurement leaves the last whole file

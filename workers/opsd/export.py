@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
+from gapcast.atomic import atomic_folder
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import Artifact, Evaluation, Predicted
 from workers.engines import folder_revision
 from workers.opsd.adapters import write_adapter
-from workers.opsd.checkpoint import flush
 
 CARD = "README.md"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
@@ -54,23 +54,15 @@ def export_model(
         configuration: for the card.
         story: for the card.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    hidden = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.mkdir()
     lora = configuration.recipe.lora_rank is not None
-    if lora:
-        _write_adapter(hidden, model, configuration)
-    else:
-        _write_weights(hidden, origin, model)
-    (hidden / CARD).write_text(card(configuration, story))
-    for file in hidden.iterdir():
-        file.chmod(READABLE)
-        flush(file)
-    flush(hidden)
-    shutil.rmtree(folder, ignore_errors=True)
-    hidden.rename(folder)
-    flush(folder.parent)
+    with atomic_folder(folder) as hidden:
+        if lora:
+            _write_adapter(hidden, model, configuration)
+        else:
+            _write_weights(hidden, origin, model)
+        (hidden / CARD).write_text(card(configuration, story))
+        for file in hidden.iterdir():
+            file.chmod(READABLE)
     return Artifact(
         path=str(folder),
         kind="lora" if lora else "full",

@@ -17,6 +17,7 @@ from workers.contexts import (
     teacher_prompt,
 )
 from workers.engines import Request
+from workers.opsd.stopwatch import Stopwatch
 from workers.sampling.arms import Sampler
 from workers.tasks import Problem, derive_seed
 
@@ -44,7 +45,9 @@ class StepRollouts:
     """Rollouts without a context, by reason."""
 
 
-def draw_step(sampler: Sampler, context: Context, batch: Sequence[Problem], group: int, step: int) -> StepRollouts:
+def draw_step(
+    sampler: Sampler, context: Context, batch: Sequence[Problem], group: int, step: int, stopwatch: Stopwatch
+) -> StepRollouts:
     """Draws `group` rollouts of every problem from the weights that the step starts with.
 
     A rollout's group is the step's rollouts of its problem; wrong contexts are made of the step's other problems.
@@ -62,7 +65,10 @@ def draw_step(sampler: Sampler, context: Context, batch: Sequence[Problem], grou
         tokens = engine.encode(student_prompt(problem), thinking=sampler.thinking)
         require_fit(problem, len(tokens), sampler.sampling.max_tokens, engine.context_length)
         requests.append(Request(tokens, group, derive_seed("rollouts", seed, step, problem.id, *again)))
-    rows = sampler.verified(batch, engine.generate(requests, sampler.sampling))
+    with stopwatch.timing("rollouts"):
+        drawn = engine.generate(requests, sampler.sampling)
+    with stopwatch.timing("verification"):
+        rows = sampler.verified(batch, drawn)
     samples = [rollout.sample for row in rows for rollout in row]
     materials = []
     for problem, row in zip(batch, rows, strict=True):

@@ -1,7 +1,6 @@
 """On-policy self-distillation: the student learns, on its own rollouts, what the self-teacher says with the context."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -17,6 +16,7 @@ from workers.opsd.losses import Objective, divergence_sums
 from workers.opsd.network import Packed
 from workers.opsd.rollouts import Lesson, batches, draw_step
 from workers.opsd.sharding import number, placed, shard, whole
+from workers.opsd.stopwatch import Stopwatch
 from workers.opsd.student import Student
 from workers.opsd.teacher import Teacher
 from workers.opsd.world import ALONE, World
@@ -70,18 +70,19 @@ class Trainer:
         Raises:
             JobError: `out_of_memory`, `training_diverged` (a gradient that is no number), or of the rollouts.
         """
-        began, step = time.monotonic(), self.done + 1
+        stopwatch, step = Stopwatch(), self.done + 1
         # all that torch draws in a step depends on its number alone, so a resumed run needs no stored state of it
         torch.manual_seed(derive_seed("torch", self._sampler.seed, step))
         rate = learning_rate(self._recipe, step)
         batch = next(self._batches)
         with self.student.passes():
-            drawn = draw_step(self._sampler, self._context, batch, self._recipe.group_size, step)
+            drawn = draw_step(self._sampler, self._context, batch, self._recipe.group_size, step, stopwatch)
         lessons = [lesson for lesson in drawn.lessons if len(lesson.completion) > self._recipe.skip_tokens]
         tokens = sum(len(lesson.completion) - self._recipe.skip_tokens for lesson in lessons)
         loss = agreement = norm = None
         if lessons:
-            loss, agreement = self._gradients(lessons, tokens)
+            with stopwatch.timing("forward_backward"):
+                loss, agreement = self._gradients(lessons, tokens)
             norm = number(torch.nn.utils.clip_grad_norm_(self.student.trained.values(), MAX_GRADIENT_NORM))
             if not math.isfinite(norm) or not math.isfinite(loss):
                 raise JobError(
@@ -95,8 +96,10 @@ class Trainer:
             self._optimizer.step()
             self._optimizer.zero_grad()
             self.teacher.follow()
-            self._pushed()
+            with stopwatch.timing("weight_sync"):
+                self._pushed()
         self.done = step
+        seconds = stopwatch.read()
         return TrainingMetrics(
             step=step,
             loss=loss,
@@ -108,8 +111,9 @@ class Trainer:
             mean_tokens=drawn.tokens / drawn.rollouts,
             truncated=drawn.truncated / drawn.rollouts,
             tokens=drawn.tokens,
-            tokens_per_second=drawn.tokens / max(time.monotonic() - began, 1e-9),
+            tokens_per_second=drawn.tokens / max(seconds.total, 1e-9),
             missing=dict(drawn.missing),
+            seconds=seconds,
         )
 
     def _gradients(self, lessons: Sequence[Lesson], tokens: int) -> tuple[float, float]:

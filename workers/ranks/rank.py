@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from gapcast.contract.base import JsonObject
+from gapcast.atomic import write_atomically
 from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent
 from workers.child import emitter, last_line, own_pipe
@@ -33,18 +33,12 @@ def main() -> None:
     emit = emitter(write if rank == "0" else lambda line: None)
     line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, World.join()))
     if "error" in line:
-        _write_error(folder / ERROR.replace("*", rank), line["error"])
+        # torchrun ends the ranks that are left while they may be at it
+        write_atomically(folder / ERROR.replace("*", rank), json.dumps(line["error"]))
         World.leave(1)
     if rank == "0":
         write(line)
     World.leave()
-
-
-def _write_error(file: Path, error: JsonObject) -> None:
-    """Whole or not at all: torchrun ends the ranks that are left while they may be at it."""
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(error))
-    unfinished.rename(file)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,22 @@
 """What can be asked of a fit: curve, residuals, scaling, calibration, drift."""
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
 
+from service.fits import analysis
 from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.kit.database import Database
 from service.law import record
 from service.migrate import migrate
+from service.observations.repository import AnyRow
 from tests.support.rows import Row, run
 
 Body = dict[str, Any]
@@ -95,6 +101,34 @@ def test_residuals_name_the_run_that_does_not_belong(client: TestClient) -> None
     assert client.get(f"/v1/fits/{current(client)['id']}/residuals").json()["outliers"] == 0
     again = client.get(f"/v1/fits/{fit['id']}/residuals", params={"outliers": True}).json()
     assert [one["id"] for one in again["data"]] == [ids[4]], "the old version keeps its rows"
+
+
+def test_residuals_of_one_pool_wait_for_no_other_pool(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two requests for one fit diagnose it once; a request for another pool's fit is answered meanwhile."""
+    post(client, line(1.1, 12, 1))
+    slow, quick = current(client)["id"], current(client, "lab")["id"]
+    began, go, read = threading.Event(), threading.Event(), analysis.observations.fitted
+    asked: list[str] = []
+
+    def fitted(session: Session, tenant: str, pool: str, changes: int) -> Sequence[AnyRow]:
+        asked.append(pool)
+        if pool == "default":
+            began.set()
+            assert go.wait(60)
+        return read(session, tenant, pool, changes)
+
+    monkeypatch.setattr(analysis.observations, "fitted", fitted)
+    analysis.diagnosed.cache_clear()  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(2) as threads:
+        same = [threads.submit(client.get, f"/v1/fits/{slow}/residuals") for _ in range(2)]
+        try:
+            assert began.wait(60)
+            assert client.get(f"/v1/fits/{quick}/residuals").status_code == 200
+            assert not any(answer.done() for answer in same)
+        finally:
+            go.set()
+        assert [answer.result().json()["fit_id"] for answer in same] == [slow, slow]
+    assert asked == ["default", "lab"]
 
 
 def test_scaling_tells_sizes_apart_that_do_not_share_a_slope(client: TestClient) -> None:
@@ -324,7 +358,7 @@ def test_a_tag_is_compared_weakly(client: TestClient) -> None:
 
 def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:
     fit = current(client, "lab")
-    fits._laws.clear()
+    fits.law_of.cache_clear()  # type: ignore[attr-defined]
     with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
         session.connection().exec_driver_sql("UPDATE fits SET record = json_set(record, '$.version', 0)")
     answer = client.get(f"/v1/fits/{fit['id']}")

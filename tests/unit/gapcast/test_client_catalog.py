@@ -110,6 +110,7 @@ def test_a_post_whose_answer_is_lost_is_sent_again_from_its_beginning(
     assert connected.tasks.get(name).id == stored.id
 
 
+@pytest.mark.slow
 def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_sent(tmp_path: Path) -> None:
     file = tmp_path / "large.jsonl"
     file.write_text('{"prompt": "a", "answer": "1"}\n' * 200_000)

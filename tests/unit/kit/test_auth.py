@@ -1,4 +1,5 @@
 import base64
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,17 +7,15 @@ from fastapi.testclient import TestClient
 
 from service.app import create_app
 from service.kit.auth import presented_key
-from service.kit.database import Database
-from service.migrate import migrate
 from service.settings import Settings
 
 KEY = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> TestClient:
+def guarded(tmp_path: Path, migrated: Path) -> TestClient:
     settings = Settings(data_dir=tmp_path, api_key=KEY, log_level="error")
-    migrate(Database(settings.database_url))
+    shutil.copy(migrated, tmp_path / "gapcast.db")
     return TestClient(create_app(settings))
 
 

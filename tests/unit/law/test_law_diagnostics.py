@@ -107,6 +107,7 @@ def test_curvature_of_two_points_a_family_is_unknown():
     assert np.isnan(law.curvature_)
 
 
+@pytest.mark.slow
 def test_curvature_test_keeps_its_level():
     rng = np.random.default_rng(2)
     family = [f"f{i % 3}" for i in range(18)]

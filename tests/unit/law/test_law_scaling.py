@@ -117,6 +117,7 @@ def test_sizes_are_positive(wrong):
         scaling(observations, size[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 3])
 def test_intervals_cover_and_one_slope_is_rarely_called_two(others):
     covered, rejected, rising = [], [], []

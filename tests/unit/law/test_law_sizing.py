@@ -128,6 +128,7 @@ def test_the_closed_form(informed, rollouts, target):
     assert found.problems == pytest.approx(expected, rel=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("price", [0.0, 10.0])
 def test_a_probe_of_the_planned_size_meets_its_target(informed, price):
     target, student, gap = 0.07, 0.4, 0.2

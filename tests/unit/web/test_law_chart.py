@@ -74,7 +74,7 @@ def layers(spec: dict, style: str) -> list[dict]:
 @pytest.mark.parametrize("prediction", [None, PREDICTION, OPEN, REFUSED])
 def test_every_state_is_a_valid_specification(observations, curve, prediction) -> None:
     spec = law_chart(observations, curve, prediction)
-    alt.LayerChart.from_dict(spec, validate=True)
+    alt.LayerChart.validate(spec)
     assert spec["$schema"].endswith(f"/{alt.SCHEMA_VERSION}.json")
 
 
@@ -244,7 +244,7 @@ def test_colours_belong_to_the_style_sheet() -> None:
 
 class TestOutcomes:
     def test_it_is_a_valid_specification(self) -> None:
-        alt.LayerChart.from_dict(outcomes_chart([OUTCOME, replace(OUTCOME, inside=False)]), validate=True)
+        alt.LayerChart.validate(outcomes_chart([OUTCOME, replace(OUTCOME, inside=False)]))
 
     def test_an_outcome_stands_over_its_prediction_with_the_interval(self) -> None:
         spec = outcomes_chart([OUTCOME])

@@ -261,15 +261,13 @@ def test_both_sides_of_an_undecided_law_are_drawn(client: TestClient) -> None:
     assert found["branches"] == [{"link": one["link"], "weight": one["weight"]} for one in (straight, saturating)]
 
 
-def test_a_fit_from_before_recipes_were_told_apart_is_one_law_for_all(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fit_from_before_recipes_were_told_apart_is_one_law_for_all(client: TestClient) -> None:
     post(client, line(1.0, 4, 1, family="f0") + bent(2, 2, family="f0") + line(1.0, 4, 3, family="f1"))
     before = Path(__file__).parents[1] / "law" / "record_of_the_line.json"
     with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
         fit = session.get(Fit, chart(client)["fit"]["id"])
         fit.record = json.loads(before.read_text())
-    monkeypatch.setattr(service, "_laws", {})
+    service.law_of.cache_clear()  # type: ignore[attr-defined]
     prediction = predict(client, 0.2, model={"name": "m", "family": "f0"})
     found = chart(client, prediction=prediction["id"])
     assert [(one["name"], one["n"]) for one in found["laws"]] == [("f0", 6), ("f1", 4)]

@@ -45,7 +45,7 @@ def rows(spec: dict, style: str, *names: str) -> list[tuple]:
 @pytest.mark.parametrize("run", STATES)
 def test_every_state_is_a_valid_specification(run) -> None:
     for spec in (drawn(run), loss_chart(RUN)):
-        alt.LayerChart.from_dict(spec, validate=True)
+        alt.LayerChart.validate(spec)
 
 
 def test_nothing_is_drawn_before_the_baseline_is_measured() -> None:

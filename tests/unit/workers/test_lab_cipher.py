@@ -70,6 +70,7 @@ class TestShippedModels:
         for split in Split:
             assert expected_accuracy(cipher, name, split, None) == pytest.approx(baseline, abs=0.05)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", BASELINES)
     def test_every_level_of_hints_helps_more_on_either_split(self, cipher: Task, name: str) -> None:
         for split in Split:

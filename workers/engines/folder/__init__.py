@@ -42,9 +42,6 @@ FILE_KEYS = ("transformers_weights", "fast_tokenizer_files")
 INDEX = ".index.json"
 """The end of an index's name, which says which file has which weight."""
 
-PIECE = 1 << 20
-"""Bytes that are hashed at a time."""
-
 
 def model_folder(name: str) -> Path:
     """The folder of the lab's model called `name`.
@@ -65,8 +62,7 @@ def folder_revision(folder: Path) -> str:
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         digest.update(f"{file.name}\n{file.stat().st_size}\n".encode())
         with file.open("rb") as content:
-            while piece := content.read(PIECE):
-                digest.update(piece)
+            hashlib.file_digest(content, lambda: digest)
     return f"sha256:{digest.hexdigest()}"
 
 

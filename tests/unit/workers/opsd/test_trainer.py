@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -8,10 +9,12 @@ import torch
 from gapcast.contract.events import TrainingMetrics
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingOptions
+from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError
 from workers.opsd.rollouts import Lesson, batches
 from workers.opsd.student import _without_dropout
 from workers.opsd.trainer import Trainer, learning_rate
+from workers.sampling.arms import Sampler
 from workers.sampling.drawn import draw_problems
 from workers.tasks import Task
 
@@ -39,6 +42,36 @@ class TestStep:
         assert (metrics.loss, metrics.gradient_norm, metrics.agreement) == (None, None, None)
         assert (metrics.with_context, metrics.missing) == (0, {"kind_is_none": 8})
         assert all(torch.equal(before[name], after) for name, after in made.student.weights().items())
+
+    def test_its_seconds_are_those_of_its_phases(self, trainer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        made, verified, generate = trainer(), Sampler.verified, TransformersEngine.generate
+
+        def late(seconds: float, then: Callable[..., Any]) -> Callable[..., Any]:
+            def waits(*given: Any, **named: Any) -> Any:
+                time.sleep(seconds)
+                return then(*given, **named)
+
+            return waits
+
+        monkeypatch.setattr(TransformersEngine, "generate", late(0.1, generate))
+        monkeypatch.setattr(Sampler, "verified", late(0.2, verified))
+        monkeypatch.setattr(made, "_sums", late(0.3, made._sums))
+        monkeypatch.setattr(made, "_pushed", late(0.4, lambda: None))
+        (metrics,) = steps(made, 1)
+        assert metrics.seconds is not None
+        seconds = metrics.seconds.model_dump()
+        total = seconds.pop("total")
+        least = {"rollouts": 0.1, "verification": 0.2, "forward_backward": 0.3, "weight_sync": 0.4}
+        assert seconds.keys() == least.keys()
+        assert all(seconds[phase] >= some for phase, some in least.items()), seconds
+        assert total >= sum(seconds.values())
+        assert metrics.tokens_per_second == pytest.approx(metrics.tokens / total)
+
+    def test_a_step_that_learns_nothing_spends_no_seconds_on_it(self, trainer: Make) -> None:
+        (metrics,) = steps(trainer({"kind": "none"}), 1)
+        assert metrics.seconds is not None
+        assert (metrics.seconds.forward_backward, metrics.seconds.weight_sync) == (0, 0)
+        assert metrics.seconds.rollouts > 0
 
     def test_coverage_is_the_share_of_rollouts_that_teach(self, trainer: Make) -> None:
         found = steps(trainer({"kind": "reference_solution", "options": {"corruption": {"coverage": 0.5}}}), 4)

@@ -131,6 +131,7 @@ class TestFreshSamples:
 
 
 class TestReuse:
+    @pytest.mark.slow
     def test_six_contexts_sample_the_student_once(
         self, configure: Configure, here: Resources, tmp_path: Path, measure: Measure
     ) -> None:
