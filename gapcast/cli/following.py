@@ -8,14 +8,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gapcast.client import Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
-from gapcast.words import points
+from gapcast.words import HAPPENED, STATES, measured
 
 SAMPLING = "sampling rollouts"
-PHASES = {
-    "job.started": "measuring the gap: loading the model",
-    "job.retrying": "the attempt was lost; trying again",
-    "job.handed_back": "the worker stopped; waiting for another",
-}
 
 
 def follow(client: Client, prediction: Prediction, console: Console) -> Prediction:
@@ -39,9 +34,9 @@ def watch(events: Iterable[Event], console: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("waiting for a worker", total=None)
+        bar = progress.add_task(STATES["queued"], total=None)
         if not console.is_terminal:
-            console.print("  waiting for a worker")
+            console.print(f"  {STATES['queued']}")
         for event in events:
             far = content_of(event, ProbeProgress)
             if far is not None:
@@ -53,10 +48,10 @@ def watch(events: Iterable[Event], console: Console) -> None:
                     shown = tenth
                     doing = f"{SAMPLING} ({known})" if known else SAMPLING
                     console.print(f"  {doing}: {done} of {total} {far.unit}", highlight=False, soft_wrap=True)
-            elif event.type in PHASES:
-                progress.update(bar, description=PHASES[event.type])
+            elif event.type in HAPPENED:
+                progress.update(bar, description=HAPPENED[event.type])
                 if not console.is_terminal:
-                    console.print(f"  {PHASES[event.type]}", highlight=False)
+                    console.print(f"  {HAPPENED[event.type]}", highlight=False)
         progress.update(bar, visible=False)
 
 
@@ -64,4 +59,4 @@ def _so_far(far: ProbeProgress) -> str:
     """Write the gap of the problems that are done, where a probe takes them in several batches."""
     if far.gap is None:
         return ""
-    return f"gap so far {points(far.gap.value)} ± {100 * far.gap.se:.1f} points, {far.problems} problems"
+    return f"gap so far {measured(far.gap)} points, {far.problems} problems"

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from gapcast.cli.printing.law import calibration, print_law
+from gapcast.cli.printing.law import print_law
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import CurrentFit
+from gapcast.words import calibration
 
 MOST_OUTLIERS = 20
 """that are shown: who has more has another law"""
@@ -46,7 +47,7 @@ def law(
         )
         return
     print_law(console, fit, outliers, [one for one in sizes if len(one.sizes) > 1])
-    console.print(f"[bold]Calibration[/]  {calibration(outcomes)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Calibration[/]  {calibration(pool, outcomes)}", highlight=False, soft_wrap=True)
     if not fit.n:
         say(f"Pool {pool} holds no run yet: all that is shown is the prior. gapcast observations import FILE fills it.")
 

@@ -5,8 +5,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.terminal import print_table
-from gapcast.models import Batch, Measured, Observation
-from gapcast.words import count, points
+from gapcast.models import Batch, Observation
+from gapcast.words import count, measured
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 
@@ -30,10 +30,6 @@ def print_batch(console: Console, batch: Batch) -> None:
         console.print("No pool has changed; no law is refitted.", highlight=False)
 
 
-def _measured(one: Measured) -> str:
-    return f"{points(one.value)} ± {100 * one.se:.1f}"
-
-
 def _remarks(one: Observation) -> str:
     said = ["collapsed"] if one.collapsed else []
     said += [f"excluded: {one.excluded_reason}"] if one.excluded else []
@@ -51,7 +47,7 @@ def print_observations(console: Console, observations: list[Observation]) -> Non
         table.add_column(name, overflow="fold")
     for one in observations:
         texts = (one.pool, one.family, one.model, one.task, one.context_kind)
-        numbers = (_measured(one.gap), _measured(one.improvement))
+        numbers = (measured(one.gap), measured(one.improvement))
         last = (one.external_id or "", _remarks(one))
         table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
     print_table(console, table)
