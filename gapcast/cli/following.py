@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gapcast.client import Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
-from gapcast.words import HAPPENED, STATES, measured
+from gapcast.words import HAPPENED, STATES, so_far
 
 SAMPLING = "sampling rollouts"
 
@@ -41,7 +41,7 @@ def watch(events: Iterable[Event], console: Console) -> None:
             far = content_of(event, ProbeProgress)
             if far is not None:
                 done, total = far.done, far.total
-                known = _so_far(far)
+                known = so_far(far)
                 progress.update(bar, description=known or SAMPLING, completed=done, total=total)
                 tenth = 10 * done // total
                 if not console.is_terminal and tenth > shown:
@@ -53,10 +53,3 @@ def watch(events: Iterable[Event], console: Console) -> None:
                 if not console.is_terminal:
                     console.print(f"  {HAPPENED[event.type]}", highlight=False)
         progress.update(bar, visible=False)
-
-
-def _so_far(far: ProbeProgress) -> str:
-    """Write the gap of the problems that are done, where a probe takes them in several batches."""
-    if far.gap is None:
-        return ""
-    return f"gap so far {measured(far.gap)} points, {far.problems} problems"
