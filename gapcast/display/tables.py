@@ -37,7 +37,13 @@ def fit_table(fit: FitOut) -> str:
     """Return a version of the law as an HTML table, a row for each family and recipe."""
     heads = ("Family", "Teacher, divergence", "Runs", "Improvement by gap (95 % confidence)", "Shape")
     rows = [
-        (law.family, words.recipe(law), str(law.n), words.summed_up(law), words.link_weights(law.links))
+        (
+            law.family,
+            words.recipe(law.teacher_rule, law.divergence),
+            str(law.n),
+            words.summed_up(law),
+            words.link_weights(law.links),
+        )
         for law in fit.families
     ]
     return _table(f"{fit.id}: pool {fit.pool}, {words.count(fit.n, 'run')}", rows, heads)
@@ -55,7 +61,7 @@ def curve_table(curve: Curve, most: int = 11) -> str:
         for index in range(0, len(curve.gap), step)
     ]
     heads = ("Gap (points)", "Improvement (points)", f"{100 * curve.level:g} % of runs (points)")
-    return _table(f"{curve.family}: {words.recipe(curve)}", rows, heads)
+    return _table(f"{curve.family}: {words.recipe(curve.teacher_rule, curve.divergence)}", rows, heads)
 
 
 def _improvement_rows(improvement: Improvement) -> list[tuple[str, str]]:
