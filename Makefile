@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
-SERIAL := OMP_NUM_THREADS=1
+# the tests start many processes: without bytecode on the disk each of them would compile every module anew
+SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
 .PHONY: check demo test test-slow test-law test-vllm test-trl test-gpu vllm-cpu law-plots lint format bench serve lab clean

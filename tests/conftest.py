@@ -29,7 +29,7 @@ gc.set_threshold(20_000, 20, 10)
 def need(host: str, port: int, name: str) -> None:
     """Skip where a service is not there, fail where it must be."""
     try:
-        socket.create_connection((host, port), timeout=2).close()
+        socket.create_connection((host, port), timeout=10).close()
     except OSError:
         if REQUIRED:
             pytest.fail(f"{name} must answer on {host}:{port} (GAPCAST_REQUIRE_SERVICES=1)")

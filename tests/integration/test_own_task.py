@@ -121,7 +121,7 @@ def test_ctrl_c_keeps_what_was_measured(gapcast: Gapcast) -> None:
     with Client(gapcast.url) as client:
         probe = eventually(lambda: next((one for one in client.probes.list() if one.partial is not None), None))
         os.kill(process.pid, signal.SIGINT)
-        out, told = process.communicate(timeout=60)
+        out, told = process.communicate(timeout=120)
         ended = client.probes.get(probe.id)
         assert (process.returncode, ended.status) == (130, "cancelled"), out + told
         assert ended.partial is not None

@@ -55,14 +55,14 @@ class Process:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.wait(30)
+            return self.process.wait(120)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             raise
 
 
 def eventually(
-    look: Callable[[], Found | None], seconds: float = 60, every: float = 0.1, known: Callable[[], object] = lambda: ""
+    look: Callable[[], Found | None], seconds: float = 120, every: float = 0.1, known: Callable[[], object] = lambda: ""
 ) -> Found:
     """Look until something is there; where it does not come, say what is `known`."""
     deadline = time.monotonic() + seconds
@@ -108,7 +108,7 @@ def working(folder: Path, settings: dict[str, str], name: str, cwd: Path | None 
         worker.stop()
 
 
-def ended(client: Client, prediction: Prediction, seconds: float = 90) -> Prediction:
+def ended(client: Client, prediction: Prediction, seconds: float = 180) -> Prediction:
     """Wait until a prediction has ended."""
 
     def look() -> Prediction | None:

@@ -206,14 +206,14 @@ def test_nobody_waits_for_a_fit_that_is_computed(client: TestClient, monkeypatch
 
     def slow(given: fits.Input) -> fits.Draft:
         begun.set()
-        assert go.wait(20)
+        assert go.wait(60)
         return drafted(given)
 
     monkeypatch.setattr(fits, "draft", slow)
     client.post("/v1/observations", json={"observations": [run(baseline=0.3)]})
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(ASKING[ask], client)
-        assert begun.wait(10)
+        assert begun.wait(60)
         stored = client.post("/v1/observations", json={"observations": [run(baseline=0.35)]})
         assert not asked.done()
         go.set()

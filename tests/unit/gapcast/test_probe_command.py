@@ -87,7 +87,7 @@ class TestProbe:
         assert process.stdout is not None
         assert process.stdout.readline() == "  waiting for a worker\n"
         os.kill(process.pid, signal.SIGINT)
-        out, told = process.communicate(timeout=30)
+        out, told = process.communicate(timeout=120)
         created = asked_for(connected, seed)
         assert created is not None
         assert (process.returncode, created.status, out) == (130, "queued", "")

@@ -141,7 +141,7 @@ class TestTrain:
         assert process.stdout is not None
         assert process.stdout.readline() == "  waiting for a worker\n"
         os.kill(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
         (run,) = asked_for(connected, pool)
         assert (process.returncode, run.status) == (130, "queued")
         assert said.strip().splitlines() == [

@@ -130,6 +130,6 @@ def test_a_run_is_paused_and_goes_on_where_it_was(product: tuple[Command, Client
         assert line, followed
         followed += line
     assert "cancelling" in gapcast("runs", "cancel", run)[0]
-    rest, _ = following.communicate(timeout=60)
+    rest, _ = following.communicate(timeout=120)
     assert "Status  cancelled" in rest
     assert following.returncode == 1

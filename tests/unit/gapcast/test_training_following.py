@@ -81,7 +81,7 @@ def shown(events: list[tuple[str, Event]], words: str) -> bool:
 
     def happening() -> Iterator[tuple[str, Event]]:
         yield from events
-        eventually(lambda: words in out.getvalue(), seconds=10)
+        eventually(lambda: words in out.getvalue())
 
     console = Console(file=out, width=200, force_terminal=True, color_system=None)
     watch_runs(happening(), [run_of("run_1", 0)], console)

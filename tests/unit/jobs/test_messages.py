@@ -103,7 +103,7 @@ def test_a_message_that_was_not_acknowledged_is_put_back_as_it_was(settings: Set
     for _ in range(2):
         with celery_app(settings).connection_for_read() as connection, connection.channel() as opened:
             with Consumer(opened, Queue(QUEUE), on_message=lambda message: seen.append(id_in(message))):
-                connection.drain_events(timeout=5)
+                connection.drain_events(timeout=60)
             opened.close()
     assert seen == [JOB, JOB]
     assert len(list(folder.iterdir())) == 1

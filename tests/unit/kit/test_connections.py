@@ -193,7 +193,7 @@ def test_a_write_that_waits_for_its_turn_holds_no_connection(tmp_path: Any) -> N
         with database.write() as session:
             session.connection()
             began.set()
-            go.wait(10)
+            go.wait(60)
 
     def write() -> None:
         with database.write() as session:
@@ -201,7 +201,7 @@ def test_a_write_that_waits_for_its_turn_holds_no_connection(tmp_path: Any) -> N
 
     with ThreadPoolExecutor(9) as threads:
         done = [threads.submit(hold)]
-        began.wait(10)
+        began.wait(60)
         done += [threads.submit(write) for _ in range(8)]
         time.sleep(0.2)
         assert database.engine.pool.checkedout() == 1  # type: ignore[attr-defined]

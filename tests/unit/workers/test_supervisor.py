@@ -113,7 +113,7 @@ def running(run: Callable[[str, str], None], job_id: str, script: str) -> Iterat
     try:
         yield
     finally:
-        thread.join(30)
+        thread.join(120)
     assert not thread.is_alive()
 
 
@@ -273,7 +273,7 @@ class TestLines:
         self, database: Database, settings: Settings, job_id: str, run: Callable[[str, str], None]
     ) -> None:
         settings.training_seconds, settings.job_seconds = 0.5, 3600
-        run(job_id, "time.sleep(60)")
+        run(job_id, "time.sleep(600)")
         job = job_of(database, job_id)
         assert (job.state, (job.error or {})["code"]) == ("failed", "time_limit")
 
@@ -322,8 +322,8 @@ class TestStopping:
     @pytest.mark.parametrize(
         "script",
         [
-            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nevent('progress', done=1)\ntime.sleep(60)",
-            "event('progress', done=1)\ntime.sleep(60)",
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nevent('progress', done=1)\ntime.sleep(600)",
+            "event('progress', done=1)\ntime.sleep(600)",
         ],
         ids=["does not hear", "dies of it"],
     )
@@ -366,7 +366,7 @@ class TestStopping:
     def test_a_silent_child_is_cancelled_between_two_heartbeats(
         self, database: Database, job_id: str, run: Callable[[str, str], None]
     ) -> None:
-        script = 'event("progress", done=1)\nevent("partial", baseline=0.5)\ntime.sleep(60)'
+        script = 'event("progress", done=1)\nevent("partial", baseline=0.5)\ntime.sleep(600)'
         with running(run, job_id, script):
             has_begun(database, job_id)
             with database.write() as session:
@@ -402,7 +402,7 @@ class TestStopping:
             prediction_id = predictions.create(session, "local", request, law, settings)
             job_id = predictions.state_of(session, "local", prediction_id).job_id
         assert job_id is not None
-        script = "print(json.dumps({'event': 'probe.progress', 'data': {}}), flush=True)\ntime.sleep(60)"
+        script = "print(json.dumps({'event': 'probe.progress', 'data': {}}), flush=True)\ntime.sleep(600)"
         with running(run, job_id, script):
             eventually(lambda: any(name == "probe.progress" for name, _ in told(database, job_id)), 20)
             with database.write() as session:

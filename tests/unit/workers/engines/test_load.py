@@ -47,7 +47,7 @@ def test_a_server_that_is_not_there_is_told() -> None:
     error = refused("auto", ModelSource("my/model", url=url, api_key="a secret"))
     assert (error.code, error.category) == ("server_unreachable", "server")
     assert "a secret" not in error.message
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 @pytest.mark.parametrize("key", ["sk-secret\n", " sk-secret", "sk-secret ", "sk-sécret", "sk-sec\0ret", "sk-\rsecret"])

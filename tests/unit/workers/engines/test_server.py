@@ -159,7 +159,7 @@ def test_closing_waits_for_no_answer(fake: Fake) -> None:
 
     def before(path: str, body: dict[str, Any]) -> Answer | None:
         if body.get("seed") == slow["seed"]:
-            never.wait(20)
+            never.wait(240)
             return None
         return 500, {"error": {"message": "broken"}}, {}
 
@@ -171,7 +171,7 @@ def test_closing_waits_for_no_answer(fake: Fake) -> None:
     with pytest.raises(JobError, match="500: broken"):
         engine.generate([Request((5,), 1, 0), Request((5,), 1, 1)], ONE)
     engine.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 120
     never.set()
 
 

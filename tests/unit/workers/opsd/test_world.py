@@ -57,7 +57,7 @@ class Meeting:
     """Where two threads meet and tell each other something."""
 
     told: list[Any] = field(default_factory=lambda: [None, None])
-    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(2, timeout=30))
+    barrier: threading.Barrier = field(default_factory=lambda: threading.Barrier(2, timeout=120))
 
 
 @dataclass(frozen=True)

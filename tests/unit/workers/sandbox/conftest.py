@@ -10,7 +10,7 @@ Attempt = Callable[..., Outcome]
 @pytest.fixture(scope="session")
 def box() -> Iterator[Session]:
     """One sandbox for all programs; each is a fork of it."""
-    with Session(Limits(seconds=5, memory_mb=128, output_bytes=1 << 18)) as session:
+    with Session(Limits(seconds=60, memory_mb=128, output_bytes=1 << 18)) as session:
         yield session
 
 

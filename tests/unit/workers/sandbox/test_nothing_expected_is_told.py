@@ -60,7 +60,7 @@ PROGRAMS = {
     "no callable": "f = 5",
     "other arguments": "def f(): return 5",
     "memory": "def f(x): return bytearray(1 << 30)",
-    "hangs": "import time\ndef f(x): time.sleep(9)\nif __name__ == '__main__': f(1)",
+    "hangs": "import time\ndef f(x): time.sleep(60)\nif __name__ == '__main__': f(1)",
     "hangs at once": "while True: pass",
     "does not compile": "def f(:",
     "nonsense": "import os\ndef f(x): os.write(3, b'nonsense\\n'); os._exit(1)",
@@ -74,7 +74,7 @@ KILLED = {"an endless representation", "hangs", "hangs at once"}
 def test_the_feedback_does_not_hold_what_is_expected(name: str) -> None:
     step = 1 if name in EVERY_FORM else 12 if name in KILLED else 4
     tests = ASSERTIONS[::step] + TESTS[-2:]
-    spec = PythonTestsVerifier(seconds=0.2 if name in KILLED else 9, memory_mb=128, partial=True)
+    spec = PythonTestsVerifier(seconds=0.2 if name in KILLED else 60, memory_mb=128, partial=True)
     verdict = verify_python(PROGRAMS[name], tests, "f", spec)
     assert verdict.score < 1
     if name == "does not compile":

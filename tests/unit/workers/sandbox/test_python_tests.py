@@ -11,7 +11,7 @@ from workers.failures import JobError
 from workers.tasks.protocol import Verdict
 from workers.tasks.python_tests import extract_code, verify_python
 
-SPEC = PythonTestsVerifier(seconds=5, memory_mb=128)
+SPEC = PythonTestsVerifier(seconds=60, memory_mb=128)
 
 
 def stdin(given: str, expected: str) -> dict[str, str]:
@@ -194,10 +194,11 @@ def test_code_that_does_not_compile() -> None:
     assert verify(" \n", stdin("", "")) == Verdict(0.0, "There is no code in the answer.")
 
 
+@pytest.mark.slow
 def test_the_time_is_shared_by_all_tests() -> None:
-    slow = "import time\ntime.sleep(0.2)\nprint(1)"
-    assert verify(slow, *[stdin("", "1")] * 2, seconds=3).score == 1.0
-    verdict = verify(slow, *[stdin("", "1")] * 6, seconds=0.7, partial=True)
+    slow = "import time\ntime.sleep(0.5)\nprint(1)"
+    assert verify(slow, *[stdin("", "1")] * 2).score == 1.0
+    verdict = verify(slow, *[stdin("", "1")] * 12, seconds=5, partial=True)
     assert 0 < verdict.score < 1
     assert "in time" in verdict.failures[0].got
 
@@ -233,10 +234,10 @@ def test_what_came_out_can_be_stored() -> None:
 
 
 def test_a_completion_is_searched_for_code_in_linear_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for text in ("```" + "a" * 300_000, "```\n" * 100_000, " " * 300_000, ("`" * 2 + "\n") * 100_000):
         extract_code(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 10  # a quadratic search would take minutes
 
 
 @pytest.mark.parametrize("test", ["assert f(", call("{", "1"), call("1", "one")])

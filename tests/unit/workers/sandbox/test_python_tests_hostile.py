@@ -9,7 +9,7 @@ from gapcast.contract.problems import PythonTestsVerifier
 from workers.tasks.protocol import Verdict
 from workers.tasks.python_tests import verify_python
 
-SPEC = PythonTestsVerifier(seconds=5, memory_mb=128)
+SPEC = PythonTestsVerifier(seconds=60, memory_mb=128)
 
 
 def stdin(given: str, expected: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def f(*a): return 0""",
     ],
 )
 def test_results_cannot_be_forged(name: str, test: dict[str, str] | str) -> None:
-    verdict = verify(FORGERIES[name], test, fn="f", seconds=0.3 if name == "frames" else 5)
+    verdict = verify(FORGERIES[name], test, fn="f", seconds=0.3 if name == "frames" else 60)
     assert verdict.score == 0.0
     # it failed for what it is, not because this machine is slow; "frames" breaks its own process, which hangs
     assert name == "frames" or "in time" not in verdict.failures[0].got
@@ -120,4 +120,4 @@ def test_no_answer_hurts_the_worker(code: str) -> None:
     started = time.monotonic()
     for test in (call("1", "98765"), "assert f(1) == 98765"):
         assert verify(code, test, fn="f", seconds=0.3).score == 0.0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60

@@ -122,7 +122,7 @@ def test_a_program_that_does_not_end_is_killed(box: Session, program: str) -> No
     started = time.monotonic()
     ended = box.run(program, "", seconds=0.15)
     assert ended.status is Status.timeout
-    assert 0.15 <= time.monotonic() - started < 2
+    assert 0.15 <= time.monotonic() - started < 30
     assert box.run("print(1)", "").stdout == b"1\n"
 
 
@@ -212,7 +212,7 @@ def test_no_process_is_left() -> None:
         assert len(processes_of(first)) == 2
         assert session.run("import time; time.sleep(9)", "").status is Status.timeout
         wait_for(lambda: processes_of(first) == [])
-        assert session.run("print(1)", "", seconds=5).stdout == b"1\n"
+        assert session.run("print(1)", "", seconds=60).stdout == b"1\n"
         second = session._process.pid
         assert len(processes_of(second)) == 2
     wait_for(lambda: processes_of(second) == [])
@@ -239,7 +239,7 @@ def test_the_sandbox_dies_with_the_worker() -> None:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -103,16 +103,16 @@ def test_a_pattern_that_backtracks_without_end_is_stopped(
     verdict = verify(json.dumps({LONG: LONG}), schema=schema)
     assert verdict.score == 0
     assert "was stopped" in verdict.note
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_the_patterns_of_one_completion_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_patterns, "PATTERN_SECONDS", 0.2)
+    monkeypatch.setattr(json_patterns, "PATTERN_SECONDS", 0.5)
     started = time.process_time()
     many = json.dumps([LONG] * 12)
     verdict = verify(many, schema={"items": {"anyOf": [{"pattern": EVIL}, {}]}})
     assert "was stopped" in verdict.note
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 3  # the time of one, and not the six seconds of all
 
 
 @pytest.mark.parametrize(

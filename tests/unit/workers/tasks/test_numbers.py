@@ -94,4 +94,4 @@ def test_a_megabyte_of_anything_is_read_in_a_moment(part: str) -> None:
     text = part * (1_000_000 // len(part))
     started = time.process_time()
     last_number(text)
-    assert time.process_time() - started < 2  # about 0.3 s on a laptop; a quadratic search would take minutes
+    assert time.process_time() - started < 10  # about 0.3 s on a laptop; a quadratic search would take minutes

@@ -127,7 +127,7 @@ class TestRegex:
         monkeypatch.setattr("workers.tasks.verifiers.REGEX_SECONDS", 0.1)
         started = time.process_time()
         verdict = verify({"kind": "regex"}, "a" * 5000 + "bc", "(a|aa|a?)+c")
-        assert time.process_time() - started < 2
+        assert time.process_time() - started < 10
         assert verdict.score == 0
         assert "took more than 0.1 s" in verdict.note
 
@@ -152,4 +152,4 @@ def test_a_megabyte_of_anything_is_judged_in_a_moment(kind: str, part: str) -> N
     answer = {"numeric": "1", "json_schema": None}.get(kind, "A")
     started = time.process_time()
     verify(spec, part * (1_000_000 // len(part)), answer)
-    assert time.process_time() - started < 2  # about 0.3 s on a laptop; a quadratic search would take minutes
+    assert time.process_time() - started < 10  # about 0.3 s on a laptop; a quadratic search would take minutes
