@@ -47,7 +47,9 @@ def _short(revision: str) -> str:
 
 def print_tasks(console: Console, tasks: list[Task]) -> None:
     """Print tasks, one a line."""
-    table = _table("Task", "Source", "Verifier", "Train", "Held out", "Hints", "Revision", right=("Train", "Held out"))
+    table = _table(
+        "Task", "Source", "Verifier", "Training", "Held out", "Hints", "Revision", right=("Training", "Held out")
+    )
     for one in tasks:
         numbers = (str(one.train_problems), str(one.held_out_problems), str(one.hint_levels))
         table.add_row(escape(one.name), one.source, one.verifier, *numbers, escape(_short(one.revision)))
