@@ -60,7 +60,15 @@ def _take(path: Path) -> bytes | None:
     return raw
 
 
+LOOK = 0.4
+"""seconds; Celery's 2 would pass up to twice before a worker obeys the signal to stop"""
+
+
 class Transport(filesystem.Transport):
     """The file-system transport with this channel."""
 
     Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # noqa: ANN401
+        """Look for a message for LOOK seconds at most; the caller has its loop."""
+        super().drain_events(connection, timeout if timeout is None else min(timeout, LOOK))
