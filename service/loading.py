@@ -72,7 +72,7 @@ def _advice(name: str, known: Iterable[str]) -> str:
 
 
 def _line(row: ErrorDetails, file: Path) -> str:
-    """Return what is wrong with one setting: `GAPCAST_PORT: expected a whole number ..., got 'abc'.`"""
+    """Return what is wrong with one setting, as `GAPCAST_PORT: expected a whole number ..., got 'abc'.` does."""
     message = row["msg"].removeprefix("Value error, ")
     if not row["loc"]:  # raised by a validator of several settings, which names the one to change
         name, separator, rest = message.partition(": ")
@@ -112,7 +112,9 @@ def _expected(field: FieldInfo) -> str:
         return f"{', '.join(others)} or {last}"
     nouns = {int: "a whole number", float: "a number", Path: "a path", list: "a list of tables"}
     noun = nouns.get(get_origin(kind) or kind, "a text")
-    bounds = {bound: getattr(item, bound) for item in field.metadata for bound in ("ge", "gt", "le") if hasattr(item, bound)}
+    bounds = {
+        bound: getattr(item, bound) for item in field.metadata for bound in ("ge", "gt", "le") if hasattr(item, bound)
+    }
     if "ge" in bounds and "le" in bounds:
         return f"{noun} from {bounds['ge']} to {bounds['le']}"
     if "ge" in bounds:

@@ -1,5 +1,6 @@
 """Logging: one line an event on standard error, in words, or as JSON where the setting `log_format` asks for it."""
 
+import asyncio
 import logging
 import os
 import sys
@@ -27,7 +28,7 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # a line at once: others write to the same terminal
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -41,6 +42,13 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])
+    logging.getLogger("uvicorn.error").addFilter(_is_not_a_stop)
+
+
+def _is_not_a_stop(record: logging.LogRecord) -> bool:
+    """False for what uvicorn reports of each request that a stop cuts off, such as the event stream of an open page."""
+    cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cancelled and not str(record.msg).startswith("Cancel %s running task(s)")
 
 
 class Text:
@@ -79,5 +87,7 @@ def _value(value: object) -> str:
 
 def _python_warning(text: str) -> str:
     """Return `path:12: FutureWarning: ...` on one line and without the source line that Python adds."""
-    lines = [line.strip() for line in text.splitlines()]
-    return " ".join(line for line in (lines[:-1] if len(lines) > 1 else lines) if line)
+    lines = text.splitlines()
+    if len(lines) > 1 and lines[-1].startswith("  "):  # the source, where Python finds it
+        lines.pop()
+    return " ".join(line.strip() for line in lines if line.strip())

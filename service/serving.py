@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -53,12 +54,18 @@ def serve(settings: Settings) -> None:
     reports.started(address)
     if worker is not None:
         worker.start()
+
+    def stopping() -> None:
+        reports.stopping()
+        if worker is not None:
+            worker.ask_to_stop()  # at once, while the open requests get their seconds
+
     try:
         if settings.api_workers > 1:
             config = _config("service.app:create_app", settings.api_workers)
-            _Processes(config, [listener], reports).run()
+            _Processes(config, [listener], stopping).run()
         else:
-            _Server(_config(create_app(settings), 1), reports).run(sockets=[listener])
+            _Server(_config(create_app(settings), 1), stopping).run(sockets=[listener])
     finally:
         if worker is not None:
             worker.stop()
@@ -162,7 +169,8 @@ class Reports:
             return
         lines = [f"  {name:<9} {value}" for name, value in rows.items()]
         text = [f"Gapcast {__version__} listens on {address}", *lines, "Ctrl-C stops it."]
-        print("\n".join(text), flush=True)  # noqa: T201
+        sys.stdout.write("\n".join(text) + "\n")
+        sys.stdout.flush()
 
     def _rows(self) -> dict[str, str]:
         settings = self._settings
@@ -202,31 +210,31 @@ class Reports:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which reports its stop."""
+    """uvicorn's server, which calls `stopping` when it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, reports: Reports) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
         super().__init__(config)
-        self._reports = reports
+        self._stopping = stopping
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Report, then stop as uvicorn does."""
-        self._reports.stopping()
+        """Call it, then stop as uvicorn does."""
+        self._stopping()
         super().handle_exit(sig, frame)
 
 
 class _Processes(Multiprocess):
-    """uvicorn's several processes, whose parent reports their stop."""
+    """uvicorn's several processes, whose parent calls `stopping` when it is told to stop."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], reports: Reports) -> None:
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], stopping: Callable[[], None]) -> None:
         super().__init__(config, sockets)
-        self._reports = reports
+        self._stopping = stopping
 
     def handle_int(self) -> None:
-        """Report, then stop as uvicorn does."""
-        self._reports.stopping()
+        """Call it, then stop as uvicorn does."""
+        self._stopping()
         super().handle_int()
 
     def handle_term(self) -> None:
-        """Report, then stop as uvicorn does."""
-        self._reports.stopping()
+        """Call it, then stop as uvicorn does."""
+        self._stopping()
         super().handle_term()

@@ -69,6 +69,8 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # noqa: ANN401
+    def drain_events(self, connection: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Look for a message for LOOK seconds at most; the caller has its loop."""
-        super().drain_events(connection, timeout if timeout is None else min(timeout, LOOK))
+        if kwargs.get("timeout") is not None:
+            kwargs["timeout"] = min(kwargs["timeout"], LOOK)
+        super().drain_events(connection, **kwargs)  # type: ignore[no-untyped-call]

@@ -32,7 +32,8 @@ class FileLock:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with self._file as file:
-                raise Held(path, _notes(file.seek(0) or file.read())) from None
+                file.seek(0)
+                raise Held(path, _notes(file.read())) from None
         except OSError:
             self._file.close()
             raise

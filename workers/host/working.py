@@ -1,6 +1,7 @@
 """The worker process from its settings to its end."""
 
 import logging
+import sys
 import time
 import warnings
 
@@ -40,7 +41,8 @@ def work(*, embedded: bool) -> None:
     quiet = embedded or settings.log_format == "json"
     if not quiet:
         queue = settings.data_dir if settings.embedded_broker else place_of(settings.broker_url)
-        print(f"Gapcast {__version__} worker, takes jobs from {queue}. Ctrl-C stops it.", flush=True)  # noqa: T201
+        sys.stdout.write(f"Gapcast {__version__} worker, takes jobs from {queue}. Ctrl-C stops it.\n")
+        sys.stdout.flush()
     # not by the command line of Celery: where APP is set, it imports what that names, from the current folder
     worker = app.subclass_with_self(Worker)(
         quiet=True,
