@@ -59,7 +59,16 @@ def _take(path: Path) -> bytes | None:
     return raw
 
 
+LOOK = 0.4
+"""seconds; Celery's 2 would pass up to twice before a worker obeys the signal to stop"""
+
+
 class Transport(filesystem.Transport):
     """The file-system transport with this channel."""
 
     Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+        """Look for a message for LOOK seconds at most; the caller has its loop."""
+        looked = None if timeout is None else min(timeout, LOOK)
+        super().drain_events(connection, timeout=looked, **kwargs)  # type: ignore[no-untyped-call]

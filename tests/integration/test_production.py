@@ -139,5 +139,5 @@ def test_a_worker_drops_malformed_messages_and_goes_on(
         created = client.predictions.create(configuration)
         assert ended(client, created).status == "succeeded"
         assert worker.process.poll() is None
-        assert worker.text.count("message_dropped") == expected
+        assert worker.text.count("message dropped") == expected
         assert "Traceback" not in worker.text

@@ -48,7 +48,7 @@ def _short(revision: str) -> str:
 def print_tasks(console: Console, tasks: list[Task]) -> None:
     """Print tasks, one a line."""
     table = _table(
-        "Task", "Source", "Verifier", "Training", "Held out", "Hints", "Revision", right=("Training", "Held out")
+        "Task", "Source", "Verifier", "To train", "Held out", "Hints", "Revision", right=("To train", "Held out")
     )
     for one in tasks:
         numbers = (str(one.train_problems), str(one.held_out_problems), str(one.hint_levels))
