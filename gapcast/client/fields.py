@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from gapcast.contract.base import JobStatus
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, ModelRef
-from gapcast.contract.predictions import GivenGap
+from gapcast.contract.predictions import GivenGap, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.sizing import CostOf, Expected
@@ -21,7 +22,9 @@ Order = Literal["asc", "desc"]
 class PredictionFields(TypedDict, total=False):
     """The fields of `PredictionRequest`."""
 
-    model: ModelRef | Json
+    name: str | None
+    tags: Sequence[str]
+    model: str | ModelRef | Json
     task: str
     context: Context | Json
     recipe: Recipe | Json
@@ -36,7 +39,9 @@ class PredictionFields(TypedDict, total=False):
 class ProbeFields(TypedDict, total=False):
     """The fields of `ProbeRequest`."""
 
-    model: ModelRef | Json
+    name: str | None
+    tags: Sequence[str]
+    model: str | ModelRef | Json
     task: str
     context: Context | Json
     decoding: Decoding | Json
@@ -48,7 +53,7 @@ class ProbeFields(TypedDict, total=False):
 class SizeFields(TypedDict, total=False):
     """The fields of `SizeRequest`."""
 
-    model: ModelRef | Json
+    model: str | ModelRef | Json
     task: str
     recipe: Recipe | Json
     pool: str | None
@@ -64,8 +69,10 @@ class SizeFields(TypedDict, total=False):
 class TrainingRunFields(TypedDict, total=False):
     """The fields of `TrainingRunRequest`."""
 
+    name: str | None
+    tags: Sequence[str]
     prediction_id: str | None
-    model: ModelRef | Json | None
+    model: str | ModelRef | Json | None
     task: str | None
     context: Context | Json | None
     recipe: Recipe | Json | None
@@ -76,16 +83,49 @@ class TrainingRunFields(TypedDict, total=False):
     training: TrainingBlock | Json
 
 
-class TrainingRunFilters(TypedDict, total=False):
-    """Which runs are meant; what is left out or None does not narrow them."""
+class Named(TypedDict, total=False):
+    """Filters by what a thing is called; what is left out or None does not narrow a list.
 
+    Attributes:
+        id_prefix: how the id begins.
+        name: exactly this name.
+        tag: what has this tag, or every one of these.
+    """
+
+    id_prefix: str | None
+    name: str | None
+    tag: str | Sequence[str] | None
+
+
+class ProbeFilters(Named, total=False):
+    """Which probes are listed."""
+
+    model: str | None
+    task: str | None
+    status: JobStatus | None
+
+
+class PredictionFilters(ProbeFilters, total=False):
+    """Which predictions are listed."""
+
+    pool: str | None
+    verdict: Verdict | None
+
+
+class TrainingRunFilters(Named, total=False):
+    """Which training runs are listed; `verdict` is what the prediction of the run said."""
+
+    model: str | None
+    task: str | None
+    pool: str | None
     status: Status | None
+    verdict: Verdict | None
     prediction_id: str | None
     group_id: str | None
 
 
-class ObservationFilters(TypedDict, total=False):
-    """Which observations are meant; what is left out or None does not narrow them."""
+class ObservationFilters(Named, total=False):
+    """Which observations are listed, or exported."""
 
     pool: str | None
     family: str | None

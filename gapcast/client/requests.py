@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
+from gapcast.contract.nearest import did_you_mean
+
 DEFAULT_URL = "http://127.0.0.1:8321"
 MOST_A_PAGE = 100
 """items that a server gives at once"""
@@ -54,7 +56,7 @@ def query_of(kind: type, filters: Mapping[str, Any]) -> Query:
     known = kind.__annotations__
     for name in filters:
         if name not in known:
-            raise TypeError(f"{name}: expected one of the filters {', '.join(known)}, got another name.")
+            raise TypeError(f"{name}: expected one of the filters {', '.join(known)}.{did_you_mean(name, known)}")
     return without_nones(filters)
 
 
@@ -76,7 +78,7 @@ def body_of(request: Mapping[str, Any] | BaseModel | None, fields: Mapping[str, 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", exclude_unset=True)  # what was left out may mean something else
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

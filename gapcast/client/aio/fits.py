@@ -29,17 +29,24 @@ class Fits(Resource):
         return await self._connection.get(Fit, _path(fit_id))
 
     async def list(
-        self, *, pool: str | None = None, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        pool: str | None = None,
+        id_prefix: str | None = None,
     ) -> AsyncPage[FitSummary]:
-        """List the versions of a pool's law, newest first; iterate over the page to read all.
+        """List versions of the law, newest first; iterate over the page to read all.
 
         Args:
-            pool: None: `default`.
             limit: how many on a page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
+            pool: of this pool alone.
+            id_prefix: how the id begins.
         """
-        query = {"pool": pool, "limit": limit, "after": after, "order": order}
+        query = {"pool": pool, "id_prefix": id_prefix, "limit": limit, "after": after, "order": order}
         return await self._connection.page(FitSummary, ALL, query)
 
     async def residuals(

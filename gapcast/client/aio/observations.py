@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -27,6 +27,8 @@ class Observations(Resource):
         rows: Iterable[ObservationIn | Mapping[str, Any]],
         pool: str | None = None,
         idempotency_key: str | None = None,
+        *,
+        tags: Sequence[str] = (),
     ) -> Batch:
         """Store past runs, all of them or none.
 
@@ -37,6 +39,7 @@ class Observations(Resource):
             rows: nested as in JSON: `{"family": "qwen3", ..., "gap": {"value": 0.2, "se": 0.02}, ...}`; shares.
             pool: of the rows that do not name one; None: `default`.
             idempotency_key: names this post; None: a fresh one.
+            tags: that every row gets besides its own.
 
         Raises:
             InvalidRequest: the server refused; `errors` names row and field of each mistake.
@@ -45,10 +48,15 @@ class Observations(Resource):
         """
         texts = [_json(number, row) for number, row in enumerate(rows, start=1)]
         body = f'{{"observations": [{", ".join(texts)}]}}'
-        return await self._import(body.encode(), "json", pool, idempotency_key)
+        return await self._import(body.encode(), "json", pool, idempotency_key, tags)
 
     async def import_file(
-        self, path: str | os.PathLike[str], pool: str | None = None, idempotency_key: str | None = None
+        self,
+        path: str | os.PathLike[str],
+        pool: str | None = None,
+        idempotency_key: str | None = None,
+        *,
+        tags: Sequence[str] = (),
     ) -> Batch:
         """Store the past runs of a file, all of them or none: .csv, .ndjson or .jsonl, .json, .parquet.
 
@@ -56,6 +64,7 @@ class Observations(Resource):
             path: the file; its ending gives its format.
             pool: of the rows that do not name one; None: `default`.
             idempotency_key: names this post; None: a fresh one.
+            tags: that every row gets besides its own.
 
         Raises:
             InvalidRequest: the server refused; `errors` names row and field of each mistake.
@@ -65,14 +74,16 @@ class Observations(Resource):
         """
         file = Path(path)
         form = format_of(file)
-        return await self._import(file.read_bytes(), form, pool, idempotency_key)
+        return await self._import(file.read_bytes(), form, pool, idempotency_key, tags)
 
-    async def _import(self, body: bytes, form: Format, pool: str | None, idempotency_key: str | None) -> Batch:
+    async def _import(
+        self, body: bytes, form: Format, pool: str | None, idempotency_key: str | None, tags: Sequence[str]
+    ) -> Batch:
         answer = await self._connection.create(
             ALL,
             idempotency_key,
             {"Content-Type": MEDIA_TYPES[form]},
-            params=without_nones({"pool": pool}),
+            params=without_nones({"pool": pool, "tag": [*tags] or None}),
             content=body,
             timeout=STORING,
         )
@@ -140,6 +151,10 @@ class Observations(Resource):
     async def include(self, observation_id: str) -> Observation:
         """Let an excluded observation count again."""
         return await self._change(observation_id, {"excluded": False})
+
+    async def set_prediction(self, observation_id: str, prediction_id: str) -> Observation:
+        """Name the prediction whose outcome an observation is; only where it has none yet."""
+        return await self._change(observation_id, {"prediction_id": prediction_id})
 
     async def _change(self, observation_id: str, patch: Mapping[str, Any]) -> Observation:
         return await self._connection.act(Observation, "PATCH", _path(observation_id), patch)

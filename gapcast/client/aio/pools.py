@@ -2,6 +2,7 @@
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
+from gapcast.client.requests import segment
 from gapcast.models import Pool
 
 
@@ -11,3 +12,7 @@ class Pools(Resource):
     async def list(self) -> AsyncPage[Pool]:
         """List the pools of observations, all on one page."""
         return await self._connection.page(Pool, "/v1/pools", {})
+
+    async def get(self, name: str) -> Pool:
+        """Read one pool."""
+        return await self._connection.get(Pool, f"/v1/pools/{segment(name)}")

@@ -5,8 +5,8 @@ from typing import Any, Unpack
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
-from gapcast.client.fields import Order, PredictionFields
-from gapcast.client.requests import MOST_A_PAGE, segment
+from gapcast.client.fields import Order, PredictionFields, PredictionFilters
+from gapcast.client.requests import MOST_A_PAGE, query_of, segment
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.models import Event, Prediction
 
@@ -46,7 +46,12 @@ class Predictions(Resource):
         return await self._connection.get(Prediction, _path(prediction_id), wait=wait)
 
     async def list(
-        self, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        **filters: Unpack[PredictionFilters],
     ) -> AsyncPage[Prediction]:
         """List predictions, newest first; iterate over the page to read all.
 
@@ -54,8 +59,14 @@ class Predictions(Resource):
             limit: how many on a page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
+            filters: which predictions.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: there is no such filter.
         """
-        return await self._connection.page(Prediction, ALL, {"limit": limit, "after": after, "order": order})
+        query = query_of(PredictionFilters, filters)
+        return await self._connection.page(Prediction, ALL, {**query, "limit": limit, "after": after, "order": order})
 
     async def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction that has not ended."""

@@ -5,8 +5,8 @@ from typing import Any, Unpack
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
-from gapcast.client.fields import Order, ProbeFields, SizeFields
-from gapcast.client.requests import MOST_A_PAGE, body_of, segment
+from gapcast.client.fields import Order, ProbeFields, ProbeFilters, SizeFields
+from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.contract.probes import ProbeRequest
 from gapcast.contract.sizing import SizeRequest
 from gapcast.models import Event, Probe, ProbeSize
@@ -47,7 +47,12 @@ class Probes(Resource):
         return await self._connection.get(Probe, _path(probe_id), wait=wait)
 
     async def list(
-        self, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc"
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        **filters: Unpack[ProbeFilters],
     ) -> AsyncPage[Probe]:
         """List probes, newest first, without the counts of single problems; iterate over the page to read all.
 
@@ -55,8 +60,14 @@ class Probes(Resource):
             limit: how many on a page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
+            filters: which probes.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: there is no such filter.
         """
-        return await self._connection.page(Probe, ALL, {"limit": limit, "after": after, "order": order})
+        query = query_of(ProbeFilters, filters)
+        return await self._connection.page(Probe, ALL, {**query, "limit": limit, "after": after, "order": order})
 
     async def cancel(self, probe_id: str) -> Probe:
         """Cancel a probe that has not ended, with every prediction that waits for it; `partial` keeps what is known."""

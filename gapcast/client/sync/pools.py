@@ -1,6 +1,7 @@
 # Made from gapcast/client/aio by docs/make_sync_client.py: change the code there.
 """`client.pools`: the pools of observations."""
 
+from gapcast.client.requests import segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
 from gapcast.models import Pool
@@ -12,3 +13,7 @@ class Pools(Resource):
     def list(self) -> Page[Pool]:
         """List the pools of observations, all on one page."""
         return self._connection.page(Pool, "/v1/pools", {})
+
+    def get(self, name: str) -> Pool:
+        """Read one pool."""
+        return self._connection.get(Pool, f"/v1/pools/{segment(name)}")

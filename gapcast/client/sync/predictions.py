@@ -4,8 +4,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
-from gapcast.client.fields import Order, PredictionFields
-from gapcast.client.requests import MOST_A_PAGE, segment
+from gapcast.client.fields import Order, PredictionFields, PredictionFilters
+from gapcast.client.requests import MOST_A_PAGE, query_of, segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
 from gapcast.contract.predictions import PredictionRequest
@@ -46,15 +46,28 @@ class Predictions(Resource):
         """Read a prediction, once it has ended or after `wait` seconds (at most 60)."""
         return self._connection.get(Prediction, _path(prediction_id), wait=wait)
 
-    def list(self, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc") -> Page[Prediction]:
+    def list(
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        **filters: Unpack[PredictionFilters],
+    ) -> Page[Prediction]:
         """List predictions, newest first; iterate over the page to read all.
 
         Args:
             limit: how many on a page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
+            filters: which predictions.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: there is no such filter.
         """
-        return self._connection.page(Prediction, ALL, {"limit": limit, "after": after, "order": order})
+        query = query_of(PredictionFilters, filters)
+        return self._connection.page(Prediction, ALL, {**query, "limit": limit, "after": after, "order": order})
 
     def cancel(self, prediction_id: str) -> Prediction:
         """Cancel a prediction that has not ended."""

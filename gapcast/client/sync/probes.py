@@ -4,8 +4,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
-from gapcast.client.fields import Order, ProbeFields, SizeFields
-from gapcast.client.requests import MOST_A_PAGE, body_of, segment
+from gapcast.client.fields import Order, ProbeFields, ProbeFilters, SizeFields
+from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
 from gapcast.contract.probes import ProbeRequest
@@ -47,15 +47,28 @@ class Probes(Resource):
         """Read a probe, once it has ended or after `wait` seconds (at most 60)."""
         return self._connection.get(Probe, _path(probe_id), wait=wait)
 
-    def list(self, *, limit: int = MOST_A_PAGE, after: str | None = None, order: Order = "desc") -> Page[Probe]:
+    def list(
+        self,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "desc",
+        **filters: Unpack[ProbeFilters],
+    ) -> Page[Probe]:
         """List probes, newest first, without the counts of single problems; iterate over the page to read all.
 
         Args:
             limit: how many on a page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
+            filters: which probes.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: there is no such filter.
         """
-        return self._connection.page(Probe, ALL, {"limit": limit, "after": after, "order": order})
+        query = query_of(ProbeFilters, filters)
+        return self._connection.page(Probe, ALL, {**query, "limit": limit, "after": after, "order": order})
 
     def cancel(self, probe_id: str) -> Probe:
         """Cancel a probe that has not ended, with every prediction that waits for it; `partial` keeps what is known."""
