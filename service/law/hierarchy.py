@@ -1,8 +1,10 @@
-"""Two coefficients, one level up or down: the closed forms of a linear-Gaussian tree (docs: LAW steps 4 and 7).
+"""Coefficients, one level up or down: the closed forms of a linear-Gaussian tree (docs: LAW steps 4 and 7).
 
 A level says b_child ~ N(b_parent, diag(t)). A child's data are an information pair (A, R): exp(-b'Ab/2 + R'b).
 Symmetric 2x2 matrices are stacks (3, ...) of their elements 00, 01, 11, vectors are stacks (2, ...), so that all
-nodes and families go through one numpy expression.
+nodes and families go through one numpy expression. With the dilution's coefficient there are three: matrices are then
+stacks (6, ...) of 00, 01, 11, 02, 12, 22, and a level takes one coefficient after the other, which is exact because
+their spreads are independent.
 """
 
 import numpy as np
@@ -18,6 +20,8 @@ def message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray,
     Returns:
         W (3, ...), u (2, ...), log factor (...).
     """
+    if len(R) > 2:
+        return _message_up(A, R, t)
     a, b, d = A
     p, q = R
     t0, t1 = t
@@ -38,6 +42,8 @@ def posterior_down(
     Returns:
         mean (2, ...), covariance (3, ...).
     """
+    if len(R) > 2:
+        return _posterior_down(A, R, t, mean, cov)
     a, b, d = A
     p, q = R
     t0, t1 = t
@@ -56,6 +62,59 @@ def posterior_down(
 def line(mean: FloatArray, cov: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of b0 + b1 x."""
     return mean[0] + mean[1] * x, cov[0] + 2 * x * cov[1] + x**2 * cov[2]
+
+
+def widened(mean: FloatArray, cov: FloatArray, dimensions: int) -> tuple[FloatArray, FloatArray]:
+    """Add coefficients whose population mean is known to be 0."""
+    if dimensions == len(mean):
+        return mean, cov
+    nothing = np.zeros((dimensions * (dimensions + 1) // 2 - len(cov), *mean.shape[1:]))
+    return np.concatenate([mean, nothing[: dimensions - len(mean)]]), np.concatenate([cov, nothing])
+
+
+def place(i: int, j: int) -> int:
+    """Where element (i, j) of a symmetric matrix stands in a stack."""
+    low, high = min(i, j), max(i, j)
+    return high * (high + 1) // 2 + low
+
+
+def _upper(size: int) -> list[tuple[int, int]]:
+    return [(i, j) for j in range(size) for i in range(j + 1)]
+
+
+def _message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    d, factor = len(R), np.zeros(np.broadcast_shapes(R.shape[1:], t.shape[1:]))
+    for k in range(d):
+        shrink = 1 / (1 + t[k] * A[place(k, k)])
+        c, beside, p = t[k] * shrink, [A[place(i, k)] for i in range(d)], R[k]
+        A = np.array([A[place(i, j)] - c * beside[i] * beside[j] for i, j in _upper(d)])
+        R = np.array([R[i] - c * p * beside[i] for i in range(d)])
+        factor = factor + 0.5 * (c * p * p + np.log(shrink))
+    return A, R, factor
+
+
+def _posterior_down(
+    A: FloatArray, R: FloatArray, t: FloatArray, mean: FloatArray, cov: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    d, steps = len(R), []
+    for k in range(d):  # on the way up: what is known beneath each coefficient's spread
+        shrink = 1 / (1 + t[k] * A[place(k, k)])
+        c, beside, p = t[k] * shrink, [A[place(i, k)] for i in range(d)], R[k]
+        steps.append((k, c, beside, p))
+        A = np.array([A[place(i, j)] - c * beside[i] * beside[j] for i, j in _upper(d)])
+        R = np.array([R[i] - c * p * beside[i] for i in range(d)])
+    shape = np.broadcast_shapes(R.shape[1:], mean.shape[1:])
+    m = [np.broadcast_to(part, shape) for part in mean]
+    S = [np.broadcast_to(part, shape) for part in cov]
+    for k, c, beside, p in reversed(steps):  # on the way down: coefficient k gains c (p - beside'b), variance c
+        m[k] = m[k] + c * (p - sum(beside[i] * m[i] for i in range(d)))
+        across = [sum(beside[j] * S[place(i, j)] for j in range(d)) for i in range(d)]
+        within = sum(beside[i] * across[i] for i in range(d))
+        S[place(k, k)] = S[place(k, k)] - 2 * c * across[k] + c**2 * within + c
+        for i in range(d):
+            if i != k:
+                S[place(i, k)] = S[place(i, k)] - c * across[i]
+    return np.array(m), np.array(S)
 
 
 def _determinants(A: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
