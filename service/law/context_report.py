@@ -127,7 +127,7 @@ def _mixtures(state: ModelState, contexts: Contexts, leaf: Leaf, some: slice) ->
     if scales is None or stored is None:
         raise ValueError("contexts: expected a model that has them as a level, got one that has not")
     place = posterior.statistics.leaves.place[leaf]
-    mean, cov = (part[:, [place]] for part in posterior.scale_moments())
+    mean, cov = (part[:, [place]] for part in posterior.scale_moments())  # of scales without weight they are 0
     sums = stored.sums.take(slice(int(contexts.start[some.start]), int(contexts.start[some.stop])))
     each = (of(sums, contexts, some, scales) for of in (effects.of_contexts, effects.of_configurations))
     weight = state.weight * posterior.scale_weight

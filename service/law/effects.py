@@ -59,6 +59,10 @@ class ConfigurationSums:
         """Those of some configurations."""
         return ConfigurationSums(self.A[:, some], self.R[:, some])
 
+    def only(self, sigmas: IndexArray) -> "ConfigurationSums":
+        """Those of some sigmas."""
+        return ConfigurationSums(self.A[..., sigmas], self.R[..., sigmas])
+
     def at(self, scales: Scales) -> "ConfigurationSums":
         """Spread them to K triples: (p, J, K)."""
         index = scales.sigma_index

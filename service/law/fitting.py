@@ -1,7 +1,7 @@
 """The passes: node posterior, slopes, collapse weights in turn, until they agree (docs: LAW steps 1 to 6, part 2)."""
 
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from service.law import collapse, effects
 from service.law.collapse import Fitted
 from service.law.contexts import shared
+from service.law.effects import ConfigurationSums
 from service.law.evidence import log_evidence
 from service.law.exposure import Exposure, GapSums
 from service.law.grid import FEWEST_VALUES, Grid
@@ -91,6 +92,55 @@ class Glance(NamedTuple):
     log_evidence: float
 
 
+class Integrated(NamedTuple):
+    """A posterior over a grid; where contexts are a level, with the sums of configurations that it rests on."""
+
+    posterior: Posterior
+    sums: ConfigurationSums | None = None
+
+    @classmethod
+    def of(
+        cls, likelihood: Likelihood, weight: FloatArray, grid: Grid, prior: Prior, least: float | None = None
+    ) -> "Integrated":
+        """Integrate; where contexts are a level, first leave out the triples of less weight than ``least``."""
+        rows, scales = likelihood.rows, grid.scales
+        if scales is None or rows.contexts is None:
+            return cls(Posterior.of(likelihood.statistics(weight, grid.sigma), grid, prior))
+        sums, by_sigma = likelihood.configuration_sums(rows.contexts, weight, scales.sigmas)
+        A, R, factor = effects.to_leaves(sums, rows.contexts, rows.leaves, scales)
+        statistics = Statistics(rows.leaves, A, R, by_sigma[scales.sigma_index] + factor)
+        if least is not None and len(scales) > FEWEST_TRIPLES:
+            keep = Posterior.of(statistics, grid.outline(), prior).scale_weight > least
+            kept = scales.kept(keep)
+            statistics, grid = statistics.of_scales(keep), grid.of_scales(kept)
+            sums = sums.only(np.searchsorted(scales.sigmas, kept.sigmas))
+        return cls(Posterior.of(statistics, grid, prior), sums)
+
+    def moments(self, likelihood: Likelihood) -> tuple[FloatArray, FloatArray, Fitted]:
+        """Mean and covariance of the leaves' coefficients, and where the rows stand."""
+        rows, scales, sums, posterior = likelihood.rows, self.posterior.grid.scales, self.sums, self.posterior
+        if scales is None or rows.contexts is None or sums is None:
+            mean, cov = posterior.leaf_moments()
+            return mean, cov, collapse.on_the_line(likelihood, mean, cov)
+        leaf_mean, leaf_cov = posterior.scale_moments()
+        # values that hold next to nothing have no moments
+        share = np.where((leaf_cov[2] > 0).any(axis=0), posterior.scale_weight, 0.0)
+        share = share / share.sum()
+        zeta = rows.zeta(likelihood.effect)
+        eta, variance, with_slope = np.empty((3, len(rows.x)))
+        for some, configurations in rows.contexts.blocks(max(effects.CHUNK // len(scales), 1)):
+            effect = effects.of_configurations(sums.take(configurations), rows.contexts, some, scales)
+            leaf = rows.contexts.leaf[rows.contexts.context[configurations]]
+            mean, cov = mixed(*effects.joined(leaf_mean[:, leaf], leaf_cov[:, leaf], effect), share)
+            first, last = np.searchsorted(rows.configuration, [configurations.start, configurations.stop])
+            own = rows.configuration[first:last] - configurations.start
+            at = zeta[:, first:last]
+            eta[first:last] = (mean[:, own] * at).sum(axis=0)
+            variance[first:last] = effects.quadratic(cov[:, own], at)
+            with_slope[first:last] = sum(cov[place(1, j), own] * at[j] for j in range(len(at)))
+        return *mixed(leaf_mean, leaf_cov, share), Fitted(eta, variance, with_slope)
+
+
 @dataclass(frozen=True, eq=False)
 class Passed:
     """Where a model's passes have arrived.
@@ -127,9 +177,9 @@ class Passed:
         for number in range(passes):
             # never on a refined grid: a close look at a sigma that outliers still inflate would not find down again
             least = NARROWED.get(number)
-            posterior = _posterior(likelihood, weight, narrow if least is None else grid, prior, least)
-            narrow = posterior.grid
-            mean, cov, fitted = _moments(likelihood, weight, posterior)
+            found = Integrated.of(likelihood, weight, narrow if least is None else grid, prior, least)
+            posterior, narrow = found.posterior, found.posterior.grid
+            mean, cov, fitted = found.moments(likelihood)
             if collapses:
                 residual, variance, _ = collapse.leave_one_out(likelihood, weight, posterior.sigma_square, fitted)
                 weight = collapse.weights(residual, variance, pi, self.stored.collapsed)
@@ -150,7 +200,7 @@ class Passed:
         sigma_square = posterior.sigma_square + posterior.tau_square
         return Beliefs(mean[1], mean[1] ** 2 + cov[2], sigma_square, eta)
 
-    def integrated(self, start: Grid, seen: Grid | None = None) -> tuple[Posterior, float]:
+    def integrated(self, start: Grid, seen: Grid | None = None) -> tuple[Integrated, float]:
         """Refine a grid until it resolves the posterior; and the log evidence.
 
         Args:
@@ -159,26 +209,27 @@ class Passed:
         """
         prior, families = self.model.link.prior, False
         grid = start if seen is None else replace(start, sigma=seen.sigma, scales=seen.scales)
-        posterior = _posterior(self.likelihood, self.weight, grid, prior, LEAST)
+        found = Integrated.of(self.likelihood, self.weight, grid, prior, LEAST)
         for _ in range(REFINEMENTS):
+            posterior = found.posterior
             few = posterior.effective_nodes < FEWEST_NODES
             if not few and min(posterior.effective_sigmas, posterior.effective_taus) >= FEWEST_SIGMAS:
                 break
             families = families or few
             grid = posterior.grid.refined(posterior.weight, families=families)
-            posterior = _posterior(self.likelihood, self.weight, grid, prior, LEAST)
-        return posterior, log_evidence(posterior, start, self.weight, self.pi)
+            found = Integrated.of(self.likelihood, self.weight, grid, prior, LEAST)
+        return found, log_evidence(found.posterior, start, self.weight, self.pi)
 
     def glanced(self) -> Glance:
         """Integrate over a thin grid."""
-        posterior, evidence = self.integrated(self.stored.grid(self.model, thin=True))
-        return Glance(posterior.grid, evidence)
+        found, evidence = self.integrated(self.stored.grid(self.model, thin=True))
+        return Glance(found.posterior.grid, evidence)
 
     def fitted(self, seen: Grid | None = None, *, thin: bool = False) -> "Fit":
         """Integrate over the whole grid, or a thin one; ``seen`` as for ``integrated``."""
-        posterior, evidence = self.integrated(self.stored.grid(self.model, thin=thin), seen)
-        posterior = posterior.pruned()
-        mean, cov, _ = _moments(self.likelihood, self.weight, posterior)
+        found, evidence = self.integrated(self.stored.grid(self.model, thin=thin), seen)
+        found = found._replace(posterior=found.posterior.pruned())
+        mean, cov, fitted = found.moments(self.likelihood)
         return Fit(
             self.model,
             self.stored.exposure,
@@ -186,10 +237,12 @@ class Passed:
             self.weight,
             self.pi,
             self.beliefs,
-            posterior,
+            found.posterior,
             mean,
             cov,
+            fitted,
             evidence,
+            found.sums,
         )
 
 
@@ -202,7 +255,9 @@ class Fit:
         likelihood: of the rows, as the last pass saw them. weight: (N,) r. pi: probability of a collapse.
         beliefs: what ``likelihood`` was made with.
         mean, cov: (d, L) and (d (d + 1)/2, L) the leaves' coefficients.
+        fitted: where the rows stand: on their leaf's line, and with their own context where that is a level.
         log_evidence: log marginal likelihood of the stored improvements, comparable between models.
+        sums: of configurations, where contexts are a level.
     """
 
     model: Model
@@ -214,7 +269,9 @@ class Fit:
     posterior: Posterior
     mean: FloatArray
     cov: FloatArray
+    fitted: Fitted
     log_evidence: float
+    sums: ConfigurationSums | None = None
 
     @property
     def rows(self) -> Rows:
@@ -226,54 +283,9 @@ class Fit:
         """(N,) D at the posterior mean of sigma^2."""
         return self.likelihood.variance(self.posterior.sigma_square)
 
-    @cached_property
-    def fitted(self) -> Fitted:
-        """Where the rows stand: on their leaf's line, and with their own context where that is a level."""
-        return _moments(self.likelihood, self.weight, self.posterior)[2]
-
     def leave_one_out(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Compare each row with what the others say of it, as ``collapse.leave_one_out`` does."""
         return collapse.leave_one_out(self.likelihood, self.weight, self.posterior.sigma_square, self.fitted)
-
-
-def _posterior(
-    likelihood: Likelihood, weight: FloatArray, grid: Grid, prior: Prior, least: float | None = None
-) -> Posterior:
-    """Integrate over a grid; where contexts are a level, first leave out its triples of less weight than ``least``."""
-    rows, scales = likelihood.rows, grid.scales
-    if scales is None or rows.contexts is None:
-        return Posterior.of(likelihood.statistics(weight, grid.sigma), grid, prior)
-    sums, by_sigma = likelihood.configuration_sums(rows.contexts, weight, scales.sigmas)
-    A, R, factor = effects.to_leaves(sums, rows.contexts, rows.leaves, scales)
-    statistics = Statistics(rows.leaves, A, R, by_sigma[scales.sigma_index] + factor)
-    if least is not None and len(scales) > FEWEST_TRIPLES:
-        keep = Posterior.of(statistics, grid.outline(), prior).scale_weight > least
-        statistics, grid = statistics.of_scales(keep), grid.of_scales(scales.kept(keep))
-    return Posterior.of(statistics, grid, prior)
-
-
-def _moments(likelihood: Likelihood, weight: FloatArray, posterior: Posterior) -> tuple[FloatArray, FloatArray, Fitted]:
-    """Mean and covariance of the leaves' coefficients, and where the rows stand."""
-    rows, scales = likelihood.rows, posterior.grid.scales
-    if scales is None or rows.contexts is None:
-        mean, cov = posterior.leaf_moments()
-        return mean, cov, collapse.on_the_line(likelihood, mean, cov)
-    leaf_mean, leaf_cov = posterior.scale_moments()
-    share = posterior.scale_weight
-    sums, _ = likelihood.configuration_sums(rows.contexts, weight, scales.sigmas)
-    zeta = rows.zeta(likelihood.effect)
-    eta, variance, with_slope = np.empty((3, len(rows.x)))
-    for some, configurations in rows.contexts.blocks(max(effects.CHUNK // len(scales), 1)):
-        effect = effects.of_configurations(sums.take(configurations), rows.contexts, some, scales)
-        leaf = rows.contexts.leaf[rows.contexts.context[configurations]]
-        mean, cov = mixed(*effects.joined(leaf_mean[:, leaf], leaf_cov[:, leaf], effect), share)
-        first, last = np.searchsorted(rows.configuration, [configurations.start, configurations.stop])
-        own = rows.configuration[first:last] - configurations.start
-        at = zeta[:, first:last]
-        eta[first:last] = (mean[:, own] * at).sum(axis=0)
-        variance[first:last] = effects.quadratic(cov[:, own], at)
-        with_slope[first:last] = sum(cov[place(1, j), own] * at[j] for j in range(len(at)))
-    return *mixed(leaf_mean, leaf_cov, share), Fitted(eta, variance, with_slope)
 
 
 def fit(

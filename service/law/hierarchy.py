@@ -7,6 +7,8 @@ stacks (6, ...) of 00, 01, 11, 02, 12, 22, and a level takes one coefficient aft
 their spreads are independent.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from service.law.observations import FloatArray
@@ -78,43 +80,61 @@ def place(i: int, j: int) -> int:
     return high * (high + 1) // 2 + low
 
 
-def _upper(size: int) -> list[tuple[int, int]]:
-    return [(i, j) for j in range(size) for i in range(j + 1)]
+class _Step(NamedTuple):
+    """One coefficient's spread integrated out: coefficient k, c, A's row and R's element before it."""
+
+    k: int
+    c: FloatArray
+    beside: list[FloatArray]
+    p: FloatArray
+
+
+def _steps_up(
+    A: FloatArray, R: FloatArray, t: FloatArray
+) -> tuple[list[FloatArray], list[FloatArray], list[_Step], FloatArray]:
+    d, steps = len(R), []
+    A_now, R_now, square, det = list(A), list(R), np.zeros(1), np.ones(1)
+    for k in range(d):
+        beside, p = [A_now[place(i, k)] for i in range(d)], R_now[k]
+        growth = 1 + t[k] * beside[k]
+        c = t[k] / growth
+        steps.append(_Step(k, c, beside, p))
+        pull, det = [c * each for each in beside], det * growth
+        square = square + c * p * p
+        for j in range(d):
+            R_now[j] = R_now[j] - pull[j] * p
+            for i in range(j + 1):
+                A_now[place(i, j)] = A_now[place(i, j)] - pull[i] * beside[j]
+    return A_now, R_now, steps, 0.5 * (square - np.log(det))
 
 
 def _message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    d, factor = len(R), np.zeros(np.broadcast_shapes(R.shape[1:], t.shape[1:]))
-    for k in range(d):
-        shrink = 1 / (1 + t[k] * A[place(k, k)])
-        c, beside, p = t[k] * shrink, [A[place(i, k)] for i in range(d)], R[k]
-        A = np.array([A[place(i, j)] - c * beside[i] * beside[j] for i, j in _upper(d)])
-        R = np.array([R[i] - c * p * beside[i] for i in range(d)])
-        factor = factor + 0.5 * (c * p * p + np.log(shrink))
-    return A, R, factor
+    W, u, _, factor = _steps_up(A, R, t)
+    return np.array(W), np.array(u), factor
 
 
 def _posterior_down(
     A: FloatArray, R: FloatArray, t: FloatArray, mean: FloatArray, cov: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    d, steps = len(R), []
-    for k in range(d):  # on the way up: what is known beneath each coefficient's spread
-        shrink = 1 / (1 + t[k] * A[place(k, k)])
-        c, beside, p = t[k] * shrink, [A[place(i, k)] for i in range(d)], R[k]
-        steps.append((k, c, beside, p))
-        A = np.array([A[place(i, j)] - c * beside[i] * beside[j] for i, j in _upper(d)])
-        R = np.array([R[i] - c * p * beside[i] for i in range(d)])
-    shape = np.broadcast_shapes(R.shape[1:], mean.shape[1:])
-    m = [np.broadcast_to(part, shape) for part in mean]
-    S = [np.broadcast_to(part, shape) for part in cov]
+    _, _, steps, _ = _steps_up(A, R, t)
+    d, m, S = len(R), list(mean), list(cov)
     for k, c, beside, p in reversed(steps):  # on the way down: coefficient k gains c (p - beside'b), variance c
-        m[k] = m[k] + c * (p - sum(beside[i] * m[i] for i in range(d)))
-        across = [sum(beside[j] * S[place(i, j)] for j in range(d)) for i in range(d)]
-        within = sum(beside[i] * across[i] for i in range(d))
+        across = [beside[0] * S[place(i, 0)] for i in range(d)]
+        fitted = beside[0] * m[0]
+        for j in range(1, d):
+            fitted = fitted + beside[j] * m[j]
+            across = [sum_ + beside[j] * S[place(i, j)] for i, sum_ in enumerate(across)]
+        within = beside[0] * across[0]
+        for i in range(1, d):
+            within = within + beside[i] * across[i]
+        m[k] = m[k] + c * (p - fitted)
         S[place(k, k)] = S[place(k, k)] - 2 * c * across[k] + c**2 * within + c
         for i in range(d):
             if i != k:
                 S[place(i, k)] = S[place(i, k)] - c * across[i]
-    return np.array(m), np.array(S)
+    shape = np.broadcast_shapes(*(part.shape for part in (*m, *S)))
+    full_mean, full_cov = ([np.broadcast_to(part, shape) for part in parts] for parts in (m, S))
+    return np.array(full_mean), np.array(full_cov)
 
 
 def _determinants(A: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:

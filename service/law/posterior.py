@@ -18,6 +18,7 @@ from service.law.rows import Statistics, Sums
 
 CHUNK = 60_000  # leaf-node pairs at a time: a dozen arrays of this size stay in a core's cache
 NEGLIGIBLE = 1e-12  # weight of nodes that can be left out
+LITTLE = 1e-9  # the same where the moments are only to weigh rows by
 REMEMBERED = 8  # coefficients of some leaves: one answer asks for the same ones several times
 
 
@@ -280,14 +281,24 @@ class Posterior:
         return means, covs
 
     def scale_moments(self) -> tuple[FloatArray, FloatArray]:
-        """Mean (d, L, K) and covariance of the leaves' coefficients at each value of the first axis."""
+        """Mean (d, L, K) and covariance of the leaves' coefficients at each value of the first axis.
+
+        Nodes of next to no weight are left out, and with them values of the first axis, whose moments are then 0.
+        """
         leaves, K, d = self.statistics.leaves, len(self.grid.sigma), self.grid.dimensions
-        means, covs = np.empty((d, len(leaves), K)), np.empty((d * (d + 1) // 2, len(leaves), K))
-        every = np.ones(len(self.weight), dtype=np.bool_)
-        nodes, share = self.grid.only(every), self.weight.reshape(K, -1) / self.scale_weight[:, None]
+        means, covs = np.zeros((d, len(leaves), K)), np.zeros((d * (d + 1) // 2, len(leaves), K))
+        heavy = self.weight > LITTLE
+        nodes, value = self.grid.only(heavy), self.grid.sigma_index[heavy]
+        first = np.flatnonzero(np.diff(value, prepend=-1))  # a value's nodes stand together
+        used, weight = value[first], self.weight[heavy]
+        share = weight / np.add.reduceat(weight, first)[np.cumsum(np.diff(value, prepend=-1) > 0) - 1]
         for block in family_blocks(self.statistics, nodes):
-            mean, cov = (part.reshape(*part.shape[:-1], K, -1) for part in self._at_leaves(block, nodes, every))
-            means[:, block.leaves], covs[:, block.leaves] = mixed(mean, cov, share)
+            mean, cov = self._at_leaves(block, nodes, heavy)
+            centre = np.add.reduceat(mean * share, first, axis=-1)
+            off = mean - np.repeat(centre, np.diff(first, append=len(value)), axis=-1)
+            spread = np.array([off[i] * off[j] for j in range(d) for i in range(j + 1)])
+            means[:, block.leaves, used] = centre
+            covs[:, block.leaves, used] = np.add.reduceat((cov + spread) * share, first, axis=-1)
         return means, covs
 
     def _at_leaves(self, block: FamilyBlock, nodes: Nodes, which: BoolArray) -> tuple[FloatArray, FloatArray]:
@@ -301,15 +312,7 @@ class Posterior:
 
 
 def mixed(mean: FloatArray, cov: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean (d, ...) and covariance (d (d + 1)/2, ...) of a mixture over nodes, the last axis.
-
-    The weights are (J,), or differ along the axes before the last.
-    """
-    if weight.ndim > 1:
-        centre = (mean * weight).sum(axis=-1)
-        off = mean - centre[..., None]
-        spread = np.array([off[i] * off[j] for j in range(len(off)) for i in range(j + 1)])
-        return centre, ((cov + spread) * weight).sum(axis=-1)
+    """Mean (d, ...) and covariance (d (d + 1)/2, ...) of a mixture over nodes, the last axis."""
     centre = mean @ weight
     off = mean - centre[..., None]
     spread = np.array([off[i] * off[j] for j in range(len(off)) for i in range(j + 1)])

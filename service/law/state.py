@@ -104,10 +104,8 @@ class ModelState:
 
 
 def _effects(fitted: Fit) -> StoredEffects | None:
-    contexts, scales = fitted.rows.contexts, fitted.posterior.grid.scales
-    if contexts is None or scales is None:
-        return None
-    return StoredEffects(contexts, fitted.likelihood.configuration_sums(contexts, fitted.weight, scales.sigmas)[0])
+    contexts, sums = fitted.rows.contexts, fitted.sums
+    return None if contexts is None or sums is None else StoredEffects(contexts, sums)
 
 
 @dataclass(frozen=True, eq=False)

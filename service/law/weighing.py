@@ -41,7 +41,7 @@ def weighed(stored: Stored, prior: Mapping[Model, float]) -> Weighed:
     passed = _passed(some, prior)
     seen = {model: one.glanced() for model, one in passed.items()}
     standing = _standing({model: glance.log_evidence for model, glance in seen.items()}, prior)
-    if list(standing) == [PUBLISHED]:
+    if list(standing) == [PUBLISHED] and not stored.context_level:
         return _alone(stored)
     fallen = passed[PUBLISHED].fitted(thin=True) if PUBLISHED in prior and PUBLISHED not in standing else None
     if some is stored:

@@ -11,7 +11,7 @@ from service.law import Code, GapLaw, Known, Observations, Probe, collapse, effe
 from service.law.components import Asked, Coefficients, normals
 from service.law.contexts import Place
 from service.law.drift import drift_log_bayes_factor
-from service.law.fitting import Passed, Stored, _posterior, _start, fit
+from service.law.fitting import Integrated, Passed, Stored, _start, fit
 from service.law.hierarchy import message_up, place, posterior_down
 from service.law.links import EXP, LINEAR, TANH
 from service.law.models import Model
@@ -137,7 +137,7 @@ def test_nested_messages_are_a_dense_gaussian(link, dilution):
     stored = Stored.of(draw(3, contexts=4, seeds=2, cells=2), dilution=dilution)
     passed = Passed.start(stored, Model(link, 0.0)).after(stored.grid(Model(link, 0.0), thin=True), 2, collapses=False)
     likelihood, r = passed.likelihood, passed.weight
-    posterior = _posterior(likelihood, r, stored.grid(passed.model, thin=True), link.prior)
+    posterior = Integrated.of(likelihood, r, stored.grid(passed.model, thin=True), link.prior).posterior
     prior, n = posterior.prior, len(r)
     constant = 0.5 * (np.log(prior.precision) - prior.precision * prior.mean**2).sum() - 0.5 * n * np.log(2 * np.pi)
     y = likelihood.gradient * likelihood.response
