@@ -130,7 +130,7 @@ def _at_contexts(
 
 def of_contexts(sums: ConfigurationSums, contexts: Contexts, some: slice, scales: Scales) -> Effect:
     """What is known of u of some contexts, at K triples; ``sums`` are of their configurations."""
-    return _given(_at_contexts(sums, contexts, some, scales)[0], scales.context_variance)
+    return alone(_at_contexts(sums, contexts, some, scales)[0], scales.context_variance)
 
 
 def of_configurations(sums: ConfigurationSums, contexts: Contexts, some: slice, scales: Scales) -> Effect:
@@ -143,14 +143,15 @@ def of_configurations(sums: ConfigurationSums, contexts: Contexts, some: slice, 
 
 def below(own: ConfigurationSums, above: Effect, scales: Scales) -> Effect:
     """Add a configuration's own effect, which its own sums tell of, to its context's."""
-    alone = _given(own, scales.configuration_variance)
-    rest = 1 - alone.variance * own.A[-1]
+    mine = alone(own, scales.configuration_variance)
+    rest = 1 - mine.variance * own.A[-1]
     return Effect(
-        rest * above.alpha + alone.alpha, rest * above.gamma + alone.gamma, alone.variance + rest**2 * above.variance
+        rest * above.alpha + mine.alpha, rest * above.gamma + mine.gamma, mine.variance + rest**2 * above.variance
     )
 
 
-def _given(sums: ConfigurationSums, t: FloatArray) -> Effect:
+def alone(sums: ConfigurationSums, t: FloatArray) -> Effect:
+    """What sums say of an effect that is N(0, t), given the coefficients."""
     d = len(sums.R) - 1
     c = t / (1 + t * sums.A[-1])
     return Effect(c * sums.R[-1], c * sums.A[-1 - d : -1], c)

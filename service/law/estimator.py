@@ -4,11 +4,11 @@ from collections import Counter
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from service.law import cautions, context_report, curves, increment, predicting, record
+from service.law import cautions, context_report, curves, drawing, increment, predicting, record
 from service.law.keys import Key
 from service.law.links import LinkName
 from service.law.observations import Observations, Probe
@@ -186,6 +186,25 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     ) -> float:
         """Median baseline of the family's runs, else of all; 0 where one is unknown."""
         return self._pool(family, cell, teacher, divergence).typical_baseline(family)
+
+    def draws(self, probe: Probe, n: int, seed: int, gap_cov: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Draw n joint improvements of P probes: (n, P), none of which collapses.
+
+        What the questions share is drawn once for all of them: the law's coefficients, and the effects of contexts.
+        Comparisons rank by such draws, because the intervals of two answers say nothing of their difference.
+
+        Args:
+            probe: P questions, flattened.
+            n: how many draws.
+            seed: the same seed draws the same.
+            gap_cov: (P, P) covariance of the gaps' sampling errors, for gaps that share the student's samples.
+
+        Raises:
+            ValueError: n is not positive, or ``gap_cov`` is not a covariance of these gaps' errors.
+        """
+        if n < 1:
+            raise ValueError(f"n: expected at least 1 draw, got {n}")
+        return drawing.draws(self._state, probe, n, seed, drawing.checked(gap_cov, probe))
 
     def context_sd(
         self, family: str, cell: str | None = None, *, teacher: str | None = None, divergence: str | None = None

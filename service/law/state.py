@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.law import effects
-from service.law.contexts import Contexts, Known, Place
+from service.law.contexts import Contexts, Place
 from service.law.effects import ConfigurationSums, Effect
 from service.law.exposure import Exposure, GapSums
 from service.law.fitting import Fit
@@ -43,19 +43,31 @@ class StoredEffects:
 
     def of(self, place: Place, scales: Scales) -> Effect | None:
         """What is known of a probe's context: its effect at K triples, ``None`` where nothing is."""
-        known = self.contexts.knows(place)
-        if known is Known.NEW or place.context is None:
+        above = self.of_context(place, scales)
+        if above is None:
+            return None
+        own = self.of_configuration(place, scales)
+        if own is None:
+            return above._replace(variance=above.variance + scales.configuration_variance)
+        return effects.below(own, above, scales)
+
+    def of_context(self, place: Place, scales: Scales) -> Effect | None:
+        """What is known of u of a probe's context, ``None`` where nothing is."""
+        if place.context is None or (place.leaf, place.context) not in self.contexts.known:
             return None
         context = self.contexts.known[place.leaf, place.context]
         configurations = slice(int(self.contexts.start[context]), int(self.contexts.start[context + 1]))
         sums = self.sums.take(configurations)
         effect = effects.of_contexts(sums, self.contexts, slice(context, context + 1), scales)
-        above = Effect(effect.alpha[0], effect.gamma[:, 0], effect.variance[0])
-        if known is Known.CONTEXT:
-            return above._replace(variance=above.variance + scales.configuration_variance)
-        own = self.contexts.configurations[place]
-        at = sums.take(slice(own - configurations.start, own - configurations.start + 1)).at(scales)
-        return effects.below(ConfigurationSums(at.A[:, 0], at.R[:, 0]), above, scales)
+        return Effect(effect.alpha[0], effect.gamma[:, 0], effect.variance[0])
+
+    def of_configuration(self, place: Place, scales: Scales) -> ConfigurationSums | None:
+        """What a probe's configuration itself says, at K triples; ``None`` where it has no stored run."""
+        own = self.contexts.configurations.get(place)
+        if own is None:
+            return None
+        at = self.sums.take(slice(own, own + 1)).at(scales)
+        return ConfigurationSums(at.A[:, 0], at.R[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
