@@ -61,6 +61,8 @@ def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float
         links=shares,
         depends_on_link=depends,
         warnings=tuple(_warnings(pool, depends)),
+        family=family,
+        cell=cell,
     )
 
 

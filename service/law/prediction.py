@@ -92,6 +92,7 @@ class Coefficients:
         improvement: at a gap of .15, without a run's own residual: what families and links can be compared by.
         links: probability of each link.
         warnings: cautions about these numbers.
+        family, cell: whose they are; of the family as a whole where there is no cell.
     """
 
     slope: Estimate
@@ -100,6 +101,8 @@ class Coefficients:
     links: Mapping[str, float]
     depends_on_link: bool
     warnings: tuple[Caution, ...]
+    family: str
+    cell: str | None
 
 
 class ContextEffect(NamedTuple):
