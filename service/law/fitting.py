@@ -289,7 +289,12 @@ class Fit:
 
 
 def fit(
-    observations: Observations, model: Model = PUBLISHED, *, passes: int | None = None, collapses: bool = True
+    observations: Observations,
+    model: Model = PUBLISHED,
+    *,
+    passes: int | None = None,
+    collapses: bool = True,
+    contexts: bool = True,
 ) -> Fit:
     """Fit one model; no observations at all leave its prior.
 
@@ -298,8 +303,9 @@ def fit(
         model: what to fit.
         passes: the link's own unless given, and 6 for the published line; the last only integrates.
         collapses: whether a run may be one that collapsed; if not, r = 1.
+        contexts: whether contexts are a level where one of them has two rows.
     """
-    return fit_stored(Stored.of(observations), model, passes=passes, collapses=collapses)
+    return fit_stored(Stored.of(observations, contexts=contexts), model, passes=passes, collapses=collapses)
 
 
 def fit_stored(stored: Stored, model: Model, *, passes: int | None = None, collapses: bool = True) -> Fit:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from service.law import Code, GapLaw, Known, Observations, Probe, collapse, effects, grid, scales
+from service.law import Code, GapLaw, Known, Observations, Probe, collapse, effects, grid, scales, scaling
 from service.law.components import Asked, Coefficients, normals
 from service.law.contexts import Place
 from service.law.drift import drift_log_bayes_factor
@@ -457,6 +457,21 @@ def test_a_family_whose_versions_share_contexts_has_not_drifted():
     observations = draw(16, contexts=8, models=1)
     versions = ["a" if row % 3 else "b" for row in range(len(observations))]
     assert drift_log_bayes_factor(observations, "f", versions) < 0
+
+
+def test_slopes_by_size_take_contexts_as_scatter():
+    """Their errors come from sigma alone; with the effects taken out of it they would be far too sure."""
+    observations = draw(17, contexts=10, models=2, tau=0.08)
+    sizes = [1e8 if model == "m0" else 1e9 for model in observations.model]
+    assert scaling.scaling(observations, sizes) == scaling.scaling(without(observations, "context", "model"), sizes)
+
+
+def test_coefficients_say_whose_they_are(law):
+    about = {"teacher": "frozen", "divergence": "forward_kl"}
+    of_cell, of_family = law.coefficients("f", "c0", **about), law.coefficients("f", **about)
+    assert (of_cell.family, of_cell.cell) == ("f", "c0")
+    assert (of_family.family, of_family.cell) == ("f", None)
+    assert of_cell.slope != of_family.slope
 
 
 def test_collapse_probability_does_not_depend_on_contexts_that_are_odd(law):
