@@ -21,6 +21,10 @@ AT_ONCE = 8
 """gaps of which each may have tens of thousands of normals: more at once leave the cache"""
 NEGLIGIBLE = 1e-10
 """weight of nodes that are left out, all together"""
+NEGLIGIBLE_OF_MANY = 1e-5
+"""the same where contexts are a level: of tens of thousands of nodes most are left out, and no tail moves by more"""
+MOST_LEFT_OUT = 0.01
+"""of one model's weight"""
 
 
 class Coefficients(NamedTuple):
@@ -69,7 +73,7 @@ def at_places(state: ModelState, places: Sequence[Place]) -> Coefficients:
     d, K = grid.dimensions, len(grid.scales)
     different = {each: number for number, each in enumerate(dict.fromkeys(places))}
     which = np.array([different[each] for each in places], dtype=np.intp)
-    triple = grid.sigma_index[_heavy(state.posterior.weight)]
+    triple = grid.sigma_index[_heavy(state)]
     nothing = Effect(np.zeros(K), np.zeros((d, K)), np.zeros(K))
     found = [state.effects.of(each, grid.scales) for each in different]
     new = np.array([effect is None for effect in found], dtype=np.bool_)
@@ -86,7 +90,7 @@ def at_leaves(state: ModelState, leaves: Sequence[Leaf]) -> Coefficients:
     posterior = state.posterior
     places = {leaf: place for place, leaf in enumerate(dict.fromkeys(leaves))}
     which = [places[leaf] for leaf in leaves]
-    heavy = _heavy(posterior.weight)
+    heavy = _heavy(state)
     each = [posterior.coefficients(*leaf) for leaf in places]
     d = posterior.grid.dimensions
     mean, cov = (
@@ -97,9 +101,12 @@ def at_leaves(state: ModelState, leaves: Sequence[Leaf]) -> Coefficients:
     return Coefficients(state.weight * posterior.weight[heavy], mean, cov, sigma_square)
 
 
-def _heavy(weight: FloatArray) -> IndexArray:
+def _heavy(state: ModelState) -> IndexArray:
+    weight, negligible = state.posterior.weight, NEGLIGIBLE
+    if state.effects is not None:
+        negligible = min(NEGLIGIBLE_OF_MANY / state.weight, MOST_LEFT_OUT)
     ascending = np.argsort(weight)
-    return np.sort(ascending[np.cumsum(weight[ascending]) > NEGLIGIBLE])
+    return np.sort(ascending[np.cumsum(weight[ascending]) > negligible])
 
 
 def exposed(
