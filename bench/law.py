@@ -14,6 +14,7 @@ import numpy as np
 
 from service.law import GapLaw, Observations
 from service.law.links import LINKS, LinkName
+from studies.links import contexts as study
 
 SIZES = (1_000, 100_000, 1_000_000)
 FAMILIES_AT_MOST = 2_000  # at the largest store; in proportion below it
@@ -25,6 +26,7 @@ LINK_FITS = 9
 LINK_GATES = {300: 0.1, 10_000: 2.0}  # seconds a refit, by observations
 LARGEST_WITH_LINKS = 100_000  # no gate: what a large pool with baselines has to expect
 HEADROOM = 0.6
+CONTEXT_GATES = {"contexts": 2.0, "dilution": 4.0}  # times a refit without contexts
 
 
 def store(n: int, *, cells: bool, seed: int = 0, link: str | None = None) -> Observations:
@@ -102,6 +104,21 @@ def measure_links(n: int, *, cells: bool, link: str) -> tuple[float, int]:
     return median(fits), len(pool.models)
 
 
+def measure_contexts() -> dict[str, float]:
+    """Median processor seconds of refits of the study's addition runs by its three laws, one after the other in turn.
+
+    Processor time, because the three are compared with each other, whatever else the machine does.
+    """
+    rows = [row for name, pool in study.pools(study.runs()).items() if name.startswith("addition") for row in pool]
+    found: dict[str, list[float]] = {law: [] for law in study.LAWS}
+    for _ in range(LINK_FITS):
+        for law, times in found.items():
+            began = time.process_time()
+            study.fitted(rows, law)
+            times.append(time.process_time() - began)
+    return {law: median(times) for law, times in found.items()}
+
+
 def verdict(value: float, gate: float, stretch: float) -> str:
     """Say which mark a time meets."""
     return "stretch" if value <= stretch else "gate" if value <= gate else "MISSED"
@@ -134,6 +151,14 @@ def main() -> None:
                     f"  {n:12,}   {'half' if cells else 'none'}   {link:7}  {1e3 * fit:7.0f} ms {met:7}  {models}",
                     flush=True,
                 )
+    times = measure_contexts()
+    print(f"  contexts: medians of {LINK_FITS} refits of the study's 288 addition runs, in turn")
+    for law, gate in CONTEXT_GATES.items():
+        ratio = times[law] / times["before"]
+        met = "gate" if ratio <= gate else "MISSED"
+        print(
+            f"  {study.LAWS[law]:23} {1e3 * times[law]:5.0f} ms  {ratio:.2f}x of without ({gate:g}x: {met})", flush=True
+        )
 
 
 if __name__ == "__main__":

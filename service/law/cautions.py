@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from service.law.contexts import FEWEST_CONTEXTS, Known, Place, dilution, kind_of
 from service.law.keys import Key, Rule
 from service.law.leaves import IndexArray
 from service.law.observations import BoolArray, FloatArray, Probe
@@ -22,6 +23,9 @@ BASELINE_MISSING = "a stored run lacks its baseline, and with it the headroom: t
 SMALL_GAP_MESSAGE = (
     "with a teacher that moves, a mean gap near 0 cannot tell a useless context from a weakly informative one"
 )
+UNLIKE_KIND = "no context of kind {kind!r} has stored runs: with a kind left out, 95 % intervals held for 60 % of runs"
+UNLIKE_SPREAD = "this gap lies on the problems more, or less, evenly than that of any stored run"
+NO_SPREAD = "a gap's spread over the problems is not known of every run and of this probe: it does not count here"
 _STATUS_MESSAGES = {
     Status.PRIOR_ONLY: (
         Code.PRIOR_ONLY,
@@ -39,6 +43,18 @@ def status(pool: PoolState, family: str) -> Status:
     if family not in pool.families:
         return Status.COLD
     return Status.FITTED if pool.families[family].n >= FEWEST_POINTS else Status.SPARSE
+
+
+def places(probe: Probe) -> list[Place]:
+    """Where each of P probes stands."""
+    leaves = zip(probe.family, probe.cell, strict=True)
+    return [Place(*each) for each in zip(leaves, probe.context, probe.model, strict=True)]
+
+
+def known(pool: PoolState, probe: Probe) -> list[Known | None]:
+    """How much a pool knows of the contexts of P probes."""
+    contexts = pool.contexts
+    return [None if contexts is None else contexts.knows(place) for place in places(probe)]
 
 
 def outside(pool: PoolState, probe: Probe) -> BoolArray:
@@ -83,6 +99,7 @@ def cautions(
             yield Caution(code, message.format(family=family, n=n), index)
         if pool.straightened:
             yield Caution(Code.BASELINE_MISSING, BASELINE_MISSING, index)
+        yield from _of_context(pool, probe, index)
         if far[index]:
             yield Caution(Code.EXTRAPOLATION, f"gap {probe.gap[index]:.3f} is outside what was stored", index)
         if pool.curvature < CURVATURE_LEVEL and pool.linear_weight >= DECIDED:
@@ -98,6 +115,29 @@ def cautions(
             room = 1 - probe.baseline[index]
             message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
             yield Caution(Code.REFUSED, message, index)
+
+
+def _of_context(pool: PoolState, probe: Probe, index: int) -> Iterator[Caution]:
+    """Say what is to be known of a probe's context, where contexts are a level."""
+    contexts = pool.contexts
+    if contexts is None:
+        return
+    context, spread = probe.context[index], float(dilution(probe.gap_spread, probe.gap)[index])
+    place = Place((probe.family[index], probe.cell[index]), context, probe.model[index])
+    if contexts.knows(place) is Known.NEW:
+        name = "the context was not given" if context is None else "nothing is stored of this context in this cell"
+        message = f"{name}: contexts of one gap differ by {pool.context_sd:.3f} (standard deviation)"
+        yield Caution(Code.NEW_CONTEXT, message, index)
+        kind = kind_of(context)
+        if kind is not None and contexts.kinds and kind not in contexts.kinds:
+            yield Caution(Code.UNLIKE_CONTEXT, UNLIKE_KIND.format(kind=kind), index)
+    if len(contexts.known) < FEWEST_CONTEXTS:
+        message = f"{len(contexts.known)} context(s) with stored runs: how much contexts differ is mostly assumed"
+        yield Caution(Code.FEW_CONTEXTS, message, index)
+    if pool.dilutions is not None and not pool.dilutions[0] <= spread <= pool.dilutions[2] and not np.isnan(spread):
+        yield Caution(Code.UNLIKE_CONTEXT, UNLIKE_SPREAD, index)
+    if pool.wants_spread and (pool.dilutions is None or np.isnan(spread)):
+        yield Caution(Code.NO_SPREAD, NO_SPREAD, index)
 
 
 def _told(branches: Sequence[Branch]) -> list[str]:

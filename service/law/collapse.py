@@ -1,5 +1,7 @@
 """Runs that collapse: a second component that an outlier can belong to (docs: LAW step 6)."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.special import expit
 
@@ -17,8 +19,23 @@ def probability(weight_sum: float, n: int) -> float:
     return (PRIOR_COLLAPSED + n - weight_sum) / (PRIOR_RUNS + n)
 
 
+class Fitted(NamedTuple):
+    """(N,) what eta is of rows, by posterior mean, its variance, and its covariance with b1."""
+
+    eta: FloatArray
+    variance: FloatArray
+    with_slope: FloatArray
+
+
+def on_the_line(likelihood: Likelihood, mean: FloatArray, cov: FloatArray) -> Fitted:
+    """See where rows stand by the mean (2, L) and covariance (3, L) of their leaves' coefficients."""
+    rows = likelihood.rows
+    _, s01, s11 = cov[:, rows.leaf]
+    return Fitted(*line(mean[:, rows.leaf], cov[:, rows.leaf], rows.x), s01 + s11 * rows.x)
+
+
 def leave_one_out(
-    likelihood: Likelihood, weight: FloatArray, sigma_square: float, mean: FloatArray, cov: FloatArray
+    likelihood: Likelihood, weight: FloatArray, sigma_square: float, fitted: Fitted
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Compare each row's improvement with what the others say of it.
 
@@ -26,18 +43,16 @@ def leave_one_out(
         likelihood: of N rows.
         weight: (N,) r.
         sigma_square: E[sigma^2].
-        mean: (2, L) means of the leaves' coefficients.
-        cov: (3, L) their covariances.
+        fitted: where the rows stand.
 
     Returns:
         residual e/(1-h), its variance D + pv/(1-h), and leverage h = pv r/D, each (N,); pv is the variance of the
         fitted improvement.
     """
-    rows, gradient, D = likelihood.rows, likelihood.gradient, likelihood.variance(sigma_square)
-    fitted, pv = line(mean[:, rows.leaf], cov[:, rows.leaf], rows.x)
-    pv = gradient**2 * pv
+    gradient, D = likelihood.gradient, likelihood.variance(sigma_square)
+    pv = gradient**2 * fitted.variance
     h = np.minimum(pv * weight / D, LARGEST_LEVERAGE)
-    return gradient * (likelihood.response - fitted) / (1 - h), D + pv / (1 - h), h
+    return gradient * (likelihood.response - fitted.eta) / (1 - h), D + pv / (1 - h), h
 
 
 def weights(residual: FloatArray, variance: FloatArray, pi: float, known: BoolArray) -> FloatArray:

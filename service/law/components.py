@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from service.law.contexts import Place
+from service.law.effects import Effect, quadratic
 from service.law.exposure import Exposure
-from service.law.hierarchy import line
+from service.law.hierarchy import line, place
 from service.law.leaves import IndexArray, Leaf
 from service.law.links import LINEAR
 from service.law.mixture import Normals
@@ -19,6 +21,10 @@ AT_ONCE = 8
 """gaps of which each may have tens of thousands of normals: more at once leave the cache"""
 NEGLIGIBLE = 1e-10
 """weight of nodes that are left out, all together"""
+NEGLIGIBLE_OF_MANY = 1e-5
+"""the same where contexts are a level: of tens of thousands of nodes most are left out, and no tail moves by more"""
+MOST_LEFT_OUT = 0.01
+"""of one model's weight"""
 
 
 class Coefficients(NamedTuple):
@@ -26,13 +32,15 @@ class Coefficients(NamedTuple):
 
     Attributes:
         weight: (J,) of the nodes, in all the model's weight.
-        mean: (2, P, J). cov: (3, P, J). sigma_square: (J,).
+        mean: (d, P, J). cov: (d (d + 1)/2, P, J). sigma_square: (J,), or (P, J) with tau^2 where a context is new.
+        effect: of the probes' contexts, 0 where one is new; ``None`` where all are.
     """
 
     weight: FloatArray
     mean: FloatArray
     cov: FloatArray
     sigma_square: FloatArray
+    effect: Effect | None = None
 
 
 class Asked(NamedTuple):
@@ -43,6 +51,7 @@ class Asked(NamedTuple):
         own: variance of the improvement's sampling error. shared: covariance of that with the true gap, sign changed.
         shift: mean of that error, given the gap's.
         headroom, headroom_var: H and its variance where the improvement has a baseline of its own.
+        dilution: w.
     """
 
     x: FloatArray
@@ -52,6 +61,28 @@ class Asked(NamedTuple):
     shift: FloatArray
     headroom: FloatArray
     headroom_var: FloatArray
+    dilution: FloatArray
+
+
+def at_places(state: ModelState, places: Sequence[Place]) -> Coefficients:
+    """Coefficients of P places, with what is known of their contexts."""
+    at = at_leaves(state, [each.leaf for each in places])
+    grid = state.posterior.grid
+    if state.effects is None or grid.scales is None:
+        return at
+    d, K = grid.dimensions, len(grid.scales)
+    different = {each: number for number, each in enumerate(dict.fromkeys(places))}
+    which = np.array([different[each] for each in places], dtype=np.intp)
+    triple = grid.sigma_index[_heavy(state)]
+    nothing = Effect(np.zeros(K), np.zeros((d, K)), np.zeros(K))
+    found = [state.effects.of(each, grid.scales) for each in different]
+    new = np.array([effect is None for effect in found], dtype=np.bool_)
+    sigma_square = at.sigma_square + np.where(new[which, None], grid.scales.tau[triple] ** 2, 0.0)
+    if new.all():
+        return at._replace(sigma_square=sigma_square)
+    columns = zip(*(effect or nothing for effect in found), strict=True)
+    alpha, gamma, variance = (np.stack(each, axis=-2)[..., which, :][..., triple] for each in columns)
+    return at._replace(sigma_square=sigma_square, effect=Effect(alpha, gamma, variance))
 
 
 def at_leaves(state: ModelState, leaves: Sequence[Leaf]) -> Coefficients:
@@ -59,23 +90,30 @@ def at_leaves(state: ModelState, leaves: Sequence[Leaf]) -> Coefficients:
     posterior = state.posterior
     places = {leaf: place for place, leaf in enumerate(dict.fromkeys(leaves))}
     which = [places[leaf] for leaf in leaves]
-    heavy = _heavy(posterior.weight)
+    heavy = _heavy(state)
     each = [posterior.coefficients(*leaf) for leaf in places]
+    d = posterior.grid.dimensions
     mean, cov = (
-        np.array([pair[part][:, heavy] for pair in each]).reshape(-1, 2 + part, len(heavy))[which].swapaxes(0, 1)
-        for part in (0, 1)
+        np.array([pair[part][:, heavy] for pair in each]).reshape(-1, size, len(heavy))[which].swapaxes(0, 1)
+        for part, size in enumerate((d, d * (d + 1) // 2))
     )
     sigma_square = posterior.grid.sigma[posterior.grid.sigma_index[heavy]] ** 2
     return Coefficients(state.weight * posterior.weight[heavy], mean, cov, sigma_square)
 
 
-def _heavy(weight: FloatArray) -> IndexArray:
+def _heavy(state: ModelState) -> IndexArray:
+    weight, negligible = state.posterior.weight, NEGLIGIBLE
+    if state.effects is not None:
+        negligible = min(NEGLIGIBLE_OF_MANY / state.weight, MOST_LEFT_OUT)
     ascending = np.argsort(weight)
-    return np.sort(ascending[np.cumsum(weight[ascending]) > NEGLIGIBLE])
+    return np.sort(ascending[np.cumsum(weight[ascending]) > negligible])
 
 
-def exposed(exposure: Exposure, probe: Probe, headroom: FloatArray) -> list[tuple[FloatArray, Asked]]:
+def exposed(
+    exposure: Exposure, probe: Probe, headroom: FloatArray, dilution: FloatArray | None = None
+) -> list[tuple[FloatArray, Asked]]:
     """Both parts of a new probe's exposure with their weights (P,): near the stored gaps, and flat."""
+    w = np.zeros(len(probe)) if dilution is None else dilution
     x, x_var, c = probe.gap, probe.gap_var, probe.cov
     reliability, total = exposure.reliability(x_var), exposure.variance + x_var
     headroom_var = np.where(c == 0, probe.baseline_var, 0.0)
@@ -89,7 +127,7 @@ def exposed(exposure: Exposure, probe: Probe, headroom: FloatArray) -> list[tupl
     flat = (x, x_var, probe.improvement_var, c, np.zeros_like(c))
     flat_weight = exposure.flat_weight(x, x_var)
     return [
-        (weight, Asked(*(column[:, None] for column in (*part, headroom, headroom_var))))
+        (weight, Asked(*(column[:, None] for column in (*part, headroom, headroom_var, w))))
         for weight, part in ((1 - flat_weight, near), (flat_weight, flat))
     ]
 
@@ -101,11 +139,18 @@ def normals(state: ModelState, at: Coefficients, asked: Asked) -> Normals:
     sampling error that improvement and gap share goes with the gap's error, half and half.
     """
     link = state.model.link
-    centre, variance = line(at.mean, at.cov, asked.x)
+    straight = link is LINEAR
+    zeta = _zeta(at, asked)
+    if straight and at.effect is not None:
+        zeta = [part - gamma for part, gamma in zip(zeta, at.effect.gamma, strict=True)]
+        centre, variance = _line(at, zeta)
+        centre, variance = centre + at.effect.alpha, variance + at.effect.variance
+    else:
+        centre, variance = line(at.mean, at.cov, asked.x) if len(zeta) == 2 else _line(at, zeta)
     variance = variance + (at.mean[1] ** 2 + at.cov[2]) * asked.x_var
     scatter = state.model.spread(asked.x) * at.sigma_square
     shared = -at.mean[1] * asked.shared
-    if link is LINEAR:
+    if straight:
         sd = np.sqrt(variance + scatter + asked.own + 2 * shared)
         return np.broadcast_to(at.weight, centre.shape), centre + asked.shift, sd
     variance = variance + (1 - link.noise_share) * scatter
@@ -115,13 +160,39 @@ def normals(state: ModelState, at: Coefficients, asked: Asked) -> Normals:
     rest = link.noise_share * scatter + asked.own - 0.5 * shared**2 / variance
     spread = found.slope**2 * (0.5 * variance)[..., None] + found.slope * shared[..., None]
     spread += asked.headroom_var[..., None] * found.by_headroom**2 + rest[..., None]
+    if at.effect is not None:
+        # what is known of the effect leans on the coefficients, and so goes with eta
+        own, covariance, total = _effect(at, at.effect, zeta)
+        share = np.sqrt(link.noise_share + (1 - link.noise_share) * found.slope**2)
+        mean = mean + share * (own[..., None] + (covariance / variance)[..., None] * off)
+        spread = spread + share**2 * (total - 0.5 * covariance**2 / variance)[..., None]
+        spread = spread + found.slope * share * covariance[..., None]
     weight = np.broadcast_to(at.weight[:, None] * SHARES, mean.shape)
     P = len(centre)
     return weight.reshape(P, -1), mean.reshape(P, -1), np.sqrt(spread).reshape(P, -1)
 
 
-def curve_normals(state: ModelState, at: Coefficients, x: FloatArray, headroom: FloatArray) -> Normals:
-    """Where the curve itself runs at true gaps x (P,): no residual, no sampling error."""
+def _zeta(at: Coefficients, asked: Asked) -> list[FloatArray]:
+    return [np.ones_like(asked.x), asked.x, asked.dilution][: len(at.mean)]
+
+
+def _line(at: Coefficients, zeta: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance of zeta'b."""
+    full = np.broadcast_arrays(*zeta)
+    return np.asarray(sum(m * part for m, part in zip(at.mean, full, strict=True))), quadratic(at.cov, np.array(full))
+
+
+def _effect(at: Coefficients, effect: Effect, zeta: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean of a context's effect, its covariance with zeta'b, and its variance (docs: LAW part 3, E, C and U)."""
+    d = len(at.mean)
+    cov_gamma = [sum(at.cov[place(i, j)] * effect.gamma[j] for j in range(d)) for i in range(d)]
+    mean = effect.alpha - sum(effect.gamma[i] * at.mean[i] for i in range(d))
+    covariance = -sum((zeta[i] * cov_gamma[i] for i in range(d)), np.zeros(1))
+    return mean, covariance, effect.variance + sum(effect.gamma[i] * cov_gamma[i] for i in range(d))
+
+
+def curve_normals(state: ModelState, at: Coefficients, x: FloatArray, headroom: FloatArray, dilution: float) -> Normals:
+    """Where the curve itself runs at true gaps x (P,): no residual, no sampling error, no context's effect."""
     nothing = np.zeros((len(x), 1))
-    asked = Asked(x[:, None], nothing, nothing, nothing, nothing, headroom[:, None], nothing)
+    asked = Asked(x[:, None], nothing, nothing, nothing, nothing, headroom[:, None], nothing, nothing + dilution)
     return normals(state, at._replace(sigma_square=np.zeros_like(at.sigma_square)), asked)

@@ -37,7 +37,8 @@ def curve(
 
 
 def _at(pool: PoolState, leaf: Leaf, gaps: FloatArray, H: FloatArray) -> NormalMixture:
-    parts = [curve_normals(each, at_leaves(each, [leaf] * len(gaps)), gaps, H) for each in pool.models]
+    w, leaves = pool.typical_dilution, [leaf] * len(gaps)
+    parts = [curve_normals(each, at_leaves(each, leaves), gaps, H, w) for each in pool.models]
     mixture = NormalMixture.beside(parts)
     return mixture.merged() if len(parts) > 1 else mixture
 
@@ -60,6 +61,8 @@ def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float
         links=shares,
         depends_on_link=depends,
         warnings=tuple(_warnings(pool, depends)),
+        family=family,
+        cell=cell,
     )
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
-from service.law import collapse
 from service.law.fitting import Fit
 from service.law.leaves import IndexArray
 from service.law.observations import BoolArray, FloatArray
 
 OUTLIER_WEIGHT = 0.5
+UNUSUAL = 2.8
+"""standard errors off the line: of 200 runs that follow the law, one"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,7 @@ class Diagnostics:
     Attributes:
         weight: r, the probability that the run did not collapse.
         outlier: r < .5.
+        unusual: r < .5, or the residual is at least 2.8 of its standard deviations: worth a look, whatever its weight.
         residual: leave-one-out residual, improvement minus what the other rows predict.
         standardized: the same in its own standard deviations.
         leverage: h, the share of a row in its own fitted value.
@@ -29,6 +31,7 @@ class Diagnostics:
 
     weight: FloatArray
     outlier: BoolArray
+    unusual: BoolArray
     residual: FloatArray
     standardized: FloatArray
     leverage: FloatArray
@@ -39,17 +42,18 @@ class Diagnostics:
         """Diagnose every row of one model's fit."""
         rows, r, likelihood = fitted.rows, fitted.weight, fitted.likelihood
         sigma_square = fitted.posterior.sigma_square
-        residual, variance, leverage = collapse.leave_one_out(likelihood, r, sigma_square, fitted.mean, fitted.cov)
-        _, s01, s11 = fitted.cov[:, rows.leaf]
-        slope_shift = (s01 + s11 * rows.x) * r * likelihood.gradient * residual / likelihood.variance(sigma_square)
+        residual, variance, leverage = fitted.leave_one_out()
+        moves = fitted.fitted.with_slope * r * likelihood.gradient * residual / likelihood.variance(sigma_square)
+        standardized = residual / np.sqrt(variance)
         back = np.argsort(rows.order)
         return cls(
             weight=r[back],
             outlier=r[back] < OUTLIER_WEIGHT,
+            unusual=_unusual(r[back], standardized[back]),
             residual=residual[back],
-            standardized=(residual / np.sqrt(variance))[back],
+            standardized=standardized[back],
             leverage=leverage[back],
-            influence=(slope_shift / np.sqrt(s11))[back],
+            influence=(moves / np.sqrt(fitted.cov[2, rows.leaf]))[back],
         )
 
     @classmethod
@@ -60,12 +64,14 @@ class Diagnostics:
             name: np.asarray(sum(weight * getattr(one, name) for one, weight in each))
             for name in ("weight", "residual", "standardized", "leverage", "influence")
         }
-        return cls(**columns, outlier=columns["weight"] < OUTLIER_WEIGHT)
+        unusual = _unusual(columns["weight"], columns["standardized"])
+        return cls(**columns, outlier=columns["weight"] < OUTLIER_WEIGHT, unusual=unusual)
 
     @classmethod
     def blank(cls, n: int) -> "Diagnostics":
         """Room for n rows."""
-        return cls(np.zeros(n), np.zeros(n, dtype=np.bool_), *(np.zeros(n) for _ in range(4)))
+        never = np.zeros(n, dtype=np.bool_)
+        return cls(np.zeros(n), never, never.copy(), *(np.zeros(n) for _ in range(4)))
 
     def put(self, rows: IndexArray, of_rows: "Diagnostics", where: BoolArray | bool) -> None:
         """Write down what a pool says of its rows, ``where`` it is the one to say it."""
@@ -74,11 +80,16 @@ class Diagnostics:
             mine[rows] = np.where(where, column, mine[rows])
 
 
+def _unusual(weight: FloatArray, standardized: FloatArray) -> BoolArray:
+    return np.asarray((weight < OUTLIER_WEIGHT) | (np.abs(standardized) >= UNUSUAL))
+
+
 def curvature_p_value(fitted: Fit) -> float:
     """One-sided test that improvements bend down: a common xt^2 beside each family's own intercept and slope.
 
-    Weighted least squares with weights r/D. Families of one or two points have nothing left to say after their own
-    line.
+    Weighted least squares with weights r/D. Where contexts are a level, their means take the rows' place: three seeds
+    of a context off the line are one point off it. Families of one or two points have nothing left to say after their
+    own line.
 
     Returns:
         P(a straight law bends down this much); NaN where no degree of freedom is left.
@@ -87,6 +98,12 @@ def curvature_p_value(fitted: Fit) -> float:
     family, families = rows.leaves.family[rows.leaf], len(rows.leaves.family_place)
     inside = fitted.weight > 0
     family, x, y, w = family[inside], rows.x[inside], rows.y[inside], (fitted.weight / fitted.residual_variance)[inside]
+    if rows.contexts is not None:
+        context = np.unique(rows.contexts.context[rows.configuration[inside]], return_inverse=True)[1]
+        first = np.searchsorted(context, np.arange(context.max(initial=-1) + 1))  # rows are sorted by context
+        total_w = np.bincount(context, w)
+        x, y = (np.bincount(context, w * value) / total_w for value in (x, y))
+        family, w = family[first], 1 / (1 / total_w + fitted.posterior.tau_square)
     freedom = np.maximum(np.bincount(family, minlength=families) - 2, 0).sum() - 1
     if freedom < 1:
         return float("nan")

@@ -4,16 +4,16 @@ from collections import Counter
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from service.law import cautions, curves, increment, predicting, record
+from service.law import cautions, context_report, curves, drawing, increment, predicting, record
 from service.law.keys import Key
 from service.law.links import LinkName
 from service.law.observations import Observations, Probe
 from service.law.pools import LawState, fit_law
-from service.law.prediction import Coefficients, Line, Prediction, Status
+from service.law.prediction import CarryOver, Coefficients, ContextEffect, Estimate, Line, Prediction, Status
 from service.law.state import PoolState
 
 EVERY_LINK = tuple(name.value for name in LinkName)
@@ -28,15 +28,23 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     Args:
         levels: the levels that ``Prediction.intervals`` answers, each in (0, 1).
         candidate_links: the links that are weighed against each other; ``("linear",)`` is LAW part 1.
+        dilution: where contexts are a level and every row's ``gap_spread`` is known, a gap that lies on few problems
+            may carry over less or more than one that lies on all.
 
     Attributes:
         state_: the fitted law without its rows.
         diagnostics_: what it says of each row; a law that was read from a record has none, for want of rows.
     """
 
-    def __init__(self, levels: tuple[float, ...] = (0.8, 0.95), candidate_links: tuple[str, ...] = EVERY_LINK) -> None:
+    def __init__(
+        self,
+        levels: tuple[float, ...] = (0.8, 0.95),
+        candidate_links: tuple[str, ...] = EVERY_LINK,
+        dilution: bool = False,  # scikit-learn names its parameters
+    ) -> None:
         self.levels = levels
         self.candidate_links = candidate_links
+        self.dilution = dilution
 
     def fit(self, observations: Observations, y: None = None) -> Self:
         """Fit to all stored points; none at all leave the prior.
@@ -52,7 +60,7 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 raise ValueError(f"candidate_links: {link!r} is none of {', '.join(EVERY_LINK)}")
         if not self.candidate_links:
             raise ValueError(f"candidate_links: name at least one of {', '.join(EVERY_LINK)}")
-        self.state_, self.diagnostics_ = fit_law(observations, tuple(self.candidate_links))
+        self.state_, self.diagnostics_ = fit_law(observations, tuple(self.candidate_links), dilutes=self.dilution)
         self._rows = [observations]
         return self
 
@@ -179,6 +187,41 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """Median baseline of the family's runs, else of all; 0 where one is unknown."""
         return self._pool(family, cell, teacher, divergence).typical_baseline(family)
 
+    def draws(self, probe: Probe, n: int, seed: int, gap_cov: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Draw n joint improvements of P probes: (n, P), none of which collapses.
+
+        What the questions share is drawn once for all of them: the law's coefficients, and the effects of contexts.
+        Comparisons rank by such draws, because the intervals of two answers say nothing of their difference.
+
+        Args:
+            probe: P questions, flattened.
+            n: how many draws.
+            seed: the same seed draws the same.
+            gap_cov: (P, P) covariance of the gaps' sampling errors, for gaps that share the student's samples.
+
+        Raises:
+            ValueError: n is not positive, or ``gap_cov`` is not a covariance of these gaps' errors.
+        """
+        if n < 1:
+            raise ValueError(f"n: expected at least 1 draw, got {n}")
+        return drawing.draws(self._state, probe, n, seed, drawing.checked(gap_cov, probe))
+
+    def context_sd(
+        self, family: str, cell: str | None = None, *, teacher: str | None = None, divergence: str | None = None
+    ) -> Estimate:
+        """Standard deviation of contexts' effects, with 95 % bounds; zeros where contexts are not a level."""
+        return context_report.spread(self._pool(family, cell, teacher, divergence))
+
+    def carry_over(
+        self, family: str, cell: str | None = None, *, teacher: str | None = None, divergence: str | None = None
+    ) -> CarryOver:
+        """Probability that a gap's spread over problems counts, and its coefficient beside the slope."""
+        return context_report.carry_over(self._pool(family, cell, teacher, divergence), (family, cell))
+
+    def context_effects(self) -> tuple[ContextEffect, ...]:
+        """Estimate how far each stored context, and each of its configurations, is off the line; all pools together."""
+        return tuple(context_report.context_effects(self._state))
+
     def to_record(self) -> record.Record:
         """Write the fitted law as JSON values: sufficient statistics, not rows."""
         return {"levels": list(self.levels), **record.to_record(self._state)}
@@ -191,7 +234,7 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             ValueError: the record was written by another version.
         """
         state = record.from_record(written)
-        law = cls(levels=tuple(written["levels"]), candidate_links=state.links)
+        law = cls(levels=tuple(written["levels"]), candidate_links=state.links, dilution=state.dilution)
         law.state_, law._rows = state, []
         return law
 

@@ -1,13 +1,21 @@
-"""Two coefficients, one level up or down: the closed forms of a linear-Gaussian tree (docs: LAW steps 4 and 7).
+"""Coefficients, one level up or down: the closed forms of a linear-Gaussian tree (docs: LAW steps 4 and 7).
 
 A level says b_child ~ N(b_parent, diag(t)). A child's data are an information pair (A, R): exp(-b'Ab/2 + R'b).
 Symmetric 2x2 matrices are stacks (3, ...) of their elements 00, 01, 11, vectors are stacks (2, ...), so that all
-nodes and families go through one numpy expression.
+nodes and families go through one numpy expression. With the dilution's coefficient there are three: matrices are then
+stacks (6, ...) of 00, 01, 11, 02, 12, 22, and a level takes one coefficient after the other, which is exact because
+their spreads are independent.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from service.law.observations import FloatArray
+
+AT_ONCE = 4_000
+"""leaves times nodes: of three coefficients, at a time"""
 
 
 def message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -18,6 +26,9 @@ def message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray,
     Returns:
         W (3, ...), u (2, ...), log factor (...).
     """
+    if len(R) > 2:
+        W, u, factor = _in_cache(_message_up, A, R, t)
+        return W, u, factor
     a, b, d = A
     p, q = R
     t0, t1 = t
@@ -38,6 +49,9 @@ def posterior_down(
     Returns:
         mean (2, ...), covariance (3, ...).
     """
+    if len(R) > 2:
+        child_mean, child_cov = _in_cache(_posterior_down, A, R, t, mean, cov)
+        return child_mean, child_cov
     a, b, d = A
     p, q = R
     t0, t1 = t
@@ -56,6 +70,87 @@ def posterior_down(
 def line(mean: FloatArray, cov: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mean and variance of b0 + b1 x."""
     return mean[0] + mean[1] * x, cov[0] + 2 * x * cov[1] + x**2 * cov[2]
+
+
+def widened(mean: FloatArray, cov: FloatArray, dimensions: int) -> tuple[FloatArray, FloatArray]:
+    """Add coefficients whose population mean is known to be 0."""
+    if dimensions == len(mean):
+        return mean, cov
+    nothing = np.zeros((dimensions * (dimensions + 1) // 2 - len(cov), *mean.shape[1:]))
+    return np.concatenate([mean, nothing[: dimensions - len(mean)]]), np.concatenate([cov, nothing])
+
+
+def place(i: int, j: int) -> int:
+    """Where element (i, j) of a symmetric matrix stands in a stack."""
+    low, high = min(i, j), max(i, j)
+    return high * (high + 1) // 2 + low
+
+
+class _Step(NamedTuple):
+    """One coefficient's spread integrated out: coefficient k, c, A's row and R's element before it."""
+
+    k: int
+    c: FloatArray
+    beside: list[FloatArray]
+    p: FloatArray
+
+
+def _steps_up(
+    A: FloatArray, R: FloatArray, t: FloatArray
+) -> tuple[list[FloatArray], list[FloatArray], list[_Step], FloatArray]:
+    d, steps = len(R), []
+    A_now, R_now, square, det = list(A), list(R), np.zeros(1), np.ones(1)
+    for k in range(d):
+        beside, p = [A_now[place(i, k)] for i in range(d)], R_now[k]
+        growth = 1 + t[k] * beside[k]
+        c = t[k] / growth
+        steps.append(_Step(k, c, beside, p))
+        pull, det = [c * each for each in beside], det * growth
+        square = square + c * p * p
+        for j in range(d):
+            R_now[j] = R_now[j] - pull[j] * p
+            for i in range(j + 1):
+                A_now[place(i, j)] = A_now[place(i, j)] - pull[i] * beside[j]
+    return A_now, R_now, steps, 0.5 * (square - np.log(det))
+
+
+def _in_cache(function: Callable[..., tuple[FloatArray, ...]], *parts: FloatArray) -> tuple[FloatArray, ...]:
+    """Apply a function of stacks to some nodes, the last axis, at a time: its thirty arrays then stay in the cache."""
+    J = max(part.shape[-1] for part in parts)
+    step = max(AT_ONCE * len(parts[0]) * J // max(part.size for part in parts), 1)
+    if step >= J or any(part.shape[-1] != J for part in parts):
+        return function(*parts)
+    each = [function(*(part[..., first : first + step] for part in parts)) for first in range(0, J, step)]
+    return tuple(np.concatenate(column, axis=-1) for column in zip(*each, strict=True))
+
+
+def _message_up(A: FloatArray, R: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    W, u, _, factor = _steps_up(A, R, t)
+    return np.array(W), np.array(u), factor
+
+
+def _posterior_down(
+    A: FloatArray, R: FloatArray, t: FloatArray, mean: FloatArray, cov: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    _, _, steps, _ = _steps_up(A, R, t)
+    d, m, S = len(R), list(mean), list(cov)
+    for k, c, beside, p in reversed(steps):  # on the way down: coefficient k gains c (p - beside'b), variance c
+        across = [beside[0] * S[place(i, 0)] for i in range(d)]
+        fitted = beside[0] * m[0]
+        for j in range(1, d):
+            fitted = fitted + beside[j] * m[j]
+            across = [sum_ + beside[j] * S[place(i, j)] for i, sum_ in enumerate(across)]
+        within = beside[0] * across[0]
+        for i in range(1, d):
+            within = within + beside[i] * across[i]
+        m[k] = m[k] + c * (p - fitted)
+        S[place(k, k)] = S[place(k, k)] - 2 * c * across[k] + c**2 * within + c
+        for i in range(d):
+            if i != k:
+                S[place(i, k)] = S[place(i, k)] - c * across[i]
+    shape = np.broadcast_shapes(*(part.shape for part in (*m, *S)))
+    full_mean, full_cov = ([np.broadcast_to(part, shape) for part in parts] for parts in (m, S))
+    return np.array(full_mean), np.array(full_cov)
 
 
 def _determinants(A: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -26,7 +26,7 @@ LARGEST_MOVE = 0.01
 def add(state: LawState, observation: Observations) -> LawState | None:
     """Take one row into the pools that it belongs to; ``None`` where only a full fit can.
 
-    That is where a bent link has weight, or the row would make a pool of its own.
+    That is where a bent link has weight, contexts are known, or the row would make a pool of its own.
 
     Raises:
         ValueError: not exactly one observation.
@@ -41,7 +41,7 @@ def add(state: LawState, observation: Observations) -> LawState | None:
         return None
     pools = dict(state.pools)
     for name in touched:
-        if pools[name].published is None:
+        if pools[name].published is None or pools[name].contexts_known or observation.context[0] is not None:
             return None
         pools[name] = add_to_pool(pools[name], observation)
     here = dict(state.counts.get(leaf, {}))
@@ -72,7 +72,8 @@ def add_to_pool(pool: PoolState, observation: Observations) -> PoolState:
     likelihood = Likelihood.of(row, line.model, beliefs)
     mean, cov = mixed(*before.coefficients_in(block, place), before.weight)
     unused = np.zeros(1)  # so far no part of the fit rests on this row
-    residual, variance, _ = collapse.leave_one_out(likelihood, unused, before.sigma_square, mean[:, None], cov[:, None])
+    fitted = collapse.on_the_line(likelihood, mean[:, None], cov[:, None])
+    residual, variance, _ = collapse.leave_one_out(likelihood, unused, before.sigma_square, fitted)
     r = collapse.weights(residual, variance, line.pi, observation.collapsed)
 
     A, R, log_factor = likelihood.own_sums(r, grid.sigma)

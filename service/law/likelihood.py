@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from service.law.contexts import Contexts
+from service.law.effects import ConfigurationSums
 from service.law.links import LINEAR
 from service.law.models import Model
 from service.law.observations import FloatArray
@@ -27,7 +29,7 @@ class Beliefs:
     """What the last pass left: posterior means that the next pass's variances are made with.
 
     Attributes:
-        slope, slope_square: (L,) E[b1] and E[b1^2] of each leaf. sigma_square: E[sigma^2].
+        slope, slope_square: (L,) E[b1] and E[b1^2] of each leaf. sigma_square: E[sigma^2], and with it E[tau^2].
         eta: (N,) where each row is linearised.
     """
 
@@ -45,6 +47,7 @@ class Likelihood:
         rows: N rows.
         response: (N,) z. gradient: (N,) f'.
         scatter: (N,) what a unit of sigma^2 is in a row. known: (N,) the rest of its variance.
+        noise_share: phi of the link.
     """
 
     rows: Rows
@@ -52,6 +55,7 @@ class Likelihood:
     gradient: FloatArray
     scatter: FloatArray
     known: FloatArray
+    noise_share: float
 
     @classmethod
     def of(cls, rows: Rows, model: Model, beliefs: Beliefs) -> "Likelihood":
@@ -62,6 +66,12 @@ class Likelihood:
     def variance(self, sigma_square: float | FloatArray) -> FloatArray:
         """(N,) D; of K values (K, 1) (K, N), and for a single row of (K,) (K,)."""
         return sigma_square * self.scatter + self.known
+
+    @property
+    def effect(self) -> FloatArray:
+        """(N,) g = s/f': what a context's effect is in eta; it saturates with the residual (docs: LAW part 3)."""
+        share = self.noise_share
+        return np.asarray(np.sqrt(share + (1 - share) * self.gradient**2) / self.gradient)
 
     def statistics(self, weight: FloatArray, sigma: FloatArray) -> Statistics:
         """Sum over rows with D = sigma^2 + known and collapse weights r, for every sigma (docs: LAW step 4)."""
@@ -87,6 +97,16 @@ class Likelihood:
             log_factor[these] = -0.5 * (np.log(D) @ weight + inverse @ square)
         return Statistics(rows.leaves, sums[:3], sums[3:], log_factor)
 
+    def configuration_sums(
+        self, contexts: Contexts, weight: FloatArray, sigma: FloatArray
+    ) -> tuple[ConfigurationSums, FloatArray]:
+        """Sum rows of each configuration with collapse weights r, for every sigma; and -1/2 sum r (log D + z^2/D)."""
+        rows, D = self.rows, self.variance(sigma[:, None] ** 2)
+        omega = weight * self.gradient**2 / D
+        log_factor = -0.5 * (np.log(D) @ weight + omega @ self.response**2)
+        zeta, J = rows.zeta(self.effect), len(contexts.places)
+        return ConfigurationSums.of(zeta, self.response, omega.T, rows.configuration, J), log_factor
+
     def own_sums(self, weight: FloatArray, sigma: FloatArray) -> tuple[FloatArray, ...]:
         """A (3, K), R (2, K) and factor (K,) of a single row: what ``statistics`` has for it, without the machinery."""
         x, z, r = self.rows.x[0], self.response[0], weight[0]
@@ -99,7 +119,7 @@ class Likelihood:
 def _straight(rows: Rows, model: Model, beliefs: Beliefs) -> Likelihood:
     one = np.broadcast_to(1.0, rows.x.shape)
     known = rows.own + beliefs.slope_square[rows.leaf] * rows.attenuated - 2 * beliefs.slope[rows.leaf] * rows.shared
-    return Likelihood(rows, rows.y, one, model.spread(rows.x), np.maximum(known, SMALLEST_KNOWN_VARIANCE))
+    return Likelihood(rows, rows.y, one, model.spread(rows.x), np.maximum(known, SMALLEST_KNOWN_VARIANCE), 1.0)
 
 
 def _bent(rows: Rows, model: Model, beliefs: Beliefs) -> Likelihood:
@@ -122,4 +142,5 @@ def _bent(rows: Rows, model: Model, beliefs: Beliefs) -> Likelihood:
         gradient=gradient,
         scatter=spread * (link.noise_share + inside * gradient**2),
         known=np.maximum(known, np.maximum(SMALLEST_SHARE * rows.noise, SMALLEST_KNOWN_VARIANCE)),
+        noise_share=link.noise_share,
     )

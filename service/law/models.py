@@ -37,8 +37,12 @@ PUBLISHED = Model(LINEAR, 0.0)
 """part 1 of LAW"""
 
 
-def candidates(links: Sequence[str], rule: Rule) -> dict[Model, float]:
-    """Models of these links with their prior probabilities; the line alone is part 1's."""
+def candidates(links: Sequence[str], rule: Rule, *, contexts: bool = False) -> dict[Model, float]:
+    """Models of these links with their prior probabilities; the line alone is part 1's.
+
+    Where contexts are a level, they explain what the extra variance near gap 0 stands for.
+    """
+    extras = {0.0: 1.0} if contexts else EXTRA
     chosen = [LINKS[name] for name in LinkName if name in links]
     if chosen == [LINEAR]:
         return {PUBLISHED: 1.0}
@@ -46,5 +50,5 @@ def candidates(links: Sequence[str], rule: Rule) -> dict[Model, float]:
     return {
         Model(link, extra): LINK_PRIOR[rule][link.name] / total * share
         for link in chosen
-        for extra, share in EXTRA.items()
+        for extra, share in extras.items()
     }

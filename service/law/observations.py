@@ -33,6 +33,9 @@ class Observations:
         teacher: N of ``TEACHERS``, ``None`` where unknown. divergence: N of ``DIVERGENCES``, ``None`` where unknown.
         collapsed: (N,) True where the run is known to have collapsed.
         ids: N identifiers, or ``None``.
+        context: N keys of what the self-teacher was shown (kind and options, in one string), ``None`` where unknown.
+        model: N names of models, ``None`` where unknown. Runs of one cell, context and model are a configuration.
+        gap_spread: (N,) variance over problems of the true gap, an estimate that may be negative; NaN where unknown.
     """
 
     gap: FloatArray
@@ -48,6 +51,9 @@ class Observations:
     divergence: tuple[str | None, ...]
     collapsed: BoolArray
     ids: tuple[str, ...] | None
+    context: tuple[str | None, ...]
+    model: tuple[str | None, ...]
+    gap_spread: FloatArray
 
     def __init__(
         self,
@@ -65,6 +71,9 @@ class Observations:
         divergence: Sequence[str | None] | None = None,
         collapsed: ArrayLike | None = None,
         ids: Sequence[str] | None = None,
+        context: Sequence[str | None] | None = None,
+        model: Sequence[str | None] | None = None,
+        gap_spread: ArrayLike | None = None,
     ) -> None:
         """Check and store the columns.
 
@@ -84,6 +93,9 @@ class Observations:
                 "baseline", np.full(n, np.nan) if baseline is None else baseline, n, 0, 1, unknown=True
             ),
             "baseline_var": _column("baseline_var", gap_var if baseline_var is None else baseline_var, n, 0.0, 1.0),
+            "gap_spread": _column(
+                "gap_spread", np.full(n, np.nan) if gap_spread is None else gap_spread, n, -1.0, 1.0, unknown=True
+            ),
         }
         _check_cov(columns["cov"], columns["gap_var"], columns["improvement_var"])
         for name, value in columns.items():
@@ -93,6 +105,8 @@ class Observations:
         object.__setattr__(self, "teacher", _choices("teacher", teacher, n, TEACHERS))
         object.__setattr__(self, "divergence", _choices("divergence", divergence, n, DIVERGENCES))
         object.__setattr__(self, "ids", None if ids is None else _names("ids", ids, n))
+        for name, names in (("context", context), ("model", model)):
+            object.__setattr__(self, name, (None,) * n if names is None else _names(name, names, n, unknown=True))
         flags = np.zeros(n, dtype=np.bool_) if collapsed is None else np.asarray(collapsed, dtype=np.bool_)
         if flags.shape != (n,):
             raise ValueError(f"collapsed has shape {flags.shape}, family has {n} rows")
@@ -130,6 +144,7 @@ class Probe:
             bent link takes the median of the family's stored runs for it.
         baseline_var: its sampling variance, as in ``Observations``.
         teacher, divergence: as in ``Observations``; they say which runs lend strength.
+        context, model, gap_spread: as in ``Observations``.
         improvement_var: 0 asks for the latent improvement; > 0 for a future measurement with that variance.
         cov: covariance of the gap's sampling error with that future measurement's; not 0 when they share the
             student's baseline rollouts.
@@ -146,6 +161,9 @@ class Probe:
     divergence: tuple[str | None, ...]
     improvement_var: FloatArray
     cov: FloatArray
+    context: tuple[str | None, ...]
+    model: tuple[str | None, ...]
+    gap_spread: FloatArray
     shape: tuple[int, ...]
 
     def __init__(
@@ -161,6 +179,9 @@ class Probe:
         divergence: str | Sequence[str | None] | None = None,
         improvement_var: ArrayLike = 0.0,
         cov: ArrayLike = 0.0,
+        context: str | Sequence[str | None] | None = None,
+        model: str | Sequence[str | None] | None = None,
+        gap_spread: ArrayLike | None = None,
     ) -> None:
         """Broadcast and check.
 
@@ -174,20 +195,23 @@ class Probe:
             "baseline_var": gap_var if baseline_var is None else baseline_var,
             "improvement_var": improvement_var,
             "cov": cov,
+            "gap_spread": np.nan if gap_spread is None else gap_spread,
         }
-        said = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence}
+        said = {"family": family, "cell": cell, "context": context, "model": model}
+        said |= {"teacher": teacher, "divergence": divergence}
         numbers = {name: np.asarray(value, dtype=np.float64) for name, value in given.items()}
         words = {name: np.asarray(value, dtype=object) for name, value in said.items()}
         shape = np.broadcast_shapes(*(value.shape for value in (*numbers.values(), *words.values())))
         n = int(np.prod(shape))
         for name, value in numbers.items():
-            low = -1.0 if name in ("gap", "cov") else 0.0
-            column = np.broadcast_to(value, shape).reshape(-1)
-            object.__setattr__(self, name, _column(name, column, n, low, 1.0, unknown=name == "baseline"))
+            low = -1.0 if name in ("gap", "cov", "gap_spread") else 0.0
+            column, unknown = np.broadcast_to(value, shape).reshape(-1), name in ("baseline", "gap_spread")
+            object.__setattr__(self, name, _column(name, column, n, low, 1.0, unknown=unknown))
         _check_cov(self.cov, self.gap_var, self.improvement_var)
         every = {name: np.broadcast_to(value, shape).reshape(-1).tolist() for name, value in words.items()}
         object.__setattr__(self, "family", _names("family", every["family"], n))
-        object.__setattr__(self, "cell", _names("cell", every["cell"], n, unknown=True))
+        for name in ("cell", "context", "model"):
+            object.__setattr__(self, name, _names(name, every[name], n, unknown=True))
         object.__setattr__(self, "teacher", _choices("teacher", every["teacher"], n, TEACHERS))
         object.__setattr__(self, "divergence", _choices("divergence", every["divergence"], n, DIVERGENCES))
         object.__setattr__(self, "shape", shape)

@@ -76,6 +76,35 @@ def covariance(dx: ArrayLike, dy: ArrayLike, n_x: int, n_y: int) -> float:
     return float(np.clip(cov / (n_x * n_y / m), -most, most))
 
 
+def arm_variance(within: float | None, problems: int, rollouts: int) -> float:
+    """Least variance of one arm's mean over P problems with K rollouts each (docs: LAW part 3, "Variance at the ends").
+
+    max(w, 1/(P K + 2))/(P K): as if one of P K + 2 rollouts had gone the other way. With K = 1 nothing tells w, and
+    1/((P + 2) P) is added to what the differences show.
+    """
+    rolls = problems * rollouts
+    return max(0.0 if within is None else within, 1 / (rolls + 2)) / rolls
+
+
+def paired_arms(student: ArrayLike, other: ArrayLike, rollouts: int) -> Measured:
+    """Mean difference of two arms' (P,) accuracies, each of K scores of 0 or 1, and a variance that holds at 0 and 1.
+
+    Where both arms solve nothing, or everything, the differences do not vary: 0 of 48 twice is 0 +- 2.9 points, not 0.
+    A pair of single rollouts on two problems is 0 +- 50.
+
+    Raises:
+        ValueError: fewer than 2 problems, or arms of different lengths.
+    """
+    p, q = np.asarray(student, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if p.shape != q.shape:
+        raise ValueError(f"other: expected the {p.shape} accuracies of the same problems, got {q.shape}")
+    value, least = paired(q - p)
+    each = [arm_variance(within_variance(arm, rollouts), len(p), rollouts) for arm in (p, q)]
+    if rollouts == 1:
+        return Measured(value, float(np.var(q - p, ddof=1)) / len(p) + sum(each))
+    return Measured(value, max(least, sum(each)))
+
+
 class Components(NamedTuple):
     """What the variance of a measured gap is made of (docs: LAW, "The size of a probe").
 
@@ -90,8 +119,16 @@ class Components(NamedTuple):
     w_teacher: float
 
     def variance(self, problems: int, rollouts: int) -> float:
-        """Sampling variance of a gap over P problems with K rollouts each and arm: paired, floored like ``paired``."""
+        """Sampling variance of a gap over P problems with K rollouts each and arm: paired, floored like ``paired``.
+
+        It goes with 1/P, as plans of a probe's size need it.
+        """
         return max(self.sigma_d2 + (self.w_student + self.w_teacher) / rollouts, VARIANCE_FLOOR) / problems
+
+    def measured_variance(self, problems: int, rollouts: int) -> float:
+        """Sampling variance of a gap that was measured so, floored like ``paired_arms``."""
+        least = sum(arm_variance(within, problems, rollouts) for within in (self.w_student, self.w_teacher))
+        return max(self.variance(problems, rollouts), least)
 
 
 def within_variance(accuracies: ArrayLike, rollouts: int) -> float | None:

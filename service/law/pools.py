@@ -11,6 +11,7 @@ import numpy as np
 
 from service.law import collapse
 from service.law.cautions import DECIDED
+from service.law.contexts import dilution
 from service.law.diagnostics import Diagnostics, curvature_p_value
 from service.law.exposure import GapSums
 from service.law.fitting import Fit, Stored
@@ -33,6 +34,7 @@ class LawState:
             were any has one pool, ``undivided``, that answers for everything.
         counts: stored points by leaf and key. keys: those that occur.
         ids_hash: SHA-256 of the observations' ids in their order; ``None`` if they had none. An update chains.
+        dilution: the spread of a gap over problems was asked to count.
     """
 
     links: tuple[str, ...]
@@ -41,6 +43,7 @@ class LawState:
     keys: frozenset[Key]
     ids_hash: str | None
     undivided: bool = False
+    dilution: bool = False
 
     @property
     def whole(self) -> list[PoolState]:
@@ -104,13 +107,15 @@ def _nothing(rule: Rule, links: tuple[str, ...]) -> PoolState:
     return fit_pool(nothing, rule, links)[0]
 
 
-def fit_law(observations: Observations, links: tuple[str, ...]) -> tuple[LawState, Diagnostics]:
+def fit_law(
+    observations: Observations, links: tuple[str, ...], *, dilutes: bool = False
+) -> tuple[LawState, Diagnostics]:
     """Fit every pool, and diagnose each row by the pool that answers for it."""
     pools: dict[Key, PoolState] = {}
     found = Diagnostics.blank(len(observations))
     for key, rows in divided(observations).items():  # a rule's pool comes before those of its divergences
         part = observations if len(rows) == len(observations) else observations.take(rows)
-        pool, fits = fit_pool(part, key.rule, links)
+        pool, fits = fit_pool(part, key.rule, links, dilutes=dilutes)
         pools[key] = pool
         enough = key == key.whole or np.array(
             [pool.others(leaf) >= FEWEST_OTHERS for leaf in zip(part.family, part.cell, strict=True)]
@@ -119,14 +124,16 @@ def fit_law(observations: Observations, links: tuple[str, ...]) -> tuple[LawStat
     ids = observations.ids
     counts = counted(observations)
     keys = frozenset(key for each in counts.values() for key in each)
-    return LawState(links, pools, counts, keys, None if ids is None else chained("", ids)), found
+    return LawState(links, pools, counts, keys, None if ids is None else chained("", ids), dilution=dilutes), found
 
 
-def fit_pool(observations: Observations, rule: Rule, links: Sequence[str]) -> tuple[PoolState, list[tuple[Fit, float]]]:
+def fit_pool(
+    observations: Observations, rule: Rule, links: Sequence[str], *, dilutes: bool = False
+) -> tuple[PoolState, list[tuple[Fit, float]]]:
     """Fit every model and weigh them by their evidence; one point without a baseline leaves the line alone."""
-    stored = Stored.of(observations)
+    stored = Stored.of(observations, dilution=dilutes)
     straightened = bool(np.isnan(observations.baseline).any()) and tuple(links) != (LinkName.LINEAR,)
-    prior = candidates([LinkName.LINEAR] if straightened else links, rule)
+    prior = candidates([LinkName.LINEAR] if straightened else links, rule, contexts=stored.context_level)
     fits, line = weighed(stored, prior)
     pool = PoolState(
         exposure=stored.exposure,
@@ -136,8 +143,16 @@ def fit_pool(observations: Observations, rule: Rule, links: Sequence[str]) -> tu
         gaps=GapSums.of(observations),
         models=tuple(ModelState.of(*pair) for pair in fits),
         straightened=straightened,
+        contexts_known=any(context is not None for context in observations.context),
+        wants_spread=dilutes,
+        dilutions=_dilutions(observations) if stored.context_level else None,
     )
     return pool, fits
+
+
+def _dilutions(observations: Observations) -> tuple[float, float, float] | None:
+    w = dilution(observations.gap_spread, observations.gap)
+    return None if np.isnan(w).any() else (float(w.min()), float(np.median(w)), float(w.max()))
 
 
 def chained(previous: str, ids: tuple[str, ...]) -> str:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from service.law.grid import Grid, Nodes
-from service.law.hierarchy import message_up, posterior_down
-from service.law.leaves import IndexArray, Leaf
-from service.law.observations import FloatArray
+from service.law.grid import LEAST_EFFECT, Carry, Grid, Nodes, effective
+from service.law.hierarchy import message_up, posterior_down, widened
+from service.law.leaves import IndexArray, Leaf, summed
+from service.law.observations import BoolArray, FloatArray
 from service.law.priors import STRAIGHT, Prior
 from service.law.rows import Statistics, Sums
 
 CHUNK = 60_000  # leaf-node pairs at a time: a dozen arrays of this size stay in a core's cache
 NEGLIGIBLE = 1e-12  # weight of nodes that can be left out
+LITTLE = 1e-9  # the same where the moments are only to weigh rows by
 REMEMBERED = 8  # coefficients of some leaves: one answer asks for the same ones several times
 
 
@@ -79,7 +79,7 @@ def family_block(statistics: Statistics, grid: Grid | Nodes, first: int, last: i
     A, R, log_factor = leaf_precision, leaf_shift, np.zeros((last - first, leaf_shift.shape[2]))
     if statistics.leaves.in_cell[leaves].any():  # otherwise a leaf is its family, which saves a third of the time
         messages = message_up(leaf_precision, leaf_shift, leaf_t)
-        A, R, log_factor = (_summed(part, start[first : last + 1] - start[first]) for part in messages)
+        A, R, log_factor = (summed(part, start[first : last + 1] - start[first]) for part in messages)
     return FamilyBlock(
         leaves,
         statistics.leaves.family[leaves] - first,
@@ -92,21 +92,10 @@ def family_block(statistics: Statistics, grid: Grid | Nodes, first: int, last: i
     )
 
 
-def _summed(part: FloatArray, start: IndexArray) -> FloatArray:
-    """Sum (..., l, J) over the leaves of each of f families, which begin at ``start`` (f + 1,): (..., f, J)."""
-    families, leaves = len(start) - 1, int(start[-1])
-    if families == 1:
-        return np.asarray(part.sum(axis=-2, keepdims=True))
-    # ten times as fast as np.add.reduceat, and equal bit by bit
-    to_families = csr_array((np.ones(leaves), np.arange(leaves), start), shape=(families, leaves))
-    flat = part.reshape(-1, *part.shape[-2:])
-    return np.array([to_families @ each for each in flat]).reshape(*part.shape[:-2], families, -1)
-
-
 def block_totals(block: FamilyBlock, grid: Grid) -> Totals:
     """Sum the messages of a block's families to the population."""
     W, u, log_factor = message_up(block.A, block.R, grid.family_variance[:, None])
-    return Totals(W.sum(axis=1), u.sum(axis=1), (log_factor + block.log_factor).sum(axis=0))
+    return Totals(W[:3].sum(axis=1), u[:2].sum(axis=1), (log_factor + block.log_factor).sum(axis=0))
 
 
 def one_more(block: FamilyBlock, leaf: int, A: FloatArray, R: FloatArray, grid: Grid) -> tuple[FamilyBlock, Totals]:
@@ -167,7 +156,8 @@ class Posterior:
         keep = share > NEGLIGIBLE
         nodes = np.broadcast_to(keep, self.grid.shape).reshape(-1)
         totals = Totals(self.totals.W[:, nodes], self.totals.u[:, nodes], self.totals.log_factor[nodes])
-        return replace(self, grid=replace(self.grid, rho=self.grid.rho[keep]), totals=totals)
+        carry = None if self.grid.carry is None else Carry(*(part[keep] for part in self.grid.carry))
+        return replace(self, grid=replace(self.grid, rho=self.grid.rho[keep], carry=carry), totals=totals)
 
     @cached_property
     def precision(self) -> FloatArray:
@@ -189,6 +179,11 @@ class Posterior:
         return np.array([cov[0] * p + cov[1] * q, cov[1] * p + cov[2] * q]), cov
 
     @cached_property
+    def above(self) -> tuple[FloatArray, FloatArray]:
+        """Mean (d, J) and covariance (d (d + 1)/2, J) of what families' coefficients spread about."""
+        return widened(*self.population, self.grid.dimensions)
+
+    @cached_property
     def log_weight(self) -> FloatArray:
         """(J,) log w of LAW step 4, up to constants that all nodes share."""
         a, b, d = self.precision
@@ -202,6 +197,11 @@ class Posterior:
         share = np.exp(self.log_weight - self.log_weight.max())
         return np.asarray(share / share.sum())
 
+    @cached_property
+    def scale_weight(self) -> FloatArray:
+        """(K,) posterior probability of each value of the first axis."""
+        return np.asarray(self.weight.reshape(len(self.grid.sigma), -1).sum(axis=1))
+
     @property
     def effective_nodes(self) -> float:
         """1 / sum w^2."""
@@ -210,7 +210,22 @@ class Posterior:
     @property
     def effective_sigmas(self) -> float:
         """The same for sigma's own weights."""
+        if self.grid.scales is not None:
+            return effective(self.grid.scales.sigma_weight(self.scale_weight))
         return float(1 / np.sum(self.weight.reshape(self.grid.shape).sum(axis=(1, 2, 3)) ** 2))
+
+    @property
+    def effective_taus(self) -> float:
+        """The same for the spread of contexts where there is one, infinite where nothing needs it."""
+        if self.grid.scales is None:
+            return float("inf")
+        taus, weight = self.grid.scales.tau_weight(self.scale_weight)
+        return effective(weight) if len(taus) > 1 and weight.sum() > LEAST_EFFECT else float("inf")
+
+    @property
+    def tau_square(self) -> float:
+        """Posterior mean of tau^2."""
+        return 0.0 if self.grid.scales is None else float(self.scale_weight @ self.grid.scales.tau**2)
 
     @property
     def sigma_square(self) -> float:
@@ -232,22 +247,23 @@ class Posterior:
 
     def _coefficients(self, family: str, cell: str | None) -> tuple[FloatArray, FloatArray]:
         leaves, grid = self.statistics.leaves, self.grid
-        nothing = np.zeros((3, len(grid.sigma_index)))
+        d, nodes = grid.dimensions, len(grid.sigma_index)
+        nothing, no_shift = np.zeros((d * (d + 1) // 2, nodes)), np.zeros((d, nodes))
         if family not in leaves.family_place:
-            mean, cov = posterior_down(nothing, nothing[:2], grid.family_variance, *self.population)
+            mean, cov = posterior_down(nothing, no_shift, grid.family_variance, *self.above)
         else:
             index = leaves.family_place[family]
             block = family_block(self.statistics, grid, index, index + 1)
             if (family, cell) in leaves.place:
                 return self.coefficients_in(block, leaves.place[family, cell] - block.leaves.start)
-            mean, cov = posterior_down(block.A[:, 0], block.R[:, 0], grid.family_variance, *self.population)
+            mean, cov = posterior_down(block.A[:, 0], block.R[:, 0], grid.family_variance, *self.above)
         if cell is None:
             return mean, cov
-        return posterior_down(nothing, nothing[:2], grid.cell_variance, mean, cov)
+        return posterior_down(nothing, no_shift, grid.cell_variance, mean, cov)
 
     def coefficients_in(self, block: FamilyBlock, leaf: int) -> tuple[FloatArray, FloatArray]:
         """Mean (2, J) and covariance (3, J) of b0, b1 of one leaf of a single family's block."""
-        mean, cov = posterior_down(block.A[:, 0], block.R[:, 0], self.grid.family_variance, *self.population)
+        mean, cov = posterior_down(block.A[:, 0], block.R[:, 0], self.grid.family_variance, *self.above)
         if not self.statistics.leaves.in_cell[block.leaves.start + leaf]:
             return mean, cov
         at_leaf = block.leaf_precision[:, leaf], block.leaf_shift[:, leaf], self.grid.cell_variance
@@ -259,20 +275,45 @@ class Posterior:
         means, covs = np.empty((2, len(leaves))), np.empty((3, len(leaves)))
         heavy = self.weight > NEGLIGIBLE / len(self.weight)  # in a large store a few nodes in a hundred
         nodes, weight = self.grid.only(heavy), self.weight[heavy]
-        population_mean, population_cov = (part[:, None, heavy] for part in self.population)
-        t = nodes.family_variance[:, None]
         for block in family_blocks(self.statistics, nodes):
-            mean, cov = posterior_down(block.A, block.R, t, population_mean, population_cov)
-            if leaves.in_cell[block.leaves].any():
-                at_leaf = mean[:, block.family_of_leaf], cov[:, block.family_of_leaf]
-                mean, cov = posterior_down(block.leaf_precision, block.leaf_shift, block.leaf_t, *at_leaf)
+            mean, cov = self._at_leaves(block, nodes, heavy)
             means[:, block.leaves], covs[:, block.leaves] = mixed(mean, cov, weight)
         return means, covs
 
+    def scale_moments(self) -> tuple[FloatArray, FloatArray]:
+        """Mean (d, L, K) and covariance of the leaves' coefficients at each value of the first axis.
+
+        Nodes of next to no weight are left out, and with them values of the first axis, whose moments are then 0.
+        """
+        leaves, K, d = self.statistics.leaves, len(self.grid.sigma), self.grid.dimensions
+        means, covs = np.zeros((d, len(leaves), K)), np.zeros((d * (d + 1) // 2, len(leaves), K))
+        heavy = self.weight > LITTLE
+        nodes, value = self.grid.only(heavy), self.grid.sigma_index[heavy]
+        first = np.flatnonzero(np.diff(value, prepend=-1))  # a value's nodes stand together
+        used, weight = value[first], self.weight[heavy]
+        share = weight / np.add.reduceat(weight, first)[np.cumsum(np.diff(value, prepend=-1) > 0) - 1]
+        for block in family_blocks(self.statistics, nodes):
+            mean, cov = self._at_leaves(block, nodes, heavy)
+            centre = np.add.reduceat(mean * share, first, axis=-1)
+            off = mean - np.repeat(centre, np.diff(first, append=len(value)), axis=-1)
+            spread = np.array([off[i] * off[j] for j in range(d) for i in range(j + 1)])
+            means[:, block.leaves, used] = centre
+            covs[:, block.leaves, used] = np.add.reduceat((cov + spread) * share, first, axis=-1)
+        return means, covs
+
+    def _at_leaves(self, block: FamilyBlock, nodes: Nodes, which: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Mean (d, l, J) and covariance of a block's leaves at the nodes ``which`` picks."""
+        above = (part[:, None, which] for part in self.above)
+        mean, cov = posterior_down(block.A, block.R, nodes.family_variance[:, None], *above)
+        if self.statistics.leaves.in_cell[block.leaves].any():
+            at_leaf = mean[:, block.family_of_leaf], cov[:, block.family_of_leaf]
+            mean, cov = posterior_down(block.leaf_precision, block.leaf_shift, block.leaf_t, *at_leaf)
+        return mean, cov
+
 
 def mixed(mean: FloatArray, cov: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean (2, ...) and covariance (3, ...) of a mixture over nodes, the last axis."""
+    """Mean (d, ...) and covariance (d (d + 1)/2, ...) of a mixture over nodes, the last axis."""
     centre = mean @ weight
     off = mean - centre[..., None]
-    spread = np.array([off[0] ** 2, off[0] * off[1], off[1] ** 2])
+    spread = np.array([off[i] * off[j] for j in range(len(off)) for i in range(j + 1)])
     return centre, (cov + spread) @ weight

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from service.law import cautions
-from service.law.components import AT_ONCE, at_leaves, exposed, normals
+from service.law.components import AT_ONCE, at_places, exposed, normals
+from service.law.contexts import Place, dilution
 from service.law.keys import Key
 from service.law.leaves import IndexArray
 from service.law.links import headroom
@@ -28,21 +29,22 @@ class Part(NamedTuple):
 
 def mixture(state: LawState, probe: Probe) -> NormalMixture:
     """Mix the predictive distribution of each of P probes over links, kappas, nodes and both parts of its exposure."""
-    shared = _parts(state, probe)
+    shared = parts(state, probe)
     return _joined([_whole(_sides(part)) for part in shared], shared)
 
 
 def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Prediction:
     """Predicted improvements with their cautions."""
-    shared = _parts(state, probe)
+    shared = parts(state, probe)
     sides = [_sides(part) for part in shared]
     predictive = _joined([_whole(of_part) for of_part in sides], shared)
     mean, P = predictive.centre, len(probe)
-    refused, p_collapse = np.zeros(P, dtype=np.bool_), np.empty(P)
+    refused, p_collapse, known = np.zeros(P, dtype=np.bool_), np.empty(P), np.full(P, None, dtype=object)
     warnings, branches = [], []
     for part, of_part in zip(shared, sides, strict=True):
         pool, rows = part.pool, part.rows
         refused[rows] = cautions.refused(pool, part.probe, mean[rows])
+        known[rows] = cautions.known(pool, part.probe)
         p_collapse[rows] = pool.p_collapse
         open_ones = np.flatnonzero(cautions.undecided(pool, part.probe))
         mine = list(_branches(part, of_part, open_ones, levels)) if len(open_ones) else []
@@ -51,7 +53,7 @@ def predict(state: LawState, probe: Probe, levels: tuple[float, ...]) -> Predict
         branches += mine
     out = _prediction(predictive, probe, refused, p_collapse, levels)
     ordered = sorted(warnings, key=lambda caution: caution.probe)
-    return replace(out, warnings=tuple(ordered), branches=tuple(branches))
+    return replace(out, warnings=tuple(ordered), branches=tuple(branches), context_known=known.reshape(probe.shape)[()])
 
 
 def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
@@ -61,7 +63,7 @@ def possible(probe: Probe) -> tuple[FloatArray, FloatArray]:
     return np.where(clipped, -probe.baseline, -np.inf), np.where(clipped, 1 - probe.baseline, np.inf)
 
 
-def _parts(state: LawState, probe: Probe) -> list[Part]:
+def parts(state: LawState, probe: Probe) -> list[Part]:
     """Share probes out among the pools."""
     said = list(zip(probe.teacher, probe.divergence, probe.family, probe.cell, strict=True))
     pools: list[PoolState] = []  # compared by identity
@@ -96,14 +98,23 @@ def _sides(part: Part) -> dict[Kind, NormalMixture]:
     return sides
 
 
-def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> NormalMixture:
-    leaves = list(zip(probe.family, probe.cell, strict=True))
+def conditions(pool: PoolState, probe: Probe) -> tuple[FloatArray, FloatArray, list[Place]]:
+    """(P,) headroom and dilution of probes, what is unknown as it typically is, and where each stands."""
     typical = [pool.typical_baseline(family) for family in probe.family]
-    H = headroom(np.where(np.isnan(probe.baseline), typical, probe.baseline))
+    w = dilution(probe.gap_spread, probe.gap) if pool.dilutes else np.zeros(len(probe))
+    return (
+        headroom(np.where(np.isnan(probe.baseline), typical, probe.baseline)),
+        np.where(np.isnan(w), pool.typical_dilution, w),
+        cautions.places(probe),
+    )
+
+
+def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> NormalMixture:
+    H, w, places = conditions(pool, probe)
     found = []
     for state in models:
-        at = at_leaves(state, leaves)
-        for share, asked in exposed(pool.exposure, probe, H):
+        at = at_places(state, places)
+        for share, asked in exposed(pool.exposure, probe, H, w):
             weight, mean, sd = normals(state, at, asked)
             found.append((share[:, None] * weight, mean, sd))
     return NormalMixture.beside(found)

@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from service.law.contexts import Known
+from service.law.keys import Key
 from service.law.mixture import NormalMixture
 from service.law.observations import BoolArray, FloatArray
 
@@ -37,6 +39,10 @@ class Code(StrEnum):
     BASELINE_MISSING = "baseline_missing"
     SMALL_GAP = "small_gap"
     LINK_UNDECIDED = "link_undecided"
+    NEW_CONTEXT = "new_context"
+    FEW_CONTEXTS = "few_contexts"
+    UNLIKE_CONTEXT = "unlike_context"
+    NO_SPREAD = "no_spread"
 
 
 class Kind(StrEnum):
@@ -86,6 +92,7 @@ class Coefficients:
         improvement: at a gap of .15, without a run's own residual: what families and links can be compared by.
         links: probability of each link.
         warnings: cautions about these numbers.
+        family, cell: whose they are; of the family as a whole where there is no cell.
     """
 
     slope: Estimate
@@ -94,6 +101,41 @@ class Coefficients:
     links: Mapping[str, float]
     depends_on_link: bool
     warnings: tuple[Caution, ...]
+    family: str
+    cell: str | None
+
+
+class ContextEffect(NamedTuple):
+    """How far a context's runs end from the line, with 95 % confidence bounds.
+
+    In improvement where the link is straight; where a bent one saturates, its runs show less of it.
+
+    Attributes:
+        key: the pool that says so. family, cell: of the runs. context: its key.
+        model: of a configuration, ``None`` for the context as a whole.
+        n: runs, those known as collapsed left out.
+        effect: the estimate.
+    """
+
+    key: Key
+    family: str
+    cell: str | None
+    context: str
+    model: str | None
+    n: int
+    effect: Estimate
+
+
+class CarryOver(NamedTuple):
+    """Whether a gap's spread over the problems changes what comes of it.
+
+    Attributes:
+        p_any: probability that it does (s > 0).
+        ratio: b2/b1, median and 95 % confidence bounds: what a unit of dilution is worth, in gap.
+    """
+
+    p_any: float
+    ratio: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +150,8 @@ class Prediction:
         warnings: cautions about all probes, each with its probe's flat index.
         branches: where the link is undecided and the gap outside the family's, what either side would say alone.
         levels: the levels that ``intervals`` answers.
+        context_known: how much is stored of each probe's context, with the probe's shape; ``None`` where contexts are
+            not a level.
     """
 
     mean: FloatArray
@@ -120,6 +164,7 @@ class Prediction:
     _mixture: NormalMixture
     _lowest: FloatArray
     _highest: FloatArray
+    context_known: NDArray[np.object_] | Known | None = None
 
     def interval(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Prediction interval of any level in (0, 1), equal-tailed, clipped to what is possible.
@@ -137,6 +182,12 @@ class Prediction:
             ValueError: a probability is not inside (0, 1).
         """
         return self._shown(self._mixture.quantiles(probabilities))
+
+    def p_above(self, improvement: ArrayLike) -> FloatArray:
+        """Probability that a run which does not collapse improves by more: a number, or one of the probe's shape."""
+        value = np.broadcast_to(np.asarray(improvement, dtype=np.float64), np.shape(self.refused)).reshape(-1)
+        above = np.where(value >= self._highest, 0.0, np.where(value < self._lowest, 1.0, 1 - self._mixture.cdf(value)))
+        return np.where(self.refused, np.nan, above.reshape(np.shape(self.refused)))[()]
 
     @property
     def intervals(self) -> Mapping[float, tuple[FloatArray, FloatArray]]:

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from service.law import collapse, exposure, grid, models, priors
+from service.law import collapse, contexts, exposure, grid, models, priors, scales
+from service.law.contexts import Contexts, Place
+from service.law.effects import ConfigurationSums
 from service.law.exposure import Exposure, GapSums
-from service.law.grid import Grid
+from service.law.grid import Carry, Grid
 from service.law.keys import Key, Rule
 from service.law.leaves import Leaves
 from service.law.links import LINEAR, LINKS, LinkName
@@ -15,13 +17,15 @@ from service.law.observations import FloatArray
 from service.law.pools import LawState
 from service.law.posterior import Posterior, Totals
 from service.law.rows import Statistics
-from service.law.state import FamilySummary, ModelState, PoolState
+from service.law.scales import Scales
+from service.law.state import FamilySummary, ModelState, PoolState, StoredEffects
 
 Record = dict[str, Any]
 """A part of a fitted law as JSON values; `VERSION` says which ones."""
 
-VERSION = 2
+VERSION = 3
 STRAIGHT_VERSION = 1  # one pool and the line alone
+LINKS_VERSION = 2  # before contexts
 
 PRIORS = {
     "mu_mean": priors.STRAIGHT.mean.tolist(),
@@ -39,14 +43,23 @@ BENT_PRIORS = {
     "extra": [list(pair) for pair in models.EXTRA.items()],
     "links": {rule.value: {name.value: share for name, share in of.items()} for rule, of in models.LINK_PRIOR.items()},
 }
+CONTEXT_PRIORS = {
+    "tau_scale": scales.TAU_SCALE,
+    "no_effects": scales.NO_EFFECTS,
+    "configuration_shares": list(scales.CONFIGURATION_SHARES),
+    "dilution": [contexts.SPREAD_OF_NOTHING, contexts.SMALLEST_GAP],
+    "dilution_scale": [list(pair) for pair in grid.DILUTION_SCALE.items()],
+    "cell_dilution": grid.CELL_DILUTION,
+}
 
 
 def to_record(state: LawState) -> Record:
     """Write the state as JSON values; Python's JSON keeps every bit of a float."""
     return {
         "version": VERSION,
-        "priors": {**PRIORS, **BENT_PRIORS},
+        "priors": {**PRIORS, **BENT_PRIORS, **CONTEXT_PRIORS},
         "links": list(state.links),
+        "dilution": state.dilution,
         "undivided": state.undivided,
         "pools": [{"rule": key.rule, "divergence": key.divergence, **_pool(pool)} for key, pool in state.pools.items()],
         "counts": [
@@ -66,7 +79,20 @@ def _pool(pool: PoolState) -> Record:
         "straightened": pool.straightened,
         "stale": pool.stale,
         "updated": pool.updated,
+        "contexts_known": pool.contexts_known,
+        "contexts": None if pool.contexts is None else _contexts(pool.contexts),
+        "wants_spread": pool.wants_spread,
+        "dilutions": None if pool.dilutions is None else list(pool.dilutions),
         "models": [_model(each, updated=pool.updated) for each in pool.models],
+    }
+
+
+def _contexts(found: Contexts) -> Record:
+    return {
+        "places": [[*place.leaf, place.context, place.model] for place in found.places],
+        "n": found.n.tolist(),
+        "context": found.context.tolist(),
+        "leaf": found.leaf.tolist(),
     }
 
 
@@ -80,6 +106,13 @@ def _model(state: ModelState, *, updated: bool) -> Record:
         "pi": state.pi,
         "grid": {name: getattr(nodes, name).tolist() for name in ("sigma", "tau0", "tau1", "rho")},
         "rhos": nodes.rhos,
+        "scales": None
+        if nodes.scales is None
+        else {name: getattr(nodes.scales, name).tolist() for name in ("tau", "share", "log_prior")},
+        "carry": None if nodes.carry is None else [part.tolist() for part in nodes.carry],
+        "effects": None
+        if state.effects is None
+        else {"A": _written(state.effects.sums.A), "R": _written(state.effects.sums.R)},
         "leaves": [list(leaf) for leaf in statistics.leaves.keys],
         "A": _written(statistics.A),
         "R": _written(statistics.R),
@@ -112,8 +145,15 @@ def from_record(record: Record) -> LawState:
     """
     if record["version"] == STRAIGHT_VERSION and record["priors"] == PRIORS:
         return _straight(record)
-    if record["version"] != VERSION or record["priors"] != {**PRIORS, **BENT_PRIORS}:
-        raise ValueError(f"a record of version {record['version']!r}; this law reads {VERSION} with its own priors")
+    known = {
+        LINKS_VERSION: {**PRIORS, **BENT_PRIORS},
+        VERSION: {**PRIORS, **BENT_PRIORS, **CONTEXT_PRIORS},
+    }
+    if record["priors"] != known.get(record["version"]):
+        raise ValueError(
+            f"version: expected a record of version {VERSION} or before, with that version's priors, "
+            f"got {record['version']!r}. Fit the stored runs again."
+        )
     counts: dict[tuple[str, str | None], dict[Key, int]] = {}
     for family, cell, rule, divergence, n in record["counts"]:
         counts.setdefault((family, cell), {})[Key(Rule(rule), divergence)] = n
@@ -124,6 +164,7 @@ def from_record(record: Record) -> LawState:
         keys=frozenset(key for each in counts.values() for key in each),
         ids_hash=record["ids_hash"],
         undivided=record["undivided"],
+        dilution=record.get("dilution", False),
     )
 
 
@@ -144,31 +185,52 @@ def _straight(record: Record) -> LawState:
 
 
 def _read_pool(pool: Record) -> PoolState:
+    # before version 3 there were no contexts
+    found = pool.get("contexts")
+    groups = None if found is None else _read_contexts(found)
+    dilutions = pool.get("dilutions")
     return PoolState(
         exposure=Exposure(**pool["exposure"]),
         families={name: _summary(*summary) for name, summary in pool["families"].items()},
         baseline=_read(pool["baseline"]),
         curvature=_read(pool["curvature"]),
         gaps=GapSums(*pool["gaps"]),
-        models=tuple(_read_model(each) for each in pool["models"]),
+        models=tuple(_read_model(each, groups) for each in pool["models"]),
         straightened=pool["straightened"],
         stale=pool["stale"],
         updated=pool["updated"],
+        contexts_known=pool.get("contexts_known", False),
+        wants_spread=pool.get("wants_spread", False),
+        dilutions=None if dilutions is None else (dilutions[0], dilutions[1], dilutions[2]),
     )
 
 
-def _read_model(model: Record) -> ModelState:
+def _read_contexts(found: Record) -> Contexts:
+    return Contexts(
+        places=tuple(Place((family, cell), context, model) for family, cell, context, model in found["places"]),
+        n=np.array(found["n"], dtype=np.intp),
+        context=np.array(found["context"], dtype=np.intp),
+        leaf=np.array(found["leaf"], dtype=np.intp),
+    )
+
+
+def _read_model(model: Record, groups: Contexts | None) -> ModelState:
     link = LINKS[LinkName(model["link"])]
     leaves = Leaves((family, cell) for family, cell in model["leaves"])
-    L, K = len(leaves), len(model["grid"]["sigma"])
+    carry = None if model.get("carry") is None else Carry(*map(np.array, model["carry"]))
+    L, K, d = len(leaves), len(model["grid"]["sigma"]), 2 if carry is None else 3
     statistics = Statistics(
         leaves,
-        np.array(model["A"]).reshape(3, L, K),
-        np.array(model["R"]).reshape(2, L, K),
+        np.array(model["A"]).reshape(d * (d + 1) // 2, L, K),
+        np.array(model["R"]).reshape(d, L, K),
         np.array(model["log_factor"]),
     )
     axes = {name: np.array(axis) for name, axis in model["grid"].items()}
-    nodes = Grid(**axes, rhos=model["rhos"], slope_spread=link.prior.slope_spread)
+    triples = model.get("scales")
+    spreads = (
+        None if triples is None else Scales(axes["sigma"], **{name: np.array(value) for name, value in triples.items()})
+    )
+    nodes = Grid(**axes, rhos=model["rhos"], slope_spread=link.prior.slope_spread, scales=spreads, carry=carry)
     if model["totals"] is None:
         posterior = Posterior.of(statistics, nodes, link.prior)
     else:
@@ -183,6 +245,15 @@ def _read_model(model: Record) -> ModelState:
         slope_square=np.array(model["slope_square"]),
         log_evidence=model["log_evidence"],
         weight_sum=model["weight_sum"],
+        effects=None if groups is None else _read_effects(model["effects"], groups, d),
+    )
+
+
+def _read_effects(written: Record, groups: Contexts, d: int) -> StoredEffects:
+    J, p = len(groups.places), (d + 1) * (d + 2) // 2
+    return StoredEffects(
+        groups,
+        ConfigurationSums(np.array(written["A"]).reshape(p, J, -1), np.array(written["R"]).reshape(d + 1, J, -1)),
     )
 
 

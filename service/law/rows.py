@@ -6,10 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from service.law.contexts import Contexts, dilution
 from service.law.exposure import Exposure
 from service.law.leaves import IndexArray, Leaves
 from service.law.links import headroom
-from service.law.observations import FloatArray, Observations
+from service.law.observations import BoolArray, FloatArray, Observations
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,17 +20,23 @@ class Rows:
     Attributes:
         leaves: where the L leaves are.
         leaf: (N,) each row's leaf; ``order`` is each row's place in the observations.
+        configuration: (N,) each row's configuration where contexts are a level; then rows are sorted by it.
+        contexts: those that occur, ``None`` where contexts are not a level. dilutes: True if the dilution counts.
         x: (N,) shrunken gap. y: (N,) improvement less the error that it shares with the gap.
         attenuated: (N,) lambda s_x2, the variance of the true gap given the measured one.
         shared: (N,) lambda c.
         own: (N,) s_y2 - c^2/(tau_x2 + s_x2).
         noise: (N,) s_y2.
         headroom: (N,) H, NaN where unknown. headroom_var: (N,) its variance where it is no part of y's, else 0.
+        dilution: (N,) w, all 0 where it does not count.
     """
 
     leaves: Leaves
     leaf: IndexArray
     order: IndexArray
+    configuration: IndexArray
+    contexts: Contexts | None
+    dilutes: bool
     x: FloatArray
     y: FloatArray
     attenuated: FloatArray
@@ -38,14 +45,28 @@ class Rows:
     noise: FloatArray
     headroom: FloatArray
     headroom_var: FloatArray
+    dilution: FloatArray
 
     @classmethod
-    def of(cls, observations: Observations, exposure: Exposure, leaves: Leaves | None = None) -> "Rows":
+    def of(
+        cls,
+        observations: Observations,
+        exposure: Exposure,
+        leaves: Leaves | None = None,
+        *,
+        contexts: bool = False,
+        dilutes: bool = False,
+    ) -> "Rows":
         """Transform the observations; ``leaves`` defaults to those that occur."""
         keys = list(zip(observations.family, observations.cell, strict=True))
         leaves = Leaves(keys) if leaves is None else leaves
         leaf = np.fromiter(map(leaves.place.__getitem__, keys), dtype=np.intp, count=len(keys))
-        order = np.argsort(leaf, kind="stable")
+        if contexts:
+            groups, configuration = Contexts.of(observations, leaves)
+            order = np.argsort(configuration, kind="stable")
+        else:
+            groups, configuration = None, np.zeros(len(keys), dtype=np.intp)
+            order = np.argsort(leaf, kind="stable")
         x, x_var, c = observations.gap, observations.gap_var, observations.cov
         reliability = exposure.reliability(x_var)
         total = exposure.variance + x_var
@@ -59,11 +80,19 @@ class Rows:
             headroom(observations.baseline),
             np.where(c == 0, observations.baseline_var, 0.0),
         )
-        return cls(leaves, leaf[order], order, *(column[order] for column in columns))
+        w = dilution(observations.gap_spread, x) if dilutes else np.zeros(len(keys))
+        sorted_columns = (column[order] for column in (*columns, w))
+        return cls(leaves, leaf[order], order, configuration[order], groups, dilutes, *sorted_columns)
 
     def every(self, step: int) -> "Rows":
-        """Each ``step``-th row; the leaves stay, even those that lose theirs."""
-        return replace(self, **{each.name: getattr(self, each.name)[::step] for each in fields(self)[1:]})
+        """Each ``step``-th row; the leaves and contexts stay, even those that lose theirs."""
+        columns = [each.name for each in fields(self) if isinstance(getattr(self, each.name), np.ndarray)]
+        return replace(self, **{name: getattr(self, name)[::step] for name in columns})
+
+    def zeta(self, effect: FloatArray) -> FloatArray:
+        """(d + 1, N) what multiplies the coefficients, and the context's effect."""
+        regressors = (np.ones(len(self.x)), self.x, *([self.dilution] if self.dilutes else []))
+        return np.array([*regressors, effect])
 
     @cached_property
     def basis(self) -> FloatArray:
@@ -86,8 +115,9 @@ class Statistics:
 
     Attributes:
         leaves: where the L leaves are.
-        A: (3, L, K) sum r zz'/D. R: (2, L, K) sum r z y/D.
-        log_factor: (K,) -1/2 sum r (log D + y^2/D).
+        A: (3, L, K) sum r zz'/D. R: (2, L, K) sum r z y/D. Where contexts are a level, they are what contexts say, of
+            d coefficients.
+        log_factor: (K,) -1/2 sum r (log D + y^2/D), and the contexts' factors.
         changed: A and R, as above, of families' own leaves, instead of those in the large arrays, which many versions
             of a law share: one more row writes down its family alone.
     """
@@ -112,6 +142,10 @@ class Statistics:
             own = slice(start[family] - begin, start[family + 1] - begin)
             A[:, own], R[:, own] = self.changed[family]
         return A, R
+
+    def of_scales(self, keep: BoolArray) -> "Statistics":
+        """Leave the other values of the first axis out."""
+        return Statistics(self.leaves, self.A[..., keep], self.R[..., keep], self.log_factor[keep])
 
     def settled(self) -> "Statistics":
         """Write the same sums with nothing in ``changed``."""

@@ -110,7 +110,9 @@ def scaling(observations: Observations, parameters: Sequence[float | None] | Arr
 
 def _of_key(key: Key, observations: Observations, size: FloatArray) -> list[FamilyScaling]:
     keys = list(zip(observations.family, size.tolist(), strict=True))
-    fitted = fit(observations.regrouped([family if isnan(each) else f"{family}\0{each!r}" for family, each in keys]))
+    regrouped = observations.regrouped([family if isnan(each) else f"{family}\0{each!r}" for family, each in keys])
+    # sigma is to hold what contexts differ by: the lines below know of no other spread
+    fitted = fit(regrouped, contexts=False)
     found: dict[str, list[SizeSlope]] = {}
     for family, each in sorted({key for key in keys if not isnan(key[1])}):
         place = fitted.rows.leaves.family_place[f"{family}\0{each!r}"]

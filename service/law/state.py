@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from service.law import effects
+from service.law.contexts import Contexts, Place
+from service.law.effects import ConfigurationSums, Effect
 from service.law.exposure import Exposure, GapSums
 from service.law.fitting import Fit
 from service.law.leaves import Leaf
@@ -15,6 +18,7 @@ from service.law.models import PUBLISHED, Model
 from service.law.observations import FloatArray, Observations
 from service.law.posterior import Posterior
 from service.law.prediction import Kind
+from service.law.scales import Scales
 
 
 class FamilySummary(NamedTuple):
@@ -24,6 +28,46 @@ class FamilySummary(NamedTuple):
     lowest_gap: float
     highest_gap: float
     baseline: float = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEffects:
+    """What stored runs say of their contexts' effects.
+
+    Attributes:
+        contexts: those with stored runs. sums: of each configuration, at every sigma of the model's triples.
+    """
+
+    contexts: Contexts
+    sums: ConfigurationSums
+
+    def of(self, place: Place, scales: Scales) -> Effect | None:
+        """What is known of a probe's context: its effect at K triples, ``None`` where nothing is."""
+        above = self.of_context(place, scales)
+        if above is None:
+            return None
+        own = self.of_configuration(place, scales)
+        if own is None:
+            return above._replace(variance=above.variance + scales.configuration_variance)
+        return effects.below(own, above, scales)
+
+    def of_context(self, place: Place, scales: Scales) -> Effect | None:
+        """What is known of u of a probe's context, ``None`` where nothing is."""
+        if place.context is None or (place.leaf, place.context) not in self.contexts.known:
+            return None
+        context = self.contexts.known[place.leaf, place.context]
+        configurations = slice(int(self.contexts.start[context]), int(self.contexts.start[context + 1]))
+        sums = self.sums.take(configurations)
+        effect = effects.of_contexts(sums, self.contexts, slice(context, context + 1), scales)
+        return Effect(effect.alpha[0], effect.gamma[:, 0], effect.variance[0])
+
+    def of_configuration(self, place: Place, scales: Scales) -> ConfigurationSums | None:
+        """What a probe's configuration itself says, at K triples; ``None`` where it has no stored run."""
+        own = self.contexts.configurations.get(place)
+        if own is None:
+            return None
+        at = self.sums.take(slice(own, own + 1)).at(scales)
+        return ConfigurationSums(at.A[:, 0], at.R[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +81,7 @@ class ModelState:
         slope, slope_square: (L,) E[b1] and E[b1^2] behind each leaf's known variances.
         log_evidence: log marginal likelihood of the stored improvements.
         weight_sum: sum of r over all rows, updates included.
+        effects: of contexts, where they are a level.
     """
 
     model: Model
@@ -47,6 +92,7 @@ class ModelState:
     slope_square: FloatArray
     log_evidence: float
     weight_sum: float
+    effects: StoredEffects | None = None
 
     @property
     def kind(self) -> Kind:
@@ -65,7 +111,13 @@ class ModelState:
             slope_square=fitted.beliefs.slope_square,
             log_evidence=fitted.log_evidence,
             weight_sum=float(fitted.weight.sum()),
+            effects=_effects(fitted),
         )
+
+
+def _effects(fitted: Fit) -> StoredEffects | None:
+    contexts, sums = fitted.rows.contexts, fitted.sums
+    return None if contexts is None or sums is None else StoredEffects(contexts, sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +134,9 @@ class PoolState:
         straightened: bent links were asked for, and a point without its baseline left the line alone.
         stale: a full fit is due: updates moved what the last one fixed.
         updated: rows were added since the last full fit.
+        contexts_known: a row has a context, whether or not that makes contexts a level.
+        wants_spread: the dilution was asked to count.
+        dilutions: lowest, median and highest w of the rows, ``None`` where one is unknown or the level is off.
     """
 
     exposure: Exposure
@@ -93,6 +148,9 @@ class PoolState:
     straightened: bool = False
     stale: bool = False
     updated: bool = False
+    contexts_known: bool = False
+    dilutions: tuple[float, float, float] | None = None
+    wants_spread: bool = False
 
     @cached_property
     def stored(self) -> FamilySummary:
@@ -109,6 +167,22 @@ class PoolState:
     def published(self) -> ModelState | None:
         """The line of part 1 where it is the only model: such a pool can take one more row exactly."""
         return self.models[0] if [each.model for each in self.models] == [PUBLISHED] else None
+
+    @property
+    def contexts(self) -> Contexts | None:
+        """Those of the stored runs, where they are a level."""
+        return None if self.models[0].effects is None else self.models[0].effects.contexts
+
+    @property
+    def dilutes(self) -> bool:
+        """True if the dilution counts."""
+        return self.models[0].posterior.grid.carry is not None
+
+    @property
+    def context_sd(self) -> float:
+        """Posterior mean of tau."""
+        each = ((one.weight, one.posterior.scale_weight, one.posterior.grid.scales) for one in self.models)
+        return sum(weight * float(share @ scales.tau) for weight, share, scales in each if scales is not None)
 
     @property
     def linear_weight(self) -> float:
@@ -128,6 +202,11 @@ class PoolState:
         """Median of the family's, else of all; 0 where none is known, so that nothing saturates too soon."""
         found = self.known(family).baseline
         return 0.0 if np.isnan(found) else found
+
+    @property
+    def typical_dilution(self) -> float:
+        """Median w of the rows where it counts, else 0."""
+        return self.dilutions[1] if self.dilutes and self.dilutions is not None else 0.0
 
     def others(self, leaf: Leaf) -> int:
         """Number of leaves beside this one."""

@@ -41,11 +41,11 @@ def weighed(stored: Stored, prior: Mapping[Model, float]) -> Weighed:
     passed = _passed(some, prior)
     seen = {model: one.glanced() for model, one in passed.items()}
     standing = _standing({model: glance.log_evidence for model, glance in seen.items()}, prior)
-    if list(standing) == [PUBLISHED]:
+    if list(standing) == [PUBLISHED] and not stored.context_level:
         return _alone(stored)
     fallen = passed[PUBLISHED].fitted(thin=True) if PUBLISHED in prior and PUBLISHED not in standing else None
     if some is stored:
-        fits = {model: passed[model].fitted(seen[model].sigma, thin=standing[model] < LITTLE) for model in standing}
+        fits = {model: passed[model].fitted(seen[model].grid, thin=standing[model] < LITTLE) for model in standing}
     else:
         fits = {model: one.fitted() for model, one in _passed(stored, standing).items()}
     weights = _standing({model: one.log_evidence for model, one in fits.items()}, prior)
@@ -71,7 +71,7 @@ def _passed(stored: Stored, models: Iterable[Model]) -> dict[Model, Passed]:
     for model in models:
         grid, before = stored.grid(model, thin=True), found.get(Model(model.link, 0.0))
         if before is None:
-            found[model] = Passed.start(stored, model).after(grid, model.link.passes - 1)
+            found[model] = Passed.start(stored, model).after(grid, stored.passes(model) - 1)
         else:
             found[model] = before.as_start_of(model).after(grid, EXTRA_PASSES)
     return found

@@ -13,6 +13,7 @@ from service.law.paired import (
     covariance,
     measured_components,
     paired,
+    paired_arms,
     within_variance,
 )
 
@@ -135,3 +136,48 @@ def test_assumed_components_are_always_a_variance(student, gap):
 @pytest.mark.parametrize(("student", "gap"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, -1.0), (0.0, -1.0)])
 def test_at_the_ends_the_floor_rules(student, gap):
     assert assumed_components(student, gap).variance(10, 1) < 1e-4
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_arms_at_the_ends_are_not_exact(right):
+    """0 of 48 in both arms leave room for 6 points, 48 of 48 as well."""
+    arm = np.full(48, right)
+    value, variance = paired_arms(arm, arm, 1)
+    assert value == 0
+    assert variance**0.5 == pytest.approx(0.029, abs=5e-4)
+    assert 1.96 * variance**0.5 == pytest.approx(0.06, abs=0.005)
+    four = paired_arms(arm, arm, 4)
+    assert four.variance == pytest.approx(2 / (4 * 48 + 2) / (4 * 48))
+
+
+def test_two_single_rollouts_are_never_exact():
+    assert paired_arms([0, 1], [0, 1], 1).se == pytest.approx(0.5)
+    assert paired_arms([0, 0], [1, 1], 1).se == pytest.approx(0.5)
+
+
+def test_arms_that_vary_are_as_paired():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.1, 0.9, 200)
+    student, other = rng.binomial(8, p) / 8, rng.binomial(8, np.clip(p + 0.05 + rng.normal(0, 0.2, 200), 0, 1)) / 8
+    assert paired_arms(student, other, 8) == paired(other - student)
+    with pytest.raises(ValueError, match="other"):
+        paired_arms(student, other[:10], 8)
+
+
+def test_single_rollouts_keep_their_nominal_coverage_near_the_ends():
+    """Of 1 % and 3 %, 95 % intervals hold the gap of 2 points at least that often; floored at 1e-4 they do not."""
+    rng = np.random.default_rng(1)
+    inside = {"arms": 0, "paired": 0}
+    for _ in range(2000):
+        student, other = rng.binomial(1, [[0.01], [0.03]], (2, 48))
+        for name, found in (("arms", paired_arms(student, other, 1)), ("paired", paired(other - student))):
+            inside[name] += abs(found.value - 0.02) <= 1.96 * found.se
+    assert inside["arms"] / 2000 >= 0.95
+    assert inside["paired"] / 2000 < 0.9
+
+
+def test_components_at_the_ends_are_floored_as_the_arms_are():
+    assert Components(0.0, 0.0, 0.0).measured_variance(48, 1) == pytest.approx(
+        paired_arms(np.zeros(48), np.zeros(48), 1).variance
+    )
+    assert Components(0.05, 0.1, 0.1).measured_variance(48, 4) == pytest.approx((0.05 + 0.05) / 48)

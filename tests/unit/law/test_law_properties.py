@@ -167,7 +167,11 @@ def test_a_record_holds_no_rows_but_their_order(store, rows_of):
 
 def test_scikit_learn_conventions(store):
     law = GapLaw(levels=(0.5, 0.9))
-    assert clone(law).get_params() == {"levels": (0.5, 0.9), "candidate_links": ("linear", "tanh", "exp")}
+    assert clone(law).get_params() == {
+        "levels": (0.5, 0.9),
+        "candidate_links": ("linear", "tanh", "exp"),
+        "dilution": False,
+    }
     with pytest.raises(NotFittedError):
         law.predict_improvement(Probe(gap=0.1, gap_var=0.0, family="f0"))
     with pytest.raises(ValueError, match=r"level 1\.0"):
