@@ -14,6 +14,7 @@ wrote. A case is a title, a command, files, and all that the command prints:
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gapcast.cli.main import app
+from tests.support.product import serving
 
 SNAPSHOT = Path(__file__).with_name("faulty_configurations.txt")
 FOREIGN = (
@@ -75,9 +77,16 @@ def run(case: Case, folder: Path) -> Case:
     return case._replace(code=done.exit_code, printed=printed)
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own: answers list the tasks and pools, and other tests add theirs."""
+    with serving(tmp_path_factory.mktemp("untouched"), {"GAPCAST_WORKER": "off"}) as (client, _):
+        yield client.url
+
+
 @pytest.mark.parametrize("title", [case.title for case in CASES])
-def test_the_user_reads(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
-    monkeypatch.setenv("GAPCAST_URL", server)
+def test_the_user_reads(untouched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str) -> None:
+    monkeypatch.setenv("GAPCAST_URL", untouched)
     monkeypatch.chdir(tmp_path)
     (case,) = (case for case in CASES if case.title == title)
     printed = run(case, tmp_path)
