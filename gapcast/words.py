@@ -1,26 +1,147 @@
-"""Numbers, states and recipes in words; the command line and the page both use them."""
+"""Numbers, states and reasons in words: the command line and the page both say them with these, and with no others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from gapcast.contract.fits import Coefficients, LinkWeights, OfRecipe
+from gapcast.contract.base import Strict, Warned
+from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions
+from gapcast.contract.fits import Calibration, Coefficients, LinkWeights
+from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import LawUsed
-from gapcast.contract.probes import Difference
+from gapcast.contract.probes import Arm, Difference
 
+POINTS = "accuracy points"
+"""Accuracies and their differences are shares in the API, and these on a screen."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 RULES = {"frozen": "frozen", "co_moving": "co-moving"}
 """of the teachers whose runs share a law"""
 TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region"}
+SHAPES = {"linear": "straight", "saturating": "saturating"}
+"""of a law, by its link"""
 DIVERGENCES = {"forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
+VERDICTS = {
+    "train": ("Train", "the whole 80 % interval is above {gain}."),
+    "skip": ("Skip", "the whole 80 % interval is below {gain}."),
+    "probe_more": ("Probe more", "the 80 % interval spans {gain}; a larger probe could decide."),
+    "undecided": (
+        "Undecided",
+        "the 80 % interval spans {gain}, and a larger probe would not change that: more observations would.",
+    ),
+    "refused": ("No prediction", "the law does not reach this far. The warnings say why."),
+}
+LAW_STATUS = {
+    "prior_only": "prior only: the pool has no observations with such a teacher",
+    "cold": "cold: no observation of this family with such a teacher, other families speak for it",
+    "sparse": "sparse: {n} of this family with such a teacher, no claim about its slope",
+    "fitted": "fitted on {n}",
+}
+STATES = {
+    "queued": "waiting for a worker",
+    "running": "running",
+    "paused": "paused",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "dead": "gave up",
+}
+PHASES = {
+    "baseline": "measuring baseline and gap",
+    "training": "training",
+    "evaluation": "evaluating",
+    "export": "writing the model",
+}
+"""What a training run does."""
+ASKED = {"job.pause_requested": "pausing after this step", "job.cancel_requested": "cancelling"}
+"""What a job still does while the step that it is at goes on, by the event that asked for it."""
+HAPPENED = {
+    "job.started": "loading the model",
+    "job.retrying": "the attempt was lost; trying again",
+    "job.handed_back": "the worker stopped; waiting for another",
+    "job.paused": STATES["paused"],
+    "job.resumed": STATES["queued"],
+    "training.resumed": "going on from its checkpoint",
+}
+"""What has become of a job, by the event that says so, until its next step."""
+ARMS = {"student": "student", "none": "A/A", "context": "self-teacher"}
+NO_CONTEXT = {
+    "kind_is_none": "kind none has none",
+    "not_covered": "left out by the coverage",
+    "no_attempt": "no attempt to give feedback on",
+    "no_feedback": "the verifier says nothing",
+    "no_feedback_on_success": "the attempt was right",
+    "no_success_in_group": "no other attempt of the group was right",
+    "no_hints": "no hints",
+    "no_reference_solution": "no reference solution",
+    "no_column_text": "no text in the column",
+    "no_donor": "no other problem that could lend one",
+}
+STOPPED = {
+    "width": "after {problems} of {most} problems: the interval is as narrow as asked for",
+    "most_problems": "after all {problems} problems: the interval is still wider than asked for",
+}
+"""Of a sequential probe alone: any other ends when its size is measured."""
+LEFT_OUT = {
+    "collapsed": "collapsed",
+    "refused": "without a predicted number",
+    "known_before": "known before their prediction",
+    "without_quantiles": "predicted by an older version",
+}
+"""Why an outcome does not count."""
+WARNINGS = {
+    "extrapolation": "The gap of {gap} points is outside what was stored.",
+    "refused": "An extrapolated prediction above 80 % of the headroom of {headroom} points is not made.",
+    "none_control_off": "The A/A control is {value} ± {se} points: two samples of the same prompt differ by more than "
+    "3 standard errors. Probe again with another seed, and distrust the gap if it stays.",
+    "placebo_positive": "Another problem's context alone gives {value} ± {se} points: part of the gap is not "
+    "information about the problem.",
+    "shuffled_feedback_positive": "Another attempt's feedback alone gives {value} ± {se} points: part of the gap is "
+    "not information about the problem.",
+    "no_learning": "The gap is {gap} points, but the student did not become better beyond noise: look at the loss, "
+    "the learning rate and whether the contexts are right.",
+    "collapsed": "At step {step} the student has lost more than half of its baseline of {baseline}.",
+}
+"""Those that hold accuracies; of any other the API's own sentence is shown."""
 
 
 def points(value: float) -> str:
     """Write a share as signed accuracy points."""
-    return f"{100 * value:+.1f}"
+    text = f"{100 * value:+.1f}"
+    return text[1:] if text in {"+0.0", "-0.0"} else text
+
+
+def plain_points(value: float) -> str:
+    """Write a share as accuracy points without a sign."""
+    return f"{100 * value:.1f}"
+
+
+def measured(estimate: Difference | Measured) -> str:
+    """Write a difference and its standard error in accuracy points."""
+    return f"{points(estimate.value)} ± {plain_points(estimate.se)}"
+
+
+def between(lower: float, upper: float) -> str:
+    """Write an interval in accuracy points."""
+    return f"{points(lower)} to {points(upper)}"
+
+
+def estimated(estimate: Difference | None) -> str:
+    """Write a difference with its standard error and the unit."""
+    return "not run" if estimate is None else f"{measured(estimate)} points (± 1 SE)"
 
 
 def percent(share: float) -> str:
     """Write a share as per cent."""
     return f"{100 * share:.1f} %"
+
+
+def whole_percent(share: float) -> str:
+    """Write a share in whole per cent."""
+    return f"{100 * share:.0f} %"
+
+
+def level(share: float) -> str:
+    """Write the level of an interval, which somebody has chosen: 80 %, 99.5 %."""
+    return f"{100 * share:.4g} %"
 
 
 def probability(share: float) -> str:
@@ -34,24 +155,83 @@ def weight(share: float) -> str:
     """Write the weight of one of several possibilities in whole per cent; only a lone one has all of it."""
     if 0.995 <= share < 1:
         return "> 99 %"
-    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+    return "< 1 %" if 0 < share < 0.005 else whole_percent(share)
 
 
 def count(number: int, thing: str) -> str:
-    """Write a number of things: `1 row`, `2 rows`."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    """Write a number of things: `1 row`, `2,000 rows`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def estimated(estimate: Difference | None) -> str:
-    """Write a difference with its standard error."""
-    return "not run" if estimate is None else f"{points(estimate.value)} ± {100 * estimate.se:.1f} points (± 1 SE)"
+def listed(parts: Sequence[str]) -> str:
+    """Write a list: `a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def recipe(of: OfRecipe) -> str:
+def sentence(text: str) -> str:
+    """Begin a text with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def plain(name: str) -> str:
+    """Write an API's name as words."""
+    return name.replace("_", " ")
+
+
+class Verdict(NamedTuple):
+    """What a prediction advises, and why."""
+
+    name: str
+    reason: str
+
+
+def verdict(code: str | None, min_gain: float) -> Verdict:
+    """Name a verdict and the interval that it rests on; one from a newer server is its code alone."""
+    name, reason = VERDICTS.get(code or "", (sentence(plain(str(code))), ""))
+    return Verdict(name, reason.format(gain=f"{points(min_gain) if min_gain else 0} {POINTS}"))
+
+
+def law_status(status: str, n: int) -> str:
+    """Say how much a pool knows of a family."""
+    return LAW_STATUS.get(status, status).format(n=count(n, "observation") if status == "fitted" else n)
+
+
+def improves(p_positive: float | None) -> str:
+    """Say how probable an improvement is."""
+    return "unknown" if p_positive is None else f"{probability(p_positive)} probability, if it does not collapse"
+
+
+def collapse(stopped_by: str | None) -> str:
+    """Say what a collapse is, and whether the run ended with it."""
+    ended = ", and the run ended there" if stopped_by == "collapse" else ""
+    return f"half of the baseline was lost beyond noise{ended}"
+
+
+_WRITTEN = {"gap": points, "value": points, "baseline": percent, "step": "{:.0f}".format}
+"""How a warning's numbers are written; any other is a share without a sign."""
+
+
+def warning(warned: Warned) -> str:
+    """Say a warning with its accuracies in points; the API's sentence has them as shares."""
+    numbers = {name: _WRITTEN.get(name, plain_points)(value) for name, value in warned.numbers.items()}
+    try:
+        return WARNINGS[warned.code].format_map(numbers)
+    except KeyError:  # a code without accuracies, or a warning from before its numbers were stored
+        return warned.message
+
+
+def recipe(rule: str, divergence: str | None) -> str:
     """Name the runs that a law is of: frozen, forward KL."""
-    rule, divergence = of.teacher_rule, of.divergence
-    known = DIVERGENCES.get(divergence, divergence) if divergence is not None else "divergence unknown"
-    return f"{RULES.get(rule, rule)}, {known}"
+    if divergence is None:
+        return "recipe unknown"
+    return f"{RULES.get(rule, rule)}, {DIVERGENCES.get(divergence, divergence)}"
+
+
+def brief_recipe(teacher: str | None, divergence: str | None) -> str:
+    """Name the recipe of one run under a heading: EMA, reverse KL."""
+    if teacher is None or divergence is None:
+        return "unknown"
+    return f"{TEACHERS.get(teacher, teacher)}, {DIVERGENCES.get(divergence, divergence)}"
 
 
 def run_recipe(teacher: str, divergence: str) -> str:
@@ -59,11 +239,40 @@ def run_recipe(teacher: str, divergence: str) -> str:
     return f"{TEACHERS.get(teacher, teacher)} teacher, {DIVERGENCES.get(divergence, divergence)}"
 
 
+def context(asked: Context) -> str:
+    """Name a context and what of its options is unusual: hints, 3 shown, 20 % wrong."""
+    if isinstance(asked.options, PlaceboOptions):
+        return ", ".join([f"placebo of {_context(asked.options.of, asked.options.options)}", *_wrong(asked.options)])
+    return ", ".join([_context(asked.kind, asked.options), *_wrong(asked.options)])
+
+
+def _context(kind: str, options: Strict) -> str:
+    if not isinstance(options, HintsOptions):
+        return plain(kind)
+    if options.source == "model":
+        return f"{plain(kind)}, from a {options.extract_from} solution"
+    return f"{plain(kind)}, {options.level} shown" if options.level else plain(kind)
+
+
+def _wrong(options: Strict) -> list[str]:
+    if not isinstance(options, CorruptibleOptions):
+        return []
+    corruption = options.corruption
+    wrong = [f"{level(corruption.rate)} wrong"] if corruption.rate else []
+    return wrong + ([f"{level(corruption.coverage)} covered"] if corruption.coverage < 1 else [])
+
+
 def shape(linear: float) -> str:
     """Write how probable it is that improvements follow the gap straight on, or saturate."""
+    straight, saturating = SHAPES.values()
     if linear in (0, 1):
-        return "straight" if linear else "saturating"
-    return f"straight {weight(linear)}, saturating {weight(1 - linear)}"
+        return straight if linear else saturating
+    return f"{straight} {weight(linear)}, {saturating} {weight(1 - linear)}"
+
+
+def side(link: str, share: float) -> str:
+    """Name one of the shapes that a law may have, with its weight."""
+    return f"{SHAPES.get(link, link)} ({weight(share)})"
 
 
 def link_weights(links: LinkWeights) -> str:
@@ -76,12 +285,62 @@ def summed_up(of: Coefficients | LawUsed, interval: str = "") -> str:
     """Sum a law up by its slope, or by the improvement at one gap where the slope depends on the link."""
     common = of.at_common_gap
     if of.depends_on_link and common is not None:
-        low, high = common.improvement_interval
         at = f"{points(common.improvement)} points at a gap of {100 * common.gap:g}"
-        return f"{at} ({interval}{points(low)} to {points(high)})"
+        return f"{at} ({interval}{between(*common.improvement_interval)})"
     low, high = of.slope_interval
     at = "" if of.straight else " at gap 0"
     return f"slope {of.slope:.2f}{at} ({interval}{low:.2f} to {high:.2f})"
+
+
+def calibration(pool: str, found: Calibration) -> str:
+    """Say how often the intervals held what came, how wide they were and how far off their middles."""
+    left_out = [f"{n:,} {LEFT_OUT.get(reason, reason)}" for reason, n in found.left_out.items() if n]
+    besides = f" Left out: {listed(left_out)}." if left_out else ""
+    if found.n == 0 or found.bias is None:
+        return f"No prediction has met its outcome in pool {pool} yet.{besides}"
+    held = [
+        f"{round(one.coverage * found.n):,} came inside their {level(one.level)} interval "
+        f"({whole_percent(one.coverage)}, 95 % confidence {100 * one.lower:.0f} to {whole_percent(one.upper)})"
+        for one in found.levels
+    ]
+    widths = listed([plain_points(one.width) for one in found.levels])
+    off = plain_points(abs(found.bias)) + (f" ± {plain_points(found.bias_se)}" if found.bias_se is not None else "")
+    seeds = (
+        f" They belong to {found.predictions:,} predictions: seeds of one err together, which this confidence ignores."
+        if found.predictions < found.n
+        else ""
+    )
+    return (
+        f"Of {count(found.n, 'outcome')}, {listed(held)}; the intervals were {widths} {POINTS} wide on average, and "
+        f"what came was {off} {'above' if found.bias > 0 else 'below'} the prediction.{seeds}{besides}"
+    )
+
+
+def truncated(arms: Mapping[str, Arm]) -> str:
+    """Say which share of each arm's rollouts was cut at max_tokens."""
+    cut = [f"{arm_name(name)} {percent(arm.truncated)}" for name, arm in arms.items() if arm.truncated]
+    return ", ".join(cut) or "no rollout"
+
+
+def arm_name(name: str) -> str:
+    """Name an arm of a probe."""
+    return ARMS.get(name, plain(name))
+
+
+def without_context(share: float, reasons: Mapping[str, int]) -> str:
+    """Say which share of an arm's rollouts had no context, and why; `reasons` counts rollouts."""
+    why = ", ".join(f"{NO_CONTEXT.get(reason, plain(reason))} ({n:,})" for reason, n in reasons.items())
+    return f"{percent(share)} of rollouts: {why}" if share else "no rollout"
+
+
+def stopped(by: str | None, problems: int | None, most: int) -> str | None:
+    """Say why a sequential probe stopped; None for another."""
+    return STOPPED[by].format(problems=problems, most=most) if by in STOPPED else None
+
+
+def pass_at_k(shares: Mapping[str, float]) -> str:
+    """Write the share of problems that are solved by one of k rollouts."""
+    return ", ".join(f"{percent(share)} with {k}" for k, share in shares.items())
 
 
 def model_size(parameters: float) -> str:
@@ -93,14 +352,18 @@ def model_size(parameters: float) -> str:
 
 
 def gpu_hours(hours: float | None) -> str:
-    """Write GPU-hours where a GPU was used."""
-    return f", {hours:.2g} GPU-hours" if hours else ""
+    """Write GPU-hours where a GPU was used, after something else."""
+    if not hours:
+        return ""
+    if hours < 0.01:
+        return ", < 0.01 GPU-hours"
+    return f", {f'{hours:.2g}' if hours < 10 else f'{hours:,.0f}'} GPU-hours"
 
 
 def duration(seconds: float) -> str:
-    """Write a time in its largest unit: 45 s, 12 min, 3.2 h."""
+    """Write a time in its largest unit: 0.8 s, 45 s, 12 min, 3.2 h."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
@@ -110,6 +373,11 @@ def file_size(size: int) -> str:
         if size >= 0.9995 * unit:  # so that 999.9 MB is written 1 GB
             return f"{size / unit:.3g} {letter}B"
     return f"{size} B"
+
+
+def short_id(name: str) -> str:
+    """Write an id by its last eight characters, which tell ids apart: the first ones are the time."""
+    return f"{name.partition('_')[0]}_…{name[-8:]}"
 
 
 def curve(values: Sequence[float], most: int = 40) -> str:

@@ -14,14 +14,9 @@ from gapcast.cli.terminal import say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
-from gapcast.words import count, duration, points
+from gapcast.words import HAPPENED, STATES, count, duration, measured
 
 SAMPLING = "sampling rollouts"
-PHASES = {
-    "job.started": "measuring the gap: loading the model",
-    "job.retrying": "the attempt was lost; trying again",
-    "job.handed_back": "the worker stopped; waiting for another",
-}
 
 
 def follow(client: Client, prediction: Prediction, console: Console) -> Prediction:
@@ -45,9 +40,9 @@ def watch(events: Iterable[Event], console: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Pace())
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("waiting for a worker", total=None)
+        bar = progress.add_task(STATES["queued"], total=None)
         if not console.is_terminal:
-            console.print("  waiting for a worker")
+            console.print(f"  {STATES['queued']}")
         for event in events:
             far = content_of(event, ProbeProgress)
             if far is not None:
@@ -59,10 +54,10 @@ def watch(events: Iterable[Event], console: Console) -> None:
                     shown = tenth
                     doing = f"{SAMPLING} ({known})" if known else SAMPLING
                     console.print(f"  {doing}: {done} of {total} {far.unit}", highlight=False, soft_wrap=True)
-            elif event.type in PHASES:
-                progress.update(bar, description=PHASES[event.type])
+            elif event.type in HAPPENED:
+                progress.update(bar, description=HAPPENED[event.type])
                 if not console.is_terminal:
-                    console.print(f"  {PHASES[event.type]}", highlight=False)
+                    console.print(f"  {HAPPENED[event.type]}", highlight=False)
         progress.update(bar, visible=False)
 
 
@@ -70,7 +65,7 @@ def _so_far(far: ProbeProgress) -> str:
     """Write the gap of the problems that are done, where a probe takes them in several batches."""
     if far.gap is None:
         return ""
-    return f"gap so far {points(far.gap.value)} ± {100 * far.gap.se:.1f} points, {far.problems} problems"
+    return f"gap so far {measured(far.gap)} points, {far.problems} problems"
 
 
 class _Pace(ProgressColumn):

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from gapcast.cli.printing.law import calibration, print_law
+from gapcast.cli.printing.law import print_law
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, refuse, say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.nearest import nearest
 from gapcast.models import Fit
+from gapcast.words import calibration
 
 MOST_OUTLIERS = 20
 """that are shown: who has more has another law"""
@@ -49,7 +50,7 @@ def show_law(client: Client, fit: Fit, family: str | None = None, *, as_json: bo
         )
         return
     print_law(console, fit, outliers, [one for one in sizes if len(one.sizes) > 1])
-    console.print(f"[bold]Calibration[/]  {calibration(outcomes)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Calibration[/]  {calibration(fit.pool, outcomes)}", highlight=False, soft_wrap=True)
     if not fit.n:
         pool = fit.pool
         say(f"Pool {pool} holds no run yet: all that is shown is the prior. gapcast observations import FILE fills it.")

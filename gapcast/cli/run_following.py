@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from gapcast.client import Client
 from gapcast.contract.events import (
+    JobPaused,
     TrainingEvaluated,
     TrainingGap,
     TrainingMetrics,
@@ -16,31 +17,11 @@ from gapcast.contract.events import (
     TrainingWarning,
     content_of,
 )
-from gapcast.models import Estimate, Event, TrainingRun
-from gapcast.words import curve, duration, estimated, percent, points
+from gapcast.models import Event, TrainingRun
+from gapcast.words import ASKED, HAPPENED, PHASES, STATES, curve, duration, estimated, measured, percent, warning
 
 MOST_BLOCKS = 12
 """of a curve beside a bar: a line of 80 characters holds both"""
-DOING = {
-    "baseline": "measuring baseline and gap",
-    "training": "training",
-    "evaluation": "evaluating",
-    "export": "writing the model",
-}
-"""by phase"""
-HAPPENED = {
-    "job.started": "loading the model",
-    "job.retrying": "the attempt was lost; it goes on from the last checkpoint",
-    "job.handed_back": "the worker stopped; waiting for another",
-    "job.pause_requested": "pausing after this step",
-    "job.cancel_requested": "cancelling",
-    "job.paused": "paused; gapcast runs resume {id}",
-    "job.resumed": "waiting for a worker",
-    "training.resumed": "going on from its checkpoint",
-}
-"""by the event's type; none of the rest changes what a run does"""
-ASKED = frozenset(HAPPENED[f"job.{what}_requested"] for what in ("pause", "cancel"))
-"""what a run still does while the step that it is at goes on"""
 
 
 def follow_runs(client: Client, runs: Sequence[TrainingRun], console: Console) -> list[TrainingRun]:
@@ -71,7 +52,7 @@ class Followed:
         self._tenth = -1
         self._first: tuple[int, datetime] | None = None
         self.bar = progress.add_task("", total=None, more="")
-        self._now("waiting for a worker")
+        self._now(STATES["queued"])
 
     def take(self, event: Event) -> None:
         """Tell what an event says."""
@@ -83,11 +64,12 @@ class Followed:
             self._gap(begun)
         elif evaluated := content_of(event, TrainingEvaluated):
             self._evaluated(evaluated)
-        elif warning := content_of(event, TrainingWarning):
-            self._say(f"[yellow]Warning[/] ({warning.code}): {escape(warning.message)}")
-        elif event.type in HAPPENED:
+        elif warned := content_of(event, TrainingWarning):
+            self._say(f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}")
+        elif event.type in ASKED or event.type in HAPPENED:
             self._first = None  # the time that a run waits is not what its steps take
-            self._now(HAPPENED[event.type].format(id=self._id))
+            then = f"; gapcast runs resume {self._id}" if event.type == JobPaused.type else ""
+            self._now(f"{(ASKED | HAPPENED)[event.type]}{then}")
 
     def _now(self, doing: str, *, tell: bool = True) -> None:
         """Show what a run does; in a pipe `tell` it where it is something else than what was told before."""
@@ -110,9 +92,9 @@ class Followed:
     def _step(self, progress: TrainingProgress) -> None:
         done, total, phase = progress.done, progress.total, progress.phase
         self._progress.update(self.bar, completed=done, total=total)
-        if self._doing not in ASKED:
+        if self._doing not in ASKED.values():
             # what an evaluation finds is told when it is done
-            self._now(DOING[phase], tell=phase != "evaluation")
+            self._now(PHASES[phase], tell=phase != "evaluation")
         tenth = 10 * done // total
         if phase == "training" and tenth > self._tenth and done:
             self._tenth = tenth
@@ -136,11 +118,7 @@ class Followed:
 
     def _evaluated(self, seen: TrainingEvaluated) -> None:
         self._accuracies[seen.step] = seen.accuracy
-        besides = f", held out {_brief(seen.held_out)}" if seen.held_out is not None else ""
-        gained = f"improvement {_brief(seen.improvement)}{besides} points"
+        besides = f", held out {measured(seen.held_out)}" if seen.held_out is not None else ""
+        gained = f"improvement {measured(seen.improvement)}{besides} points"
         self._say(f"step {seen.step}: accuracy {percent(seen.accuracy)}, {gained}")
         self._show()
-
-
-def _brief(estimate: Estimate) -> str:
-    return f"{points(estimate.value)} ± {100 * estimate.se:.1f}"

@@ -113,6 +113,9 @@ class Warned(Finite):
 
     code: str
     message: str
+    numbers: dict[str, float] = Field(
+        default_factory=dict, description="those of the message, by name; accuracies and their differences are shares"
+    )
 
 
 class Failure(BaseModel):

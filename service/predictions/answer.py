@@ -69,7 +69,7 @@ def answer(request: PredictionRequest, family: str, pool: Current, result: Probe
         if refused
         else _verdict(quantiles, pool.law, _law_probe(gap, SMALL_VARIANCE, about), request.min_gain),
         warnings=[
-            *(Warned(code=one.code, message=one.message) for one in out.warnings),
+            *(_law_warning(one, gap) for one in out.warnings),
             *_pool_warnings(request, family, cell, pool),
             *_probe_warnings(request, gap, result),
         ],
@@ -168,6 +168,12 @@ def _side(lower: float, upper: float, min_gain: float) -> str | None:
     return "skip" if upper < min_gain else None
 
 
+def _law_warning(caution: law.Caution, gap: Gap) -> Warned:
+    """Show a caution of the law, with its accuracies."""
+    numbers = {law.Code.EXTRAPOLATION: {"gap": gap.value}, law.Code.REFUSED: {"headroom": 1 - gap.student}}
+    return Warned(code=caution.code, message=caution.message, numbers=numbers.get(caution.code, {}))
+
+
 def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Current) -> list[Warned]:
     """What the law does not know: the newest changes of its pool, or a run of this task and recipe class."""
     warned = []
@@ -212,7 +218,8 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: ProbeResult | 
             f"The A/A control is {none.value:+.3f} +- {none.se:.3f}: two samples of the same prompt differ by "
             "more than 3 standard errors. Probe again with another seed, and distrust the gap if it stays."
         )
-        warned.append(Warned(code="none_control_off", message=message))
+        numbers = {"value": none.value, "se": none.se}
+        warned.append(Warned(code="none_control_off", message=message, numbers=numbers))
     for control, found, what in (
         ("placebo", result.controls.placebo, "Another problem's context"),
         ("shuffled_feedback", result.controls.shuffled_feedback, "Another attempt's feedback"),
@@ -222,7 +229,8 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: ProbeResult | 
                 f"{what} alone gives {found.value:+.3f} +- {found.se:.3f}: part of the gap is not information "
                 "about the problem."
             )
-            warned.append(Warned(code=f"{control}_positive", message=message))
+            numbers = {"value": found.value, "se": found.se}
+            warned.append(Warned(code=f"{control}_positive", message=message, numbers=numbers))
     if result.stopped_by == "most_problems":
         message = (
             f"The probe took all of its {gap.problems} problems without reaching probe.target_half_width; allow more "

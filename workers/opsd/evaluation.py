@@ -158,6 +158,7 @@ def warn_of_no_learning(
     elif gap.value > 2 * gap.se and improvement.value < 2 * improvement.se:
         warnings.add(
             "no_learning",
-            f"The self-teacher is {100 * gap.value:.1f} points better, but the student did not become better beyond "
-            "noise: look at the loss, the learning rate and whether the contexts are right.",
+            f"The gap is {gap.value:.3f}, but the student did not become better beyond noise: look at the loss, the "
+            "learning rate and whether the contexts are right.",
+            gap=gap.value,
         )

@@ -135,7 +135,9 @@ class _Run:
         self._record.warnings.add(
             "collapsed",
             f"At step {self._trainer.done} the student has lost more than half of its baseline of "
-            f"{100 * self._record.before.baseline:.1f} %.",
+            f"{self._record.before.baseline:.3f}.",
+            step=self._trainer.done,
+            baseline=self._record.before.baseline,
         )
 
     def _look_again(self, name: str) -> Scores:

@@ -13,9 +13,9 @@ class Warnings:
         self._emit = emit
         self.all = list(known)
 
-    def add(self, code: str, message: str) -> None:
-        """Warn, unless this code was warned of before."""
+    def add(self, code: str, message: str, **numbers: float) -> None:
+        """Warn, unless this code was warned of before; `numbers` are those of the message, accuracies as shares."""
         if any(one.code == code for one in self.all):
             return
-        self.all.append(Warned(code=code, message=message))
-        self._emit(TrainingWarning(code=code, message=message))
+        self.all.append(Warned(code=code, message=message, numbers=numbers))
+        self._emit(TrainingWarning(code=code, message=message, numbers=numbers))

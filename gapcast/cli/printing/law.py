@@ -7,8 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.terminal import print_table
-from gapcast.models import Calibration, Coefficients, Drift, FamilyScaling, Fit, Residuals
-from gapcast.words import count, link_weights, model_size, points, probability, recipe, summed_up
+from gapcast.models import Coefficients, Drift, FamilyScaling, Fit, Residuals
+from gapcast.words import between, count, link_weights, model_size, points, probability, recipe, summed_up
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""
@@ -25,9 +25,11 @@ def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[Fam
     table.add_column("Status")
     table.add_column("Improvement by gap, points (95 % confidence)", no_wrap=True)
     for one in fit.families:
-        table.add_row(f"{escape(one.family)}\n  {recipe(one)}", str(one.n), one.status, _law(one))
+        table.add_row(
+            f"{escape(one.family)}\n  {recipe(one.teacher_rule, one.divergence)}", str(one.n), one.status, _law(one)
+        )
     for one in fit.populations:
-        table.add_row(f"[dim]a new family\n  {recipe(one)}[/]", "", one.status, _law(one))
+        table.add_row(f"[dim]a new family\n  {recipe(one.teacher_rule, one.divergence)}[/]", "", one.status, _law(one))
     print_table(console, table)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
@@ -50,8 +52,7 @@ def _print(console: Console, text: str) -> None:
 
 def _law(of: Coefficients) -> str:
     """What is known of improvements, and how probable each shape is."""
-    low, high = of.intercept_interval
-    start = f", intercept {points(of.intercept)} ({points(low)} to {points(high)})" if of.straight else ""
+    start = f", intercept {points(of.intercept)} ({between(*of.intercept_interval)})" if of.straight else ""
     return f"{summed_up(of)}{start}\n  {link_weights(of.links)}"
 
 
@@ -81,7 +82,7 @@ def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
 
 def by_size(found: FamilyScaling) -> Iterator[str]:
     """The slope of each size of a family, and whether they share one."""
-    whose = f"{escape(found.family)} ({recipe(found)})"
+    whose = f"{escape(found.family)} ({recipe(found.teacher_rule, found.divergence)})"
     if found.linear_weight < RULED_OUT:
         yield f"[yellow]{whose}: improvements saturate, which a slope describes badly[/]"
     for one in found.sizes:
@@ -115,17 +116,3 @@ def print_outliers(console: Console, found: Residuals) -> None:
     print_table(console, table)
     if found.has_more:
         _print(console, f"The newest {len(found.data)} are shown, of {found.outliers} in the whole pool.")
-
-
-def calibration(found: Calibration) -> str:
-    """How past predictions turned out, in one line."""
-    left_out = [f"{n} {reason.replace('_', ' ')}" for reason, n in found.left_out.items() if n]
-    besides = f" (left out: {', '.join(left_out)})" if left_out else ""
-    if not found.n:
-        return f"no prediction has met its outcome yet{besides}"
-    inside = [f"{round(one.coverage * found.n)} inside {100 * one.level:g} %" for one in found.levels]
-    of = f"of {count(found.n, 'outcome')} {', '.join(inside).replace(' inside', ' were inside', 1)}"
-    if found.bias is not None:
-        se = f" ± {100 * found.bias_se:.1f}" if found.bias_se is not None else ""
-        of += f"; outcome minus prediction {points(found.bias)}{se} points on average"
-    return of + besides

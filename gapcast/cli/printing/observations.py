@@ -6,8 +6,8 @@ from rich.table import Table
 
 from gapcast.cli.printing.lists import labels
 from gapcast.cli.terminal import print_panel, print_table
-from gapcast.models import Batch, Measured, Observation
-from gapcast.words import count, percent, points
+from gapcast.models import Batch, Observation
+from gapcast.words import count, measured, percent
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 
@@ -31,10 +31,6 @@ def print_batch(console: Console, batch: Batch) -> None:
         console.print("No pool has changed; no law is refitted.", highlight=False)
 
 
-def _measured(one: Measured) -> str:
-    return f"{points(one.value)} ± {100 * one.se:.1f}"
-
-
 def _remarks(one: Observation) -> str:
     said = ["collapsed"] if one.collapsed else []
     said += [f"excluded: {one.excluded_reason}"] if one.excluded else []
@@ -52,7 +48,7 @@ def print_observations(console: Console, observations: list[Observation]) -> Non
         table.add_column(name, overflow="fold")
     for one in observations:
         texts = (one.pool, one.family, one.model, one.task, one.context_kind)
-        numbers = (_measured(one.gap), _measured(one.improvement))
+        numbers = (measured(one.gap), measured(one.improvement))
         last = (one.external_id or "", _remarks(one))
         table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
     print_table(console, table)
@@ -71,8 +67,8 @@ def print_observation(console: Console, one: Observation) -> None:
         "Task": one.task,
         "Context": one.context_kind,
         "Baseline": "" if one.baseline is None else percent(one.baseline),
-        "Gap": f"{_measured(one.gap)} points",
-        "Improvement": f"{_measured(one.improvement)} points",
+        "Gap": f"{measured(one.gap)} points",
+        "Improvement": f"{measured(one.improvement)} points",
         "Prediction": one.prediction_id or "",
         "External id": one.external_id or "",
         "Version": one.version or "",

@@ -7,15 +7,26 @@ from rich.table import Table
 from gapcast.cli.printing.probes import control_rows
 from gapcast.cli.terminal import print_panel
 from gapcast.models import Branch, Prediction
-from gapcast.words import count, estimated, gpu_hours, link_weights, points, probability, summed_up, weight
+from gapcast.words import (
+    between,
+    duration,
+    estimated,
+    gpu_hours,
+    improves,
+    law_status,
+    level,
+    link_weights,
+    percent,
+    points,
+    probability,
+    side,
+    summed_up,
+    verdict,
+    warning,
+)
 
-VERDICTS = {
-    "train": ("green", "TRAIN: the whole 80 % interval lies above the gain that you ask for."),
-    "skip": ("red", "SKIP: the whole 80 % interval lies below the gain that you ask for."),
-    "probe_more": ("yellow", "PROBE MORE: this probe cannot decide, a larger one could."),
-    "undecided": ("yellow", "UNDECIDED: the law itself is too uncertain here; no probe can decide."),
-    "refused": ("red", "REFUSED: no honest number can be given; the warnings say why."),
-}
+COLOURS = {"train": "green", "skip": "red", "probe_more": "yellow", "undecided": "yellow", "refused": "red"}
+"""of a verdict"""
 
 
 def print_prediction(console: Console, prediction: Prediction) -> None:
@@ -30,7 +41,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     table.add_column()
     size = f", {gap.problems} problems x {gap.rollouts} rollouts" if gap.problems else ", measured elsewhere"
     table.add_row("Gap", f"[bold]{estimated(gap)}[/]{size}")
-    table.add_row("", f"student {100 * gap.student:.1f} %, self-teacher {100 * gap.self_teacher:.1f} %")
+    table.add_row("", f"student {percent(gap.student)}, self-teacher {percent(gap.self_teacher)}")
     if improvement.value is None:
         table.add_row("Improvement", "none given")
     else:
@@ -38,39 +49,39 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             "Improvement", f"[bold]{points(improvement.value)} points[/] (predicted, as a run would measure it)"
         )
         for one in improvement.intervals:
-            table.add_row("", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points")
+            table.add_row("", f"{level(one.level)} interval: {between(one.lower, one.upper)} points")
         if improvement.branches:
             table.add_row("", "[yellow]a mixture of these two, as beyond the stored gaps neither is ruled out:[/]")
         for branch in improvement.branches:
             table.add_row("", _side(branch))
         if improvement.p_positive is not None:
-            chance = f"P(improvement > 0) {probability(improvement.p_positive)} unless the run collapses,"
-            table.add_row("", chance)
-            collapse = probability(improvement.p_collapse)
-            table.add_row("", f"P(collapse) {collapse}: the share of stored runs that ended far off the law")
+            table.add_row("Improves", improves(improvement.p_positive))
+            collapses = f"{probability(improvement.p_collapse)} probability"
+            table.add_row("Collapses", f"{collapses}: the share of stored runs that ended far off the law")
     figures = prediction.probe
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
             table.add_row(name, text)
     table.add_row("Law", f"{escape(law.family)}: {summed_up(law, '95 % confidence ')}")
-    table.add_row("", f"{count(law.n, 'run')}, {law.status}; {link_weights(law.links)}")
+    table.add_row("", f"{law_status(law.status, law.n)}; {link_weights(law.links)}")
     table.add_row("Fit", law.fit_id)
     if prediction.cost is not None and prediction.cost.probe_seconds is not None:
         training = prediction.cost.training_seconds_estimate
-        then = f", the run would take about {training:.0f} s" if training is not None else ""
-        took = f"the probe took {prediction.cost.probe_seconds:.1f} s{gpu_hours(prediction.cost.probe_gpu_hours)}"
+        then = f", the run would take about {duration(training)}" if training is not None else ""
+        seconds, hours = prediction.cost.probe_seconds, prediction.cost.probe_gpu_hours
+        took = f"the probe took {duration(seconds)}{gpu_hours(hours)}"
         table.add_row("Cost", f"{took}{then}")
     print_panel(console, table, prediction.id)
-    colour, text = VERDICTS.get(prediction.verdict or "", ("white", str(prediction.verdict)))
-    console.print(f"[bold {colour}]{text}[/]", highlight=False)
+    advice = verdict(prediction.verdict, prediction.request.min_gain)
+    colour = COLOURS.get(prediction.verdict or "", "white")
+    console.print(f"[bold {colour}]{advice.name.upper()}: {advice.reason}[/]", highlight=False)
     for warned in prediction.warnings:
         if warned.code != "link_undecided":  # the panel says it, in points
-            console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}", highlight=False)
+            console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}", highlight=False)
 
 
 def _side(branch: Branch) -> str:
     """What a straight or a saturating law says alone, with its widest interval."""
-    name = "straight" if branch.link == "linear" else branch.link
     widest = max(branch.intervals, key=lambda one: one.level)
-    interval = f"{100 * widest.level:g} % interval {points(widest.lower)} to {points(widest.upper)}"
-    return f"{name} ({weight(branch.weight)}): {points(branch.value)} points, {interval}"
+    interval = f"{level(widest.level)} interval {between(widest.lower, widest.upper)}"
+    return f"{side(branch.link, branch.weight)}: {points(branch.value)} points, {interval}"

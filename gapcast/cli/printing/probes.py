@@ -8,29 +8,23 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_panel
 from gapcast.models import Controls, Estimate, Probe, ProbeFigures, ProbeResult
-from gapcast.words import estimated, gpu_hours, percent, points
+from gapcast.words import (
+    arm_name,
+    between,
+    duration,
+    estimated,
+    gpu_hours,
+    pass_at_k,
+    percent,
+    plain_points,
+    stopped,
+    truncated,
+    whole_percent,
+    without_context,
+)
 
 FAR = 3
 """standard errors from 0 that make a control suspicious"""
-ARMS = {
-    "student": "student",
-    "none": "none (A/A)",
-    "context": "self-teacher",
-    "placebo": "placebo",
-    "shuffled_feedback": "shuffled feedback",
-}
-REASONS = {
-    "kind_is_none": "kind none has none",
-    "not_covered": "left out by corruption.coverage",
-    "no_attempt": "no attempt to give feedback on",
-    "no_feedback": "the verifier says nothing",
-    "no_feedback_on_success": "the attempt was right (on_success: none)",
-    "no_success_in_group": "no other attempt of the group was right",
-    "no_hints": "no hints",
-    "no_reference_solution": "no reference solution",
-    "no_column_text": "no privileged_context",
-    "no_donor": "no other problem that could lend one",
-}
 
 
 def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple[str, str]]:
@@ -47,8 +41,8 @@ def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple
         yield "", f"shuffled feedback: {estimated(found)}{_helps(found)}"
     if controls.leak is not None:
         leak = controls.leak
-        copied = f"{100 * leak.copied:.1f} % of answers stand in their context"
-        yield "", f"leak: {copied}, {100 * leak.contains_answer:.1f} % of contexts contain the right answer"
+        copied = f"{percent(leak.copied)} of answers stand in their context"
+        yield "", f"leak: {copied}, {percent(leak.contains_answer)} of contexts contain the right answer"
 
 
 def _helps(control: Estimate | None) -> str:
@@ -79,18 +73,15 @@ def _rows(found: ProbeResult, asked: int, *, whole: bool) -> Iterator[tuple[str,
     gap = found.gap
     of = "" if whole else f" of {asked}"
     yield "Gap", f"[bold]{estimated(gap)}[/], {gap.problems}{of} problems x {gap.rollouts} rollouts"
-    low, high = gap.interval
-    yield "", f"95 % interval: {points(low)} to {points(high)} points"
-    yield "", f"student {100 * gap.student:.1f} %, self-teacher {100 * gap.self_teacher:.1f} %"
+    yield "", f"95 % interval: {between(*gap.interval)} points"
+    yield "", f"student {percent(gap.student)}, self-teacher {percent(gap.self_teacher)}"
     yield from control_rows(found.controls, found.net_gap)
     yield from _context_rows(found)
     yield from _covariate_rows(found)
-    cut = [f"{ARMS.get(name, name)} {percent(arm.truncated)}" for name, arm in found.arms.items() if arm.truncated]
-    yield "Cut off", f"at max_tokens: {', '.join(cut) or 'no rollout'}"
-    if found.stopped_by == "width":
-        yield "Stopped", f"after {gap.problems} of {asked} problems: the interval is as narrow as asked for"
-    elif found.stopped_by == "most_problems":
-        yield "Stopped", f"[yellow]after all {gap.problems} problems, the interval is still wider than asked for[/]"
+    yield "Cut off", f"at max_tokens: {truncated(found.arms)}"
+    why = stopped(found.stopped_by, gap.problems, asked)
+    if why is not None:
+        yield "Stopped", why if found.stopped_by == "width" else f"[yellow]{why}[/]"
     yield from _cost_rows(found)
 
 
@@ -100,8 +91,7 @@ def _context_rows(found: ProbeResult) -> Iterator[tuple[str, str]]:
     for name, arm in found.arms.items():
         if arm.contexts_missing and found.gap.problems:
             share = sum(arm.contexts_missing.values()) / (found.gap.problems * arm.rollouts)
-            why = ", ".join(f"{REASONS.get(reason, reason)} ({n})" for reason, n in arm.contexts_missing.items())
-            lines.append(f"{ARMS.get(name, name)}: {percent(share)} of rollouts had none: {why}")
+            lines.append(f"{arm_name(name)}: missing in {without_context(share, arm.contexts_missing)}")
     for index, line in enumerate(lines or ["every rollout had one"]):
         yield "" if index else "Contexts", line
 
@@ -110,20 +100,19 @@ def _covariate_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
     covariates = found.covariates
     if covariates is None:
         return
-    yield "Headroom", f"{100 * covariates.headroom:.1f} points above the student"
-    solved = (f"{percent(share)} with {k}" for k, share in covariates.pass_at_k.items())
-    yield "Pass@k", f"problems that the student solves: {', '.join(solved)}"
+    yield "Headroom", f"{plain_points(covariates.headroom)} points above the student"
+    yield "Pass@k", f"problems that the student solves: {pass_at_k(covariates.pass_at_k)}"
     ratio = covariates.log_ratio
     if ratio is not None:
-        tenth = f"a tenth of the tokens carries {100 * ratio.top_tenth:.0f} % of the change"
+        tenth = f"a tenth of the tokens carries {whole_percent(ratio.top_tenth)} of the change"
         yield "Log-ratio", f"{ratio.mean:+.3f} nats a token that the student wrote, by the context; {tenth}"
 
 
 def _cost_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
     if found.seconds is not None:
         load, hours = found.seconds.load, gpu_hours(found.cost.gpu_hours if found.cost is not None else None)
-        loading = f" and {load:.1f} s to load the model" if load is not None else ""
-        yield "Cost", f"{found.seconds.probe:.1f} s{loading}{hours}"
+        loading = f" and {duration(load)} to load the model" if load is not None else ""
+        yield "Cost", f"{duration(found.seconds.probe)}{loading}{hours}"
     if found.cost is not None:
         cost = found.cost
         reused = f"{cost.rollouts_reused} reused from earlier probes" if cost.rollouts_reused else "none reused"

@@ -9,7 +9,24 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
-from gapcast.words import count, curve, duration, estimated, file_size, gpu_hours, percent, points, run_recipe
+from gapcast.words import (
+    PHASES,
+    between,
+    collapse,
+    count,
+    curve,
+    duration,
+    estimated,
+    file_size,
+    gpu_hours,
+    level,
+    measured,
+    percent,
+    plain_points,
+    points,
+    run_recipe,
+    warning,
+)
 
 COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued": "cyan"}
 """of a run's status; whatever else there is has gone wrong, or was stopped"""
@@ -21,7 +38,7 @@ def print_runs_ended(console: Console, runs: Sequence[TrainingRun]) -> None:
         print_run(console, one)
     gains = [one.improvement.value for one in runs if one.improvement is not None]
     if len(gains) > 1:
-        spread = f"{points(min(gains))} to {points(max(gains))}, standard deviation {100 * stdev(gains):.1f}"
+        spread = f"{between(min(gains), max(gains))}, standard deviation {plain_points(stdev(gains))}"
         text = f"[bold]{len(gains)} runs[/]: improvement {points(mean(gains))} points on average ({spread})"
         console.print(text, highlight=False, soft_wrap=True)
 
@@ -37,7 +54,7 @@ def print_run(console: Console, run: TrainingRun) -> None:
     if run.error is not None:
         console.print(f"[red]{run.status}[/]: {escape(run.error.message)}", highlight=False, soft_wrap=True)
     for warned in run.warnings:
-        text = f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}"
+        text = f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}"
         console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -74,7 +91,11 @@ def _state(run: TrainingRun) -> Iterator[tuple[str, str]]:
     if run.status == "succeeded":
         return
     colour, progress = COLOURS.get(run.status, "red"), run.progress
-    at = f", {progress.phase}: step {progress.done} of {progress.total}" if progress is not None else ""
+    at = (
+        f", {PHASES.get(progress.phase, progress.phase)}: step {progress.done} of {progress.total}"
+        if progress is not None
+        else ""
+    )
     yield "Status", f"[{colour}]{run.status}[/]{at}"
     if run.checkpoint is not None and run.status != "cancelled":
         size = file_size(run.checkpoint.bytes)
@@ -89,11 +110,11 @@ def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[s
         yield "Predicted", f"nothing, {predicted.prediction_id} was refused"
         return
     off = 0.0 if outcome is None else outcome.value - predicted.value
-    gained = "" if outcome is None else f", the run gained {100 * abs(off):.1f} {'less' if off < 0 else 'more'}"
+    gained = "" if outcome is None else f", the run gained {plain_points(abs(off))} {'less' if off < 0 else 'more'}"
     yield "Predicted", f"[bold]{points(predicted.value)} points[/]{gained}"
     for one in predicted.intervals:
         held = {True: ": [green]holds the outcome[/]", False: ": [yellow]misses the outcome[/]", None: ""}[one.covered]
-        yield "", f"{100 * one.level:g} % interval: {points(one.lower)} to {points(one.upper)} points{held}"
+        yield "", f"{level(one.level)} interval: {between(one.lower, one.upper)} points{held}"
     yield "", predicted.prediction_id
 
 
@@ -124,9 +145,7 @@ def _evaluations(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
 
 def _end(run: TrainingRun) -> Iterator[tuple[str, str]]:
     if run.collapsed is not None:
-        ended = ", and the run ended there" if run.stopped_by == "collapse" else ""
-        lost = f"[red]YES[/]: half of the baseline was lost beyond noise{ended}"
-        yield "Collapsed", lost if run.collapsed else "no"
+        yield "Collapsed", f"[red]YES[/]: {collapse(run.stopped_by)}" if run.collapsed else "no"
     if run.cost is not None:
         cost = run.cost
         counted = [
@@ -163,7 +182,7 @@ def print_runs(console: Console, runs: Sequence[TrainingRun]) -> None:
 
 
 def _measured(one: Estimate | None) -> str:
-    return "" if one is None else f"{points(one.value)} ± {100 * one.se:.1f}"
+    return "" if one is None else measured(one)
 
 
 def print_checkpoints(console: Console, checkpoints: Sequence[Checkpoint]) -> None:

@@ -173,7 +173,7 @@ class TestLaw:
         for words in (fit.id, "lab-qwen3", "a new family", "P(collapse)", "Curvature", "Drift", "Slope by size"):
             assert words in done.stdout
         assert all(one.id in done.stdout for one in outliers)
-        assert done.stdout.endswith("Calibration  no prediction has met its outcome yet\n")
+        assert done.stdout.endswith("Calibration  No prediction has met its outcome in pool lab yet.\n")
 
     def test_for_programs_it_is_json(self, gapcast: Run, connected: Client) -> None:
         answer = json.loads(gapcast("law", "--pool", "lab", "--family", "lab-qwen3", "--json").stdout)
@@ -237,7 +237,7 @@ class TestPredict:
             assert f"{name} ({weight(side.weight)}): {points(side.value)} points, {widest}" in shown
         assert found.law is not None
         assert f"qwen3: {points(found.law.at_common_gap.improvement)} points at a gap of 15 (95 % confidence" in shown
-        assert f"6 runs, fitted; straight {weight(found.law.links.linear)}, saturating" in shown
+        assert f"fitted on 6 observations; straight {weight(found.law.links.linear)}, saturating" in shown
         assert {"extrapolation", "link_undecided"} <= {one.code for one in found.warnings}
         assert ("(extrapolation)" in shown, "(link_undecided)" in shown) == (True, False)
 

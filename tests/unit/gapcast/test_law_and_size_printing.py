@@ -8,13 +8,11 @@ from rich.console import Console
 from gapcast.cli.printing import law as printing
 from gapcast.cli.size import print_size, request_of
 from gapcast.models import (
-    Calibration,
     Coefficients,
     Drift,
     FamilyScaling,
     Fit,
     LinkWeights,
-    OfRecipe,
     ProbeSize,
     Residuals,
 )
@@ -83,16 +81,6 @@ def residuals(*rows: dict[str, Any], has_more: bool = False) -> Residuals:
     return Residuals.model_validate({"fit_id": "fit_1", "data": rows} | ends | about)
 
 
-def calibration(n: int, coverages: dict[float, float], **more: Any) -> Calibration:
-    levels = [
-        {"level": level, "coverage": coverage, "lower": 0, "upper": 1, "width": 0.1}
-        for level, coverage in coverages.items()
-    ]
-    figures: dict[str, Any] = {"bias": None, "bias_se": None, "mae": None, "mean_pit": None, "left_out": {}}
-    rest = {"fit_id": "fit_1", "n": n, "predictions": n, "pit_histogram": [], "levels": levels, "outcomes": []}
-    return Calibration.model_validate(figures | rest | more)
-
-
 class TestLaw:
     def test_a_straight_law_is_its_slope_and_intercept_in_points(self) -> None:
         text = printed(printing.print_law, FIT, residuals(), [])
@@ -124,10 +112,10 @@ class TestLaw:
 
     @pytest.mark.parametrize(
         ("rule", "divergence", "words"),
-        [("frozen", "js", "frozen, JS"), ("co_moving", None, "co-moving, divergence unknown")],
+        [("frozen", "js", "frozen, JS"), ("co_moving", None, "recipe unknown")],
     )
     def test_recipes(self, rule: str, divergence: str | None, words: str) -> None:
-        assert recipe(OfRecipe(teacher_rule=rule, divergence=divergence)) == words
+        assert recipe(rule, divergence) == words
 
     def test_an_outlier_stands_in_one_line_with_its_id(self) -> None:
         text = printed(printing.print_outliers, residuals(RESIDUAL))
@@ -180,21 +168,6 @@ class TestLaw:
         assert len(list(printing.by_size(bare))) == 2
         bent = bare.model_copy(update={"linear_weight": 0.049})
         assert "qwen3 (co-moving, reverse KL): improvements saturate" in next(printing.by_size(bent))
-
-
-class TestCalibration:
-    def test_nothing_yet(self) -> None:
-        assert printing.calibration(calibration(0, {})) == "no prediction has met its outcome yet"
-
-    def test_what_is_left_out_is_said(self) -> None:
-        found = calibration(0, {}, left_out={"collapsed": 2, "refused": 0, "known_before": 1})
-        assert printing.calibration(found).endswith("yet (left out: 2 collapsed, 1 known before)")
-
-    def test_one_line(self) -> None:
-        found = calibration(24, {0.8: 20 / 24, 0.95: 23 / 24}, bias=-0.008, bias_se=0.011)
-        assert printing.calibration(found) == (
-            "of 24 outcomes 20 were inside 80 %, 23 inside 95 %; outcome minus prediction -0.8 ± 1.1 points on average"
-        )
 
 
 SIZE = {

@@ -58,7 +58,7 @@ def test_the_gap_and_everything_that_keeps_it_honest() -> None:
         "none (A/A): +0.1 ± 2.0 points",
         "placebo: -18.6 ± 2.5 points",
         "0.2 % of answers stand in their context, 50.0 % of contexts contain the right answer",
-        "self-teacher: 25.0 % of rollouts had none: left out by corruption.coverage (64), no hints (64)",
+        "self-teacher: missing in 25.0 % of rollouts: left out by the coverage (64), no hints (64)",
         "72.7 points above the student",
         "27.3 % with 1, 51.0 % with 4",
         "-0.125 nats a token",
@@ -151,6 +151,6 @@ def test_a_prediction_shows_the_net_gap_and_every_control() -> None:
         "shuffled feedback: +0.1 ± 2.0",
         "took 2.0 s, 0.5 GPU-hours",
         "Law          x: slope 1.00 (95 % confidence 0.90 to 1.10)",
-        "3 runs, fitted; straight",
+        "fitted on 3 observations; straight",
     ):
         assert words in out.getvalue()

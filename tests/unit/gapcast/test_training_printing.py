@@ -103,7 +103,7 @@ def test_what_was_gained_stands_beside_what_was_predicted() -> None:
         "at the best step +3.1 ± 3.2 points",
         "Accuracy     ▁██  25.2 % to 41.4 % over steps 0 to 40",
         "Collapsed    no",
-        "Cost         2 min, 20480 rollouts, 123456 tokens",
+        "Cost         2 min, 20,480 rollouts, 123,456 tokens",
         "Observation  obs_1 in pool lab",
         "/data/models/run_1 ",
         "the model of step 40, 404 kB",
@@ -144,7 +144,7 @@ def test_a_task_without_held_out_problems() -> None:
 def test_an_adapter_and_gpu_hours() -> None:
     text = text_of(artifact=changed(ARTIFACT, kind="lora"), cost=changed(COST, gpu_hours=1.25, tokens=None))
     assert "the LoRA adapter of step 40" in text
-    assert "2 min, 1.2 GPU-hours, 20480 rollouts  " in text
+    assert "2 min, 1.2 GPU-hours, 20,480 rollouts  " in text
 
 
 def test_a_paused_run_says_where_it_is_and_how_it_goes_on() -> None:

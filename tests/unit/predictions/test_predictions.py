@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gapcast.contract.probes import Gap
+from gapcast.contract.base import JsonObject, Warned
+from gapcast.contract.probes import Control, Controls, Gap
+from gapcast.words import warning
 from service.fits import service as fits
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
@@ -35,7 +37,9 @@ def job_of(client: TestClient, prediction: Body) -> str:
 RESULT = stored(probe_result())
 
 
-def end_job(client: TestClient, job_id: str, state: JobState, error: Body | None = None) -> None:
+def end_job(
+    client: TestClient, job_id: str, state: JobState, error: Body | None = None, result: JsonObject = RESULT
+) -> None:
     """Do what a worker does with a measured probe."""
     with database_of(client).write() as session:
         job = jobs.claim(session, job_id, "test", 60)
@@ -43,7 +47,7 @@ def end_job(client: TestClient, job_id: str, state: JobState, error: Body | None
         ended = jobs.finish(session, job_id, job.attempt, state, error)
         assert ended is not None
         if state == JobState.succeeded:
-            probes.store_result(session, ended.subject_id, RESULT)
+            probes.store_result(session, ended.subject_id, result)
         settle(session, ended)
 
 
@@ -206,6 +210,38 @@ def test_a_tiny_probe_is_not_trusted(client: TestClient, configuration: Body) ->
     end_job(client, job_of(client, created), JobState.succeeded)
     answer = client.get(f"/v1/predictions/{created['id']}").json()
     assert [one["code"] for one in answer["warnings"]] == ["small_probe"]
+
+
+def on_screen(answer: Body) -> Body:
+    """Each warning as people read it, by its code, if that is not the API's sentence."""
+    warned = [Warned.model_validate(one) for one in answer["warnings"]]
+    return {one.code: warning(one) for one in warned if warning(one) != one.message}
+
+
+def test_accuracies_in_warnings_are_shares_for_programs_and_points_on_a_screen(
+    client: TestClient, configuration: Body
+) -> None:
+    far = configuration | {"probe": None, "gap": {"value": 0.85, "se": 0.02, "student": 0.1}}
+    answer = client.post("/v1/predictions", json=far).json()
+    assert {one["code"]: one["numbers"] for one in answer["warnings"]} == {
+        "extrapolation": {"gap": 0.85},
+        "refused": {"headroom": 0.9},
+    }
+    assert "gap 0.850 is" in answer["warnings"][0]["message"]
+    assert on_screen(answer) == {
+        "extrapolation": "The gap of +85.0 points is outside what was stored.",
+        "refused": "An extrapolated prediction above 80 % of the headroom of 90.0 points is not made.",
+    }
+
+    feedback = {"kind": "feedback"}
+    asked = configuration | {"context": feedback, "probe": {"controls": ["placebo", "shuffled_feedback"]}}
+    created = client.post("/v1/predictions", json=asked).json()
+    off = Control(value=0.082, se=0.02)
+    result = stored(probe_result(controls=Controls(none=off, placebo=off, shuffled_feedback=off)))
+    end_job(client, job_of(client, created), JobState.succeeded, result=result)
+    said = on_screen(client.get(f"/v1/predictions/{created['id']}").json())
+    assert set(said) == {"none_control_off", "placebo_positive", "shuffled_feedback_positive"}
+    assert all("+8.2 ± 2.0 points" in one for one in said.values())
 
 
 def test_an_idempotency_key_replays(client: TestClient, configuration: Body) -> None:
