@@ -8,7 +8,8 @@ from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions,
 from gapcast.contract.fits import Calibration, Coefficients, LinkWeights
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import LawUsed
-from gapcast.contract.probes import Arm, Difference
+from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
+from gapcast.contract.training_results import RunCost
 
 POINTS = "accuracy points"
 """Accuracies and their differences are shares in the API, and these on a screen."""
@@ -292,6 +293,11 @@ def summed_up(of: Coefficients | LawUsed, interval: str = "") -> str:
     return f"slope {of.slope:.2f}{at} ({interval}{low:.2f} to {high:.2f})"
 
 
+def off(difference: float) -> str:
+    """Write how far an outcome is from what was predicted: 2.3 more."""
+    return f"{plain_points(abs(difference))} {'less' if difference < 0 else 'more'}"
+
+
 def calibration(pool: str, found: Calibration) -> str:
     """Say how often the intervals held what came, how wide they were and how far off their middles."""
     left_out = [f"{n:,} {LEFT_OUT.get(reason, reason)}" for reason, n in found.left_out.items() if n]
@@ -338,6 +344,19 @@ def stopped(by: str | None, problems: int | None, most: int) -> str | None:
     return STOPPED[by].format(problems=problems, most=most) if by in STOPPED else None
 
 
+def so_far(progress: Progress) -> str:
+    """Write the gap of the problems that are done, where a probe takes them in several batches."""
+    if progress.gap is None:
+        return ""
+    return f"gap so far {measured(progress.gap)} points, {count(progress.problems, 'problem')}"
+
+
+def log_ratio(found: LogRatio) -> str:
+    """Say how much the context changes what the student finds likely."""
+    tenth = f"a tenth of the tokens carries {whole_percent(found.top_tenth)} of the change"
+    return f"{found.mean:+.3f} nats a token that the student wrote, by the context; {tenth}"
+
+
 def pass_at_k(shares: Mapping[str, float]) -> str:
     """Write the share of problems that are solved by one of k rollouts."""
     return ", ".join(f"{percent(share)} with {k}" for k, share in shares.items())
@@ -358,6 +377,18 @@ def gpu_hours(hours: float | None) -> str:
     if hours < 0.01:
         return ", < 0.01 GPU-hours"
     return f", {f'{hours:.2g}' if hours < 10 else f'{hours:,.0f}'} GPU-hours"
+
+
+def run_cost(cost: RunCost) -> str:
+    """Write what a run has taken."""
+    parts = ((cost.rollouts, "rollout"), (cost.tokens, "token"))
+    counted = [count(number, thing) for number, thing in parts if number is not None]
+    return ", ".join([f"{duration(cost.seconds)}{gpu_hours(cost.gpu_hours)}", *counted])
+
+
+def artifact(kind: str) -> str:
+    """Name what a run leaves."""
+    return {"lora": "LoRA adapter", "full": "model"}.get(kind, kind)
 
 
 def duration(seconds: float) -> str:

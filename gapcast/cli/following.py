@@ -14,7 +14,7 @@ from gapcast.cli.terminal import say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.models import Event, Prediction, Probe
-from gapcast.words import HAPPENED, STATES, count, duration, measured
+from gapcast.words import HAPPENED, STATES, count, duration, so_far
 
 SAMPLING = "sampling rollouts"
 
@@ -47,7 +47,7 @@ def watch(events: Iterable[Event], console: Console) -> None:
             far = content_of(event, ProbeProgress)
             if far is not None:
                 done, total = far.done, far.total
-                known = _so_far(far)
+                known = so_far(far)
                 progress.update(bar, description=known or SAMPLING, completed=done, total=total)
                 tenth = 10 * done // total
                 if not console.is_terminal and tenth > shown:
@@ -59,13 +59,6 @@ def watch(events: Iterable[Event], console: Console) -> None:
                 if not console.is_terminal:
                     console.print(f"  {HAPPENED[event.type]}", highlight=False)
         progress.update(bar, visible=False)
-
-
-def _so_far(far: ProbeProgress) -> str:
-    """Write the gap of the problems that are done, where a probe takes them in several batches."""
-    if far.gap is None:
-        return ""
-    return f"gap so far {measured(far.gap)} points, {far.problems} problems"
 
 
 class _Pace(ProgressColumn):

@@ -4,7 +4,7 @@ Events of one job are written by whoever holds its row, so their ids grow in the
 that resumes after an id misses none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -40,3 +40,9 @@ def after(
     if kind is not None:
         query = query.where(Event.type == kind)
     return session.execute(query.order_by(Event.id).limit(limit)).scalars().all()
+
+
+def newest(session: Session, tenant: str, subject_id: str, kinds: Iterable[str]) -> Event | None:
+    """Read the newest event of a subject that is of one of these types."""
+    query = select(Event).where(Event.tenant == tenant, Event.subject_id == subject_id, Event.type.in_(kinds))
+    return session.execute(query.order_by(Event.id.desc()).limit(1)).scalar_one_or_none()

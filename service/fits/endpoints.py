@@ -14,6 +14,7 @@ from service.errors import OldFit, UnknownPool
 from service.fits import analysis, service
 from service.fits.presenting import fit_out, fit_summary
 from service.kit.errors import InvalidRequest, NotFound, Unavailable
+from service.kit.etags import has_current
 from service.kit.problems import problems
 from service.kit.waiting import wait_until
 
@@ -29,9 +30,7 @@ UNCHANGED = {"description": "The ETag sent in If-None-Match is current."}
 def _is_known(request: Request, response: Response, tag: str) -> bool:
     """Set the answer's ETag; whether the client has it already."""
     response.headers["ETag"] = f'"{tag}"'
-    wanted = request.headers.get("if-none-match", "").split(",")
-    # weakly, as RFC 9110 says: a proxy that compresses makes a strong tag weak
-    known = any(one.strip().removeprefix("W/") in {"*", f'"{tag}"'} for one in wanted)
+    known = has_current(request, tag)
     if known:
         response.status_code = 304
     return known

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from gapcast import words
 from gapcast.contract.fits import Calibration, FamilyScaling, Outcome
 from gapcast.contract.predictions import PROBABILITIES
 from service.fits import analysis
@@ -29,7 +30,7 @@ from service.web.points import (
     OutcomePoint,
     PredictionPoint,
 )
-from service.web.recipes import FamilyRecipe, law_key, recipe_words
+from service.web.recipes import FamilyRecipe, law_key
 
 LEVEL = 0.95
 MARGIN = 0.05
@@ -175,7 +176,7 @@ def _point(row: Observation, law: GapLaw | None, weights: Mapping[str, float]) -
         context=row.context_kind,
         family=row.family,
         key=key_of(law, run),
-        recipe=recipe_words(run.teacher, run.divergence),
+        recipe=words.brief_recipe(run.teacher, run.divergence),
         excluded=row.excluded,
         reason=row.excluded_reason,
         collapsed=row.collapsed,

@@ -1,4 +1,4 @@
-"""The page at `/`, what its plots and sentences are made of, its static files and the headers of all of them."""
+"""The page at `/`, what its plots and the sentences about the law are made of, and its static files."""
 
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -6,18 +6,18 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 from sqlalchemy.orm import Session
 
+from gapcast import words
 from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose
-from service.web import data, form
-from service.web.outcome_plot import outcomes_chart
+from service.web import data, form, fragments
 from service.web.plots import law_chart
 from service.web.points import ChartData
 from service.web.recipes import FamilyRecipe, law_key
+from service.web.rendering import PAGE_HEADERS, templates
 from service.web.run_data import read_run
 from service.web.run_plot import accuracy_chart, loss_chart
 from service.web.summary import (
@@ -25,24 +25,10 @@ from service.web.summary import (
     law_message,
     laws,
     observation_rows,
-    outcome_rows,
-    outcomes_message,
     sizes_message,
 )
 
-HERE = Path(__file__).parent
-static_directory = HERE / "static"
-templates = Jinja2Templates(HERE / "templates")
-
-PAGE_HEADERS = {
-    # Vega runs with its expression interpreter, so no 'unsafe-eval'; pico.css draws its icons from data: URLs.
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+static_directory = Path(__file__).parent / "static"
 
 Name = Annotated[str, Query(min_length=1, max_length=255)]
 
@@ -104,12 +90,16 @@ def chart(
     content = {
         "spec": law_chart(found.observations, found.curve, found.prediction) if unknown is None else None,
         "message": unknown or law_message(pool, found),
-        "fit": {"id": found.fit.id, "n": found.fit.n} if found.fit is not None else None,
+        "fit": {"id": found.fit.id, "name": words.short_id(found.fit.id), "n": found.fit.n}
+        if found.fit is not None
+        else None,
         "alarms": alarms(found.fit),
         "law": found.curve.law.query if found.curve is not None else None,
         "laws": laws(found.observations, found.curve, found.fit),
-        "level": found.curve.level if found.curve is not None else None,
-        "branches": [{"link": one.link, "weight": one.weight} for one in found.prediction.branches]
+        "level": words.level(found.curve.level) if found.curve is not None else None,
+        "branches": [
+            {"link": one.link, "text": f"if {words.side(one.link, one.weight)}"} for one in found.prediction.branches
+        ]
         if found.prediction is not None
         else [],
         "observations": observation_rows(found.observations, found.curve),
@@ -124,19 +114,6 @@ def sizes(tenant: Tenant, state: AppState, fit: Name) -> Response:
         found = data.read_sizes(session, tenant, fit, state.settings.models)
     said = [{"law": FamilyRecipe(one.family, law_key(one)).query, "message": sizes_message(one)} for one in found]
     return JSONResponse({"laws": [one for one in said if one["message"] is not None]}, headers=PAGE_HEADERS)
-
-
-@router.get("/web/outcomes.json")
-def outcomes(tenant: Tenant, state: AppState, fit: Name) -> Response:
-    """Answer with how past predictions turned out: a sentence, the plot's specification and the rows of its table."""
-    with state.database.read() as session:
-        pool, calibration, points = data.read_outcomes(session, tenant, fit)
-    content = {
-        "message": outcomes_message(pool, calibration),
-        "spec": outcomes_chart(points) if points else None,
-        "outcomes": outcome_rows(points),
-    }
-    return JSONResponse(content, headers=PAGE_HEADERS)
 
 
 @router.get("/web/run.json")
@@ -160,5 +137,5 @@ class PageFiles(StaticFiles):
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
     """Add the page to the application; `read_chart` is where its plot's data come from."""
     app.state.read_chart = read_chart
-    app.router.routes += router.routes
+    app.router.routes += [*router.routes, *fragments.router.routes]
     app.mount("/static", PageFiles(directory=static_directory), name="static")

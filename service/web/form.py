@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from gapcast import words
 from gapcast.contract.contexts import (
     KINDS,
     AllOptions,
@@ -21,7 +22,6 @@ from gapcast.contract.contexts import (
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
-from gapcast.words import DIVERGENCES, TEACHERS
 
 POINTS = 100
 """of accuracy in 1, the API's unit"""
@@ -197,7 +197,7 @@ PROBE_END = [
         "probe.target_half_width",
         ProbeSize,
         "Stop within",
-        "\N{PLUS-MINUS SIGN} accuracy points of the prediction",
+        f"± {words.POINTS} of the prediction",
         empty="fixed size",
         scale=POINTS,
     ),
@@ -223,6 +223,6 @@ DECODING = [
 RECIPE = [
     field("recipe.steps", Recipe, "Steps", "optimizer steps"),
     field("recipe.learning_rate", Recipe, "Learning rate", "AdamW"),
-    field("recipe.divergence", Recipe, "Divergence", "loss per token", words=DIVERGENCES),
-    field("recipe.teacher", Recipe, "Teacher", "weights of the self-teacher", words=TEACHERS),
+    field("recipe.divergence", Recipe, "Divergence", "loss per token", words=words.DIVERGENCES),
+    field("recipe.teacher", Recipe, "Teacher", "weights of the self-teacher", words=words.TEACHERS),
 ]

@@ -5,11 +5,12 @@ from functools import cache
 
 import altair as alt
 
+from gapcast import words
 from service.web.plots import POINTS, SIGNED, PlotRow, Spec, named_data
 from service.web.points import OutcomePoint
 
-PREDICTED_TITLE = "Predicted improvement (accuracy points)"
-MEASURED_TITLE = "Measured improvement (accuracy points)"
+PREDICTED_TITLE = f"Predicted improvement ({words.POINTS})"
+MEASURED_TITLE = f"Measured improvement ({words.POINTS})"
 MARGIN = 2.0
 """accuracy points that the identity line runs past the outermost prediction"""
 
@@ -64,7 +65,7 @@ def _measured(field: str) -> alt.Y:
 def _tooltip() -> list[alt.Tooltip]:
     return [
         alt.Tooltip("predicted_text:N", title="Predicted"),
-        alt.Tooltip("interval_text:N", title="95% interval"),
+        alt.Tooltip("interval_text:N", title="95 % interval"),
         alt.Tooltip("outcome_text:N", title="Measured"),
     ]
 
@@ -77,7 +78,7 @@ def _row(one: OutcomePoint) -> PlotRow:
         "upper": upper,
         "outcome": outcome,
         "inside": one.inside,
-        "predicted_text": f"{predicted:+.1f} accuracy points",
-        "interval_text": f"{lower:+.1f} to {upper:+.1f} accuracy points",
-        "outcome_text": f"{outcome:+.1f} accuracy points",
+        "predicted_text": f"{predicted:+.1f} {words.POINTS}",
+        "interval_text": f"{lower:+.1f} to {upper:+.1f} {words.POINTS}",
+        "outcome_text": f"{outcome:+.1f} {words.POINTS}",
     }

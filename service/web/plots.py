@@ -12,13 +12,12 @@ import altair as alt
 
 from gapcast import words
 from service.web.points import BranchPoint, Curve, ObservationPoint, PredictionPoint
-from service.web.recipes import key_words
 
 POINTS = 100.0
 """Accuracy points in an accuracy of 1."""
 
-GAP_TITLE = "Gap before training (accuracy points)"
-IMPROVEMENT_TITLE = "Improvement after training (accuracy points)"
+GAP_TITLE = f"Gap before training ({words.POINTS})"
+IMPROVEMENT_TITLE = f"Improvement after training ({words.POINTS})"
 SIGNED = "datum.value === 0 ? '0' : format(datum.value, '+')"
 """A Vega expression: the label of an axis tick."""
 LONGEST_NOTE = 160
@@ -30,7 +29,7 @@ SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"
 
 BESIDE = {"linear": -18, "saturating": 18}
 """pixels from the prediction to what either side of an undecided law says"""
-IF = {"linear": "If straight", "saturating": "If saturating"}
+IF = {link: f"If {shape}" for link, shape in words.SHAPES.items()}
 
 Spec = dict[str, Any]
 """A Vega-Lite specification, as altair writes it."""
@@ -201,11 +200,11 @@ def _prediction_row(prediction: PredictionPoint) -> PlotRow:
     if prediction.mean is None:  # refused: only the gap is known
         return row
     row |= {"mean": POINTS * prediction.mean, "label": prediction.label, "gap_text": _measured(gap, gap_se)}
-    row["mean_text"] = f"{row['mean']:+.1f} accuracy points"
+    row["mean_text"] = f"{row['mean']:+.1f} {words.POINTS}"
     for index, (_, lower, upper) in enumerate(_widest_first(prediction)):
         low, high = POINTS * lower, POINTS * upper
         row |= {f"lower_{index}": low, f"upper_{index}": high}
-        row[f"interval_{index}"] = f"{low:+.1f} to {high:+.1f} accuracy points"
+        row[f"interval_{index}"] = f"{low:+.1f} to {high:+.1f} {words.POINTS}"
     return row
 
 
@@ -216,8 +215,8 @@ def _branch_row(branch: BranchPoint, prediction: PredictionPoint) -> PlotRow:
         "value": value,
         "lower": lower,
         "upper": upper,
-        "value_text": f"{value:+.1f} accuracy points",
-        "interval_text": f"{lower:+.1f} to {upper:+.1f} accuracy points",
+        "value_text": f"{value:+.1f} {words.POINTS}",
+        "interval_text": f"{lower:+.1f} to {upper:+.1f} {words.POINTS}",
         "weight_text": words.weight(branch.weight),
     }
 
@@ -227,7 +226,7 @@ def _branch(link: str, level: float) -> list[alt.Chart]:
     base = named_data(link).encode(x=_gap("gap"))
     tooltip = [
         alt.Tooltip("value_text:N", title=IF[link]),
-        alt.Tooltip("interval_text:N", title=f"{level:.0%} interval"),
+        alt.Tooltip("interval_text:N", title=f"{words.level(level)} interval"),
         alt.Tooltip("weight_text:N", title="Its probability"),
     ]
     bar = base.mark_rule(style="branch-interval", xOffset=BESIDE[link], aria=False)
@@ -249,7 +248,7 @@ def _prediction(levels: tuple[float, ...]) -> list[alt.Chart]:
     ]
     layers = []
     for index, level in enumerate(levels):
-        tooltip.append(alt.Tooltip(f"interval_{index}", type="nominal", title=f"{level:.0%} interval"))
+        tooltip.append(alt.Tooltip(f"interval_{index}", type="nominal", title=f"{words.level(level)} interval"))
         bar = base.mark_rule(style="interval", strokeWidth=2 + 4 * index, aria=False)
         layers.append(bar.encode(x=_gap("gap"), y=_improvement(f"lower_{index}"), y2=f"upper_{index}"))
     across = base.mark_rule(style="interval", strokeWidth=2, aria=False)
@@ -264,17 +263,18 @@ def _spoken(kind: str) -> str:
 
 
 def _measured(value: float, se: float) -> str:
-    return f"{value:+.1f} ± {se:.1f} accuracy points"
+    return f"{value:+.1f} ± {se:.1f} {words.POINTS}"
 
 
 def _describe(observations: Sequence[ObservationPoint], curve: Curve | None, prediction: PredictionPoint | None) -> str:
-    parts = [f"Scatter of improvement against gap, in accuracy points: {len(observations)} observations"]
+    parts = [f"Scatter of improvement against gap, in {words.POINTS}: {len(observations)} observations"]
     for mark, name in (("excluded", "excluded"), ("outlier", "ringed as outliers")):
         n = sum(one.mark == mark for one in observations)
         if n:
             parts.append(f"{n} of them {name}")
     if curve is not None:
-        parts.append(f"the law of {curve.law.family} ({key_words(curve.law.key)}) with its {curve.level:.0%} bands")
+        recipe = words.recipe(curve.law.key.rule, curve.law.key.known_divergence)
+        parts.append(f"the law of {curve.law.family} ({recipe}) with its {words.level(curve.level)} bands")
     if prediction is not None:
         parts.append(f"the prediction {prediction.label}")
         parts += [f"{IF[one.link].lower()} {POINTS * one.value:+.1f}" for one in prediction.branches]

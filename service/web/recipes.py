@@ -4,7 +4,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gapcast.contract.fits import OfRecipe
-from gapcast.words import DIVERGENCES, RULES, TEACHERS
+from gapcast.words import DIVERGENCES, RULES
 from service.law import Key
 from service.law.keys import ANY, UNKNOWN, Rule
 
@@ -27,20 +27,8 @@ def law_key(found: OfRecipe) -> Key:
     return Key(Rule(found.teacher_rule), found.divergence or UNKNOWN)
 
 
-def recipe_words(teacher: str | None, divergence: str | None) -> str:
-    """Return how a run's own recipe is said."""
-    if teacher is None or divergence is None:
-        return "unknown"
-    return f"{TEACHERS[teacher]}, {DIVERGENCES[divergence]}"
-
-
-def key_words(key: Key) -> str:
-    """Return how the recipes of a law are said in a list."""
-    return "recipe unknown" if key.divergence == UNKNOWN else f"{RULES[key.rule]}, {DIVERGENCES[key.divergence]}"
-
-
 def key_phrase(key: Key) -> str:
-    """Return how they are said after `with`."""
+    """Return how the recipes of a law are said after `with`."""
     if key.divergence == UNKNOWN:
         return "an unknown recipe"
     teacher = f"a {RULES[key.rule]} teacher"

@@ -5,6 +5,7 @@ from functools import cache, lru_cache
 
 import altair as alt
 
+from gapcast import words
 from service.web.plots import POINTS, PlotRow, Rows, Spec, named_data
 from service.web.points import RunCurve
 
@@ -64,8 +65,8 @@ def _look_rows(curve: RunCurve) -> list[PlotRow]:
                 "accuracy": accuracy,
                 "lower": accuracy - se,
                 "upper": accuracy + se,
-                "text": _percent(one.accuracy),
-                "improvement_text": f"{POINTS * one.improvement:+.1f} ± {se:.1f} accuracy points",
+                "text": words.percent(one.accuracy),
+                "improvement_text": f"{POINTS * one.improvement:+.1f} ± {se:.1f} {words.POINTS}",
             }
         )
     return rows
@@ -77,26 +78,22 @@ def _held_out_rows(curve: RunCurve) -> list[PlotRow]:
         return []
     gains = [(0, 0.0), *((one.step, one.held_out) for one in curve.looks if one.held_out is not None)]
     shares = [(step, curve.held_out_baseline + gain) for step, gain in gains]
-    return [{"step": step, "accuracy": POINTS * share, "text": _percent(share)} for step, share in shares]
+    return [{"step": step, "accuracy": POINTS * share, "text": words.percent(share)} for step, share in shares]
 
 
 def _predicted_rows(curve: RunCurve, baseline: float) -> list[PlotRow]:
     if curve.predicted is None:
         return []
     row: PlotRow = {"step": curve.steps, "accuracy": POINTS * (baseline + curve.predicted)}
-    row["text"] = f"{POINTS * curve.predicted:+.1f} accuracy points"
+    row["text"] = f"{POINTS * curve.predicted:+.1f} {words.POINTS}"
     for index, (_, lower, upper) in enumerate(_widest_first(curve)):
         row |= {f"lower_{index}": POINTS * (baseline + lower), f"upper_{index}": POINTS * (baseline + upper)}
-        row[f"interval_{index}"] = f"{POINTS * lower:+.1f} to {POINTS * upper:+.1f} accuracy points"
+        row[f"interval_{index}"] = f"{POINTS * lower:+.1f} to {POINTS * upper:+.1f} {words.POINTS}"
     return [row]
 
 
 def _widest_first(curve: RunCurve) -> list[tuple[float, float, float]]:
     return sorted(curve.intervals, reverse=True)
-
-
-def _percent(share: float) -> str:
-    return f"{POINTS * share:.1f} %"
 
 
 @lru_cache(maxsize=64)
@@ -133,7 +130,8 @@ def _forecast(levels: Sequence[float]) -> list[alt.Chart]:
     base = named_data("predicted").encode(x=_step())
     names = [f"interval_{index}" for index in range(len(levels))]
     spoken = [
-        alt.Tooltip(n, type="nominal", title=f"{level:.0%} interval") for n, level in zip(names, levels, strict=True)
+        alt.Tooltip(n, type="nominal", title=f"{words.level(level)} interval")
+        for n, level in zip(names, levels, strict=True)
     ]
     tooltip = [alt.Tooltip("text:N", title="Predicted"), *spoken]
     layers = []
@@ -176,12 +174,12 @@ def _nats() -> alt.Y:
 
 def _describe(curve: RunCurve, baseline: float, self_teacher: float) -> str:
     looks = curve.looks
-    last = f", the last {_percent(looks[-1].accuracy)} at step {looks[-1].step}" if looks else ""
+    last = f", the last {words.percent(looks[-1].accuracy)} at step {looks[-1].step}" if looks else ""
     parts = [
         f"Accuracy of the student by step of {curve.steps}: {len(looks)} evaluations{last}",
-        f"before training {_percent(baseline)}",
-        f"the self-teacher before training {_percent(self_teacher)}",
+        f"before training {words.percent(baseline)}",
+        f"the self-teacher before training {words.percent(self_teacher)}",
     ]
     if curve.predicted is not None:
-        parts.append(f"predicted improvement {POINTS * curve.predicted:+.1f} accuracy points")
+        parts.append(f"predicted improvement {POINTS * curve.predicted:+.1f} {words.POINTS}")
     return ", ".join(parts) + ". The table of evaluations has the same numbers."

@@ -6,9 +6,11 @@ from typing import TypedDict
 
 from gapcast import words
 from gapcast.contract.fits import Calibration, FamilyScaling
+from gapcast.contract.probes import Difference
 from service.law.cautions import DECIDED
-from service.web.points import ChartData, Curve, FitVersion, ObservationPoint, OutcomePoint
-from service.web.recipes import FamilyRecipe, key_phrase, key_words
+from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
+from service.web.recipes import FamilyRecipe, key_phrase
+from service.web.rendering import typeset
 
 SLOPE_NEEDS = 3
 """Fewer observations of a family make no claim about its slope (LAW.md: status `sparse`)."""
@@ -29,37 +31,19 @@ class LawRow(TypedDict):
     """observations in the fit"""
 
 
-class Estimated(TypedDict):
-    """A difference of accuracies and its standard error."""
-
-    value: float
-    se: float
-
-
 class ObservationRow(TypedDict):
-    """A row of the table that says what the plot shows; accuracies in [0, 1]."""
+    """A row of the table that says what the plot shows."""
 
     model: str
     family: str
     recipe: str
     context: str
-    gap: Estimated
-    improvement: Estimated
+    gap: str
+    improvement: str
     note: str
     mark: str
     faint: bool
     """of another law than the curve's"""
-
-
-class OutcomeRow(TypedDict):
-    """A row of the table of outcomes; accuracies in [0, 1]."""
-
-    prediction_id: str
-    at: str
-    predicted: float
-    interval: tuple[float, float]
-    outcome: float
-    inside: bool
 
 
 def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: FitVersion | None) -> list[LawRow]:
@@ -70,7 +54,9 @@ def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: Fit
     return [
         {
             "query": of.query,
-            "name": of.family if recipes[of.family] == 1 else f"{of.family}, {key_words(of.key)}",
+            "name": of.family
+            if recipes[of.family] == 1
+            else f"{of.family}, {words.recipe(of.key.rule, of.key.known_divergence)}",
             "n": counts.get(of, 0),
         }
         for of in sorted(every, key=lambda of: (-counts.get(of, 0), of))
@@ -130,10 +116,10 @@ def _bends(curve: Curve) -> list[str]:
     """What the curve is drawn for, unless it is as good as straight: a line is the same for every student."""
     if curve.linear_weight > DECIDED:
         return []
-    at = f"a student at {100 * curve.baseline:.1f} % with {100 * (1 - curve.baseline):.1f} points to gain"
+    at = f"a student at {words.percent(curve.baseline)} with {words.plain_points(1 - curve.baseline)} points to gain"
     differs = curve.typical and abs(curve.baseline - curve.typical) >= OTHER_STUDENT
-    runs = f"; its runs' students are at {100 * curve.typical:.1f} % (median)" if differs else ""
-    return [f"{words.shape(curve.linear_weight).capitalize()}, drawn for {at}{runs}."]
+    runs = f"; its runs' students are at {words.percent(curve.typical)} (median)" if differs else ""
+    return [f"{words.sentence(words.shape(curve.linear_weight))}, drawn for {at}{runs}."]
 
 
 def _not_shown(fit: FitVersion, drawn: int) -> list[str]:
@@ -163,8 +149,8 @@ def _alarm(family: str, versions: Mapping[str, int]) -> str:
     named = [f"{name or 'unnamed'} ({n:,})" for name, n in sorted(versions.items())]
     shown = named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} more"]
     return (
-        f"Drift: the versions of {family} follow different laws: {_listed(shown)}. Exclude the observations of those "
-        "that are out of date, or send them under a family of their own."
+        f"Drift: the versions of {family} follow different laws: {words.listed(shown)}. Exclude the observations of "
+        "those that are out of date, or send them under a family of their own."
     )
 
 
@@ -174,7 +160,7 @@ def sizes_message(scaling: FamilyScaling) -> str | None:
     if found is None:
         return None
     slopes = [f"{one.slope:.2f} ± {one.se:.2f} at {words.model_size(one.parameters)}" for one in sizes]
-    said = f"from {slopes[0]} to {slopes[-1]}" if len(slopes) > MOST_NAMED else _listed(slopes)
+    said = f"from {slopes[0]} to {slopes[-1]}" if len(slopes) > MOST_NAMED else words.listed(slopes)
     p = "p < 0.001" if found.p_value < 0.001 else f"p = {found.p_value:.{3 if found.p_value < 0.1 else 2}f}"
     verdict = "they differ" if found.p_value < DIFFER_P else "no sign that they differ"
     sentence = f"Slope by model size (± SE): {said} parameters; {verdict}, {p}."
@@ -186,10 +172,6 @@ def sizes_message(scaling: FamilyScaling) -> str | None:
     )
 
 
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | None) -> list[ObservationRow]:
     """Return the rows of the table of observations, in their order."""
     return [
@@ -197,9 +179,9 @@ def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | No
             "model": one.model,
             "family": one.family,
             "recipe": one.recipe,
-            "context": one.context,
-            "gap": {"value": one.gap, "se": one.gap_se},
-            "improvement": {"value": one.improvement, "se": one.improvement_se},
+            "context": words.plain(one.context),
+            "gap": typeset(words.measured(Difference(value=one.gap, se=one.gap_se))),
+            "improvement": typeset(words.measured(Difference(value=one.improvement, se=one.improvement_se))),
             "note": one.note,
             "mark": one.mark,
             "faint": curve is not None and one.law != curve.law and not one.excluded,
@@ -209,61 +191,11 @@ def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | No
 
 
 def outcomes_message(pool: str, found: Calibration) -> str:
-    """Say how often the intervals held what came, how wide they were and how far off their middles, or how to tell."""
-    left_out = _left_out(found.left_out)
-    if found.n == 0 or found.bias is None:
-        return (
-            f"No prediction has met its outcome in pool {pool} yet. Train one with its button, or send a run that was "
-            "trained elsewhere to POST /v1/observations (or gapcast observations import) with the prediction_id of its "
-            "prediction, and it is judged here." + left_out
-        )
-    of = "1 outcome" if found.n == 1 else f"{found.n:,} outcomes"
-    held = [
-        f"{round(one.coverage * found.n):,} came inside their {_percent(one.level)} interval "
-        f"({_percent(one.coverage)}, 95 % confidence {100 * one.lower:.0f} to {_percent(one.upper)})"
-        for one in found.levels
-    ]
-    widths = _listed([f"{100 * one.width:.1f}" for one in found.levels])
-    off = f"{100 * abs(found.bias):.1f}" + (f" ± {100 * found.bias_se:.1f}" if found.bias_se is not None else "")
-    way = "above" if found.bias > 0 else "below"
-    seeds = (
-        f" They belong to {found.predictions:,} predictions: seeds of one err together, which this confidence ignores."
-        if found.predictions < found.n
-        else ""
-    )
+    """Say how past predictions turned out, or how to tell."""
+    said = words.calibration(pool, found)
+    if found.n:
+        return said
     return (
-        f"Of {of}, {_listed(held)}; the intervals were {widths} accuracy points wide on average, and what came was "
-        f"{off} {way} the prediction." + seeds + left_out
+        f"{said} Train one with its button, or send a run that was trained elsewhere to POST /v1/observations (or "
+        "gapcast observations import) with the prediction_id of its prediction, and it is judged here."
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-REASONS = {
-    "collapsed": "collapsed",
-    "refused": "without a predicted number",
-    "known_before": "known before their prediction",
-    "without_quantiles": "predicted by an older version",
-}
-
-
-def _left_out(counts: Mapping[str, int]) -> str:
-    parts = [f"{n:,} {REASONS.get(reason, reason)}" for reason, n in counts.items() if n]
-    return f" Left out: {_listed(parts)}." if parts else ""
-
-
-def outcome_rows(outcomes: Sequence[OutcomePoint]) -> list[OutcomeRow]:
-    """Return the rows of the table of outcomes, the newest first."""
-    return [
-        {
-            "prediction_id": one.prediction_id,
-            "at": one.at,
-            "predicted": one.predicted,
-            "interval": (one.lower, one.upper),
-            "outcome": one.outcome,
-            "inside": one.inside,
-        }
-        for one in reversed(outcomes)
-    ]

@@ -14,12 +14,12 @@ from gapcast.words import (
     duration,
     estimated,
     gpu_hours,
+    log_ratio,
     pass_at_k,
     percent,
     plain_points,
     stopped,
     truncated,
-    whole_percent,
     without_context,
 )
 
@@ -104,8 +104,7 @@ def _covariate_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:
     yield "Pass@k", f"problems that the student solves: {pass_at_k(covariates.pass_at_k)}"
     ratio = covariates.log_ratio
     if ratio is not None:
-        tenth = f"a tenth of the tokens carries {whole_percent(ratio.top_tenth)} of the change"
-        yield "Log-ratio", f"{ratio.mean:+.3f} nats a token that the student wrote, by the context; {tenth}"
+        yield "Log-ratio", log_ratio(ratio)
 
 
 def _cost_rows(found: ProbeFigures) -> Iterator[tuple[str, str]]:

@@ -11,19 +11,20 @@ from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
 from gapcast.words import (
     PHASES,
+    artifact,
     between,
     collapse,
     count,
     curve,
-    duration,
     estimated,
     file_size,
-    gpu_hours,
     level,
     measured,
+    off,
     percent,
     plain_points,
     points,
+    run_cost,
     run_recipe,
     warning,
 )
@@ -109,8 +110,7 @@ def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[s
     if predicted.value is None:
         yield "Predicted", f"nothing, {predicted.prediction_id} was refused"
         return
-    off = 0.0 if outcome is None else outcome.value - predicted.value
-    gained = "" if outcome is None else f", the run gained {plain_points(abs(off))} {'less' if off < 0 else 'more'}"
+    gained = "" if outcome is None else f", the run gained {off(outcome.value - predicted.value)}"
     yield "Predicted", f"[bold]{points(predicted.value)} points[/]{gained}"
     for one in predicted.intervals:
         held = {True: ": [green]holds the outcome[/]", False: ": [yellow]misses the outcome[/]", None: ""}[one.covered]
@@ -147,18 +147,13 @@ def _end(run: TrainingRun) -> Iterator[tuple[str, str]]:
     if run.collapsed is not None:
         yield "Collapsed", f"[red]YES[/]: {collapse(run.stopped_by)}" if run.collapsed else "no"
     if run.cost is not None:
-        cost = run.cost
-        counted = [
-            count(n, thing) for n, thing in ((cost.rollouts, "rollout"), (cost.tokens, "token")) if n is not None
-        ]
-        yield "Cost", ", ".join([f"{duration(cost.seconds)}{gpu_hours(cost.gpu_hours)}", *counted])
+        yield "Cost", run_cost(run.cost)
     if run.observation_id is not None:
         yield "Observation", f"{run.observation_id} in pool {escape(run.pool)}"
     if run.artifact is not None:
         model = run.artifact
-        kind = "LoRA adapter" if model.kind == "lora" else "model"
         yield "Weights", escape(model.path)
-        yield "", f"the {kind} of step {model.step}, {file_size(model.bytes)}, on the worker's disk"
+        yield "", f"the {artifact(model.kind)} of step {model.step}, {file_size(model.bytes)}, on the worker's disk"
 
 
 def print_runs(console: Console, runs: Sequence[TrainingRun]) -> None:

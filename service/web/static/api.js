@@ -1,6 +1,7 @@
 // Speaks to the REST API: JSON requests, problems as errors (status 0: no answer), and events of what is followed.
 
 const TERMINAL = new Set(["succeeded", "failed", "cancelled", "dead"]);
+export const LOST = "The server does not answer; trying again";
 const RETRY_MS = [500, 1000, 2000, 4000];
 
 export class ApiError extends Error {
@@ -28,6 +29,10 @@ async function send(path, options = {}) {
 
 export async function get(path) {
   return (await send(path, { headers: { Accept: "application/json" } })).json();
+}
+
+export async function getText(path) {
+  return (await send(path, { headers: { Accept: "text/html" } })).text();
 }
 
 export async function post(path, body) {
@@ -95,6 +100,22 @@ function parse(block) {
     if (field === "data") data.push(value);
   }
   return data.length ? { id, data: JSON.parse(data.join("\n")) } : null;
+}
+
+// Looks soon after it is asked to, once for all that was asked meanwhile, and at most every `every` milliseconds.
+export function paced(look, every) {
+  let due = null;
+  let last = 0;
+  const stop = () => {
+    clearTimeout(due);
+    due = null;
+  };
+  const now = () => {
+    due = null;
+    last = Date.now();
+    look();
+  };
+  return { stop, soon: (ms = Math.max(0, last + every - Date.now())) => (due ??= setTimeout(now, ms)) };
 }
 
 function pause(ms) {

@@ -1,7 +1,7 @@
 // The form: its lists from the API, its body (inputs are named by their path in it) and errors beside their fields.
 import { get } from "/static/api.js";
-import { count } from "/static/words.js";
 
+const count = (n) => n.toLocaleString("en");
 const OPTIONS = "context.options.";
 const SOURCES = { lab: "comes with Gapcast", folder: "a folder of this server", server: "on a vLLM server" };
 

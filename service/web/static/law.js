@@ -1,9 +1,8 @@
 // The panel of the law: what it rests on, its alarms, the plot with its key, the slope by model size, and the table.
 import { ApiError, get } from "/static/api.js";
 import { Chart } from "/static/chart.js";
-import { showObservations } from "/static/tables.js";
-import * as words from "/static/words.js";
 
+const count = (n) => n.toLocaleString("en");
 const byId = (id) => document.getElementById(id);
 const chart = new Chart(byId("chart"));
 let sizes = { fit: null, answer: null }; // of the fit that was asked last
@@ -30,8 +29,8 @@ function version(fit) {
   const link = document.createElement("a");
   link.href = `/v1/fits/${encodeURIComponent(fit.id)}`;
   link.title = fit.id;
-  link.textContent = words.shortId(fit.id);
-  return [link, ` (n = ${words.count(fit.n)}): `];
+  link.textContent = fit.name;
+  return [link, ` (n = ${count(fit.n)}): `];
 }
 
 function alarm(text) {
@@ -42,7 +41,7 @@ function alarm(text) {
 
 function showLaws({ law, laws }) {
   const select = byId("family");
-  select.replaceChildren(...laws.map(({ query, name, n }) => new Option(`${name} (${words.count(n)})`, query)));
+  select.replaceChildren(...laws.map(({ query, name, n }) => new Option(`${name} (${count(n)})`, query)));
   select.value = law ?? "";
   select.disabled = laws.length === 0;
 }
@@ -51,18 +50,33 @@ function showKey({ level, law, laws, branches, observations }) {
   const key = byId("chart-key");
   key.hidden = level === null;
   key.querySelector("[data-slot=law]").textContent = laws.find(({ query }) => query === law)?.name ?? "";
-  for (const place of key.querySelectorAll("[data-slot=level]")) place.textContent = words.level(level ?? 0);
+  for (const place of key.querySelectorAll("[data-slot=level]")) place.textContent = level;
   for (const place of key.querySelectorAll("[data-mark]")) {
     const { mark } = place.dataset;
     const n = observations.filter((one) => (mark === "faint" ? one.faint : one.mark === mark)).length;
     place.hidden = n === 0;
-    place.querySelector("b").textContent = words.count(n);
+    place.querySelector("b").textContent = count(n);
   }
   for (const place of key.querySelectorAll("[data-branch]")) {
     const branch = branches.find(({ link }) => link === place.dataset.branch);
     place.hidden = !branch;
-    if (branch) place.querySelector("b").textContent = words.branch(branch);
+    if (branch) place.querySelector("b").textContent = branch.text;
   }
+}
+
+function showObservations(observations) {
+  byId("observations").querySelector("[data-slot=count]").textContent = `(${count(observations.length)})`;
+  const rows = observations.map(({ mark, ...one }) => {
+    const row = document.createElement("tr");
+    row.dataset.mark = mark;
+    for (const name of ["model", "family", "recipe", "context", "gap", "improvement", "note"]) {
+      const cell = row.insertCell();
+      cell.textContent = one[name];
+      if (name === "gap" || name === "improvement") cell.className = "number";
+    }
+    return row;
+  });
+  byId("observations").querySelector("tbody").replaceChildren(...rows);
 }
 
 async function showSizes(fit, law) {

@@ -1,17 +1,17 @@
 // The page: opens predictions and training runs, follows predictions live, and keeps the plot, the form and the address
 // in step.
-import { ApiError, follow, get, isTerminal, post } from "/static/api.js";
+import { ApiError, LOST, follow, get, isTerminal, paced, post } from "/static/api.js";
 import * as answer from "/static/answer.js";
 import { PredictionForm } from "/static/form.js";
 import { showLaw, showNoLaw } from "/static/law.js";
 import { showPast } from "/static/past.js";
-import { showRecent } from "/static/tables.js";
+import { part, put } from "/static/parts.js";
 import * as training from "/static/training.js";
 
 const byId = (id) => document.getElementById(id);
 const form = new PredictionForm(predict);
 const LATEST = new Set(["queued", "running", "succeeded"]);
-const STAGES = { "prediction.created": "Waiting for a worker", "job.started": "Loading the model" };
+const REFRESH_MS = 200; // between two looks at a prediction whose events come faster than anybody reads
 let opened = null; // the prediction that is shown
 let drawings = 0; // an answer that comes after a later question is dropped
 let following = new AbortController();
@@ -38,31 +38,34 @@ async function openPrediction(prediction) {
   const { signal } = following;
   opened = prediction;
   byId("pool").value = prediction.request.pool;
-  answer.show(prediction);
+  training.offer(prediction);
+  showAnswer(prediction);
   showRecentOnes();
   if (!isTerminal(prediction)) {
     byId("cancel").disabled = false;
     await drawChart(); // the law, while its prediction is measured
-    const lost = () => answer.progress("The server does not answer; trying again");
+    const pacing = paced(() => !signal.aborted && showAnswer(opened), REFRESH_MS);
+    const took = ({ type }) => (pacing.soon(), type === "job.started" && showRecentOnes());
     try {
-      prediction = await follow(`/v1/predictions/${encodeURIComponent(prediction.id)}`, progress, lost, signal);
+      prediction = await follow(`/v1/predictions/${encodeURIComponent(prediction.id)}`, took, () => answer.progress(LOST), signal);
     } catch (error) {
       if (!signal.aborted) answer.fail(known(error).message);
       return;
     }
+    pacing.stop();
     opened = prediction;
-    answer.show(prediction);
+    showAnswer(prediction);
     showRecentOnes();
   }
-  if (prediction.status === "succeeded") training.offer(prediction);
   if (prediction.error?.param) form.fail(prediction.error);
   await drawChart();
 }
 
-function progress(event) {
-  if (event.type === "probe.progress") answer.measuring(event.data, opened.request);
-  else if (STAGES[event.type]) answer.progress(STAGES[event.type]);
-  if (event.type === "job.started") showRecentOnes();
+// A server that does not answer while a prediction goes on is told of by what follows it.
+function showAnswer(prediction) {
+  return answer.show(prediction).catch((error) => {
+    if (known(error).status || isTerminal(prediction)) answer.fail(error.message);
+  });
 }
 
 // Draws the law that a query names: a family and its recipe; without one that of the opened prediction, if it is of the
@@ -92,13 +95,10 @@ async function drawChart(law = "") {
 
 async function showRecentOnes() {
   try {
-    const { data } = await get("/v1/predictions?limit=10");
-    showRecent(data, opened?.id);
-    return data;
+    put(await part(`/web/predictions?${new URLSearchParams(opened ? { opened: opened.id } : {})}`));
   } catch (error) {
     byId("recent-empty").textContent = known(error).message;
     byId("recent-empty").hidden = false;
-    return [];
   }
 }
 
@@ -107,8 +107,13 @@ function showPanel(title, block = "nearest") {
 }
 
 function runEnded(run) {
-  if (opened?.id === run.prediction_id) training.offer(opened);
+  if (opened?.id === run.prediction_id) answer.offer(opened).catch(known);
   drawChart(byId("family").value); // with its observation
+}
+
+function none(error) {
+  known(error);
+  return { data: [] };
 }
 
 function lawOf({ family, configuration }) {
@@ -126,7 +131,7 @@ async function openAddress() {
     following.abort();
     opened = null;
     answer.nothing();
-    const recent = await showRecentOnes();
+    const [{ data: recent }] = await Promise.all([get("/v1/predictions?limit=10").catch(none), showRecentOnes()]);
     if (run) byId("pool").value = run.pool;
     const named = query.has("run");
     if (named) showPanel("run-title", "start");

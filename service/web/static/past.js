@@ -1,7 +1,7 @@
 // How past predictions turned out: a sentence, and where there are outcomes, a plot and a table.
-import { ApiError, get } from "/static/api.js";
+import { ApiError } from "/static/api.js";
 import { Chart } from "/static/chart.js";
-import { showOutcomes } from "/static/tables.js";
+import { part, put } from "/static/parts.js";
 
 const byId = (id) => document.getElementById(id);
 const chart = new Chart(byId("past-chart"));
@@ -11,16 +11,18 @@ export async function showPast(fit) {
   byId("past").hidden = !fit;
   if (!fit || fit.id === shown) return;
   const mine = (shown = fit.id);
-  const data = await get(`/web/outcomes.json?${new URLSearchParams({ fit: fit.id })}`).catch(failed);
-  if (mine !== shown) return;
-  if (data.failed) shown = null; // asked again with the next drawing
-  byId("past-message").textContent = data.message;
-  for (const id of ["past-key", "outcomes"]) byId(id).hidden = !data.spec;
-  showOutcomes(data.outcomes);
-  await chart.show(data.spec);
-}
-
-function failed(error) {
-  if (!(error instanceof ApiError)) throw error;
-  return { message: error.message, spec: null, outcomes: [], failed: true };
+  let spec = null;
+  try {
+    const found = await part(`/web/outcomes?${new URLSearchParams({ fit: fit.id })}`);
+    if (mine !== shown) return;
+    put(found);
+    spec = JSON.parse(found.querySelector("script").textContent);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (mine !== shown) return;
+    shown = null; // asked again with the next drawing
+    byId("past-message").textContent = error.message;
+  }
+  for (const id of ["past-key", "outcomes"]) byId(id).hidden = !spec;
+  await chart.show(spec);
 }

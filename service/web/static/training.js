@@ -1,19 +1,16 @@
 // Training runs: starts them from a prediction, opens one and follows it, steers it, and keeps the table of the newest.
-import { ApiError, follow, get, isTerminal, post } from "/static/api.js";
+import { ApiError, LOST, follow, get, isTerminal, paced, post } from "/static/api.js";
+import { part, put } from "/static/parts.js";
 import * as run from "/static/run.js";
-import { showRuns } from "/static/tables.js";
-import * as words from "/static/words.js";
 
 const byId = (id) => document.getElementById(id);
 const REFRESH_MS = 500; // between two looks at a run whose events come faster than anybody reads
 const POLL_MS = 5000; // between two looks at the table while one of its runs has not ended, and at a server that is lost
-const REDRAWN = new Set(["training.metrics", "training.evaluated", "training.gap", "training.warning", "training.checkpoint"]);
-const FREE = new Set(["failed", "cancelled", "dead"]); // a run that left no observation may be repeated with its seed
+const pacing = paced(refresh, REFRESH_MS);
 let opened = null; // the run that is shown
 let offered = null; // the prediction whose run is offered
 let following = new AbortController();
 let looks = 0; // an answer that comes after a later question is dropped
-let due = null;
 let polling = null;
 let asked = () => {};
 let ended = () => {};
@@ -41,8 +38,8 @@ export async function open(id) {
 
 function close() {
   following.abort();
-  clearTimeout(due);
-  due = opened = null;
+  pacing.stop();
+  opened = null;
   looks += 1;
   run.hide();
 }
@@ -52,7 +49,6 @@ function show(found) {
   opened = found;
   run.begin();
   run.busy(false);
-  run.show(found);
   refresh();
   if (!isTerminal(found)) watch(found);
 }
@@ -60,41 +56,37 @@ function show(found) {
 async function watch(found) {
   following = new AbortController();
   const { signal } = following;
-  const lost = () => run.tell("The server does not answer; trying again");
   try {
-    await follow(pathOf(found), took, lost, signal);
+    found = await follow(pathOf(found), took, () => run.tell(LOST), signal);
   } catch (error) {
     if (!signal.aborted) run.complain(known(error).message);
     return;
   }
   if (signal.aborted) return;
+  opened = found;
   await refresh();
   list();
-  ended(opened);
+  ended(found);
 }
 
 function took(event) {
-  run.happened(event);
   if (event.type.startsWith("job.")) list();
-  if (event.type.startsWith("job.") || REDRAWN.has(event.type)) due ??= setTimeout(refresh, REFRESH_MS);
+  pacing.soon();
 }
 
 // Reads the run again and draws it as far as it has come.
 async function refresh() {
-  clearTimeout(due);
-  due = null;
+  pacing.stop();
   const mine = ++looks;
   try {
-    const [found, curves] = await Promise.all([get(pathOf(opened)), get(`/web/run.json?${new URLSearchParams({ run: opened.id })}`)]);
-    if (mine !== looks) return;
-    opened = found;
-    run.show(found);
-    await run.draw(curves);
+    const name = encodeURIComponent(opened.id);
+    const [found, curves] = await Promise.all([part(`/web/training_runs/${name}`), get(`/web/run.json?run=${name}`)]);
+    if (mine === looks) await run.show(found, curves);
   } catch (error) {
     const { message } = known(error);
     if (mine !== looks) return;
     if (isTerminal(opened)) run.complain(message);
-    else due ??= setTimeout(refresh, POLL_MS); // that the server is lost is said by what follows the run
+    else pacing.soon(POLL_MS); // that the server is lost is said by what follows the run
   }
 }
 
@@ -112,37 +104,12 @@ async function steer(what) {
   }
 }
 
-// Offers to train an answered prediction, with the first seed that none of its runs has.
-export async function offer(prediction) {
+// The prediction that is trained by the button beside it.
+export function offer(prediction) {
   offered = prediction;
-  complain("");
-  const { cost, request } = prediction;
-  const estimate = cost.training_seconds_estimate;
-  const size = `${words.count(request.recipe.steps)} steps${estimate === null ? "" : `, about ${words.duration(estimate)}`}.`;
-  byId("train-note").textContent = size;
-  byId("train-seed").value = 0;
-  byId("train").querySelector("button").classList.toggle("outline", prediction.verdict !== "train");
-  const query = new URLSearchParams({ prediction_id: prediction.id, limit: 100 });
-  const { data } = await get(`/v1/training_runs?${query}`).catch((error) => (known(error), { data: [] }));
-  if (offered !== prediction) return;
-  const taken = new Set(data.filter(({ status }) => !FREE.has(status)).map(({ seed }) => seed));
-  let seed = 0;
-  while (taken.has(seed)) seed += 1;
-  byId("train-seed").value = seed;
-  byId("train-note").replaceChildren(size, ...(data.length ? [" Its runs: ", ...linked(data)] : []));
 }
 
-function linked(runs) {
-  return runs.toReversed().flatMap((one, index) => {
-    const link = document.createElement("a");
-    link.href = `/?run=${encodeURIComponent(one.id)}`;
-    link.textContent = `seed ${one.seed}`;
-    return index ? [", ", link] : [link];
-  });
-}
-
-async function train() {
-  const button = byId("train").querySelector("button");
+async function train(button) {
   complain("");
   button.disabled = true;
   try {
@@ -166,16 +133,16 @@ function complain(message) {
 // The newest runs; read again while one of them has not ended.
 export async function list() {
   clearTimeout(polling);
+  let again = true;
   try {
-    const { data } = await get("/v1/training_runs?limit=10");
-    showRuns(data, opened?.id);
-    clearTimeout(polling); // of a look that was asked for meanwhile
-    if (data.some((one) => !isTerminal(one))) polling = setTimeout(list, POLL_MS);
+    put(await part(`/web/training_runs?${new URLSearchParams(opened ? { opened: opened.id } : {})}`));
+    again = byId("runs").querySelector("[data-live]") !== null;
   } catch (error) {
     byId("runs-empty").textContent = known(error).message;
     byId("runs-empty").hidden = false;
-    polling = setTimeout(list, POLL_MS);
   }
+  clearTimeout(polling); // of a look that was asked for meanwhile
+  if (again) polling = setTimeout(list, POLL_MS);
 }
 
 function known(error) {
@@ -184,7 +151,8 @@ function known(error) {
 }
 
 for (const what of ["pause", "resume", "cancel"]) byId(`run-${what}`).addEventListener("click", () => steer(what));
-byId("train").addEventListener("submit", (event) => {
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "train") return;
   event.preventDefault();
-  train();
+  train(event.target.querySelector("button"));
 });

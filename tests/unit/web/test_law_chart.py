@@ -185,8 +185,8 @@ def test_a_predictions_tooltip_names_both_intervals() -> None:
     shown = {one["title"]: row[one["field"]] for one in layer["encoding"]["tooltip"]}
     assert shown["Gap"] == "+20.0 ± 3.0 accuracy points"
     assert shown["Improvement"] == "+19.0 accuracy points"
-    assert shown["80% interval"] == "+15.0 to +23.0 accuracy points"
-    assert shown["95% interval"] == "+11.0 to +27.0 accuracy points"
+    assert shown["80 % interval"] == "+15.0 to +23.0 accuracy points"
+    assert shown["95 % interval"] == "+11.0 to +27.0 accuracy points"
 
 
 def test_both_sides_of_an_undecided_law_stand_beside_the_prediction() -> None:
@@ -206,7 +206,7 @@ def test_both_sides_of_an_undecided_law_stand_beside_the_prediction() -> None:
     shown = {one["title"]: rows(spec, "branch-linear")[0][one["field"]] for one in straight["encoding"]["tooltip"]}
     assert shown == {
         "If straight": "+30.0 accuracy points",
-        "95% interval": "+20.0 to +40.0 accuracy points",
+        "95 % interval": "+20.0 to +40.0 accuracy points",
         "Its probability": "72 %",
     }
 
@@ -225,7 +225,7 @@ def test_a_refused_prediction_shows_its_gap_alone() -> None:
 
 def test_each_prediction_gets_the_bars_of_its_own_levels() -> None:
     other = PredictionPoint(gap=0.1, gap_se=0.03, mean=0.1, intervals=[(0.5, 0.05, 0.15)], label="lab/b, hints")
-    for prediction, levels in ((PREDICTION, ["95%", "80%"]), (other, ["50%"]), (PREDICTION, ["95%", "80%"])):
+    for prediction, levels in ((PREDICTION, ["95 %", "80 %"]), (other, ["50 %"]), (PREDICTION, ["95 %", "80 %"])):
         [layer] = layers(law_chart([], None, prediction), "prediction")
         titles = [one["title"] for one in layer["encoding"]["tooltip"]]
         assert titles[3:] == [f"{level} interval" for level in levels]

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.words import between, points
+from gapcast.words import side as side_words
 from service.fits import analysis, service, summary
 from service.fits.models import Fit
+from tests.support.markup import Elements
 from tests.support.rows import Row, run
 
 Body = dict[str, Any]
@@ -82,6 +85,12 @@ def post(client: TestClient, rows: list[Row]) -> list[str]:
 def chart(client: TestClient, **query: str) -> Body:
     content: Body = client.get("/web/chart.json", params=POOL | query).json()
     return content
+
+
+def outcomes(client: TestClient) -> Elements:
+    response = client.get("/web/outcomes", params={"fit": chart(client)["fit"]["id"]})
+    assert response.status_code == 200, response.text
+    return Elements(response.text)
 
 
 def of_fit(client: TestClient, name: str) -> Body:
@@ -258,7 +267,10 @@ def test_both_sides_of_an_undecided_law_are_drawn(client: TestClient) -> None:
         assert (row["gap"], row["value"]) == pytest.approx((30, 100 * side["value"]))
         assert (row["lower"], row["upper"]) == pytest.approx((100 * widest["lower"], 100 * widest["upper"]))
     assert drawn["linear"][0]["value"] > drawn["saturating"][0]["value"]
-    assert found["branches"] == [{"link": one["link"], "weight": one["weight"]} for one in (straight, saturating)]
+    named = {"linear": straight, "saturating": saturating}
+    assert {one["link"]: one["text"] for one in found["branches"]} == {
+        link: f"if {side_words(link, one['weight'])}" for link, one in named.items()
+    }
 
 
 def test_a_fit_from_before_recipes_were_told_apart_is_one_law_for_all(client: TestClient) -> None:
@@ -279,7 +291,7 @@ def test_a_fit_from_before_recipes_were_told_apart_is_one_law_for_all(client: Te
 
 def test_outcomes_come_with_the_intervals_that_were_promised(client: TestClient) -> None:
     post(client, line(1.2, 12, 6))
-    assert of_fit(client, "outcomes")["spec"] is None
+    assert json.loads(outcomes(client).text_of("script")) is None
     gap = {"value": 0.2, "se": 0.02}
     predicted = [predict(client, 0.2, 0.4, recipe=FROZEN) for _ in range(3)]
     narrow, wide = predicted[0]["improvement"]["intervals"]
@@ -290,17 +302,19 @@ def test_outcomes_come_with_the_intervals_that_were_promised(client: TestClient)
         for prediction, outcome in zip(predicted, came, strict=True)
     ]
     post(client, rows)
-    found = of_fit(client, "outcomes")
-    assert found["message"].startswith("Of 3 outcomes, 1 came inside their 80 % interval (33 %, ")
-    assert "and 2 came inside their 95 % interval (67 %, " in found["message"]
-    newest_first = found["outcomes"]
-    assert [one["inside"] for one in newest_first] == [False, True, True]
-    assert [one["outcome"] for one in newest_first] == pytest.approx(came[::-1])
-    assert [one["prediction_id"] for one in newest_first] == [one["id"] for one in predicted[::-1]]
-    assert newest_first[2]["interval"] == pytest.approx([wide["lower"], wide["upper"]], abs=1e-6)
-    assert len(found["spec"]["datasets"]["outside"]) == 1
+    found = outcomes(client)
+    message = found.text_of("#past-message")
+    assert message.startswith("Of 3 outcomes, 1 came inside their 80 % interval (33 %, ")
+    assert "and 2 came inside their 95 % interval (67 %, " in message
+    newest_first = found.rows("#outcomes-rows")
+    assert [row[-1] for row in newest_first] == ["no", "yes", "yes"]
+    assert [row[3] for row in newest_first] == [points(one) for one in came[::-1]]
+    links = [one["href"] for one in found.named("a")]
+    assert links == [f"/?prediction={one['id']}" for one in predicted[::-1]]
+    assert newest_first[2][2] == between(wide["lower"], wide["upper"]).replace("-", "\N{MINUS SIGN}")
+    assert len(json.loads(found.text_of("script"))["datasets"]["outside"]) == 1
 
 
 def test_a_fit_that_is_not_there_is_a_problem(client: TestClient) -> None:
-    for name in ("sizes", "outcomes"):
-        assert client.get(f"/web/{name}.json", params={"fit": "fit_1"}).status_code == 404
+    for name in ("sizes.json", "outcomes"):
+        assert client.get(f"/web/{name}", params={"fit": "fit_1"}).status_code == 404

@@ -1,6 +1,5 @@
 import re
 from contextlib import nullcontext
-from html.parser import HTMLParser
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -19,35 +18,11 @@ from service.law import Key
 from service.web.endpoints import mount, static_directory
 from service.web.points import BranchPoint, ChartData, Curve, FitVersion, ObservationPoint, PredictionPoint
 from service.web.recipes import FamilyRecipe
+from tests.support.markup import Elements
 
 NASTY = '</script><script>alert("model")</script>'
 FROZEN = Key.of("frozen", "forward_kl")
 OURS = sorted([*static_directory.glob("*.js")])
-
-
-class Elements(HTMLParser):
-    """Collects start tags with their attributes, and the text inside scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.inline = ""
-        self._inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self._inside = tag
-
-    def handle_endtag(self, tag) -> None:
-        self._inside = ""
-
-    def handle_data(self, data) -> None:
-        if self._inside in {"script", "style"}:
-            self.inline += data.strip()
-
-    def named(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def read_chart(_session, tenant, pool, wanted, prediction_id) -> ChartData:
@@ -216,15 +191,15 @@ class TestChart:
         assert response.headers["content-type"] == "application/json"
         content = response.json()
         assert content["observations"][0]["model"] == NASTY
-        assert content["observations"][0]["gap"] == {"value": 0.3, "se": 0.02}
+        assert content["observations"][0]["gap"] == "+30.0 ± 2.0"
         assert content["observations"][0]["note"] == f"no, excluded: {NASTY}"
         assert NASTY in content["alarms"][0]
-        assert content["fit"] == {"id": "fit_1", "n": 1}
+        assert content["fit"] == {"id": "fit_1", "name": "fit_…fit_1", "n": 1}
         query = "family=lab-qwen3&teacher=frozen&divergence=forward_kl"
         assert content["laws"] == [{"query": query, "name": "lab-qwen3", "n": 1}]
         assert content["law"] == query
-        assert content["level"] == 0.95
-        assert content["branches"] == [{"link": "linear", "weight": 0.3}]
+        assert content["level"] == "95 %"
+        assert content["branches"] == [{"link": "linear", "text": "if straight (30 %)"}]
 
     def test_the_law_asked_for_is_shown(self, client) -> None:
         asked = {"family": "new", "teacher": "ema", "divergence": "js"}
@@ -257,8 +232,12 @@ class TestChart:
             "/",
             "/web/chart.json",
             "/web/sizes.json?fit=x",
-            "/web/outcomes.json?fit=x",
+            "/web/outcomes?fit=x",
             "/web/run.json?run=x",
+            "/web/predictions",
+            "/web/predictions/x",
+            "/web/training_runs",
+            "/web/training_runs/x",
         ):
             response = client.get(path)
             assert response.status_code == 401
@@ -271,3 +250,5 @@ def test_our_scripts_make_no_markup_from_text(path) -> None:
     code = r"\beval\(|new Function|setAttribute\(\"(style|on)"
     forbidden = f"{markup}|{code}"
     assert not re.search(forbidden, path.read_text())
+    # what the server has rendered and escaped is the only markup that comes in
+    assert ("DOMParser" in path.read_text()) == (path.name == "parts.js")

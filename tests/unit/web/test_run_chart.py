@@ -78,8 +78,8 @@ def test_what_was_predicted_stands_on_the_baseline_at_the_last_step() -> None:
     [row] = spec["datasets"]["predicted"]
     assert {one["title"]: row[one["field"]] for one in layer["encoding"]["tooltip"]} == {
         "Predicted": "+24.0 accuracy points",
-        "95% interval": "+12.0 to +35.0 accuracy points",
-        "80% interval": "+16.0 to +31.0 accuracy points",
+        "95 % interval": "+12.0 to +35.0 accuracy points",
+        "80 % interval": "+16.0 to +31.0 accuracy points",
     }
 
 

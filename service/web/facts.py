@@ -1,0 +1,265 @@
+"""What the page shows of an answered prediction and of a training run: names and texts, in the page's order."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gapcast import words
+from gapcast.contract.predictions import Answer, Improvement, Interval, LawUsed, PredictionOut
+from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures
+from gapcast.contract.training_results import Predicted, PredictedInterval, TrainingRunOut
+
+
+class Fact(NamedTuple):
+    """A line of a list; without a text it is not known, and not shown."""
+
+    name: str
+    text: str | None
+    slot: str = ""
+    link: str = ""
+    label: str = ""
+    """of the link, where it is not the text"""
+
+
+class Verdict(NamedTuple):
+    """The box at the top: a headline, a sentence, and the verdict that colours it."""
+
+    headline: str
+    text: str
+    colour: str = ""
+
+
+class Strip(NamedTuple):
+    """A small drawing of an interval beside zero, as shares of its width in per cent; its row has the numbers."""
+
+    lower: float
+    upper: float
+    value: float
+    zero: float
+
+
+class Row(NamedTuple):
+    """An interval of the predicted improvement."""
+
+    level: str
+    lower: float
+    upper: float
+    strip: Strip
+
+
+class Side(NamedTuple):
+    """What one shape of an undecided law says alone."""
+
+    name: str
+    value: float
+    rows: list[Row]
+
+
+def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
+    """Return what a succeeded prediction shows, by the parts of its template."""
+    answer = Answer.model_validate(prediction, from_attributes=True)
+    improvement, probe = answer.improvement, answer.probe
+    advice = words.verdict(answer.verdict, prediction.request.min_gain)
+    # what a law of undecided shape says beyond the stored gaps stands beside the interval
+    warnings = [one for one in answer.warnings if one.code != "link_undecided" or not improvement.branches]
+    return {
+        "verdict": Verdict(advice.name, words.sentence(advice.reason), answer.verdict),
+        "warnings": [words.warning(one) for one in warnings],
+        "improvement": improvement,
+        "intervals": _rows(improvement, improvement.intervals, improvement.value),
+        "sides": [
+            Side(f"If {words.side(one.link, one.weight)}", one.value, _rows(improvement, one.intervals, one.value))
+            for one in improvement.branches
+        ],
+        "chances": [
+            Fact("Improves", words.improves(improvement.p_positive), "p-positive"),
+            Fact("Collapses", f"{words.probability(improvement.p_collapse)} probability", "p-collapse"),
+        ],
+        "gap": answer.gap,
+        "gap_facts": list(_gap(answer.gap, probe)),
+        "controls": list(_controls(answer.controls, probe)),
+        "probe": [] if probe is None else list(_probe(prediction, answer.gap, probe)),
+        "law": list(_law(answer.law, prediction)),
+        "cost": list(_cost(answer)),
+    }
+
+
+def _rows(improvement: Improvement, intervals: Sequence[Interval], value: float | None) -> list[Row]:
+    if value is None:
+        return []
+    drawn = [improvement.intervals, *(one.intervals for one in improvement.branches)]
+    ends = [end for one in drawn for interval in one for end in (interval.lower, interval.upper)]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+
+    def place(share: float) -> float:
+        return round(5 + 90 * (share - low) / (high - low), 2)
+
+    return [
+        Row(
+            words.level(one.level),
+            one.lower,
+            one.upper,
+            Strip(place(one.lower), place(one.upper), place(value), place(0.0)),
+        )
+        for one in intervals
+    ]
+
+
+def _gap(gap: Gap, probe: ProbeFigures | None) -> Iterator[Fact]:
+    yield Fact("Net of placebo", _estimate(probe.net_gap if probe is not None else None), "net-gap")
+    yield Fact("Student", f"{words.percent(gap.student)} accuracy", "student")
+    yield Fact("Self-teacher", f"{words.percent(gap.self_teacher)} accuracy", "self-teacher")
+    size = (
+        f"{words.count(gap.problems, 'problem')} \N{MULTIPLICATION SIGN} {gap.rollouts} rollouts per arm"
+        if gap.problems
+        else None
+    )
+    yield Fact("Probe", size or "measured elsewhere", "probe")
+
+
+def _estimate(found: Difference | None) -> str | None:
+    return words.estimated(found) if found is not None else None
+
+
+def _controls(controls: Controls, probe: ProbeFigures | None) -> Iterator[Fact]:
+    yield Fact("No context (A/A)", _estimate(controls.none), "control-none")
+    yield Fact("Placebo", _estimate(controls.placebo), "control-placebo")
+    yield Fact("Shuffled feedback", _estimate(controls.shuffled_feedback), "control-shuffled_feedback")
+    leak = controls.leak
+    if leak is not None and probe is not None and probe.contexts_missing < 1:  # else nothing was shown that could leak
+        yield Fact("Copied from context", f"{words.percent(leak.copied)} of self-teacher answers", "leak-copied")
+        yield Fact("Context has answer", f"{words.percent(leak.contains_answer)} of contexts", "leak-contains")
+
+
+def _probe(prediction: PredictionOut, gap: Gap, probe: ProbeFigures) -> Iterator[Fact]:
+    """What a reader asks for second."""
+    covariates, asked = probe.covariates, prediction.request
+    if covariates is not None:
+        yield Fact("Student's headroom", f"{words.plain_points(covariates.headroom)} points", "headroom")
+        yield Fact("Student's pass@k", words.pass_at_k(covariates.pass_at_k), "pass-at-k")
+        spread = f"{words.plain_points(covariates.mean_sd)} points (SD, mean over problems)"
+        yield Fact("Spread in a problem", spread, "spread")
+        if covariates.log_ratio is not None:
+            yield Fact("Log-ratio", words.log_ratio(covariates.log_ratio), "log-ratio")
+    yield Fact("Cut at max tokens", words.truncated(probe.arms), "truncated")
+    if asked.context.kind != "none":
+        reasons = probe.arms["context"].contexts_missing
+        yield Fact("Without a context", words.without_context(probe.contexts_missing, reasons), "missing")
+    most = asked.probe.problems if asked.probe is not None else 0
+    why = words.stopped(probe.stopped_by, gap.problems, most)
+    yield Fact("Stopped", words.sentence(why) if why is not None else None, "stopped")
+    yield Fact("Engine", _engine(probe.engine) if probe.engine else None, "engine")
+
+
+def _engine(found: Mapping[str, str]) -> str:
+    """Name what sampled: transformers 5.19.0, cpu, float32."""
+    name = found.get("engine", "")
+    parts = (f"{name} {found.get(name, '')}".strip(), found.get("device"), found.get("dtype"))
+    return ", ".join(part for part in parts if part)
+
+
+def _law(law: LawUsed, prediction: PredictionOut) -> Iterator[Fact]:
+    recipe = prediction.request.recipe
+    yield Fact("Family", law.family, "law-family")
+    yield Fact("Recipe", words.run_recipe(recipe.teacher, recipe.divergence), "law-recipe")
+    yield Fact("Status", words.law_status(law.status, law.n), "law-status")
+    yield Fact("Shape", words.shape(law.links.linear), "law-links")
+    none = None if law.status == "fitted" else "no claim below 3 observations"
+    name, slope = _slope(law)
+    yield Fact(name, none or slope, "law-slope")
+    yield Fact("Intercept", none or _gain(law.intercept, law.intercept_interval), "law-intercept")
+    yield Fact("Fit", law.fit_id, "law-fit", f"/v1/fits/{law.fit_id}")
+
+
+def _slope(law: LawUsed) -> tuple[str, str]:
+    """The slope, or the improvement at one gap where the slope depends on the link, and its name."""
+    common = law.at_common_gap
+    if law.depends_on_link and common is not None:
+        return f"At gap {words.points(common.gap)}", _gain(common.improvement, common.improvement_interval)
+    low, high = law.slope_interval
+    per = "points per point of gap" if law.links.linear > 0.5 else "points per point of gap, at gap 0"
+    return "Slope", f"{law.slope:.2f} {per} (95 % confidence {low:.2f} to {high:.2f})"
+
+
+def _gain(value: float, interval: Sequence[float]) -> str:
+    return f"{words.points(value)} {words.POINTS} (95 % confidence {words.between(*interval)})"
+
+
+def _cost(answer: Answer) -> Iterator[Fact]:
+    cost, drawn = answer.cost, answer.probe.cost if answer.probe is not None else None
+    if cost.probe_seconds is not None:
+        yield Fact(
+            "Probe", f"{words.duration(cost.probe_seconds)}{words.gpu_hours(cost.probe_gpu_hours)}", "cost-probe"
+        )
+    if drawn is not None:
+        reused = f", {drawn.rollouts_reused:,} reused from earlier probes" if drawn.rollouts_reused else ""
+        yield Fact("Rollouts", f"{drawn.rollouts_drawn:,} drawn{reused}", "cost-rollouts")
+    training = cost.training_seconds_estimate
+    yield Fact(
+        "Training, estimated", "unknown" if training is None else f"about {words.duration(training)}", "cost-training"
+    )
+
+
+def judgement(run: TrainingRunOut) -> Verdict:
+    """Say what an ended run has come to."""
+    if run.status != "succeeded" or run.improvement is None:
+        why = run.error.message if run.error is not None else ""
+        return Verdict(words.sentence(words.STATES[run.status]), why, "" if run.status == "cancelled" else "refused")
+    if run.collapsed:
+        return Verdict("Collapsed", f"{words.sentence(words.collapse(run.stopped_by))}.", "refused")
+    value, interval = run.improvement.value, judged(run.predicted)
+    gained = f"Its accuracy changed by {words.points(value)} {words.POINTS}"
+    if run.predicted is None or run.predicted.value is None or interval is None:
+        return Verdict(words.sentence(words.STATES[run.status]), f"{gained}.", "train")
+    headline = f"{'Inside' if interval.covered else 'Outside'} its {words.level(interval.level)} interval"
+    text = f"{gained}, {words.off(value - run.predicted.value)} than predicted."
+    return Verdict(headline, text, "train" if interval.covered else "")
+
+
+def judged(predicted: Predicted | None) -> PredictedInterval | None:
+    """Return the interval that a run is judged by: of 80 %, else the narrowest that its prediction has."""
+    intervals = predicted.intervals if predicted is not None else []
+    return min(intervals, key=lambda one: (one.level != 0.8, one.level), default=None)
+
+
+def run_facts(run: TrainingRunOut) -> Iterator[Fact]:
+    """Say what is known of a run; times are not among it, which a browser writes."""
+    gap, gained = run.gap, run.improvement
+    yield Fact("Measured", _estimate(gained), "measured")
+    yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
+    yield Fact("Gap", _estimate(gap), "gap")
+    if gap is not None:
+        before = f"student {words.percent(gap.student)}, self-teacher {words.percent(gap.self_teacher)}"
+        yield Fact("Before training", before, "before")
+    if gained is not None and gained.best is not None:
+        best = f"{gained.best.step:,}: {words.measured(gained.best)}, chosen by its value, so too high"
+        yield Fact("Best step", best, "best")
+    if gained is not None and gained.held_out is not None:
+        held = gained.held_out
+        said = (
+            f"{words.measured(held)} on {words.count(held.problems, 'problem')}, {words.percent(held.baseline)} before"
+        )
+        yield Fact("Held out", said, "held-out")
+    if run.checkpoint is not None and run.status not in {"succeeded", "cancelled"}:
+        checkpoint = f"step {run.checkpoint.step:,}, {words.file_size(run.checkpoint.bytes)}"
+        yield Fact("Checkpoint", checkpoint, "checkpoint")
+    if run.artifact is not None:
+        model = run.artifact
+        kind = f"{words.artifact(model.kind)} of step {model.step:,}, {words.file_size(model.bytes)}"
+        yield Fact("Weights", f"{model.path} ({kind})", "artifact")
+    yield Fact("Cost", words.run_cost(run.cost) if run.cost is not None else None, "cost")
+    for name, found, address in (
+        ("Observation", run.observation_id, "/v1/observations/"),
+        ("Prediction", run.prediction_id, "/?prediction="),
+    ):
+        label = words.short_id(found) if found is not None else ""
+        yield Fact(name, found, name.lower(), f"{address}{found}", label)
+
+
+def _predicted(found: Predicted) -> str:
+    if found.value is None:
+        return "no number: the law refused"
+    held = {True: ", held", False: ", missed", None: ""}
+    said = [
+        f"{words.level(one.level)}: {words.between(one.lower, one.upper)}{held[one.covered]}" for one in found.intervals
+    ]
+    return f"{words.points(found.value)} {words.POINTS} ({'; '.join(said)})"

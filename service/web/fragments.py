@@ -1,0 +1,133 @@
+"""Parts of the page that are words: a prediction, a training run, the newest of both, and past predictions."""
+
+from collections.abc import Iterable, Mapping
+from itertools import count
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from gapcast import words
+from gapcast.contract.events import ProbeProgress, TrainingMetrics, TrainingProgress, TrainingResumed
+from gapcast.contract.training_results import TrainingRunOut
+from service.dependencies import AppState, Tenant
+from service.events import repository as events
+from service.events.models import Event
+from service.kit.pagination import PageRequest
+from service.predictions import service as predictions
+from service.training_runs import service as training_runs
+from service.training_runs.repository import Filter
+from service.web import data
+from service.web.facts import answer_facts, judged, judgement, run_facts
+from service.web.outcome_plot import outcomes_chart
+from service.web.rendering import fragment
+from service.web.summary import outcomes_message
+
+router = APIRouter(prefix="/web", include_in_schema=False)
+
+Name = Annotated[str, Query(min_length=1, max_length=255)]
+NEWEST = PageRequest(limit=10)
+MOST_RUNS = PageRequest(limit=100)
+"""of a prediction, among which a free seed is looked for"""
+REPEATABLE = frozenset({"failed", "cancelled", "dead"})
+"""a run that left no observation may be repeated with its seed"""
+QUARTERS = 4
+"""of a probe or a run, at which its progress is spoken"""
+
+
+@router.get("/predictions")
+def list_predictions(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
+    """Render the newest predictions; the one that is opened is marked."""
+    with state.database.read() as session:
+        page = predictions.page(session, tenant, NEWEST)
+    return fragment(request, "predictions.html", {"predictions": page.data, "opened": opened})
+
+
+@router.get("/predictions/{prediction_id}")
+def show_prediction(request: Request, tenant: Tenant, state: AppState, prediction_id: str) -> Response:
+    """Render a prediction: how far it is, or what it says and the offer to train it."""
+    with state.database.read() as session:
+        prediction = predictions.found(session, tenant, prediction_id)
+        job_id = predictions.state_of(session, tenant, prediction_id).job_id
+        last = _newest(session, tenant, job_id, [*words.HAPPENED, ProbeProgress.type])
+        runs = training_runs.page(session, tenant, Filter(prediction_id=prediction_id), MOST_RUNS).data
+    progress = prediction.progress if last is None or last.type == ProbeProgress.type else None
+    context = {
+        "prediction": prediction,
+        "progress": progress,
+        "quarter": QUARTERS * progress.done // progress.total if progress is not None else None,
+        "doing": _doing(last, words.STATES[prediction.status]),
+        "runs": runs[::-1],
+        "seed": _free_seed(runs),
+        **(answer_facts(prediction) if prediction.status == "succeeded" else {}),
+    }
+    return fragment(request, "prediction.html", context)
+
+
+def _free_seed(runs: Iterable[TrainingRunOut]) -> int:
+    """The first seed that none of these runs has, but for those that may be repeated."""
+    taken = {run.seed for run in runs if run.status not in REPEATABLE}
+    return next(seed for seed in count() if seed not in taken)
+
+
+@router.get("/training_runs")
+def list_training_runs(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
+    """Render the newest training runs; the one that is opened is marked."""
+    with state.database.read() as session:
+        page = training_runs.page(session, tenant, Filter(), NEWEST)
+    judgements = [judged(run.predicted) for run in page.data]
+    return fragment(
+        request, "training_runs.html", {"runs": list(zip(page.data, judgements, strict=True)), "opened": opened}
+    )
+
+
+@router.get("/training_runs/{run_id}")
+def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id: str) -> Response:
+    """Render a training run: how far it is, and what it measured beside what was predicted."""
+    with state.database.read() as session:
+        run = training_runs.found(session, tenant, run_id)
+        job_id = training_runs.state_of(session, tenant, run_id).job_id
+        lasting = words.HAPPENED.keys() - {TrainingResumed.type}
+        asked = _newest(session, tenant, job_id, [*words.ASKED, *lasting])
+        last = _newest(session, tenant, job_id, [*words.HAPPENED, TrainingProgress.type])
+        metrics = _newest(session, tenant, job_id, [TrainingMetrics.type])
+    progress = run.progress if run.progress is not None and run.progress.phase != "baseline" else None
+    if asked is not None and asked.type in words.ASKED:
+        last = asked
+    context = {
+        "run": run,
+        "progress": progress,
+        "quarter": QUARTERS * progress.done // progress.total if progress is not None else 0,
+        "doing": words.sentence(_doing(last, words.STATES[run.status])),
+        "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
+        "verdict": judgement(run) if run.ended else None,
+        "known": list(run_facts(run)),
+    }
+    return fragment(request, "training_run.html", context)
+
+
+def _newest(session: Session, tenant: str, job_id: str | None, kinds: Iterable[str]) -> Event | None:
+    return events.newest(session, tenant, job_id, kinds) if job_id is not None else None
+
+
+def _doing(last: Event | None, otherwise: str) -> str:
+    """What a job does, by the newest event that says so."""
+    said: Mapping[str, str] = words.HAPPENED | words.ASKED
+    if last is None:
+        return otherwise
+    if last.type == TrainingProgress.type:
+        return words.PHASES[TrainingProgress.model_validate(last.data, extra="ignore").phase]
+    return said.get(last.type, otherwise)
+
+
+@router.get("/outcomes")
+def show_outcomes(request: Request, tenant: Tenant, state: AppState, fit: Name) -> Response:
+    """Render how past predictions turned out: a sentence, the plot's specification and a table."""
+    with state.database.read() as session:
+        pool, calibration, points = data.read_outcomes(session, tenant, fit)
+    context = {
+        "message": outcomes_message(pool, calibration),
+        "spec": outcomes_chart(points) if points else None,
+        "outcomes": points[::-1],
+    }
+    return fragment(request, "outcomes.html", context)
