@@ -12,7 +12,7 @@ export async function part(path) {
 
 // What is the same stays, what is unfolded stays so, and so does the focus.
 export function put(found, elements = found.children) {
-  const focused = document.activeElement.id;
+  const focused = document.activeElement?.id;
   for (const fresh of [...elements]) {
     const old = fresh.id && byId(fresh.id);
     if (!old) continue;
@@ -20,7 +20,7 @@ export function put(found, elements = found.children) {
     if (old.hasAttribute("aria-live")) speak(old, fresh);
     else if (!fresh.isEqualNode(old)) old.replaceWith(fresh);
   }
-  if (focused && document.activeElement.id !== focused) byId(focused)?.focus();
+  if (focused && document.activeElement?.id !== focused) byId(focused)?.focus();
 }
 
 // A live region stays, and speaks when the step that it tells of is another one.

@@ -37,6 +37,7 @@ export function busy(waiting) {
 }
 
 export function tell(headline) {
+  silence(byId("run-live"));
   byId("run-live").textContent = headline;
   const place = panel.querySelector("[data-slot=headline]");
   if (place) place.textContent = headline;

@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from gapcast import Client, GapcastError
+from gapcast import Client, GapcastError, words
 from tests.support.browser import complaints, read, text, wait_for
 from tests.support.rows import run
 
@@ -51,8 +51,8 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     assert text(browser, "#probe-size") == "= 128 rollouts per arm"
     browser.execute_script(
         """window.progress = [];
-        const line = document.getElementById("progress-text");
-        new MutationObserver(() => window.progress.push(line.textContent)).observe(line, {childList: true});"""
+        const look = () => window.progress.push(document.getElementById("progress-text").textContent);
+        new MutationObserver(look).observe(document.getElementById("progress"), {childList: true, subtree: true});"""
     )
     browser.find_element(By.ID, "predict").click()
     wait_for(browser, "#answer, #answer-error, #form-error", 90)
@@ -72,8 +72,7 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     wanted = [(f"{one['level']:.0%}", shown(one["lower"]), shown(one["upper"])) for one in improvement["intervals"]]
     assert [tuple(row.text.replace(" %", "%").split()) for row in rows] == wanted
     assert len(wanted) == 2
-    verdicts = {"train": "Train", "skip": "Skip", "probe_more": "Probe more", "undecided": "Undecided"}
-    assert text(browser, "[data-slot=verdict]") == verdicts[prediction["verdict"]]
+    assert text(browser, "[data-slot=verdict]") == words.verdict(prediction["verdict"], 0).name
     assert "accuracy points" in text(browser, "[data-slot=verdict-text]")
     assert POINTS.match(text(browser, "[data-slot=control-none]"))
     assert text(browser, "[data-slot=law-fit]") == prediction["law"]["fit_id"]

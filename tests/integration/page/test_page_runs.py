@@ -9,6 +9,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from gapcast import Client
+from gapcast.contract.base import Warned
+from gapcast.words import warning
+from service.web.rendering import typeset
 from tests.support.browser import complaints, read, text, wait_for
 from tests.support.product import ask
 
@@ -24,10 +27,8 @@ CONFIGURATION: Body = {
     "probe": {"problems": 8, "rollouts": 2},
 }
 WATCH = """window.seen = [];
-for (const name of ["headline", "text", "latest"]) {
-  const line = document.querySelector(`#run [data-slot=${name}]`);
-  new MutationObserver(() => window.seen.push(line.textContent)).observe(line, {childList: true});
-}"""
+const look = () => document.querySelectorAll("#run [data-slot]").forEach((one) => window.seen.push(one.textContent));
+new MutationObserver(look).observe(document.getElementById("run-facts"), {childList: true, subtree: true});"""
 
 
 def headline(browser: webdriver.Chrome) -> str:
@@ -81,7 +82,7 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
         [narrow] = [one for one in run["predicted"]["intervals"] if one["level"] == 0.8]
         where = "inside" if narrow["covered"] else "outside"
         assert headline(browser) == f"{where.capitalize()} its 80 % interval"
-        assert text(browser, "#run [data-slot=measured]") == f"{measured(run['improvement'])} accuracy points (SE)"
+        assert text(browser, "#run [data-slot=measured]") == f"{measured(run['improvement'])} points (± 1 SE)"
         observation = browser.find_element(By.CSS_SELECTOR, "#run [data-slot=observation]")
         assert observation.get_attribute("href") == f"{address}/v1/observations/{run['observation_id']}"
         WebDriverWait(browser, 20).until(lambda driver: "Succeeded" in cells(driver, run))
@@ -89,7 +90,7 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
         assert row[2:7] == ["hints, 3 shown", "0", "Succeeded", "60 of 60", measured(run["gap"])]
         assert row[8:] == [measured(run["improvement"]), f"{where} 80 %", "lab"]
         warned = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#run .warnings li")]
-        assert warned == [one["message"] for one in run["warnings"]]
+        assert warned == [typeset(warning(Warned.model_validate(one))) for one in run["warnings"]]
 
     check()
     browser.refresh()
