@@ -135,6 +135,7 @@ def floor(share):
     return share - (0 if FULL else 2 * (share * (1 - share) / (STORES * PROBES / 2)) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [6, 20] if FULL else [6])
 def test_every_run_a_context_of_its_own(n):
     """The level is on, and costs nothing."""
@@ -144,6 +145,7 @@ def test_every_run_a_context_of_its_own(n):
     assert mine.width95 <= line.width95 * 1.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "width", "least"), [(6, 1.15, 0.91), (20, 1.06, 0.94)] if FULL else [(20, 1.06, 0.94)])
 def test_contexts_without_effects(n, width, least):
     mine, line = score(World(n), 2100 + n)
@@ -151,6 +153,7 @@ def test_contexts_without_effects(n, width, least):
     assert mine.width95 <= line.width95 * (1 + (width - 1) * (1 if FULL else 1.5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "least"), [(6, 0.87), (20, 0.93)] if FULL else [(6, 0.87)])
 def test_a_new_context(n, least):
     """With the control: contexts ignored, the intervals of more runs than there are points hold less."""
@@ -171,6 +174,7 @@ def test_a_stored_context(n, width, mae):
     assert mine.mae <= line.mae * mae * (1 if FULL else 1.15)
 
 
+@pytest.mark.slow
 def test_simulation_based_calibration():
     """Worlds drawn from the law's own prior, tau, q and s included: predictive probabilities must be uniform."""
     rng = np.random.default_rng(2400)
@@ -228,6 +232,7 @@ STUDY = {  # left out: 95 % coverage, width, MAE and interval score of the defau
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("left_out", "law"),
     [(left_out, law) for left_out in STUDY for law in ("contexts", "dilution")] if FULL else [("seed", "contexts")],

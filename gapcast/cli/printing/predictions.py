@@ -72,10 +72,8 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         took = f"the probe took {duration(seconds)}{gpu_hours(hours)}"
         table.add_row("Cost", f"{took}{then}")
     print_panel(console, table, prediction.id)
-    advice, colour = (
-        verdict(prediction.verdict, prediction.request.min_gain),
-        COLOURS.get(prediction.verdict or "", "white"),
-    )
+    advice = verdict(prediction.verdict, prediction.request.min_gain)
+    colour = COLOURS.get(prediction.verdict or "", "white")
     console.print(f"[bold {colour}]{advice.name.upper()}: {advice.reason}[/]", highlight=False)
     for warned in prediction.warnings:
         if warned.code != "link_undecided":  # the panel says it, in points
