@@ -1,0 +1,105 @@
+"""Both clients are one, and the contract and the keyword arguments of the client agree."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from gapcast import AsyncClient, Client
+from gapcast.client import fields
+from gapcast.contract import lists
+from gapcast.contract.predictions import PredictionRequest
+from gapcast.contract.probes import ProbeRequest
+from gapcast.contract.sizing import SizeRequest
+from gapcast.contract.training import TrainingRunRequest
+
+ROOT = Path(__file__).parents[3]
+RESOURCES = {
+    *("contexts", "events", "fits", "health", "models", "observations"),
+    *("pools", "predictions", "probes", "tasks", "training_runs"),
+}
+
+
+def public(thing: object) -> set[str]:
+    return {name for name in {*dir(thing), *vars(thing)} if not name.startswith("_")}
+
+
+def methods(resource: object) -> dict[str, inspect.Signature]:
+    return {name: inspect.signature(getattr(resource, name)) for name in public(resource)}
+
+
+def test_the_blocking_client_is_what_the_asynchronous_one_makes() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from make_sync_client import made  # type: ignore[import-not-found]
+    finally:
+        sys.path.pop(0)
+    there = {file.name: file.read_text() for file in (ROOT / "gapcast/client/sync").glob("*.py")}
+    assert there == made(), "run python docs/make_sync_client.py"
+
+
+def test_a_client_shows_its_resources_and_nothing_of_its_machinery() -> None:
+    with Client("http://127.0.0.1:9") as client:
+        assert public(client) == RESOURCES | {"url", "close"}
+        assert client.url == "http://127.0.0.1:9"
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    with Client("http://127.0.0.1:9") as client:
+        other = AsyncClient("http://127.0.0.1:9")
+        assert public(other) == public(client)
+        for name in RESOURCES:
+            ours, theirs = methods(getattr(client, name)), methods(getattr(other, name))
+            assert ours.keys() == theirs.keys() != set()
+            for method, signature in ours.items():
+                assert signature.parameters.keys() == theirs[method].parameters.keys(), (name, method)
+
+
+@pytest.mark.parametrize(
+    ("given", "request_class"),
+    [
+        (fields.PredictionFields, PredictionRequest),
+        (fields.ProbeFields, ProbeRequest),
+        (fields.SizeFields, SizeRequest),
+        (fields.TrainingRunFields, TrainingRunRequest),
+    ],
+)
+def test_every_field_of_a_request_is_a_keyword_argument(given: Any, request_class: type[BaseModel]) -> None:
+    assert given.__annotations__.keys() == request_class.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("filters", "query"),
+    [
+        (fields.PredictionFilters, lists.PredictionQuery),
+        (fields.ProbeFilters, lists.ProbeQuery),
+        (fields.TrainingRunFilters, lists.TrainingRunQuery),
+        (fields.ObservationFilters, lists.ObservationQuery),
+    ],
+)
+def test_every_filter_of_a_list_is_a_keyword_argument(filters: Any, query: type[BaseModel]) -> None:
+    assert filters.__annotations__.keys() == query.model_fields.keys() - lists.PageQuery.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("client.predictions.create(modle='x')", "modle"),
+        ("client.training_runs.list(status='ended')", "status"),
+        ("client.predictions.get('x').verdikt", "verdikt"),
+        ("client.create_prediction({})", "create_prediction"),
+        ("x: int = client.predictions.get('x')", "Prediction"),
+        ("for one in client.probes.list(): one.nosuch", "nosuch"),
+    ],
+)
+def test_a_type_checker_sees_mistakes(tmp_path: Path, line: str, complaint: str) -> None:
+    file = tmp_path / "use.py"
+    file.write_text(f"from gapcast import Client\nclient = Client()\n{line}\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", "/tmp/mypy-use", str(file)]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 1, checked.stdout
+    assert complaint in checked.stdout
