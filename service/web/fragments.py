@@ -9,14 +9,13 @@ from sqlalchemy.orm import Session
 
 from gapcast import words
 from gapcast.contract.events import ProbeProgress, TrainingMetrics, TrainingProgress, TrainingResumed
+from gapcast.contract.lists import PredictionQuery, TrainingRunQuery
 from gapcast.contract.training_results import TrainingRunOut
 from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
-from service.kit.pagination import PageRequest
 from service.predictions import service as predictions
 from service.training_runs import service as training_runs
-from service.training_runs.repository import Filter
 from service.web import data
 from service.web.facts import answer_facts, judged, judgement, run_facts
 from service.web.outcome_plot import outcomes_chart
@@ -26,8 +25,8 @@ from service.web.summary import outcomes_message
 router = APIRouter(prefix="/web", include_in_schema=False)
 
 Name = Annotated[str, Query(min_length=1, max_length=255)]
-NEWEST = PageRequest(limit=10)
-MOST_RUNS = PageRequest(limit=100)
+MOST_ROWS = 10
+MOST_RUNS = 100
 """of a prediction, among which a free seed is looked for"""
 REPEATABLE = frozenset({"failed", "cancelled", "dead"})
 """a run that left no observation may be repeated with its seed"""
@@ -39,7 +38,7 @@ QUARTERS = 4
 def list_predictions(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
     """Render the newest predictions; the one that is opened is marked."""
     with state.database.read() as session:
-        page = predictions.page(session, tenant, NEWEST)
+        page = predictions.page(session, tenant, PredictionQuery(limit=MOST_ROWS))
     return fragment(request, "predictions.html", {"predictions": page.data, "opened": opened})
 
 
@@ -50,7 +49,8 @@ def show_prediction(request: Request, tenant: Tenant, state: AppState, predictio
         prediction = predictions.found(session, tenant, prediction_id)
         job_id = predictions.state_of(session, tenant, prediction_id).job_id
         last = _newest(session, tenant, job_id, [*words.HAPPENED, ProbeProgress.type])
-        runs = training_runs.page(session, tenant, Filter(prediction_id=prediction_id), MOST_RUNS).data
+        its_runs = TrainingRunQuery(prediction_id=prediction_id, limit=MOST_RUNS)
+        runs = training_runs.page(session, tenant, its_runs).data
     progress = prediction.progress if last is None or last.type == ProbeProgress.type else None
     context = {
         "prediction": prediction,
@@ -74,7 +74,7 @@ def _free_seed(runs: Iterable[TrainingRunOut]) -> int:
 def list_training_runs(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
     """Render the newest training runs; the one that is opened is marked."""
     with state.database.read() as session:
-        page = training_runs.page(session, tenant, Filter(), NEWEST)
+        page = training_runs.page(session, tenant, TrainingRunQuery(limit=MOST_ROWS))
     judgements = [judged(run.predicted) for run in page.data]
     return fragment(
         request, "training_runs.html", {"runs": list(zip(page.data, judgements, strict=True)), "opened": opened}
