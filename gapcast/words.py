@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions
-from gapcast.contract.fits import Calibration, Coefficients, LinkWeights
+from gapcast.contract.fits import Calibration, Coefficients, LinkWeights, OfRecipe
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import LawUsed
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
@@ -221,11 +221,11 @@ def warning(warned: Warned) -> str:
         return warned.message
 
 
-def recipe(rule: str, divergence: str | None) -> str:
+def recipe(of: OfRecipe) -> str:
     """Name the runs that a law is of: frozen, forward KL."""
-    if divergence is None:
+    if of.divergence is None:
         return "recipe unknown"
-    return f"{RULES.get(rule, rule)}, {DIVERGENCES.get(divergence, divergence)}"
+    return f"{RULES.get(of.teacher_rule, of.teacher_rule)}, {DIVERGENCES.get(of.divergence, of.divergence)}"
 
 
 def brief_recipe(teacher: str | None, divergence: str | None) -> str:

@@ -25,7 +25,7 @@ from service.web.summary import outcomes_message
 router = APIRouter(prefix="/web", include_in_schema=False)
 
 Name = Annotated[str, Query(min_length=1, max_length=255)]
-NEWEST = 10
+MOST_ROWS = 10
 MOST_RUNS = 100
 """of a prediction, among which a free seed is looked for"""
 REPEATABLE = frozenset({"failed", "cancelled", "dead"})
@@ -38,19 +38,19 @@ QUARTERS = 4
 def list_predictions(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
     """Render the newest predictions; the one that is opened is marked."""
     with state.database.read() as session:
-        page = predictions.page(session, tenant, PredictionQuery(limit=NEWEST))
+        page = predictions.page(session, tenant, PredictionQuery(limit=MOST_ROWS))
     return fragment(request, "predictions.html", {"predictions": page.data, "opened": opened})
 
 
 @router.get("/predictions/{prediction_id}")
 def show_prediction(request: Request, tenant: Tenant, state: AppState, prediction_id: str) -> Response:
     """Render a prediction: how far it is, or what it says and the offer to train it."""
-    of_prediction = TrainingRunQuery(prediction_id=prediction_id, limit=MOST_RUNS)
     with state.database.read() as session:
         prediction = predictions.found(session, tenant, prediction_id)
         job_id = predictions.state_of(session, tenant, prediction_id).job_id
         last = _newest(session, tenant, job_id, [*words.HAPPENED, ProbeProgress.type])
-        runs = training_runs.page(session, tenant, of_prediction).data
+        its_runs = TrainingRunQuery(prediction_id=prediction_id, limit=MOST_RUNS)
+        runs = training_runs.page(session, tenant, its_runs).data
     progress = prediction.progress if last is None or last.type == ProbeProgress.type else None
     context = {
         "prediction": prediction,
@@ -74,7 +74,7 @@ def _free_seed(runs: Iterable[TrainingRunOut]) -> int:
 def list_training_runs(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
     """Render the newest training runs; the one that is opened is marked."""
     with state.database.read() as session:
-        page = training_runs.page(session, tenant, TrainingRunQuery(limit=NEWEST))
+        page = training_runs.page(session, tenant, TrainingRunQuery(limit=MOST_ROWS))
     judgements = [judged(run.predicted) for run in page.data]
     return fragment(
         request, "training_runs.html", {"runs": list(zip(page.data, judgements, strict=True)), "opened": opened}

@@ -12,6 +12,7 @@ import altair as alt
 
 from gapcast import words
 from service.web.points import BranchPoint, Curve, ObservationPoint, PredictionPoint
+from service.web.recipes import key_words
 
 POINTS = 100.0
 """Accuracy points in an accuracy of 1."""
@@ -273,8 +274,8 @@ def _describe(observations: Sequence[ObservationPoint], curve: Curve | None, pre
         if n:
             parts.append(f"{n} of them {name}")
     if curve is not None:
-        recipe = words.recipe(curve.law.key.rule, curve.law.key.known_divergence)
-        parts.append(f"the law of {curve.law.family} ({recipe}) with its {words.level(curve.level)} bands")
+        law = f"the law of {curve.law.family} ({key_words(curve.law.key)})"
+        parts.append(f"{law} with its {words.level(curve.level)} bands")
     if prediction is not None:
         parts.append(f"the prediction {prediction.label}")
         parts += [f"{IF[one.link].lower()} {POINTS * one.value:+.1f}" for one in prediction.branches]

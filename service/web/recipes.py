@@ -4,7 +4,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from gapcast.contract.fits import OfRecipe
-from gapcast.words import DIVERGENCES, RULES
+from gapcast.words import DIVERGENCES, RULES, recipe
 from service.law import Key
 from service.law.keys import ANY, UNKNOWN, Rule
 
@@ -25,6 +25,11 @@ class FamilyRecipe(NamedTuple):
 def law_key(found: OfRecipe) -> Key:
     """Return the key of the runs that the API's answer is of."""
     return Key(Rule(found.teacher_rule), found.divergence or UNKNOWN)
+
+
+def key_words(key: Key) -> str:
+    """Return how the recipes of a law are said in a list."""
+    return recipe(OfRecipe.model_validate({"teacher_rule": key.rule, "divergence": key.known_divergence}))
 
 
 def key_phrase(key: Key) -> str:

@@ -9,7 +9,7 @@ from gapcast.contract.fits import Calibration, FamilyScaling
 from gapcast.contract.probes import Difference
 from service.law.cautions import DECIDED
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
-from service.web.recipes import FamilyRecipe, key_phrase
+from service.web.recipes import FamilyRecipe, key_phrase, key_words
 from service.web.rendering import typeset
 
 SLOPE_NEEDS = 3
@@ -54,9 +54,7 @@ def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: Fit
     return [
         {
             "query": of.query,
-            "name": of.family
-            if recipes[of.family] == 1
-            else f"{of.family}, {words.recipe(of.key.rule, of.key.known_divergence)}",
+            "name": of.family if recipes[of.family] == 1 else f"{of.family}, {key_words(of.key)}",
             "n": counts.get(of, 0),
         }
         for of in sorted(every, key=lambda of: (-counts.get(of, 0), of))

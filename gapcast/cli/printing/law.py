@@ -25,11 +25,9 @@ def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[Fam
     table.add_column("Status")
     table.add_column("Improvement by gap, points (95 % confidence)", no_wrap=True)
     for one in fit.families:
-        table.add_row(
-            f"{escape(one.family)}\n  {recipe(one.teacher_rule, one.divergence)}", str(one.n), one.status, _law(one)
-        )
+        table.add_row(f"{escape(one.family)}\n  {recipe(one)}", str(one.n), one.status, _law(one))
     for one in fit.populations:
-        table.add_row(f"[dim]a new family\n  {recipe(one.teacher_rule, one.divergence)}[/]", "", one.status, _law(one))
+        table.add_row(f"[dim]a new family\n  {recipe(one)}[/]", "", one.status, _law(one))
     print_table(console, table)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
@@ -82,7 +80,7 @@ def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
 
 def by_size(found: FamilyScaling) -> Iterator[str]:
     """The slope of each size of a family, and whether they share one."""
-    whose = f"{escape(found.family)} ({recipe(found.teacher_rule, found.divergence)})"
+    whose = f"{escape(found.family)} ({recipe(found)})"
     if found.linear_weight < RULED_OUT:
         yield f"[yellow]{whose}: improvements saturate, which a slope describes badly[/]"
     for one in found.sizes:

@@ -223,10 +223,12 @@ def test_a_width_that_cannot_be_reached_is_said_beside_its_field(browser, addres
 
 
 WATCH = """window.seen = [];
-for (const id of ["progress-text", "progress-gap"]) {
-  const line = document.getElementById(id);
-  new MutationObserver(() => window.seen.push(line.textContent)).observe(line, {childList: true});
-}"""
+const look = () => document.querySelectorAll("#progress p").forEach((line) => window.seen.push(line.textContent));
+new MutationObserver(look).observe(document.getElementById("progress"), {childList: true, subtree: true});"""
+
+
+def displayed(browser: webdriver.Chrome, selector: str) -> bool:
+    return any(one.is_displayed() for one in browser.find_elements(By.CSS_SELECTOR, selector))
 
 
 def answered(browser: webdriver.Chrome, address: str) -> dict[str, Any]:
@@ -246,26 +248,26 @@ def test_peers_are_measured_and_read(browser, address) -> None:
     found = answered(browser, address)
     seen = browser.execute_script("return window.seen")
     assert any(re.search(r"^[\d,]+ of [\d,]+ rollouts$", line) for line in seen), seen
-    gap_so_far = re.compile(r"^Gap so far \S+ ± \S+ accuracy points \(SE\) on [\d,]+ problems$")
+    gap_so_far = re.compile(r"^Gap so far \S+ ± \S+ points, [\d,]+ problems$")
     assert any(gap_so_far.search(line) for line in seen), seen
     figures = found["probe"]
     net, share = figures["net_gap"], figures["contexts_missing"]
-    assert text(browser, "[data-slot=net-gap]") == f"+{100 * net['value']:.1f} ± {100 * net['se']:.1f} points"
-    assert re.search(r"\d ± \d.* points$", text(browser, "[data-slot=control-placebo]"))
-    assert not browser.find_element(By.CSS_SELECTOR, "[data-slot=control-shuffled_feedback]").is_displayed()
+    assert text(browser, "[data-slot=net-gap]") == f"+{100 * net['value']:.1f} ± {100 * net['se']:.1f} points (± 1 SE)"
+    assert re.search(r"\d ± \d.* points", text(browser, "[data-slot=control-placebo]"))
+    assert not displayed(browser, "[data-slot=control-shuffled_feedback]")
 
-    assert not browser.find_element(By.CSS_SELECTOR, "[data-slot=headroom]").is_displayed()
+    assert not displayed(browser, "[data-slot=headroom]")
     browser.find_element(By.CSS_SELECTOR, "[data-part=probe] summary").send_keys(Keys.ENTER)
     assert text(browser, "[data-slot=headroom]") == f"{100 * figures['covariates']['headroom']:.1f} points"
     solved = [f"{100 * one:.1f} % with {k}" for k, one in figures["covariates"]["pass_at_k"].items()]
     assert text(browser, "[data-slot=pass-at-k]") == ", ".join(solved)
-    assert "nats per token" in text(browser, "[data-slot=log-ratio]")
+    assert "nats a token" in text(browser, "[data-slot=log-ratio]")
     assert share > 0
     lost = f"{100 * share:.1f} % of rollouts: no other attempt of the group was right ("
     assert text(browser, "[data-slot=missing]").startswith(lost)
     assert text(browser, "[data-slot=truncated]")
     assert text(browser, "[data-slot=engine]").startswith("transformers ")
-    assert not browser.find_element(By.CSS_SELECTOR, "[data-slot=stopped]").is_displayed()
+    assert not displayed(browser, "[data-slot=stopped]")
     assert text(browser, "[data-slot=cost-rollouts]") == f"{figures['cost']['rollouts_drawn']:,} drawn"
     assert "GPU" not in text(browser, "[data-part=cost]")
     assert complaints(browser) == []
@@ -281,10 +283,10 @@ def test_a_sequential_probe_says_what_stopped_it_and_what_it_reused(browser, add
     browser.execute_script(WATCH)
     found = answered(browser, address)
     assert any(" of at most " in line for line in browser.execute_script("return window.seen"))
-    assert text(browser, "[data-slot=control-shuffled_feedback]").endswith(" points")
+    assert text(browser, "[data-slot=control-shuffled_feedback]").endswith(" points (± 1 SE)")
     browser.find_element(By.CSS_SELECTOR, "[data-part=probe] summary").send_keys(Keys.ENTER)
-    stopped = f"narrow enough after {found['gap']['problems']} of at most 512 problems"
-    assert text(browser, "[data-slot=stopped]") == stopped
+    stopped = f"After {found['gap']['problems']} of 512 problems: the interval is as narrow as"
+    assert text(browser, "[data-slot=stopped]").startswith(stopped)
     reused = found["probe"]["cost"]["rollouts_reused"]
     assert reused > 0
     assert text(browser, "[data-slot=cost-rollouts]").endswith(f" drawn, {reused:,} reused from earlier probes")
@@ -303,7 +305,7 @@ def test_a_gap_that_was_measured_elsewhere_shows_nothing_of_a_probe(browser, add
     browser.get(f"{address}/?prediction={given.id}")
     wait_for(browser, "#answer")
     for name in ("net-gap", "cost-probe", "cost-rollouts"):
-        assert not browser.find_element(By.CSS_SELECTOR, f"[data-slot={name}]").is_displayed(), name
+        assert not displayed(browser, f"[data-slot={name}]"), name
     for name in ("controls", "probe"):
-        assert not browser.find_element(By.CSS_SELECTOR, f"[data-part={name}]").is_displayed(), name
+        assert not displayed(browser, f"[data-part={name}]"), name
     assert complaints(browser) == []

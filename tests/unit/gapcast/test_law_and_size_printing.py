@@ -13,6 +13,7 @@ from gapcast.models import (
     FamilyScaling,
     Fit,
     LinkWeights,
+    OfRecipe,
     ProbeSize,
     Residuals,
 )
@@ -115,7 +116,7 @@ class TestLaw:
         [("frozen", "js", "frozen, JS"), ("co_moving", None, "recipe unknown")],
     )
     def test_recipes(self, rule: str, divergence: str | None, words: str) -> None:
-        assert recipe(rule, divergence) == words
+        assert recipe(OfRecipe.model_validate({"teacher_rule": rule, "divergence": divergence})) == words
 
     def test_an_outlier_stands_in_one_line_with_its_id(self) -> None:
         text = printed(printing.print_outliers, residuals(RESIDUAL))

@@ -30,6 +30,7 @@ from tests.unit.training_runs.conftest import Worker
 
 Body = dict[str, Any]
 CLI = Path(gapcast.cli.__file__).parent
+DISPLAY = CLI.parent / "display"
 WEB = static_directory.parent
 
 
@@ -141,7 +142,7 @@ def phrases() -> set[str]:
 
 OURS = [
     path
-    for folder in (CLI, WEB)
+    for folder in (CLI, DISPLAY, WEB)
     for path in sorted(folder.rglob("*"))
     if path.suffix in {".py", ".js", ".html"} and "vendor" not in path.parts
 ]
