@@ -1,25 +1,22 @@
 """Settings: `GAPCAST_*` variables first, then `gapcast.toml` in the working folder (or `GAPCAST_CONFIG`)."""
 
 import os
-import sys
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
-from gapcast.contract.faults import expectation
-from gapcast.contract.nearest import nearest
 from service.kit.auth import is_loopback
 from service.listed_models import ModelEntry, repeated
+
+SHORTEST_KEY = 32
+"""characters: 128 bits where the key is written in hex digits"""
 
 
 class Settings(BaseSettings):
@@ -32,7 +29,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # what does not fit may be a key
     )
 
-    data_dir: Path = Field(Path(".gapcast"), description="folder of the embedded database, message queue and logs")
+    data_dir: Path = Field(Path(".gapcast"), description="folder of the embedded database and message queue")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL; empty: SQLite in data_dir")
     broker_url: str = Field(
         "", repr=False, description="Celery broker URL (redis://, amqp://); empty: the file system in data_dir"
@@ -73,6 +70,9 @@ class Settings(BaseSettings):
         "server; also `served_as`, `api_key`); optional `parameters`, `chat_template`, `context_length`, `thinking`",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="how a log line is written: for a person, or as a JSON object for a log collector"
+    )
 
     @model_validator(mode="after")
     def _fill(self) -> "Settings":
@@ -80,28 +80,40 @@ class Settings(BaseSettings):
         self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'gapcast.db'}"
         self.broker_url = self.broker_url or "filesystem://"
         if not self.database_url.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:", "postgres:")):
-            raise ValueError("database_url: begins with postgresql:// or sqlite:///")
+            raise ValueError(f"database_url: expected postgresql:// or sqlite:///, got {_scheme(self.database_url)}.")
         if not self.broker_url.startswith(("filesystem:", "redis:", "rediss:", "amqp:", "amqps:")):
-            raise ValueError("broker_url: begins with redis:// or amqp:// (empty: files in data_dir)")
-        if self.api_key is not None and len(self.api_key.get_secret_value()) < 32:
-            raise ValueError("api_key: at least 32 characters, such as `openssl rand -hex 32` prints")
+            raise ValueError(
+                f"broker_url: expected redis:// or amqp://, got {_scheme(self.broker_url)}. "
+                "Leave it empty for files in data_dir."
+            )
+        length = None if self.api_key is None else len(self.api_key.get_secret_value())
+        if length is not None and length < SHORTEST_KEY:
+            raise ValueError(
+                f"api_key: expected at least {SHORTEST_KEY} characters, got {length}. "
+                "The command `openssl rand -hex 32` prints a new key."
+            )
         if self.heartbeat_seconds * 2 > self.lease_seconds:
-            raise ValueError("heartbeat_seconds: at most half of lease_seconds, or a late heartbeat loses the job")
+            raise ValueError(
+                f"heartbeat_seconds: expected at most half of lease_seconds ({self.lease_seconds / 2:g}), "
+                f"got {self.heartbeat_seconds:g}. Otherwise one late heartbeat loses the job."
+            )
         twice = repeated(self.models)
         if twice is not None:
-            raise ValueError(f"models: the name {twice!r} is there twice; each model has a name of its own")
+            raise ValueError(f"models: expected a name of its own for each model, got {twice!r} twice.")
         if self.database_url.startswith("sqlite") and self.api_workers > 1:
-            raise ValueError("api_workers: SQLite serves one API process; set database_url to PostgreSQL for more")
+            raise ValueError(
+                f"api_workers: expected 1 with SQLite, got {self.api_workers}. Set database_url to PostgreSQL for more."
+            )
         return self
 
     @property
     def embedded_broker(self) -> bool:
-        """Whether messages travel through the file system."""
+        """True if messages travel through the file system."""
         return self.broker_url.startswith("filesystem")
 
     @property
     def starts_worker(self) -> bool:
-        """Whether `serve` starts a worker of its own."""
+        """True if `serve` starts a worker of its own."""
         return self.worker == "on" or (self.worker == "auto" and self.embedded_broker)
 
     def check_bind(self) -> None:
@@ -112,8 +124,8 @@ class Settings(BaseSettings):
         """
         if not is_loopback(self.host) and self.api_key is None:
             raise ValueError(
-                f"host: {self.host} is reachable from other machines, so GAPCAST_API_KEY must be set "
-                "(or bind to 127.0.0.1)"
+                f"host: expected a loopback address such as 127.0.0.1 while no API key is set, got {self.host}, "
+                "which other machines can reach. Set GAPCAST_API_KEY, or bind to 127.0.0.1."
             )
 
     @classmethod
@@ -130,37 +142,12 @@ class Settings(BaseSettings):
         return init_settings, env_settings, toml
 
 
-OTHERS = {"config", "url", "parent_pid", "require_services", "law_full", "test_postgres"}
-"""GAPCAST_ variables that are no settings"""
-
-
-def load() -> Settings:
-    """The settings, or an exit that names each one that does not fit (and never shows its value: it may be a key)."""
-    for name in os.environ:
-        short = name.removeprefix("GAPCAST_").lower()
-        if name.startswith("GAPCAST_") and short not in Settings.model_fields and short not in OTHERS:
-            sys.stderr.write(f"gapcast: {name} is no setting; docs/settings.md lists them\n")
-    file = config_file()
-    try:
-        if "GAPCAST_CONFIG" in os.environ and not file.exists():
-            sys.exit(f"gapcast: GAPCAST_CONFIG names {file}, which does not exist")
-        return Settings()
-    except ValidationError as error:
-        rows = [f"  {'.'.join(map(str, row['loc'])) or 'settings'}: {_plain(row)}" for row in error.errors()]
-        sys.exit("\n".join([f"gapcast: these settings (GAPCAST_* or {file}) do not fit:", *rows]))
-    except SettingsError as error:  # a list in a variable, models for one, that is no JSON
-        sys.exit(f"gapcast: {error}; a list in a variable is written as JSON")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        sys.exit(f"gapcast: {file} cannot be read: {error}")
-
-
 def config_file() -> Path:
-    """Where the TOML file would be."""
+    """Return the path of the TOML file, which need not exist."""
     return Path(os.environ.get("GAPCAST_CONFIG", "gapcast.toml"))
 
 
-def _plain(row: ErrorDetails) -> str:
-    if row["type"] != "extra_forbidden":
-        return expectation(row)
-    near = nearest(str(row["loc"][-1]), Settings.model_fields) if len(row["loc"]) == 1 else None
-    return "is not a setting." + (f" Did you mean {near}?" if near else "")
+def _scheme(url: str) -> str:
+    """Return what may be shown of a URL, which can hold a password."""
+    scheme, separator, _ = url.partition("://")
+    return f"{scheme[:20]}://" if separator else "a text without ://"

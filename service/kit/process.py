@@ -1,9 +1,10 @@
-"""What a process asks of the Linux kernel: to die with its parent, and to keep its environment to itself."""
+"""A process of ours: it dies with its parent, keeps its environment to itself, and ends with a reason."""
 
 import ctypes
 import os
 import signal
 import sys
+from typing import NoReturn
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -29,3 +30,9 @@ def hide_environment() -> None:
     """
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def refuse(*lines: str) -> NoReturn:
+    """End this process with exit code 2, as for a wrong command line; each line says what is wrong."""
+    sys.stderr.write("\n".join(lines) + "\n")
+    sys.exit(2)

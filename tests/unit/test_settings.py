@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, load
+from service.settings import Settings
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,33 +63,6 @@ def test_settings_that_cannot_work_are_refused(wrong: dict[str, object], message
 
 def test_a_key_is_not_shown() -> None:
     assert "k" * 32 not in repr(Settings(api_key="k" * 32))
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("prot = 9000\n", "prot: is not a setting. Did you mean port?"),
-        ("port = \n", "cannot be read"),
-        ('api_key = "hunter2"\n', "32 char"),
-    ],
-)
-def test_a_wrong_file_is_told_in_a_line_that_shows_no_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, words: str
-) -> None:
-    file = tmp_path / "gapcast.toml"
-    file.write_text(content)
-    monkeypatch.setenv("GAPCAST_CONFIG", str(file))
-    with pytest.raises(SystemExit) as stopped:
-        load()
-    assert words in str(stopped.value)
-    assert str(file) in str(stopped.value)
-    assert "hunter2" not in str(stopped.value)
-
-
-def test_a_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAPCAST_CONFIG", str(tmp_path / "absent.toml"))
-    with pytest.raises(SystemExit, match="does not exist"):
-        load()
 
 
 @pytest.mark.parametrize("url", ["foo", "mysql://a/b", "redis://a"])
