@@ -27,6 +27,7 @@ from service.kit.database import Database
 from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
 from service.kit.limits import BodyLimit, LocalNamesOnly, OwnPagesOnly
+from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.probes import endpoints as probes
@@ -107,7 +108,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)
         thread.start()
         refitter.start()
-        yield
+        with heeding_signals():
+            yield
         stop.set()
         await asyncio.to_thread(refitter.stop)
         await asyncio.to_thread(thread.join, 5)

@@ -24,10 +24,16 @@ CONFIGURATION = {
     "probe": {"problems": 128, "rollouts": 4},
 }
 START_SECONDS = 60
+REFUSED = 2
+"""the exit code of a server that cannot serve as it is asked to, and says why"""
 
 
 class NotStarted(Exception):
     """The server did not come up."""
+
+
+class Refused(Exception):
+    """The server said why it cannot start, such as another one on the same data folder."""
 
 
 def run_demo(console: Console, port: int, data_dir: Path) -> int:
@@ -35,9 +41,10 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
     log = data_dir / "demo.log"
     data_dir.mkdir(parents=True, exist_ok=True)
     console.print("[bold]Gapcast[/]: what will an On-Policy Self-Distillation run gain, before it is paid for?")
+    written = log.stat().st_size if log.exists() else 0  # by earlier demos, or by one that runs now
     server = _start(_free_or_any(port), data_dir, log)
     try:
-        address = _address(server, log)
+        address = _address(server, log, written)
         console.print(f"Server and worker run on {address} (log: {log}).", highlight=False, soft_wrap=True)
         console.print(
             "Asking: lab/addition-qwen3-s (0.1M parameters, made for this), task lab/addition; the self-teacher is "
@@ -62,8 +69,11 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
             console.print(f"The page: {page} (no terminal, so nothing serves it now; `{again}` does)", soft_wrap=True)
         return 0
     except KeyboardInterrupt:
-        console.print("Stopping.")
+        console.print("\nStopping.")  # below the ^C of the terminal
         return 0
+    except Refused as error:
+        console.print(str(error), highlight=False, markup=False, soft_wrap=True)
+        return 2
     except (NotStarted, GapcastError) as error:
         console.print(f"[red]The demo failed[/]: {escape(str(error))}", highlight=False)
         return 1
@@ -72,7 +82,7 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
 
 
 def _free_or_any(port: int) -> int:
-    """The port, or 0 (any free one) when somebody listens there already."""
+    """Return the port, or 0 (any free one) if another program listens there already."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -87,7 +97,7 @@ def _start(port: int, data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
     environment |= {"GAPCAST_PORT": str(port), "GAPCAST_DATA_DIR": str(data_dir), "GAPCAST_CONFIG": os.devnull}
     environment["GAPCAST_PARENT_PID"] = str(os.getpid())  # the server ends with us, however we end
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         return subprocess.Popen(
             module_command("service", "serve"),
             env=safe_environment(environment),
@@ -97,13 +107,18 @@ def _start(port: int, data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
+def _address(server: subprocess.Popen[bytes], log: Path, written: int) -> str:
+    """Wait for the server to listen, and return its address from what it logs after the bytes `written` before."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        found = re.search(r"Gapcast listens on (\S+)", log.read_text(errors="replace"))
-        if found:
-            return found.group(1)
-        if server.poll() is not None:
+        code = server.poll()  # first: what ended before this look has written its last line before the next
+        text = log.read_bytes()[written:].decode(errors="replace")
+        listens = re.search(r"^Gapcast .*listens on (\S+)$", text, re.MULTILINE)
+        if listens:
+            return listens[1]
+        if code == REFUSED:
+            raise Refused(text.strip())
+        if code is not None:
             break
         time.sleep(0.1)
     raise NotStarted(f"the server did not start. {_tail(log)}")
@@ -123,7 +138,7 @@ def _wait_until_ready(client: Client, server: subprocess.Popen[bytes], log: Path
 
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()[-3:]
-    return f"Its last words ({log}): " + " / ".join(lines)
+    return f"The log ({log}) ends with: " + " / ".join(lines)
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

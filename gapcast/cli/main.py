@@ -70,7 +70,9 @@ def _need_worker_extra() -> None:
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (GAPCAST_HOST; default 127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one (GAPCAST_PORT; default 8321).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one (GAPCAST_PORT; default 8321).")
+    ] = None,
     data_dir: DataDir = None,
     worker: Annotated[
         bool | None, typer.Option("--worker/--no-worker", help="Start a worker too (default: with the embedded queue).")
@@ -79,13 +81,11 @@ def serve(
     """Serve the API and the page, with a worker of its own when no broker is set.
 
     Without settings everything lives in the folder .gapcast: SQLite, a queue in files, one worker. For PostgreSQL and
-    Redis set GAPCAST_DATABASE_URL and GAPCAST_BROKER_URL, or write them into gapcast.toml.
+    Redis set GAPCAST_DATABASE_URL and GAPCAST_BROKER_URL, or write them into gapcast.toml. One data folder serves one
+    server at a time.
+
+    Exit codes: 0 it was stopped (Ctrl-C), 2 it cannot serve with these settings.
     """
-    if worker is not False and importlib.util.find_spec("torch") is None:
-        errors.print(
-            "[yellow]No gap can be measured here[/] (no torch; pip install 'gapcast\\[worker]'): probes will fail, "
-            "gaps measured elsewhere are answered."
-        )
     settings = {
         "GAPCAST_HOST": host,
         "GAPCAST_PORT": None if port is None else str(port),

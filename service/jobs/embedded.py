@@ -77,13 +77,21 @@ class EmbeddedWorker:
             return None
         return self._process.wait()
 
+    def ask_to_stop(self) -> None:
+        """Ask the worker to end, without waiting for it: a signal's handler may call this."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        if self._process is not None:
+            self._process.terminate()
+
     def stop(self) -> None:
         """Ask the worker to end, and end it when it does not within 15 seconds."""
-        self._stop.set()
+        self.ask_to_stop()
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None:
             return
-        process.terminate()
+        process.terminate()  # again: it may have been starting when it was asked; asking twice does no harm
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:

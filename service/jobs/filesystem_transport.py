@@ -59,7 +59,17 @@ def _take(path: Path) -> bytes | None:
     return raw
 
 
+LOOK = 0.4
+"""seconds; Celery's 2 would pass up to twice before a worker obeys the signal to stop"""
+
+
 class Transport(filesystem.Transport):
     """The file-system transport with this channel."""
 
     Channel = Channel
+
+    def drain_events(self, connection: Any, **kwargs: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        """Look for a message for LOOK seconds at most; the caller has its loop."""
+        if kwargs.get("timeout") is not None:
+            kwargs["timeout"] = min(kwargs["timeout"], LOOK)
+        super().drain_events(connection, **kwargs)  # type: ignore[no-untyped-call]

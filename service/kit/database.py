@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 from sqlalchemy import JSON, Connection, Dialect, Engine, MetaData, create_engine, event, make_url
@@ -150,3 +151,21 @@ def _tune_sqlite(engine: Engine) -> None:
     def _begin(connection: Connection) -> None:
         write = connection.get_execution_options().get("gapcast_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file of an SQLite URL; None for another database, or one in memory."""
+    name = make_url(url).database if url.startswith("sqlite") else None
+    return None if name in {None, "", ":memory:"} else Path(str(name)).absolute()
+
+
+def place_of(url: str) -> str:
+    """Return which server a URL names, without its user, password and options: `postgresql on db.internal, gapcast`."""
+    parsed = urlsplit(url)
+    try:
+        port = f":{parsed.port}" if parsed.port else ""
+    except ValueError:  # not a number; its user meets the error of the driver
+        port = ""
+    name = parsed.path.strip("/")
+    kind = parsed.scheme.partition("+")[0]
+    return f"{kind} on {parsed.hostname or 'this machine'}{port}" + (f", {name}" if name else "")

@@ -2,7 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, TypeVar
 
 from fastapi import Header
@@ -28,13 +32,39 @@ def preferred_wait(prefer: str | None) -> float:
     return 0
 
 
+_stops = threading.Event()
+
+
+@contextmanager
+def heeding_signals() -> Iterator[None]:
+    """Let nothing wait any longer once a signal has told this process to stop; the server's own handlers follow."""
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        _stops.set()
+        handler = handlers[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in handlers:
+        signal.signal(number, heed)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 async def wait_until(read: Callable[[], Shown], ended: Callable[[Shown], bool], seconds: float) -> Shown:
-    """Read until it has ended or the time is over."""
+    """Read until it has ended, the time is over, or this process is told to stop."""
     if seconds:
         give_up_place()
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         shown = await run_in_threadpool(read)
-        if ended(shown) or asyncio.get_running_loop().time() >= deadline:
+        if ended(shown) or asyncio.get_running_loop().time() >= deadline or _stops.is_set():
             return shown
         await asyncio.sleep(POLL)

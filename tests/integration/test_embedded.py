@@ -104,5 +104,5 @@ def test_the_worker_drops_malformed_messages_and_goes_on(tmp_path: Path, configu
         assert ended(client, created).status == "succeeded"
         assert children_of(server.process.pid) == worker
         dropped = len(malformed.MALFORMED) + len(malformed.MALFORMED_ENVELOPES)
-        assert server.text.count("message_dropped") == dropped
+        assert server.text.count("message dropped") == dropped
         assert "Traceback" not in server.text

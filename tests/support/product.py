@@ -102,7 +102,7 @@ def working(folder: Path, settings: dict[str, str], name: str, cwd: Path | None 
     """`gapcast worker`."""
     worker = Process([GAPCAST, "worker"], settings, folder / f"{name}.log", cwd)
     try:
-        eventually(lambda: "worker_ready" in worker.text)
+        eventually(lambda: "worker ready" in worker.text)
         yield worker
     finally:
         worker.stop()

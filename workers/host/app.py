@@ -5,9 +5,8 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
-from service import logs
 from service.jobs.broker import Dispatcher, celery_app
 from service.jobs.messages import WAKE
 from service.jobs.service import reconcile
@@ -21,7 +20,6 @@ log = structlog.get_logger()
 
 def worker_app(settings: Settings) -> Celery:
     """Build the application and its supervisor."""
-    logs.configure(settings)
     app = celery_app(settings)
     app.conf.worker_consumer = "workers.host.consumer:Consumer"
     database = Database(settings.database_url, Dispatcher(settings).wake)
@@ -50,6 +48,10 @@ def worker_app(settings: Settings) -> Celery:
     def stopping(**_: Any) -> None:  # noqa: ANN401
         stop.set()
 
+    def leave_logging(**_: Any) -> None:  # noqa: ANN401
+        """Keep the log as the process has set it up; without a receiver Celery would set up its own."""
+
+    setup_logging.connect(leave_logging, weak=False)
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
     return app
