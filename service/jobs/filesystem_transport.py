@@ -68,7 +68,8 @@ class Transport(filesystem.Transport):
 
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+    def drain_events(self, connection: Any, **kwargs: Any) -> None:  # type: ignore[override]  # noqa: ANN401
         """Look for a message for LOOK seconds at most; the caller has its loop."""
-        looked = None if timeout is None else min(timeout, LOOK)
-        super().drain_events(connection, timeout=looked, **kwargs)  # type: ignore[no-untyped-call]
+        if kwargs.get("timeout") is not None:
+            kwargs["timeout"] = min(kwargs["timeout"], LOOK)
+        super().drain_events(connection, **kwargs)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Who asks: one API key for the whole server, or nobody in particular on the loopback interface."""
+"""Authentication: one API key for the whole server, or none on the loopback interface."""
 
 import base64
 import binascii
@@ -12,10 +12,19 @@ from service.kit.errors import Unauthorized
 
 LOCAL_TENANT = "local"
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="gapcast", charset="UTF-8"'}
+_SEND_IT = (
+    "Send `Authorization: Bearer KEY`; the `gapcast` command and the Python client take KEY from GAPCAST_API_KEY."
+)
+_MISSING = f"Authorization: expected the API key of this server, got no such header. {_SEND_IT}"
+_UNREADABLE = f"Authorization: expected the API key of this server, got a header without a key. {_SEND_IT}"
+_WRONG = (
+    "Authorization: expected the API key of this server, got another key. "
+    "Use the key that GAPCAST_API_KEY holds where the server runs."
+)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a bind address is reachable from this machine only."""
+    """True if a bind address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -25,14 +34,14 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local_name(host_header: str) -> bool:
-    """Whether a Host header names this machine's loopback, with or without a port."""
+    """True if a Host header names this machine's loopback, with or without a port."""
     name = host_header.strip()
     bare = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
     return is_loopback(bare)
 
 
 def presented_key(header: str) -> str | None:
-    """The key in an Authorization header: a bearer token, or the password of Basic (what a browser's prompt sends)."""
+    """Return the key in an Authorization header: a bearer token, or the password of Basic, which a browser sends."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip() or None
@@ -45,11 +54,17 @@ def presented_key(header: str) -> str | None:
 
 
 async def current_tenant(request: Request) -> str:
-    """The tenant that asks; raises Unauthorized where a key is required and absent or wrong."""
+    """Return the tenant that asks.
+
+    Raises:
+        Unauthorized: a key is required, and the request has none or another; no message shows what was sent.
+    """
     required: bytes | None = request.app.state.api_key_digest
     if required is not None:
-        key = presented_key(request.headers.get("authorization", ""))
-        digest = hashlib.sha256(key.encode()).digest() if key else b""
-        if not hmac.compare_digest(digest, required):
-            raise Unauthorized(headers=_CHALLENGE)
+        header = request.headers.get("authorization")
+        key = presented_key(header or "")
+        if key is None:
+            raise Unauthorized(_MISSING if header is None else _UNREADABLE, param="Authorization", headers=_CHALLENGE)
+        if not hmac.compare_digest(hashlib.sha256(key.encode()).digest(), required):
+            raise Unauthorized(_WRONG, param="Authorization", headers=_CHALLENGE)
     return LOCAL_TENANT

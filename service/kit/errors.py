@@ -71,7 +71,7 @@ class MalformedJson(GapcastError):
 
 
 class Unauthorized(GapcastError):
-    """This server needs an API key: send it as `Authorization: Bearer KEY`."""
+    """This server needs an API key, sent as `Authorization: Bearer KEY`."""
 
     status = 401
     code = "unauthorized"

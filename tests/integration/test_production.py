@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import redis
 from kombu import Connection, Queue
 
-from gapcast import Client, Prediction
+from gapcast import Client, GapcastError, Prediction
 from service.jobs.broker import QUEUE
 from tests.conftest import need
 from tests.support import malformed
-from tests.support.product import ask, ended, serving, working
+from tests.support.product import GAPCAST, ask, ended, eventually, serving, working
+from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.services]
 
@@ -141,3 +143,40 @@ def test_a_worker_drops_malformed_messages_and_goes_on(
         assert worker.process.poll() is None
         assert worker.text.count("message dropped") == expected
         assert "Traceback" not in worker.text
+
+
+def test_servers_on_shared_services_share_a_folder_and_end_with_ctrl_c(tmp_path: Path, postgres_url: str) -> None:
+    need("127.0.0.1", 6379, "Redis")
+    secret = "not-to-be-shown"
+    settings = {
+        "GAPCAST_DATABASE_URL": f"{postgres_url}?password={secret}",  # the test's server asks for none
+        "GAPCAST_BROKER_URL": "redis://127.0.0.1:6379/8",
+        "GAPCAST_API_WORKERS": "2",
+        "GAPCAST_DATA_DIR": str(tmp_path / "data"),
+        "GAPCAST_PORT": "0",
+    }
+    with serving(tmp_path, settings) as (client, first):
+        second = Terminal([GAPCAST, "serve"], settings)
+        try:
+            shown = second.until("Ctrl-C stops it.\n")
+            lines = dict(line.split(maxsplit=1) for line in shown.splitlines()[1:])
+            assert lines["database"] == f"postgresql on 127.0.0.1:5432, {postgres_url.rsplit('/', 1)[1]}"
+            assert lines["queue"] == "redis on 127.0.0.1:6379, 8"
+            assert lines["worker"] == "none started here; `gapcast worker` with the same settings starts one"
+            with Client(shown.split(" listens on ")[1].split()[0]) as other:
+                for asked in (client, other):
+                    assert eventually(partial(answers, asked))
+            second.interrupt()
+            assert second.ended() == 0
+            assert second.text.removeprefix(shown) == "^C\nGapcast is stopping.\n"
+        finally:
+            second.close()
+    assert first.text.endswith("\nGapcast is stopping.\n")
+    assert secret not in first.text + second.text
+
+
+def answers(client: Client) -> bool:
+    try:
+        return bool(client.request("GET", "/readyz"))
+    except GapcastError:
+        return False

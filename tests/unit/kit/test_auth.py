@@ -31,6 +31,29 @@ def test_without_the_key_nothing_is_told(guarded: TestClient, path: str) -> None
             assert "Basic" in answer.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize(
+    ("header", "got"),
+    [
+        (None, "got no such header"),
+        ("Bearer", "got a header without a key"),
+        ("Token hunter2-hunter2", "got a header without a key"),
+        ("Bearer hunter2-hunter2", "got another key"),
+        (f"Basic {base64.b64encode(b'me:hunter2-hunter2').decode()}", "got another key"),
+        (f"Bearer {KEY}x", "got another key"),
+    ],
+)
+def test_the_refusal_says_what_is_wrong_and_shows_no_key(guarded: TestClient, header: str | None, got: str) -> None:
+    with guarded:
+        answer = guarded.get("/v1/models", headers={"Authorization": header} if header else {})
+    assert answer.status_code == 401
+    problem = answer.json()
+    assert problem["detail"].startswith(f"Authorization: expected the API key of this server, {got}. ")
+    assert "GAPCAST_API_KEY" in problem["detail"]
+    assert problem["param"] == "Authorization"
+    for secret in (KEY, "hunter2", *([header.split()[-1]] if header and " " in header else [])):
+        assert secret not in answer.text
+
+
 def test_with_the_key_it_is(guarded: TestClient) -> None:
     basic = base64.b64encode(f"me:{KEY}".encode()).decode()
     with guarded:
