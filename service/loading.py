@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
+from gapcast.contract.faults import expectation
 from gapcast.contract.nearest import nearest
 from service.kit.process import refuse
 from service.listed_models import ModelEntry
@@ -83,7 +84,7 @@ def _line(row: ErrorDetails, file: Path) -> str:
         place, field = _place(name, file, int(inner[0]) if inner[0].isdigit() else 0), ".".join([name, *inner])
         if unknown:
             return f"{place}: {field} is not known. {_advice(inner[-1], ModelEntry.model_fields)}"
-        return f"{place}: {field} is missing." if row["type"] == "missing" else f"{place}: {field}: {message}"
+        return f"{place}: {field} is missing." if row["type"] == "missing" else f"{place}: {field}: {expectation(row)}"
     if unknown:
         return f"{_place(name, file)} is not a setting. {_advice(name, Settings.model_fields)}"
     got = "another value" if name in SECRET else repr(row["input"])

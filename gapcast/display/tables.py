@@ -39,7 +39,7 @@ def fit_table(fit: FitOut) -> str:
     rows = [
         (
             law.family,
-            words.recipe(law.teacher_rule, law.divergence),
+            words.recipe(law),
             str(law.n),
             words.summed_up(law),
             words.link_weights(law.links),
@@ -61,7 +61,7 @@ def curve_table(curve: Curve, most: int = 11) -> str:
         for index in range(0, len(curve.gap), step)
     ]
     heads = ("Gap (points)", "Improvement (points)", f"{100 * curve.level:g} % of runs (points)")
-    return _table(f"{curve.family}: {words.recipe(curve.teacher_rule, curve.divergence)}", rows, heads)
+    return _table(f"{curve.family}: {words.recipe(curve)}", rows, heads)
 
 
 def _improvement_rows(improvement: Improvement) -> list[tuple[str, str]]:

@@ -90,7 +90,7 @@ def test_without_altair_a_law_is_a_table(connected: Client, monkeypatch: pytest.
     assert (family[0], family[2]) == ("lab-qwen3", str(fit.families[0].n))
     curve = connected.fits.curve(fit.id, "lab-qwen3", first=0.0, last=0.4, points=41)
     rows = cells(curve._repr_mimebundle_()["text/html"])
-    assert [row[0] for row in rows[1:]] == [f"{4 * n:+.1f}" for n in range(11)]
+    assert [row[0] for row in rows[1:]] == ["0.0", *(f"{4 * n:+.1f}" for n in range(1, 11))]
     for shown in (fit, curve):
         with pytest.raises(ImportError, match=r"pip install 'gapcast\[notebook\]'"):
             shown.chart()
