@@ -177,6 +177,6 @@ def test_servers_on_shared_services_share_a_folder_and_end_with_ctrl_c(tmp_path:
 
 def answers(client: Client) -> bool:
     try:
-        return bool(client.request("GET", "/readyz"))
+        return bool(client.health.ready())
     except GapcastError:
         return False

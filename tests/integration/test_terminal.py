@@ -85,7 +85,7 @@ def test_ctrl_c_is_quiet_for_a_page_that_is_open_and_answers_who_waits(tmp_path:
     with terminal("serve", "--port", "0", "--no-worker", "--data-dir", str(tmp_path)) as server:
         address = server.until("Ctrl-C stops it.").split(" listens on ")[1].split()[0]
         with Client(address) as client:
-            created = client.create_prediction(configuration)
+            created = client.predictions.create(configuration)
         url = f"{address}/v1/predictions/{created.id}"
         following = threading.Event()
         threads = [threading.Thread(target=follow, args=(f"{url}/events",)), threading.Thread(target=wait, args=(url,))]
@@ -115,7 +115,7 @@ def test_one_data_folder_serves_one_server_at_a_time(tmp_path: Path) -> None:
                 f"The server on {client.url} (process {server.process.pid}) uses the data folder {data}. "
                 "Use that address, or name another folder with --data-dir."
             )
-        assert client.request("GET", "/readyz"), "the first one serves on"
+        assert client.health.ready(), "the first one serves on"
         with working(tmp_path, {"GAPCAST_DATA_DIR": data}, "worker") as worker:  # as many of these as one likes
             assert re.match(rf"Gapcast \S+ worker, takes jobs from {data}\. Ctrl-C stops it\.\n{TIME} ", worker.text)
         assert worker.text.splitlines()[-1] == "The worker is stopping. A job that runs goes back to the queue."
@@ -123,7 +123,7 @@ def test_one_data_folder_serves_one_server_at_a_time(tmp_path: Path) -> None:
         server.process.kill()
         server.process.wait()
     with serving(tmp_path, {"GAPCAST_WORKER": "off"}) as (client, _):
-        assert client.request("GET", "/readyz"), "a crash leaves no lock behind"
+        assert client.health.ready(), "a crash leaves no lock behind"
 
 
 def test_an_sqlite_file_elsewhere_is_locked_as_well(tmp_path: Path) -> None:
