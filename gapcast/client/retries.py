@@ -1,4 +1,8 @@
-"""When a request is repeated: the one policy behind every call of the client."""
+"""When a request is repeated: the one policy behind every call of the client.
+
+stamina repeats, and reports each repetition to its hooks: a warning of structlog's, unless
+`stamina.instrumentation.set_on_retry_hooks` has set others, as the `gapcast` command does.
+"""
 
 from collections.abc import Callable
 

@@ -192,7 +192,12 @@ class Connection:
         while not ended:
             came = False  # with every event a server that goes away has its 30 seconds again
             for attempt in stamina.retry_context(
-                is_away, attempts=None, timeout=AWAY_SECONDS, wait_initial=FIRST_WAIT, wait_max=MOST_WAIT
+                again(repeatable=True),
+                attempts=None,
+                timeout=AWAY_SECONDS,
+                wait_initial=FIRST_WAIT,
+                wait_max=MOST_WAIT,
+                wait_jitter=FIRST_WAIT,
             ):
                 with attempt:
                     try:
