@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         sent = text.encode()
         self.send_response(answer.status)
         length = {} if "Content-Length" in answer.headers else {"Content-Length": str(len(sent))}
-        for name, value in {"Content-Type": answer.media, **length, **answer.headers}.items():
+        for name, value in {"Content-Type": answer.media, **length, "Connection": "close", **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(sent)
