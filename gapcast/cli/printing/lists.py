@@ -9,7 +9,7 @@ from rich.table import Table
 from gapcast.cli.terminal import print_table
 from gapcast.contract.labels import Labelled
 from gapcast.models import FitSummary, Pool, Prediction, Probe
-from gapcast.words import points
+from gapcast.words import measured, points
 
 
 def labels(of: Labelled) -> str:
@@ -32,7 +32,7 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
     for one in predictions:
         asked = one.request
         texts = (asked.model.name, asked.task, asked.context.kind)
-        numbers = (_gap(one.gap.value, one.gap.se) if one.gap else "", _improvement(one))
+        numbers = (measured(one.gap) if one.gap else "", _improvement(one))
         end = one.verdict or one.status
         table.add_row(one.id, when(one.created_at), *map(escape, texts), *numbers, end, escape(labels(one)))
     print_table(console, table)
@@ -44,7 +44,7 @@ def print_probes(console: Console, probes: Sequence[Probe]) -> None:
     for one in probes:
         asked, result = one.configuration, one.result or one.partial
         texts = (asked.model, asked.task, asked.context.kind)
-        number = _gap(result.gap.value, result.gap.se) if result is not None else ""
+        number = measured(result.gap) if result is not None else ""
         table.add_row(one.id, when(one.created_at), *map(escape, texts), number, one.status, escape(labels(one)))
     print_table(console, table)
 
@@ -76,10 +76,6 @@ def _table(texts: Sequence[str], numbers: Sequence[str], last: Sequence[str]) ->
     for name in last:
         table.add_column(name, overflow="fold")
     return table
-
-
-def _gap(value: float, se: float) -> str:
-    return f"{points(value)} ± {100 * se:.1f}"
 
 
 def _improvement(prediction: Prediction) -> str:
