@@ -4,6 +4,8 @@ A kind is one class here, named in `Content`, and one builder in `workers.contex
 Imports pydantic alone, because the worker's child process reads it too and must not import database code.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from inspect import getdoc
 from types import UnionType
@@ -175,6 +177,11 @@ class ContextOfAKind(Strict):
         """True if it depends on the other attempts of the rollout's group, and so on the recipe's group size."""
         return False
 
+    @property
+    def shows_task_text(self) -> bool:
+        """True if it shows a text of the task's own that its options do not say."""
+        return False
+
     def check(self, task: TaskFacts) -> None:
         """Refuse a task that cannot give what the context shows, as far as it is known of it.
 
@@ -220,6 +227,11 @@ class StaticContext(CorruptibleContext):
 
     kind: Literal["static"]
     options: StaticOptions = StaticOptions()
+
+    @property
+    def shows_task_text(self) -> bool:
+        """True if it is the task's own preamble."""
+        return self.options.text is None
 
 
 class FeedbackContext(CorruptibleContext):
@@ -313,6 +325,11 @@ class ColumnContext(CorruptibleContext):
     kind: Literal["column"]
     options: ColumnOptions = ColumnOptions()
 
+    @property
+    def shows_task_text(self) -> bool:
+        """True: the column is the task's."""
+        return True
+
     def check(self, task: TaskFacts) -> None:
         """Refuse a task without the column."""
         _require(task, "privileged_context", "kind", self.kind)
@@ -394,6 +411,11 @@ class PlaceboContext(CorruptibleContext):
         """True if that context does."""
         return self.content.needs_group
 
+    @property
+    def shows_task_text(self) -> bool:
+        """True if that context does."""
+        return self.content.shows_task_text
+
     def check(self, task: TaskFacts) -> None:
         """Refuse what that context refuses."""
         try:
@@ -429,3 +451,37 @@ def context_of(value: Any) -> Context:  # noqa: ANN401
 
 TEMPLATE_VERSION = "2"
 """Version of the templates in `workers.contexts`; it changes whenever one of them does."""
+
+
+def context_key(
+    context: Context, template_version: str = TEMPLATE_VERSION, task_revision: str | None = None
+) -> str | None:
+    """Name what a self-teacher is shown, within a task: equal keys, equal contexts (LAW.md, part 3).
+
+    Args:
+        context: kind and options; defaults count as if they were sent.
+        template_version: of the prompts that show it.
+        task_revision: says which text a context shows that is the task's own.
+
+    Returns:
+        Canonical JSON; long texts as their hash. None for a text of the task's own without its revision.
+    """
+    key = context.model_dump(mode="json") | {"template": template_version}
+    if context.shows_task_text:
+        if task_revision is None:
+            return None
+        key["text"] = task_revision
+    if isinstance(context, StaticContext) and context.options.text is not None:
+        key["options"]["text"] = "sha256:" + hashlib.sha256(context.options.text.encode()).hexdigest()
+    return json.dumps(key, sort_keys=True, separators=(",", ":"))
+
+
+def named_context_key(kind: str, name: str) -> str:
+    """Name a context that people built themselves by what they call it."""
+    return json.dumps({"kind": kind, "name": name}, sort_keys=True, separators=(",", ":"))
+
+
+def context_name_of(key: str | None) -> str | None:
+    """Return the name that `named_context_key` was given; None for every other key."""
+    name = json.loads(key).get("name") if key is not None else None
+    return str(name) if name is not None else None

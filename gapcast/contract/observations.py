@@ -140,6 +140,18 @@ class ImprovementIn(MeasuredIn):
     after: Counts | None = Field(None, description="the same after the last step")
 
 
+class HeldOutIn(MeasuredIn):
+    """The improvement on held-out problems, same decoding."""
+
+    arm_names: ClassVar[tuple[str, str]] = ("before", "after")
+
+    baseline: float | None = Field(
+        None, ge=0, le=1, description="student accuracy on them before training; null: that of the counts, if any"
+    )
+    before: Counts | None = Field(None, description="sum of each problem's scores before training")
+    after: Counts | None = Field(None, description="the same after the last step")
+
+
 class PastRecipe(RecipeClass, RowPart):
     """The recipe of a run that has ended; only what the law groups by must be known."""
 
@@ -149,7 +161,12 @@ class PastRecipe(RecipeClass, RowPart):
     group_size: int | None = Field(None, ge=1, le=1_000_000)
     top_k: int | None = Field(None, ge=1, le=1_000_000_000)
     ema_rate: float | None = Field(None, gt=0, le=1)
-    lora_rank: int | None = Field(None, ge=1, le=1_000_000)
+    lora_rank: int | None = Field(None, ge=1, le=1_000_000, description="null: full fine-tuning")
+    schedule: Literal["constant", "linear", "cosine"] | None = Field(
+        None,
+        description="the learning rate after the warm-up; null: constant",
+        exclude_if=lambda schedule: schedule is None,  # rows from before there was the field say the same
+    )
 
 
 class Look(RowPart):
@@ -186,6 +203,13 @@ class ObservationIn(Labelled, RowPart):
     parameters: float | None = Field(None, ge=1, le=1e15, description="number of weights; for the slope by size")
     context_kind: ContextKind
     context: Notes | None = Field(None, description="the context's options, as you like to note them")
+    context_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="your name of what the self-teacher was shown: runs with one name and kind were shown the same; "
+        "null: `context` says it, if it has the kind's options",
+    )
     recipe: PastRecipe | None = Field(None, description="null: the run is in no cell, and its teacher may have moved")
     version: str | None = Field(
         None,
@@ -197,7 +221,14 @@ class ObservationIn(Labelled, RowPart):
         None, ge=0, le=1, description="student accuracy before training; may be left out with counts"
     )
     gap: GapIn
-    improvement: ImprovementIn
+    gap_spread: float | None = Field(
+        None, ge=-1, le=1, description="variance over problems of the true gap; null: from counts of several rollouts"
+    )
+    improvement: ImprovementIn | None = Field(None, description="null: known on held-out problems alone")
+    held_out: HeldOutIn | None = Field(None, description="the improvement on held-out problems")
+    training_problems: int | None = Field(
+        None, ge=1, le=1_000_000_000, description="number of problems that were trained on"
+    )
     cov: float | None = Field(
         None,
         ge=-1,
@@ -220,14 +251,18 @@ class ObservationIn(Labelled, RowPart):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Self:
-        if self.baseline is None and self.improvement.before is None and self.gap.student is None:
+        if self.improvement is None and self.held_out is None:
+            raise FieldError("improvement", "expected improvement, held_out or both, got neither. Add one.")
+        counted = self.improvement is not None and self.improvement.before is not None
+        if self.baseline is None and not counted and self.gap.student is None:
             raise FieldError(
                 "baseline", "the student's accuracy before training is needed, since headroom is 1 - baseline. Add it."
             )
         if self.excluded != (self.excluded_reason is not None):
             advice = "Add it, or leave excluded out." if self.excluded else "Set excluded to true, or leave it out."
             raise FieldError("excluded_reason", f"belongs to an excluded row. {advice}")
-        if self.cov is not None and self.gap.arms and self.improvement.arms and self.improvement.problem_ids:
+        gain = self.improvement
+        if self.cov is not None and gain is not None and self.gap.arms and gain.arms and gain.problem_ids:
             raise FieldError("cov", "counts with problem_ids give it already. Leave it out.", self.cov)
         self._check_curve()
         for name in ("recipe", "context"):
@@ -337,6 +372,12 @@ class Measured(BaseModel):
     variance: VarianceSource = Field("given", description="the source of `se`")
 
 
+class MeasuredHeldOut(Measured):
+    """The improvement on held-out problems."""
+
+    baseline: float | None = None
+
+
 class ObservationOut(Labelled, Identified):
     """One (gap, improvement) pair with its provenance."""
 
@@ -350,13 +391,18 @@ class ObservationOut(Labelled, Identified):
     parameters: float | None
     context_kind: str
     context: Notes | None
+    context_name: str | None = None
     recipe: Notes | None
     version: str | None
     baseline: float | None = Field(description="student accuracy before training, a share in [0, 1]")
     gap: Measured
-    improvement: Measured
+    gap_spread: float | None = None
+    improvement: Measured | None = Field(description="on the training problems; null: known on held-out ones alone")
+    held_out: MeasuredHeldOut | None = None
     cov: float
     collapsed: bool
+    training_problems: int | None = None
+    curve: list[Look] | None = Field(None, description="the run's evaluations; null: only its end is known")
     prediction_id: str | None
     excluded: bool
     excluded_reason: str | None

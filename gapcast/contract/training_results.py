@@ -94,6 +94,7 @@ class TrainingOutcome(Finite):
     collapsed: bool
     held_out: HeldOutResult | None
     evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
+    counts: ArmCounts | None = Field(None, description="null: left out where runs are read to be shown")
     cost: WorkerCost
     versions: dict[str, str]
 
@@ -107,7 +108,6 @@ class TrainingResult(TrainingOutcome):
     steps: int
     warnings: list[Warned] = Field(default_factory=list)
     artifact: Artifact | None = None
-    counts: ArmCounts | None = Field(None, description="null: left out where runs are read to be shown")
     problem_ids: list[str] | None = Field(None, description="null: left out where runs are read to be shown")
 
 

@@ -6,12 +6,12 @@ from typing import get_args
 
 from gapcast.contract.base import Strict
 from gapcast.contract.labels import Labelled
-from gapcast.contract.observations import GapIn, ImprovementIn, MeasuredIn, ObservationIn
+from gapcast.contract.observations import GapIn, HeldOutIn, ImprovementIn, MeasuredIn, ObservationIn
 
 
 def count_columns() -> Sequence[str]:
     """The columns that hold counts per problem; none of them is exported, as counts are not kept."""
-    parts: dict[str, type[MeasuredIn]] = {"gap": GapIn, "improvement": ImprovementIn}
+    parts: dict[str, type[MeasuredIn]] = {"gap": GapIn, "improvement": ImprovementIn, "held_out": HeldOutIn}
     return [f"{name}.{field}" for name, part in parts.items() for field in (*part.arm_names, "problem_ids")]
 
 

@@ -51,9 +51,11 @@ _JSON_COLUMNS = {"context", "curve", "provenance", *count_columns()}
 _WHOLE = {
     name
     for name in columns()
-    if name.endswith((".problems", ".rollouts", ".steps", "_per_step", "_size", "_rank", ".top_k"))
+    if name.endswith((".problems", "training_problems", ".rollouts", ".steps", "_per_step", "_size", "_rank", ".top_k"))
 }
-_REAL = {"parameters", "baseline", "cov"} | {name for name in columns() if name.endswith((".value", ".se", "_rate"))}
+_REAL = {"parameters", "baseline", "gap_spread", "held_out.baseline", "cov"} | {
+    name for name in columns() if name.endswith((".value", ".se", "_rate"))
+}
 _FLAGS = {"collapsed", "excluded"}
 
 csv.field_size_limit(MOST_CELL)

@@ -11,6 +11,7 @@ from typing import TypedDict
 from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.observations import Notes, VarianceSource
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
@@ -76,16 +77,34 @@ class Observation(Labelled, Base):
     parameters: Mapped[float | None] = mapped_column(Double)
     """the model's number of weights"""
     context_kind: Mapped[str] = mapped_column(String(32))
+    context: Mapped[str | None] = mapped_column(String(1024))
+    """key of what the self-teacher was shown: runs with one key were shown the same"""
+    gap_spread: Mapped[float | None] = mapped_column(Double)
+    """variance over problems of the true gap"""
     version: Mapped[str | None] = mapped_column(String(255))
     """what may have changed under a family: rows of several versions are tested for drift"""
     baseline: Mapped[float | None] = mapped_column(Double)
     gap: Mapped[float] = mapped_column(Double)
     gap_se: Mapped[float] = mapped_column(Double)
-    improvement: Mapped[float] = mapped_column(Double)
-    improvement_se: Mapped[float] = mapped_column(Double)
+    improvement: Mapped[float | None] = mapped_column(Double)
+    """on the training problems; null: known on held-out ones alone"""
+    improvement_se: Mapped[float | None] = mapped_column(Double)
+    held_out_improvement: Mapped[float | None] = mapped_column(Double)
+    held_out_se: Mapped[float | None] = mapped_column(Double)
+    held_out_baseline: Mapped[float | None] = mapped_column(Double)
     cov: Mapped[float] = mapped_column(Double)
     measured: Mapped[Measurements | None] = mapped_column(Json)
     collapsed: Mapped[bool] = mapped_column(Boolean)
+    steps: Mapped[int | None] = mapped_column(BigInteger)
+    problems_per_step: Mapped[int | None] = mapped_column(BigInteger)
+    schedule: Mapped[str | None] = mapped_column(String(16))
+    """of the learning rate; null: constant"""
+    learning_rate: Mapped[float | None] = mapped_column(Double)
+    adaptation: Mapped[str | None] = mapped_column(String(8))
+    """full or lora"""
+    training_problems: Mapped[int | None] = mapped_column(BigInteger)
+    curve: Mapped[list[JsonObject] | None] = mapped_column(Json)
+    """looks in order of step"""
     prediction_id: Mapped[str | None] = mapped_column(String(64))
     """the prediction whose outcome this is"""
     added_at: Mapped[int] = mapped_column(BigInteger)

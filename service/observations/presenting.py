@@ -1,6 +1,7 @@
 """Stored observations and pools as the API shows them."""
 
-from gapcast.contract.observations import Measured, ObservationOut, PoolOut
+from gapcast.contract.contexts import context_name_of
+from gapcast.contract.observations import Look, Measured, MeasuredHeldOut, ObservationOut, PoolOut
 from service.kit.clock import rfc3339
 from service.observations.models import HowMeasured, Observation, Pool
 
@@ -21,13 +22,18 @@ def observation_out(row: Observation) -> ObservationOut:
         parameters=row.parameters,
         context_kind=row.context_kind,
         context=row.provenance.get("context"),
+        context_name=context_name_of(row.context),
         recipe=row.provenance.get("recipe"),
         version=row.version,
         baseline=row.baseline,
         gap=_measured(row.gap, row.gap_se, measured.get("gap")),
-        improvement=_measured(row.improvement, row.improvement_se, measured.get("improvement")),
+        gap_spread=row.gap_spread,
+        improvement=_gain(row.improvement, row.improvement_se, measured.get("improvement")),
+        held_out=_held_out(row, measured.get("held_out")),
         cov=row.cov,
         collapsed=row.collapsed,
+        training_problems=row.training_problems,
+        curve=[Look.model_validate(look) for look in row.curve] if row.curve else None,
         prediction_id=row.prediction_id,
         excluded=row.excluded,
         excluded_reason=row.excluded_reason,
@@ -39,6 +45,15 @@ def observation_out(row: Observation) -> ObservationOut:
 
 def _measured(value: float, se: float, how: HowMeasured | None) -> Measured:
     return Measured(value=value, se=se, **how) if how is not None else Measured(value=value, se=se)
+
+
+def _gain(value: float | None, se: float | None, how: HowMeasured | None) -> Measured | None:
+    return None if value is None or se is None else _measured(value, se, how)
+
+
+def _held_out(row: Observation, how: HowMeasured | None) -> MeasuredHeldOut | None:
+    found = _gain(row.held_out_improvement, row.held_out_se, how)
+    return None if found is None else MeasuredHeldOut(**found.model_dump(), baseline=row.held_out_baseline)
 
 
 def pool_out(row: Pool) -> PoolOut:

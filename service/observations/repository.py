@@ -58,6 +58,10 @@ FITTED = (
     *(Observation.id, Observation.family, Observation.cell, Observation.model, Observation.parameters),
     *(Observation.context_kind, Observation.version, Observation.baseline, Observation.gap, Observation.gap_se),
     *(Observation.improvement, Observation.improvement_se, Observation.cov, Observation.collapsed),
+    *(Observation.context, Observation.gap_spread),
+    *(Observation.held_out_improvement, Observation.held_out_se, Observation.held_out_baseline),
+    *(Observation.steps, Observation.problems_per_step, Observation.schedule, Observation.curve),
+    *(Observation.learning_rate, Observation.adaptation, Observation.training_problems),
 )
 """What a fit and its diagnostics read of a row."""
 

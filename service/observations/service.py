@@ -16,6 +16,7 @@ from gapcast.contract.nearest import did_you_mean
 from gapcast.contract.observations import (
     BatchOut,
     GapIn,
+    HeldOutIn,
     ImprovementIn,
     Look,
     ObservationIn,
@@ -33,7 +34,7 @@ from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.observations import repository
 from service.observations.formats import Row
-from service.observations.measuring import CONTENT, Prepared, Values, prepare
+from service.observations.measuring import CONTENT, Prepared, Values, gap_spread, prepare
 from service.observations.models import Observation, Pool
 from service.observations.presenting import observation_out
 
@@ -408,7 +409,8 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
     outcome = run.outcome.model_dump(mode="json", exclude_unset=True, exclude=LEFT_OUT)
     recipe = configuration.pop("recipe")
     more = {name: value for name, value in recipe.items() if name not in PastRecipe.model_fields}
-    size = {"problems": configuration.pop("problems"), "rollouts": configuration.pop("rollouts"), "variance": "counts"}
+    problems = configuration.pop("problems")
+    size = {"problems": problems, "rollouts": configuration.pop("rollouts"), "variance": "counts"}
     gap, improvement = run.outcome.gap, run.outcome.improvement
     return ObservationIn(
         name=run.name,
@@ -421,8 +423,32 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
         **{name: outcome.pop(name) for name in ("baseline", "cov", "collapsed")},
         curve=_curve(run),
         gap=GapIn(value=gap.value, se=gap.se, **size),
+        gap_spread=_gap_spread(run),
         improvement=ImprovementIn(value=improvement.value, se=improvement.se, **size),
+        held_out=_held_out(run),
+        training_problems=problems,
         provenance=configuration | outcome | ({"recipe_options": more} if more else {}),
+    )
+
+
+def _gap_spread(run: TrainedRun) -> float | None:
+    """Variance over problems of the true gap, where the run kept its counts."""
+    counts, rollouts = run.outcome.counts, run.configuration.rollouts
+    return None if counts is None else gap_spread(counts.before, counts.context, rollouts)
+
+
+def _held_out(run: TrainedRun) -> HeldOutIn | None:
+    found = run.outcome.held_out
+    if found is None:
+        return None
+    gain = found.improvement
+    return HeldOutIn(
+        value=gain.value,
+        se=gain.se,
+        baseline=found.baseline,
+        problems=found.problems,
+        rollouts=run.configuration.rollouts,
+        variance="counts",
     )
 
 

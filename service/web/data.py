@@ -55,7 +55,7 @@ def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, p
     prediction = _prediction(session, tenant, pool, prediction_id)
     rows = observations.newest(session, tenant, pool, MOST_POINTS)
     if found is None:
-        return ChartData(observations=[_point(row, None, {}) for row in rows])
+        return ChartData(observations=_points(rows, None, {}))
     law = found.law
     shown, is_asked = choose(law, rows, wanted, prediction)
     point, baseline = None, None
@@ -64,7 +64,7 @@ def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, p
     gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
     weights = _weights(session, found.fit)
     return ChartData(
-        observations=[_point(row, law, weights or {}) for row in rows],
+        observations=_points(rows, law, weights or {}),
         curve=_curve(law, shown, gaps, baseline) if shown is not None else None,
         prediction=point,
         fit=FitVersion(
@@ -165,23 +165,31 @@ def _curve(law: GapLaw, whose: Whose, gaps: list[float], baseline: float | None)
     )
 
 
-def _point(row: Observation, law: GapLaw | None, weights: Mapping[str, float]) -> ObservationPoint:
-    run = whose(row)
-    return ObservationPoint(
-        gap=row.gap,
-        gap_se=row.gap_se,
-        improvement=row.improvement,
-        improvement_se=row.improvement_se,
-        model=row.model,
-        context=row.context_kind,
-        family=row.family,
-        key=key_of(law, run),
-        recipe=words.brief_recipe(run.teacher, run.divergence),
-        excluded=row.excluded,
-        reason=row.excluded_reason,
-        collapsed=row.collapsed,
-        weight=weights.get(row.id),
-    )
+def _points(rows: Sequence[Observation], law: GapLaw | None, weights: Mapping[str, float]) -> list[ObservationPoint]:
+    """Runs in the picture: those whose improvement on the training problems is known."""
+    points = []
+    for row in rows:
+        if row.improvement is None or row.improvement_se is None:
+            continue
+        run = whose(row)
+        points.append(
+            ObservationPoint(
+                gap=row.gap,
+                gap_se=row.gap_se,
+                improvement=row.improvement,
+                improvement_se=row.improvement_se,
+                model=row.model,
+                context=row.context_kind,
+                family=row.family,
+                key=key_of(law, run),
+                recipe=words.brief_recipe(run.teacher, run.divergence),
+                excluded=row.excluded,
+                reason=row.excluded_reason,
+                collapsed=row.collapsed,
+                weight=weights.get(row.id),
+            )
+        )
+    return points
 
 
 def _prediction_point(answer: Mapping[str, Any], request: Mapping[str, Any]) -> PredictionPoint:

@@ -42,13 +42,16 @@ def print_observations(console: Console, observations: list[Observation]) -> Non
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("Observation", "Pool", "Family", "Model", "Task", "Context"):
         table.add_column(name, no_wrap=name == "Observation", overflow="fold")
-    for name in ("Gap ± SE", "Improvement ± SE"):
+    for name in ("Gap ± SE", "Improvement ± SE", "Held out ± SE"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("Name", "Remarks"):
         table.add_column(name, overflow="fold")
     for one in observations:
         texts = (one.pool, one.family, one.model, one.task, one.context_kind)
-        numbers = (measured(one.gap), measured(one.improvement))
+        numbers = (
+            measured(one.gap),
+            *("" if gain is None else measured(gain) for gain in (one.improvement, one.held_out)),
+        )
         last = (one.external_id or "", _remarks(one))
         table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
     print_table(console, table)
@@ -68,7 +71,8 @@ def print_observation(console: Console, one: Observation) -> None:
         "Context": one.context_kind,
         "Baseline": "" if one.baseline is None else percent(one.baseline),
         "Gap": f"{measured(one.gap)} points",
-        "Improvement": f"{measured(one.improvement)} points",
+        "Improvement": "" if one.improvement is None else f"{measured(one.improvement)} points",
+        "Held out": "" if one.held_out is None else f"{measured(one.held_out)} points",
         "Prediction": one.prediction_id or "",
         "External id": one.external_id or "",
         "Version": one.version or "",

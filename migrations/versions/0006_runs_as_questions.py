@@ -1,0 +1,76 @@
+"""What a question is matched by: context, dose, tuning, held-out improvement and curve of every stored run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+COLUMNS: Sequence[tuple[str, Any]] = (
+    ("context", sa.String(length=1024)),
+    ("gap_spread", sa.Double()),
+    ("steps", sa.BigInteger()),
+    ("problems_per_step", sa.BigInteger()),
+    ("schedule", sa.String(length=16)),
+    ("learning_rate", sa.Double()),
+    ("adaptation", sa.String(length=8)),
+    ("training_problems", sa.BigInteger()),
+    ("held_out_improvement", sa.Double()),
+    ("held_out_se", sa.Double()),
+    ("held_out_baseline", sa.Double()),
+    ("curve", JSON),
+)
+OURS = "source IN ('lab', 'training')"
+"""runs that were trained here: their notes say all of it"""
+
+
+def upgrade() -> None:
+    for name, kind in COLUMNS:
+        op.add_column("observations", sa.Column(name, kind, nullable=True))
+    with op.batch_alter_table("observations") as table:
+        table.alter_column("improvement", existing_type=sa.Double(), nullable=True)
+        table.alter_column("improvement_se", existing_type=sa.Double(), nullable=True)
+    for name in ("steps", "problems_per_step", "learning_rate"):
+        op.execute(f"UPDATE observations SET {name} = {_note('recipe', name)}")
+    op.execute(
+        f"UPDATE observations SET adaptation = CASE WHEN {_note('recipe', 'lora_rank')} IS NULL THEN 'full' "
+        f"ELSE 'lora' END WHERE {_note('recipe', 'learning_rate')} IS NOT NULL"
+    )
+    op.execute(f"UPDATE observations SET training_problems = {_note('gap', 'problems', of='measured')} WHERE {OURS}")
+    for name, path in (
+        ("held_out_improvement", ("held_out", "improvement", "value")),
+        ("held_out_se", ("held_out", "improvement", "se")),
+        ("held_out_baseline", ("held_out", "baseline")),
+    ):
+        op.execute(f"UPDATE observations SET {name} = {_note(*path)} WHERE {OURS}")
+
+
+def _note(*path: str, of: str = "provenance") -> str:
+    """A number in a column of JSON, null where there is none."""
+    if op.get_bind().dialect.name == "postgresql":
+        value = f"{of} #> '{{{','.join(path)}}}'"
+        return f"CASE WHEN jsonb_typeof({value}) = 'number' THEN ({value})::text::double precision END"
+    value = f"{of}, '$.{'.'.join(path)}'"
+    return f"CASE WHEN json_type({value}) IN ('integer', 'real') THEN json_extract({value}) END"
+
+
+def downgrade() -> None:
+    # runs that are known on held-out problems alone have no place in the older schema
+    op.execute(
+        "DELETE FROM observation_exclusions WHERE observation_id IN "
+        "(SELECT id FROM observations WHERE improvement IS NULL)"
+    )
+    op.execute("DELETE FROM observations WHERE improvement IS NULL")
+    with op.batch_alter_table("observations") as table:
+        table.alter_column("improvement", existing_type=sa.Double(), nullable=False)
+        table.alter_column("improvement_se", existing_type=sa.Double(), nullable=False)
+    for name, _ in reversed(COLUMNS):
+        op.drop_column("observations", name)
