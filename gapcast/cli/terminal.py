@@ -1,7 +1,6 @@
 """The parts that the commands share: consoles, common options, and how refusals are printed."""
 
 import json
-import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -69,15 +68,19 @@ def check_share(value: float | None) -> float | None:
     """Refuse an option's value that no share can have, before a server is asked."""
     if value is None or -1 <= value <= 1:
         return value
-    hint = f" {value / 100:g} is {value:g} accuracy points." if math.isfinite(value) and abs(value) <= 100 else ""
-    raise typer.BadParameter(f"expected a share from -1 to 1, got {value:g}.{hint}")
+    raise typer.BadParameter(f"expected a share from -1 to 1, got {value:g}.{_in_points(value)}")
 
 
 def check_width(value: float | None) -> float | None:
-    """Refuse likewise a share that is not above 0: a half-width, a standard error."""
-    if value is not None and value <= 0:
-        raise typer.BadParameter(f"expected a share above 0, got {value:g}.")
-    return check_share(value)
+    """Refuse likewise what no width can be: a half-width, a standard error."""
+    if value is None or 0 < value <= 1:
+        return value
+    raise typer.BadParameter(f"expected a share above 0 and at most 1, got {value:g}.{_in_points(value)}")
+
+
+def _in_points(value: float) -> str:
+    """Return the hint for a value above 1 that is probably meant in accuracy points, or nothing."""
+    return f" {value / 100:g} is {value:g} accuracy points." if 1 < abs(value) <= 100 else ""
 
 
 def check_level(value: float) -> float:

@@ -121,7 +121,7 @@ def test_a_frozen_worker_loses_its_lease_and_writes_nothing_when_it_wakes(tmp_pa
             done = ended(client, created)
             assert done.status == "succeeded"
             os.kill(first.process.pid, signal.SIGCONT)
-            eventually(lambda: "lease_lost" in first.text, 30)
+            eventually(lambda: "warning: lease lost job=" in first.text, 30)
         assert client.predictions.get(created.id) == done
         check_once(client, created)
 

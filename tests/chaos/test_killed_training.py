@@ -170,7 +170,7 @@ def test_a_frozen_worker_loses_the_run_and_writes_nothing_when_it_wakes(tmp_path
         with working(tmp_path, settings, "second"):
             eventually(lambda: len(told(client, run, "job.started")) == 2, 60)
             os.kill(first.process.pid, signal.SIGCONT)
-            eventually(lambda: "lease_lost" in first.text, 30)
+            eventually(lambda: "warning: lease lost job=" in first.text, 30)
             check(client, run)
 
 

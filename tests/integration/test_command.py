@@ -80,14 +80,14 @@ def test_past_runs_go_in_and_out_and_the_law_follows(tmp_path: Path) -> None:
         assert "Warning (unknown_covariance)" in added
         observation = added.split()[-1]
         shown = gapcast("law", "--pool", "mine").stdout
-        assert "of 1 outcome " in shown
+        assert "Calibration  Of 1 outcome, 1 came inside " in shown
         assert "qwen3 " in shown
         listed = gapcast("observations", "list", "--pool", "mine", "--family", "qwen3").stdout
         assert f"{observation}  mine  qwen3" in listed
 
         gapcast("observations", "exclude", observation, "--reason", "another tokenizer")
         assert gapcast.json("law", "--pool", "mine")["fit"]["n"] == mine["n"]
-        excluded = gapcast.json("observations", "list", "--excluded")
+        excluded = gapcast.json("observations", "list", "--excluded")["data"]
         assert [(one["id"], one["excluded_reason"]) for one in excluded] == [(observation, "another tokenizer")]
         gapcast("observations", "include", observation)
         assert gapcast.json("law", "--pool", "mine")["fit"]["n"] == mine["n"] + 1
@@ -114,4 +114,4 @@ def test_a_pilot_sizes_the_probe(tmp_path: Path) -> None:
         none = gapcast("size", "config.yaml", "--half-width", "0.01", expect=1).stdout
         assert none.startswith("Not reachable.")
         hint = gapcast("size", "config.yaml", "--half-width", "5", expect=2).stderr
-        assert "shares" in hint
+        assert "expected a share above 0 and at most 1, got 5. 0.05 is 5 accuracy points." in hint

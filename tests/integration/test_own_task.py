@@ -115,20 +115,25 @@ def test_a_probe_stops_at_the_width_that_was_asked_for(gapcast: Gapcast) -> None
     assert "of 512 problems: the interval is as narrow as asked for" in text
 
 
-def test_ctrl_c_keeps_what_was_measured(gapcast: Gapcast) -> None:
+def test_ctrl_c_lets_a_probe_go_on_and_cancelling_it_keeps_what_was_measured(gapcast: Gapcast) -> None:
     size = {"problems": 600, "rollouts": 256, "seed": 2}
     process = gapcast.start("probe", gapcast.write("long.json", context={"kind": "reference_solution"}, probe=size))
     with Client(gapcast.url) as client:
         probe = eventually(lambda: next((one for one in client.probes.list() if one.partial is not None), None))
         os.kill(process.pid, signal.SIGINT)
         out, told = process.communicate(timeout=120)
+        assert (process.returncode, client.probes.get(probe.id).status) == (130, "running"), out + told
+        *_, follow, cancel = (line.split() for line in told.splitlines())
+        assert [follow, cancel] == [["gapcast", "probes", action, probe.id] for action in ("follow", "cancel")]
+
+        gapcast(*cancel[1:])
+        shown = gapcast(*follow[1:], expect=1)
         ended = client.probes.get(probe.id)
-        assert (process.returncode, ended.status) == (130, "cancelled"), out + told
+        types = [event.type for event in client.probes.events(probe.id)]
+        assert (ended.status, types[-1]) == ("cancelled", "job.cancelled")
         assert ended.partial is not None
         done = ended.partial.gap.problems
         assert done is not None
         assert 2 <= done < 600
         assert len(ended.partial.problem_ids or []) == done
-        assert f"{done} of 600 problems x 256 rollouts" in out
-        types = [event.type for event in client.probes.events(probe.id)]
-        assert types[-1] == "job.cancelled"
+        assert f"{done} of 600 problems x 256 rollouts" in shown

@@ -46,13 +46,16 @@ def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str) -> None:
-    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
+    # the worker that takes the first message may have fetched the second one as well; the idle worker gets that job
+    # when the reconciler sends its message again
+    again = {"GAPCAST_REPUBLISH_SECONDS": "1", "GAPCAST_RECONCILE_SECONDS": "1"}
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url} | again
     with (
         serving(tmp_path, settings | {"GAPCAST_API_WORKERS": "2"}) as (client, _),
         working(tmp_path, settings, "first"),
         working(tmp_path, settings, "second"),
     ):
-        bodies = [configuration | {"probe": {"problems": 64, "rollouts": 4, "seed": seed}} for seed in (1, 2)]
+        bodies = [configuration | {"probe": {"problems": 128, "rollouts": 8, "seed": seed}} for seed in (1, 2)]
         made: list[Prediction] = []
         ready = threading.Barrier(2)
 

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def test_a_server_shows_where_it_is_and_ctrl_c_ends_it_with_one_line(tmp_path: P
 
 
 def test_ctrl_c_is_quiet_for_a_page_that_is_open_and_answers_who_waits(tmp_path: Path, configuration: Body) -> None:
-    answers: list[httpx2.Response] = []
     broken: list[Exception] = []
+    following = threading.Event()
 
     def follow(url: str) -> None:
         try:
@@ -78,30 +79,27 @@ def test_ctrl_c_is_quiet_for_a_page_that_is_open_and_answers_who_waits(tmp_path:
         except httpx2.HTTPError as error:
             broken.append(error)
 
-    def wait(url: str) -> None:
-        answers.append(httpx2.get(url, headers={"Prefer": "wait=60"}, timeout=90))
-
     # without a worker the prediction stays queued, so that only the stop can end these requests
     with terminal("serve", "--port", "0", "--no-worker", "--data-dir", str(tmp_path)) as server:
         address = server.until("Ctrl-C stops it.").split(" listens on ")[1].split()[0]
         with Client(address) as client:
             created = client.predictions.create(configuration)
-        url = f"{address}/v1/predictions/{created.id}"
-        following = threading.Event()
-        threads = [threading.Thread(target=follow, args=(f"{url}/events",)), threading.Thread(target=wait, args=(url,))]
-        for thread in threads:
-            thread.start()
-        assert following.wait(30)
-        server.interrupt()
+        path = f"/v1/predictions/{created.id}"
+        with closing(HTTPConnection(address.removeprefix("http://"), timeout=90)) as waiting:
+            # sent before the stream is asked for, so the server has this request when the stream's first event comes
+            waiting.request("GET", path, headers={"Prefer": "wait=60"})
+            page = threading.Thread(target=follow, args=(f"{address}{path}/events",))
+            page.start()
+            assert following.wait(30)
+            server.interrupt()
+            answer = waiting.getresponse()
+            assert (answer.status, json.load(answer)["status"]) == (200, "queued")
         assert server.ended() == 0
-        for thread in threads:
-            thread.join(30)
+        page.join(30)
         assert "Traceback" not in server.text
         assert " error: " not in server.text
         assert server.text.endswith("^C\nGapcast is stopping.\n")
     assert broken, "a stream that is cut off does not look like one that has ended"
-    assert [answer.status_code for answer in answers] == [200]
-    assert answers[0].json()["status"] == "queued"
 
 
 def test_one_data_folder_serves_one_server_at_a_time(tmp_path: Path) -> None:
