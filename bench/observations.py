@@ -81,9 +81,9 @@ def main() -> None:
             began = time.perf_counter()
             rows = observations.fitted(session, "local", "default", 1)
             read = time.perf_counter()
-            given = fits.as_law_input(rows)
+            given = fits.table(rows)
             taken = time.perf_counter()
-        fitted = seconds(lambda: GapLaw().fit(given))
+        fitted = seconds(lambda: fits.laws.fit(given))
         print(
             f"a refit of {len(rows)} rows: {read - began:.1f} s to read them, {taken - read:.1f} s to hand them over, "
             f"{fitted:.1f} s to fit"

@@ -23,9 +23,10 @@ from gapcast.contract.lists import ResidualQuery
 from gapcast.contract.recipes import recipe_class_of
 from service.catalog import service as catalog
 from service.fits.models import Fit
-from service.fits.service import as_law_input, law_of
+from service.fits.laws import Target
+from service.fits.service import law_of, table
 from service.kit.errors import InvalidRequest
-from service.law import Diagnostics, GapLaw, Key, Probe, predicting, scaling
+from service.law import Diagnostics, GapLaw, Key, Observations, Probe, predicting, scaling
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.repository import AnyRow
@@ -130,9 +131,15 @@ def _id(session: Session, fit: Fit) -> str:
 @cached(LRUCache[str, Diagnosed](_KEPT), key=_id, condition=Condition())
 def diagnosed(session: Session, fit: Fit) -> Diagnosed:
     """Fit the rows of a stored fit again: residuals need rows, which no record holds. The last few are kept."""
+    rows, found = _trained(session, fit)
+    return Diagnosed(rows, GapLaw().fit(found).diagnostics_)
+
+
+def _trained(session: Session, fit: Fit) -> tuple[Sequence[AnyRow], Observations]:
+    """The fit's rows with an improvement on their training problems, and the same as its law takes them."""
     rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
-    law = GapLaw().fit(as_law_input(rows))
-    return Diagnosed(rows, law.diagnostics_)
+    given = table(rows)
+    return [rows[place] for place in given.known(Target.TRAIN).tolist()], given.at_ends(Target.TRAIN)
 
 
 def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:
@@ -209,7 +216,7 @@ def scale(session: Session, fit: Fit, entries: Sequence[ModelEntry]) -> Scaling:
 
     A row that does not say its model's size has that of the catalog; `entries` are the settings' models.
     """
-    rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
+    rows, found = _trained(session, fit)
     known = catalog.models(entries)
     catalogued = {model.name: float(model.parameters) for model in known if model.parameters is not None}
     parameters = [row.parameters or catalogued.get(row.model) for row in rows]
@@ -217,7 +224,7 @@ def scale(session: Session, fit: Fit, entries: Sequence[ModelEntry]) -> Scaling:
     return Scaling(
         fit_id=fit.id,
         without_parameters=sum(value is None for value in parameters),
-        families=[_scaled(one, law) for one in scaling.scaling(as_law_input(rows), parameters)] if rows else [],
+        families=[_scaled(one, law) for one in scaling.scaling(found, parameters)] if rows else [],
     )
 
 

@@ -8,12 +8,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from gapcast.contract.lists import FitQuery
+from service.fits.laws import VERSION
 from service.fits.models import Fit
 from service.fits.summary import PoolSummary
 from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.pagination import Filters, begins, conditions, select_page
-from service.law.record import VERSION, Record
+from service.law.record import Record
 from service.observations.models import Pool
 
 FILTERS: Filters = {"id_prefix": begins(Fit.id), "pool": Fit.pool}

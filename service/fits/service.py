@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-import numpy as np
 import structlog
 from cachetools import LRUCache, cached
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,18 +15,17 @@ from sqlalchemy.orm import Session
 from gapcast.contract.events import FitCreated, FitDrift
 from gapcast.contract.lists import FitQuery
 from gapcast.contract.observations import Notes
-from gapcast.contract.recipes import recipe_class_of
 from service.errors import OldFit
 from service.events import repository as events
-from service.fits import repository
+from service.fits import laws, repository
+from service.fits.laws import VERSION, Laws, Table
 from service.fits.models import Fit
 from service.fits.repository import Draft
 from service.fits.summary import Drifting, PoolSummary, summarize
 from service.kit.database import Database
 from service.kit.errors import NotFound
 from service.kit.keyed_locks import KeyedLocks
-from service.law import GapLaw, Observations
-from service.law.record import VERSION
+from service.law import GapLaw
 from service.observations import repository as observations
 from service.observations.models import Pool
 from service.observations.repository import AnyRow
@@ -57,11 +55,16 @@ class Input(NamedTuple):
 
 
 class Current(NamedTuple):
-    """The newest fit of a pool, its law, and how many changes of the pool it does not know yet."""
+    """The newest fit of a pool, its laws, and how many changes of the pool it does not know yet."""
 
     fit: Fit
-    law: GapLaw
+    laws: Laws
     behind: int
+
+    @property
+    def law(self) -> GapLaw:
+        """Of every run at its end, on the training problems."""
+        return self.laws.whole
 
     @property
     def summary(self) -> PoolSummary:
@@ -93,7 +96,7 @@ def current(database: Database, tenant: str, name: str) -> Current:
         made = refit(database, tenant, name)
         with database.read() as session:
             fit = get(session, tenant, made.fit.id)
-            return Current(fit, law_of(fit), 0)
+            return Current(fit, laws_of(fit), 0)
 
 
 def newest(session: Session, tenant: str, name: str) -> Current | None:
@@ -110,7 +113,7 @@ def newest(session: Session, tenant: str, name: str) -> Current | None:
 def stored(session: Session, pool: Pool) -> Current | None:
     """Read the newest fit that is stored, however far it is behind; None for a pool that was never fitted."""
     fit = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
-    return None if fit is None else Current(fit, law_of(fit), pool.changes - pool.fitted_changes)
+    return None if fit is None else Current(fit, laws_of(fit), pool.changes - pool.fitted_changes)
 
 
 def refit(database: Database, tenant: str, name: str) -> Kept:
@@ -136,8 +139,8 @@ def read(session: Session, tenant: str, name: str, changes: int) -> Input:
 
 def draft(given: Input) -> Draft:
     """Fit rows; no database."""
-    rows = as_law_input(given.rows)
-    record = GapLaw().fit(rows).to_record()
+    rows = table(given.rows)
+    record = laws.fit(rows).to_record()
     return Draft(fingerprint(given.rows), len(rows), record, summarize(given.rows, rows, given.costs))
 
 
@@ -173,48 +176,39 @@ def fingerprint(rows: Sequence[AnyRow]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def as_law_input(rows: Sequence[AnyRow]) -> Observations:
-    """Stored rows as the law takes them."""
-    names = [column.key for column in observations.FITTED]
-    # by column: attribute by attribute, a million rows take longer to hand over than to fit
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())
-    recipe_of = {cell: recipe_class_of(cell) if cell is not None else None for cell in set(columns["cell"])}
-    recipes = [recipe_of[cell] for cell in columns["cell"]]
-    return Observations(
-        gap=columns["gap"],
-        gap_var=np.square(columns["gap_se"]),
-        improvement=columns["improvement"],
-        improvement_var=np.square(columns["improvement_se"]),
-        cov=columns["cov"],
-        family=columns["family"],
-        cell=columns["cell"],
-        baseline=np.array(columns["baseline"], dtype=np.float64),  # null becomes NaN
-        collapsed=columns["collapsed"],
-        teacher=[recipe.teacher if recipe is not None else None for recipe in recipes],
-        divergence=[recipe.divergence if recipe is not None else None for recipe in recipes],
-        ids=columns["id"],
-    )
+def table(rows: Sequence[AnyRow]) -> Table:
+    """Stored rows as a fit takes them."""
+    return Table(rows, [column.key for column in observations.FITTED])
 
 
 _KEPT = 32
-"""laws that stay in memory, those of the fits that were used last; a fit never changes"""
+"""fits whose laws stay in memory, those that were used last; a fit never changes"""
 
 
 def _id(fit: Fit) -> str:
     return fit.id
 
 
-@cached(LRUCache[str, GapLaw](_KEPT), key=_id, condition=threading.Condition())
-def law_of(fit: Fit) -> GapLaw:
-    """The estimator behind a stored fit; its record is read from the database only when it is not kept.
+@cached(LRUCache[str, Laws](_KEPT), key=_id, condition=threading.Condition())
+def laws_of(fit: Fit) -> Laws:
+    """The laws behind a stored fit; its record is read from the database only when it is not kept.
 
     Raises:
         OldFit: another version of the law wrote the record.
     """
     try:
-        return GapLaw.from_record(fit.record)
+        return Laws.from_record(fit.record)
     except ValueError as error:
         raise OldFit from error
+
+
+def law_of(fit: Fit) -> GapLaw:
+    """The law of every run at its end, on the training problems.
+
+    Raises:
+        OldFit: another version of the law wrote the record.
+    """
+    return laws_of(fit).whole
 
 
 def get(session: Session, tenant: str, fit_id: str) -> Fit:

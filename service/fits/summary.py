@@ -8,7 +8,11 @@ from statistics import median
 from pydantic import BaseModel, Field
 
 from gapcast.contract.observations import Notes
+from gapcast.contract.recipes import recipe_class_of
+from service.fits.laws import Table, Target
+from service.fits.tuning import Cells
 from service.law import Observations, drift_log_bayes_factor
+from service.law.dose import Dose
 from service.observations.repository import AnyRow
 
 DRIFT_ALARM = 3.0
@@ -36,6 +40,15 @@ class Drifting(BaseModel):
         return self.log_bayes_factor > DRIFT_ALARM
 
 
+class Ended(BaseModel):
+    """Runs of one recipe class that ended in one bin of steps."""
+
+    recipe_class: str
+    dose: Dose
+    collapsed: bool
+    runs: int
+
+
 class PoolSummary(BaseModel):
     """Medians of the measurement, training seconds by model, and drift by family; what an old fit lacks is empty."""
 
@@ -50,21 +63,39 @@ class PoolSummary(BaseModel):
     """by model"""
     drift: dict[str, Drifting] | None = None
     """by family with several versions; None where it was not tested"""
+    cells: Cells = Field(default_factory=dict)
+    """how the runs of each cell were tuned, and how long they trained"""
+    collapses: list[Ended] = Field(default_factory=list)
+    """runs by recipe class, dose and whether they collapsed"""
 
 
-def summarize(rows: Sequence[AnyRow], observations: Observations, costs: Iterable[tuple[str, Notes]]) -> PoolSummary:
-    """Sum up what a prediction and a reader need beside the law."""
+def summarize(rows: Sequence[AnyRow], table: Table, costs: Iterable[tuple[str, Notes]]) -> PoolSummary:
+    """Sum up what a prediction and a reader need beside the laws."""
+    trained = [rows[place] for place in table.known(Target.TRAIN).tolist()]
     by_family: dict[str, list[AnyRow]] = {}
-    for row in rows:
+    for row in trained:
         by_family.setdefault(row.family, []).append(row)
     return PoolSummary(
-        measurement_var=median(row.improvement_se**2 for row in rows) if rows else None,
+        measurement_var=median(row.improvement_se**2 for row in trained) if trained else None,
         baseline={name: median(row.baseline for row in ours) for name, ours in by_family.items()},
         gap={name: median(row.gap for row in ours) for name, ours in by_family.items()},
-        collapsed=sum(row.collapsed for row in rows),
+        collapsed=sum(row.collapsed for row in trained),
         seconds_per_rollout=_rates(costs),
-        drift=_drift(rows, observations, by_family),
+        drift=_drift(trained, table.at_ends(Target.TRAIN), by_family),
+        cells=table.cells,
+        collapses=_collapses(rows),
     )
+
+
+def _collapses(rows: Sequence[AnyRow]) -> list[Ended]:
+    known = Counter((row.cell, Dose.of(row.steps), row.collapsed) for row in rows if row.cell and row.steps)
+    found: Counter[tuple[str, Dose, bool]] = Counter()
+    for (cell, dose, collapsed), runs in known.items():
+        found[recipe_class_of(cell).recipe_class, dose, collapsed] += runs
+    return [
+        Ended(recipe_class=name, dose=dose, collapsed=collapsed, runs=runs)
+        for (name, dose, collapsed), runs in sorted(found.items())
+    ]
 
 
 def rollouts(recipe: Notes) -> int | None:

@@ -40,11 +40,15 @@ class Dose(IntEnum):
 
 
 class Look(NamedTuple):
-    """An evaluation of a run: improvement over its baseline after some steps, with its sampling variance."""
+    """An evaluation of a run: improvement over its baseline after some steps, with its sampling variance.
+
+    ``cov`` is the covariance of its sampling error with that of the gap.
+    """
 
     step: int
     improvement: float
     variance: float
+    cov: float = 0.0
 
 
 def by_dose(looks: Sequence[Look], *, constant: bool) -> dict[Dose, Look]:
@@ -78,7 +82,8 @@ def _at(looks: Sequence[Look], step: int) -> Look:
     before = max((look for look in looks if look.step < step), default=Look(0, 0.0, 0.0))
     share = (step - before.step) / (after.step - before.step)
     sd = (1 - share) * before.variance**0.5 + share * after.variance**0.5
-    return Look(step, (1 - share) * before.improvement + share * after.improvement, sd**2)
+    improvement = (1 - share) * before.improvement + share * after.improvement
+    return Look(step, improvement, sd**2, (1 - share) * before.cov + share * after.cov)
 
 
 def outside(asked: float, stored: Iterable[float]) -> bool:

@@ -65,7 +65,7 @@ def test_two_clients_post_a_thousand_times_at_once(kind: str, tmp_path: Path, re
             rows = observations.fitted(session, "local", "default", pool.changes)
             fit = fits.get(session, "local", str(pool.fit_id))
             assert fit.n == len(rows) == pool.observations
-            assert fit.record == GapLaw().fit(fits.as_law_input(rows)).to_record()
+            assert fit.record == fits.laws.fit(fits.table(rows)).to_record()
         assert ask(client, "GET", "/v1/fits/current")["id"] == fit.id
         versions = ask(client, "GET", "/v1/events", params={"type": "fit.created", "limit": 500})["data"]
         assert len(versions) < pool.changes / 2, "refits are coalesced"

@@ -54,7 +54,7 @@ def test_a_stored_fit_predicts_as_the_law_that_was_fitted(database: Database) ->
     probe = Probe(gap=0.2, gap_var=4e-4, family="lab-qwen3", baseline=0.26, teacher="frozen")
     stored = fits.current(database, "local", "lab").law
     with database.read() as session:
-        fitted = fits.GapLaw().fit(fits.as_law_input(observations.fitted(session, "local", "lab", 1)))
+        fitted = fits.laws.fit(fits.table(observations.fitted(session, "local", "lab", 1))).whole
     ours, theirs = (law.predict_improvement(probe) for law in (fitted, stored))
     assert float(ours.mean) == float(theirs.mean)
     assert ours.interval(0.95) == theirs.interval(0.95)

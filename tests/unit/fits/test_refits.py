@@ -43,7 +43,7 @@ def check_final(database: Database, name: str = "default") -> int:
         assert row.claimed_until is None
         fit = fits.get(session, "local", str(row.fit_id))
         rows = observations.fitted(session, "local", name, row.changes)
-        assert fit.record == GapLaw().fit(fits.as_law_input(rows)).to_record()
+        assert fit.record == fits.laws.fit(fits.table(rows)).to_record()
         return fit.n
 
 
