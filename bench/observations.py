@@ -11,7 +11,6 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.fits import service as fits
 from service.kit.database import Database
-from service.law import GapLaw
 from service.migrate import migrate
 from service.observations import repository as observations
 from service.settings import Settings

@@ -91,6 +91,8 @@ LEFT_OUT = {
 WARNINGS = {
     "extrapolation": "The gap of {gap} points is outside what was stored.",
     "refused": "An extrapolated prediction above 80 % of the headroom of {headroom} points is not made.",
+    "new_context": "No stored run of this cell has this context: contexts with one gap differ by {context_sd} points "
+    "(standard deviation).",
     "none_control_off": "The A/A control is {value} ± {se} points: two samples of the same prompt differ by more than "
     "3 standard errors. Probe again with another seed, and distrust the gap if it stays.",
     "placebo_positive": "Another problem's context alone gives {value} ± {se} points: part of the gap is not "

@@ -20,10 +20,13 @@ from gapcast.contract.contexts import Context
 from gapcast.contract.fits import AtGap, Curved, LinkWeights
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, NamedModel
-from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeSize, Progress
+from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
 
-Verdict = Literal["train", "skip", "probe_more", "undecided", "refused"]
+Verdict = Literal["train", "pilot", "skip", "probe_more", "undecided", "refused"]
+
+Target = Literal["train", "held_out"]
+"""The problems that an improvement is measured on."""
 
 
 class GivenGap(Strict):
@@ -56,6 +59,7 @@ class PredictionRequest(Labelled, Strict):
     )
     levels: list[Level] = Field(default_factory=lambda: [0.8, 0.95], min_length=1, max_length=8)
     min_gain: float = Field(0.0, ge=-1, le=1, description="the improvement that makes a run worth it, for the verdict")
+    verdict_on: Target = Field("train", description="the problems on which the improvement decides")
 
     @model_validator(mode="after")
     def _probe_or_gap(self) -> Self:
@@ -135,6 +139,69 @@ class Cost(Finite):
     training_seconds_source: str | None = None
 
 
+class NearRun(Finite):
+    """A stored run that is like the one that is asked for."""
+
+    observation_id: str
+    pool: str
+    same: Literal["configuration", "context", "kind", "gap"] = Field(
+        description="`configuration`: cell, model and context; `context`: task and context; `kind`: task and kind of "
+        "context; `gap`: none of these, but a gap that is near"
+    )
+    model: str
+    task: str
+    context_kind: str
+    gap: Difference
+    improvement: Difference | None = Field(description="on the training problems; null: unknown")
+    held_out: Difference | None = None
+    steps: int | None = None
+    collapsed: bool
+
+
+class Missing(Finite):
+    """A reason why a run cannot be advised yet, and what would remove it."""
+
+    code: Literal[
+        "few_runs",
+        "dose_unknown",
+        "dose_outside",
+        "tuning_new",
+        "live_teacher",
+        "answer_in_context",
+        "control_context",
+    ]
+    message: str
+
+
+class Support(Finite):
+    """How much of the answer rests on runs like the one that is asked for."""
+
+    known: Literal["configuration", "context", "cell", "family", "unlike"] = Field(
+        description="the closest that the pool has stored runs of"
+    )
+    cell_runs: int = Field(description="stored runs of this family, task and recipe class, collapsed ones too")
+    steps: list[int] | None = Field(
+        None, description="first and last step that the answering law is of; null: of runs of any length"
+    )
+    training_passes: float = Field(description="how often a run of this size sees each of its training problems")
+    collapsed_runs: int | None = Field(
+        None, description="stored runs of this teacher rule and divergence that collapsed, up to the asked steps"
+    )
+    compared_runs: int | None = Field(None, description="those, and the others that trained as long or longer")
+    missing: list[Missing] = Field(
+        default_factory=list, description="why the verdict is not `train` although the interval would allow it"
+    )
+    nearest: list[NearRun] = Field(default_factory=list, description="of all pools, the most alike first")
+
+
+class HeldOutAnswer(Finite):
+    """The predicted improvement on held-out problems, and what it says of a run."""
+
+    improvement: Improvement
+    verdict: Verdict
+    n: int = Field(description="observations with a held-out improvement in the pool")
+
+
 class Answer(Finite):
     """The result of a prediction."""
 
@@ -143,6 +210,8 @@ class Answer(Finite):
     improvement: Improvement
     law: LawUsed
     verdict: Verdict
+    held_out: HeldOutAnswer | None = Field(None, description="null: no stored run was measured on held-out problems")
+    support: Support | None = Field(None, description="null: predicted by an older version")
     warnings: list[Warned]
     cost: Cost
     probe: ProbeFigures | None = Field(
@@ -163,6 +232,8 @@ class PredictionOut(Labelled, Identified):
     improvement: Improvement | None = None
     law: LawUsed | None = None
     verdict: str | None = None
+    held_out: HeldOutAnswer | None = None
+    support: Support | None = None
     warnings: list[Warned] = Field(default_factory=list)
     cost: Cost | None = None
     probe: ProbeFigures | None = None

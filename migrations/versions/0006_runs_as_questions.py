@@ -1,5 +1,7 @@
 """What a question is matched by: context, dose, tuning, held-out improvement and curve of every stored run."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +30,10 @@ COLUMNS: Sequence[tuple[str, Any]] = (
     ("held_out_baseline", sa.Double()),
     ("curve", JSON),
 )
+INDEXES = {
+    "ix_observations_tenant_task_context": ["tenant", "task", "context"],
+    "ix_observations_tenant_gap": ["tenant", "gap"],
+}
 OURS = "source IN ('lab', 'training')"
 """runs that were trained here: their notes say all of it"""
 
@@ -38,6 +44,8 @@ def upgrade() -> None:
     with op.batch_alter_table("observations") as table:
         table.alter_column("improvement", existing_type=sa.Double(), nullable=True)
         table.alter_column("improvement_se", existing_type=sa.Double(), nullable=True)
+    for name, columns in INDEXES.items():
+        op.create_index(name, "observations", columns)
     for name in ("steps", "problems_per_step", "learning_rate"):
         op.execute(f"UPDATE observations SET {name} = {_note('recipe', name)}")
     op.execute(
@@ -51,6 +59,29 @@ def upgrade() -> None:
         ("held_out_baseline", ("held_out", "baseline")),
     ):
         op.execute(f"UPDATE observations SET {name} = {_note(*path)} WHERE {OURS}")
+    _name_contexts()
+
+
+def _name_contexts() -> None:
+    """Give the runs that were trained here their context's key, as `context_key` of the contract makes it."""
+    rows = sa.table(
+        "observations", *(sa.column(name) for name in ("id", "source", "context")), sa.column("provenance", JSON)
+    )
+    ours = sa.select(rows.c.id, rows.c.provenance).where(rows.c.source.in_(("lab", "training")))
+    for row_id, notes in op.get_bind().execute(ours).all():
+        context, task = notes.get("context"), notes.get("task_revision")
+        if not isinstance(context, dict) or not isinstance(context.get("options"), dict):
+            continue
+        options = dict(context["options"])
+        key = {"kind": context["kind"], "options": options, "template": str(notes.get("template_version"))}
+        shown = options.get("options", {}) if context["kind"] == "placebo" else options
+        kind = options.get("of") if context["kind"] == "placebo" else context["kind"]
+        if kind == "column" or (kind == "static" and shown.get("text") is None):
+            key["text"] = task
+        if context["kind"] == "static" and options.get("text") is not None:
+            options["text"] = "sha256:" + hashlib.sha256(options["text"].encode()).hexdigest()
+        text = json.dumps(key, sort_keys=True, separators=(",", ":"))
+        op.execute(rows.update().where(rows.c.id == row_id).values(context=text))
 
 
 def _note(*path: str, of: str = "provenance") -> str:
@@ -72,5 +103,7 @@ def downgrade() -> None:
     with op.batch_alter_table("observations") as table:
         table.alter_column("improvement", existing_type=sa.Double(), nullable=False)
         table.alter_column("improvement_se", existing_type=sa.Double(), nullable=False)
+    for name in INDEXES:
+        op.drop_index(name, "observations")
     for name, _ in reversed(COLUMNS):
         op.drop_column("observations", name)

@@ -22,8 +22,8 @@ from gapcast.contract.fits import (
 from gapcast.contract.lists import ResidualQuery
 from gapcast.contract.recipes import recipe_class_of
 from service.catalog import service as catalog
-from service.fits.models import Fit
 from service.fits.laws import Target
+from service.fits.models import Fit
 from service.fits.service import law_of, table
 from service.kit.errors import InvalidRequest
 from service.law import Diagnostics, GapLaw, Key, Observations, Probe, predicting, scaling

@@ -101,7 +101,8 @@ def cautions(
             yield Caution(Code.BASELINE_MISSING, BASELINE_MISSING, index)
         yield from _of_context(pool, probe, index)
         if far[index]:
-            yield Caution(Code.EXTRAPOLATION, f"gap {probe.gap[index]:.3f} is outside what was stored", index)
+            gap = float(probe.gap[index])
+            yield Caution(Code.EXTRAPOLATION, f"gap {gap:.3f} is outside what was stored", index, {"gap": gap})
         if pool.curvature < CURVATURE_LEVEL and pool.linear_weight >= DECIDED:
             message = f"stored improvements bend down at large gaps (p = {pool.curvature:.3f}): the law is straight"
             yield Caution(Code.CURVATURE, message, index)
@@ -112,9 +113,9 @@ def cautions(
             message = f"beyond the stored gaps the answer depends on the link: {told[index]}"
             yield Caution(Code.LINK_UNDECIDED, message, index)
         if refusals[index]:
-            room = 1 - probe.baseline[index]
+            room = 1 - float(probe.baseline[index])
             message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
-            yield Caution(Code.REFUSED, message, index)
+            yield Caution(Code.REFUSED, message, index, {"headroom": room})
 
 
 def _rest(pool: PoolState, family: str) -> str:
@@ -137,7 +138,7 @@ def _of_context(pool: PoolState, probe: Probe, index: int) -> Iterator[Caution]:
     if contexts.knows(place) is Known.NEW:
         name = "the context was not given" if context is None else "nothing is stored of this context in this cell"
         message = f"{name}: contexts of one gap differ by {pool.context_sd:.3f} (standard deviation)"
-        yield Caution(Code.NEW_CONTEXT, message, index)
+        yield Caution(Code.NEW_CONTEXT, message, index, {"context_sd": pool.context_sd})
         kind = kind_of(context)
         if kind is not None and contexts.kinds and kind not in contexts.kinds:
             yield Caution(Code.UNLIKE_CONTEXT, UNLIKE_KIND.format(kind=kind), index)

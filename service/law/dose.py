@@ -105,19 +105,19 @@ class Collapses(NamedTuple):
     runs: int
 
 
-def collapses(runs: Iterable[tuple[int, bool]]) -> dict[Dose, Collapses]:
+def collapses(runs: Iterable[tuple[int, bool, int]]) -> dict[Dose, Collapses]:
     """Count collapses by dose.
 
     A run that ended well before a bin says nothing of it: 400 good runs of 150 steps do not make one of 1,000 safe.
 
     Args:
-        runs: steps of each, and whether it collapsed.
+        runs: steps, whether they collapsed, and the number of such runs.
     """
-    known = [(Dose.of(steps), gone) for steps, gone in runs]
+    known = [(Dose.of(steps), gone, n) for steps, gone, n in runs]
     found, least = {}, 0.0
     for dose in Dose:
-        collapsed = sum(gone and reached <= dose for reached, gone in known)
-        total = collapsed + sum(reached >= dose and not (gone and reached == dose) for reached, gone in known)
+        collapsed = sum(n for reached, gone, n in known if gone and reached <= dose)
+        total = collapsed + sum(n for reached, gone, n in known if reached >= dose and not (gone and reached == dose))
         least = max(least, collapse.probability(total - collapsed, total))
         found[dose] = Collapses(least, collapsed, total)
     return found

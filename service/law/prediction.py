@@ -1,7 +1,7 @@
 """What comes out: predicted improvements, and what is to be said with them (docs: LAW, "What it says")."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -59,11 +59,13 @@ class Caution:
     Attributes:
         code: for machines. message: for people.
         probe: flat index of the probe that it is about; 0 for a scalar probe.
+        numbers: the accuracies in the message, by name, as shares.
     """
 
     code: Code
     message: str
     probe: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class Estimate(NamedTuple):

@@ -64,6 +64,8 @@ class Observation(Labelled, Base):
         Index("ix_observations_tenant_pool_content", "tenant", "pool", "content"),
         Index("ix_observations_tenant_id", "tenant", "id"),
         Index("ix_observations_prediction_id", "prediction_id"),
+        Index("ix_observations_tenant_task_context", "tenant", "task", "context"),
+        Index("ix_observations_tenant_gap", "tenant", "gap"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)

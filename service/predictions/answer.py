@@ -1,28 +1,34 @@
 """From a gap and a law to an answer; pure, no database."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gapcast.contract.base import Warned
 from gapcast.contract.predictions import (
     PROBABILITIES,
     Answer,
     Branch,
     Cost,
+    HeldOutAnswer,
     Improvement,
     Interval,
     LawUsed,
+    Missing,
+    NearRun,
     PredictionRequest,
     Quantiles,
+    Verdict,
 )
-from gapcast.contract.probes import FEW_PROBLEMS, Controls, Gap, ProbeFigures, ProbeResult
-from gapcast.contract.recipes import Recipe, cell_of
+from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeResult
+from gapcast.contract.recipes import Recipe
 from service import law
+from service.fits.laws import Answering, Target
 from service.fits.presenting import curved
 from service.fits.service import Current
 from service.fits.summary import PoolSummary, rollouts
+from service.predictions import warned
+from service.predictions.support import Asked, collapses, missing, support
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""
@@ -30,52 +36,126 @@ SMALL_VARIANCE = 1e-10
 """Stands for a gap that is known exactly, when asking whether a larger probe could decide."""
 
 
-def answer(request: PredictionRequest, family: str, pool: Current, result: ProbeResult | None) -> Answer:
+def answer(
+    request: PredictionRequest, asked: Asked, pool: Current, result: ProbeResult | None, near: Sequence[NearRun] = ()
+) -> Answer:
     """Answer a request from its probe's result, or from the gap that it brought.
+
+    Args:
+        request: as it was stored.
+        asked: the run that it is about.
+        pool: its laws.
+        result: of its probe; None: it brought a gap.
+        near: stored runs that are like the one that is asked for.
 
     Raises:
         ValueError: neither a result nor a gap is there.
     """
-    gap = _gap(request, result)
-    cell = cell_of(family, request.task, request.recipe)
+    gap = gap_of(request, result)
+    steps, summary = asked.recipe.steps, pool.summary
+    answering = pool.laws.answering(Target.TRAIN, steps) or Answering(pool.law, None)
     # of the future run: the median of the pool's, else that of this gap
-    measurement_var = pool.summary.measurement_var or gap.se**2
-    about = _About(family, cell, request.recipe, measurement_var)
-    probe = _law_probe(gap, gap.se**2, about)
-    out = pool.law.predict_improvement(probe)
-    refused = not np.isfinite(float(out.mean))
-    quantiles = _quantiles(out, request.levels)
+    question = _Question(request, asked, asked.leaf(summary), gap, summary.measurement_var or gap.se**2)
+    lacking = list(missing(asked, request, summary, result))
+    on_train = _predict(question, answering.law, summary, lacking)
+    on_held_out = pool.laws.answering(Target.HELD_OUT, steps)
+    held_out = None
+    if on_held_out is not None:
+        found = _predict(question, on_held_out.law, summary, lacking)
+        of_family = on_held_out.law.points(asked.family, **_recipe(asked.recipe))
+        if of_family or request.verdict_on == "held_out":
+            held_out = HeldOutAnswer(improvement=found.improvement, verdict=found.verdict, n=of_family)
+    decides = held_out if request.verdict_on == "held_out" and held_out is not None else on_train
+    families = pool.law.families_
     return Answer(
         gap=gap,
         controls=Controls() if result is None else result.controls,
-        improvement=Improvement(
-            value=None if refused else float(out.mean),
-            intervals=[]
-            if refused
-            else [
-                Interval(level=level, lower=quantiles[low], upper=quantiles[high])
-                for level, (low, high) in zip(request.levels, map(_ends, request.levels), strict=True)
-            ],
-            measurement_se=measurement_var**0.5,
-            p_positive=None if refused else float(out.p_positive),
-            quantiles=None
-            if refused
-            else Quantiles(probabilities=list(PROBABILITIES), values=[quantiles[one] for one in PROBABILITIES]),
-            p_collapse=float(out.p_collapse),
-            branches=[_branch(one, request.levels) for one in out.branches],
-        ),
-        law=_law_used(pool, about, gap.student),
-        verdict="refused"
-        if refused
-        else _verdict(quantiles, pool.law, _law_probe(gap, SMALL_VARIANCE, about), request.min_gain),
+        improvement=on_train.improvement,
+        law=_law_used(pool, answering.law, question),
+        verdict=decides.verdict,
+        held_out=held_out,
+        support=support(asked, summary, answering, lacking, near, pool.fit.pool, families),
         warnings=[
-            *(_law_warning(one, gap) for one in out.warnings),
-            *_pool_warnings(request, family, cell, pool),
-            *_probe_warnings(request, gap, result),
+            *map(warned.of_law, on_train.cautions),
+            *warned.of_pool(request, asked.family, asked.cell, pool),
+            *warned.of_targets(on_train.verdict, held_out, request.verdict_on),
+            *warned.of_probe(request, gap, result),
         ],
-        cost=_cost(request.recipe, request.model.name, pool.summary, result),
+        cost=_cost(request.recipe, request.model.name, summary, result),
         probe=None if result is None else _probe_figures(result),
     )
+
+
+class _Question(NamedTuple):
+    """What the laws are asked.
+
+    Attributes:
+        request: with its levels and its least gain.
+        asked: the run. leaf: the law's name of its cell.
+        gap: as measured.
+        measurement_var: the variance that the run's improvement will be measured with.
+    """
+
+    request: PredictionRequest
+    asked: Asked
+    leaf: str
+    gap: Gap
+    measurement_var: float
+
+    def probe(self, gap_var: float) -> law.Probe:
+        """The question to a law."""
+        spread = self.asked.gap_spread
+        return law.Probe(
+            gap=self.gap.value,
+            gap_var=gap_var,
+            family=self.asked.family,
+            cell=self.leaf,
+            **_recipe(self.asked.recipe),
+            baseline=self.gap.student,
+            improvement_var=self.measurement_var,
+            context=self.asked.context,
+            model=self.asked.model,
+            gap_spread=np.nan if spread is None else spread,
+        )
+
+
+class _Predicted(NamedTuple):
+    improvement: Improvement
+    verdict: Verdict
+    cautions: Sequence[law.Caution]
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {"teacher": recipe.teacher, "divergence": recipe.divergence}
+
+
+def _predict(question: _Question, fitted: law.GapLaw, summary: PoolSummary, lacking: Sequence[Missing]) -> _Predicted:
+    """What one law says, and the verdict."""
+    levels, gap = question.request.levels, question.gap
+    out = fitted.predict_improvement(question.probe(gap.se**2))
+    p_collapse = collapses(summary, question.asked.recipe).probability if summary.collapses else float(out.p_collapse)
+    shown: dict[str, Any] = {"measurement_se": question.measurement_var**0.5, "p_collapse": p_collapse}
+    if not np.isfinite(float(out.mean)):
+        refused = Improvement(value=None, intervals=[], p_positive=None, **shown)
+        return _Predicted(refused, "refused", out.warnings)
+    quantiles = _quantiles(out, levels)
+    intervals = [
+        Interval(level=level, lower=quantiles[low], upper=quantiles[high])
+        for level, (low, high) in zip(levels, map(_ends, levels), strict=True)
+    ]
+    improvement = Improvement(
+        value=float(out.mean),
+        intervals=intervals,
+        p_positive=float(out.p_positive),
+        quantiles=Quantiles(probabilities=list(PROBABILITIES), values=[quantiles[one] for one in PROBABILITIES]),
+        branches=[_branch(one, levels) for one in out.branches],
+        **shown,
+    )
+    verdict = _verdict(quantiles, fitted, question.probe(SMALL_VARIANCE), question.request.min_gain)
+    if verdict == "train" and lacking:
+        is_control = any(one.code == "control_context" for one in lacking)
+        verdict = "undecided" if is_control else "pilot"
+    return _Predicted(improvement, verdict, out.warnings)
 
 
 def _ends(level: float) -> tuple[float, float]:
@@ -93,7 +173,12 @@ def _quantiles(out: law.Prediction, levels: Sequence[float]) -> dict[float, floa
     return dict(zip(probabilities, np.clip(out.quantiles(probabilities), -1.0, 1.0).tolist(), strict=True))
 
 
-def _gap(request: PredictionRequest, result: ProbeResult | None) -> Gap:
+def gap_of(request: PredictionRequest, result: ProbeResult | None) -> Gap:
+    """The measured gap, or the one that was sent.
+
+    Raises:
+        ValueError: neither is there.
+    """
     if result is not None:
         return result.gap
     if request.gap is None:
@@ -114,42 +199,19 @@ def _branch(branch: law.Branch, levels: Sequence[float]) -> Branch:
     )
 
 
-class _About(NamedTuple):
-    """The run that is asked for, and the variance that its improvement will be measured with."""
-
-    family: str
-    cell: str
-    recipe: Recipe
-    measurement_var: float
-
-
-def _law_used(pool: Current, about: _About, baseline: float) -> LawUsed:
-    fitted, family, cell = pool.law, about.family, about.cell
-    recipe: dict[str, Any] = {"teacher": about.recipe.teacher, "divergence": about.recipe.divergence}
+def _law_used(pool: Current, fitted: law.GapLaw, question: _Question) -> LawUsed:
+    family, recipe = question.asked.family, _recipe(question.asked.recipe)
     return LawUsed(
         fit_id=pool.fit.id,
         family=family,
-        cell=cell,
+        cell=question.asked.cell,
         n=fitted.points(family, **recipe),
         status=fitted.status(family, **recipe),
-        **curved(fitted.coefficients(family, cell, baseline=baseline, **recipe)),
+        **curved(fitted.coefficients(family, question.leaf, baseline=question.gap.student, **recipe)),
     )
 
 
-def _law_probe(gap: Gap, gap_var: float, about: _About) -> law.Probe:
-    return law.Probe(
-        gap=gap.value,
-        gap_var=gap_var,
-        family=about.family,
-        cell=about.cell,
-        teacher=about.recipe.teacher,
-        divergence=about.recipe.divergence,
-        baseline=gap.student,
-        improvement_var=about.measurement_var,
-    )
-
-
-def _verdict(quantiles: dict[float, float], fitted: law.GapLaw, exact: law.Probe, min_gain: float) -> str:
+def _verdict(quantiles: dict[float, float], fitted: law.GapLaw, exact: law.Probe, min_gain: float) -> Verdict:
     """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps.
 
     `exact` is the same gap, known exactly: what an endless probe would have measured, if this one is right.
@@ -162,97 +224,10 @@ def _verdict(quantiles: dict[float, float], fitted: law.GapLaw, exact: law.Probe
     return "undecided" if _side(float(lower), float(upper), min_gain) is None else "probe_more"
 
 
-def _side(lower: float, upper: float, min_gain: float) -> str | None:
+def _side(lower: float, upper: float, min_gain: float) -> Literal["train", "skip"] | None:
     if lower > min_gain:
         return "train"
     return "skip" if upper < min_gain else None
-
-
-def _law_warning(caution: law.Caution, gap: Gap) -> Warned:
-    """Show a caution of the law, with its accuracies."""
-    numbers = {law.Code.EXTRAPOLATION: {"gap": gap.value}, law.Code.REFUSED: {"headroom": 1 - gap.student}}
-    return Warned(code=caution.code, message=caution.message, numbers=numbers.get(caution.code, {}))
-
-
-def _pool_warnings(request: PredictionRequest, family: str, cell: str, pool: Current) -> list[Warned]:
-    """What the law does not know: the newest changes of its pool, or a run of this task and recipe class."""
-    warned = []
-    if pool.behind:
-        message = (
-            f"The pool has changed {pool.behind} time(s) since this fit was made, and is being fitted again; ask again "
-            "later for a prediction that knows them."
-        )
-        warned.append(Warned(code="fit_behind", message=message))
-    recipe = request.recipe
-    known = pool.law.points(family, teacher=recipe.teacher, divergence=recipe.divergence)
-    if known and cell not in pool.law.cells_:
-        message = (
-            f"No stored run of {family} is of this task and recipe class ({recipe.recipe_class}); the interval "
-            "rests on its other runs whose teacher moves, or stays, as this one's does."
-        )
-        warned.append(Warned(code="cold_cell", message=message))
-    drift = (pool.summary.drift or {}).get(family)
-    if drift is not None and drift.alarm:
-        message = (
-            f"Stored runs of {family} follow different laws by version ({', '.join(map(repr, drift.versions))}): "
-            "something besides the gap has changed. Exclude the runs that no longer apply, or name families apart."
-        )
-        warned.append(Warned(code="drift", message=message))
-    return warned
-
-
-def _probe_warnings(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -> list[Warned]:
-    """What the controls say against the gap."""
-    if result is None:
-        return []
-    warned = []
-    if gap.problems is not None and gap.problems < FEW_PROBLEMS:
-        message = (
-            f"{gap.problems} problems are too few to know the standard error by: the interval may be far too narrow. "
-            f"Probe at least {FEW_PROBLEMS}."
-        )
-        warned.append(Warned(code="small_probe", message=message))
-    none = result.controls.none
-    if none is not None and abs(none.value) > 3 * none.se:
-        message = (
-            f"The A/A control is {none.value:+.3f} +- {none.se:.3f}: two samples of the same prompt differ by "
-            "more than 3 standard errors. Probe again with another seed, and distrust the gap if it stays."
-        )
-        numbers = {"value": none.value, "se": none.se}
-        warned.append(Warned(code="none_control_off", message=message, numbers=numbers))
-    for control, found, what in (
-        ("placebo", result.controls.placebo, "Another problem's context"),
-        ("shuffled_feedback", result.controls.shuffled_feedback, "Another attempt's feedback"),
-    ):
-        if found is not None and found.value > 3 * found.se:
-            message = (
-                f"{what} alone gives {found.value:+.3f} +- {found.se:.3f}: part of the gap is not information "
-                "about the problem."
-            )
-            numbers = {"value": found.value, "se": found.se}
-            warned.append(Warned(code=f"{control}_positive", message=message, numbers=numbers))
-    if result.stopped_by == "most_problems":
-        message = (
-            f"The probe took all of its {gap.problems} problems without reaching probe.target_half_width; allow more "
-            "problems."
-        )
-        warned.append(Warned(code="target_not_reached", message=message))
-    wanted = 0.0 if request.context.kind == "none" else request.context.corruption.coverage
-    missing = result.contexts_missing - (1 - wanted)
-    if missing > 0.1:
-        message = (
-            f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for; they count "
-            "as `none` and dilute the gap."
-        )
-        warned.append(Warned(code="contexts_missing", message=message))
-    truncated = result.arms["context"].truncated
-    if truncated > 0.1:
-        message = f"{truncated:.0%} of the self-teacher's rollouts were cut at max_tokens; raise decoding.max_tokens."
-        warned.append(Warned(code="truncated", message=message))
-    if gap.student < 0.02 or gap.student > 0.98:
-        message = f"The student is right in {gap.student:.1%} of its rollouts: at such an end a gap says little."
-        warned.append(Warned(code="student_at_the_end", message=message))
-    return warned
 
 
 def _cost(recipe: Recipe, model: str, summary: PoolSummary, result: ProbeResult | None) -> Cost:

@@ -111,6 +111,6 @@ def outcomes(session: Session, tenant: str, pool: str, changes: int) -> Sequence
         )
         .join(Prediction, (Prediction.id == Observation.prediction_id) & (Prediction.tenant == Observation.tenant))
         .join(Fit, Fit.id == Prediction.fit_id)
-        .where(observed_at(tenant, pool, changes), Prediction.answer.is_not(None))
+        .where(observed_at(tenant, pool, changes), Observation.improvement.is_not(None), Prediction.answer.is_not(None))
     )
     return session.execute(query.order_by(Observation.id)).all()

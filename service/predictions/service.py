@@ -7,10 +7,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure, JsonObject, Page
+from gapcast.contract.contexts import context_key
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
+from gapcast.contract.recipes import cell_of
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
@@ -24,9 +26,11 @@ from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
-from service.predictions.answer import answer
+from service.predictions.answer import answer, gap_of
 from service.predictions.models import PENDING, Prediction
+from service.predictions.near import nearest
 from service.predictions.repository import PredictionState
+from service.predictions.support import Asked
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
@@ -142,13 +146,34 @@ def _answer(session: Session, prediction: Prediction, law: Current, stored: Json
     request = PredictionRequest.model_validate(prediction.request)
     try:
         result = ProbeResult.model_validate(stored) if stored is not None else None
-        given = answer(request, prediction.family, law, result)
+        asked = _asked(session, prediction, request, result)
+        gap = gap_of(request, result).value
+        near = nearest(session, prediction.tenant, asked, request.task, request.context.kind, gap)
+        given = answer(request, asked, law, result, near)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)
         error = Failure(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
         _end(session, prediction, JobState.failed, {"error": error.model_dump()})
         return
     _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": law.fit.id})
+
+
+def _asked(session: Session, prediction: Prediction, request: PredictionRequest, result: ProbeResult | None) -> Asked:
+    """The run that a prediction is about; what was shown is known by its probe's template and task."""
+    versions: dict[str, str] = {}
+    if prediction.probe_id is not None:
+        configuration = probe_rows.by_id(session, prediction.probe_id).configuration
+        versions = {name: configuration[name] for name in ("template_version", "task_revision")}
+    components = result.variance if result is not None else None
+    return Asked(
+        family=prediction.family,
+        cell=cell_of(prediction.family, request.task, request.recipe),
+        recipe=request.recipe,
+        training_problems=128,
+        context=context_key(request.context, **versions),
+        model=request.model.name,
+        gap_spread=components.sigma_d2 if components is not None else None,
+    )
 
 
 def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:

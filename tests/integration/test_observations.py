@@ -8,7 +8,6 @@ import pytest
 from gapcast import Client
 from service.fits import service as fits
 from service.kit.database import Database
-from service.law import GapLaw
 from service.observations import repository as observations
 from service.observations.models import Pool
 from tests.support.product import ask, eventually, serving

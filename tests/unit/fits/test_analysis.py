@@ -11,10 +11,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from service.fits import analysis
+from service.fits import laws
 from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.kit.database import Database
-from service.law import record
 from service.migrate import migrate
 from service.observations.repository import AnyRow
 from tests.support.rows import Row, run
@@ -358,7 +358,7 @@ def test_a_tag_is_compared_weakly(client: TestClient) -> None:
 
 def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:
     fit = current(client, "lab")
-    fits.law_of.cache_clear()  # type: ignore[attr-defined]
+    fits.laws_of.cache_clear()  # type: ignore[attr-defined]
     with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
         session.connection().exec_driver_sql("UPDATE fits SET record = json_set(record, '$.version', 0)")
     answer = client.get(f"/v1/fits/{fit['id']}")
@@ -367,10 +367,11 @@ def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:
 
 def test_a_new_version_of_the_law_fits_every_pool_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fits.current(database, "local", "lab").fit
-    for module in (fits, fit_rows, record):
-        monkeypatch.setattr(module, "VERSION", record.VERSION + 1)
+    for module in (fits, fit_rows, laws):
+        monkeypatch.setattr(module, "VERSION", before.law_version + 1)
     migrate(database)
-    after, law, _ = fits.current(database, "local", "lab")
+    found = fits.current(database, "local", "lab")
+    after = found.fit
     assert after.id != before.id
     assert after.law_version == before.law_version + 1
-    assert law.families_ == {"lab-qwen3": after.n}
+    assert found.law.families_ == {"lab-qwen3": after.n}

@@ -15,7 +15,6 @@ from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.kit.clock import now
 from service.kit.database import Database
-from service.law import GapLaw
 from service.migrate import migrate
 from service.observations import repository as observations
 from service.observations import service as stored

@@ -42,8 +42,8 @@ def test_a_curve_answers_every_bin_that_it_reaches():
 
 def test_before_the_first_look_is_the_baseline():
     found = by_dose([Look(60, 0.12, 4e-4)], constant=True)
-    assert found[Dose.TO_15] == pytest.approx((15, 0.03, 0.005**2))
-    assert found[Dose.TO_150] == (60, 0.12, 4e-4)
+    assert found[Dose.TO_15] == pytest.approx((15, 0.03, 0.005**2, 0))
+    assert found[Dose.TO_150] == (60, 0.12, 4e-4, 0)
 
 
 def test_a_schedule_counts_for_its_own_length():
@@ -67,19 +67,19 @@ def test_doses_beyond_the_stored_ones():
 
 def test_collapses_by_dose():
     """Good short runs do not make long ones safe, and a collapse counts for every longer dose."""
-    found = collapses([(150, False)] * 400 + [(1000, True)] * 3)
+    found = collapses([(150, False, 400), (1000, True, 3)])
     assert found[Dose.OVER_500][1:] == (3, 3)
     assert found[Dose.OVER_500].probability == pytest.approx(4 / 23)
     assert found[Dose.TO_150][1:] == (0, 403)
     assert found[Dose.TO_150].probability == pytest.approx(1 / 423)
-    early = collapses([(20, True), (1000, False)])
+    early = collapses([(20, True, 1), (1000, False, 1)])
     assert early[Dose.TO_15][1:] == (0, 2)
     assert early[Dose.TO_50][1:] == (1, 2)
     assert early[Dose.OVER_500][1:] == (1, 2)
 
 
 def test_collapse_is_monotone_in_dose():
-    found = collapses([(10, True)] * 4 + [(10, False)] * 4 + [(1000, False)] * 200)
+    found = collapses([(10, True, 4), (10, False, 4), (1000, False, 200)])
     probabilities = [each.probability for each in found.values()]
     assert probabilities == sorted(probabilities)
     assert [each.probability for each in collapses([]).values()] == [0.05] * 5

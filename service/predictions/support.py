@@ -1,0 +1,170 @@
+"""How much of an answer rests on runs like the one that is asked for, and what a run still lacks; pure."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from gapcast.contract.predictions import Missing, NearRun, PredictionRequest, Support
+from gapcast.contract.probes import ProbeResult
+from gapcast.contract.recipes import Recipe
+from service.fits.laws import Answering
+from service.fits.summary import PoolSummary
+from service.fits.tuning import Tuned, Tuning
+from service.law import dose
+from service.law.dose import Collapses, Dose
+
+FEWEST_RUNS = 3
+"""of a cell, collapsed ones too, without which no run of it is advised"""
+LIVE_RATE = 0.5
+"""an EMA teacher that takes this much of the student at every step is the student, one step late"""
+MOST_LEAKED = 0.5
+"""share of contexts with the answer in them, and of answers that are copied, beyond which a gap is mostly copying"""
+CONTROLS = frozenset({"none", "placebo"})
+
+
+class Asked(NamedTuple):
+    """The run that is asked for.
+
+    Attributes:
+        family, cell, recipe: as the law groups them.
+        training_problems: that it trains on.
+        context: key of what the self-teacher is shown. model: its name.
+        gap_spread: variance over problems of the true gap.
+    """
+
+    family: str
+    cell: str
+    recipe: Recipe
+    training_problems: int
+    context: str | None
+    model: str
+    gap_spread: float | None
+
+    @property
+    def tuning(self) -> str:
+        """How it is tuned, as stored runs are told apart."""
+        adaptation = "full" if self.recipe.lora_rank is None else "lora"
+        return Tuning.of(self.recipe.learning_rate, adaptation, self.training_problems).name
+
+    @property
+    def passes(self) -> float:
+        """How often it sees each training problem."""
+        return self.recipe.steps * self.recipe.problems_per_step / self.training_problems
+
+    def tuned(self, summary: PoolSummary) -> Tuned | None:
+        """The stored runs of its cell that were tuned alike."""
+        return summary.cells.get(self.cell, {}).get(self.tuning)
+
+    def leaf(self, summary: PoolSummary) -> str:
+        """The law's name of its cell and tuning."""
+        found, stored = self.tuned(summary), self.cell in summary.cells
+        return found.leaf if found is not None else f"{self.cell}|{self.tuning}" if stored else self.cell
+
+
+def collapses(summary: PoolSummary, recipe: Recipe) -> Collapses:
+    """Of stored runs of a teacher rule and divergence, up to the asked steps."""
+    runs = [
+        (int(one.dose), one.collapsed, one.runs) for one in summary.collapses if one.recipe_class == recipe.recipe_class
+    ]
+    return dose.collapses(runs)[Dose.of(recipe.steps)]
+
+
+def support(
+    asked: Asked,
+    summary: PoolSummary,
+    answering: Answering,
+    missing: Sequence[Missing],
+    near: Sequence[NearRun],
+    pool: str,
+    families: Collection[str],
+) -> Support:
+    """Say what an answer rests on."""
+    stored = summary.cells.get(asked.cell, {})
+    alike = {run.same for run in near if run.pool == pool}
+    known = (
+        "configuration"
+        if "configuration" in alike
+        else "context"
+        if "context" in alike and stored
+        else "cell"
+        if stored
+        else "family"
+        if asked.family in families
+        else "unlike"
+    )
+    gone = collapses(summary, asked.recipe)
+    return Support(
+        known=known,
+        cell_runs=sum(one.runs for one in stored.values()),
+        steps=None if answering.dose is None else [answering.dose.first, int(answering.dose)],
+        training_passes=asked.passes,
+        collapsed_runs=gone.collapsed,
+        compared_runs=gone.runs,
+        missing=list(missing),
+        nearest=list(near),
+    )
+
+
+def missing(
+    asked: Asked, request: PredictionRequest, summary: PoolSummary, result: ProbeResult | None
+) -> Iterator[Missing]:
+    """Say why a run could not be advised, whatever its interval."""
+    recipe = asked.recipe
+    if request.context.kind in CONTROLS:
+        message = (
+            f"The context `{request.context.kind}` shows nothing about the problem, so its gap should be 0. "
+            "Measure the gap of the context that you want to train with."
+        )
+        yield Missing(code="control_context", message=message)
+    if recipe.ema_rate is not None and recipe.ema_rate >= LIVE_RATE:
+        message = (
+            f"With recipe.ema_rate {recipe.ema_rate:g} the teacher is nearly the student itself; such runs gained far "
+            "less than their gap. Use a rate below 0.5, or a frozen teacher."
+        )
+        yield Missing(code="live_teacher", message=message)
+    leak = result.controls.leak if result is not None else None
+    if leak is not None and min(leak.contains_answer, leak.copied) > MOST_LEAKED:
+        message = (
+            f"{leak.contains_answer:.0%} of the contexts contain the answer and {leak.copied:.0%} of the answers are "
+            "copied: the gap is mostly copying, and less of it can be learned. Use a context without the answer."
+        )
+        yield Missing(code="answer_in_context", message=message)
+    stored = summary.cells.get(asked.cell, {})
+    runs = sum(one.runs for one in stored.values())
+    if runs < FEWEST_RUNS:
+        message = (
+            f"{runs} stored run(s) of {asked.family} on {request.task} with a {recipe.recipe_class} recipe; "
+            f"{FEWEST_RUNS} are needed. Train {FEWEST_RUNS - runs} more, at about {recipe.steps} steps."
+        )
+        yield Missing(code="few_runs", message=message)
+    if stored:
+        yield from _unlike(asked, list(stored.values()), asked.tuned(summary))
+
+
+def _unlike(asked: Asked, stored: Sequence[Tuned], tuned: Tuned | None) -> Iterator[Missing]:
+    """Say how the stored runs of the cell differ from the one that is asked for, in tuning and in dose."""
+    recipe = asked.recipe
+    if tuned is None:
+        how = "full fine-tuning" if recipe.lora_rank is None else "LoRA"
+        message = (
+            f"No stored run of this family, task and recipe class has a learning rate near {recipe.learning_rate:g}, "
+            f"{how} and about {asked.training_problems} training problems. Train one, or ask for the stored tuning."
+        )
+        yield Missing(code="tuning_new", message=message)
+    at = [tuned] if tuned is not None else stored
+    for name, value, ranges in (
+        ("steps", float(recipe.steps), [one.steps for one in at if one.steps is not None]),
+        ("passes over the training problems", asked.passes, [one.passes for one in at if one.passes is not None]),
+    ):
+        if not ranges:
+            if name == "steps":
+                message = "The stored runs do not say how many steps they trained. Import them with recipe.steps."
+                yield Missing(code="dose_unknown", message=message)
+            continue
+        ends = [end for one in ranges for end in one]
+        if dose.outside(value, ends):
+            message = (
+                f"{value:.3g} {name} are asked, and the stored runs have {min(ends):.3g} to {max(ends):.3g}. "
+                "Train one run of this length first, or ask for one of theirs."
+            )
+            yield Missing(code="dose_outside", message=message)
+            return
