@@ -23,6 +23,9 @@ MOST_PROVENANCE = 16_384
 
 MOST_PROBLEMS = 100_000
 
+MOST_LOOKS = 1001
+"""evaluations of one run: a run that is trained here keeps a thousand and its end"""
+
 MOST_DEPTH = 32
 """levels of nesting in notes"""
 
@@ -149,6 +152,27 @@ class PastRecipe(RecipeClass, RowPart):
     lora_rank: int | None = Field(None, ge=1, le=1_000_000)
 
 
+class Look(RowPart):
+    """One evaluation of a run while it was trained; shares (0.1 is 10 accuracy points).
+
+    Under a constant learning rate it is the outcome of a run of that many steps.
+    """
+
+    step: int = Field(ge=1, le=1_000_000_000, description="optimizer steps done")
+    improvement: float = Field(ge=-1, le=1, description="accuracy at this step minus before, on the training problems")
+    se: float = Field(gt=0, le=1, description="standard error of `improvement`")
+    cov: float = Field(0.0, ge=-1, le=1, description="covariance of its sampling error with the gap's")
+    held_out: float | None = Field(None, ge=-1, le=1, description="the improvement on held-out problems")
+    held_out_se: float | None = Field(None, gt=0, le=1, description="standard error of `held_out`")
+
+    @model_validator(mode="after")
+    def _held_out_with_its_error(self) -> Self:
+        if (self.held_out is None) != (self.held_out_se is None):
+            names = ("held_out_se", "held_out") if self.held_out_se is None else ("held_out", "held_out_se")
+            raise FieldError(names[0], f"belongs to {names[1]}. Send both, or neither.")
+        return self
+
+
 class ObservationIn(Labelled, RowPart):
     """One past run: its gap before training and the improvement that came of it."""
 
@@ -181,6 +205,11 @@ class ObservationIn(Labelled, RowPart):
         description="covariance of both sampling errors; null: from counts with problem_ids on both, else 0",
     )
     collapsed: bool = Field(False, description="true: the run is known to have collapsed")
+    curve: list[Look] | None = Field(
+        None,
+        max_length=MOST_LOOKS,
+        description="the run's evaluations, in order of step; null: only its end is known",
+    )
     prediction_id: str | None = Field(
         None, min_length=1, max_length=64, description="the prediction whose outcome this is; closes its calibration"
     )
@@ -200,6 +229,7 @@ class ObservationIn(Labelled, RowPart):
             raise FieldError("excluded_reason", f"belongs to an excluded row. {advice}")
         if self.cov is not None and self.gap.arms and self.improvement.arms and self.improvement.problem_ids:
             raise FieldError("cov", "counts with problem_ids give it already. Leave it out.", self.cov)
+        self._check_curve()
         for name in ("recipe", "context"):
             if name in self.provenance:
                 raise FieldError(f"provenance.{name}", f"{name} is a field of the row itself. Move it there.")
@@ -212,6 +242,19 @@ class ObservationIn(Labelled, RowPart):
             if size > MOST_PROVENANCE:
                 raise FieldError(name, f"expected at most {MOST_PROVENANCE} bytes of JSON, got {size}.")
         return self
+
+    def _check_curve(self) -> None:
+        steps = self.recipe.steps if self.recipe is not None else None
+        last = 0
+        for index, look in enumerate(self.curve or ()):
+            if look.step <= last:
+                message = f"expected a step after {last}, that of the look before, got {look.step}. Sort the looks."
+                raise FieldError(f"curve.{index}.step", message, look.step)
+            last = look.step
+        if steps is not None and last > steps:
+            index = len(self.curve or ()) - 1
+            message = f"expected at most {steps}, the steps of the run (recipe.steps), got {last}."
+            raise FieldError(f"curve.{index}.step", message, last)
 
 
 def _check_notes(name: str, notes: Any, depth: int = 0) -> None:  # noqa: ANN401

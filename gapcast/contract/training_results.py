@@ -23,9 +23,16 @@ class StepImprovement(Finite):
 
 
 class Evaluation(StepImprovement):
-    """One look at the student while it was trained."""
+    """One look at the student while it was trained, on the evaluation problems; shares.
+
+    What is null was not recorded by the version that trained the run.
+    """
 
     accuracy: float
+    accuracy_se: float | None = Field(None, description="standard error of `accuracy` over problems")
+    cov: float | None = Field(None, description="covariance of the sampling errors of `improvement` and the run's gap")
+    problems: int | None = None
+    rollouts: int | None = Field(None, description="per problem")
     collapsed: bool = Field(
         False,
         exclude_if=lambda collapsed: not collapsed,
@@ -86,6 +93,7 @@ class TrainingOutcome(Finite):
     cov: float
     collapsed: bool
     held_out: HeldOutResult | None
+    evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
     cost: WorkerCost
     versions: dict[str, str]
 
@@ -97,7 +105,6 @@ class TrainingResult(TrainingOutcome):
     best: StepImprovement
     stopped_by: StoppedBy
     steps: int
-    evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
     warnings: list[Warned] = Field(default_factory=list)
     artifact: Artifact | None = None
     counts: ArmCounts | None = Field(None, description="null: left out where runs are read to be shown")

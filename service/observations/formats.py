@@ -35,8 +35,8 @@ MOST_ROWS = 100_000
 """rows of one import; more would hold a writer's lock for too long"""
 MOST_CELL = 1 << 24
 """characters in one cell of a CSV file"""
-MOST_TEXT = 1 << 16
-"""bytes in one text of a Parquet file"""
+MOST_TEXT = 1 << 18
+"""bytes in one text of a Parquet file: a curve of a thousand looks takes 180,000"""
 MOST_TEXTS = 1 << 25
 """bytes of all texts of a Parquet file, each counted as often as it stands in a row"""
 MOST_UNPACKED = 1 << 28
@@ -47,7 +47,7 @@ MOST_VALUES = 20_000_000
 PIECE = 1 << 18
 """bytes"""
 
-_JSON_COLUMNS = {"context", "provenance", *count_columns()}
+_JSON_COLUMNS = {"context", "curve", "provenance", *count_columns()}
 _WHOLE = {
     name
     for name in columns()
@@ -308,9 +308,9 @@ def _write_ndjson(rows: Iterable[Row]) -> Iterator[bytes]:
 
 def _cell_of(value: Any) -> Any:  # noqa: ANN401
     """Write what a table has no type for as text."""
-    if isinstance(value, list):
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return " ".join(value)
-    return json.dumps(value) if isinstance(value, dict) else value
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def _csv_value(value: Any) -> Any:  # noqa: ANN401

@@ -67,10 +67,9 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
     if not -FARTHEST * improvement_se <= after <= 1 + FARTHEST * improvement_se:
         raise FieldError("improvement", f"expected baseline + improvement from 0 to 1, got {after:.4g}.", improvement)
     cov, known = _covariance(row)
-    if cov**2 > gap_se**2 * improvement_se**2 * (1 + 1e-9):
-        raise FieldError(
-            "cov", f"expected at most gap.se x improvement.se = {gap_se * improvement_se:.3g}, got {cov:.3g}.", cov
-        )
+    _check_covariance("cov", cov, gap_se, improvement_se)
+    for index, look in enumerate(row.curve or ()):
+        _check_covariance(f"curve.{index}.cov", look.cov, gap_se, look.se)
     recipe = row.recipe.model_dump() if row.recipe is not None else None
     values = Values(
         pool=pool or row.pool or DEFAULT_POOL,
@@ -129,6 +128,12 @@ def _baseline(row: ObservationIn) -> float:
         if part.arms is not None:
             return sum(part.arms[0]) / len(part.arms[0]) / (part.rollouts or 1)
     raise FieldError("baseline", "the student's accuracy before training is needed. Add it.")
+
+
+def _check_covariance(name: str, cov: float, gap_se: float, improvement_se: float) -> None:
+    if cov**2 > gap_se**2 * improvement_se**2 * (1 + 1e-9):
+        most = gap_se * improvement_se
+        raise FieldError(name, f"expected at most gap.se x improvement.se = {most:.3g}, got {cov:.3g}.", cov)
 
 
 def _differences(part: MeasuredIn) -> list[float]:

@@ -17,6 +17,7 @@ from gapcast.contract.observations import (
     BatchOut,
     GapIn,
     ImprovementIn,
+    Look,
     ObservationIn,
     ObservationPatch,
     PastRecipe,
@@ -418,7 +419,26 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
         context_kind=run.configuration.context.kind,
         recipe=PastRecipe.model_validate({name: recipe.get(name) for name in PastRecipe.model_fields}),
         **{name: outcome.pop(name) for name in ("baseline", "cov", "collapsed")},
+        curve=_curve(run),
         gap=GapIn(value=gap.value, se=gap.se, **size),
         improvement=ImprovementIn(value=improvement.value, se=improvement.se, **size),
         provenance=configuration | outcome | ({"recipe_options": more} if more else {}),
     )
+
+
+def _curve(run: TrainedRun) -> list[Look] | None:
+    """The run's evaluations; None if its version did not record their covariances."""
+    evaluations = run.outcome.evaluations or []
+    if not evaluations or any(one.cov is None for one in evaluations):
+        return None
+    return [
+        Look(
+            step=one.step,
+            improvement=one.improvement.value,
+            se=one.improvement.se,
+            cov=one.cov or 0.0,
+            held_out=one.held_out.value if one.held_out is not None else None,
+            held_out_se=one.held_out.se if one.held_out is not None else None,
+        )
+        for one in evaluations
+    ]

@@ -27,7 +27,7 @@ BEST = StepImprovement(step=10, improvement=Difference(value=0.31, se=0.04), hel
 
 def evaluation(**change: Any) -> Evaluation:
     """The look at step 10."""
-    fields = {"step": 10, "accuracy": 0.56, "improvement": BEST.improvement, "held_out": None}
+    fields = {"step": 10, "accuracy": 0.56, "improvement": BEST.improvement, "held_out": None, "cov": 0.0004}
     return Evaluation(**(fields | change))
 
 

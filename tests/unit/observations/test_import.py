@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.observations import MOST_LOOKS
 from service.app import create_app
 from service.law import GapLaw
 from service.observations import formats
@@ -100,6 +101,7 @@ def json_rows(client: TestClient) -> list[Row]:
     return rows
 
 
+LOOK: Row = {"step": 10, "improvement": 0.1, "se": 0.03}
 WRONG: list[tuple[str, Row]] = [
     ("gap.value", {"gap": {"value": float("nan"), "se": 0.02}}),
     ("gap.value", {"gap": {"value": float("inf"), "se": 0.02}}),
@@ -128,6 +130,15 @@ WRONG: list[tuple[str, Row]] = [
     ("provenance", {"provenance": {"a": ["\ud800"]}}),
     ("provenance", {"provenance": json.loads('{"a":' * 40 + "1" + "}" * 40)}),
     ("context", {"context": {"a": json.loads("[" * 40 + "1" + "]" * 40)}}),
+    ("curve.1.step", {"curve": [LOOK, LOOK]}),
+    ("curve.1.step", {"curve": [LOOK, LOOK | {"step": 5}]}),
+    ("curve.0.step", {"curve": [LOOK], "recipe": {"teacher": "ema", "divergence": "js", "steps": 9}}),
+    ("curve.0.step", {"curve": [LOOK | {"step": 0}]}),
+    ("curve.0.se", {"curve": [LOOK | {"se": 0}]}),
+    ("curve.0.held_out_se", {"curve": [LOOK | {"held_out": 0.1}]}),
+    ("curve.0.held_out", {"curve": [LOOK | {"held_out_se": 0.1}]}),
+    ("curve.0.cov", {"curve": [LOOK | {"cov": 0.0007}]}),
+    ("curve", {"curve": [LOOK | {"step": step} for step in range(1, MOST_LOOKS + 2)]}),
     ("colour", {"colour": "red"}),
 ]
 
@@ -145,6 +156,14 @@ def test_a_wrong_row_is_named_and_nothing_is_stored(refusing: TestClient, form: 
     assert problem["errors"][0]["message"].startswith("row 2: ")
     assert "Nothing was stored" in problem["detail"]
     assert stored(refusing) == 0
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_curve_of_the_most_looks_goes_through_every_format(form: str) -> None:
+    held_out = {"cov": 0.00025447334830216534, "held_out": -0.0234375, "held_out_se": 0.03596337060534815}
+    curve = [LOOK | {"step": step + 10**6} | held_out for step in range(MOST_LOOKS)]
+    (read,) = formats.read(as_bytes([run(curve=curve)], form), form)  # type: ignore[arg-type]
+    assert read["curve"] == curve
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

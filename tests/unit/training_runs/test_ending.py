@@ -5,9 +5,11 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from gapcast.contract.training_results import TrainingResult
+from gapcast.contract.observations import Look
+from gapcast.contract.probes import Difference
+from gapcast.contract.training_results import Evaluation, TrainingResult
 from service.observations.service import row_of_run, shipped
-from tests.support.training_results import training_result
+from tests.support.training_results import evaluation, training_result
 from tests.unit.training_runs.conftest import RESULT, Worker
 
 Body = dict[str, Any]
@@ -55,6 +57,25 @@ def test_every_part_of_the_recipe_is_kept(client: TestClient, post: Post, worker
     row = observation(client, run)
     assert (row["recipe"]["teacher"], row["recipe"]["divergence"]) == ("trust_region", "js")
     assert row["recipe"] | row["provenance"]["recipe_options"] == run["configuration"]["recipe"]
+
+
+class TestCurve:
+    def curve(self, *evaluations: Evaluation) -> list[Look] | None:
+        (lab, *_) = shipped()
+        outcome = training_result(evaluations=list(evaluations))
+        return row_of_run(lab.model_copy(update={"outcome": outcome})).curve
+
+    def test_is_every_evaluation_with_its_held_out_problems_beside_it(self) -> None:
+        held_out = Difference(value=0.1, se=0.06)
+        found = self.curve(evaluation(), evaluation(step=20, held_out=held_out, cov=-0.0002))
+        assert found == [
+            Look(step=10, improvement=0.31, se=0.04, cov=0.0004),
+            Look(step=20, improvement=0.31, se=0.04, cov=-0.0002, held_out=0.1, held_out_se=0.06),
+        ]
+
+    def test_is_left_out_where_an_older_version_recorded_no_covariances(self) -> None:
+        assert self.curve(evaluation(cov=None), evaluation(step=20)) is None
+        assert self.curve() is None
 
 
 def test_an_equal_run_of_the_lab_is_an_equal_row() -> None:
