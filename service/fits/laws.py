@@ -20,7 +20,9 @@ from service.law.record import Record
 from service.observations.repository import AnyRow
 
 VERSION = 4
-"""of a fit's record: versions 1 to 3 are one law's own, of all runs on their training problems"""
+"""of a fit's record"""
+ALONE = range(1, 4)
+"""versions that are one law's own: of every run at its end, on its training problems"""
 
 
 class Target(StrEnum):
@@ -80,8 +82,10 @@ class Laws:
         Raises:
             ValueError: a version that is unknown, or a law's own that is.
         """
-        if record.get("version") != VERSION:
+        if record["version"] in ALONE:
             return cls({(Target.TRAIN, None): GapLaw.from_record(record)})
+        if record["version"] != VERSION:
+            raise ValueError(f"version: expected {VERSION} or before, got {record['version']}")
         laws = [GapLaw.from_record(one) for one in record["laws"]]
         return cls(
             {(Target(of), None if dose is None else Dose(dose)): laws[place] for of, dose, place in record["of"]}

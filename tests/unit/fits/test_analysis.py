@@ -10,8 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from service.fits import analysis
-from service.fits import laws
+from service.fits import analysis, laws
 from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.kit.database import Database
