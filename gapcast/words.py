@@ -7,7 +7,7 @@ from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions
 from gapcast.contract.fits import Calibration, Coefficients, LinkWeights, OfRecipe
 from gapcast.contract.observations import Measured
-from gapcast.contract.predictions import LawUsed
+from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
 from gapcast.contract.training_results import RunCost
 
@@ -22,6 +22,11 @@ SHAPES = {"linear": "straight", "saturating": "saturating"}
 DIVERGENCES = {"forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
 VERDICTS = {
     "train": ("Train", "the whole 80 % interval is above {gain}."),
+    "pilot": (
+        "Pilot",
+        "the whole 80 % interval is above {gain}, but the stored runs do not cover this one. Train a small number of "
+        "runs first.",
+    ),
     "skip": ("Skip", "the whole 80 % interval is below {gain}."),
     "probe_more": ("Probe more", "the 80 % interval spans {gain}; a larger probe could decide."),
     "undecided": (
@@ -68,7 +73,7 @@ NO_CONTEXT = {
     "kind_is_none": "kind none has none",
     "not_covered": "left out by the coverage",
     "no_attempt": "no attempt to give feedback on",
-    "no_feedback": "the verifier says nothing",
+    "no_feedback": "the verifier gave no feedback",
     "no_feedback_on_success": "the attempt was right",
     "no_success_in_group": "no other attempt of the group was right",
     "no_hints": "no hints",
@@ -194,6 +199,81 @@ def verdict(code: str | None, min_gain: float) -> Verdict:
     return Verdict(name, reason.format(gain=f"{points(min_gain) if min_gain else 0} {POINTS}"))
 
 
+def expected(prediction: PredictionOut) -> str | None:
+    """Say in one sentence what a run would gain, and what the same run has gained before."""
+    found = prediction.improvement
+    if found is None or found.value is None:
+        return None
+    said = f"Expected gain on the training problems: {_with_interval(found)}"
+    held_out = prediction.held_out.improvement if prediction.held_out is not None else None
+    if held_out is not None and held_out.value is not None:
+        said += f"; on held-out problems: {_with_interval(held_out)}"
+    return f"{_before(prediction.support)}{said}."
+
+
+def _with_interval(found: Improvement) -> str:
+    first = found.intervals[0]
+    return f"{points(found.value or 0.0)} points ({level(first.level)} interval {between(first.lower, first.upper)})"
+
+
+def _before(support: Support | None) -> str:
+    """What stored runs of the very configuration gained."""
+    runs = [run for run in support.nearest if run.same == "configuration"] if support is not None else []
+    if not runs:
+        return ""
+    return f"This configuration was run before: {listed([gained(run) for run in runs])}. "
+
+
+def gained(run: NearRun) -> str:
+    """Say what a stored run gained, in accuracy points."""
+    if run.collapsed:
+        return "it collapsed"
+    if run.improvement is not None:
+        return f"{measured(run.improvement)} points"
+    return f"{measured(run.held_out)} points on held-out problems" if run.held_out is not None else "unknown"
+
+
+SAME = {
+    "configuration": "the same configuration",
+    "context": "the same context, another model or recipe",
+    "kind": "the same kind of context",
+    "gap": "a gap that is near",
+}
+"""How a stored run is like the one that is asked for."""
+
+KNOWN = {
+    "configuration": "stored runs of this very configuration",
+    "context": "stored runs with this context, by other models",
+    "cell": "stored runs of this family, task and recipe class, with other contexts",
+    "family": "stored runs of this family, of other tasks or recipe classes",
+    "unlike": "no stored run of this family",
+}
+"""The closest that a pool has stored runs of."""
+
+
+def supported(support: Support) -> str:
+    """Say what an answer rests on."""
+    of_length = f"; law of {_steps(support.steps)}" if support.steps is not None else ""
+    return f"{KNOWN[support.known]}; {count(support.cell_runs, 'run')} of this cell{of_length}"
+
+
+def _steps(steps: Sequence[int | None]) -> str:
+    first, last = steps
+    return f"{first} steps and more" if last is None else f"{first} to {last} steps"
+
+
+def passes(number: float) -> str:
+    """Say how often a run sees each of its training problems."""
+    return f"{number:,.3g} passes over the training problems"
+
+
+def compared(support: Support) -> str | None:
+    """Say how many stored runs of this teacher rule and divergence collapsed."""
+    if not support.compared_runs:
+        return None
+    return f"{support.collapsed_runs} of {count(support.compared_runs, 'run')} that trained as long collapsed"
+
+
 def law_status(status: str, n: int) -> str:
     """Say how much a pool knows of a family."""
     return LAW_STATUS.get(status, status).format(n=count(n, "observation") if status == "fitted" else n)
@@ -206,7 +286,7 @@ def improves(p_positive: float | None) -> str:
 
 def collapses(p_collapse: float) -> str:
     """Say how probable a collapse is, and where that number is from."""
-    return f"{probability(p_collapse)} probability: the share of stored runs that ended far off the law"
+    return f"{probability(p_collapse)} probability: the share of runs that end far off the law"
 
 
 def collapse(stopped_by: str | None) -> str:
@@ -330,9 +410,9 @@ def calibration(pool: str, found: Calibration) -> str:
 
 
 def truncated(arms: Mapping[str, Arm]) -> str:
-    """Say which share of each arm's rollouts was cut at max_tokens."""
-    cut = [f"{arm_name(name)} {percent(arm.truncated)}" for name, arm in arms.items() if arm.truncated]
-    return ", ".join(cut) or "no rollout"
+    """Say which share of each arm's rollouts was truncated at max_tokens."""
+    shares = [f"{arm_name(name)} {percent(arm.truncated)}" for name, arm in arms.items() if arm.truncated]
+    return ", ".join(shares) or "no rollout"
 
 
 def arm_name(name: str) -> str:

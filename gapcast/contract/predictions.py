@@ -180,8 +180,10 @@ class Support(Finite):
         description="the closest that the pool has stored runs of"
     )
     cell_runs: int = Field(description="stored runs of this family, task and recipe class, collapsed ones too")
-    steps: list[int] | None = Field(
-        None, description="first and last step that the answering law is of; null: of runs of any length"
+    steps: list[int | None] | None = Field(
+        None,
+        description="first and last step that the answering law is of, a last one of null: without end; null: of runs "
+        "of any length",
     )
     training_passes: float = Field(description="how often a run of this size sees each of its training problems")
     collapsed_runs: int | None = Field(

@@ -38,6 +38,11 @@ class Dose(IntEnum):
         """The bin's first step."""
         return max((other for other in Dose if other < self), default=0) + 1
 
+    @property
+    def last(self) -> int | None:
+        """The bin's last step; ``None`` for the one without end."""
+        return None if self is Dose.OVER_500 else int(self)
+
 
 class Look(NamedTuple):
     """An evaluation of a run: improvement over its baseline after some steps, with its sampling variance.

@@ -95,7 +95,7 @@ def support(
     return Support(
         known=known,
         cell_runs=sum(one.runs for one in stored.values()),
-        steps=None if answering.dose is None else [answering.dose.first, int(answering.dose)],
+        steps=None if answering.dose is None else [answering.dose.first, answering.dose.last],
         training_passes=asked.passes,
         collapsed_runs=gone.collapsed,
         compared_runs=gone.runs,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gapcast import words
-from gapcast.contract.predictions import Answer, Improvement, Interval, LawUsed, PredictionOut
+from gapcast.contract.predictions import Answer, Improvement, Interval, LawUsed, PredictionOut, Support
 from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures
 from gapcast.contract.training_results import Predicted, PredictedInterval, TrainingRunOut
 
@@ -63,6 +63,8 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
     warnings = [one for one in answer.warnings if one.code != "link_undecided" or not improvement.branches]
     return {
         "verdict": Verdict(advice.name, words.sentence(advice.reason), answer.verdict),
+        "expected": words.expected(prediction),
+        "missing": [one.message for one in answer.support.missing] if answer.support is not None else [],
         "warnings": [words.warning(one) for one in warnings],
         "improvement": improvement,
         "intervals": _rows(improvement, improvement.intervals, improvement.value),
@@ -74,6 +76,8 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
             Fact("Improves", words.improves(improvement.p_positive), "p-positive"),
             Fact("Collapses", words.collapses(improvement.p_collapse), "p-collapse"),
         ],
+        "held_out": list(_held_out(answer, prediction.request.min_gain)),
+        "support": list(_support(answer.support)),
         "gap": answer.gap,
         "gap_facts": list(_gap(answer.gap, probe)),
         "controls": list(_controls(answer.controls, probe)),
@@ -81,6 +85,33 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
         "law": list(_law(answer.law, prediction)),
         "cost": list(_cost(answer)),
     }
+
+
+def _held_out(answer: Answer, min_gain: float) -> Iterator[Fact]:
+    found = answer.held_out
+    if found is None:
+        return
+    value = found.improvement.value
+    yield Fact("Held-out problems", None if value is None else f"{words.points(value)} points predicted", "held-out")
+    for one in found.improvement.intervals:
+        yield Fact(
+            f"{words.level(one.level)} interval", f"{words.between(one.lower, one.upper)} points", "held-out-interval"
+        )
+    yield Fact("Verdict on them", words.verdict(found.verdict, min_gain).name, "held-out-verdict")
+
+
+def _support(support: Support | None) -> Iterator[Fact]:
+    """What the answer rests on, and the stored runs that are most alike."""
+    if support is None:
+        return
+    yield Fact("Rests on", words.supported(support), "support")
+    yield Fact("Trains", words.passes(support.training_passes), "passes")
+    yield Fact("Collapses so far", words.compared(support), "compared")
+    for run in support.nearest:
+        text = (
+            f"{run.model}, {words.plain(run.context_kind)}: gap {words.measured(run.gap)}, gained {words.gained(run)}"
+        )
+        yield Fact(words.sentence(words.SAME[run.same]), text, "near")
 
 
 def _rows(improvement: Improvement, intervals: Sequence[Interval], value: float | None) -> list[Row]:

@@ -8,24 +8,38 @@ from gapcast.cli.printing.probes import control_rows
 from gapcast.cli.terminal import print_panel
 from gapcast.models import Branch, Prediction
 from gapcast.words import (
+    SAME,
     between,
     collapses,
+    compared,
     duration,
     estimated,
+    expected,
+    gained,
     gpu_hours,
     improves,
     law_status,
     level,
     link_weights,
+    measured,
+    passes,
     percent,
     points,
     side,
     summed_up,
+    supported,
     verdict,
     warning,
 )
 
-COLOURS = {"train": "green", "skip": "red", "probe_more": "yellow", "undecided": "yellow", "refused": "red"}
+COLOURS = {
+    "train": "green",
+    "pilot": "yellow",
+    "skip": "red",
+    "probe_more": "yellow",
+    "undecided": "yellow",
+    "refused": "red",
+}
 """of a verdict"""
 
 
@@ -36,6 +50,15 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         message = prediction.error.message if prediction.error is not None else "no result"
         console.print(f"[red]{prediction.status}[/]: {escape(message)}", highlight=False)
         return
+    advice = verdict(prediction.verdict, prediction.request.min_gain)
+    colour = COLOURS.get(prediction.verdict or "", "white")
+    console.print(f"[bold {colour}]{advice.name.upper()}: {advice.reason}[/]", highlight=False)
+    said = expected(prediction)
+    if said is not None:
+        console.print(escape(said), highlight=False)
+    support = prediction.support
+    for lacking in support.missing if support is not None else ():
+        console.print(f"[yellow]Missing[/] ({lacking.code}): {escape(lacking.message)}", highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -57,6 +80,26 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         if improvement.p_positive is not None:
             table.add_row("Improves", improves(improvement.p_positive))
             table.add_row("Collapses", collapses(improvement.p_collapse))
+            compares = compared(support) if support is not None else None
+            if compares is not None:
+                table.add_row("", compares)
+    if prediction.held_out is not None:
+        found = prediction.held_out
+        on = (
+            "none given" if found.improvement.value is None else f"{points(found.improvement.value)} points (predicted)"
+        )
+        name = verdict(found.verdict, prediction.request.min_gain).name
+        table.add_row("Held out", f"{on}; verdict on held-out problems: {name}")
+        for one in found.improvement.intervals:
+            table.add_row("", f"{level(one.level)} interval: {between(one.lower, one.upper)} points")
+    if support is not None:
+        table.add_row("Support", supported(support))
+        table.add_row("", passes(support.training_passes))
+        for run in support.nearest:
+            gain = f"gap {measured(run.gap)}, gained {gained(run)}"
+            table.add_row(
+                "", f"{SAME[run.same]}: {escape(run.model)}, {escape(run.context_kind)}, {gain} ({run.observation_id})"
+            )
     figures = prediction.probe
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
@@ -71,9 +114,6 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         took = f"the probe took {duration(seconds)}{gpu_hours(hours)}"
         table.add_row("Cost", f"{took}{then}")
     print_panel(console, table, prediction.id)
-    advice = verdict(prediction.verdict, prediction.request.min_gain)
-    colour = COLOURS.get(prediction.verdict or "", "white")
-    console.print(f"[bold {colour}]{advice.name.upper()}: {advice.reason}[/]", highlight=False)
     for warned in prediction.warnings:
         if warned.code != "link_undecided":  # the panel says it, in points
             console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}", highlight=False)
