@@ -202,6 +202,11 @@ def improves(p_positive: float | None) -> str:
     return "unknown" if p_positive is None else f"{probability(p_positive)} probability, if it does not collapse"
 
 
+def collapses(p_collapse: float) -> str:
+    """Say how probable a collapse is, and where that number is from."""
+    return f"{probability(p_collapse)} probability: the share of stored runs that ended far off the law"
+
+
 def collapse(stopped_by: str | None) -> str:
     """Say what a collapse is, and whether the run ended with it."""
     ended = ", and the run ended there" if stopped_by == "collapse" else ""

@@ -36,7 +36,7 @@ def curve_chart(curve: Curve) -> "altair.LayerChart":
         return base.mark_area(opacity=opacity).encode(y=_improvement(alt, f"{name}_lower"), y2=f"{name}_upper:Q")
 
     line = base.mark_line().encode(y=_improvement(alt, "mean"))
-    title = f"{curve.family}: {words.recipe(curve)}, with {100 * curve.level:g} % bands"
+    title = f"{curve.family}: {words.recipe(curve)}, with {words.level(curve.level)} bands"
     layers = alt.layer(band("prediction", 0.15), band("confidence", 0.3), line)
     drawn: altair.LayerChart = layers.properties(title=title, width=WIDTH, height=HEIGHT)
     return drawn

@@ -18,10 +18,11 @@ def prediction_table(prediction: PredictionOut) -> str:
             "Status",
             prediction.status if prediction.error is None else f"{prediction.status}: {prediction.error.message}",
         ),
-        ("Configuration", f"{request.model.name}, {request.task}, context {request.context.kind}"),
+        ("Configuration", f"{request.model.name}, {request.task}, context {words.context(request.context)}"),
     ]
     if prediction.verdict is not None:
-        rows.append(("Verdict", prediction.verdict.replace("_", " ")))
+        advice = words.verdict(prediction.verdict, request.min_gain)
+        rows.append(("Verdict", f"{advice.name}: {advice.reason}"))
     if prediction.gap is not None:
         rows.append(("Gap", words.estimated(prediction.gap)))
     if prediction.improvement is not None:
@@ -29,7 +30,7 @@ def prediction_table(prediction: PredictionOut) -> str:
     if prediction.law is not None:
         law = prediction.law
         rows.append(("Law", f"{law.family}: {words.summed_up(law, '95 % confidence ')}, {words.count(law.n, 'run')}"))
-    rows += [("Warning", warned.message) for warned in prediction.warnings]
+    rows += [("Warning", words.warning(warned)) for warned in prediction.warnings]
     return _table(prediction.id, rows)
 
 
@@ -56,11 +57,11 @@ def curve_table(curve: Curve, most: int = 11) -> str:
         (
             words.points(curve.gap[index]),
             words.points(curve.mean[index]),
-            f"{words.points(curve.prediction_lower[index])} to {words.points(curve.prediction_upper[index])}",
+            words.between(curve.prediction_lower[index], curve.prediction_upper[index]),
         )
         for index in range(0, len(curve.gap), step)
     ]
-    heads = ("Gap (points)", "Improvement (points)", f"{100 * curve.level:g} % of runs (points)")
+    heads = ("Gap (points)", "Improvement (points)", f"{words.level(curve.level)} of runs (points)")
     return _table(f"{curve.family}: {words.recipe(curve)}", rows, heads)
 
 
@@ -69,11 +70,11 @@ def _improvement_rows(improvement: Improvement) -> list[tuple[str, str]]:
         return [("Improvement", "none given")]
     rows = [("Improvement", f"{words.points(improvement.value)} points")]
     for interval in improvement.intervals:
-        between = f"{words.points(interval.lower)} to {words.points(interval.upper)} points"
-        rows.append((f"{100 * interval.level:g} % interval", between))
+        between = words.between(interval.lower, interval.upper)
+        rows.append((f"{words.level(interval.level)} interval", f"{between} points"))
     if improvement.p_positive is not None:
-        rows.append(("P(improvement > 0)", f"{words.probability(improvement.p_positive)} unless the run collapses"))
-    rows.append(("P(collapse)", words.probability(improvement.p_collapse)))
+        rows.append(("Improves", words.improves(improvement.p_positive)))
+    rows.append(("Collapses", words.collapses(improvement.p_collapse)))
     return rows
 
 

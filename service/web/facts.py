@@ -72,7 +72,7 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
         ],
         "chances": [
             Fact("Improves", words.improves(improvement.p_positive), "p-positive"),
-            Fact("Collapses", f"{words.probability(improvement.p_collapse)} probability", "p-collapse"),
+            Fact("Collapses", words.collapses(improvement.p_collapse), "p-collapse"),
         ],
         "gap": answer.gap,
         "gap_facts": list(_gap(answer.gap, probe)),

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_table
 from gapcast.models import Coefficients, Drift, FamilyScaling, Fit, Residuals
-from gapcast.words import between, count, link_weights, model_size, points, probability, recipe, summed_up
+from gapcast.words import between, collapses, count, link_weights, model_size, points, probability, recipe, summed_up
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""
@@ -32,7 +32,7 @@ def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[Fam
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold", no_wrap=True)
     facts.add_column(overflow="fold")
-    facts.add_row("P(collapse)", f"{probability(fit.p_collapse)}: the share of runs that end far off the law")
+    facts.add_row("Collapses", collapses(fit.p_collapse))
     facts.add_row("Curvature", curvature(fit.curvature_p))
     shown = {one.family for one in fit.families}
     for index, text in enumerate(drift(fit.drift, shown)):

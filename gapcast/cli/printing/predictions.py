@@ -9,6 +9,7 @@ from gapcast.cli.terminal import print_panel
 from gapcast.models import Branch, Prediction
 from gapcast.words import (
     between,
+    collapses,
     duration,
     estimated,
     gpu_hours,
@@ -18,7 +19,6 @@ from gapcast.words import (
     link_weights,
     percent,
     points,
-    probability,
     side,
     summed_up,
     verdict,
@@ -56,8 +56,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row("", _side(branch))
         if improvement.p_positive is not None:
             table.add_row("Improves", improves(improvement.p_positive))
-            collapses = f"{probability(improvement.p_collapse)} probability"
-            table.add_row("Collapses", f"{collapses}: the share of stored runs that ended far off the law")
+            table.add_row("Collapses", collapses(improvement.p_collapse))
     figures = prediction.probe
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):

@@ -170,7 +170,7 @@ class TestLaw:
         assert done.exit_code == 0, done.output
         fit = connected.fits.current("lab")
         outliers = connected.fits.residuals(fit.id, outliers=True).data
-        for words in (fit.id, "lab-qwen3", "a new family", "P(collapse)", "Curvature", "Drift", "Slope by size"):
+        for words in (fit.id, "lab-qwen3", "a new family", "Collapses", "Curvature", "Drift", "Slope by size"):
             assert words in done.stdout
         assert all(one.id in done.stdout for one in outliers)
         assert done.stdout.endswith("Calibration  No prediction has met its outcome in pool lab yet.\n")

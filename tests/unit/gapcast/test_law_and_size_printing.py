@@ -92,7 +92,7 @@ class TestLaw:
         assert below.endswith("straight 97 %, saturating 3 % (tanh 2 %, exp 1 %)")
         assert new.startswith("a new family")
         assert "      cold    slope 1.20 (-0.20 to 2.60), intercept" in new
-        assert "P(collapse)  7.9 %" in text
+        assert "Collapses  7.9 % probability: the share of stored runs" in text
         assert "Outliers  none" in text
 
     def test_a_law_of_several_shapes_is_its_improvement_at_one_gap(self) -> None:
