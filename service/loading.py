@@ -6,17 +6,14 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from gapcast.contract.faults import expectation
+from gapcast.contract.faults import expectation, noted, sentence
 from gapcast.contract.nearest import nearest
 from service.kit.process import refuse
-from service.listed_models import ModelEntry
 from service.settings import Settings, config_file
 
 PREFIX = "GAPCAST_"
@@ -42,7 +39,7 @@ def load(*, report_unknown: bool = True) -> Settings:
             refuse(f"GAPCAST_CONFIG: expected the path of a file, got {str(file)!r}, which {problem}.")
         return Settings()
     except ValidationError as error:
-        refuse(*(_line(row, file) for row in error.errors()))
+        refuse(*(_line(row, file) for row in noted(Settings, error).errors()))
     except SettingsError as error:
         named = re.search(r'field "(\w+)"', str(error))
         refuse(f"{_variable(named[1] if named else 'models')}: expected a JSON list, got text that is not JSON.")
@@ -79,16 +76,12 @@ def _line(row: ErrorDetails, file: Path) -> str:
         name, separator, rest = message.partition(": ")
         return f"{_place(name, file)}: {rest}" if separator and name in Settings.model_fields else message
     name, *inner = map(str, row["loc"])
-    unknown = row["type"] == "extra_forbidden"
     if inner:  # of a table [[models]]
-        place, field = _place(name, file, int(inner[0]) if inner[0].isdigit() else 0), ".".join([name, *inner])
-        if unknown:
-            return f"{place}: {field} is not known. {_advice(inner[-1], ModelEntry.model_fields)}"
-        return f"{place}: {field} is missing." if row["type"] == "missing" else f"{place}: {field}: {expectation(row)}"
-    if unknown:
+        place = _place(name, file, int(inner[0]) if inner[0].isdigit() else 0)
+        return f"{place}: {'.'.join([name, *inner])}: {expectation(row)}"
+    if row["type"] == "extra_forbidden":
         return f"{_place(name, file)} is not a setting. {_advice(name, Settings.model_fields)}"
-    got = "another value" if name in SECRET else repr(row["input"])
-    return f"{_place(name, file)}: expected {_expected(Settings.model_fields[name])}, got {got}."
+    return f"{_place(name, file)}: {expectation(row) if name in SECRET else sentence(row)}"
 
 
 def _place(name: str, file: Path, table: int = 0) -> str:
@@ -103,21 +96,3 @@ def _place(name: str, file: Path, table: int = 0) -> str:
         return f"{file}: {name}"
     line = f"{file}, line {numbers[min(table, len(numbers) - 1)]}"
     return line if name == "models" else f"{line}: {name}"
-
-
-def _expected(field: FieldInfo) -> str:
-    """Return in words what a setting takes."""
-    kind: Any = field.annotation
-    if get_origin(kind) is Literal:
-        *others, last = map(str, get_args(kind))
-        return f"{', '.join(others)} or {last}"
-    nouns = {int: "a whole number", float: "a number", Path: "a path", list: "a list of tables"}
-    noun = nouns.get(get_origin(kind) or kind, "a text")
-    bounds = {
-        bound: getattr(item, bound) for item in field.metadata for bound in ("ge", "gt", "le") if hasattr(item, bound)
-    }
-    if "ge" in bounds and "le" in bounds:
-        return f"{noun} from {bounds['ge']} to {bounds['le']}"
-    if "ge" in bounds:
-        return f"{noun} of at least {bounds['ge']}"
-    return f"{noun} above {bounds['gt']}" if "gt" in bounds else noun

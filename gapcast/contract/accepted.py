@@ -149,6 +149,8 @@ def _words(schema: Schema, lengths: bool) -> str:
         return ""
     if kind in {"integer", "number"}:
         return _number(schema)
+    if schema.get("format") == "path":
+        return "a path"
     if kind == "string":
         length = _length(schema, "Length", "character", lengths)
         return f"a text{length}" if length else PATTERNS.get(schema.get("pattern", ""), "a text")

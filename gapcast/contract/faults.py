@@ -41,6 +41,7 @@ EXPECTED = {
     "missing": "a value",
     "model_attributes_type": "a mapping",
     "model_type": "a mapping",
+    "path_type": "a path",
     "string_pattern_mismatch": "a text that matches {pattern}",
     "string_too_long": "a text of at most {max_length} characters",
     "string_too_short": "a text of at least {min_length} characters",
@@ -102,7 +103,7 @@ def sentence(row: Mapping[str, Any]) -> str:
 def expectation(row: Mapping[str, Any]) -> str:
     """Return the same without the value, which may be a secret."""
     kind, context = row["type"], row.get("ctx", {})
-    if kind not in EXPECTED:
+    if kind not in EXPECTED or kind in ABSENT:
         return sentence(row)
     return f"expected {_expected(kind, context, _accepted(context)[0])}."
 
@@ -176,7 +177,7 @@ def _advice(kind: str, value: object, accepted: Accepted | None, field: str, cho
         if kind_meant is not None:
             return f" Write {{kind: {kind_meant}}}."
         if kind in {"float_parsing", "int_parsing"}:
-            return _as_number(value)
+            return _as_number(value, whole=kind == "int_parsing")
     if isinstance(value, bool | int | float) and kind == "string_type":
         return " Put it in quotes."
     is_share = field in SHARES and "number" in accepted.types and kind.startswith("less_than")
@@ -189,14 +190,14 @@ def _as_share(value: Any, unit: str) -> str:  # noqa: ANN401
     return f" A share is expected: {figure(number / 100)} is {figure(number)} {unit}." if number <= 100 else ""
 
 
-def _as_number(text: str) -> str:
-    """Advise somebody who wrote `5 %` or `0,5`."""
+def _as_number(text: str, *, whole: bool) -> str:
+    """Advise somebody who wrote `5 %` or `0,5`; there is no advice for 1.5 if the number must be whole."""
     bare = text.strip().removesuffix("%").strip().replace(",", ".")
     try:
         number = float(bare) / (100 if "%" in text else 1)
     except ValueError:
         return ""
-    return f" Write {figure(number)}." if math.isfinite(number) else ""
+    return f" Write {figure(number)}." if math.isfinite(number) and (number.is_integer() or not whole) else ""
 
 
 def _unknown(loc: Loc, context: Mapping[str, Any]) -> str:

@@ -22,12 +22,15 @@ def refused(capsys: pytest.CaptureFixture[str]) -> list[str]:
     [
         ("PORT", "abc", "expected a whole number from 0 to 65535, got 'abc'."),
         ("PORT", "70000", "expected a whole number from 0 to 65535, got '70000'."),
-        ("MAX_BODY_BYTES", "1.5", "expected a whole number of at least 1024, got '1.5'."),
-        ("LEASE_SECONDS", "nan", "expected a number above 0, got 'nan'."),
+        ("MAX_BODY_BYTES", "1.5", "expected a whole number of 1024 or more, got '1.5'."),
+        ("LEASE_SECONDS", "nan", "expected a finite number, got 'nan'."),
+        ("LEASE_SECONDS", "0", "expected a number above 0, got '0'."),
+        ("LEASE_SECONDS", "60,5", "expected a number above 0, got '60,5'. Write 60.5."),
         ("WORKER", "yes", "expected auto, on or off, got 'yes'."),
+        ("LOG_LEVEL", "warn", "expected debug, info, warning or error, got 'warn'. Did you mean 'warning'?"),
         ("LOG_FORMAT", "xml", "expected text or json, got 'xml'."),
         ("MODELS", "[{", "expected a JSON list, got text that is not JSON."),
-        ("MODELS", "3", "expected a list of tables, got another value."),
+        ("MODELS", "3", "expected a list."),
         (
             "HEARTBEAT_SECONDS",
             "40",
@@ -61,11 +64,12 @@ def test_a_wrong_variable_is_named_with_what_it_takes(
         ('host = "::1"\nport = "x"\n', "line 2: port: expected a whole number from 0 to 65535, got 'x'."),
         (
             '[[models]]\nname = "a"\nfamily = "b"\nrevision = "c"\npath = "/x"\n[[models]]\nname = "b"\n',
-            "line 6: models.1.family is missing.",
+            "line 6: models.1.family: expected a text without |, got nothing. Add it.",
         ),
+        ("data_dir = 3\n", "line 1: data_dir: expected a path, got 3."),
         (
             '[[models]]\nname = "a"\nfamily = "b"\nrevison = "c"\n',
-            "line 1: models.0.revison is not known. Did you mean revision?",
+            "line 1: models.0.revison: is not a field of models.0. Did you mean revision?",
         ),
     ],
 )
