@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Configuration(dict[str, Any]):
         unspaced = UNSPACED_KEY.search(param) if message.startswith("is not a") else None
         if unspaced is not None:
             message = f"expected a space after {unspaced[1]}:, got none. Add it."
-        elif "expected a mapping" in message and UNSPACED.match(str(self._value(param))):
+        elif "expected a mapping" in message and UNSPACED.match(str(_at(self, param.split(".")))):
             message += " Put a space after the colon."
         named = message if param in {"", "body"} else f"{param}: {message}"
         if isinstance(place, int):
@@ -83,6 +83,29 @@ class Configuration(dict[str, Any]):
         self.places = {at: place for at, place in self.places.items() if not f"{at}.".startswith(f"{path}.")}
         self.places[path] = f"--set {path}"
 
+    def refuse_unsent(self, command: str, body: Mapping[str, Any], renamed: Collection[str] = ()) -> None:
+        """Refuse each `--set` of a field that the command's request does not hold, as it would have no effect.
+
+        A file may have such fields: one file serves every command.
+
+        Args:
+            command: `gapcast probe`.
+            body: the request.
+            renamed: dotted paths that the request holds under other names.
+
+        Raises:
+            typer.Exit: with code 2.
+        """
+        paths = [path for path, place in self.places.items() if place == f"--set {path}"]
+        unsent = [
+            (path, ".".join(map(str, leaf)))
+            for path in paths
+            for leaf in _leaves(tuple(path.split(".")), _at(self, path.split(".")))
+            if ".".join(map(str, leaf)) not in renamed and _at(body, leaf) is None
+        ]
+        if unsent:
+            refuse([f"--set {path}: `{command}` does not use the field {leaf}. Leave it out." for path, leaf in unsent])
+
     def _key(self, here: Any, part: str, way: Sequence[str]) -> Any:  # noqa: ANN401
         """Return the key of one step of a path."""
         if isinstance(here, dict):
@@ -97,11 +120,26 @@ class Configuration(dict[str, Any]):
             raise ValueError(f"expected {indices} in the list {name}, got {part!r}. Or set {name} itself.")
         return int(part)
 
-    def _value(self, param: str) -> Any:  # noqa: ANN401
-        here: Any = self
-        for part in param.split("."):
-            here = here.get(part) if isinstance(here, dict) else None
-        return here
+
+def _at(value: Any, way: Sequence[Any]) -> Any:  # noqa: ANN401
+    """Return what stands at a place inside a value; None if nothing does."""
+    for part in way:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and str(part).isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _leaves(place: tuple[Any, ...], value: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+    """Yield the place of every value that is set inside a value: of a mapping's fields, else its own."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _leaves((*place, name), inner)
+    elif value is not None:
+        yield place
 
 
 def read_configuration(path: Path | None, settings: Sequence[str] | None = None) -> Configuration:

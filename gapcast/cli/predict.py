@@ -29,5 +29,6 @@ def predict(
     """
     read = read_configuration(configuration, set_)
     body = {field: value for field, value in read.items() if field not in OF_A_RUN} | label(read, name, tag)
+    read.refuse_unsent("gapcast predict", body)
     with exit_on_refusal(read), Client(url) as client:
         end_of_prediction(client, client.predictions.create(body), url, as_json=as_json)

@@ -41,6 +41,7 @@ def probe(
     read = read_configuration(configuration, set_)
     read.named_by({"target_gap_half_width": "--half-width"} if half_width is not None else {})
     body = request_of(read, half_width) | label(read, name, tag)
+    read.refuse_unsent("gapcast probe", body, renamed={"recipe.group_size"})
     with exit_on_refusal(read), Client(url) as client:
         end_of_probe(client, client.probes.create(body), url, as_json=as_json)
 

@@ -79,6 +79,7 @@ def size(
     read = read_configuration(configuration, set_)
     read.named_by(OPTIONS)
     body = request_of(read) | {"target_half_width": half_width, "level": level}
+    read.refuse_unsent("gapcast size", body)
     cost = {"per_problem": cost_per_problem, "per_rollout": cost_per_rollout}
     with exit_on_refusal(read), Client(url) as client:
         if pilot is not None and pilot.startswith("pred_"):

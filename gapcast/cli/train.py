@@ -97,6 +97,7 @@ def train(
     given = {name: value for name, value in asked.items() if value is not None}
     read.named_by({name: OPTIONS[name] for name in given})
     body |= given | label(read, name, tag)
+    read.refuse_unsent("gapcast train", body)
     with exit_on_refusal(read), Client(url) as client:
         if prediction is not None:
             body["prediction_id"] = id_of(client, PREDICTIONS, prediction)

@@ -38,7 +38,7 @@ SENTENCES = (
         "expected the quotation mark that closes the text of line {opened}, got ---. Add it.",
     ),
     (r"undefined alias '?([^']*)'?", "the alias *{0} is not defined. Put a text that begins with * in quotes."),
-    (r"duplicate anchor '?([^';]*)'?", "the anchor &{0} stands twice. Rename one of them."),
+    (r"duplicate anchor '?([^';]*)'?", "the anchor &{0} appears twice. Rename one of them."),
     (r"another document", "expected one configuration, got a second one after ---. Leave one of them out."),
     (r"expected alphabetic or numeric", "expected a name after & or *, got none. Put the text in quotes."),
     (

@@ -108,7 +108,7 @@ class _Walk:
             elif name in seen:
                 first = seen[name]
                 both = f"in line {first} and again in line {line}" if first != line else f"twice in line {line}"
-                self._fault(key, place, f"stands {both}. Leave one of them out.")
+                self._fault(key, place, f"appears {both}. Leave one of them out.")
             seen.setdefault(name, line)
             self.lines[place] = line
             values[name] = self.value(inner, place)

@@ -148,7 +148,7 @@ class TrainingRunRequest(Labelled, Strict):
             if not 0 <= seed < 2**32:
                 raise FieldError(f"seeds.{index}", f"expected a whole number from 0 to 4294967295, got {seed}.", seed)
             if seed in self.seeds[:index]:
-                raise FieldError(f"seeds.{index}", f"{seed} stands twice. Each run needs a seed of its own.", seed)
+                raise FieldError(f"seeds.{index}", f"{seed} appears twice. Each run needs a seed of its own.", seed)
         names = ("model", "task", "context", "recipe", "decoding", "probe", "pool")
         if self.prediction_id is not None:
             for name in names:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from gapcast.cli.configuration import Configuration, read_configuration
 
@@ -98,3 +99,16 @@ def test_a_setting_wins_over_the_file_and_the_last_over_the_first(tmp_path: Path
 def test_a_mapping_that_is_set_forgets_the_lines_of_what_it_replaces(tmp_path: Path) -> None:
     found = read(tmp_path, "recipe:\n  steps: 1\n", "recipe={steps: 0}")
     assert found.told("recipe.steps", "expected more.") == "--set recipe: recipe.steps: expected more."
+
+
+def test_a_field_that_is_set_and_not_sent_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "recipe: {steps: 1}\nlevels: [0.8]\nmin_gain: 0.1\n"
+    found = read(tmp_path, text, "recipe={steps: 3, top_k: 5}", "levels.0=0.9", "pool=", "probe={}")
+    found.refuse_unsent("gapcast x", {"recipe": {"steps": 3, "top_k": 5}, "levels": [0.9], "probe": {}})
+    found.refuse_unsent("gapcast x", {"top_k": 5, "levels": [0.9], "probe": {}}, {"recipe.steps", "recipe.top_k"})
+    with pytest.raises(typer.Exit):
+        found.refuse_unsent("gapcast x", {"recipe": {"steps": 3}, "probe": {}})
+    assert capsys.readouterr().err.splitlines() == [
+        "--set recipe: `gapcast x` does not use the field recipe.top_k. Leave it out.",
+        "--set levels.0: `gapcast x` does not use the field levels.0. Leave it out.",
+    ]
