@@ -68,7 +68,7 @@ NO_CONTEXT = {
     "kind_is_none": "kind none has none",
     "not_covered": "left out by the coverage",
     "no_attempt": "no attempt to give feedback on",
-    "no_feedback": "the verifier says nothing",
+    "no_feedback": "the verifier gave no feedback",
     "no_feedback_on_success": "the attempt was right",
     "no_success_in_group": "no other attempt of the group was right",
     "no_hints": "no hints",
@@ -204,7 +204,7 @@ def improves(p_positive: float | None) -> str:
 
 def collapses(p_collapse: float) -> str:
     """Say how probable a collapse is, and where that number is from."""
-    return f"{probability(p_collapse)} probability: the share of stored runs that ended far off the law"
+    return f"{probability(p_collapse)} probability: the share of runs that end far off the law"
 
 
 def collapse(stopped_by: str | None) -> str:
@@ -328,9 +328,9 @@ def calibration(pool: str, found: Calibration) -> str:
 
 
 def truncated(arms: Mapping[str, Arm]) -> str:
-    """Say which share of each arm's rollouts was cut at max_tokens."""
-    cut = [f"{arm_name(name)} {percent(arm.truncated)}" for name, arm in arms.items() if arm.truncated]
-    return ", ".join(cut) or "no rollout"
+    """Say which share of each arm's rollouts was truncated at max_tokens."""
+    shares = [f"{arm_name(name)} {percent(arm.truncated)}" for name, arm in arms.items() if arm.truncated]
+    return ", ".join(shares) or "no rollout"
 
 
 def arm_name(name: str) -> str:

@@ -27,32 +27,32 @@ class TooManyJobs(GapcastError):
 
 
 class DuplicateRun(Conflict):
-    """This configuration is or was trained with this seed already; send another seed."""
+    """A run of this configuration with this seed exists already; send another seed."""
 
     code = "duplicate_run"
 
 
 class UnknownPool(InvalidRequest):
-    """There is no pool of this name; leave `pool` out, or import observations into it."""
+    """This pool does not exist; leave `pool` out, or import observations into it."""
 
     code = "unknown_pool"
 
 
 class InvalidFile(InvalidRequest):
-    """The file is not what its media type says, or too much."""
+    """The file is not of the type that its Content-Type names, or it is too large."""
 
     code = "invalid_file"
 
 
 class ObservationConflict(InvalidRequest):
-    """An external_id is stored already with another content."""
+    """An external_id is stored already with other content; send the same content, or another external_id."""
 
     status = 409
     code = "observation_conflict"
 
 
 class OldFit(GapcastError):
-    """Another version of the law made this fit; this one can evaluate the pool's newest fit, but not this."""
+    """An earlier version of the law made this fit and this version cannot evaluate it; use the pool's newest fit."""
 
     status = 409
     code = "old_fit"

@@ -21,11 +21,22 @@ class ModelEntry(Strict):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    name: str = Field(min_length=1, max_length=255, pattern=r"^\S+$", description="as `model.name` asks for it")
-    family: str = Field(min_length=1, max_length=255, pattern=r"^[^|]+$", description="the law's group")
+    name: str = Field(
+        min_length=1, max_length=255, pattern=r"^\S+$", description="the name that a request sends as `model.name`"
+    )
+    family: str = Field(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^|]+$",
+        description="the group of models that share a law, such as `qwen3`",
+    )
     path: str | None = Field(None, min_length=1, description="absolute folder of the weights on every worker")
     url: str | None = Field(
-        None, min_length=1, max_length=2000, repr=False, description="of an OpenAI-compatible server, up to `/v1`"
+        None,
+        min_length=1,
+        max_length=2000,
+        repr=False,
+        description="address of an OpenAI-compatible server, up to `/v1`",
     )
     served_as: str | None = Field(
         None, min_length=1, max_length=255, description="what the server calls the model; null: its name"
@@ -34,14 +45,14 @@ class ModelEntry(Strict):
     revision: str = Field(
         min_length=1,
         max_length=80,
-        description="of a folder `sha256:...` as `gapcast models inspect PATH` prints it; of a server's model what it "
-        "is pinned to, the hub's commit for example",
+        description="for a folder `sha256:...`, as `gapcast models inspect PATH` prints it; for a server's model the "
+        "version that it serves, such as the hub's commit",
     )
     parameters: int | None = Field(None, ge=1, description="number of weights")
-    chat_template: bool | None = Field(None, description="whether prompts are chat messages for it; null: not known")
+    chat_template: bool | None = Field(None, description="true: its prompts are chat messages; null: not known")
     context_length: int | None = Field(None, ge=16, description="tokens of prompt and completion; null: not known")
     thinking: bool | None = Field(
-        None, description="whether its chat template has a thinking mode that can be chosen; null: not known"
+        None, description="true: its chat template has a thinking mode that can be chosen; null: not known"
     )
 
     @field_validator("api_key")
@@ -51,15 +62,18 @@ class ModelEntry(Strict):
             return None
         stripped = key.get_secret_value().strip()
         if not VISIBLE.fullmatch(stripped):
-            raise ValueError("is empty or holds what no HTTP header can send; a key is visible ASCII without spaces")
+            raise ValueError("expected visible ASCII characters without spaces, got something else. Correct the key.")
         return SecretStr(stripped)
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         if self.name.startswith(LAB_PREFIX):
-            raise ValueError(f"name: {self.name!r} begins with {LAB_PREFIX!r}, which is kept for the lab's own models")
+            raise ValueError(
+                f"name: {self.name!r} begins with {LAB_PREFIX!r}, the prefix of the lab's models. Choose another."
+            )
         if (self.path is None) == (self.url is None):
-            raise ValueError("path: a model has either a path (a folder on the workers) or a url (a server), not both")
+            got = "neither" if self.path is None else "both"
+            raise ValueError(f"path: expected a path (a folder on the workers) or a url (a server), got {got}.")
         if self.path is not None:
             self._check_folder(self.path)
         if self.url is not None:
@@ -69,30 +83,32 @@ class ModelEntry(Strict):
 
     def _check_folder(self, path: str) -> None:
         if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError(f"path: {path[:200]!r} is not absolute; workers may start in any folder")
+            raise ValueError(f"path: expected an absolute path, got {path[:200]!r}. Workers may start in any folder.")
         if not FOLDER_REVISION.fullmatch(self.revision):
             raise ValueError(
-                f"revision: {self.revision!r} is not `sha256:` and 64 hex digits; "
-                f"`gapcast models inspect {path[:200]}` prints the folder's"
+                f"revision: expected `sha256:` and 64 hex digits, got {self.revision!r}. "
+                f"`gapcast models inspect {path[:200]}` prints the folder's revision."
             )
         for name in ("served_as", "api_key"):
             if getattr(self, name) is not None:
-                raise ValueError(f"{name}: belongs to a model with a url; leave it out of one with a path")
+                raise ValueError(f"{name}: belongs to a model with a url. Leave it out of a model with a path.")
 
     @staticmethod
     def _check_url(url: str) -> None:
-        # the url itself is not told: a password may stand in it
+        # the url itself is not shown: a password may stand in it
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise ValueError("url: is not a URL such as http://gpu-box:8000/v1") from None
+            raise ValueError("url: expected a URL such as http://gpu-box:8000/v1, got another text.") from None
         if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
-            raise ValueError("url: begins with http:// or https:// and a host, such as http://gpu-box:8000/v1")
+            raise ValueError(
+                "url: expected http:// or https:// and a host, such as http://gpu-box:8000/v1, got another text."
+            )
         if parts.username is not None or parts.password is not None:
-            raise ValueError("url: holds a user or password, which logs would show; use api_key")
+            raise ValueError("url: contains a user or a password, which logs would show. Use api_key.")
         if parts.query or parts.fragment:
-            raise ValueError("url: holds a query or a fragment; it ends with the path, such as /v1")
+            raise ValueError("url: contains a query or a fragment. End it with its path, such as /v1.")
 
     @property
     def source(self) -> Literal["folder", "server"]:

@@ -34,14 +34,16 @@ class Settings(BaseSettings):
     broker_url: str = Field(
         "", repr=False, description="Celery broker URL (redis://, amqp://); empty: the file system in data_dir"
     )
-    host: str = Field("127.0.0.1", description="address that the API binds to; any but a loopback one needs api_key")
+    host: str = Field(
+        "127.0.0.1", description="address that the API binds to; an address that is not a loopback one needs api_key"
+    )
     port: int = Field(8321, ge=0, le=65535, description="port of the API; 0 takes a free one")
     api_key: SecretStr | None = Field(
         None, description="the key that requests must carry (health checks aside); at least 32 characters"
     )
     api_workers: int = Field(1, ge=1, le=64, description="API processes; more than one needs PostgreSQL")
     worker: Literal["auto", "on", "off"] = Field(
-        "auto", description="whether `serve` starts a worker of its own; auto: with the file-system broker"
+        "auto", description="on: `serve` starts a worker of its own; auto: only with the file-system broker"
     )
     worker_concurrency: int = Field(1, ge=1, le=64, description="jobs that one worker runs at a time")
     lease_seconds: float = Field(60, gt=0, description="seconds without a heartbeat after which a job is taken back")
@@ -56,20 +58,20 @@ class Settings(BaseSettings):
         604800, gt=0, description="seconds that one attempt of a training run may run (a week)"
     )
     max_queued_jobs: int = Field(
-        200, ge=1, description="jobs of one tenant that may wait or run before POST answers 429"
+        200, ge=1, description="jobs of one tenant that may wait or run; the answer to one more is 429"
     )
-    max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; a larger body answers 413")
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; the answer to a larger body is 413")
     max_import_bytes: int = Field(32 << 20, ge=1024, description="bytes; the same for an import of observations")
     max_task_bytes: int = Field(
         256 << 20, ge=1024, description="bytes; the same for a task file, and for what a Parquet file unpacks to"
     )
     models: list[ModelEntry] = Field(
         [],
-        description="the models that may be loaded beside the lab's, each a table `[[models]]` (variable: a JSON list) "
+        description="the models that may be loaded besides the lab's, each a table `[[models]]` (variable: JSON list) "
         "with `name`, `family`, `revision`, and `path` (a folder on the workers) or `url` (an OpenAI-compatible "
         "server; also `served_as`, `api_key`); optional `parameters`, `chat_template`, `context_length`, `thinking`",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field(
         "text", description="how a log line is written: for a person, or as a JSON object for a log collector"
     )
@@ -99,7 +101,7 @@ class Settings(BaseSettings):
             )
         twice = repeated(self.models)
         if twice is not None:
-            raise ValueError(f"models: expected a name of its own for each model, got {twice!r} twice.")
+            raise ValueError(f"models: expected a different name for each model, got {twice!r} twice.")
         if self.database_url.startswith("sqlite") and self.api_workers > 1:
             raise ValueError(
                 f"api_workers: expected 1 with SQLite, got {self.api_workers}. Set database_url to PostgreSQL for more."

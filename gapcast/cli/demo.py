@@ -66,7 +66,9 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
             server.wait()
         else:
             again = f"gapcast serve --data-dir {data_dir}"
-            console.print(f"The page: {page} (no terminal, so nothing serves it now; `{again}` does)", soft_wrap=True)
+            console.print(
+                f"The page: {page} (without a terminal the demo has ended; `{again}` serves the page)", soft_wrap=True
+            )
         return 0
     except KeyboardInterrupt:
         console.print("\nStopping.")  # below the ^C of the terminal

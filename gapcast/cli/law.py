@@ -16,7 +16,7 @@ MOST_OUTLIERS = 20
 
 
 def law(
-    pool: Annotated[str, typer.Option(help="Whose law; `lab` comes filled.")] = "default",
+    pool: Annotated[str, typer.Option(help="The pool of the law; `lab` comes with runs.")] = "default",
     family: Annotated[str | None, typer.Option(help="Of this family alone.")] = None,
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
@@ -53,7 +53,7 @@ def show_law(client: Client, fit: Fit, family: str | None = None, *, as_json: bo
     console.print(f"[bold]Calibration[/]  {calibration(fit.pool, outcomes)}", highlight=False, soft_wrap=True)
     if not fit.n:
         pool = fit.pool
-        say(f"Pool {pool} holds no run yet: all that is shown is the prior. gapcast observations import FILE fills it.")
+        say(f"Pool {pool} has no run yet, so this is the prior alone. Fill it: gapcast observations import FILE")
 
 
 def _of_family(fit: Fit, family: str) -> Fit:

@@ -78,7 +78,7 @@ def id_of(client: Client, of: Resource, text: str) -> str:
         raise NotFound(f"{text}: expected the start of a {of.thing}'s id. {see}", status=404, code="not_found")
     if len(found) > 1:
         both = " and ".join(one.id for one in found)
-        raise InvalidRequest(f"{text}: several {of.thing}s begin so, such as {both}. Type more of it.", status=422)
+        raise InvalidRequest(f"{text}: several {of.thing}s begin so, such as {both}. Type more of the id.", status=422)
     return str(found[0].id)
 
 
@@ -111,7 +111,7 @@ def show_list(
     elif items:
         show(console, items)
     else:
-        console.print(f"There are no {things} that fit.", highlight=False)
+        console.print(f"No {things} were found.", highlight=False)
     if more and last is not None:
         say(f"There are more: --after {last}")
 

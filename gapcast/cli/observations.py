@@ -91,7 +91,7 @@ def _refused(error: GapcastError, lines: list[str]) -> None:
     if 400 <= error.status < 500 or error.code == "unreachable":
         say("Nothing was stored.")
     else:
-        say("Whether it was stored is not known. Rows with an external_id can be sent again: they are stored once.")
+        say("It is not known if it was stored. Rows with an external_id can be sent again: they are stored once.")
     raise typer.Exit(exit_code(error)) from error
 
 
@@ -143,9 +143,7 @@ def add(
     Gap and improvement need a standard error each. Where one is missing, it is assumed from --problems and --rollouts.
     """
     if (problems, rollouts) != (None, None) and None not in (gap_se, improvement_se):
-        refuse(
-            ["--problems, --rollouts: they stand in for a missing standard error, but both are given. Leave them out."]
-        )
+        refuse(["--problems, --rollouts: they replace a missing standard error, but both are given. Leave them out."])
 
     def measured(value: float, se: float | None) -> Row:
         return _said(value=value, se=se) if se is not None else _said(value=value, problems=problems, rollouts=rollouts)
@@ -322,7 +320,7 @@ def exclude(
     """Leave a run out of its pool's law from now on. Fits that were made stay as they are."""
     with exit_on_refusal(), Client(url) as client:
         shown = client.observations.exclude(id_of(client, OBSERVATIONS, observation), reason)
-    text = f"{shown.id} is left out of the law of {shown.pool}: {shown.excluded_reason}"
+    text = f"{shown.id} is excluded from the law of {shown.pool}: {shown.excluded_reason}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -28,10 +28,10 @@ from gapcast.models import ProbeSize
 from gapcast.words import count, points
 
 EXPECTED = {
-    "request": "as you said",
-    "pilot": "as the pilot measured them",
+    "request": "from the request",
+    "pilot": "measured by the pilot",
     "family": "medians of the family's stored runs",
-    "prior": "a guess, as no run of this family is stored",
+    "prior": "a guess, because no run of this family is stored",
 }
 
 OPTIONS = {
@@ -59,10 +59,11 @@ def size(
         int | None, typer.Option(min=1, help="Per problem and arm (default: the cheapest number).")
     ] = None,
     pilot: Annotated[
-        str | None, typer.Option(help="A measured probe, or its prediction: tells how much problems and rollouts vary.")
+        str | None,
+        typer.Option(help="A measured probe, or its prediction, that shows how much problems and rollouts vary."),
     ] = None,
     most_problems: Annotated[
-        int | None, typer.Option(min=2, help="No more than these (default: all that the task has).")
+        int | None, typer.Option(min=2, help="The most problems (default: all that the task has).")
     ] = None,
     cost_per_problem: Annotated[float | None, typer.Option(min=0, help="In any unit (default: 0).")] = None,
     cost_per_rollout: Annotated[float | None, typer.Option(min=0, help="In the same unit (default: 1).")] = None,
@@ -124,17 +125,18 @@ def print_size(console: Console, found: ProbeSize) -> None:
         if found.half_width is not None:
             table.add_row("", f"a prediction of ± {100 * found.half_width:.1f} points {level} (half-width)")
         else:
-            table.add_row("", "[yellow]a refusal: the law gives no prediction at such a gap[/]")
-    floor = f"± {100 * found.floor:.1f} points {level} with an exactly known gap: no probe gets below"
+            table.add_row("", "[yellow]no prediction: the law does not reach such a gap[/]")
+    floor = f"± {100 * found.floor:.1f} points {level} with an exactly known gap; no probe reaches less"
     table.add_row("Floor", floor)
     expected = found.expected
     gap = f"gap {points(expected.gap)} points, student {100 * expected.student:.1f} %"
     table.add_row("Assumed", f"{gap}: {EXPECTED.get(expected.source, expected.source)}")
     if found.variation.source == "pilot":
-        table.add_row("", "problems and rollouts vary as the pilot measured it")
+        table.add_row("", "problems and rollouts vary as in the pilot")
     else:
         table.add_row(
-            "", "problems and rollouts vary as is usual at that gap; measure a small probe and name it: --pilot"
+            "",
+            "problems and rollouts vary as usual at that gap; to measure it, name a small probe with --pilot",
         )
     table.add_row(
         "", f"the run's improvement is measured with an error of ± {100 * found.measurement_se:.1f} points (SE)"

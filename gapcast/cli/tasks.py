@@ -30,7 +30,7 @@ def _check_options(text: str | None) -> str | None:
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not JSON: {error}.") from error
     if not isinstance(found, dict):
-        raise typer.BadParameter(f'{text!r} is no JSON object, such as {{"relative_tolerance": 0.01}}.')
+        raise typer.BadParameter(f'{text!r} is not a JSON object, such as {{"relative_tolerance": 0.01}}.')
     return text
 
 

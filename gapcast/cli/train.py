@@ -104,7 +104,7 @@ def train(
         try:
             runs = client.training_runs.create_group(body)
         except KeyboardInterrupt:
-            say(f"Whether anything was queued is not known; it is there if so: {command('runs', 'list', '', url)}")
+            say(f"It is not known if a run was queued. If so, this lists it: {command('runs', 'list', '', url)}")
             raise typer.Exit(Exit.INTERRUPTED) from None
         if detach:
             _tell_queued(runs, url, as_json=as_json)

@@ -114,7 +114,8 @@ class Warned(Finite):
     code: str
     message: str
     numbers: dict[str, float] = Field(
-        default_factory=dict, description="those of the message, by name; accuracies and their differences are shares"
+        default_factory=dict,
+        description="the numbers of the message, by name; accuracies and their differences are shares",
     )
 
 

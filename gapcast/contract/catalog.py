@@ -36,9 +36,9 @@ class Task(BaseModel):
     max_tokens: int
     preamble: str
     hint_levels: int = Field(description="the most hints that a training problem has")
-    with_hints: int | None = Field(None, description="training problems that have any; likewise the next two")
-    with_reference_solution: int | None = None
-    with_privileged_context: int | None = None
+    with_hints: int | None = Field(None, description="training problems that have hints")
+    with_reference_solution: int | None = Field(None, description="training problems that have one")
+    with_privileged_context: int | None = Field(None, description="training problems that have one")
     revision: str
     bytes: int | None = None
     created_at: str | None = None

@@ -28,7 +28,7 @@ from gapcast.contract.tagged import NAMED_AS_SENT
 class Corruption(Strict):
     """How much of the privileged context is wrong or missing."""
 
-    rate: float = Field(0.0, ge=0, le=1, description="share of contexts that are wrong: another problem's")
+    rate: float = Field(0.0, ge=0, le=1, description="share of contexts that are wrong: those of another problem")
     coverage: float = Field(1.0, ge=0, le=1, description="share of problems that get a context at all")
 
 
@@ -51,7 +51,7 @@ class StaticOptions(CorruptibleOptions):
 class FeedbackOptions(CorruptibleOptions):
     """Options of `feedback` and `shuffled_feedback`."""
 
-    max_cases: int = Field(1, ge=1, le=16, description="failing cases that are shown, at most")
+    max_cases: int = Field(1, ge=1, le=16, description="the most failing cases that are shown")
     show_expected: bool = Field(
         False, description="true: failing cases show the expected output, which leaks the answer"
     )
@@ -82,7 +82,7 @@ class HintsOptions(CorruptibleOptions):
             if self.level is not None:
                 raise FieldError(
                     "level",
-                    "counts the task's graded hints, and source is 'model'. Leave it out, or set source to 'task'.",
+                    "belongs to the source 'task', and source is 'model'. Leave it out, or set source to 'task'.",
                     self.level,
                 )
             self.extract_from = self.extract_from or "peer"
@@ -318,7 +318,7 @@ class AllContext(CorruptibleContext):
 
 
 class ColumnContext(CorruptibleContext):
-    """The text of the task file's column `privileged_context`: any feedback from the world."""
+    """The text of the task file's column `privileged_context`: feedback from elsewhere, such as a tool's output."""
 
     example = ColumnOptions(column="privileged_context")
 
@@ -373,7 +373,7 @@ else:
 class PlaceboOptions(CorruptibleOptions):
     """Options of `placebo`."""
 
-    of: PlaceboKind = Field("reference_solution", description="the kind of context that another problem's is shown of")
+    of: PlaceboKind = Field("reference_solution", description="the kind of the other problem's context")
     options: Annotated[
         SerializeAsAny[CorruptibleOptions],
         WithJsonSchema(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from gapcast.contract.accepted import listed
 from gapcast.contract.base import POOL_PATTERN, FieldError, JobStatus, Strict
 from gapcast.contract.labels import MOST_TAGS, Tag
 from gapcast.contract.nearest import nearest
@@ -25,9 +26,8 @@ class Query(Strict):
         for name in values if isinstance(values, dict) else ():
             if name not in known:
                 near = nearest(name, known)
-                expected = f"one of the parameters {', '.join(known)}"
-                meant = f"; did you mean {near!r}?" if near is not None else ""
-                raise FieldError(name[:80], f"is not a parameter here; expected {expected}{meant}", values[name])
+                advice = f"Did you mean {near}?" if near is not None else f"The parameters are {listed(known, 'and')}."
+                raise FieldError(name[:80], f"is not a parameter of this endpoint. {advice}", values[name])
         return values
 
 
@@ -35,7 +35,9 @@ class PageQuery(Query):
     """Which part of a list is read."""
 
     after: str | None = Field(
-        None, pattern="^[a-z]+_[0-9a-f]{32}$", description="the id after which the page begins: the last page's last_id"
+        None,
+        pattern="^[a-z]+_[0-9a-f]{32}$",
+        description="the page begins after this id; send the last_id of the page before",
     )
     limit: int = Field(20, ge=1, le=100)
     order: Literal["asc", "desc"] = Field("desc", description="by time of creation")
@@ -52,7 +54,9 @@ def _name(what: str) -> Any:  # noqa: ANN401
 
 _POOL = Field(None, pattern=POOL_PATTERN)
 _TAG: Any = Field(
-    default_factory=list, max_length=MOST_TAGS, description="may be repeated: only what has every one of these tags"
+    default_factory=list,
+    max_length=MOST_TAGS,
+    description="only items that have this tag; may be repeated: only items that have all of them",
 )
 _ID = Field(None, max_length=64)
 
@@ -91,7 +95,7 @@ class TrainingRunQuery(PageQuery):
     task: str | None = _name("the task's name")
     pool: str | None = _POOL
     status: Status | None = None
-    verdict: Verdict | None = Field(None, description="what the prediction of the run said")
+    verdict: Verdict | None = Field(None, description="the verdict of the run's prediction")
     prediction_id: str | None = _ID
     group_id: str | None = _ID
 
@@ -128,7 +132,9 @@ class ObservationExport(ObservationFilters):
 class ObservationImport(Query):
     """Where the rows of a batch go, and the tags that each of them gets."""
 
-    pool: str | None = Field(None, pattern=POOL_PATTERN, description="where all rows go; null: where each says")
+    pool: str | None = Field(
+        None, pattern=POOL_PATTERN, description="the pool of all rows; null: each row's own `pool`"
+    )
     tag: list[Tag] = Field(
         default_factory=list, max_length=MOST_TAGS, description="may be repeated: added to the tags of every row"
     )
@@ -154,7 +160,7 @@ class ProblemQuery(Query):
     """Which problems of a task are listed, in the file's order."""
 
     split: Literal["train", "held_out"] | None = None
-    after: str | None = Field(None, max_length=255, description="the problem's id after which the page begins")
+    after: str | None = Field(None, max_length=255, description="the page begins after the problem with this id")
     limit: int = Field(20, ge=1, le=100)
 
 
@@ -162,4 +168,4 @@ class ResidualQuery(PageQuery):
     """Which residuals of a fit are listed."""
 
     family: str | None = Field(None, min_length=1, max_length=600)
-    outliers: bool = Field(False, description="only runs that probably do not belong")
+    outliers: bool = Field(False, description="only runs that probably do not follow the law")

@@ -28,14 +28,14 @@ class ProbeSize(Strict):
         128,
         ge=2,
         le=100_000,
-        description="problems, drawn without replacement from the task's train split; with target_half_width the most",
+        description="problems, drawn without replacement from the task's train split; the most, with target_half_width",
     )
     rollouts: int = Field(4, ge=1, le=256, description="rollouts per problem and arm")
     seed: int = Field(0, ge=0, lt=2**32)
     controls: list[ExtraControl] | None = Field(
         None,
         max_length=2,
-        description="controls beside `none`, which is always run; null: `placebo` where the context is no control",
+        description="controls besides `none`, which always runs; null: `placebo`, unless the context is a control",
     )
     target_half_width: float | None = Field(
         None,
@@ -113,7 +113,7 @@ class Control(Difference):
 class Leak(Finite):
     """How much of the gap may be copying."""
 
-    copied: float = Field(description="share of teacher answers that stand in the context")
+    copied: float = Field(description="share of the self-teacher's answers that appear in their context")
     contains_answer: float = Field(description="share of contexts that contain the answer")
 
 
@@ -145,13 +145,13 @@ class VarianceComponents(Finite):
 
     sigma_d2: float | None = Field(description="variance over problems of the true differences")
     w_student: float | None = Field(description="variance of one rollout's score about its problem's mean")
-    w_teacher: float | None = Field(description="the same of the self-teacher")
+    w_teacher: float | None = Field(description="the same for the self-teacher")
 
 
 class LogRatio(Finite):
     """log p(token | context, prompt) - log p(token | prompt) on the student's own rollouts."""
 
-    mean: float = Field(description="nats a token; minus it estimates KL(student | self-teacher)")
+    mean: float = Field(description="nats per token; its negative estimates KL(student | self-teacher)")
     top_tenth: float = Field(
         description="share of the sum of absolute log-ratios that the largest tenth of the tokens carries"
     )
@@ -172,8 +172,8 @@ class Covariates(Finite):
 class ProbeSeconds(Finite):
     """Seconds on the machine that measured."""
 
-    load: float | None = Field(None, description="until the model could sample")
-    probe: float = Field(description="all the rest")
+    load: float | None = Field(None, description="to load the model")
+    probe: float = Field(description="for everything else")
 
 
 class ProbeCost(Finite):
@@ -222,8 +222,8 @@ class Progress(Finite):
     done: int
     total: int
     unit: Literal["rollouts"]
-    problems: int = Field(0, description="that are done in every arm")
-    gap: Difference | None = Field(None, description="the gap of these problems; null below two")
+    problems: int = Field(0, description="problems that every arm has finished")
+    gap: Difference | None = Field(None, description="the gap of these problems; null if they are fewer than two")
     scored: int | None = Field(None, description="verdicts of a slow verifier so far")
 
 
@@ -239,7 +239,7 @@ class ProbeRequest(Labelled, Strict):
         4,
         ge=1,
         le=1024,
-        description="rollouts of the recipe's groups; only contexts made from a group's other rollouts depend on it",
+        description="rollouts per group of the recipe; only contexts from a group's other rollouts depend on it",
     )
     target_gap_half_width: float | None = Field(
         None,
@@ -263,7 +263,7 @@ class ProbeOut(Labelled, Identified):
     progress: Progress | None = None
     result: ProbeResult | None = None
     partial: ProbeResult | None = Field(
-        None, description="the result over the problems that were done, of a probe that has not succeeded"
+        None, description="of a probe that did not succeed: the result on the problems that it finished"
     )
     error: Failure | None = None
     created_at: str

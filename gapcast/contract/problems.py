@@ -76,16 +76,18 @@ class ProblemIn(Long):
     """One line of a task file."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=MOST_TEXT)] | Annotated[list[Message], Field(min_length=1)]
-    answer: Text | None = Field(
-        None, description="the text that the verifier compares with; numbers may be written as such"
-    )
+    answer: Text | None = Field(None, description="the text that the verifier compares with; a number is accepted, too")
     tests: list[TestCase | Text] | None = Field(
         None, min_length=1, max_length=MOST_TESTS, description="cases, or Python `assert` statements; for python_tests"
     )
     fn_name: str | None = Field(None, max_length=128, description="the function that functional tests call")
     reference_solution: Text | None = None
-    privileged_context: Text | None = Field(None, description="any feedback from the world; shown by kind `column`")
-    hints: list[Text] = Field(default_factory=list, max_length=64, description="graded, in the order they are given")
+    privileged_context: Text | None = Field(
+        None, description="feedback from elsewhere, such as a tool's output; the context kind `column` shows it"
+    )
+    hints: list[Text] = Field(
+        default_factory=list, max_length=64, description="hints, in the order in which they are shown"
+    )
     id: str | None = Field(None, min_length=1, max_length=255, description="null: `line-N`")
     split: Literal["train", "held_out"] = "train"
 
@@ -225,7 +227,7 @@ class JsonSchemaVerifier(VerifierOptions):
     needs = None
 
     kind: Literal["json_schema"] = "json_schema"
-    json_schema: JsonSchema = Field(description="JSON Schema 2020-12; no `$ref` out of itself")
+    json_schema: JsonSchema = Field(description="JSON Schema 2020-12; every `$ref` points into the schema itself")
 
     def answer_fault(self, answer: str) -> str | None:
         """Require JSON."""
@@ -282,11 +284,11 @@ class TaskIn(Strict):
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?$",
-        description="lower-case; `lab/` and `gapcast/` are taken",
+        description="lower-case; `lab/` and `gapcast/` are reserved",
     )
     verifier: Verifier
     max_tokens: int = Field(
-        512, ge=1, le=131072, description="tokens of a completion where the decoding leaves it open"
+        512, ge=1, le=131072, description="the most tokens of a completion, if the decoding does not set it"
     )
     preamble: str = Field(
         "You are an expert. Think carefully and give the right answer.",

@@ -48,13 +48,17 @@ class Recipe(RecipeClass):
     alpha: float | None = Field(
         None, gt=0, lt=1, description="weight of the student in the Jensen-Shannon mixture; only with divergence `js`"
     )
-    token_clip: float | None = Field(None, gt=0, description="nats; a token's divergence is at most this; null: any")
-    skip_tokens: int = Field(0, ge=0, le=1_000_000, description="first tokens of each completion that carry no loss")
+    token_clip: float | None = Field(
+        None, gt=0, description="nats; a larger divergence of a token is clipped to this; null: no bound"
+    )
+    skip_tokens: int = Field(
+        0, ge=0, le=1_000_000, description="tokens at the start of each completion that do not count in the loss"
+    )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="the learning rate after the warm-up: constant, or down towards 0 at the end"
     )
     warmup_steps: int = Field(0, ge=0, le=1_000_000, description="steps in which the learning rate rises from 0")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="weight decay of AdamW")
 
     @model_validator(mode="after")
     def _options_belong_to_their_rule(self) -> Self:

@@ -94,9 +94,11 @@ class SizeOut(BaseModel):
     half_width: float | None = Field(
         description="expected half-width of the prediction with this probe; null where it would be refused"
     )
-    floor: float = Field(description="half-width with an exactly known gap: no probe gets below")
+    floor: float = Field(description="half-width with an exactly known gap; no probe reaches less")
     level: float
-    measurement_se: float = Field(description="noise with which the run's improvement is taken to be measured")
+    measurement_se: float = Field(
+        description="standard error with which the run's improvement is assumed to be measured"
+    )
     expected: ExpectedOut
     variation: Variation
     fit_id: str

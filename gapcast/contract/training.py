@@ -32,7 +32,7 @@ class TrainingOptions(Strict):
     checkpoint_every: int | None = Field(
         None, ge=1, description=f"steps between two checkpoints; null: {EVALUATIONS} in a run"
     )
-    stop_on_collapse: bool = Field(True, description="end the run where half of the baseline is lost beyond noise")
+    stop_on_collapse: bool = Field(True, description="end the run when half of the baseline is lost beyond noise")
     micro_batch: int | None = Field(
         None, ge=1, description="rollouts in one forward and backward pass; null: as many as a token budget takes"
     )
@@ -153,7 +153,7 @@ class TrainingRunRequest(Labelled, Strict):
         if self.prediction_id is not None:
             for name in names:
                 if getattr(self, name) is not None:
-                    raise FieldError(name, "comes from the prediction. Send either it or prediction_id.")
+                    raise FieldError(name, "comes from the prediction. Send one of the two.")
             return self
         for name in names[:3]:
             if getattr(self, name) is None:

@@ -148,7 +148,7 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
             raise ValueError(f"{name}: counts of {problems or 'at least 2'} problems are needed, {len(counts)} came")
         wrong = [one for one in counts if not 0 <= one <= self._rollouts]
         if wrong:
-            raise ValueError(f"{name}: {wrong[0]} is no sum of {self._rollouts} scores between 0 and 1")
+            raise ValueError(f"{name}: {wrong[0]} is not a sum of {self._rollouts} scores between 0 and 1")
         return counts
 
     def _row(self, measured: Measured, after: Counts, args: Any, state: Any, model: Any) -> Row:  # noqa: ANN401

@@ -47,7 +47,7 @@ class Sampled:
 
     Prompts are encoded, cut and sampled as the trainer does it, by the fields of its configuration: `temperature`,
     `top_p`, `top_k`, `min_p`, `repetition_penalty`, `generation_kwargs`, `max_completion_length`, `max_prompt_length`,
-    `chat_template_kwargs`, and SDPO's `max_reprompt_len`. Prompts that are cut are told in the log: the trainer cuts
+    `chat_template_kwargs`, and SDPO's `max_reprompt_len`. The log reports prompts that are truncated: the trainer cuts
     them without a word, from the left, and so trains on other questions.
     Each process of a distributed run draws all of it. Where the weights are sharded (FSDP, DeepSpeed ZeRO-3), give the
     callback functions or counts of your own.
@@ -166,7 +166,7 @@ class Sampled:
             return encoded
         cut = sum(len(tokens) > most for tokens in encoded)
         if cut:
-            logger.warning("Gapcast: %s: %d of %d prompts are cut by %s=%d", arm, cut, len(encoded), name, most)
+            logger.warning("Gapcast: %s: %d of %d prompts are truncated by %s=%d", arm, cut, len(encoded), name, most)
         return [tokens[-most:] for tokens in encoded]
 
     def _require_room(self, model: Any, encoded: Sequence[Sequence[int]], arm: str) -> None:  # noqa: ANN401
@@ -276,7 +276,7 @@ def _until(tokens: list[int], ends: Sequence[int]) -> list[int]:
 
 def _share(value: float | None) -> float:
     if value is None or not 0 <= value <= 1:
-        raise ValueError(f"score: {value} is no number between 0 and 1, so it says no accuracy")
+        raise ValueError(f"score: {value} is not a number between 0 and 1, so it is not an accuracy")
     return float(value)
 
 

@@ -74,7 +74,7 @@ def read_log(files: Sequence[Path], metric: str | None = None) -> Log:
     name = metric or _metric({name for data in steps.values() for name in data}, shown)
     parts = MEAN.fullmatch(name)
     if parts is None:
-        raise VerlLogError(f"--metric: {name} is no val-core/... or val-aux/... mean@N")
+        raise VerlLogError(f"--metric: {name} is not a val-core/... or val-aux/... mean@N")
     found = [
         Validation(step, name, _accuracy(data[name], step, name), parts["variable"], int(parts["rollouts"]))
         for step, data in sorted(steps.items())
@@ -106,7 +106,7 @@ def first_and_last(log: Log, step: int | None = None) -> tuple[Validation, Valid
     if wanted not in steps or wanted == 0:
         there = ", ".join(map(str, steps[1:])) or "none after step 0"
         raise VerlLogError(
-            f"there is no validation at step {wanted}{'' if step is not None else ', the last of the log'}; there are: "
+            f"no validation at step {wanted}{'' if step is not None else ', the last of the log'}; there are: "
             f"{there}. The law predicts the improvement at a run's end: for a run that ended early, name it with --step"
         )
     return first, log.validations[steps.index(wanted)]
@@ -197,7 +197,7 @@ def _accuracy(value: object, step: int, name: str) -> float:
         return float(value)
     if not isinstance(value, int | float) or not 0 <= value <= 1:
         raise VerlLogError(
-            f"step {step}, {name}: {value} is no accuracy between 0 and 1; name one that is with --metric, such as the "
+            f"step {step}, {name}: {value} is not an accuracy between 0 and 1; name one with --metric, such as the "
             "acc that a reward function of verl's may return beside its score"
         )
     return float(value)

@@ -55,7 +55,7 @@ def _number(event_id: str | None, param: str) -> int:
     if event_id is None or event_id == "":
         return 0
     if re.fullmatch("[0-9]{1,18}", event_id) is None:
-        raise InvalidRequest(f"{param}: {event_id[:80]!r} is not the id of an event.", param=param)
+        raise InvalidRequest(f"{param}: expected the id of an event, got {event_id[:80]!r}.", param=param)
     return int(event_id)
 
 
@@ -64,7 +64,7 @@ def event_page(
 ) -> EventPage:
     """Read one page."""
     if not 1 <= limit <= BATCH:
-        raise InvalidRequest(f"limit: {limit} is not between 1 and {BATCH}.", param="limit")
+        raise InvalidRequest(f"limit: expected a whole number from 1 to {BATCH}, got {limit}.", param="limit")
     with database.read() as session:
         rows = repository.after(session, subject.tenant, subject.ids, _number(after, "after"), limit + 1, kind)
     data = [event_out(row) for row in rows[:limit]]

@@ -12,7 +12,7 @@ class FieldProblem(BaseModel):
 
     param: str = Field(description="the field, as a dotted path from the body's root, or a query or header name")
     message: str
-    value: Any = Field(None, description="what was sent, shortened")
+    value: Any = Field(None, description="the value that was sent, truncated")
 
     @property
     def with_value(self) -> str:
@@ -44,14 +44,14 @@ class GapcastError(Exception):
 
 
 class NotFound(GapcastError):
-    """There is no such thing here."""
+    """This resource does not exist."""
 
     status = 404
     code = "not_found"
 
 
 class InvalidRequest(GapcastError):
-    """The request does not fit."""
+    """The request is not valid; `errors` names each field that is wrong."""
 
     status = 422
     code = "invalid_request"
@@ -78,21 +78,21 @@ class Unauthorized(GapcastError):
 
 
 class Conflict(GapcastError):
-    """The thing is not in a state that allows this."""
+    """The resource is not in a state that allows this."""
 
     status = 409
     code = "conflict"
 
 
 class BodyTooLarge(GapcastError):
-    """The body is larger than this server takes."""
+    """The body is larger than this server accepts."""
 
     status = 413
     code = "body_too_large"
 
 
 class UnsupportedMediaType(GapcastError):
-    """This media type is not read here."""
+    """This endpoint does not read this media type."""
 
     status = 415
     code = "unsupported_media_type"
@@ -101,27 +101,27 @@ class UnsupportedMediaType(GapcastError):
     def of(cls, content_type: str | None, *expected: str) -> Self:
         """Return the error of a body that came with this Content-Type, or without one."""
         sent = content_type[:80] if content_type else None
-        got = "no such header" if sent is None else repr(sent)
+        got = "nothing" if sent is None else repr(sent)
         what = f"Content-Type: expected {' or '.join(expected)}, got {got}."
         return cls(f"{what} Send this header with the type of the body.", param="Content-Type", value=sent)
 
 
 class ForeignOrigin(GapcastError):
-    """A page of another site sent this."""
+    """A page of another site sent this request."""
 
     status = 403
     code = "foreign_origin"
 
 
 class Unavailable(GapcastError):
-    """A part that this server needs does not answer; try again."""
+    """The database or the queue does not answer; try again."""
 
     status = 503
     code = "unavailable"
 
 
 class Overloaded(GapcastError):
-    """This server is working on as many requests as it can; try again in a second."""
+    """This server is handling as many requests as it can; try again in a second."""
 
     status = 503
     code = "overloaded"

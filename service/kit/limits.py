@@ -29,7 +29,7 @@ class BodyLimit:
             return
         request = Request(scope)
         limit = self.larger.get(scope["path"], self.limit)
-        error = BodyTooLarge(f"The body is larger than {limit} bytes, the most this server takes here.")
+        error = BodyTooLarge(f"The body has more than {limit} bytes, the most that this endpoint accepts.")
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             await problem_response(request, error)(scope, receive, send)

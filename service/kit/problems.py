@@ -132,7 +132,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(DataError)
     def _unstorable(request: Request, error: DataError) -> Response:
         log.info("unstorable_value", error=f"{type(error).__name__}: {error}"[:300])
-        detail = "A text holds a character that cannot be stored (NUL, or half a surrogate pair); leave it out."
+        detail = "A text contains a character that cannot be stored (NUL, or half a surrogate pair); leave it out."
         return problem_response(request, InvalidRequest(detail))
 
     @app.exception_handler(OperationalError)
@@ -147,7 +147,7 @@ def install(app: FastAPI) -> None:
     def _unexpected(request: Request, error: Exception) -> Response:
         request_id = getattr(request.state, "request_id", None)
         log.error("unexpected_error", path=request.url.path, id=request_id, exc_info=error)
-        unexpected = GapcastError("An unexpected error; the server's log has it under the request's id.")
+        unexpected = GapcastError("An unexpected error occurred; the server's log has it under the request's id.")
         # this answer is made outside of our middleware, so it carries the id by itself
         unexpected.headers = {"X-Request-Id": request_id} if request_id else {}
         return problem_response(request, unexpected)

@@ -74,7 +74,10 @@ async def create_observations(
     if form is None:
         raise UnsupportedMediaType.of(content_type, *MEDIA_TYPES.values())
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
+        raise UnsupportedMediaType(
+            "Content-Encoding: compressed bodies are not read. Send the body without compression.",
+            param="Content-Encoding",
+        )
     body = await request.body()
 
     def take() -> BatchOut:
@@ -125,7 +128,7 @@ def list_observations(
 def export_observations(
     state: AppState, tenant: Tenant, wanted: Annotated[ObservationExport, Query()]
 ) -> StreamingResponse:
-    """Get all rows that the filter names as a file that can be imported again, to the same fit."""
+    """Get all rows of a filter as a file; importing it again gives the same fit."""
     return StreamingResponse(
         formats.write(service.export(state.database, tenant, wanted), wanted.format),
         media_type=MEDIA_TYPES[wanted.format],
@@ -142,9 +145,9 @@ def get_observation(state: AppState, tenant: Tenant, observation_id: str) -> Obs
 
 @router.patch("/{observation_id}", responses=problems(NotFound, InvalidRequest, Conflict))
 def patch_observation(state: AppState, tenant: Tenant, observation_id: str, patch: ObservationPatch) -> ObservationOut:
-    """Exclude an observation from its pool's fits, with a reason, or take it back; or name its prediction, once.
+    """Exclude an observation from its pool's fits with a reason, include it again, or name its prediction once.
 
-    Nothing else of an observation ever changes.
+    No other field of an observation ever changes.
     """
     with state.database.write() as session:
         service.change(session, tenant, observation_id, patch)
@@ -162,6 +165,6 @@ def list_pools(state: AppState, tenant: Tenant) -> Listing[PoolOut]:
 
 @pools_router.get("/{name}", responses=problems(NotFound))
 def get_pool(state: AppState, tenant: Tenant, name: str) -> PoolOut:
-    """Get one pool: how many observations it has, and how far its newest fit is behind."""
+    """Get one pool: its number of observations, and the number of changes that its newest fit does not include."""
     with state.database.read() as session:
         return pool_out(service.show_pool(session, tenant, name))

@@ -84,18 +84,18 @@ def read(body: bytes, form: Format) -> Iterator[Row]:
         if not isinstance(row, dict):
             raise InvalidFile(f"row {number}: expected an object with fields, got {shown(row)}.")
         if number > MOST_ROWS:
-            raise InvalidFile(f"more than {MOST_ROWS} rows, the most that one import takes; split it")
+            raise InvalidFile(f"expected at most {MOST_ROWS} rows in one import, got more. Split the file.")
         yield row
     if not number:
-        raise InvalidFile("the file does not contain a row")
+        raise InvalidFile("the file does not contain a row.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Row:
-    """An object whose keys are all different: of two values, none would be known to be meant."""
+    """Return an object; refuse a key that appears twice, as it is not known which value is meant."""
     row = dict(pairs)
     if len(row) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:80]!r} is there twice")
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:80]!r} appears twice")
     return row
 
 
@@ -116,12 +116,12 @@ def _read_json(body: bytes) -> Iterable[Any]:
         unknown = sorted(set(content) - {"observations"})
         if unknown or "observations" not in content:
             raise InvalidFile(
-                'the body must be {"observations": [...]}, but holds '
-                f"{', '.join(map(repr, unknown[:5])) or 'nothing'}"
+                'expected {"observations": [...]} as the body, got an object with '
+                f"{', '.join(map(repr, unknown[:5])) or 'no fields'}."
             )
         content = content["observations"]
     if not isinstance(content, list):
-        raise InvalidFile("observations: expected a list of rows")
+        raise InvalidFile(f"observations: expected a list of rows, got {shown(content)}.")
     return content
 
 
@@ -139,13 +139,13 @@ def _read_csv(body: bytes) -> Iterable[Row]:
     try:
         header = next(reader, None)
         if header is None:
-            raise InvalidFile("the file is empty; its first line names the columns")
+            raise InvalidFile("the file is empty. Write the names of the columns into its first line.")
         names = _names([name.strip() for name in header])
         for number, cells in enumerate((row for row in reader if row), start=1):
             if len(cells) != len(names):
                 raise InvalidFile(
-                    f"row {number} (line {reader.line_num}): has {len(cells)} cells, the header names {len(names)} "
-                    "columns"
+                    f"row {number} (line {reader.line_num}): expected {len(names)} cells, one for each column of the "
+                    f"header, got {len(cells)}."
                 )
             pairs = zip(names, cells, strict=True)
             yield _nested({name: _cell(name, cell.strip(), number) for name, cell in pairs if cell.strip()})
@@ -159,7 +159,9 @@ def _cell(name: str, cell: str, number: int) -> Any:  # noqa: ANN401
     if name not in _JSON_COLUMNS:
         return cell
     if name in {"context", "provenance"} and len(cell) > MOST_PROVENANCE:
-        raise InvalidFile(f"row {number}: {name}: {len(cell)} bytes, at most {MOST_PROVENANCE}", param=name)
+        raise InvalidFile(
+            f"row {number}: {name}: expected at most {MOST_PROVENANCE} bytes, got {len(cell)}.", param=name
+        )
     try:
         return json.loads(cell, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -175,7 +177,7 @@ def _read_parquet(body: bytes) -> Iterable[Row]:
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 texts += _text_bytes(name, column)
                 if texts > MOST_TEXTS:
-                    raise InvalidFile(f"the file's texts unpack to more than {MOST_TEXTS >> 20} MiB; split it")
+                    raise InvalidFile(f"the file's texts unpack to more than {MOST_TEXTS >> 20} MiB. Split the file.")
             for row in batch.to_pylist():
                 number += 1
                 yield _nested(
@@ -186,7 +188,7 @@ def _read_parquet(body: bytes) -> Iterable[Row]:
                     }
                 )
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
-        raise InvalidFile(f"the file is not whole Parquet, or holds what is none: {str(error)[:300]}") from None
+        raise InvalidFile(f"the file is not Parquet, or is damaged: {str(error)[:300]}") from None
 
 
 def _text_bytes(name: str, column: pa.Array) -> int:
@@ -196,7 +198,7 @@ def _text_bytes(name: str, column: pa.Array) -> int:
     lengths = pc.binary_length(column.dictionary)
     longest = pc.max(lengths).as_py() or 0
     if longest > MOST_TEXT:
-        raise InvalidFile(f"{name}: a text of {longest} bytes, at most {MOST_TEXT}", param=name)
+        raise InvalidFile(f"{name}: expected texts of at most {MOST_TEXT} bytes, got one of {longest}.", param=name)
     return int(pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
 
 
@@ -222,17 +224,17 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
             or pa.types.is_null(kind)
         ):
             raise InvalidFile(
-                f"{field.name}: columns of type {field.type} are not read; use text, numbers, booleans or lists of "
-                "numbers, and a column such as gap.value for each nested field",
+                f"{field.name}: expected a column of texts, numbers, booleans or lists of numbers, got the type "
+                f"{field.type}. Use a column such as gap.value for each nested field.",
                 param=field.name,
             )
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     if metadata.num_rows > MOST_ROWS:
-        raise InvalidFile(f"{metadata.num_rows} rows, at most {MOST_ROWS} in one import; split it")
+        raise InvalidFile(f"expected at most {MOST_ROWS} rows in one import, got {metadata.num_rows}. Split the file.")
     if sum(group.total_byte_size for group in groups) > MOST_UNPACKED:
-        raise InvalidFile(f"the file unpacks to more than {MOST_UNPACKED >> 20} MiB")
+        raise InvalidFile(f"the file unpacks to more than {MOST_UNPACKED >> 20} MiB. Split it.")
     if sum(group.column(index).num_values for group in groups for index in range(group.num_columns)) > MOST_VALUES:
-        raise InvalidFile(f"the file unpacks to more than {MOST_VALUES} values")
+        raise InvalidFile(f"the file unpacks to more than {MOST_VALUES} values. Split it.")
     return texts
 
 
@@ -241,12 +243,12 @@ def _names(names: list[str]) -> list[str]:
     for name in names:
         if name not in known:
             raise InvalidFile(
-                f"column {name[:80]!r} is unknown; known columns: {', '.join(columns())}, and with counts per problem "
-                f"{', '.join(sorted(_JSON_COLUMNS - set(columns())))}",
+                f"column {name[:80]!r} is not known. The columns are {', '.join(columns())}, and with counts per "
+                f"problem {', '.join(sorted(_JSON_COLUMNS - set(columns())))}.",
                 param=name[:80],
             )
         if names.count(name) > 1:
-            raise InvalidFile(f"column {name!r} is there twice", param=name)
+            raise InvalidFile(f"column {name!r} appears twice. Leave one of them out.", param=name)
     return names
 
 

@@ -224,30 +224,30 @@ def _warnings(
                 RowWarning(code=code, message=message.format(n=len(indices)), rows=[one + 1 for one in indices[:20]])
             )
 
-    warn("equal_row", equal, "{n} row(s) without external_id say what another row of the pool says; they were stored.")
+    warn("equal_row", equal, "{n} row(s) without external_id equal another row of the pool; they were stored.")
     warn(
         "stored_differently",
         different,
-        "{n} row(s) are stored already, and say the same, but come with another `excluded`, recipe, context, "
-        "provenance, name or tags; the stored rows stay as they are. PATCH excludes or takes back.",
+        "{n} row(s) are stored already with the same figures, but came with another `excluded`, recipe, context, "
+        "provenance, name or tags. The stored rows were not changed. PATCH excludes a row or includes it again.",
     )
     warn(
         "assumed_variance",
         assumed,
-        "{n} row(s) came as means with problems x rollouts: their standard errors assume how problems differ "
-        "(docs/law.md). Send counts per problem, or se.",
+        "{n} row(s) came as means with problems x rollouts: their standard errors rest on an assumed spread over "
+        "problems (docs/law.md). Send counts per problem, or se.",
     )
     warn(
         "unknown_covariance",
         unknown,
-        "{n} row(s) came without cov: the errors of gap and improvement are taken to be independent, as if both were "
-        "measured on problems of their own. Send cov, or counts with problem_ids on both.",
+        "{n} row(s) came without cov: the errors of gap and improvement are assumed to be independent, as if each "
+        "were measured on other problems. Send cov, or counts with problem_ids on both.",
     )
     warn(
         "unknown_prediction",
         without_prediction,
-        "{n} row(s) name a prediction_id that is no answered prediction here; they were stored and close no "
-        "calibration.",
+        "{n} row(s) have a prediction_id that is not an answered prediction here. They were stored, and do not "
+        "count as outcomes of a prediction.",
     )
     return found
 
@@ -269,8 +269,8 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
         return
     if row.excluded == patch.excluded:
         raise Conflict(
-            f"reason: {row.id} is excluded already: {str(row.excluded_reason)[:200]!r}. Take it back to exclude it for "
-            "another reason.",
+            f"reason: {row.id} is excluded already: {str(row.excluded_reason)[:200]!r}. Include it again before "
+            "you exclude it for another reason.",
             param="reason",
         )
     pool.changes += 1
@@ -332,7 +332,10 @@ def pools(session: Session, tenant: str) -> Sequence[Pool]:
 def _link(session: Session, row: Observation, prediction_id: str) -> None:
     """Name the prediction whose outcome a row is; it enters calibrations from now on and no fit."""
     if not repository.known_predictions(session, row.tenant, [prediction_id]):
-        raise InvalidRequest(f"prediction_id: {prediction_id[:80]!r} is no answered prediction.", param="prediction_id")
+        raise InvalidRequest(
+            f"prediction_id: expected the id of an answered prediction, got {prediction_id[:80]!r}.",
+            param="prediction_id",
+        )
     if row.prediction_id not in {None, prediction_id}:
         raise Conflict(f"prediction_id: {row.id} is the outcome of {row.prediction_id} already.", param="prediction_id")
     row.prediction_id = prediction_id

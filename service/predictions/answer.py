@@ -247,7 +247,9 @@ def _probe_warnings(request: PredictionRequest, gap: Gap, result: ProbeResult | 
         warned.append(Warned(code="contexts_missing", message=message))
     truncated = result.arms["context"].truncated
     if truncated > 0.1:
-        message = f"{truncated:.0%} of the self-teacher's rollouts were cut at max_tokens; raise decoding.max_tokens."
+        message = (
+            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens. Raise decoding.max_tokens."
+        )
         warned.append(Warned(code="truncated", message=message))
     if gap.student < 0.02 or gap.student > 0.98:
         message = f"The student is right in {gap.student:.1%} of its rollouts: at such an end a gap says little."

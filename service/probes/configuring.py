@@ -120,15 +120,16 @@ def resolve(
     known_task = tasks.find_task(session, tenant, task)
     if model.revision not in {None, known_model.revision}:
         raise InvalidRequest(
-            f"model.revision: the catalog has {known_model.revision} of {known_model.name}; send that or null.",
+            f"model.revision: expected {known_model.revision}, the listed revision of {known_model.name}, or null, got "
+            f"{model.revision!r}.",
             param="model.revision",
             value=model.revision,
         )
     tasks.check_context(context, known_task)
     if problems > known_task.train_problems:
         raise InvalidRequest(
-            f"probe.problems: {problems} is more than the {known_task.train_problems} training problems of "
-            f"{known_task.name}.",
+            f"probe.problems: expected at most {known_task.train_problems}, the training problems of "
+            f"{known_task.name}, got {problems}.",
             param="probe.problems",
             value=problems,
         )
@@ -159,14 +160,14 @@ def _engine_of(asked: EngineName, model: Model) -> EngineName:
     if model.source == "server":
         if asked not in {"auto", "vllm-server"}:
             raise InvalidRequest(
-                f"probe.engine: {model.name} is served by URL, so its engine is vllm-server.",
+                f"probe.engine: expected vllm-server or auto, as {model.name} is on a server, got {asked!r}.",
                 param="probe.engine",
                 value=asked,
             )
         return "vllm-server"
     if asked == "vllm-server":
         raise InvalidRequest(
-            f"probe.engine: {model.name} is a folder and no server; send auto, transformers or vllm.",
+            f"probe.engine: expected auto, transformers or vllm, as {model.name} is a folder, got {asked!r}.",
             param="probe.engine",
             value=asked,
         )
@@ -180,7 +181,7 @@ def _check_served(options: ModelOptions, model: Model) -> None:
         value = getattr(options, name)
         if value != getattr(usual, name):
             raise InvalidRequest(
-                f"model.options.{name}: is the server's own choice, as {model.name} is served by URL; leave it out.",
+                f"model.options.{name}: is chosen by the server of {model.name}. Leave it out.",
                 param=f"model.options.{name}",
                 value=value,
             )
@@ -190,15 +191,15 @@ def _check_decoding(decoding: Decoding, model: Model) -> None:
     """Refuse what is known to end in a failure once the model is loaded."""
     if decoding.thinking and model.thinking is False:
         raise InvalidRequest(
-            f"decoding.thinking: {model.name} has no thinking mode; send false.",
+            f"decoding.thinking: expected false, as {model.name} does not have a thinking mode, got true.",
             param="decoding.thinking",
             value=True,
         )
     most = decoding.max_tokens or 0
     if model.context_length is not None and most >= model.context_length:
         raise InvalidRequest(
-            f"decoding.max_tokens: {most} leaves no room for a prompt in the {model.context_length} tokens that "
-            f"{model.name} holds.",
+            f"decoding.max_tokens: expected fewer than {model.context_length}, the tokens of prompt and completion "
+            f"that {model.name} takes, got {most}.",
             param="decoding.max_tokens",
             value=most,
         )

@@ -52,7 +52,7 @@ async def create_probe(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ProbeOut:
-    """Measure a gap; a configuration that was measured before answers at once."""
+    """Measure a gap; a configuration that was measured before is answered at once."""
     idempotency = idempotency_of(PATH, idempotency_key, request)
 
     def store() -> str:
@@ -64,13 +64,13 @@ async def create_probe(
 
 @router.post("/size", responses=problems(InvalidRequest, UnknownPool, NotFound))
 def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut:
-    """Ask for the cheapest probe whose prediction is as narrow as wanted, or why there is none."""
+    """Get the cheapest probe whose prediction is as narrow as wanted, or the reason why no probe is."""
     return sizing.size(state.database, tenant, request, state.settings.models)
 
 
 @router.get("", responses=problems(InvalidRequest))
 def list_probes(state: AppState, tenant: Tenant, wanted: Annotated[ProbeQuery, Query()]) -> Page[ProbeOut]:
-    """List probes, newest first; counts by problem are left out, GET /v1/probes/{id} has them."""
+    """List probes, newest first, without their counts by problem; GET /v1/probes/{id} has them."""
     with state.database.read() as session:
         return service.page(session, tenant, wanted)
 
@@ -83,7 +83,7 @@ async def get_probe(state: AppState, tenant: Tenant, probe_id: str, prefer: Pref
 
 @router.post("/{probe_id}/cancel", responses=problems(NotFound, Conflict))
 def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
-    """Cancel a probe that has not ended, and every prediction that waits for it; what was measured is kept."""
+    """Cancel a probe that has not ended and every prediction that waits for it; the measured problems are kept."""
     with state.database.write() as session:
         service.cancel(session, tenant, probe_id, state.settle)
     return _read(state, tenant, probe_id)

@@ -40,8 +40,8 @@ def create(
             return known
     if request.probe.target_half_width is not None:
         raise InvalidRequest(
-            "probe.target_half_width: is that of a predicted improvement, which a bare probe has none of; send "
-            "target_gap_half_width, or POST /v1/predictions.",
+            "probe.target_half_width: is the half-width of a predicted improvement, and a probe alone predicts "
+            "nothing. Send target_gap_half_width, or POST /v1/predictions.",
             param="probe.target_half_width",
             value=request.probe.target_half_width,
         )
@@ -71,8 +71,8 @@ def _refuse_unreachable(target: float | None, problems: int) -> None:
     least = Z95 * (max(2 / problems, 1e-4) / problems) ** 0.5
     if target is not None and target < least:
         raise InvalidRequest(
-            f"target_gap_half_width: {target:g} is below {least:.2g}, the least that {problems} problems can give; ask "
-            "for more than that, or raise probe.problems.",
+            f"target_gap_half_width: expected at least {least:.2g}, the smallest half-width that {problems} problems "
+            f"can reach, got {target:g}. Raise it, or raise probe.problems.",
             param="target_gap_half_width",
             value=target,
         )
@@ -181,7 +181,7 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
             return probe
         session.delete(fresh)
         session.flush()
-    raise Conflict("Other clients keep asking for the same probe at this very moment; try again.")
+    raise Conflict("Other clients are asking for the same probe at this moment. Try again.")
 
 
 def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:

@@ -118,9 +118,9 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     )
     if need.gap_var is None:
         raise InvalidRequest(
-            f"probe.target_half_width: {half_width:g} is below {need.floor:.3g}, the half-width that a prediction at "
-            f"{100 * level:g} % has even with an exactly known gap; ask for more than that, or store more runs of "
-            f"{family}.",
+            f"probe.target_half_width: expected more than {need.floor:.3g}, the half-width that a prediction at "
+            f"{100 * level:g} % has even with an exactly known gap, got {half_width:g}. Raise it, or store more runs "
+            f"of {family}.",
             param="probe.target_half_width",
             value=half_width,
         )
@@ -131,13 +131,13 @@ def _pilot(session: Session, tenant: str, request: SizeRequest) -> ProbeResult:
     probe_id = request.pilot_probe_id or ""
     row = repository.get(session, tenant, probe_id)
     if row is None or row[0].result is None:
-        raise NotFound(f"pilot_probe_id: there is no measured probe {probe_id[:80]!r}.", param="pilot_probe_id")
+        raise NotFound(f"pilot_probe_id: expected a measured probe, got {probe_id[:80]!r}.", param="pilot_probe_id")
     probe = row[0]
     measured = {"model.name": probe.configuration["model"], "task": probe.configuration["task"]}
     for param, asked in (("model.name", request.model.name), ("task", request.task)):
         if measured[param] != asked:
             raise InvalidRequest(
-                f"pilot_probe_id: measured {measured[param]}, but {param} is {asked[:80]}; name a pilot of the same.",
+                f"pilot_probe_id: expected a probe of {param} {asked[:80]}, got one of {measured[param]}.",
                 param="pilot_probe_id",
                 value=probe_id,
             )

@@ -63,7 +63,7 @@ class Problems:
         if not self.counts["train"]:
             raise InvalidFile(
                 "Nothing was stored. split: all problems are held out, but a gap is measured on training problems; "
-                "leave `split` out or set it to 'train'.",
+                "leave `split` out, or set it to 'train'.",
                 param="split",
                 value="held_out",
             )
@@ -86,9 +86,16 @@ class Problems:
         problem.id = problem.id or f"line-{line.number}"
         first = self._lines_of.setdefault(hashlib.blake2b(problem.id.encode(), digest_size=16).digest(), line.number)
         if first != line.number:
-            return [Fault(line.number, "id", f"{self._word} {first} has the same id", problem.id)]
+            return [
+                Fault(
+                    line.number,
+                    "id",
+                    f"expected a different id for each problem, but {self._word} {first} has the same one.",
+                    problem.id,
+                )
+            ]
         if len(self._lines_of) > MOST_PROBLEMS:
-            raise InvalidFile(f"Nothing was stored. The file has more than {MOST_PROBLEMS} problems; split it.")
+            raise InvalidFile(f"Nothing was stored. The file has more than {MOST_PROBLEMS} problems. Split it.")
         if not self._errors:
             self._keep(problem)
         return []

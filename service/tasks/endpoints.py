@@ -5,6 +5,7 @@ from typing import IO, Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from gapcast.contract.accepted import listed
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.catalog import ProblemOut, Task
 from gapcast.contract.lists import ProblemQuery
@@ -66,22 +67,26 @@ async def create_task(
     idempotency_key: IdempotencyKey = None,
     content_type: Annotated[str, Header()] = "",
 ) -> Task:
-    """Store a task file, JSON lines or Parquet by its Content-Type: all problems of it, or none.
+    """Store a task file (JSON lines or Parquet, as its Content-Type says): all of its problems, or none.
 
-    The same name with other content is a new revision, which the name means from then on; the same content again
-    answers 200. Tasks are never changed or deleted: a probe names the revision that it measured.
+    Other content under the same name becomes a new revision, and the name then means this revision. The same
+    content again is answered with 200. Tasks are never changed or deleted: a probe names the revision that it measured.
     """
     known = ("name", "verifier", "max_tokens", "preamble", "options")
     for parameter in request.query_params:
         if parameter not in known:
             raise InvalidRequest(
-                f"{parameter[:80]}: there is no such parameter; known ones: {', '.join(known)}.", param=parameter[:80]
+                f"{parameter[:80]}: is not a parameter of this endpoint. The parameters are {listed(known, 'and')}.",
+                param=parameter[:80],
             )
     form = task_files.form_of(content_type)
     if form is None:
         raise UnsupportedMediaType.of(content_type, *task_files.MEDIA_TYPES)
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Content-Encoding: send the body as it is.", param="Content-Encoding")
+        raise UnsupportedMediaType(
+            "Content-Encoding: compressed bodies are not read. Send the body without compression.",
+            param="Content-Encoding",
+        )
     given: dict[str, str | int | None] = {"max_tokens": max_tokens, "preamble": preamble}
     task = uploads.header(name, verifier, options, {key: value for key, value in given.items() if value is not None})
     with task_files.scratch(state.settings.data_dir) as raw:
@@ -129,7 +134,7 @@ def list_tasks(state: AppState, tenant: Tenant) -> Listing[Task]:
 def list_problems(
     state: AppState, tenant: Tenant, name: str, wanted: Annotated[ProblemQuery, Query()]
 ) -> Page[ProblemOut]:
-    """See what an uploaded task holds, in the file's order; long texts and lists are cut."""
+    """List an uploaded task's problems in the file's order; long texts and lists are truncated."""
     with state.database.read() as session:
         return service.preview(session, tenant, name, wanted)
 

@@ -29,9 +29,9 @@ class Unstorable(NamedTuple):
 def unstorable(value: Any, place: tuple[str, ...] = ()) -> Unstorable | None:  # noqa: ANN401
     """What databases or JSON could not say of it, if anything."""
     if len(place) > MOST_DEPTH:
-        return Unstorable((), f"is nested more than {MOST_DEPTH} deep")
+        return Unstorable((), f"is nested more than {MOST_DEPTH} levels deep")
     if isinstance(value, str) and ("\x00" in value or any("\ud800" <= one <= "\udfff" for one in value)):
-        return Unstorable(place, "holds a text with NUL or half a surrogate pair")
+        return Unstorable(place, "contains a text with NUL or half a surrogate pair")
     if isinstance(value, float) and not math.isfinite(value):
         return Unstorable(place, "is a number beyond 1.8e308, which cannot be stored")
     inside: list[tuple[tuple[str, ...], Any]] = []
@@ -47,9 +47,9 @@ def schema_fault(schema: JsonSchema) -> str | None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        return f"is no JSON Schema: {error.json_path}: {error.message}"[:MOST_NOTE]
+        return f"is not a JSON Schema: {error.json_path}: {error.message}"[:MOST_NOTE]
     except (OverflowError, RecursionError) as error:  # of a `pattern`
-        return f"is no JSON Schema: {error}"[:MOST_NOTE]
+        return f"is not a JSON Schema: {error}"[:MOST_NOTE]
     root = DRAFT202012.create_resource(schema)
     registry: Registry[Schema] = Registry()  # it retrieves nothing: a remote reference is not looked up
     pending = [(root, registry.resolver_with_root(root))]

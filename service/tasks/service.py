@@ -74,7 +74,7 @@ def find_task(session: Session, tenant: str, name: str) -> Task:
         names = [task.name for task in tasks(session, tenant)]
         raise UnknownTask(
             f"task: expected a listed task, got {name[:80]!r}.{did_you_mean(name, names)} `gapcast tasks list` and "
-            f"GET /v1/tasks list them: {names_of(names)}. POST /v1/tasks takes your own.",
+            f"GET /v1/tasks list them: {names_of(names)}. `gapcast tasks add` and POST /v1/tasks add your own.",
             param="task",
             value=name[:80],
         )
@@ -103,7 +103,7 @@ def preview(session: Session, tenant: str, name: str, wanted: ProblemQuery) -> P
     task = show_task(session, tenant, name)
     if task.id is None:
         raise NotFound(
-            f"The problems of {name} come with the workers and are not stored here; upload a task to see it."
+            f"The problems of {name} come with the workers. Only the problems of uploaded tasks are stored and listed."
         )
     after = wanted.after
     number = repository.number_of(session, task.id, after) if after is not None else 0

@@ -82,7 +82,8 @@ def scratch(folder: Path) -> Iterator[IO[bytes]]:
         if error.errno not in NO_ROOM:
             raise
         raise Unavailable(
-            f"The server's data folder cannot take the file ({error.strerror}); tell its operator."
+            f"The server's data folder cannot take the file ({error.strerror}); ask its operator to free space or "
+            "correct its permissions."
         ) from None
 
 
@@ -126,13 +127,16 @@ def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        raise InvalidFile(f"the file was not unpacked in {UNPACKING_SECONDS} seconds; split it") from None
+        raise InvalidFile(f"the file was not unpacked within {UNPACKING_SECONDS} seconds. Split it.") from None
     if done.returncode == 0:
         return
     try:
         told = json.loads(done.stderr.strip().split(b"\n")[-1])
     except ValueError:
-        told = {"message": "the file is not whole Parquet, or unpacks to more than this server reads", "param": None}
+        told = {
+            "message": "the file is not Parquet, is damaged, or unpacks to more than this server reads",
+            "param": None,
+        }
     raise InvalidFile(told["message"], param=told["param"])
 
 
@@ -147,7 +151,7 @@ def read(file: IO[bytes]) -> Iterator[Line | Fault]:
         if len(raw) > MOST_LINE and not raw.endswith(b"\n"):
             place += _skip(file)
             field = _wrong_field(raw.decode(errors="replace"))
-            yield Fault(number, field, f"has {place - begun} bytes, at most {MOST_LINE}")
+            yield Fault(number, field, f"expected at most {MOST_LINE} bytes, got {place - begun}.")
             continue
         if number == 1 and raw.startswith(BOM):
             begun, raw = begun + len(BOM), raw[len(BOM) :]
@@ -201,7 +205,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     if len(row) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice[:80]!r} is there twice")
+        raise ValueError(f"the key {twice[:80]!r} appears twice")
     return row
 
 

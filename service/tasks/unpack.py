@@ -31,7 +31,7 @@ BUFFER = 1 << 16
 TOO_MUCH = "the file unpacks to more than {} bytes, the most this server takes (max_task_bytes)"
 TOO_LARGE = "{} {} to more memory than one may take; write smaller pages, or a smaller file"
 NOT_TEXT = "row {}: is not UTF-8 ({})"
-BROKEN = "the file is not whole Parquet, or holds what is none: {}"
+BROKEN = "the file is not Parquet, or is damaged: {}"
 
 
 class Refused(Exception):
@@ -62,12 +62,12 @@ def rows(file: pq.ParquetFile, most_bytes: int) -> Iterator[JsonObject]:
     for name in schema.names:
         if name not in ProblemIn.model_fields:
             known = ", ".join(ProblemIn.model_fields)
-            raise Refused(f"column {name[:80]!r} is unknown; known columns: {known}", name[:80])
+            raise Refused(f"column {name[:80]!r} is not known. The columns are {known}.", name[:80])
         if schema.names.count(name) > 1:
-            raise Refused(f"column {name!r} is there twice", name)
+            raise Refused(f"column {name!r} appears twice. Leave one of them out.", name)
         _check_type(name, schema.field(name).type)
     if metadata.num_rows > MOST_PROBLEMS:
-        raise Refused(f"{metadata.num_rows} rows, at most {MOST_PROBLEMS} in one task; split it")
+        raise Refused(f"expected at most {MOST_PROBLEMS} rows in one task, got {metadata.num_rows}. Split the file.")
     if sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)) > most_bytes:
         largest = _largest_column(metadata)
         raise Refused(f"{TOO_MUCH.format(most_bytes)}, most of it in column {largest!r}", largest)
@@ -148,8 +148,8 @@ def _check_type(name: str, kind: pa.DataType) -> None:
         or pa.types.is_null(kind)
     ):
         raise Refused(
-            f"{name}: columns of type {str(kind)[:80]} are not read; use text or numbers, lists of them, and structs "
-            "with the fields of a test or a message",
+            f"{name}: expected a column of texts, numbers, lists of them, or structs with the fields of a test or a "
+            f"message, got the type {str(kind)[:80]}.",
             name,
         )
 

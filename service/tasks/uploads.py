@@ -58,7 +58,7 @@ def header(name: str, verifier: str, options: str | None, settings: Mapping[str,
         raise InvalidRequest(detail, param=rows[0].param, errors=rows) from None
     if name.startswith(RESERVED) or name.endswith(PREVIEW):
         raise InvalidRequest(
-            f"name: {name!r} is kept for what comes with Gapcast (lab/..., gapcast/..., .../problems); choose another.",
+            f"name: {name!r} is reserved for Gapcast's tasks (lab/..., gapcast/..., .../problems). Choose another.",
             param="name",
             value=name,
         )

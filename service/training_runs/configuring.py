@@ -64,7 +64,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     known = catalog.find_model(settings.models, asked.model.name)
     if known.source == "server":
         raise InvalidRequest(
-            f"model.name: {known.name} is served by URL, so its weights cannot be trained here; list the model's "
+            f"model.name: {known.name} is on a server, so its weights cannot be trained here. List the model's "
             "folder (`path`) under [[models]] and train that.",
             param="model.name",
             value=known.name,
@@ -83,8 +83,8 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     )
     if revision not in {None, task.revision}:
         raise InvalidRequest(
-            f"prediction_id: {task.name} has changed since {request.prediction_id} was made: its probe measured "
-            f"{revision}, the newest revision is {task.revision}. Predict again, and run that.",
+            f"prediction_id: {task.name} has changed since {request.prediction_id} was made. Its probe measured "
+            f"{revision}; the newest revision is {task.revision}. Predict again, and train the new prediction.",
             param="prediction_id",
             value=request.prediction_id,
         )
@@ -114,8 +114,8 @@ def _answered(session: Session, tenant: str, prediction_id: str) -> tuple[Predic
         raise missing(prediction_id)
     if row[0].answer is None:
         raise InvalidRequest(
-            f"prediction_id: {prediction_id} has no answer ({row[0].status}); a run is judged by what was predicted "
-            "before it. Wait for the prediction, or send its configuration without prediction_id.",
+            f"prediction_id: {prediction_id} does not have an answer ({row[0].status}), and a run is compared with an "
+            "answer from before it. Wait for the prediction, or send its configuration without prediction_id.",
             param="prediction_id",
             value=prediction_id,
         )
@@ -148,8 +148,8 @@ def _held_out(block: TrainingBlock, task: Task) -> int:
         return min(HELD_OUT_PROBLEMS, task.held_out_problems)
     if asked > task.held_out_problems:
         raise InvalidRequest(
-            f"training.held_out_problems: {asked} is more than the {task.held_out_problems} held-out problems of "
-            f"{task.name}; send null for as many as it has, at most {HELD_OUT_PROBLEMS}.",
+            f"training.held_out_problems: expected at most {task.held_out_problems}, the held-out problems of "
+            f"{task.name}, got {asked}. With null it is as many as the task has, at most {HELD_OUT_PROBLEMS}.",
             param="training.held_out_problems",
             value=asked,
         )
@@ -161,22 +161,22 @@ def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int) 
         value = getattr(measured.model_options, name)
         if value != usual:
             raise InvalidRequest(
-                f"model.options.{name}: {value} is for models that are only sampled; leave it out, and share the "
-                "training between GPUs by training.processes.",
+                f"model.options.{name}: expected nothing, as it is for models that are only sampled, got {value}. "
+                "To share the training between GPUs, use training.processes.",
                 param=f"model.options.{name}",
                 value=value,
             )
     if block.evaluate_every is not None and steps // block.evaluate_every > MOST_EVALUATIONS:
         raise InvalidRequest(
-            f"training.evaluate_every: {block.evaluate_every} makes {steps // block.evaluate_every} evaluations in "
-            f"{steps} steps; at most {MOST_EVALUATIONS} are kept, so send {-(-steps // MOST_EVALUATIONS)} or more.",
+            f"training.evaluate_every: expected {-(-steps // MOST_EVALUATIONS)} or more, as a run of {steps} steps "
+            f"keeps at most {MOST_EVALUATIONS} evaluations, got {block.evaluate_every}.",
             param="training.evaluate_every",
             value=block.evaluate_every,
         )
     if block.processes > 1 and measured.engine == "vllm":
         raise InvalidRequest(
-            f"training.processes: {block.processes} processes draw their rollouts with transformers; set probe.engine "
-            "to transformers, or training.processes to 1.",
+            f"training.processes: expected 1 with the engine vllm, got {block.processes}. Set probe.engine to "
+            "transformers, or training.processes to 1.",
             param="training.processes",
             value=block.processes,
         )

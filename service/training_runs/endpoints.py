@@ -43,7 +43,7 @@ def create_training_runs(
     tenant: Tenant,
     idempotency_key: IdempotencyKey = None,
 ) -> TrainingRunOut | Page[TrainingRunOut]:
-    """Train a prediction's configuration, or one that is sent: one run a seed, and a list of them for several seeds."""
+    """Train a prediction's configuration, or one that is sent: one run for each seed, and a list for several seeds."""
     idempotency = idempotency_of("/v1/training_runs", idempotency_key, request)
     with state.database.write() as session:
         subject = service.create(session, tenant, request, state.settings, idempotency)
@@ -59,7 +59,7 @@ def create_training_runs(
 def list_training_runs(
     state: AppState, tenant: Tenant, wanted: Annotated[TrainingRunQuery, Query()]
 ) -> Page[TrainingRunOut]:
-    """List training runs, newest first; their evaluations are left out, GET /v1/training_runs/{id} has them."""
+    """List training runs, newest first, without their evaluations; GET /v1/training_runs/{id} has them."""
     with state.database.read() as session:
         return service.page(session, tenant, wanted)
 
@@ -86,7 +86,7 @@ def list_checkpoints(
 
 @router.post("/{run_id}/cancel", responses=problems(NotFound, Conflict))
 def cancel_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
-    """Cancel a run that has not ended; what it has measured is kept, its checkpoints are not."""
+    """Cancel a run that has not ended; its measurements are kept, its checkpoints are not."""
     with state.database.write() as session:
         service.cancel(session, tenant, run_id)
     return _read(state, tenant, run_id)
@@ -94,7 +94,7 @@ def cancel_training_run(run_id: str, state: AppState, tenant: Tenant) -> Trainin
 
 @router.post("/{run_id}/pause", responses=problems(NotFound, Conflict))
 def pause_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
-    """Put a run aside: it writes a checkpoint and gives its worker up, until it is resumed."""
+    """Pause a run: it writes a checkpoint and leaves its worker until it is resumed."""
     with state.database.write() as session:
         service.pause(session, tenant, run_id)
     return _read(state, tenant, run_id)

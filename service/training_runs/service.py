@@ -210,8 +210,8 @@ def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) 
     job = jobs.resume(session, at.job_id)
     if job is None:
         if at.state.is_terminal:
-            raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; post its configuration again.")
-        raise Conflict(f"{run_id} is {at.state} and not paused; there is nothing to resume.")
+            raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; train its configuration again.")
+        raise Conflict(f"{run_id} is {at.state}, not paused, so it cannot be resumed.")
     require_room(session, tenant, settings.max_queued_jobs, 0)
     events.add(session, tenant, job.id, JobResumed())
     session.wake(job.id)

@@ -139,13 +139,13 @@ class TestSampling:
             sampled.before(trainer.model, trainer.processing_class)
             assert "are cut" not in caplog.text
             sampled.self_teacher(trainer.model, trainer.processing_class)
-        assert "self-teacher: 16 of 16 prompts are cut by max_prompt_length=9" in caplog.text
+        assert "self-teacher: 16 of 16 prompts are truncated by max_prompt_length=9" in caplog.text
 
     def test_what_is_no_share_is_refused(self, tmp_path: Path) -> None:
         rows, config = lab_rows(4), sdft_config(tmp_path)
         trainer = trainer_of(config, rows)
         sampled = Sampled(rows, lambda completions, **rest: [1.5] * len(completions), config, sdft_prompt)
-        with pytest.raises(ValueError, match=r"score: 1\.5 is no number between 0 and 1"):
+        with pytest.raises(ValueError, match=r"score: 1\.5 is not a number between 0 and 1"):
             sampled.before(trainer.model, trainer.processing_class)
 
 

@@ -67,7 +67,7 @@ class Server:
 
         Raises:
             JobError: `server_unreachable`, `server_refused` with the server's own message, or `engine_incompatible`
-                where the answer is no JSON object.
+                where the answer is not a JSON object.
         """
         try:
             for attempt in stamina.retry_context(on=_again, attempts=ATTEMPTS, timeout=None):
@@ -79,7 +79,7 @@ class Server:
             answer = busy.answer
         except httpx2.LocalProtocolError:
             # what cannot be sent may be secret, and the error tells it: the text and the cause stay here
-            raise _unreachable("did not get its request (LocalProtocolError), which is no HTTP") from None
+            raise _unreachable("did not get its request (LocalProtocolError), which is not HTTP") from None
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise _unreachable(f"did not answer ({type(error).__name__}): {error}") from error
         try:
@@ -89,7 +89,7 @@ class Server:
         if answer.is_success and isinstance(content, dict):
             return content
         if answer.is_success:
-            raise incompatible(f"its answer at {url.removeprefix(self.root)} is no JSON object")
+            raise incompatible(f"its answer at {url.removeprefix(self.root)} is not a JSON object")
         raise _refusal(answer, content)
 
 

@@ -79,7 +79,7 @@ class ServerEngine:
         try:
             version = str(server.get(f"{server.root}/version").get("version"))
         except JobError as error:
-            raise incompatible(f"it is no vLLM ({error.message})") from error
+            raise incompatible(f"it is not vLLM ({error.message})") from error
         engine = cls(server, card, version, options.max_model_len)
         engine._check()
         return engine

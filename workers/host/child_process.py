@@ -136,13 +136,13 @@ def _oom_kills() -> int:
 
 
 def _message(line: bytes) -> Line:
-    """Read a line of the child; what is no JSON object is a crash, and so is what it says is one."""
+    """Read a line of the child; what is not a JSON object is a crash, and so is what it says is one."""
     try:
         message = json.loads(line)
     except ValueError as error:
-        raise Crashed("the child wrote what is no JSON") from error
+        raise Crashed("the child wrote something that is not JSON") from error
     if not isinstance(message, dict):
-        raise Crashed("the child wrote what is no JSON object")
+        raise Crashed("the child wrote something that is not a JSON object")
     if "crashed" in message:
         raise Crashed(message["crashed"])
     return message

@@ -87,7 +87,7 @@ class Trainer:
             if not math.isfinite(norm) or not math.isfinite(loss):
                 raise JobError(
                     "training_diverged",
-                    f"At step {step} the loss ({loss}) or its gradient ({norm}) is no finite number: take a lower "
+                    f"At step {step} the loss ({loss}) or its gradient ({norm}) is not a finite number: take a lower "
                     "recipe.learning_rate, a recipe.token_clip, or training.precision float32.",
                     "recipe.learning_rate",
                 )

@@ -28,7 +28,7 @@ class JsonAnswers:
             Draft202012Validator.check_schema(spec.json_schema)
         except (SchemaError, RecursionError) as error:
             raise JobError(
-                "verifier_failed", f"The task's json_schema is no JSON Schema: {error}"[:500], "task"
+                "verifier_failed", f"The task's json_schema is not a JSON Schema: {error}"[:500], "task"
             ) from error
         # a registry of its own retrieves nothing: the default one would fetch a remote `$ref` from the network
         self._validator = LimitedValidator(spec.json_schema, registry=Registry())
@@ -64,7 +64,7 @@ class JsonAnswers:
             return f"The JSON was not checked: {error}."
         except regex.error as error:
             raise JobError(
-                "verifier_failed", f"A pattern of the task's json_schema is no regular expression: {error}", "task"
+                "verifier_failed", f"A pattern of the task's json_schema is not a regular expression: {error}", "task"
             ) from error
         except Unresolvable as error:
             raise JobError(

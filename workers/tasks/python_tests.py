@@ -158,7 +158,7 @@ class _Run:
         try:
             wanted = [read_json(text) for text in (*lines, expected)][-1]
         except (ValueError, RecursionError) as error:
-            raise JobError("test_invalid", f"A functional test of the task is no JSON: {error}", "task") from error
+            raise JobError("test_invalid", f"A functional test of the task is not JSON: {error}", "task") from error
         try:
             with self._serve(deadline) as program:
                 answer = program.ask({"do": "entry", "name": self._fn_name, "lines": lines})

@@ -130,7 +130,7 @@ def matches(completion: str, problem: Problem, spec: RegexVerifier) -> Verdict:
         note = f"Matching the pattern took more than {REGEX_SECONDS:g} s and was stopped: it backtracks too much."
         return wrong(note, pattern, completion)
     except (regex.error, RecursionError) as error:
-        message = f"Problem {problem.id}: its answer is no regular expression: {error}"
+        message = f"Problem {problem.id}: its answer is not a regular expression: {error}"
         raise JobError("verifier_failed", message, "task") from error
     if found:
         return Verdict(1.0, "The completion matches.")

@@ -78,10 +78,10 @@ def _task_rows(task: Task) -> Iterator[tuple[str, str]]:
     }
     having = [f"{number} have {name}" for name, number in fields.items() if number]
     if having:
-        yield "", f"of the former {', '.join(having)}"
+        yield "", f"of those to train and probe on, {', '.join(having)}"
     elif task.hint_levels:
         yield "", f"with hints (at most {task.hint_levels})"
-    yield "Completions", f"at most {task.max_tokens} tokens, unless a configuration says otherwise"
+    yield "Completions", f"at most {task.max_tokens} tokens, unless a configuration sets it"
     yield "Preamble", task.preamble
     if task.created_at is not None:
         yield "Stored", task.created_at

@@ -41,14 +41,14 @@ def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple
         yield "", f"shuffled feedback: {estimated(found)}{_helps(found)}"
     if controls.leak is not None:
         leak = controls.leak
-        copied = f"{percent(leak.copied)} of answers stand in their context"
+        copied = f"{percent(leak.copied)} of answers appear in their context"
         yield "", f"leak: {copied}, {percent(leak.contains_answer)} of contexts contain the right answer"
 
 
 def _helps(control: Estimate | None) -> str:
     if control is None or control.value <= FAR * control.se:
         return ""
-    return " [yellow]helps although it tells nothing of the problem[/]"
+    return " [yellow]helps although it holds no information about the problem[/]"
 
 
 def print_probe(console: Console, probe: Probe) -> None:
@@ -78,7 +78,7 @@ def _rows(found: ProbeResult, asked: int, *, whole: bool) -> Iterator[tuple[str,
     yield from control_rows(found.controls, found.net_gap)
     yield from _context_rows(found)
     yield from _covariate_rows(found)
-    yield "Cut off", f"at max_tokens: {truncated(found.arms)}"
+    yield "Truncated", f"at max_tokens: {truncated(found.arms)}"
     why = stopped(found.stopped_by, gap.problems, asked)
     if why is not None:
         yield "Stopped", why if found.stopped_by == "width" else f"[yellow]{why}[/]"

@@ -12,7 +12,7 @@ NUL = "expected a text without the NUL character"
 KNOWN = f"{', '.join([*KINDS][:-1])} or {[*KINDS][-1]}"
 EXPECTED = f"expected {KNOWN}, got"
 PLACEBOS = KNOWN.replace("none, ", "").replace(", placebo", "")
-SOURCE = "counts the task's graded hints, and source is 'model'. Leave it out, or set source to 'task'."
+SOURCE = "belongs to the source 'task', and source is 'model'. Leave it out, or set source to 'task'."
 OF_HINTS: dict[str, Any] = {"of": "hints", "options": {"level": 0}}
 
 FAULTS: list[tuple[Any, str, str]] = [

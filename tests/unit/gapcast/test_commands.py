@@ -216,7 +216,7 @@ class TestLaw:
         done = gapcast("law")
         assert done.exit_code == 0
         assert "prior_only" in done.stdout
-        assert "holds no run yet" in done.stderr
+        assert "has no run yet" in done.stderr
 
 
 class TestPredict:

@@ -92,7 +92,7 @@ class TestLaw:
         assert below.endswith("straight 97 %, saturating 3 % (tanh 2 %, exp 1 %)")
         assert new.startswith("a new family")
         assert "      cold    slope 1.20 (-0.20 to 2.60), intercept" in new
-        assert "Collapses  7.9 % probability: the share of stored runs" in text
+        assert "Collapses  7.9 % probability: the share of runs" in text
         assert "Outliers  none" in text
 
     def test_a_law_of_several_shapes_is_its_improvement_at_one_gap(self) -> None:
@@ -205,7 +205,7 @@ class TestSize:
     def test_a_pilots_variation_is_said(self) -> None:
         variation = SIZE["variation"] | {"source": "pilot"}  # type: ignore[operator]
         text = printed(print_size, ProbeSize.model_validate(SIZE | {"variation": variation}))
-        assert "as the pilot measured it" in text
+        assert "vary as in the pilot" in text
         assert "--pilot" not in text
 
     def test_none_says_why_in_one_line_and_the_floor(self) -> None:

@@ -57,7 +57,7 @@ def test_the_gap_and_everything_that_keeps_it_honest() -> None:
         "Net gap    +35.8 ± 3.3 points (± 1 SE), self-teacher minus placebo",
         "none (A/A): +0.1 ± 2.0 points",
         "placebo: -18.6 ± 2.5 points",
-        "0.2 % of answers stand in their context, 50.0 % of contexts contain the right answer",
+        "0.2 % of answers appear in their context, 50.0 % of contexts contain the right answer",
         "self-teacher: missing in 25.0 % of rollouts: left out by the coverage (64), no hints (64)",
         "72.7 points above the student",
         "27.3 % with 1, 51.0 % with 4",
@@ -77,7 +77,7 @@ def test_the_gap_and_everything_that_keeps_it_honest() -> None:
     [
         ("none", 0.1, "two samples of one prompt differ"),
         ("none", -0.1, "two samples of one prompt differ"),
-        ("placebo", 0.1, "helps although it tells nothing of the problem"),
+        ("placebo", 0.1, "helps although it holds no information about the problem"),
         ("shuffled_feedback", 0.1, "shuffled feedback: +10.0 ± 2.0 points (± 1 SE) helps although"),
     ],
 )

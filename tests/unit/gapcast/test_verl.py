@@ -99,9 +99,9 @@ class TestLog:
             ("nothing\n", r"no line is a step of verl's"),
             (in_a_file(RUN[1:2]), r"no validation. Nothing begins with val; .*trainer\.test_freq above 0"),
             (in_a_file([(0, {"val/test_score/x": 0.5})]), r"no validation. What begins with val: val/test_score/x;"),
-            (in_a_file([(0, {ACC: -0.8})]), r"step 0, .*: -0\.8 is no accuracy between 0 and 1; name one that is"),
-            (in_a_file([(0, {ACC: None})]), r"step 0, .*: None is no accuracy"),
-            (on_the_console([(0, {ACC: float("nan")})]), r"step 0, .*: nan is no accuracy"),
+            (in_a_file([(0, {ACC: -0.8})]), r"step 0, .*: -0\.8 is not an accuracy between 0 and 1; name an accuracy"),
+            (in_a_file([(0, {ACC: None})]), r"step 0, .*: None is not an accuracy"),
+            (on_the_console([(0, {ACC: float("nan")})]), r"step 0, .*: nan is not an accuracy"),
         ],
     )
     def test_what_is_not_there_is_named(self, write: Callable[..., Path], text: str, said: str) -> None:

@@ -28,7 +28,7 @@ def test_options_that_are_the_servers_are_refused(
 ) -> None:
     answer = served.post(path, json=configuration | {"model": {"name": "olmo", "options": {name: value}}})
     assert (answer.status_code, answer.json()["param"]) == (422, f"model.options.{name}")
-    assert "the server's own choice" in answer.json()["detail"]
+    assert "is chosen by the server of olmo. Leave it out." in answer.json()["detail"]
 
 
 def test_a_shorter_context_is_used_and_recorded(served: TestClient, configuration: Body) -> None:

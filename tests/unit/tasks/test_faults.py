@@ -60,7 +60,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("numeric", "hints.1", problem(hints=["a", "b\x00"]), "NUL"),
     ("numeric", "split", problem(split="test"), "expected train or held_out"),
     ("numeric", "id", problem(id=""), "got an empty text"),
-    ("numeric", "id", problem(id="good"), "line 1 has the same id"),
+    ("numeric", "id", problem(id="good"), "line 1 has the same one"),
     ("numeric", "id", problem(id="line-3"), "line 2"),
     ("numeric", "id", problem(id="x" * 256), "1 to 255 characters"),
     ("numeric", "question", problem(question="?"), "is not a known field"),
@@ -99,7 +99,7 @@ BROKEN: list[tuple[bytes, str, str]] = [
     (lines(GOOD) + b"[1]\n", "lines.2", "expected an object"),
     (b"3", "lines.1", "expected an object"),
     (lines(GOOD) + b'\n{"prompt": "a", "answer": NaN}\n', "lines.3.answer", "NaN"),
-    (b'{"prompt": "a", "answer": 1, "prompt": "b"}\n', "lines.1", "'prompt' is there twice"),
+    (b'{"prompt": "a", "answer": 1, "prompt": "b"}\n', "lines.1", "'prompt' appears twice"),
     (b'{"prompt": "a", "answer": ' + b"9" * 5000 + b"}\n", "lines.1.answer", "4300 digits"),
     (lines(GOOD) + b'{"prompt": "a\xff"}', "lines.2.prompt", f"byte {len(lines(GOOD)) + 13} of the file is not UTF-8"),
     ("\ufeff".encode("utf-16") + "{}".encode("utf-16"), "lines.1", "not UTF-8"),
@@ -107,7 +107,7 @@ BROKEN: list[tuple[bytes, str, str]] = [
     (b'{"id": "a", "hints": ' + b"[" * 100_000, "lines.1.hints", "nested too deeply"),
     (lines(GOOD) + b'{"prompt": "a", "answer": "1', "lines.2.answer", "Unterminated string"),
     (b'{"prompt": "a", "answer": 1 "id": "b"}', "lines.1", "Expecting ',' delimiter"),
-    (b'{"prompt": "a", "tests": [{"input": 1, "input": 2}]}', "lines.1.tests", "'input' is there twice"),
+    (b'{"prompt": "a", "tests": [{"input": 1, "input": 2}]}', "lines.1.tests", "'input' appears twice"),
     (
         b'{"prompt": "' + b"x" * task_files.MOST_LINE + b'"}\n{"a": 1}\n',
         "lines.1.prompt",
@@ -131,7 +131,7 @@ def test_the_first_twenty_faults_are_told_and_a_huge_line_is_passed_over(refusin
     huge = b'{"prompt": "' + b"x" * 10_000_000 + b'"}\n'
     errors = sender(refusing)(huge + lines(*[problem(answer="x")] * 30)).json()["errors"]
     assert [one["param"] for one in errors] == ["lines.1.prompt", *(f"lines.{line}.answer" for line in range(2, 21))]
-    assert "10000015 bytes" in errors[0]["message"]
+    assert "got 10000015." in errors[0]["message"]
     many = {f"field {index}": index for index in range(10_000)}
     assert len(sender(refusing)(lines(many)).json()["errors"]) == 20
 
@@ -158,7 +158,7 @@ TOO_LONG: list[tuple[bytes, str]] = [
 def test_a_line_that_is_too_long_is_told_with_its_field(refusing: TestClient, line: bytes, field: str) -> None:
     content = sender(refusing)(lines(GOOD) + line).json()
     assert (content["code"], content["param"]) == ("invalid_file", f"lines.2{field}")
-    assert f"has {len(line)} bytes, at most {task_files.MOST_LINE}" in content["detail"]
+    assert f"expected at most {task_files.MOST_LINE} bytes, got {len(line)}." in content["detail"]
 
 
 def test_more_problems_than_a_task_may_have(refusing: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,10 @@ def test_what_cannot_be_stored_is_named(refusing: TestClient, verifier: str, opt
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ({"type": "integre"}, "no JSON Schema"),
+        ({"type": "integre"}, "not a JSON Schema"),
         ({"properties": {"a": {"minimum": "3"}}}, r"$.properties.a.minimum"),
-        ({"pattern": "(a"}, "no JSON Schema"),
-        ({"pattern": "a{99999999999999999999}"}, "no JSON Schema"),
+        ({"pattern": "(a"}, "not a JSON Schema"),
+        ({"pattern": "a{99999999999999999999}"}, "not a JSON Schema"),
         ({"$ref": "https://example.org/other"}, "does not hold itself"),
         ({"$ref": "http://["}, "does not hold itself"),
         ({"items": {"$ref": "#/$defs/none"}}, "'#/$defs/none'"),

@@ -115,7 +115,7 @@ class TestCreate:
         state.settings = settings.model_copy(update={"models": [served]})
         answer = client.post("/v1/training_runs", json=asked | {"model": {"name": "olmo"}})
         assert (answer.status_code, answer.json()["param"]) == (422, "model.name")
-        assert "served by URL" in answer.json()["detail"]
+        assert "is on a server" in answer.json()["detail"]
 
     def test_a_task_without_held_out_problems_has_none_evaluated(
         self, client: TestClient, asked: Body, monkeypatch: pytest.MonkeyPatch

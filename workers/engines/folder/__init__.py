@@ -109,7 +109,7 @@ def refuse_unsafe(folder: Path, name: str) -> None:
         if not file.exists():
             raise model_not_loadable(f"{file.name} is a link to nothing, as a download leaves that was stopped")
         if not stat.S_ISREG(file.stat().st_mode):
-            raise _unsafe(name, f"something that is no file: {file.name}")
+            raise _unsafe(name, f"something that is not a file: {file.name}")
         if file.name.lower().endswith(INDEX):
             _refuse_index(file, name)
         elif "config" in file.name and file.suffix == ".json":
@@ -144,9 +144,9 @@ def read_json(file: Path) -> JsonObject:
     try:
         content = json.loads(file.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise model_not_loadable(f"{file.name} is no JSON: {error}") from error
+        raise model_not_loadable(f"{file.name} is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise model_not_loadable(f"{file.name} is no JSON object")
+        raise model_not_loadable(f"{file.name} is not a JSON object")
     return content
 
 

@@ -56,7 +56,7 @@ def parameters(file: Path) -> int:
             raise ValueError("its size is not what its header says")
         return sum(math.prod(tensor["shape"]) for tensor in header.values())
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, struct.error) as error:
-        raise model_not_loadable(f"{file.name} is no safetensors file: {error}") from error
+        raise model_not_loadable(f"{file.name} is not a safetensors file: {error}") from error
 
 
 def chat_template(folder: Path) -> str:
