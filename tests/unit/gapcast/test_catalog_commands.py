@@ -73,7 +73,7 @@ class TestTasks:
         ("options", "words"),
         [
             (["--name", "Not Good"], "--name: expected a name of lower-case letters"),
-            (["--name", "lab/mine"], "--name: 'lab/mine' is kept"),
+            (["--name", "lab/mine"], "--name: 'lab/mine' is reserved"),
             (["--max-tokens", "9999999"], "--max-tokens: expected a whole number from 1 to 131072, got 9999999."),
             (
                 ["--options", '{"letters": "A"}'],
@@ -88,7 +88,7 @@ class TestTasks:
         assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, "Nothing was stored.")
         assert done.stderr.startswith(words)
 
-    @pytest.mark.parametrize(("options", "words"), [("[1]", "no JSON object"), ("{", "is not JSON")])
+    @pytest.mark.parametrize(("options", "words"), [("[1]", "not a JSON object"), ("{", "is not JSON")])
     def test_options_that_are_no_object_are_refused_before_the_server_is_asked(
         self, gapcast: Run, file: Path, options: str, words: str
     ) -> None:

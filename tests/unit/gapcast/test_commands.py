@@ -120,7 +120,7 @@ class TestFiles:
     ) -> None:
         done = gapcast("observations", "import", runs_csv, "--url", relay(0, 0, 0).url)
         assert done.exit_code == 3
-        assert "Whether it was stored is not known" in done.stderr
+        assert "It is not known if it was stored" in done.stderr
 
     def test_export_tells_how_many(self, gapcast: Run, connected: Client, tmp_path: Path) -> None:
         n = len(list(connected.observations.list(pool="lab", family="lab-qwen3")))
@@ -137,7 +137,7 @@ class TestListAndExclude:
         (one, two) = connected.observations.create([row | {"external_id": "a"}, row | {"external_id": "b"}], pool).ids
         assert gapcast("observations", "exclude", one).exit_code == 2
         done = gapcast("observations", "exclude", one, "--reason", "wrong [evaluation] :100:")
-        assert done.stdout == f"{one} is left out of the law of {pool}: wrong [evaluation] :100:\n"
+        assert done.stdout == f"{one} is excluded from the law of {pool}: wrong [evaluation] :100:\n"
         again = gapcast("observations", "exclude", one, "--reason", "another")
         assert (again.exit_code, "excluded already" in again.stderr) == (2, True)
         listed = gapcast("observations", "list", "--pool", pool, "--excluded").stdout
@@ -153,7 +153,7 @@ class TestListAndExclude:
         assert [found["id"] for found in json.loads(oldest.stdout)["data"]] == [one, two]
 
     def test_an_empty_list_is_said(self, gapcast: Run) -> None:
-        assert "There are no observations" in gapcast("observations", "list", "--pool", "lab", "--collapsed").stdout
+        assert "No observations were found." in gapcast("observations", "list", "--pool", "lab", "--collapsed").stdout
 
     def test_an_unknown_pool_is_refused(self, gapcast: Run) -> None:
         done = gapcast("observations", "list", "--pool", "no-such-pool")

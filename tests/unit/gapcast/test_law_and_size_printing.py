@@ -217,7 +217,9 @@ class TestSize:
         assert "Probe " not in text
 
     def test_a_probe_whose_prediction_would_be_refused_says_so(self) -> None:
-        assert "refusal" in printed(print_size, ProbeSize.model_validate(SIZE | {"half_width": None}))
+        assert "no prediction: the law does not reach such a gap" in printed(
+            print_size, ProbeSize.model_validate(SIZE | {"half_width": None})
+        )
 
     def test_only_what_matters_of_a_configuration_is_sent(self) -> None:
         model = {"name": "m", "family": "f", "revision": None, "options": {"dtype": "bfloat16"}}

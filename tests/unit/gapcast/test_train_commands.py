@@ -252,7 +252,7 @@ class TestRuns:
         assert listed.stderr == f"There are more: --after {group[1].id}\n"
         rest = gapcast("runs", "list", "--group", name, "--after", group[1].id, "--json")
         assert [one["id"] for one in json.loads(rest.stdout)["data"]] == [group[0].id]
-        assert "There are no runs that fit." in gapcast("runs", "list", "--group", "rgrp_nosuch").stdout
+        assert "No runs were found." in gapcast("runs", "list", "--group", "rgrp_nosuch").stdout
         shown = gapcast("runs", "show", name).stdout
         for words in (group[0].id, group[1].id, f"one of {name}", "Status  queued", "4 steps"):
             assert words in shown
@@ -275,7 +275,7 @@ class TestRuns:
         assert done.stdout.count("Status  cancelled") == 2
 
     def test_no_checkpoint_is_said(self, gapcast: Run, group: list[TrainingRun]) -> None:
-        assert gapcast("runs", "checkpoints", group[0].id).stdout == "There are no checkpoints that fit.\n"
+        assert gapcast("runs", "checkpoints", group[0].id).stdout == "No checkpoints were found.\n"
         assert json.loads(gapcast("runs", "checkpoints", group[0].id, "--json").stdout)["data"] == []
 
     @pytest.mark.parametrize("action", ["show", "follow", "pause", "resume", "cancel", "checkpoints"])

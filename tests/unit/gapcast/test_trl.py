@@ -158,8 +158,8 @@ class TestNothingHarmsTheRun:
         ("given", "said"),
         [
             ({"before": [1]}, "before: counts of at least 2 problems are needed, 1 came"),
-            ({"before": [0, 1, 2, 5]}, r"before: 5\.0 is no sum of 4 scores"),
-            ({"before": [0, 1, 2, float("nan")]}, "before: nan is no sum of 4 scores"),
+            ({"before": [0, 1, 2, 5]}, r"before: 5\.0 is not a sum of 4 scores"),
+            ({"before": [0, 1, 2, float("nan")]}, "before: nan is not a sum of 4 scores"),
             ({"after": lambda *_: [1, 2, 3]}, "after: counts of 4 problems are needed, 3 came"),
             ({"problem_ids": ["a", "b"]}, "before: counts of 2 problems are needed, 4 came"),
         ],

@@ -99,7 +99,10 @@ class TestLog:
             ("nothing\n", r"no line is a step of verl's"),
             (in_a_file(RUN[1:2]), r"no validation. Nothing begins with val; .*trainer\.test_freq above 0"),
             (in_a_file([(0, {"val/test_score/x": 0.5})]), r"no validation. What begins with val: val/test_score/x;"),
-            (in_a_file([(0, {ACC: -0.8})]), r"step 0, .*: -0\.8 is not an accuracy between 0 and 1; name an accuracy"),
+            (
+                in_a_file([(0, {ACC: -0.8})]),
+                r"step 0, .*: -0\.8 is not an accuracy between 0 and 1; name one with --metric",
+            ),
             (in_a_file([(0, {ACC: None})]), r"step 0, .*: None is not an accuracy"),
             (on_the_console([(0, {ACC: float("nan")})]), r"step 0, .*: nan is not an accuracy"),
         ],
@@ -110,7 +113,7 @@ class TestLog:
 
     @pytest.mark.parametrize("metric", ["val-core/openai/gsm8k/acc/best@4/mean", "critic/score/mean"])
     def test_what_is_no_mean_of_rollouts_is_refused(self, write: Callable[..., Path], metric: str) -> None:
-        with pytest.raises(VerlLogError, match=r"--metric: .* is no val-core"):
+        with pytest.raises(VerlLogError, match=r"--metric: .* is not a val-core"):
             read_log([write(in_a_file(RUN))], metric)
 
     def test_the_end_is_validated_or_named(self, write: Callable[..., Path]) -> None:
