@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gapcast.contract.base import Level, PoolName, Strict
+from gapcast.contract.contexts import Context
 from gapcast.contract.measured import NamedModel
 from gapcast.contract.probes import FEW_PROBLEMS
 from gapcast.contract.recipes import Recipe
@@ -40,6 +41,7 @@ class SizeRequest(Strict):
 
     model: NamedModel
     task: str = Field(min_length=1, max_length=255)
+    context: Context | None = Field(None, description="null: one of which nothing is stored")
     recipe: Recipe = Field(default_factory=Recipe)
     pool: PoolName | None = Field(None, description="null: `lab` for the lab's models, `default` for others")
     target_half_width: float = Field(

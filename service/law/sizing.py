@@ -44,6 +44,8 @@ def needed_variance(
     half_width: float,
     teacher: str | None = None,
     divergence: str | None = None,
+    context: str | None = None,
+    model: str | None = None,
 ) -> Need:
     """Find how well a gap must be known for a prediction interval of at most this half-width, (upper - lower)/2.
 
@@ -63,6 +65,8 @@ def needed_variance(
         half_width: the target, in accuracy.
         teacher: as in ``Probe``.
         divergence: as in ``Probe``.
+        context: as in ``Probe``.
+        model: as in ``Probe``.
 
     Raises:
         ValueError: a value is out of range.
@@ -78,6 +82,8 @@ def needed_variance(
             teacher=teacher,
             divergence=divergence,
             improvement_var=improvement_var,
+            context=context,
+            model=model,
         )
         lowest, highest = predicting.possible(probe)
         lower, upper = (

@@ -23,12 +23,13 @@ from gapcast.contract.predictions import (
 from gapcast.contract.probes import Controls, Gap, ProbeFigures, ProbeResult
 from gapcast.contract.recipes import Recipe
 from service import law
+from service.fits.asked import Asked
 from service.fits.laws import Answering, Target
 from service.fits.presenting import curved
 from service.fits.service import Current
 from service.fits.summary import PoolSummary, rollouts
 from service.predictions import warned
-from service.predictions.support import Asked, collapses, missing, support
+from service.predictions.support import collapses, missing, support
 
 VERDICT_LEVEL = 0.8
 """The verdict asks where this interval lies (DESIGN.md, REST)."""

@@ -8,18 +8,18 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.predictions import NearRun
 from gapcast.contract.probes import Difference
+from service.fits.asked import Asked
 from service.observations.models import Observation
-from service.predictions.support import Asked
 
 MOST = 5
 
 Same = Literal["configuration", "context", "kind", "gap"]
 
 
-def nearest(session: Session, tenant: str, asked: Asked, task: str, kind: str, gap: float) -> list[NearRun]:
+def nearest(session: Session, tenant: str, asked: Asked, kind: str, gap: float) -> list[NearRun]:
     """Find up to five, the most alike first; excluded ones do not count, collapsed ones do."""
     found: dict[str, NearRun] = {}
-    for same, conditions in _ranks(asked, task, kind):
+    for same, conditions in _ranks(asked, kind):
         if len(found) < MOST:
             query = select(Observation).where(Observation.tenant == tenant, ~Observation.excluded, *conditions)
             rows = session.execute(
@@ -34,15 +34,15 @@ def nearest(session: Session, tenant: str, asked: Asked, task: str, kind: str, g
             query = select(Observation).where(Observation.tenant == tenant, ~Observation.excluded, side)
             for row in session.execute(query.order_by(order, Observation.id).limit(MOST)).scalars():
                 found.setdefault(row.id, _near(row, "gap"))
-    rank = [same for same, _ in _ranks(asked, task, kind)] + ["gap"]
+    rank = [same for same, _ in _ranks(asked, kind)] + ["gap"]
     ordered = sorted(
         found.values(), key=lambda run: (rank.index(run.same), abs(run.gap.value - gap), run.observation_id)
     )
     return ordered[:MOST]
 
 
-def _ranks(asked: Asked, task: str, kind: str) -> Iterator[tuple[Same, list[ColumnElement[bool]]]]:
-    of_task = Observation.task == task
+def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[bool]]]]:
+    of_task = Observation.task == asked.task
     if asked.context is not None:
         shown = [of_task, Observation.context == asked.context]
         yield "configuration", [*shown, Observation.cell == asked.cell, Observation.model == asked.model]

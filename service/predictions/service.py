@@ -12,7 +12,7 @@ from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
-from gapcast.contract.recipes import cell_of
+from service.fits.asked import TRAINING_PROBLEMS, Asked
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
@@ -30,7 +30,6 @@ from service.predictions.answer import answer, gap_of
 from service.predictions.models import PENDING, Prediction
 from service.predictions.near import nearest
 from service.predictions.repository import PredictionState
-from service.predictions.support import Asked
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
@@ -148,7 +147,7 @@ def _answer(session: Session, prediction: Prediction, law: Current, stored: Json
         result = ProbeResult.model_validate(stored) if stored is not None else None
         asked = _asked(session, prediction, request, result)
         gap = gap_of(request, result).value
-        near = nearest(session, prediction.tenant, asked, request.task, request.context.kind, gap)
+        near = nearest(session, prediction.tenant, asked, request.context.kind, gap)
         given = answer(request, asked, law, result, near)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)
@@ -167,9 +166,9 @@ def _asked(session: Session, prediction: Prediction, request: PredictionRequest,
     components = result.variance if result is not None else None
     return Asked(
         family=prediction.family,
-        cell=cell_of(prediction.family, request.task, request.recipe),
+        task=request.task,
         recipe=request.recipe,
-        training_problems=128,
+        training_problems=TRAINING_PROBLEMS,
         context=context_key(request.context, **versions),
         model=request.model.name,
         gap_spread=components.sigma_d2 if components is not None else None,

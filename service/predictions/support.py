@@ -1,14 +1,13 @@
 """How much of an answer rests on runs like the one that is asked for, and what a run still lacks; pure."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
-
 from gapcast.contract.predictions import Missing, NearRun, PredictionRequest, Support
 from gapcast.contract.probes import ProbeResult
 from gapcast.contract.recipes import Recipe
+from service.fits.asked import Asked
 from service.fits.laws import Answering
 from service.fits.summary import PoolSummary
-from service.fits.tuning import Tuned, Tuning
+from service.fits.tuning import Tuned
 from service.law import dose
 from service.law.dose import Collapses, Dose
 
@@ -19,45 +18,6 @@ LIVE_RATE = 0.5
 MOST_LEAKED = 0.5
 """share of contexts with the answer in them, and of answers that are copied, beyond which a gap is mostly copying"""
 CONTROLS = frozenset({"none", "placebo"})
-
-
-class Asked(NamedTuple):
-    """The run that is asked for.
-
-    Attributes:
-        family, cell, recipe: as the law groups them.
-        training_problems: that it trains on.
-        context: key of what the self-teacher is shown. model: its name.
-        gap_spread: variance over problems of the true gap.
-    """
-
-    family: str
-    cell: str
-    recipe: Recipe
-    training_problems: int
-    context: str | None
-    model: str
-    gap_spread: float | None
-
-    @property
-    def tuning(self) -> str:
-        """How it is tuned, as stored runs are told apart."""
-        adaptation = "full" if self.recipe.lora_rank is None else "lora"
-        return Tuning.of(self.recipe.learning_rate, adaptation, self.training_problems).name
-
-    @property
-    def passes(self) -> float:
-        """How often it sees each training problem."""
-        return self.recipe.steps * self.recipe.problems_per_step / self.training_problems
-
-    def tuned(self, summary: PoolSummary) -> Tuned | None:
-        """The stored runs of its cell that were tuned alike."""
-        return summary.cells.get(self.cell, {}).get(self.tuning)
-
-    def leaf(self, summary: PoolSummary) -> str:
-        """The law's name of its cell and tuning."""
-        found, stored = self.tuned(summary), self.cell in summary.cells
-        return found.leaf if found is not None else f"{self.cell}|{self.tuning}" if stored else self.cell
 
 
 def collapses(summary: PoolSummary, recipe: Recipe) -> Collapses:

@@ -5,13 +5,15 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
+from gapcast.contract.contexts import context_key
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import FEW_PROBLEMS, ProbeResult
-from gapcast.contract.recipes import cell_of
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
 from service import law
 from service.catalog import service as catalog
 from service.fits import service as fits
+from service.fits.asked import TRAINING_PROBLEMS, Asked
+from service.fits.laws import Target
 from service.fits.service import Current
 from service.fits.summary import PoolSummary
 from service.kit.database import Database
@@ -47,23 +49,15 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
     expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)
     improvement_var = summary.measurement_var or components.variance(*EVALUATION)
-    about: dict[str, Any] = {
-        "gap": expected.gap,
-        "family": family,
-        "cell": cell_of(family, request.task, request.recipe),
-        "teacher": request.recipe.teacher,
-        "divergence": request.recipe.divergence,
-        "baseline": expected.student,
-        "improvement_var": improvement_var,
-    }
-    need = needed_variance(pool.law, **about, level=request.level, half_width=request.target_half_width)
+    fitted, about = _question(pool, request, family, expected, improvement_var)
+    need = needed_variance(fitted, **about, level=request.level, half_width=request.target_half_width)
     planned = None
     if need.gap_var is not None:
         costs = {"cost_per_problem": request.cost.per_problem, "cost_per_rollout": request.cost.per_rollout}
         planned = plan(components, need.gap_var, rollouts=request.rollouts, most_problems=most, **costs)
         if planned is not None and planned.problems < min(FEW_PROBLEMS, most):
             planned = _at_least(planned, min(FEW_PROBLEMS, most), components)
-    out = pool.law.predict_improvement(law.Probe(gap_var=planned.gap_var if planned is not None else 0.0, **about))
+    out = fitted.predict_improvement(law.Probe(gap_var=planned.gap_var if planned is not None else 0.0, **about))
     width = None
     if out.refused:
         planned = None
@@ -104,18 +98,8 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
     improvement_var = summary.measurement_var or assumed_components(expected.student, expected.gap).variance(
         *EVALUATION
     )
-    need = needed_variance(
-        pool.law,
-        gap=expected.gap,
-        family=family,
-        cell=cell_of(family, request.task, request.recipe),
-        teacher=request.recipe.teacher,
-        divergence=request.recipe.divergence,
-        baseline=expected.student,
-        improvement_var=improvement_var,
-        level=level,
-        half_width=half_width,
-    )
+    fitted, about = _question(pool, request, family, expected, improvement_var)
+    need = needed_variance(fitted, **about, level=level, half_width=half_width)
     if need.gap_var is None:
         raise InvalidRequest(
             f"probe.target_half_width: expected more than {need.floor:.3g}, the half-width that a prediction at "
@@ -125,6 +109,27 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
             value=half_width,
         )
     return float(need.gap_var**0.5)
+
+
+def _question(
+    pool: Current, request: SizeRequest | PredictionRequest, family: str, expected: ExpectedOut, improvement_var: float
+) -> tuple[law.GapLaw, dict[str, Any]]:
+    """The law that answers for a run, and what it is asked, but for the gap's error."""
+    recipe = request.recipe
+    context = context_key(request.context) if request.context is not None else None
+    asked = Asked(family, request.task, recipe, TRAINING_PROBLEMS, context, request.model.name)
+    answering = pool.laws.answering(Target.TRAIN, recipe.steps)
+    return answering.law if answering is not None else pool.law, {
+        "gap": expected.gap,
+        "family": family,
+        "cell": asked.leaf(pool.summary),
+        "teacher": recipe.teacher,
+        "divergence": recipe.divergence,
+        "baseline": expected.student,
+        "improvement_var": improvement_var,
+        "context": context,
+        "model": request.model.name,
+    }
 
 
 def _pilot(session: Session, tenant: str, request: SizeRequest) -> ProbeResult:

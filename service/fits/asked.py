@@ -1,0 +1,54 @@
+"""The run that is asked for, in the law's terms: its cell and tuning, its dose, what its self-teacher is shown; pure."""
+
+from typing import NamedTuple
+
+from gapcast.contract.recipes import Recipe, cell_of
+from service.fits.summary import PoolSummary
+from service.fits.tuning import Tuned, Tuning
+
+TRAINING_PROBLEMS = 128
+"""of a run that does not say how many"""
+
+
+class Asked(NamedTuple):
+    """The run that is asked for.
+
+    Attributes:
+        family, task, recipe: as the law groups them.
+        training_problems: that it trains on.
+        context: key of what the self-teacher is shown. model: its name.
+        gap_spread: variance over problems of the true gap.
+    """
+
+    family: str
+    task: str
+    recipe: Recipe
+    training_problems: int
+    context: str | None
+    model: str
+    gap_spread: float | None = None
+
+    @property
+    def cell(self) -> str:
+        """Family x task x recipe class."""
+        return cell_of(self.family, self.task, self.recipe)
+
+    @property
+    def tuning(self) -> str:
+        """How it is tuned, as stored runs are told apart."""
+        adaptation = "full" if self.recipe.lora_rank is None else "lora"
+        return Tuning.of(self.recipe.learning_rate, adaptation, self.training_problems).name
+
+    @property
+    def passes(self) -> float:
+        """How often it sees each training problem."""
+        return self.recipe.steps * self.recipe.problems_per_step / self.training_problems
+
+    def tuned(self, summary: PoolSummary) -> Tuned | None:
+        """The stored runs of its cell that were tuned alike."""
+        return summary.cells.get(self.cell, {}).get(self.tuning)
+
+    def leaf(self, summary: PoolSummary) -> str:
+        """The law's name of its cell and tuning."""
+        found, stored = self.tuned(summary), self.cell in summary.cells
+        return found.leaf if found is not None else f"{self.cell}|{self.tuning}" if stored else self.cell
