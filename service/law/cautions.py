@@ -31,14 +31,14 @@ _STATUS_MESSAGES = {
         Code.PRIOR_ONLY,
         "nothing is stored of runs with such a teacher: this rests on the published slopes alone",
     ),
-    Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on the other families"),
+    Status.COLD: (Code.COLD, "family {family!r} has no stored run: this rests on {rest}"),
     Status.SPARSE: (Code.SPARSE, "family {family!r} has {n} stored run(s), too few for a slope of its own"),
 }
 
 
 def status(pool: PoolState, family: str) -> Status:
     """How much a pool knows of a family."""
-    if not pool.families:
+    if not pool.families and not pool.lent:
         return Status.PRIOR_ONLY
     if family not in pool.families:
         return Status.COLD
@@ -96,7 +96,7 @@ def cautions(
         if known in _STATUS_MESSAGES:
             code, message = _STATUS_MESSAGES[known]
             n = pool.families[family].n if known is Status.SPARSE else 0
-            yield Caution(code, message.format(family=family, n=n), index)
+            yield Caution(code, message.format(family=family, n=n, rest=_rest(pool, family)), index)
         if pool.straightened:
             yield Caution(Code.BASELINE_MISSING, BASELINE_MISSING, index)
         yield from _of_context(pool, probe, index)
@@ -115,6 +115,16 @@ def cautions(
             room = 1 - probe.baseline[index]
             message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
             yield Caution(Code.REFUSED, message, index)
+
+
+def _rest(pool: PoolState, family: str) -> str:
+    """Name the runs that an answer about a family without own ones rests on."""
+    if not pool.lent:
+        return "the other families"
+    if family in pool.lent:
+        return f"{pool.lent[family]} lent run(s) of it, and on the other families"
+    lent = f"the families that are lent ({', '.join(pool.lent)})"
+    return f"the other families and {lent}" if pool.families else lent
 
 
 def _of_context(pool: PoolState, probe: Probe, index: int) -> Iterator[Caution]:

@@ -39,13 +39,13 @@ class Diagnostics:
 
     @classmethod
     def of(cls, fitted: Fit) -> "Diagnostics":
-        """Diagnose every row of one model's fit."""
+        """Diagnose every row of one model's fit, those that are lent left out."""
         rows, r, likelihood = fitted.rows, fitted.weight, fitted.likelihood
         sigma_square = fitted.posterior.sigma_square
         residual, variance, leverage = fitted.leave_one_out()
         moves = fitted.fitted.with_slope * r * likelihood.gradient * residual / likelihood.variance(sigma_square)
         standardized = residual / np.sqrt(variance)
-        back = np.argsort(rows.order)
+        back = np.argsort(rows.order)[: rows.is_own.sum()]  # lent rows come last
         return cls(
             weight=r[back],
             outlier=r[back] < OUTLIER_WEIGHT,
@@ -96,7 +96,7 @@ def curvature_p_value(fitted: Fit) -> float:
     """
     rows = fitted.rows
     family, families = rows.leaves.family[rows.leaf], len(rows.leaves.family_place)
-    inside = fitted.weight > 0
+    inside = rows.is_own & (fitted.weight > 0)
     family, x, y, w = family[inside], rows.x[inside], rows.y[inside], (fitted.weight / fitted.residual_variance)[inside]
     if rows.contexts is not None:
         context = np.unique(rows.contexts.context[rows.configuration[inside]], return_inverse=True)[1]

@@ -46,8 +46,15 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.candidate_links = candidate_links
         self.dilution = dilution
 
-    def fit(self, observations: Observations, y: None = None) -> Self:
+    def fit(self, observations: Observations, y: None = None, *, lent: Observations | None = None) -> Self:
         """Fit to all stored points; none at all leave the prior.
+
+        Args:
+            observations: the pool's own.
+            y: nothing; scikit-learn's estimators have it.
+            lent: those of another pool, whose families stand beside the own ones in the hierarchy, for cold starts.
+                They count nowhere else: not in points, exposure, diagnostics or the probability of a collapse. A
+                family that has own observations keeps those alone; ``not_lent_`` names it.
 
         Raises:
             ValueError: a level is not inside (0, 1), or a link is unknown.
@@ -60,9 +67,22 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
                 raise ValueError(f"candidate_links: {link!r} is none of {', '.join(EVERY_LINK)}")
         if not self.candidate_links:
             raise ValueError(f"candidate_links: name at least one of {', '.join(EVERY_LINK)}")
-        self.state_, self.diagnostics_ = fit_law(observations, tuple(self.candidate_links), dilutes=self.dilution)
-        self._rows = [observations]
+        links = tuple(self.candidate_links)
+        self.state_, self.diagnostics_ = fit_law(observations, links, lent, dilutes=self.dilution)
+        self._rows, self._lent = [observations], lent
         return self
+
+    @property
+    def lent_(self) -> dict[str, int]:
+        """Points of each family that another pool lends."""
+        borrowed = self._state.borrowed
+        return {} if borrowed is None else dict(borrowed.families)
+
+    @property
+    def not_lent_(self) -> tuple[str, ...]:
+        """Families that were offered and not lent: the law has observations of the same name, which count alone."""
+        borrowed = self._state.borrowed
+        return () if borrowed is None else borrowed.left_out
 
     @property
     def families_(self) -> dict[str, int]:
@@ -121,7 +141,7 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         if self._rows:
             self._rows.append(observation)
         if state is None:
-            return self.fit(Observations.joined(self._rows))
+            return self.fit(Observations.joined(self._rows), lent=self._lent)
         self.state_ = state
         return self
 
@@ -235,7 +255,7 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         """
         state = record.from_record(written)
         law = cls(levels=tuple(written["levels"]), candidate_links=state.links, dilution=state.dilution)
-        law.state_, law._rows = state, []
+        law.state_, law._rows, law._lent = state, [], None
         return law
 
     def _pool(self, family: str, cell: str | None, teacher: str | None, divergence: str | None) -> PoolState:

@@ -47,17 +47,25 @@ class Stored(NamedTuple):
     collapsed: BoolArray
 
     @classmethod
-    def of(cls, observations: Observations, *, dilution: bool = False, contexts: bool = True) -> "Stored":
-        """Look at N stored points.
+    def of(
+        cls,
+        observations: Observations,
+        lent: Observations | None = None,
+        *,
+        dilution: bool = False,
+        contexts: bool = True,
+    ) -> "Stored":
+        """Look at stored points, and at those that another pool lends, N together.
 
         Contexts are a level where one of them has two rows, unless not ``contexts``; ``dilution`` then counts where
         every row's gap spread is known.
         """
         exposure = Exposure.of(GapSums.of(observations))
-        level = contexts and shared(observations)
-        dilutes = level and dilution and not np.isnan(observations.gap_spread).any()
-        rows = Rows.of(observations, exposure, contexts=level, dilutes=bool(dilutes))
-        return cls(exposure, rows, observations.collapsed[rows.order])
+        every = observations if lent is None else Observations.joined([observations, lent])
+        level = contexts and shared(every)
+        dilutes = level and dilution and not np.isnan(every.gap_spread).any()
+        rows = Rows.of(observations, exposure, lent=lent, contexts=level, dilutes=bool(dilutes))
+        return cls(exposure, rows, every.collapsed[rows.order])
 
     @property
     def context_level(self) -> bool:
@@ -173,6 +181,7 @@ class Passed:
     def after(self, grid: Grid, passes: int, *, collapses: bool = True) -> "Passed":
         """Pass over the rows a number of times."""
         weight, pi, beliefs, likelihood = self.weight, self.pi, self.beliefs, self.likelihood
+        own = self.stored.rows.is_own
         prior, narrow = self.model.link.prior, grid
         for number in range(passes):
             # never on a refined grid: a close look at a sigma that outliers still inflate would not find down again
@@ -183,7 +192,7 @@ class Passed:
             if collapses:
                 residual, variance, _ = collapse.leave_one_out(likelihood, weight, posterior.sigma_square, fitted)
                 weight = collapse.weights(residual, variance, pi, self.stored.collapsed)
-                pi = collapse.probability(float(weight.sum()), len(weight))
+                pi = collapse.probability(float(weight[own].sum()), int(own.sum()))
             beliefs = self._next(beliefs, posterior, mean, cov, averaged=number >= AVERAGED_FROM)
             likelihood = Likelihood.of(self.stored.rows, self.model, beliefs)
         return replace(self, weight=weight, pi=pi, beliefs=beliefs, likelihood=likelihood)

@@ -26,7 +26,8 @@ LARGEST_MOVE = 0.01
 def add(state: LawState, observation: Observations) -> LawState | None:
     """Take one row into the pools that it belongs to; ``None`` where only a full fit can.
 
-    That is where a bent link has weight, contexts are known, or the row would make a pool of its own.
+    That is where a bent link has weight, contexts are known, families are lent, or the row would make a pool of its
+    own.
 
     Raises:
         ValueError: not exactly one observation.
@@ -37,7 +38,7 @@ def add(state: LawState, observation: Observations) -> LawState | None:
     leaf = observation.family[0], observation.cell[0]
     touched = [name for name in state.pools if state.undivided or name in (key, key.whole)]
     alone = {other for other in state.keys if other.rule is key.rule} == {key}
-    if not touched or not (state.undivided or key in state.pools or alone):
+    if state.borrowed is not None or not touched or not (state.undivided or key in state.pools or alone):
         return None
     pools = dict(state.pools)
     for name in touched:

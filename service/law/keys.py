@@ -52,22 +52,31 @@ class Key(NamedTuple):
         return Key(self.rule, ANY)
 
 
-def divided(observations: Observations) -> dict[Key, IndexArray]:
+def divided(observations: Observations, lent: Observations | None = None) -> dict[Key, IndexArray]:
     """Rows of every pool that is to be fitted: each rule's, then each divergence's where it stands beside another.
 
-    A divergence with fewer than two (family, cell) leaves could never answer alone.
+    A divergence with fewer than two (family, cell) leaves could never answer alone, whatever is ``lent``; a rule
+    without rows has a pool where something is lent to it.
     """
     rows_of = keyed(observations)
+    beside = set() if lent is None else set(keyed(lent)) - set(rows_of)
     pools: dict[Key, IndexArray] = {}
     for rule in Rule:
         inside = [key for key in rows_of if key.rule is rule]
-        if inside:
-            pools[Key(rule, ANY)] = np.sort(np.concatenate([rows_of[key] for key in inside]))
-        for key in inside if len(inside) > 1 else ():
+        others = any(key.rule is rule for key in beside)
+        if inside or others:
+            pools[Key(rule, ANY)] = within(Key(rule, ANY), observations)
+        for key in inside if len(inside) > 1 or others else ():
             rows = rows_of[key]
             if len({(observations.family[row], observations.cell[row]) for row in rows}) >= FEWEST_OTHERS:
                 pools[key] = rows
     return pools
+
+
+def within(key: Key, observations: Observations) -> IndexArray:
+    """Rows of a key, or of all divergences of its rule, in order."""
+    ours = [rows for other, rows in keyed(observations).items() if key in (other, other.whole)]
+    return np.sort(np.concatenate(ours)) if ours else np.empty(0, dtype=np.intp)
 
 
 def keyed(observations: Observations) -> dict[Key, IndexArray]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,27 @@ from service.law.contexts import dilution
 from service.law.diagnostics import Diagnostics, curvature_p_value
 from service.law.exposure import GapSums
 from service.law.fitting import Fit, Stored
-from service.law.keys import FEWEST_OTHERS, Key, Rule, counted, divided
+from service.law.keys import FEWEST_OTHERS, Key, Rule, counted, divided, within
 from service.law.leaves import Leaf
 from service.law.links import LinkName
 from service.law.models import candidates
 from service.law.observations import Observations
 from service.law.state import ModelState, PoolState, summaries
 from service.law.weighing import weighed
+
+
+class Borrowed(NamedTuple):
+    """What another pool lends a law: families that stand beside its own in the hierarchy, for cold starts.
+
+    Attributes:
+        families: rows of each.
+        left_out: families that were not lent, because the law has rows of its own of that name.
+        ids_hash: as ``LawState.ids_hash``, of all rows that were offered.
+    """
+
+    families: Mapping[str, int]
+    left_out: tuple[str, ...]
+    ids_hash: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +50,7 @@ class LawState:
         counts: stored points by leaf and key. keys: those that occur.
         ids_hash: SHA-256 of the observations' ids in their order; ``None`` if they had none. An update chains.
         dilution: the spread of a gap over problems was asked to count.
+        borrowed: what is lent to it.
     """
 
     links: tuple[str, ...]
@@ -44,6 +60,7 @@ class LawState:
     ids_hash: str | None
     undivided: bool = False
     dilution: bool = False
+    borrowed: Borrowed | None = None
 
     @property
     def whole(self) -> list[PoolState]:
@@ -61,8 +78,7 @@ class LawState:
     @property
     def cells(self) -> set[str]:
         """Cells of which something is stored."""
-        leaves = (leaf for pool in self.whole for leaf in pool.models[0].posterior.statistics.leaves.keys)
-        return {cell for _, cell in leaves if cell is not None}
+        return {cell for pool in self.whole for _, cell in pool.leaves if cell is not None}
 
     @property
     def curvature(self) -> float:
@@ -108,14 +124,22 @@ def _nothing(rule: Rule, links: tuple[str, ...]) -> PoolState:
 
 
 def fit_law(
-    observations: Observations, links: tuple[str, ...], *, dilutes: bool = False
+    observations: Observations, links: tuple[str, ...], lent: Observations | None = None, *, dilutes: bool = False
 ) -> tuple[LawState, Diagnostics]:
-    """Fit every pool, and diagnose each row by the pool that answers for it."""
+    """Fit every pool, and diagnose each row by the pool that answers for it.
+
+    Families of ``lent`` stand beside those of the observations, each in the pool of its runs; a family that has
+    observations keeps those alone.
+    """
     pools: dict[Key, PoolState] = {}
     found = Diagnostics.blank(len(observations))
-    for key, rows in divided(observations).items():  # a rule's pool comes before those of its divergences
+    borrowed = None
+    if lent is not None:
+        lent, borrowed = _lent(lent, set(observations.family))
+    for key, rows in divided(observations, lent).items():  # a rule's pool comes before those of its divergences
         part = observations if len(rows) == len(observations) else observations.take(rows)
-        pool, fits = fit_pool(part, key.rule, links, dilutes=dilutes)
+        beside = None if lent is None else lent.take(within(key, lent))
+        pool, fits = fit_pool(part, key.rule, links, beside, dilutes=dilutes)
         pools[key] = pool
         enough = key == key.whole or np.array(
             [pool.others(leaf) >= FEWEST_OTHERS for leaf in zip(part.family, part.cell, strict=True)]
@@ -124,15 +148,33 @@ def fit_law(
     ids = observations.ids
     counts = counted(observations)
     keys = frozenset(key for each in counts.values() for key in each)
-    return LawState(links, pools, counts, keys, None if ids is None else chained("", ids), dilution=dilutes), found
+    hashed = None if ids is None else chained("", ids)
+    return LawState(links, pools, counts, keys, hashed, dilution=dilutes, borrowed=borrowed), found
+
+
+def _lent(offered: Observations, own: set[str]) -> tuple[Observations, Borrowed]:
+    """Leave out families that the law has rows of."""
+    kept = offered.take(np.flatnonzero([family not in own for family in offered.family]))
+    return kept, Borrowed(
+        families=dict(sorted(Counter(kept.family).items())),
+        left_out=tuple(sorted(own & set(offered.family))),
+        ids_hash=None if offered.ids is None else chained("", offered.ids),
+    )
 
 
 def fit_pool(
-    observations: Observations, rule: Rule, links: Sequence[str], *, dilutes: bool = False
+    observations: Observations,
+    rule: Rule,
+    links: Sequence[str],
+    lent: Observations | None = None,
+    *,
+    dilutes: bool = False,
 ) -> tuple[PoolState, list[tuple[Fit, float]]]:
     """Fit every model and weigh them by their evidence; one point without a baseline leaves the line alone."""
-    stored = Stored.of(observations, dilution=dilutes)
-    straightened = bool(np.isnan(observations.baseline).any()) and tuple(links) != (LinkName.LINEAR,)
+    lent = lent if lent is not None and len(lent) else None
+    stored = Stored.of(observations, lent, dilution=dilutes)
+    without_baseline = any(np.isnan(each.baseline).any() for each in (observations, lent) if each is not None)
+    straightened = without_baseline and tuple(links) != (LinkName.LINEAR,)
     prior = candidates([LinkName.LINEAR] if straightened else links, rule, contexts=stored.context_level)
     fits, line = weighed(stored, prior)
     pool = PoolState(
@@ -146,13 +188,14 @@ def fit_pool(
         contexts_known=any(context is not None for context in observations.context),
         wants_spread=dilutes,
         dilutions=_dilutions(observations) if stored.context_level else None,
+        lent={} if lent is None else dict(sorted(Counter(lent.family).items())),
     )
     return pool, fits
 
 
 def _dilutions(observations: Observations) -> tuple[float, float, float] | None:
     w = dilution(observations.gap_spread, observations.gap)
-    return None if np.isnan(w).any() else (float(w.min()), float(np.median(w)), float(w.max()))
+    return None if not len(w) or np.isnan(w).any() else (float(w.min()), float(np.median(w)), float(w.max()))
 
 
 def chained(previous: str, ids: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ from service.law.leaves import Leaves
 from service.law.links import LINEAR, LINKS, LinkName
 from service.law.models import PUBLISHED, Model
 from service.law.observations import FloatArray
-from service.law.pools import LawState
+from service.law.pools import Borrowed, LawState
 from service.law.posterior import Posterior, Totals
 from service.law.rows import Statistics
 from service.law.scales import Scales
@@ -66,6 +66,15 @@ def to_record(state: LawState) -> Record:
             [*leaf, key.rule, key.divergence, n] for leaf, counts in state.counts.items() for key, n in counts.items()
         ],
         "ids_hash": state.ids_hash,
+        **({} if state.borrowed is None else {"borrowed": _borrowed(state.borrowed)}),
+    }
+
+
+def _borrowed(borrowed: Borrowed) -> Record:
+    return {
+        "families": dict(borrowed.families),
+        "left_out": list(borrowed.left_out),
+        "ids_hash": borrowed.ids_hash,
     }
 
 
@@ -83,6 +92,7 @@ def _pool(pool: PoolState) -> Record:
         "contexts": None if pool.contexts is None else _contexts(pool.contexts),
         "wants_spread": pool.wants_spread,
         "dilutions": None if pool.dilutions is None else list(pool.dilutions),
+        **({"lent": dict(pool.lent)} if pool.lent else {}),
         "models": [_model(each, updated=pool.updated) for each in pool.models],
     }
 
@@ -165,7 +175,12 @@ def from_record(record: Record) -> LawState:
         ids_hash=record["ids_hash"],
         undivided=record["undivided"],
         dilution=record.get("dilution", False),
+        borrowed=None if record.get("borrowed") is None else _read_borrowed(record["borrowed"]),
     )
+
+
+def _read_borrowed(written: Record) -> Borrowed:
+    return Borrowed(written["families"], tuple(written["left_out"]), written["ids_hash"])
 
 
 def _straight(record: Record) -> LawState:
@@ -202,6 +217,7 @@ def _read_pool(pool: Record) -> PoolState:
         contexts_known=pool.get("contexts_known", False),
         wants_spread=pool.get("wants_spread", False),
         dilutions=None if dilutions is None else (dilutions[0], dilutions[1], dilutions[2]),
+        lent=pool.get("lent", {}),
     )
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from service.law.contexts import Contexts, dilution
-from service.law.exposure import Exposure
+from service.law.exposure import Exposure, GapSums
 from service.law.leaves import IndexArray, Leaves
 from service.law.links import headroom
 from service.law.observations import BoolArray, FloatArray, Observations
@@ -21,6 +21,7 @@ class Rows:
         leaves: where the L leaves are.
         leaf: (N,) each row's leaf; ``order`` is each row's place in the observations.
         configuration: (N,) each row's configuration where contexts are a level; then rows are sorted by it.
+        is_own: (N,) False where a row is lent by another pool.
         contexts: those that occur, ``None`` where contexts are not a level. dilutes: True if the dilution counts.
         x: (N,) shrunken gap. y: (N,) improvement less the error that it shares with the gap.
         attenuated: (N,) lambda s_x2, the variance of the true gap given the measured one.
@@ -35,6 +36,7 @@ class Rows:
     leaf: IndexArray
     order: IndexArray
     configuration: IndexArray
+    is_own: BoolArray
     contexts: Contexts | None
     dilutes: bool
     x: FloatArray
@@ -54,10 +56,20 @@ class Rows:
         exposure: Exposure,
         leaves: Leaves | None = None,
         *,
+        lent: Observations | None = None,
         contexts: bool = False,
         dilutes: bool = False,
     ) -> "Rows":
-        """Transform the observations; ``leaves`` defaults to those that occur."""
+        """Transform the observations; ``leaves`` defaults to those that occur.
+
+        The gaps of ``lent`` rows, which come last, are shrunk towards each other and not towards those of the pool.
+        """
+        columns, is_own = _seen(observations, exposure), np.ones(len(observations), dtype=np.bool_)
+        if lent is not None:
+            theirs = _seen(lent, Exposure.of(GapSums.of(lent)))
+            columns = [np.concatenate(pair) for pair in zip(columns, theirs, strict=True)]
+            is_own = np.concatenate([is_own, np.zeros(len(lent), dtype=np.bool_)])
+            observations = Observations.joined([observations, lent])
         keys = list(zip(observations.family, observations.cell, strict=True))
         leaves = Leaves(keys) if leaves is None else leaves
         leaf = np.fromiter(map(leaves.place.__getitem__, keys), dtype=np.intp, count=len(keys))
@@ -67,22 +79,9 @@ class Rows:
         else:
             groups, configuration = None, np.zeros(len(keys), dtype=np.intp)
             order = np.argsort(leaf, kind="stable")
-        x, x_var, c = observations.gap, observations.gap_var, observations.cov
-        reliability = exposure.reliability(x_var)
-        total = exposure.variance + x_var
-        columns = (
-            exposure.shrink(x, x_var),
-            observations.improvement - c * (x - exposure.mean) / total,
-            reliability * x_var,
-            reliability * c,
-            observations.improvement_var - c**2 / total,
-            observations.improvement_var,
-            headroom(observations.baseline),
-            np.where(c == 0, observations.baseline_var, 0.0),
-        )
-        w = dilution(observations.gap_spread, x) if dilutes else np.zeros(len(keys))
+        w = dilution(observations.gap_spread, observations.gap) if dilutes else np.zeros(len(keys))
         sorted_columns = (column[order] for column in (*columns, w))
-        return cls(leaves, leaf[order], order, configuration[order], groups, dilutes, *sorted_columns)
+        return cls(leaves, leaf[order], order, configuration[order], is_own[order], groups, dilutes, *sorted_columns)
 
     def every(self, step: int) -> "Rows":
         """Each ``step``-th row; the leaves and contexts stay, even those that lose theirs."""
@@ -103,6 +102,23 @@ class Rows:
         """(N, 5) zz' and z times a response."""
         x = self.x
         return np.stack([np.ones(len(x)), x, x**2, response, x * response], axis=1)
+
+
+def _seen(observations: Observations, exposure: Exposure) -> list[FloatArray]:
+    """Columns of ``Rows`` from x to the variance of the headroom, in the order of the observations."""
+    x, x_var, c = observations.gap, observations.gap_var, observations.cov
+    reliability = exposure.reliability(x_var)
+    total = exposure.variance + x_var
+    return [
+        exposure.shrink(x, x_var),
+        observations.improvement - c * (x - exposure.mean) / total,
+        reliability * x_var,
+        reliability * c,
+        observations.improvement_var - c**2 / total,
+        observations.improvement_var,
+        headroom(observations.baseline),
+        np.where(c == 0, observations.baseline_var, 0.0),
+    ]
 
 
 Sums = tuple[FloatArray, FloatArray]

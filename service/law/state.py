@@ -1,7 +1,7 @@
 """What a fitted pool keeps once its rows are gone: enough to predict, to be written down and to take one more row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -80,7 +80,7 @@ class ModelState:
         posterior: every family's coefficients, node by node.
         slope, slope_square: (L,) E[b1] and E[b1^2] behind each leaf's known variances.
         log_evidence: log marginal likelihood of the stored improvements.
-        weight_sum: sum of r over all rows, updates included.
+        weight_sum: sum of r over the pool's own rows, updates included.
         effects: of contexts, where they are a level.
     """
 
@@ -110,7 +110,7 @@ class ModelState:
             slope=fitted.beliefs.slope,
             slope_square=fitted.beliefs.slope_square,
             log_evidence=fitted.log_evidence,
-            weight_sum=float(fitted.weight.sum()),
+            weight_sum=float(fitted.weight[fitted.rows.is_own].sum()),
             effects=_effects(fitted),
         )
 
@@ -129,7 +129,7 @@ class PoolState:
         families: the stored points of each family that has one.
         baseline: median of all stored ones, NaN where one is unknown or nothing is stored.
         curvature: p-value of the test for bending, NaN where it cannot be made.
-        gaps: sums over all rows, updates included, of what the exposure needs.
+        gaps: sums over the pool's own rows, updates included, of what the exposure needs.
         models: those with weight.
         straightened: bent links were asked for, and a point without its baseline left the line alone.
         stale: a full fit is due: updates moved what the last one fixed.
@@ -137,6 +137,7 @@ class PoolState:
         contexts_known: a row has a context, whether or not that makes contexts a level.
         wants_spread: the dilution was asked to count.
         dilutions: lowest, median and highest w of the rows, ``None`` where one is unknown or the level is off.
+        lent: rows of each family that another pool lends: they are in the hierarchy and nowhere else.
     """
 
     exposure: Exposure
@@ -151,6 +152,7 @@ class PoolState:
     contexts_known: bool = False
     dilutions: tuple[float, float, float] | None = None
     wants_spread: bool = False
+    lent: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def stored(self) -> FamilySummary:
@@ -209,9 +211,14 @@ class PoolState:
         return self.dilutions[1] if self.dilutes and self.dilutions is not None else 0.0
 
     def others(self, leaf: Leaf) -> int:
-        """Number of leaves beside this one."""
-        leaves = self.models[0].posterior.statistics.leaves
-        return len(leaves) - (leaf in leaves.place)
+        """Number of the pool's own leaves beside this one."""
+        return len(self.leaves) - (leaf in self.leaves)
+
+    @cached_property
+    def leaves(self) -> frozenset[Leaf]:
+        """The pool's own leaves, those that are lent left out."""
+        every = self.models[0].posterior.statistics.leaves.keys
+        return frozenset(leaf for leaf in every if leaf[0] not in self.lent)
 
 
 def summaries(observations: Observations) -> dict[str, FamilySummary]:
