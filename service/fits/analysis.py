@@ -23,7 +23,7 @@ from gapcast.contract.lists import ResidualQuery
 from gapcast.contract.recipes import recipe_class_of
 from service.catalog import service as catalog
 from service.fits.models import Fit
-from service.fits.service import as_law_input, law_of
+from service.fits.service import as_law_input, law_of, law_with, lent_rows
 from service.kit.errors import InvalidRequest
 from service.law import Diagnostics, GapLaw, Key, Probe, predicting, scaling
 from service.listed_models import ModelEntry
@@ -131,7 +131,8 @@ def _id(session: Session, fit: Fit) -> str:
 def diagnosed(session: Session, fit: Fit) -> Diagnosed:
     """Fit the rows of a stored fit again: residuals need rows, which no record holds. The last few are kept."""
     rows = observations.fitted(session, fit.tenant, fit.pool, fit.changes)
-    law = GapLaw().fit(as_law_input(rows))
+    lent = fit.summary.lent if fit.summary is not None else []
+    law = law_with(rows, lent, lent_rows(session, fit.tenant, lent))
     return Diagnosed(rows, law.diagnostics_)
 
 

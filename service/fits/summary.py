@@ -36,6 +36,17 @@ class Drifting(BaseModel):
         return self.log_bayes_factor > DRIFT_ALARM
 
 
+class Lent(BaseModel):
+    """A pool whose families stood beside a fit's own, as it was then."""
+
+    pool: str
+    changes: int
+    hash: str
+    """fingerprint of its rows"""
+    fit_id: str | None
+    """its own fit of these rows; None where it had none yet"""
+
+
 class PoolSummary(BaseModel):
     """Medians of the measurement, training seconds by model, and drift by family; what an old fit lacks is empty."""
 
@@ -50,6 +61,7 @@ class PoolSummary(BaseModel):
     """by model"""
     drift: dict[str, Drifting] | None = None
     """by family with several versions; None where it was not tested"""
+    lent: list[Lent] = Field(default_factory=list)
 
 
 def summarize(rows: Sequence[AnyRow], observations: Observations, costs: Iterable[tuple[str, Notes]]) -> PoolSummary:

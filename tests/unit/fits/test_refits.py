@@ -15,7 +15,6 @@ from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.kit.clock import now
 from service.kit.database import Database
-from service.law import GapLaw
 from service.migrate import migrate
 from service.observations import repository as observations
 from service.observations import service as stored
@@ -43,7 +42,8 @@ def check_final(database: Database, name: str = "default") -> int:
         assert row.claimed_until is None
         fit = fits.get(session, "local", str(row.fit_id))
         rows = observations.fitted(session, "local", name, row.changes)
-        assert fit.record == GapLaw().fit(fits.as_law_input(rows)).to_record()
+        lent = fits.lending(session, row)
+        assert fit.record == fits.law_with(rows, lent, fits.lent_rows(session, "local", lent)).to_record()
         return fit.n
 
 
