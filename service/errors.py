@@ -38,6 +38,13 @@ class UnknownPool(InvalidRequest):
     code = "unknown_pool"
 
 
+class ReadOnlyPool(InvalidRequest):
+    """This pool ships with Gapcast and never changes; use `default`, or a pool of another name."""
+
+    status = 409
+    code = "read_only_pool"
+
+
 class InvalidFile(InvalidRequest):
     """The file is not of the type that its Content-Type names, or it is too large."""
 

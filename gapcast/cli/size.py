@@ -99,7 +99,9 @@ def size(
 
 def request_of(configuration: Mapping[str, Any]) -> JsonObject:
     """The part of a prediction's configuration that the size of a probe depends on."""
-    body = {name: configuration[name] for name in ("model", "task", "context", "recipe", "pool") if name in configuration}
+    body = {
+        name: configuration[name] for name in ("model", "task", "context", "recipe", "pool") if name in configuration
+    }
     model = body.get("model")
     if isinstance(model, dict):
         body["model"] = {name: model[name] for name in ("name", "family") if name in model}

@@ -34,6 +34,7 @@ class PredictionFields(TypedDict, total=False):
     pool: str | None
     levels: Sequence[float]
     min_gain: float
+    verdict_on: Target
 
 
 class ProbeFields(TypedDict, total=False):
@@ -55,6 +56,7 @@ class SizeFields(TypedDict, total=False):
 
     model: str | ModelRef | Json
     task: str
+    context: Context | Json | None
     recipe: Recipe | Json
     pool: str | None
     target_half_width: float

@@ -88,6 +88,25 @@ class Drift(BaseModel):
     versions: dict[str, int] = Field(description="observations by version; an empty name: none was sent")
 
 
+class LentPool(BaseModel):
+    """A pool that lent its families to a fit."""
+
+    pool: str
+    changes: int = Field(description="the lent pool's change at which its rows were read")
+    hash: str = Field(description="of the law's version and those rows")
+    fit_id: str | None = Field(description="the lent pool's own fit of that change; null: there was none yet")
+
+
+class Borrowed(BaseModel):
+    """Families of other pools that stand beside a fit's own ones, for cold starts."""
+
+    pools: list[LentPool]
+    families: dict[str, int] = Field(description="observations of each lent family; they count nowhere else")
+    own_rows_only: list[str] = Field(
+        description="families that were not lent, because the pool has runs of the same name"
+    )
+
+
 class FitOut(Identified):
     """One immutable version of the law over one pool."""
 
@@ -105,6 +124,7 @@ class FitOut(Identified):
     drift: list[Drift] | None = Field(
         description="families with several versions; null: not tested, in a pool of over 5,000 observations"
     )
+    borrowed: Borrowed | None = Field(description="null: the pool borrowed nothing")
     created_at: str
 
 

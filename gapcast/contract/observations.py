@@ -411,13 +411,27 @@ class ObservationOut(Labelled, Identified):
     created_at: str
 
 
+class PoolIn(Strict):
+    """A pool to make, or to change what it borrows."""
+
+    name: PoolName
+    borrow: list[PoolName] = Field(
+        default_factory=list,
+        max_length=16,
+        description="pools whose families stand beside its own in the law, for cold starts; a family that the pool has "
+        "runs of keeps those alone",
+    )
+
+
 class PoolOut(BaseModel):
     """A named set of observations that are fitted together."""
 
     object: Literal["pool"] = "pool"
     name: str
     observations: int = Field(description="stored rows, excluded ones too")
-    changes: int = Field(description="imports and exclusions so far")
+    borrow: list[str] = Field(description="pools whose families stand beside its own in the law, for cold starts")
+    read_only: bool = Field(description="it ships with Gapcast and takes no rows")
+    changes: int = Field(description="imports and exclusions so far, those of pools that it borrows among them")
     fit_id: str | None = Field(description="the newest fit; GET /v1/fits/current makes one that is due")
     behind: int = Field(description="changes that the newest fit does not know")
     created_at: str

@@ -135,7 +135,7 @@ class TrainingRunRequest(Labelled, Strict):
     decoding: Decoding | None = Field(None, description="null: the default decoding")
     probe: TrainingSize | None = Field(None, description="null: the default size; a prediction's `probe` without seed")
     pool: PoolName | None = Field(
-        None, description="the pool of the observation; null: `lab` for the lab's models, `default` for others"
+        None, description="the pool of the observation; null, or a pool that ships with Gapcast: `default`"
     )
     seeds: list[int] = Field(
         default_factory=lambda: [0], min_length=1, max_length=MOST_SEEDS, description="one run for each"

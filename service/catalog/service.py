@@ -15,7 +15,12 @@ from service.kit.errors import InvalidRequest, NotFound
 from service.listed_models import ModelEntry
 
 LAB_POOL = "lab"
+PUBLISHED_POOL = "published"
 DEFAULT_POOL = "default"
+SHIPPED_POOLS = (LAB_POOL, PUBLISHED_POOL)
+"""read-only: their rows come with the package, and nobody adds to them"""
+BORROWED = {DEFAULT_POOL: [PUBLISHED_POOL]}
+"""the pools whose families a new pool borrows; any other borrows nothing"""
 
 MOST_NAMES = 20
 """names that an error lists: who mistyped one finds it, and the answer stays readable"""
@@ -117,6 +122,11 @@ def model_source(entry: ModelEntry) -> dict[str, str | None]:
 def default_pool(model: Model | None) -> str:
     """The pool that a model's predictions come from unless another is named."""
     return LAB_POOL if model is not None and model.source == "lab" else DEFAULT_POOL
+
+
+def own_pool(name: str | None) -> str:
+    """The pool that rows of a user's go into where this one was named: a shipped one takes none."""
+    return DEFAULT_POOL if name is None or name in SHIPPED_POOLS else name
 
 
 def context_kinds() -> list[ContextKindOut]:

@@ -24,7 +24,7 @@ from gapcast.contract.recipes import recipe_class_of
 from service.catalog import service as catalog
 from service.fits.laws import Target
 from service.fits.models import Fit
-from service.fits.service import law_of, table
+from service.fits.service import law_of, lent_rows, table
 from service.kit.errors import InvalidRequest
 from service.law import Diagnostics, GapLaw, Key, Observations, Probe, predicting, scaling
 from service.listed_models import ModelEntry
@@ -132,7 +132,8 @@ def _id(session: Session, fit: Fit) -> str:
 def diagnosed(session: Session, fit: Fit) -> Diagnosed:
     """Fit the rows of a stored fit again: residuals need rows, which no record holds. The last few are kept."""
     rows, found = _trained(session, fit)
-    return Diagnosed(rows, GapLaw().fit(found).diagnostics_)
+    lent = table(lent_rows(session, fit.tenant, fit.summary.lent if fit.summary is not None else []))
+    return Diagnosed(rows, GapLaw().fit(found, lent=lent.at_ends(Target.TRAIN)).diagnostics_)
 
 
 def _trained(session: Session, fit: Fit) -> tuple[Sequence[AnyRow], Observations]:

@@ -1,4 +1,4 @@
-"""The run that is asked for, in the law's terms: its cell and tuning, its dose, what its self-teacher is shown; pure."""
+"""The run that is asked for, in the law's terms: cell and tuning, dose, what its self-teacher is shown; pure."""
 
 from typing import NamedTuple
 

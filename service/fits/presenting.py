@@ -2,7 +2,7 @@
 
 from typing import TypedDict
 
-from gapcast.contract.fits import AtGap, Coefficients, Drift, FitOut, FitSummary, LinkWeights
+from gapcast.contract.fits import AtGap, Borrowed, Coefficients, Drift, FitOut, FitSummary, LentPool, LinkWeights
 from gapcast.contract.recipes import Recipe
 from service import law
 from service.fits import service
@@ -42,7 +42,18 @@ def fit_out(fit: Fit) -> FitOut:
         drift=None
         if drift is None
         else [Drift(family=name, alarm=found.alarm, **found.model_dump()) for name, found in drift.items()],
+        borrowed=_borrowed(fit, fitted),
         created_at=rfc3339(fit.created_at),
+    )
+
+
+def _borrowed(fit: Fit, fitted: law.GapLaw) -> Borrowed | None:
+    if fit.summary is None or not fit.summary.lent:
+        return None
+    return Borrowed(
+        pools=[LentPool(**one.model_dump()) for one in fit.summary.lent],
+        families=fitted.lent_,
+        own_rows_only=list(fitted.not_lent_),
     )
 
 

@@ -21,7 +21,7 @@ from service.fits import laws, repository
 from service.fits.laws import VERSION, Laws, Table
 from service.fits.models import Fit
 from service.fits.repository import Draft
-from service.fits.summary import Drifting, PoolSummary, summarize
+from service.fits.summary import Drifting, Lent, PoolSummary, summarize
 from service.kit.database import Database
 from service.kit.errors import NotFound
 from service.kit.keyed_locks import KeyedLocks
@@ -48,10 +48,12 @@ class Kept(NamedTuple):
 
 
 class Input(NamedTuple):
-    """All that is read of a pool to fit it."""
+    """All that is read of a pool to fit it, and of those that it borrows."""
 
     rows: Sequence[AnyRow]
     costs: Sequence[tuple[str, Notes]]
+    lent: Sequence[Lent]
+    lent_rows: Sequence[AnyRow]
 
 
 class Current(NamedTuple):
@@ -124,24 +126,47 @@ def refit(database: Database, tenant: str, name: str) -> Kept:
     """
     with database.read() as session:
         pool = find_pool(session, tenant, name)
-        given = read(session, tenant, name, pool.changes)
+        given = read(session, tenant, name, pool.changes, lending(session, pool))
     made = draft(given)
     with database.write() as session:
         return keep(session, pool, pool.changes, made)
 
 
-def read(session: Session, tenant: str, name: str, changes: int) -> Input:
-    """The rows that a pool had at one of its changes."""
+def read(session: Session, tenant: str, name: str, changes: int, lent: Sequence[Lent] = ()) -> Input:
+    """The rows that a pool had at one of its changes, and those that other pools lend."""
     return Input(
-        observations.fitted(session, tenant, name, changes), observations.costs(session, tenant, name, changes)
+        observations.fitted(session, tenant, name, changes),
+        observations.costs(session, tenant, name, changes),
+        lent,
+        lent_rows(session, tenant, lent),
     )
+
+
+def lending(session: Session, pool: Pool) -> list[Lent]:
+    """Return the pools that a pool borrows, as they are now."""
+    lent = (_lent(session, observations.pool(session, pool.tenant, name)) for name in pool.borrow)
+    return [one for one in lent if one is not None]
+
+
+def _lent(session: Session, pool: Pool | None) -> Lent | None:
+    if pool is None:
+        return None
+    rows = observations.fitted(session, pool.tenant, pool.name, pool.changes)
+    fit_id = pool.fit_id if pool.fitted_changes == pool.changes else None
+    return Lent(pool=pool.name, changes=pool.changes, hash=fingerprint(rows), fit_id=fit_id)
+
+
+def lent_rows(session: Session, tenant: str, lent: Sequence[Lent]) -> Sequence[AnyRow]:
+    """Read the rows that pools lent at their changes."""
+    return [row for one in lent for row in observations.fitted(session, tenant, one.pool, one.changes)]
 
 
 def draft(given: Input) -> Draft:
     """Fit rows; no database."""
     rows = table(given.rows)
-    record = laws.fit(rows).to_record()
-    return Draft(fingerprint(given.rows), len(rows), record, summarize(given.rows, rows, given.costs))
+    record = laws.fit(rows, table(given.lent_rows) if given.lent else None).to_record()
+    summary = summarize(given.rows, rows, given.costs).model_copy(update={"lent": list(given.lent)})
+    return Draft(fingerprint(given.rows, given.lent), len(rows), record, summary)
 
 
 def keep(session: Session, pool: Pool, changes: int, made: Draft) -> Kept:
@@ -170,9 +195,9 @@ def drift_of(fit: Fit) -> dict[str, Drifting]:
     return (fit.summary.drift if fit.summary is not None else None) or {}
 
 
-def fingerprint(rows: Sequence[AnyRow]) -> str:
-    """What makes two fits the same: the law's version and the observations, which never change once stored."""
-    text = "\n".join([str(VERSION), *(row.id for row in rows)])
+def fingerprint(rows: Sequence[AnyRow], lent: Sequence[Lent] = ()) -> str:
+    """What makes two fits the same: the law's version, what is lent, and the rows, which never change once stored."""
+    text = "\n".join([str(VERSION), *(row.id for row in rows), *(f"{one.pool} {one.hash}" for one in lent)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -292,7 +317,7 @@ def refit_one(database: Database) -> bool:
         return False
     try:
         with database.read() as session:
-            given = read(session, pool.tenant, pool.name, pool.changes)
+            given = read(session, pool.tenant, pool.name, pool.changes, lending(session, pool))
         made = draft(given)
         with database.write() as session:
             fit, _ = keep(session, pool, pool.changes, made)

@@ -49,6 +49,17 @@ class Ended(BaseModel):
     runs: int
 
 
+class Lent(BaseModel):
+    """A pool whose families stood beside a fit's own, as it was then."""
+
+    pool: str
+    changes: int
+    hash: str
+    """fingerprint of its rows"""
+    fit_id: str | None
+    """its own fit of these rows; None where it had none yet"""
+
+
 class PoolSummary(BaseModel):
     """Medians of the measurement, training seconds by model, and drift by family; what an old fit lacks is empty."""
 
@@ -67,6 +78,7 @@ class PoolSummary(BaseModel):
     """how the runs of each cell were tuned, and how long they trained"""
     collapses: list[Ended] = Field(default_factory=list)
     """runs by recipe class, dose and whether they collapsed"""
+    lent: list[Lent] = Field(default_factory=list)
 
 
 def summarize(rows: Sequence[AnyRow], table: Table, costs: Iterable[tuple[str, Notes]]) -> PoolSummary:

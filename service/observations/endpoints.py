@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.lists import ObservationExport, ObservationImport, ObservationQuery
-from gapcast.contract.observations import BatchIn, BatchOut, ObservationOut, ObservationPatch, PoolOut
+from gapcast.contract.observations import BatchIn, BatchOut, ObservationOut, ObservationPatch, PoolIn, PoolOut
 from service.dependencies import AppState, Tenant
-from service.errors import InvalidFile, ObservationConflict, UnknownPool
+from service.errors import InvalidFile, ObservationConflict, ReadOnlyPool, UnknownPool
 from service.kit.errors import (
     BodyTooLarge,
     Conflict,
@@ -52,7 +52,7 @@ _BODY: OpenApi = {
     responses={
         200: {"model": BatchOut, "description": "All rows were stored already."},
         **problems(
-            *(InvalidFile, InvalidRequest, ObservationConflict, IdempotencyMismatch),
+            *(InvalidFile, InvalidRequest, ObservationConflict, ReadOnlyPool, IdempotencyMismatch),
             *(UnsupportedMediaType, BodyTooLarge),
         ),
     },
@@ -143,7 +143,7 @@ def get_observation(state: AppState, tenant: Tenant, observation_id: str) -> Obs
         return observation_out(service.find(session, tenant, observation_id))
 
 
-@router.patch("/{observation_id}", responses=problems(NotFound, InvalidRequest, Conflict))
+@router.patch("/{observation_id}", responses=problems(NotFound, InvalidRequest, Conflict, ReadOnlyPool))
 def patch_observation(state: AppState, tenant: Tenant, observation_id: str, patch: ObservationPatch) -> ObservationOut:
     """Exclude an observation from its pool's fits with a reason, include it again, or name its prediction once.
 
@@ -161,6 +161,24 @@ def list_pools(state: AppState, tenant: Tenant) -> Listing[PoolOut]:
     """List the pools, by name."""
     with state.database.read() as session:
         return Listing(data=[pool_out(row) for row in service.pools(session, tenant)])
+
+
+@pools_router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {"model": PoolOut, "description": "The pool was there."},
+        **problems(UnknownPool, InvalidRequest, ReadOnlyPool),
+    },
+)
+def set_pool(request: PoolIn, response: Response, state: AppState, tenant: Tenant) -> PoolOut:
+    """Make a pool, or set which pools it borrows: their families stand beside its own in the law."""
+    with state.database.write() as session:
+        is_new = service.set_pool(session, tenant, request)
+        shown = pool_out(service.show_pool(session, tenant, request.name))
+    state.refitter.wake()
+    response.status_code = 201 if is_new else 200
+    return shown
 
 
 @pools_router.get("/{name}", responses=problems(NotFound))

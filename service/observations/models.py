@@ -34,7 +34,8 @@ class Pool(Base):
     """A named set of observations that are fitted together.
 
     Its row is the outbox of refits: whoever changes the pool locks it and raises `changes` in the same transaction; a
-    refit is due while `fitted_changes` is less. So refits are coalesced and none is lost.
+    refit is due while `fitted_changes` is less. So refits are coalesced and none is lost. A change of a pool is one of
+    every pool that borrows it.
     """
 
     __tablename__ = "pools"
@@ -48,6 +49,8 @@ class Pool(Base):
     """the newest fit"""
     fitted_changes: Mapped[int] = mapped_column(BigInteger)
     """the change that `fit_id` was made at; -1: never fitted"""
+    borrow: Mapped[list[str]] = mapped_column(Json, default=list, server_default="[]")
+    """the pools whose families stand beside its own in its fits"""
     claimed_until: Mapped[datetime | None] = mapped_column(Timestamp)
     """until then one process is fitting it"""
     created_at: Mapped[datetime] = mapped_column(Timestamp)

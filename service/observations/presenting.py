@@ -2,6 +2,7 @@
 
 from gapcast.contract.contexts import context_name_of
 from gapcast.contract.observations import Look, Measured, MeasuredHeldOut, ObservationOut, PoolOut
+from service.catalog.service import SHIPPED_POOLS
 from service.kit.clock import rfc3339
 from service.observations.models import HowMeasured, Observation, Pool
 
@@ -61,6 +62,8 @@ def pool_out(row: Pool) -> PoolOut:
     return PoolOut(
         name=row.name,
         observations=row.observations,
+        borrow=row.borrow,
+        read_only=row.name in SHIPPED_POOLS,
         changes=row.changes,
         fit_id=row.fit_id,
         behind=row.changes - max(row.fitted_changes, 0),

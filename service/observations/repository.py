@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.lists import ObservationFilters, ObservationQuery
 from gapcast.contract.observations import Notes
+from service.catalog.service import BORROWED
 from service.kit.clock import now
 from service.kit.database import Base
 from service.kit.pagination import Filters, conditions, of_labels, select_page
@@ -45,11 +46,36 @@ def lock_pool(session: Session, tenant: str, name: str) -> Pool:
     """
     dialect = session.get_bind().dialect.name
     made = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Pool).values(
-        tenant=tenant, name=name, changes=0, observations=0, fitted_changes=-1, created_at=now()
+        tenant=tenant,
+        name=name,
+        changes=0,
+        observations=0,
+        borrow=BORROWED.get(name, []),
+        fitted_changes=-1,
+        created_at=now(),
     )
     session.execute(made.on_conflict_do_nothing())
     query = select(Pool).where(Pool.tenant == tenant, Pool.name == name).with_for_update()
     return session.execute(query.execution_options(populate_existing=True)).scalar_one()
+
+
+def lock_pools(session: Session, tenant: str, names: Iterable[str]) -> dict[str, Pool]:
+    """Hold pools, and those that borrow them, until the transaction ends.
+
+    In one order, so that two transactions never wait for each other.
+    """
+    asked = set(names)
+    every = session.execute(select(Pool.name, Pool.borrow).where(Pool.tenant == tenant))
+    borrowers = {name for name, borrow in every if asked & set(borrow)}
+    return {name: lock_pool(session, tenant, name) for name in sorted(asked | borrowers)}
+
+
+def count_change(locked: Mapping[str, Pool], name: str) -> int:
+    """Raise the changes of a pool, and of those that borrow it; its number is returned."""
+    for pool in locked.values():
+        if pool.name == name or name in pool.borrow:
+            pool.changes += 1
+    return locked[name].changes
 
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -78,7 +104,7 @@ def observed_at(tenant: str, name: str, changes: int) -> ColumnElement[bool]:
 
 def fitted(session: Session, tenant: str, name: str, changes: int) -> Sequence[AnyRow]:
     """The rows that counted in a pool's fit at its change number `changes`, in the order of their ids."""
-    query = select(*FITTED).where(observed_at(tenant, name, changes))
+    query = select(*FITTED).where(observed_at(tenant, name, changes), Observation.improvement.is_not(None))
     return session.execute(query.order_by(Observation.id)).all()
 
 

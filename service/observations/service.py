@@ -22,11 +22,12 @@ from gapcast.contract.observations import (
     ObservationIn,
     ObservationPatch,
     PastRecipe,
+    PoolIn,
     RowWarning,
 )
 from gapcast.contract.training_results import TrainedRun
-from service.catalog.service import DEFAULT_POOL, LAB_POOL, names_of
-from service.errors import ObservationConflict, UnknownPool
+from service.catalog.service import DEFAULT_POOL, LAB_POOL, PUBLISHED_POOL, SHIPPED_POOLS, names_of
+from service.errors import ObservationConflict, ReadOnlyPool, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
 from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
@@ -40,6 +41,10 @@ from service.observations.presenting import observation_out
 
 MOST_ERRORS = 20
 """rows whose errors are told: who has more wants to see the first ones"""
+READ_ONLY = (
+    "pool {name!r} ships with Gapcast and is read-only. Use `default` (leave `pool` out) or another name; predictions "
+    "can still be made from {name!r}."
+)
 EXPORT_PAGE = 2_000
 LEFT_OUT = {"gap", "improvement", "counts", "problem_ids", "evaluations", "warnings", "artifact"}
 """what of a run's result is no part of its observation's notes: it has its own place there, or it grows"""
@@ -88,8 +93,24 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
     """Store a batch in the caller's transaction; a row whose external id is there already is not stored again.
 
     Raises:
+        ReadOnlyPool: a row is for a pool that ships with Gapcast.
         ObservationConflict: an external id is there already with another content.
     """
+    problems = [
+        FieldProblem(
+            param=f"observations.{index}.pool",
+            message=f"row {index + 1}: {READ_ONLY.format(name=row.values.pool)}",
+            value=row.values.pool,
+        )
+        for index, row in enumerate(rows)
+        if row.values.pool in SHIPPED_POOLS
+    ]
+    if problems:
+        _refuse(problems[:MOST_ERRORS], ReadOnlyPool)
+    return _store(session, tenant, rows)
+
+
+def _store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
     ids: list[str] = [""] * len(rows)
     created = 0
     equal: list[int] = []
@@ -99,9 +120,9 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
     by_pool: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         by_pool.setdefault(row.values.pool, []).append(index)
-    for name in sorted(by_pool):  # in one order, so that two batches never wait for each other
-        pool = repository.lock_pool(session, tenant, name)
-        indices = by_pool[name]
+    locked = repository.lock_pools(session, tenant, by_pool)
+    for name, indices in by_pool.items():
+        pool = locked[name]
         named = {index: given for index in indices if (given := rows[index].values.external_id)}
         unnamed = {rows[index].values.content for index in indices if index not in named}
         known: dict[str, Known] = {
@@ -132,8 +153,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
         if problems:
             _refuse(problems[:MOST_ERRORS], ObservationConflict)
         if new:
-            pool.changes += 1
-            repository.add(session, tenant, new, pool.changes)
+            repository.add(session, tenant, new, repository.count_change(locked, name))
             pool.observations += len(new)
             created += len(new)
             changed.append(name)
@@ -143,7 +163,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
         ids=ids,
         pools=changed,
         variance={
-            part: dict(Counter(row.values.measured[part]["variance"] for row in rows))
+            part: dict(Counter(row.values.measured[part]["variance"] for row in rows if part in row.values.measured))
             for part in ("gap", "improvement")
         },
         warnings=_warnings(rows, equal, different, _without_prediction(session, tenant, rows)),
@@ -270,11 +290,13 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
 
     Raises:
         NotFound: there is no such observation.
+        ReadOnlyPool: its pool ships with Gapcast.
         Conflict: it is excluded for another reason, or is the outcome of another prediction.
         InvalidRequest: there is no such answered prediction.
     """
     row = find(session, tenant, observation_id)
-    pool = repository.lock_pool(session, tenant, row.pool)
+    refuse_shipped(row.pool)
+    locked = repository.lock_pools(session, tenant, [row.pool])
     session.refresh(row)
     if patch.prediction_id is not None:
         _link(session, row, patch.prediction_id)
@@ -286,13 +308,51 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
             "you exclude it for another reason.",
             param="reason",
         )
-    pool.changes += 1
+    changes = repository.count_change(locked, row.pool)
     if patch.excluded:
-        repository.exclude(session, row, pool.changes, patch.reason or "")
+        repository.exclude(session, row, changes, patch.reason or "")
     else:
-        repository.take_back(session, row, pool.changes)
+        repository.take_back(session, row, changes)
     told = ObservationExcluded if patch.excluded else ObservationIncluded
     events.add(session, tenant, row.id, told(pool=row.pool, reason=patch.reason))
+
+
+def refuse_shipped(name: str) -> None:
+    """Let no one change a pool that ships with Gapcast.
+
+    Raises:
+        ReadOnlyPool: it does.
+    """
+    if name in SHIPPED_POOLS:
+        raise ReadOnlyPool(f"pool: {READ_ONLY.format(name=name)}", param="pool", value=name)
+
+
+def set_pool(session: Session, tenant: str, asked: PoolIn) -> bool:
+    """Make a pool, or set what it borrows; True if it is new.
+
+    Raises:
+        ReadOnlyPool: it ships with Gapcast.
+        InvalidRequest: it would borrow itself.
+        UnknownPool: it would borrow a pool that is not there.
+    """
+    refuse_shipped(asked.name)
+    known = [row.name for row in repository.pools(session, tenant)]
+    for index, name in enumerate(asked.borrow):
+        if name == asked.name:
+            message = f"borrow.{index}: expected another pool, got {name!r} itself. Leave it out."
+            raise InvalidRequest(message, param=f"borrow.{index}", value=name)
+        if name not in known:
+            raise UnknownPool(
+                f"borrow.{index}: expected a pool that something is stored in ({names_of(known)}), got "
+                f"{name!r}.{did_you_mean(name, known)}",
+                param=f"borrow.{index}",
+                value=name,
+            )
+    pool, borrow = repository.lock_pool(session, tenant, asked.name), list(dict.fromkeys(asked.borrow))
+    if pool.borrow != borrow:
+        pool.borrow = borrow
+        pool.changes += 1
+    return asked.name not in known
 
 
 def find_pool(session: Session, tenant: str, name: str) -> Pool:
@@ -399,17 +459,29 @@ def _importable(row: Observation) -> Row:
 
 def shipped() -> list[TrainedRun]:
     """The runs in the package, as `gapcast lab measure` wrote them."""
-    rows = json.loads(files("service.observations").joinpath("lab_pool.json").read_text())
-    return [TrainedRun.read(row) for row in rows]
+    return [TrainedRun.read(row) for row in _packaged("lab_pool.json")]
+
+
+def published() -> list[Row]:
+    """What papers report, as `python -m studies.published.pool` wrote it."""
+    return _packaged("published_pool.json")
+
+
+def _packaged(name: str) -> list[Row]:
+    rows: list[Row] = json.loads(files("service.observations").joinpath(name).read_text())
+    return rows
 
 
 def seed_pools(session: Session, tenant: str) -> None:
-    """Make the user's empty pool, and store the shipped observations that are missing."""
+    """Store the shipped observations that are missing, and make the user's empty pool."""
+    lab = {run.external_id: run for run in shipped()}
+    papers = {str(row["external_id"]): row for row in published()}
+    shipped_rows: dict[str, dict[str, Row | TrainedRun]] = {LAB_POOL: {**lab}, PUBLISHED_POOL: {**papers}}
+    for pool, rows in shipped_rows.items():
+        # whatever became of those that are there: a start must not fail for them
+        known = repository.named(session, tenant, pool, rows)
+        _store(session, tenant, check([row for name, row in rows.items() if name not in known], pool))
     repository.lock_pool(session, tenant, DEFAULT_POOL)
-    runs = {run.external_id: run for run in shipped()}
-    # whatever became of those that are there: a start must not fail for them
-    known = repository.named(session, tenant, LAB_POOL, runs)
-    store(session, tenant, check([run for name, run in runs.items() if name not in known]))
 
 
 def row_of_run(run: TrainedRun) -> ObservationIn:

@@ -12,10 +12,10 @@ from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
-from service.fits.asked import TRAINING_PROBLEMS, Asked
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
+from service.fits.asked import TRAINING_PROBLEMS, Asked
 from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState

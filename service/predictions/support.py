@@ -1,6 +1,7 @@
 """How much of an answer rests on runs like the one that is asked for, and what a run still lacks; pure."""
 
 from collections.abc import Collection, Iterator, Sequence
+
 from gapcast.contract.predictions import Missing, NearRun, PredictionRequest, Support
 from gapcast.contract.probes import ProbeResult
 from gapcast.contract.recipes import Recipe

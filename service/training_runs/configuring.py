@@ -99,7 +99,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     return Plan(
         configuration,
         family,
-        asked.pool or catalog.default_pool(known),
+        catalog.own_pool(asked.pool),
         known.parameters,
         _predicted(prediction) if prediction is not None else None,
         request.name or asked.name,

@@ -10,6 +10,7 @@ from gapcast.contract.base import JsonObject, Warned
 from gapcast.contract.events import Ended, TrainingCheckpoint
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import TrainedRun, TrainingResult
+from service.catalog.service import own_pool
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Configuration, Kind, Places, Result
@@ -122,7 +123,7 @@ def _trained(run: TrainingRun, result: TrainingResult) -> TrainedRun:
         name=run.name,
         tags=run.tags,
         external_id=run.id,
-        pool=run.pool,
+        pool=own_pool(run.pool),  # runs of before shipped pools were read-only may name one
         source="training",
         family=run.family,
         parameters=run.parameters,

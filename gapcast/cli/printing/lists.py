@@ -51,11 +51,11 @@ def print_probes(console: Console, probes: Sequence[Probe]) -> None:
 
 def print_pools(console: Console, pools: Iterable[Pool]) -> None:
     """Print pools as a table."""
-    table = _table(("Pool",), ("Observations", "Changes"), ("Newest fit", "Changes since"))
+    table = _table(("Pool",), ("Observations", "Changes"), ("Newest fit", "Changes since", "Borrows"))
     for one in pools:
-        table.add_row(
-            escape(one.name), str(one.observations), str(one.changes), one.fit_id or "none yet", str(one.behind)
-        )
+        counts = str(one.observations), str(one.changes), one.fit_id or "none yet", str(one.behind)
+        borrows = "read-only" if one.read_only else ", ".join(one.borrow)
+        table.add_row(escape(one.name), *counts, escape(borrows))
     print_table(console, table)
 
 

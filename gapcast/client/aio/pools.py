@@ -1,5 +1,7 @@
 """`client.pools`: the pools of observations."""
 
+from collections.abc import Sequence
+
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
 from gapcast.client.requests import segment
@@ -12,6 +14,10 @@ class Pools(Resource):
     async def list(self) -> AsyncPage[Pool]:
         """List the pools of observations, all on one page."""
         return await self._connection.page(Pool, "/v1/pools", {})
+
+    async def set(self, name: str, *, borrow: Sequence[str] = ()) -> Pool:
+        """Make a pool, or set which pools it borrows: their families stand beside its own in its law."""
+        return await self._connection.post(Pool, "/v1/pools", {"name": name, "borrow": list(borrow)})
 
     async def get(self, name: str) -> Pool:
         """Read one pool."""

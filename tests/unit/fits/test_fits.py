@@ -12,6 +12,7 @@ from service.kit.database import Database
 from service.law import Probe
 from service.observations import repository as observations
 from service.observations import service as stored
+from tests.support.rows import run
 
 
 def fit_id(database: Database, pool: str = "lab") -> str:
@@ -23,29 +24,33 @@ def test_the_same_observations_have_one_fit_however_many_ask(database: Database)
         assert len(set(pool.map(lambda _: fit_id(database, "default"), range(8)))) == 1
 
 
+def add(database: Database, pool: str, n: int = 4) -> list[str]:
+    rows = [run(pool=pool, gap={"value": 0.05 * index, "se": 0.02}) for index in range(n)]
+    with database.write() as session:
+        return stored.store(session, "local", stored.check(rows)).ids
+
+
 def test_an_excluded_observation_leads_to_a_new_fit_and_back_to_the_old_one(database: Database) -> None:
-    before = fit_id(database)
-    with database.read() as session:
-        row = observations.fitted(session, "local", "lab", 1)[0]
+    row, *_ = add(database, "mine")
+    before = fit_id(database, "mine")
     for excluded in (True, False):
         with database.write() as session:
-            stored.change(session, "local", row.id, ObservationPatch(excluded=excluded, reason="a broken evaluation"))
-        assert (fit_id(database) == before) is not excluded
+            stored.change(session, "local", row, ObservationPatch(excluded=excluded, reason="a broken evaluation"))
+        assert (fit_id(database, "mine") == before) is not excluded
 
 
 def test_every_version_can_be_made_again_from_the_rows_that_it_had(database: Database) -> None:
     """Whatever was excluded, taken back and added since."""
-    versions = [fit_id(database)]
-    with database.read() as session:
-        ids = [row.id for row in observations.fitted(session, "local", "lab", 1)]
+    ids = add(database, "mine")
+    versions = [fit_id(database, "mine")]
     for excluded, which in ((True, 0), (True, 1), (False, 0), (True, 0), (True, 2)):
         with database.write() as session:
             stored.change(session, "local", ids[which], ObservationPatch(excluded=excluded, reason="why not"))
-        versions.append(fit_id(database))
+        versions.append(fit_id(database, "mine"))
     with database.read() as session:
         for version in versions:
             fit = fits.get(session, "local", version)
-            made = fits.draft(fits.read(session, "local", "lab", fit.changes))
+            made = fits.draft(fits.read(session, "local", "mine", fit.changes))
             assert (made.record, made.fingerprint, made.n) == (fit.record, fit.fingerprint, fit.n)
     assert len(set(versions)) == 5  # the fourth change leaves the rows that the second one left
 

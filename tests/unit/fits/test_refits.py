@@ -42,7 +42,9 @@ def check_final(database: Database, name: str = "default") -> int:
         assert row.claimed_until is None
         fit = fits.get(session, "local", str(row.fit_id))
         rows = observations.fitted(session, "local", name, row.changes)
-        assert fit.record == fits.laws.fit(fits.table(rows)).to_record()
+        lent = fits.lending(session, row)
+        others = fits.table(fits.lent_rows(session, "local", lent)) if lent else None
+        assert fit.record == fits.laws.fit(fits.table(rows), others).to_record()
         return fit.n
 
 

@@ -117,6 +117,14 @@ def test_other_resources_are_listed_and_shown(gapcast: Run, connected: Client) -
     assert gapcast("probes", "list", "--status", "failed").exit_code == 0
 
 
+def test_a_pool_is_set_to_borrow(gapcast: Run, connected: Client, pool: str) -> None:
+    assert gapcast("pools", "set", pool, "--borrow", "published").stdout.splitlines()[1].endswith("published")
+    assert connected.pools.get(pool).borrow == ["published"]
+    assert json.loads(gapcast("pools", "set", pool, "--json").stdout)["borrow"] == []
+    refused = gapcast("pools", "set", "lab", "--borrow", "published")
+    assert (refused.exit_code, "read-only" in refused.stderr) == (2, True)
+
+
 def test_a_pool_that_is_not_there_is_answered_with_the_nearest(gapcast: Run) -> None:
     done = gapcast("pools", "show", "lap")
     assert (done.exit_code, "Did you mean 'lab'?" in done.stderr) == (2, True)

@@ -83,7 +83,7 @@ class TestCreate:
         assert made["model_revision"].startswith("sha256:")
         assert made["task_revision"].startswith("sha256:")
         assert made["context"]["options"]["corruption"] == {"rate": 0.0, "coverage": 1.0}
-        assert (run["pool"], run["family"], run["predicted"]) == ("lab", "lab-qwen3", None)
+        assert (run["pool"], run["family"], run["predicted"]) == ("default", "lab-qwen3", None)
 
     def test_the_group_matters_only_to_contexts_made_of_groups(self, post: Callable[..., Body]) -> None:
         assert post()["configuration"]["group_size"] is None
@@ -147,7 +147,7 @@ class TestOfAPrediction:
         answer = client.post("/v1/training_runs", json={"prediction_id": prediction["id"], "seeds": [1]})
         assert answer.status_code == 202, answer.text
         run, request = answer.json(), prediction["request"]
-        assert (run["prediction_id"], run["pool"]) == (prediction["id"], request["pool"])
+        assert (run["prediction_id"], request["pool"], run["pool"]) == (prediction["id"], "lab", "default")
         for name in ("task", "context", "recipe"):
             assert run["configuration"][name] == request[name]
         improvement = prediction["improvement"]

@@ -87,17 +87,19 @@ def test_an_equal_run_of_the_lab_is_an_equal_row() -> None:
         assert own == theirs
 
 
-def test_it_counts_in_its_pools_next_fit(client: TestClient, post: Post, worker: Worker) -> None:
+def test_it_counts_in_the_next_fit_of_the_users_pool(client: TestClient, post: Post, worker: Worker) -> None:
+    """Shipped pools are read-only."""
     before = client.get("/v1/fits/current?pool=lab").json()["n"]
-    done(client, worker, post())
-    assert client.get("/v1/fits/current?pool=lab").json()["n"] == before + 1
+    done(client, worker, post(pool="lab"))
+    assert client.get("/v1/fits/current?pool=default").json()["n"] == 1
+    assert client.get("/v1/fits/current?pool=lab").json()["n"] == before
 
 
 def test_it_closes_its_predictions_calibration(client: TestClient, prediction: Body, worker: Worker) -> None:
     made = client.post("/v1/training_runs", json={"prediction_id": prediction["id"], "seeds": [0, 1]}).json()["data"]
     for run in made:
         assert observation(client, done(client, worker, run))["prediction_id"] == prediction["id"]
-    fit = client.get("/v1/fits/current?pool=lab").json()["id"]
+    fit = client.get("/v1/fits/current?pool=default").json()["id"]
     outcomes = client.get(f"/v1/fits/{fit}/calibration").json()["outcomes"]
     assert [one["prediction_id"] for one in outcomes] == [prediction["id"]] * 2
 
