@@ -17,6 +17,7 @@ NAMES = {
     "AsyncConnection": "Connection",
     "AsyncIterator": "Iterator",
     "AsyncPage": "Page",
+    "AsyncRetrying": "Retrying",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "__aiter__": "__iter__",

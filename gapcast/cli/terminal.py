@@ -1,6 +1,7 @@
 """The parts that the commands share: consoles, common options, and how refusals are printed."""
 
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,6 @@ from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import stamina.instrumentation
 import typer
 from pydantic import BaseModel
 from rich.console import Console
@@ -21,6 +21,7 @@ from gapcast.cli.exits import Exit, exit_code
 from gapcast.client import GapcastError, Page
 from gapcast.client.reading import Kind
 from gapcast.client.requests import MOST_A_PAGE
+from gapcast.client.retries import log as repetitions
 from gapcast.contract.base import JsonObject
 from gapcast.contract.faults import naming
 
@@ -143,17 +144,21 @@ def plain_unless_terminal(app: typer.Typer) -> None:
         app.rich_markup_mode = None
 
 
+class _Waits(logging.Handler):
+    """Prints what the client logs to standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record's message."""
+        say(record.getMessage())
+
+
+WAITS = _Waits()
+
+
 def report_waits() -> None:
-    """Report to standard error each longer wait that a server has asked for, and nothing else about repetitions.
-
-    Without this stamina would log every repetition to standard output, where answers are.
-    """
-    stamina.instrumentation.set_on_retry_hooks([_report_wait])
-
-
-def _report_wait(details: stamina.instrumentation.RetryDetails) -> None:
-    if isinstance(details.caused_by, GapcastError) and details.caused_by.retry_after:
-        say(f"{details.caused_by} Trying again in {details.wait_for:.0f} s.")
+    """Report to standard error each wait that a server has asked for, and nothing else about repetitions."""
+    repetitions.setLevel(logging.INFO)
+    repetitions.addHandler(WAITS)
 
 
 @contextmanager

@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
-import stamina
 from pydantic import BaseModel, ValidationError
+from tenacity import AsyncRetrying
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.errors import GapcastError, Unreachable, failure, misread, not_gapcast, not_json, refusal
 from gapcast.client.reading import Kind, read
 from gapcast.client.requests import authorization, body_of, idempotent, server_url, waiting, without_nones
-from gapcast.client.retries import AWAY_SECONDS, FIRST_WAIT, MOST_WAIT, again, is_away
+from gapcast.client.retries import is_away, policy
 from gapcast.contract.events import EventOut as Event
 
 
@@ -133,13 +133,8 @@ class AsyncConnection:
                 was lost it is `AnswerLost` even if the last could not be sent: the request may have taken effect.
         """
         lost: GapcastError | None = None
-        async for attempt in stamina.retry_context(
-            again(repeatable=repeatable),
-            attempts=None if patiently else self._attempts,
-            timeout=AWAY_SECONDS if patiently else None,
-            wait_initial=FIRST_WAIT,
-            wait_max=MOST_WAIT,
-            wait_jitter=FIRST_WAIT,
+        async for attempt in AsyncRetrying(
+            **policy(repeatable=repeatable, attempts=None if patiently else self._attempts)
         ):
             with attempt:
                 try:
@@ -191,14 +186,7 @@ class AsyncConnection:
         last, ended = "", False
         while not ended:
             came = False  # with every event a server that goes away has its 30 seconds again
-            async for attempt in stamina.retry_context(
-                again(repeatable=True),
-                attempts=None,
-                timeout=AWAY_SECONDS,
-                wait_initial=FIRST_WAIT,
-                wait_max=MOST_WAIT,
-                wait_jitter=FIRST_WAIT,
-            ):
+            async for attempt in AsyncRetrying(**policy(repeatable=True)):
                 with attempt:
                     try:
                         async for event in self._stream(path, last):

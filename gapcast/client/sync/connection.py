@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
-import stamina
 from pydantic import BaseModel, ValidationError
+from tenacity import Retrying
 
 from gapcast.client.errors import GapcastError, Unreachable, failure, misread, not_gapcast, not_json, refusal
 from gapcast.client.reading import Kind, read
 from gapcast.client.requests import authorization, body_of, idempotent, server_url, waiting, without_nones
-from gapcast.client.retries import AWAY_SECONDS, FIRST_WAIT, MOST_WAIT, again, is_away
+from gapcast.client.retries import is_away, policy
 from gapcast.client.sync.page import Page
 from gapcast.contract.events import EventOut as Event
 
@@ -134,14 +134,7 @@ class Connection:
                 was lost it is `AnswerLost` even if the last could not be sent: the request may have taken effect.
         """
         lost: GapcastError | None = None
-        for attempt in stamina.retry_context(
-            again(repeatable=repeatable),
-            attempts=None if patiently else self._attempts,
-            timeout=AWAY_SECONDS if patiently else None,
-            wait_initial=FIRST_WAIT,
-            wait_max=MOST_WAIT,
-            wait_jitter=FIRST_WAIT,
-        ):
+        for attempt in Retrying(**policy(repeatable=repeatable, attempts=None if patiently else self._attempts)):
             with attempt:
                 try:
                     return self._once(method, path, **options)
@@ -191,14 +184,7 @@ class Connection:
         last, ended = "", False
         while not ended:
             came = False  # with every event a server that goes away has its 30 seconds again
-            for attempt in stamina.retry_context(
-                again(repeatable=True),
-                attempts=None,
-                timeout=AWAY_SECONDS,
-                wait_initial=FIRST_WAIT,
-                wait_max=MOST_WAIT,
-                wait_jitter=FIRST_WAIT,
-            ):
+            for attempt in Retrying(**policy(repeatable=True)):
                 with attempt:
                     try:
                         for event in self._stream(path, last):

@@ -323,6 +323,7 @@ def test_a_prediction_can_be_named_afterwards_once(client: TestClient) -> None:
     assert client.get(f"/v1/observations/{other}").json()["prediction_id"] == second
 
 
+@pytest.mark.slow
 def test_a_family_that_drifts_raises_one_alarm(client: TestClient) -> None:
     post(client, line(1.5, 12, 8, version="1"))
     post(client, line(1.5, 6, 9, version="1"))

@@ -6,10 +6,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from gapcast import Client
@@ -17,6 +19,9 @@ from gapcast.cli.main import app
 from tests.support.product import serving
 
 Row = dict[str, Any]
+
+# typer builds all our commands anew for each run of one of them
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

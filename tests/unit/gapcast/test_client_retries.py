@@ -7,8 +7,11 @@ import time
 from typing import Any
 
 import pytest
+import stamina.instrumentation
+from typer.testing import CliRunner
 
 from gapcast import AnswerLost, AsyncClient, Client, GapcastError, RateLimited, ServerFault, Unreachable
+from gapcast.cli.main import app
 from tests.support.scripted import Answer, Scripted, problem, scripted
 
 MODELS = Answer({"object": "list", "data": [], "has_more": False})
@@ -52,6 +55,32 @@ def test_the_asynchronous_client_waits_too() -> None:
         assert asyncio.run(ask(server.url)) == []
         assert time.monotonic() - begun >= 1
     assert len(server.asked) == 3
+
+
+def test_repetitions_are_logged_and_print_nothing(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    hooked: list[object] = []
+    stamina.instrumentation.set_on_retry_hooks([hooked.append])  # of a program that repeats things of its own
+    try:
+        caplog.set_level("DEBUG", "gapcast.client")
+        with scripted(LOST, full(1), MODELS) as server, Client(server.url) as client:
+            client.models.list()
+        assert stamina.instrumentation.get_on_retry_hooks() == (hooked.append,)
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(None)
+    assert (hooked, capfd.readouterr()) == ([], ("", ""))
+    lost, asked = caplog.records
+    assert (lost.levelname, asked.levelname) == ("DEBUG", "INFO")
+    assert asked.getMessage().endswith(" Trying again in 1 s.")
+
+
+def test_the_command_reports_the_waits_that_a_server_asks_for() -> None:
+    with scripted(LOST, full(1), MODELS) as server:
+        done = CliRunner().invoke(app, ["models", "list", "--url", server.url])
+    assert done.exit_code == 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith(" Trying again in 1 s.\n")
 
 
 def test_a_longer_wait_is_left_to_the_caller() -> None:
@@ -180,7 +209,7 @@ class TestFollowing:
         assert again[0].asked[0].headers["Last-Event-ID"] == "1"
 
     def test_a_server_that_stays_away_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gapcast.client.sync.connection.AWAY_SECONDS", 1.0)
+        monkeypatch.setattr("gapcast.client.retries.AWAY_SECONDS", 1.0)
         with scripted(stream(event(1), broken=True), AWAY) as server, Client(server.url) as client:
             begun = time.monotonic()
             events = client.probes.events("probe_1")

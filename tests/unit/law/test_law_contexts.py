@@ -340,7 +340,7 @@ def test_cautions_of_contexts(law):
     assert Code.NO_SPREAD in codes(GapLaw(dilution=True).fit(draw(spread=False)), ask(key(1), gap_spread=0.05))
 
 
-@pytest.mark.parametrize("teacher", ["frozen", "ema"])
+@pytest.mark.parametrize("teacher", ["frozen", pytest.param("ema", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dilution", [False, True])
 def test_a_record_with_contexts_replays_bit_by_bit(teacher, dilution):
     law = GapLaw(dilution=dilution).fit(draw(11, teacher=teacher, cells=2))
@@ -413,6 +413,7 @@ def test_the_spread_of_contexts_is_found(tau, low, high):
     assert plain.context_sd(**about) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_a_dilution_that_counts_is_found():
     observations = draw(15, contexts=24, models=1, tau=0.01)
     w = np.maximum(observations.gap_spread - 0.004, 0) / np.maximum(observations.gap, 0.08)

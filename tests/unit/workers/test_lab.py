@@ -75,6 +75,7 @@ class TestBuild:
         """Stops at the first check and evaluates on little."""
         monkeypatch.setattr(lab_pretrain, "EVALUATION_PROBLEMS", 8)
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("quick")
     def test_is_reproducible(self, tmp_path: Path) -> None:
         for name in ("a", "b"):

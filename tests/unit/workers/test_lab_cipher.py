@@ -103,6 +103,7 @@ def expected_accuracy(task: Task, name: str, split: Split, context: dict[str, ob
 
 
 class TestBuild:
+    @pytest.mark.slow
     def test_a_model_without_a_target_is_trained_to_its_end(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
