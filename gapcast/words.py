@@ -1,10 +1,13 @@
 """Numbers, states and reasons in words: the command line and the page both say them with these, and with no others."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from gapcast.contract.base import Strict, Warned
-from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions
+from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
 from gapcast.contract.fits import Calibration, Coefficients, LinkWeights, OfRecipe
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
@@ -332,6 +335,17 @@ def context(asked: Context) -> str:
     if isinstance(asked.options, PlaceboOptions):
         return ", ".join([f"placebo of {_context(asked.options.of, asked.options.options)}", *_wrong(asked.options)])
     return ", ".join([_context(asked.kind, asked.options), *_wrong(asked.options)])
+
+
+def shown_context(key: str) -> str:
+    """Name the context that a key is of, by its options or by the name that people gave it."""
+    said = json.loads(key)
+    if "name" in said:
+        return f"{plain(said['kind'])}: {said['name']}"
+    try:
+        return context(context_of({"kind": said["kind"], "options": said["options"]}))
+    except ValidationError:  # of a version that had other options
+        return plain(said["kind"])
 
 
 def _context(kind: str, options: Strict) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict
 from gapcast.contract.base import JobStatus
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, ModelRef
-from gapcast.contract.predictions import GivenGap, Verdict
+from gapcast.contract.predictions import GivenGap, Target, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.sizing import CostOf, Expected

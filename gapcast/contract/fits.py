@@ -169,6 +169,7 @@ class Residual(Finite, Identified):
     """One observation against what the other rows say of it."""
 
     object: Literal["residual"] = "residual"
+    external_id: str | None = Field(None, description="your name of the run")
     family: str
     cell: str | None
     model: str
@@ -184,6 +185,9 @@ class Residual(Finite, Identified):
     )
     weight: float = Field(description="probability that the run did not collapse")
     outlier: bool = Field(description="weight < 0.5")
+    unusual: bool = Field(
+        False, description="outlier, or 2.8 of its standard deviations off the law: one of 200 runs is by chance"
+    )
 
 
 class Group(Finite):
@@ -207,9 +211,38 @@ class Residuals(Finite):
     last_id: str | None
     has_more: bool
     outliers: int
+    unusual: int = 0
     curvature_p: float | None
     context_kinds: list[Group]
     models: list[Group]
+
+
+class ContextEffect(OfRecipe, Finite):
+    """How far the runs of a context end from the line, beside what their gap says."""
+
+    family: str
+    cell: str | None
+    context: str = Field(description="key of what the self-teacher was shown: its kind, its options, its template")
+    model: str | None = Field(description="null: of the context as a whole")
+    n: int = Field(description="stored runs, collapsed ones left out")
+    effect: float = Field(description="a share: 0.05 is 5 accuracy points more than the gap says")
+    effect_interval: list[float] = Field(description="95 % confidence")
+
+
+class ContextSpread(OfRecipe, Finite):
+    """How much contexts of one gap differ under a teacher rule and divergence."""
+
+    contexts_sd: float = Field(description="standard deviation, a share; 0: no two runs share a context")
+    contexts_sd_interval: list[float] = Field(description="95 % confidence")
+
+
+class ContextEffects(Finite):
+    """What a version of the law says of the contexts that it has runs of."""
+
+    object: Literal["list"] = "list"
+    fit_id: str
+    spread: list[ContextSpread]
+    data: list[ContextEffect]
 
 
 class SizeSlope(Finite):

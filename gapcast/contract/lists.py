@@ -169,3 +169,4 @@ class ResidualQuery(PageQuery):
 
     family: str | None = Field(None, min_length=1, max_length=600)
     outliers: bool = Field(False, description="only runs that probably do not follow the law")
+    unusual: bool = Field(False, description="only runs far off the law, outliers among them")

@@ -9,6 +9,9 @@ from cachetools import LRUCache, cached
 from sqlalchemy.orm import Session
 
 from gapcast.contract.fits import (
+    ContextEffect,
+    ContextEffects,
+    ContextSpread,
     Curve,
     FamilyScaling,
     Group,
@@ -153,13 +156,17 @@ def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:
     listed = [
         index
         for index, row in enumerate(rows)
-        if (family is None or row.family == family) and (found.outlier[index] or not wanted.outliers)
+        if (family is None or row.family == family)
+        and (found.outlier[index] or not wanted.outliers)
+        and (found.unusual[index] or not wanted.unusual)
     ]
     if not ascending:
         listed.reverse()
     if after is not None:
         listed = [index for index in listed if (rows[index].id > after if ascending else rows[index].id < after)]
-    data = [_residual(rows[index], found, index) for index in listed[: wanted.limit]]
+    shown = listed[: wanted.limit]
+    names = observations.external_ids(session, fit.tenant, [rows[index].id for index in shown])
+    data = [_residual(rows[index], names.get(rows[index].id), found, index) for index in shown]
     law = law_of(fit)
     return Residuals(
         fit_id=fit.id,
@@ -168,15 +175,17 @@ def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:
         last_id=data[-1].id if data else None,
         has_more=len(listed) > wanted.limit,
         outliers=int(found.outlier.sum()),
+        unusual=int(found.unusual.sum()),
         curvature_p=None if np.isnan(law.curvature_) else law.curvature_,
         context_kinds=_groups(found, [row.context_kind for row in rows]),
         models=_groups(found, [row.model for row in rows]),
     )
 
 
-def _residual(row: AnyRow, of: Diagnostics, index: int) -> Residual:
+def _residual(row: AnyRow, external_id: str | None, of: Diagnostics, index: int) -> Residual:
     return Residual(
         id=row.id,
+        external_id=external_id,
         family=row.family,
         cell=row.cell,
         model=row.model,
@@ -190,6 +199,41 @@ def _residual(row: AnyRow, of: Diagnostics, index: int) -> Residual:
         influence=float(of.influence[index]),
         weight=float(of.weight[index]),
         outlier=bool(of.outlier[index]),
+        unusual=bool(of.unusual[index]),
+    )
+
+
+def contexts(fit: Fit) -> ContextEffects:
+    """How much contexts differ, and by how much each does that the fit has runs of."""
+    law = law_of(fit)
+    a_family = {key: family for family, key in law.recipes_}
+    return ContextEffects(
+        fit_id=fit.id,
+        spread=[_spread(law, key, family) for key, family in sorted(a_family.items())],
+        data=[
+            ContextEffect(
+                teacher_rule=one.key.rule,
+                divergence=one.key.known_divergence,
+                family=one.family,
+                cell=one.cell,
+                context=one.context,
+                model=one.model,
+                n=one.n,
+                effect=one.effect.mean,
+                effect_interval=list(one.effect[1:]),
+            )
+            for one in law.context_effects()
+        ],
+    )
+
+
+def _spread(law: GapLaw, key: Key, family: str) -> ContextSpread:
+    found = law.context_sd(family, teacher=key.teacher, divergence=key.known_divergence)
+    return ContextSpread(
+        teacher_rule=key.rule,
+        divergence=key.known_divergence,
+        contexts_sd=found.mean,
+        contexts_sd_interval=list(found[1:]),
     )
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import POOL_PATTERN, Level, Page
-from gapcast.contract.fits import CurrentFit, Curve, FitOut, FitRequest, FitSummary, Residuals, Scaling
+from gapcast.contract.fits import ContextEffects, CurrentFit, Curve, FitOut, FitRequest, FitSummary, Residuals, Scaling
 from gapcast.contract.lists import FitQuery, ResidualQuery
 from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
@@ -131,6 +131,13 @@ def get_residuals(state: AppState, tenant: Tenant, fit_id: str, wanted: Annotate
     """Get each observation against what the others say of it."""
     with state.database.read() as session:
         return analysis.residuals(session, service.get(session, tenant, fit_id), wanted)
+
+
+@router.get("/{fit_id}/contexts", responses=CAN_FAIL)
+def get_contexts(state: AppState, tenant: Tenant, fit_id: str) -> ContextEffects:
+    """Get how much contexts of one gap differ, and the effect of each context with stored runs."""
+    with state.database.read() as session:
+        return analysis.contexts(service.get(session, tenant, fit_id))
 
 
 @router.get("/{fit_id}/scaling", responses=CAN_FAIL)

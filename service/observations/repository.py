@@ -161,6 +161,12 @@ def named(session: Session, tenant: str, name: str, names: Iterable[str]) -> dic
     return found
 
 
+def external_ids(session: Session, tenant: str, ids: Sequence[str]) -> dict[str, str | None]:
+    """People's own names of these rows."""
+    query = select(Observation.id, Observation.external_id).where(Observation.tenant == tenant, Observation.id.in_(ids))
+    return {row.id: row.external_id for row in session.execute(query)}
+
+
 def known_contents(session: Session, tenant: str, name: str, contents: Iterable[str]) -> dict[str, str]:
     """Ids of the rows of a pool by their content, of those that say one of these."""
     found: dict[str, str] = {}

@@ -7,8 +7,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.terminal import print_table
-from gapcast.models import Coefficients, Drift, FamilyScaling, Fit, Residuals
-from gapcast.words import between, collapses, count, link_weights, model_size, points, probability, recipe, summed_up
+from gapcast.models import Coefficients, ContextEffects, Drift, FamilyScaling, Fit, Residuals
+from gapcast.words import (
+    between,
+    collapses,
+    count,
+    link_weights,
+    model_size,
+    plain_points,
+    points,
+    probability,
+    recipe,
+    shown_context,
+    summed_up,
+)
 
 UNLIKELY = 0.05
 """p-value under which a reader is warned: the usual one in twenty"""
@@ -16,8 +28,8 @@ RULED_OUT = 0.05
 """weight under which a link is: another has more than .95"""
 
 
-def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[FamilyScaling]) -> None:
-    """Print a fit: each family's law, diagnostics, slopes by size, outliers."""
+def print_law(console: Console, fit: Fit, unusual: Residuals, scaling: list[FamilyScaling]) -> None:
+    """Print a fit: each family's law, diagnostics, slopes by size, unusual runs."""
     _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {count(fit.n, 'run')}, made {fit.created_at}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Family, teacher, divergence", overflow="fold")
@@ -41,7 +53,7 @@ def print_law(console: Console, fit: Fit, outliers: Residuals, scaling: list[Fam
         for index, text in enumerate(by_size(sizes)):
             facts.add_row("" if index else "Slope by size", text)
     print_table(console, facts, wraps=True)
-    print_outliers(console, outliers)
+    print_unusual(console, unusual)
 
 
 def _print(console: Console, text: str) -> None:
@@ -96,21 +108,47 @@ def by_size(found: FamilyScaling) -> Iterator[str]:
         yield f"{trend.per_tenfold:+.2f} for ten times the parameters {interval}"
 
 
-def print_outliers(console: Console, found: Residuals) -> None:
-    """Print the runs that probably do not belong, with what the others say of them."""
+def print_unusual(console: Console, found: Residuals) -> None:
+    """Print the runs that are far off the law, with what the others say of them."""
     if not found.data:
-        _print(console, "[bold]Outliers[/]  none")
+        _print(console, "[bold]Unusual runs[/]  none")
         return
-    _print(console, "[bold]Outliers[/]  these runs are probably not of the law; look at them before you exclude one:")
+    _print(
+        console,
+        "[bold]Unusual runs[/]  2.8 standard deviations off the law or more; look at them before you exclude one:",
+    )
+    print_residuals(console, found)
+    if found.has_more:
+        _print(console, f"The newest {len(found.data)} are shown, of {found.unusual} in the whole pool.")
+
+
+def print_residuals(console: Console, found: Residuals) -> None:
+    """Print runs against what the others predict for them."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("Observation", "Family", "Model", "Context"):
+    for name in ("Observation", "Your name", "Family", "Model", "Context"):
         table.add_column(name, no_wrap=name == "Observation", overflow="fold")
-    for name in ("Gap", "Improvement", "Expected", "P(belongs)"):
+    for name in ("Gap", "Improvement", "Expected", "Off by, SD", "P(belongs)"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in found.data:
-        texts = (escape(one.family), escape(one.model), one.context_kind)
-        numbers = (points(one.gap), points(one.improvement), points(one.expected), probability(one.weight))
-        table.add_row(one.id, *texts, *numbers)
+        texts = (escape(one.external_id or ""), escape(one.family), escape(one.model), one.context_kind)
+        numbers = (points(one.gap), points(one.improvement), points(one.expected))
+        table.add_row(one.id, *texts, *numbers, f"{one.standardized:+.1f}", probability(one.weight))
     print_table(console, table)
-    if found.has_more:
-        _print(console, f"The newest {len(found.data)} are shown, of {found.outliers} in the whole pool.")
+
+
+def print_contexts(console: Console, found: ContextEffects) -> None:
+    """Print how much contexts of one gap differ, and the effect of each with stored runs, in accuracy points."""
+    for one in found.spread:
+        between_them = f"{plain_points(one.contexts_sd)} points ({between(*one.contexts_sd_interval)}, 95 % confidence)"
+        text = between_them if one.contexts_sd else "unknown: no two runs share a context"
+        _print(console, f"[bold]{recipe(one)}[/]: contexts of one gap differ by {text}")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("Family", "Context", "Model"):
+        table.add_column(name, overflow="fold")
+    for name in ("Runs", "Effect, points (95 % confidence)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for effect in sorted(found.data, key=lambda one: (one.family, one.context, one.model or "")):
+        texts = (effect.family, shown_context(effect.context), effect.model or "all")
+        number = f"{points(effect.effect)} ({between(*effect.effect_interval)})"
+        table.add_row(*map(escape, texts), str(effect.n), number)
+    print_table(console, table)

@@ -8,7 +8,7 @@ from gapcast.client.aio.resource import Resource
 from gapcast.client.fields import Order
 from gapcast.client.reading import Kind
 from gapcast.client.requests import MOST_A_PAGE, segment
-from gapcast.models import Calibration, CurrentFit, Curve, Fit, FitSummary, Residuals, Scaling
+from gapcast.models import Calibration, ContextEffects, CurrentFit, Curve, Fit, FitSummary, Residuals, Scaling
 
 ALL = "/v1/fits"
 
@@ -55,6 +55,7 @@ class Fits(Resource):
         *,
         family: str | None = None,
         outliers: bool = False,
+        unusual: bool = False,
         limit: int = 20,
         after: str | None = None,
         order: Order = "desc",
@@ -65,11 +66,13 @@ class Fits(Resource):
             fit_id: the version of the law.
             family: of this family alone.
             outliers: True for runs alone that probably do not belong.
+            unusual: True for runs alone that are far off the law, outliers among them.
             limit: how many on the page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
         """
-        query = {"family": family, "outliers": outliers, "limit": limit, "after": after, "order": order}
+        query: dict[str, Any] = {"family": family, "outliers": outliers, "unusual": unusual}
+        query |= {"limit": limit, "after": after, "order": order}
         return await self._of(Residuals, fit_id, "residuals", query)
 
     async def curve(
@@ -105,6 +108,10 @@ class Fits(Resource):
         runs = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence, "baseline": baseline}
         band = {"level": level, "first": first, "last": last, "points": points, "measurement_se": measurement_se}
         return await self._of(Curve, fit_id, "curve", runs | band)
+
+    async def contexts(self, fit_id: str) -> ContextEffects:
+        """Read how much contexts of one gap differ, and the effect of each context with stored runs."""
+        return await self._of(ContextEffects, fit_id, "contexts", {})
 
     async def scaling(self, fit_id: str) -> Scaling:
         """Read the slope by model size within each family and recipe, and whether the sizes share one."""

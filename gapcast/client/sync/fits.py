@@ -9,7 +9,7 @@ from gapcast.client.reading import Kind
 from gapcast.client.requests import MOST_A_PAGE, segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
-from gapcast.models import Calibration, CurrentFit, Curve, Fit, FitSummary, Residuals, Scaling
+from gapcast.models import Calibration, ContextEffects, CurrentFit, Curve, Fit, FitSummary, Residuals, Scaling
 
 ALL = "/v1/fits"
 
@@ -56,6 +56,7 @@ class Fits(Resource):
         *,
         family: str | None = None,
         outliers: bool = False,
+        unusual: bool = False,
         limit: int = 20,
         after: str | None = None,
         order: Order = "desc",
@@ -66,11 +67,13 @@ class Fits(Resource):
             fit_id: the version of the law.
             family: of this family alone.
             outliers: True for runs alone that probably do not belong.
+            unusual: True for runs alone that are far off the law, outliers among them.
             limit: how many on the page, at most 100.
             after: the id after which the page begins.
             order: by time of creation.
         """
-        query = {"family": family, "outliers": outliers, "limit": limit, "after": after, "order": order}
+        query: dict[str, Any] = {"family": family, "outliers": outliers, "unusual": unusual}
+        query |= {"limit": limit, "after": after, "order": order}
         return self._of(Residuals, fit_id, "residuals", query)
 
     def curve(
@@ -106,6 +109,10 @@ class Fits(Resource):
         runs = {"family": family, "cell": cell, "teacher": teacher, "divergence": divergence, "baseline": baseline}
         band = {"level": level, "first": first, "last": last, "points": points, "measurement_se": measurement_se}
         return self._of(Curve, fit_id, "curve", runs | band)
+
+    def contexts(self, fit_id: str) -> ContextEffects:
+        """Read how much contexts of one gap differ, and the effect of each context with stored runs."""
+        return self._of(ContextEffects, fit_id, "contexts", {})
 
     def scaling(self, fit_id: str) -> Scaling:
         """Read the slope by model size within each family and recipe, and whether the sizes share one."""

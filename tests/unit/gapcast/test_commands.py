@@ -180,7 +180,7 @@ class TestLaw:
         assert answer["fit"]["id"] == connected.fits.current("lab").id
         assert [one["family"] for one in answer["fit"]["families"]] == ["lab-qwen3"]
         assert answer["calibration"]["n"] == 0
-        assert {one["outlier"] for one in answer["outliers"]} == {True}
+        assert answer["outliers"] == [], "half-wrong solutions gained nothing, and their context explains it"
 
     def test_a_family_alone(self, gapcast: Run, connected: Client, pool: str, row: dict[str, Any]) -> None:
         connected.observations.create([row, row | {"family": "llama"}], pool)

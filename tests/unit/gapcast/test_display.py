@@ -42,8 +42,8 @@ def test_a_prediction_is_a_table_of_its_figures(predicted: Prediction) -> None:
     assert rows["Improvement"] == f"{100 * predicted.improvement.value:+.1f} points"
     low, high = predicted.improvement.intervals[1].lower, predicted.improvement.intervals[1].upper
     assert rows["90 % interval"] == f"{100 * low:+.1f} to {100 * high:+.1f} points"
-    assert predicted.verdict == "train"
-    assert rows["Verdict"] == "Train: the whole 80 % interval is above 0 accuracy points."
+    assert predicted.verdict == "pilot"
+    assert rows["Verdict"].startswith("Pilot: the whole 80 % interval is above 0 accuracy points")
     assert rows["Improves"].endswith(" probability, if it does not collapse")
     assert rows["Collapses"] == words.collapses(predicted.improvement.p_collapse)
     assert predicted.id in html

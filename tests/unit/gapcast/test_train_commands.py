@@ -201,7 +201,7 @@ class TestTrain:
         asked = {"model": {"name": "m", "family": "lab-qwen3"}, "task": "t", "context": {"kind": "hints"}}
         file.write_text(json.dumps(asked | {"gap": {"value": 0.3, "se": 0.02, "student": 0.3}, "pool": "lab"}))
         done = gapcast("predict", file)
-        assert "TRAIN:" in done.stdout
+        assert "PILOT:" in done.stdout
         assert "gapcast train" not in done.stdout
 
     def test_something_must_be_named(self, gapcast: Run) -> None:

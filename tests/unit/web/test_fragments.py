@@ -226,7 +226,7 @@ class TestTables:
         [row] = found.rows("#recent")
         assert row[1:4] == [prediction["request"]["model"]["name"], "lab/addition", "hints, 2 shown"]
         assert row[4] == "+30.0 ± 3.0"
-        assert row[6] == "Train"
+        assert row[6] == "Pilot"
         assert found.attributes_of("[aria-current=true]") == {"aria-current": "true"}
         found = part(client, "training_runs", opened="run_of_another")
         assert not found.has("[aria-current=true]")
