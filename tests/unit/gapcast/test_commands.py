@@ -169,10 +169,10 @@ class TestLaw:
         done = gapcast("law", "--pool", "lab")
         assert done.exit_code == 0, done.output
         fit = connected.fits.current("lab")
-        outliers = connected.fits.residuals(fit.id, outliers=True).data
+        unusual = connected.fits.residuals(fit.id, unusual=True).data
         for words in (fit.id, "lab-qwen3", "a new family", "Collapses", "Curvature", "Drift", "Slope by size"):
             assert words in done.stdout
-        assert all(one.id in done.stdout for one in outliers)
+        assert all(one.id in done.stdout for one in unusual)
         assert done.stdout.endswith("Calibration  No prediction has met its outcome in pool lab yet.\n")
 
     def test_for_programs_it_is_json(self, gapcast: Run, connected: Client) -> None:
@@ -180,7 +180,10 @@ class TestLaw:
         assert answer["fit"]["id"] == connected.fits.current("lab").id
         assert [one["family"] for one in answer["fit"]["families"]] == ["lab-qwen3"]
         assert answer["calibration"]["n"] == 0
-        assert answer["outliers"] == [], "half-wrong solutions gained nothing, and their context explains it"
+        assert all(one["unusual"] for one in answer["unusual"])
+        assert not any(one["outlier"] for one in answer["unusual"]), (
+            "half-wrong solutions gained nothing, and their context explains it"
+        )
 
     def test_a_family_alone(self, gapcast: Run, connected: Client, pool: str, row: dict[str, Any]) -> None:
         connected.observations.create([row, row | {"family": "llama"}], pool)

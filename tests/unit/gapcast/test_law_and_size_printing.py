@@ -78,7 +78,7 @@ RESIDUAL = {
 
 def residuals(*rows: dict[str, Any], has_more: bool = False) -> Residuals:
     ends = {"first_id": None, "last_id": None, "has_more": has_more}
-    about: dict[str, Any] = {"outliers": 7, "curvature_p": None, "context_kinds": [], "models": []}
+    about: dict[str, Any] = {"outliers": 5, "unusual": 7, "curvature_p": None, "context_kinds": [], "models": []}
     return Residuals.model_validate({"fit_id": "fit_1", "data": rows} | ends | about)
 
 
@@ -93,7 +93,7 @@ class TestLaw:
         assert new.startswith("a new family")
         assert "      cold    slope 1.20 (-0.20 to 2.60), intercept" in new
         assert "Collapses  7.9 % probability: the share of runs" in text
-        assert "Outliers  none" in text
+        assert "Unusual runs  none" in text
 
     def test_a_law_of_several_shapes_is_its_improvement_at_one_gap(self) -> None:
         line = LINE | MOVING | UNDECIDED
@@ -118,12 +118,23 @@ class TestLaw:
     def test_recipes(self, rule: str, divergence: str | None, words: str) -> None:
         assert recipe(OfRecipe.model_validate({"teacher_rule": rule, "divergence": divergence})) == words
 
-    def test_an_outlier_stands_in_one_line_with_its_id(self) -> None:
-        text = printed(printing.print_outliers, residuals(RESIDUAL))
+    def test_an_unusual_run_stands_in_one_line_with_its_id(self) -> None:
+        text = printed(printing.print_unusual, residuals(RESIDUAL))
         (line,) = [one for one in text.splitlines() if "obs_" in one]
-        assert line.split() == [RESIDUAL["id"], "qwen3", "Qwen3-[8B]", "hints", "+18.9", "-2.9", "+17.2", "0.2", "%"]
+        assert line.split() == [
+            RESIDUAL["id"],
+            "qwen3",
+            "Qwen3-[8B]",
+            "hints",
+            "+18.9",
+            "-2.9",
+            "+17.2",
+            "-4.8",
+            "0.2",
+            "%",
+        ]
         assert "of 7 in the whole pool" not in text
-        assert "of 7 in the whole pool" in printed(printing.print_outliers, residuals(RESIDUAL, has_more=True))
+        assert "of 7 in the whole pool" in printed(printing.print_unusual, residuals(RESIDUAL, has_more=True))
 
     @pytest.mark.parametrize(
         ("p_value", "words"),
@@ -227,6 +238,7 @@ class TestSize:
         assert request_of(whole | {"probe": {}, "levels": [0.8]}) == {
             "model": {"name": "m", "family": "f"},
             "task": "t",
+            "context": {"kind": "hints"},
             "recipe": {"teacher": "ema"},
             "pool": "p",
         }

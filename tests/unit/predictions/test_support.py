@@ -1,0 +1,105 @@
+"""What an answer rests on, and what a run still lacks."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gapcast.contract.base import JsonObject
+
+LEVEL_2: JsonObject = {"kind": "hints", "options": {"level": 2}}
+HALF_WRONG: JsonObject = {"kind": "reference_solution", "options": {"corruption": {"rate": 0.5}}}
+
+
+def ask(client: TestClient, **change: object) -> JsonObject:
+    body: JsonObject = {
+        "model": {"name": "lab/addition-qwen3-s"},
+        "task": "lab/addition",
+        "context": LEVEL_2,
+        "gap": {"value": 0.2, "se": 0.02, "student": 0.3},
+    }
+    answer = client.post("/v1/predictions", json=body | change)
+    assert answer.status_code == 200, answer.text
+    found: JsonObject = answer.json()
+    return found
+
+
+def lacking(answer: JsonObject) -> list[str]:
+    return [one["code"] for one in answer["support"]["missing"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "codes"),
+    [
+        ({}, "train", []),
+        ({"recipe": {"steps": 200}}, "train", []),
+        ({"recipe": {"steps": 1}}, "pilot", ["dose_outside"]),
+        ({"recipe": {"steps": 100_000}}, "pilot", ["dose_outside"]),
+        ({"recipe": {"learning_rate": 1e-6}}, "pilot", ["tuning_new"]),
+        ({"recipe": {"lora_rank": 8}}, "pilot", ["tuning_new"]),
+        ({"recipe": {"teacher": "ema"}}, "pilot", ["few_runs"]),
+        ({"recipe": {"teacher": "ema", "ema_rate": 0.5}}, "pilot", ["live_teacher", "few_runs"]),
+        ({"task": "another"}, "pilot", ["few_runs"]),
+        ({"context": HALF_WRONG}, "undecided", []),
+        ({"context": {"kind": "placebo", "options": {"of": "hints"}}}, "undecided", ["control_context"]),
+        (
+            {"context": {"kind": "none"}, "gap": {"value": 0.5, "se": 0.01, "student": 0.3}},
+            "undecided",
+            ["control_context"],
+        ),
+    ],
+)
+def test_a_run_is_advised_where_stored_runs_cover_it(
+    client: TestClient, change: JsonObject, verdict: str, codes: list[str]
+) -> None:
+    answer = ask(client, **change)
+    assert (answer["verdict"], lacking(answer)) == (verdict, codes)
+
+
+def test_the_most_alike_runs_come_first(client: TestClient) -> None:
+    near = ask(client)["support"]["nearest"]
+    assert [run["same"] for run in near] == ["configuration", "configuration", "context", "kind", "kind"]
+    assert {run["model"] for run in near[:2]} == {"lab/addition-qwen3-s"}
+    stored = client.get(f"/v1/observations/{near[0]['observation_id']}").json()
+    assert (stored["context"]["options"]["level"], stored["improvement"]["value"]) == (
+        2,
+        near[0]["improvement"]["value"],
+    )
+
+
+def test_runs_of_every_pool_are_looked_at(client: TestClient) -> None:
+    run: JsonObject = {"family": "f", "model": "m", "task": "lab/addition", "context_kind": "all", "baseline": 0.3}
+    run |= {"gap": {"value": 0.2, "se": 0.02}, "improvement": {"value": 0.1, "se": 0.02}}
+    client.post("/v1/observations?pool=mine", json={"observations": [run]})
+    near = ask(client, context={"kind": "all"})["support"]["nearest"]
+    assert "mine" in {run["pool"] for run in near}
+
+
+def test_what_is_known_of_the_question(client: TestClient) -> None:
+    known = {
+        name: ask(client, **change)["support"]["known"]
+        for name, change in {
+            "configuration": {},
+            "context": {"model": {"name": "lab/addition-qwen3-x", "family": "lab-qwen3"}, "pool": "lab"},
+            "cell": {"context": {"kind": "hints"}},
+            "family": {"task": "another"},
+            "unlike": {"model": {"name": "m", "family": "other"}, "pool": "lab"},
+        }.items()
+    }
+    assert known == {name: name for name in known}
+
+
+def test_held_out_problems_have_an_answer_of_their_own(client: TestClient) -> None:
+    on_train = ask(client)
+    assert on_train["held_out"]["verdict"] == "undecided"
+    assert "only_on_training_problems" in [one["code"] for one in on_train["warnings"]]
+    on_held_out = ask(client, verdict_on="held_out")
+    assert on_held_out["verdict"] == "undecided"
+    assert on_held_out["improvement"] == on_train["improvement"]
+
+
+def test_collapses_are_counted_up_to_the_asked_steps(client: TestClient) -> None:
+    support = ask(client)["support"]
+    assert (support["collapsed_runs"], support["compared_runs"], support["steps"]) == (0, 36, [51, 150])
+    assert support["training_passes"] == 37.5
+    longer = ask(client, recipe={"steps": 1000})
+    assert longer["support"]["compared_runs"] == 0
+    assert longer["improvement"]["p_collapse"] == 0.05
