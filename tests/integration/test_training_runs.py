@@ -56,7 +56,7 @@ def test_a_prediction_is_trained_and_judged(tmp_path: Path, configuration: Body)
         for run in done:
             assert folder_revision(Path(run["artifact"]["path"])) == run["artifact"]["revision"]
             assert run["id"] in (Path(run["artifact"]["path"]) / "README.md").read_text()
-        fit = ask(client, "GET", "/v1/fits/current", params={"pool": "lab"})
+        fit = ask(client, "GET", "/v1/fits/current", params={"pool": "default"})
         calibration = ask(client, "GET", f"/v1/fits/{fit['id']}/calibration")
         assert [one["prediction_id"] for one in calibration["outcomes"]] == [prediction["id"]] * 2
 

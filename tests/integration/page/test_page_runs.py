@@ -88,7 +88,7 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
         WebDriverWait(browser, 20).until(lambda driver: "Succeeded" in cells(driver, run))
         row = cells(browser, run)
         assert row[2:7] == ["hints, 3 shown", "0", "Succeeded", "60 of 60", measured(run["gap"])]
-        assert row[8:] == [measured(run["improvement"]), f"{where} 80 %", "lab"]
+        assert row[8:] == [measured(run["improvement"]), f"{where} 80 %", "default"]
         warned = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#run .warnings li")]
         assert warned == [typeset(warning(Warned.model_validate(one))) for one in run["warnings"]]
 

@@ -185,7 +185,7 @@ class TestTrain:
         done = gapcast("train", "--prediction", prediction.id, "--seeds", "5", "--detach", "--json")
         assert done.exit_code == 0, done.output
         run = TrainingRun.model_validate(json.loads(done.stdout))
-        assert (run.prediction_id, run.seed, run.pool) == (prediction.id, 5, "lab")
+        assert (run.prediction_id, run.seed, run.pool) == (prediction.id, 5, "default")
         assert run.predicted is not None
         assert run.predicted.value == prediction.improvement.value
         assert [one.covered for one in run.predicted.intervals] == [None, None]

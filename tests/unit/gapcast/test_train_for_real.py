@@ -94,7 +94,7 @@ def test_a_prediction_is_trained_and_meets_its_outcome(product: tuple[Command, C
         found.gap.value if found.gap else None,
         found.improvement.value,
     )
-    assert answer(gapcast, "law", "--pool", "lab")["calibration"]["n"] == 1
+    assert answer(gapcast, "law", "--pool", "default")["calibration"]["n"] == 1
 
     assert found.artifact is not None
     inspected, _ = gapcast("models", "inspect", found.artifact.path, "--name", "mine/after", "--family", "lab-qwen3")
