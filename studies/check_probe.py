@@ -15,7 +15,7 @@ from workers.engines.transformers import TransformersEngine
 from workers.sampling.arms import Draw, Sampler, arm_of
 from workers.sampling.drawn import draw_problems
 from workers.sampling.schedule import portions
-from workers.sampling.statistics import differences, estimate
+from workers.sampling.statistics import estimate
 from workers.tasks import load_task
 
 SEEDS = 200
@@ -68,7 +68,7 @@ def trap() -> None:
     problems = draw_problems(task, 512, 0)
     rows = sampler.draw([Draw.plain(arm, problems, 4) for arm in ("student", "none")])
     first, second = (arm_of("", table).scores for table in rows)
-    made, honest = (estimate(differences(scores, first)) for scores in (np.where(first == 1, first, second), second))
+    made, honest = (estimate(scores, first) for scores in (np.where(first == 1, first, second), second))
     repaired = second[first < 1].mean()
     print(f"failures only, no context: gap {made.value:+.3f} +- {made.se:.3f}, repairs {repaired:.3f} of the failures")
     print(f"fresh samples, no context: gap {honest.value:+.3f} +- {honest.se:.3f}")

@@ -236,7 +236,8 @@ def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float
     """Value, standard error and where the latter comes from."""
     if part.arms is not None:
         measured = paired.paired(_differences(part))
-        return measured.value, measured.se, "counts"
+        least = _least_variance(*part.arms, part.rollouts or 1)
+        return measured.value, measured._replace(variance=max(measured.variance, least)).se, "counts"
     if part.value is None:
         raise FieldError(name, "expected a value, got nothing. Add it.")
     if part.se is not None:
@@ -249,7 +250,18 @@ def _measure(name: str, part: MeasuredIn, baseline: float) -> tuple[float, float
             part.value,
         )
     components = paired.assumed_components(baseline, part.value)
-    return part.value, components.variance(part.problems or 2, part.rollouts or 1) ** 0.5, "assumed"
+    return part.value, components.measured_variance(part.problems or 2, part.rollouts or 1) ** 0.5, "assumed"
+
+
+def _least_variance(first: list[float], second: list[float], rollouts: int) -> float:
+    """Least variance of the mean difference of two arms' counts per problem (docs: LAW part 3, at the ends).
+
+    Scores between 0 and 1 vary less than 0 and 1 do at the same accuracy: how much less, their sums do not show.
+    """
+    if not all(count.is_integer() for count in (*first, *second)):
+        return 2 * paired.arm_variance(None, len(first), rollouts)
+    student, other = (np.array(counts) / rollouts for counts in (first, second))
+    return paired.paired_arms(student, other, rollouts).variance
 
 
 def _gain(

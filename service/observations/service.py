@@ -115,7 +115,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
             if external_id in known:
                 first = known[external_id]
                 ids[index] = first.id
-                if first.content != _content(values):
+                if first.content != _content(values) and not _raised_since(first.row, values):
                     problems.append(_conflict(index, external_id, first, _content(values)))
                 elif not _joined(first, values.prediction_id):
                     problems.append(_other_prediction(index, first, values.prediction_id))
@@ -182,6 +182,19 @@ def _other_prediction(index: int, first: Known, prediction_id: str | None) -> Fi
 
 def _content(row: Observation | Values) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in CONTENT)
+
+
+def _raised_since(stored: Observation | Values, sent: Values) -> bool:
+    """True if the rows differ by standard errors alone that were made from the same counts or means.
+
+    A later version may take a larger one, and the stored row keeps its own (docs: LAW part 3, Variance at the ends).
+    """
+    same = sent
+    for part, field in (("gap", "gap_se"), ("improvement", "improvement_se")):
+        made = sent.measured[part]["variance"] != "given" and (stored.measured or {}).get(part) == sent.measured[part]
+        if made and getattr(sent, field) > getattr(stored, field):
+            same = same._replace(**{field: getattr(stored, field)})
+    return _content(stored) == _content(same)
 
 
 def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> FieldProblem:
@@ -453,18 +466,17 @@ def _held_out(run: TrainedRun) -> HeldOutIn | None:
 
 
 def _curve(run: TrainedRun) -> list[Look] | None:
-    """The run's evaluations; None if its version did not record their covariances."""
-    evaluations = run.outcome.evaluations or []
-    if not evaluations or any(one.cov is None for one in evaluations):
-        return None
-    return [
+    """The run's evaluations whose covariances its version recorded; None if there are none."""
+    looks = [
         Look(
             step=one.step,
             improvement=one.improvement.value,
             se=one.improvement.se,
-            cov=one.cov or 0.0,
+            cov=one.cov,
             held_out=one.held_out.value if one.held_out is not None else None,
             held_out_se=one.held_out.se if one.held_out is not None else None,
         )
-        for one in evaluations
+        for one in run.outcome.evaluations or ()
+        if one.cov is not None
     ]
+    return looks or None

@@ -13,7 +13,7 @@ from gapcast.contract.training_results import ArmCounts, Evaluation
 from workers.opsd.warnings import Warnings
 from workers.sampling.arms import Arm, Draw, Sampler, arm_of
 from workers.sampling.self_teacher import SelfTeacher
-from workers.sampling.statistics import Scores, counts, differences, estimate, sampling_covariance
+from workers.sampling.statistics import Scores, counts, differences, estimate, sampling_covariance, standard_error
 from workers.tasks import Problem
 
 
@@ -35,7 +35,7 @@ class Before:
     def gap(self) -> Gap:
         """Self-teacher minus student."""
         problems, rollouts = self.student.shape
-        measured = estimate(differences(self.self_teacher, self.student))
+        measured = estimate(self.self_teacher, self.student)
         return Gap(
             value=measured.value,
             se=measured.se,
@@ -114,7 +114,7 @@ class Evaluator:
 
 
 def _difference(arm: Scores, base: Scores) -> Difference:
-    measured = estimate(differences(arm, base))
+    measured = estimate(arm, base)
     return Difference(value=measured.value, se=measured.se)
 
 
@@ -123,7 +123,17 @@ def evaluation(step: int, before: Before, scores: Scores, held_out: Scores | Non
     held = None
     if held_out is not None and before.held_out is not None:
         held = _difference(held_out, before.held_out)
-    return Evaluation(step=step, accuracy=float(scores.mean()), improvement=before.improvement(scores), held_out=held)
+    problems, rollouts = scores.shape
+    return Evaluation(
+        step=step,
+        accuracy=float(scores.mean()),
+        accuracy_se=standard_error(scores),
+        improvement=before.improvement(scores),
+        cov=before.covariance(scores),
+        problems=problems,
+        rollouts=rollouts,
+        held_out=held,
+    )
 
 
 def best_of(evaluations: Sequence[Evaluation]) -> Evaluation:

@@ -62,7 +62,7 @@ class Record:
         """Return what a checkpoint keeps, after all attempts together have cost `spent`."""
         return {
             "before": self.before.as_dict(),
-            "evaluations": [one.model_dump(mode="json") for one in self.evaluations],
+            "evaluations": [one.model_dump(mode="json", exclude_none=True) for one in self.evaluations],
             "warnings": [one.model_dump(mode="json") for one in self.warnings.all],
             "best_path": self.best_path,
             "taught": self.taught,

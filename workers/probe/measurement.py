@@ -4,9 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
-import numpy as np
-import numpy.typing as npt
-
 from gapcast.contract.contexts import Context
 from gapcast.contract.probes import (
     Control,
@@ -23,7 +20,7 @@ from workers.failures import JobError
 from workers.probe.covariates import LogRatios, mean_sd, pass_at_k
 from workers.sampling.arms import Arm, Draw, Rows, Sampler
 from workers.sampling.self_teacher import SelfTeacher, Taught
-from workers.sampling.statistics import Estimate, differences, estimate, guarded, variance_components
+from workers.sampling.statistics import Estimate, Scores, estimate, guarded, variance_components
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")
@@ -109,15 +106,15 @@ class Measurement:
     @property
     def gap(self) -> Estimate:
         """The gap as of now, as a result shows it; needs two problems."""
-        return self._judge(differences(self.arms["context"].scores, self.arms["student"].scores))
+        return self._judge(self.arms["context"].scores, self.arms["student"].scores)
 
     @property
     def stopping_se(self) -> float:
         """The standard error by which a sequential probe stops."""
-        return guarded(differences(self.arms["context"].scores, self.arms["student"].scores)).se
+        return guarded(self.arms["context"].scores, self.arms["student"].scores).se
 
-    def _judge(self, d: npt.NDArray[np.float64]) -> Estimate:
-        return estimate(d) if self._configuration.target_se is None else guarded(d)
+    def _judge(self, arm: Scores, base: Scores) -> Estimate:
+        return estimate(arm, base) if self._configuration.target_se is None else guarded(arm, base)
 
     def result(self) -> ProbeResult:
         """Return the probe's result as of now (OPSD.md, Probe); needs two problems."""
@@ -153,13 +150,12 @@ class Measurement:
     def _net_gap(self) -> Difference | None:
         if "placebo" not in self.arms:
             return None
-        d = differences(self.arms["context"].scores, self.arms["placebo"].scores)
-        return Difference(**self._judge(d).as_dict())
+        return Difference(**self._judge(self.arms["context"].scores, self.arms["placebo"].scores).as_dict())
 
     def _control(self, name: str) -> Control | None:
         if name not in self.arms:
             return None
-        return Control(**self._judge(differences(self.arms[name].scores, self.arms["student"].scores)).as_dict())
+        return Control(**self._judge(self.arms[name].scores, self.arms["student"].scores).as_dict())
 
     def _leak(self) -> Leak:
         shown = self._leaks["shown"]

@@ -32,21 +32,43 @@ def differences(arm: Scores, base: Scores) -> npt.NDArray[np.float64]:
     return np.asarray(arm.mean(axis=1) - base.mean(axis=1), dtype=np.float64)
 
 
-def estimate(d: npt.NDArray[np.float64]) -> Estimate:
-    """Mean of the per-problem values and its standard error, sqrt(max(var_j(d_j), 1e-4) / P)."""
-    variance = max(float(np.var(d, ddof=1)), VARIANCE_FLOOR)
-    return Estimate(float(np.mean(d)), float(np.sqrt(variance / len(d))))
+def estimate(arm: Scores, base: Scores) -> Estimate:
+    """Mean difference of two arms over problems, and a standard error that holds at accuracies of 0 and 1.
+
+    Its square is var_j(d_j) / P, and at least what `arm_variance` allows both arms (LAW.md part 3, "Variance at the
+    ends"): where both solve nothing, or everything, the differences do not vary. One rollout does not show its own
+    variance, so there the arms' least variances are added.
+    """
+    return _estimate(arm, base, 0.0)
 
 
-def guarded(d: npt.NDArray[np.float64]) -> Estimate:
-    """The same for a probe that stops by its own width: variance var_j(d_j) + 2/P, floor as above.
+def guarded(arm: Scores, base: Scores) -> Estimate:
+    """The same for a probe that stops by its own width: variance var_j(d_j) + 2/P, never below that of `estimate`.
 
     The guard is two more problems that the context alone solves. Without one a probe stops where few problems happen to
     agree, and LAW.md's 1/P^2 is not enough at one rollout a problem: at a student accuracy of .03 and a gap of .05 the
     95 % interval covered .86 (.69 with its pilot of 16). With this guard it covers .94 or more (docs/measurements.md).
     """
-    variance = max(float(np.var(d, ddof=1)) + 2 / len(d), VARIANCE_FLOOR)
-    return Estimate(float(np.mean(d)), float(np.sqrt(variance / len(d))))
+    return _estimate(arm, base, 2 / len(arm))
+
+
+def _estimate(arm: Scores, base: Scores, guard: float) -> Estimate:
+    d = differences(arm, base)
+    spread = float(np.var(d, ddof=1))
+    least = arm_variance(arm) + arm_variance(base) + (spread / len(d) if arm.shape[1] == 1 else 0.0)
+    variance = max(max(spread + guard, VARIANCE_FLOOR) / len(d), least)
+    return Estimate(float(np.mean(d)), float(np.sqrt(variance)))
+
+
+def arm_variance(scores: Scores) -> float:
+    """Least variance of an arm's mean: max(w, 1/(P K + 2))/(P K), as if one of P K + 2 rollouts had ended otherwise."""
+    return max(within_variance(scores) or 0.0, 1 / (scores.size + 2)) / scores.size
+
+
+def standard_error(scores: Scores) -> float:
+    """Standard error over problems of an arm's mean score."""
+    variance = max(float(np.var(scores.mean(axis=1), ddof=1)) / len(scores), arm_variance(scores))
+    return float(np.sqrt(variance))
 
 
 def sampling_covariance(dx: npt.NDArray[np.float64], dy: npt.NDArray[np.float64]) -> float:

@@ -31,12 +31,8 @@ def test_coverage_on_the_lab(task: Task, sampler: Sampler, target: float) -> Non
         for _ in range(PROBES):
             chosen = rng.integers(0, PROBLEMS, 600)
             columns = [rng.permuted(np.tile(np.arange(ROLLOUTS), (600, 1)), axis=1)[:, :rollouts] for _ in range(2)]
-            scores = [
-                table[chosen[:, None], picked].mean(axis=1)
-                for table, picked in zip((taught, plain), columns, strict=True)
-            ]
-            d = scores[0] - scores[1]
-            end = stopped(d, target)
-            found = guarded(d[:end])
+            arms = [table[chosen[:, None], picked] for table, picked in zip((taught, plain), columns, strict=True)]
+            end = stopped(*arms, target)
+            found = guarded(*(arm[:end] for arm in arms))
             covered.append(abs(found.value - truth) <= Z95 * found.se)
         assert np.mean(covered) >= 0.93

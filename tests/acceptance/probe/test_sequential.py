@@ -23,12 +23,17 @@ def population(baseline: float, gap: float, spread: float) -> tuple[np.ndarray, 
     return student, np.clip(student + (1 - student) * gain, 0, 1)
 
 
-def stopped(differences: np.ndarray, target: float) -> int:
-    """Problems after which a probe with these differences stops."""
-    for _, end in portions(len(differences), True, 0):
-        if guarded(differences[:end]).se <= target:
+def scores(rng: np.random.Generator, accuracy: np.ndarray, rollouts: int) -> np.ndarray:
+    """Scores of 0 and 1, shape (problems, rollouts)."""
+    return (rng.uniform(size=(len(accuracy), rollouts)) < accuracy[:, None]).astype(float)
+
+
+def stopped(taught: np.ndarray, plain: np.ndarray, target: float) -> int:
+    """Problems after which a probe with these scores stops."""
+    for _, end in portions(len(plain), True, 0):
+        if guarded(taught[:end], plain[:end]).se <= target:
             return end
-    return len(differences)
+    return len(plain)
 
 
 @pytest.mark.parametrize("rollouts", [1, pytest.param(4, marks=pytest.mark.slow)])
@@ -52,10 +57,9 @@ def test_coverage(baseline: float, gap: float, spread: float, target: float, rol
     covered = 0
     for _ in range(PROBES):
         chosen = rng.integers(0, POPULATION, PROBLEMS)
-        successes = [rng.binomial(rollouts, accuracy[chosen]) for accuracy in (teacher, student)]
-        d = (successes[0] - successes[1]) / rollouts
-        end = stopped(d, target)
-        found = guarded(d[:end])
+        taught, plain = (scores(rng, accuracy[chosen], rollouts) for accuracy in (teacher, student))
+        end = stopped(taught, plain, target)
+        found = guarded(taught[:end], plain[:end])
         covered += abs(found.value - truth) <= Z95 * found.se
     assert covered / PROBES >= 0.93
 
@@ -63,8 +67,8 @@ def test_coverage(baseline: float, gap: float, spread: float, target: float, rol
 def test_a_wider_target_stops_earlier_and_none_stops_before_the_pilot() -> None:
     student, teacher = population(0.25, 0.2, 1)
     rng = np.random.default_rng(2)
-    d = (rng.binomial(4, teacher[:PROBLEMS]) - rng.binomial(4, student[:PROBLEMS])) / 4
-    ends = [stopped(d, target) for target in (1.0, 0.05, 0.03, 0.02)]
+    taught, plain = (scores(rng, accuracy[:PROBLEMS], 4) for accuracy in (teacher, student))
+    ends = [stopped(taught, plain, target) for target in (1.0, 0.05, 0.03, 0.02)]
     assert ends[0] == 32
     assert ends == sorted(ends)
     assert 32 < ends[1] < ends[3] < PROBLEMS

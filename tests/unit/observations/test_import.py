@@ -166,6 +166,19 @@ def test_a_curve_of_the_most_looks_goes_through_every_format(form: str) -> None:
     assert read["curve"] == curve
 
 
+def test_a_row_whose_error_a_later_version_raised_is_stored_still(client: TestClient) -> None:
+    counts = {"student": [0, 0, 0], "self_teacher": [0, 0, 0], "rollouts": 4}
+    row = run(external_id="r1", gap=counts, baseline=0.1, cov=None)
+    (stored_id,) = post(client, row).json()["ids"]
+    with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
+        session.connection().exec_driver_sql("UPDATE observations SET gap_se = 0.00577")
+    again = post(client, row)
+    assert (again.status_code, again.json()["existing"]) == (200, 1)
+    assert client.get(f"/v1/observations/{stored_id}").json()["gap"]["se"] == 0.00577
+    assert post(client, row | {"gap": counts | {"self_teacher": [0, 1, 0]}}).status_code == 409
+    assert post(client, row | {"gap": {"value": 0.0, "se": 0.2}}).status_code == 409
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_an_unknown_column_is_named(client: TestClient, form: str) -> None:
     body = as_bytes([run()], form)

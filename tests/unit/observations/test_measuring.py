@@ -1,5 +1,7 @@
 """From counts and means to the numbers that the law takes."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -29,6 +31,36 @@ def test_counts_are_paired_over_problems() -> None:
     assert values["gap_se"] == pytest.approx(np.sqrt(d.var(ddof=1) / 40))
     assert values["measured"]["gap"] == {"problems": 40, "rollouts": 4, "variance": "counts"}
     assert values["baseline"] == 0.4, "as sent"
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize(("problems", "rollouts"), [(48, 1), (12, 4)])
+def test_counts_at_the_ends_allow_6_points(share: int, problems: int, rollouts: int) -> None:
+    arm = [share * rollouts] * problems
+    gap = {"student": arm, "self_teacher": arm, "rollouts": rollouts}
+    improvement = {"before": arm, "after": arm, "rollouts": rollouts}
+    values, _ = prepared(gap=gap, improvement=improvement, baseline=None, cov=None)
+    for name in ("gap", "improvement"):
+        assert (values[name], values[f"{name}_se"]) == (0, pytest.approx(0.029, abs=0.0005))
+
+
+def test_two_problems_with_one_rollout_never_look_exact() -> None:
+    for student, teacher in product(product((0, 1), repeat=2), repeat=2):
+        gap = {"student": student, "self_teacher": teacher, "rollouts": 1}
+        assert prepared(gap=gap, baseline=0.5, cov=None)[0]["gap_se"] >= 0.5
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_means_at_the_ends_allow_6_points(share: float) -> None:
+    same = {"value": 0.0, "problems": 12, "rollouts": 4}
+    values, _ = prepared(gap=same, improvement=same, baseline=share, cov=None)
+    assert values["gap_se"] == pytest.approx(0.029, abs=0.001)
+
+
+def test_part_scores_are_not_taken_for_zeros_and_ones() -> None:
+    half = [2.0, 2.5] * 32
+    gap = {"student": half, "self_teacher": half, "rollouts": 4}
+    assert prepared(gap=gap, cov=None)[0]["gap_se"] == pytest.approx((2 / 258 / 256) ** 0.5)
 
 
 def test_the_baseline_comes_from_counts_where_it_is_not_sent() -> None:

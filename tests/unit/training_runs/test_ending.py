@@ -73,8 +73,9 @@ class TestCurve:
             Look(step=20, improvement=0.31, se=0.04, cov=-0.0002, held_out=0.1, held_out_se=0.06),
         ]
 
-    def test_is_left_out_where_an_older_version_recorded_no_covariances(self) -> None:
-        assert self.curve(evaluation(cov=None), evaluation(step=20)) is None
+    def test_leaves_out_looks_of_an_older_version_which_recorded_no_covariances(self) -> None:
+        assert self.curve(evaluation(cov=None), evaluation(step=20)) == self.curve(evaluation(step=20))
+        assert self.curve(evaluation(cov=None)) is None
         assert self.curve() is None
 
 

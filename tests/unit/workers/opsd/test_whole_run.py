@@ -71,8 +71,17 @@ class TestRunTraining:
         evaluations = taught.result.evaluations
         assert taught.result.improvement == evaluations[-1].improvement
         best = max(evaluations, key=lambda one: one.improvement.value)
-        assert taught.result.best.model_dump() == best.model_dump(exclude={"accuracy"})
+        assert taught.result.best.model_dump() == best.model_dump(include={"step", "improvement", "held_out"})
         assert taught.result.held_out.improvement == evaluations[-1].held_out
+
+    def test_a_look_says_how_it_was_measured(self, taught: Told) -> None:
+        result = taught.result
+        for look in result.evaluations or []:
+            assert (look.problems, look.rollouts) == (24, 4)
+            assert 0 < (look.accuracy_se or 0) < 0.15
+            assert abs(look.cov or 0) <= result.gap.se * look.improvement.se * (1 + 1e-9)
+            assert look.accuracy == pytest.approx(result.baseline + look.improvement.value)
+        assert (result.evaluations or [])[-1].cov == result.cov
 
     def test_counts_and_costs(self, taught: Told) -> None:
         result = taught.result
@@ -201,7 +210,7 @@ class TestStopped:
         assert found.of(TrainingResumed) == [TrainingResumed(step=0)]
         result = found.result
         assert result.baseline == 0.25
-        assert [one.model_dump() for one in result.evaluations or []][:1] == FIRST_STATE["evaluations"]
+        assert [one.model_dump(exclude_none=True) for one in result.evaluations or []][:1] == FIRST_STATE["evaluations"]
         assert [one.model_dump(exclude_defaults=True) for one in result.warnings][:1] == FIRST_STATE["warnings"]
         assert result.cost.seconds > 1000
         state = json.loads((tmp_path / "2" / "checkpoints" / "step_1" / "state.json").read_text())
