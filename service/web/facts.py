@@ -224,6 +224,7 @@ def judged(predicted: Predicted | None) -> PredictedInterval | None:
 def run_facts(run: TrainingRunOut) -> Iterator[Fact]:
     """Say what is known of a run; times are not among it, which a browser writes."""
     gap, gained = run.gap, run.improvement
+    yield Fact("Trains on", words.trained_on(run.training), "trained-on")
     yield Fact("Measured", _estimate(gained), "measured")
     yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
     yield Fact("Gap", _estimate(gap), "gap")

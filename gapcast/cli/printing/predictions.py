@@ -9,6 +9,7 @@ from gapcast.cli.terminal import print_panel
 from gapcast.models import Branch, Prediction
 from gapcast.words import (
     between,
+    count,
     duration,
     estimated,
     gpu_hours,
@@ -21,6 +22,7 @@ from gapcast.words import (
     probability,
     side,
     summed_up,
+    trained_on,
     verdict,
     warning,
 )
@@ -62,6 +64,8 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
             table.add_row(name, text)
+    if prediction.training is not None:
+        table.add_row("Run", f"{count(prediction.request.recipe.steps, 'step')} on {trained_on(prediction.training)}")
     table.add_row("Law", f"{escape(law.family)}: {summed_up(law, '95 % confidence ')}")
     table.add_row("", f"{law_status(law.status, law.n)}; {link_weights(law.links)}")
     table.add_row("Fit", law.fit_id)
