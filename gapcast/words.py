@@ -12,6 +12,7 @@ from gapcast.contract.fits import Calibration, Coefficients, LinkWeights, OfReci
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
+from gapcast.contract.training import TrainedOn
 from gapcast.contract.training_results import RunCost
 
 POINTS = "accuracy points"
@@ -265,11 +266,6 @@ def _steps(steps: Sequence[int | None]) -> str:
     return f"{first} steps and more" if last is None else f"{first} to {last} steps"
 
 
-def passes(number: float) -> str:
-    """Say how often a run sees each of its training problems."""
-    return f"{number:,.3g} passes over the training problems"
-
-
 def compared(support: Support) -> str | None:
     """Say how many stored runs of this teacher rule and divergence collapsed."""
     if not support.compared_runs:
@@ -328,6 +324,13 @@ def brief_recipe(teacher: str | None, divergence: str | None) -> str:
 def run_recipe(teacher: str, divergence: str) -> str:
     """Name the recipe of one run: EMA teacher, reverse KL."""
     return f"{TEACHERS.get(teacher, teacher)} teacher, {DIVERGENCES.get(divergence, divergence)}"
+
+
+def trained_on(of: TrainedOn) -> str:
+    """Say what a run trains on: 128 training problems, 37.5 passes, evaluated on 64 of them."""
+    passes = f"{of.passes:,.0f}" if of.passes >= 100 else f"{of.passes:.3g}"
+    evaluated = "" if of.evaluation_problems == of.problems else f", evaluated on {of.evaluation_problems:,} of them"
+    return f"{count(of.problems, 'training problem')}, {passes} pass{'' if of.passes == 1 else 'es'}{evaluated}"
 
 
 def context(asked: Context) -> str:

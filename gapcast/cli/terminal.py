@@ -62,7 +62,7 @@ Tags = Annotated[
     list[str] | None, typer.Option("--tag", help="A tag to find it by; may be repeated.", show_default=False)
 ]
 OF_A_RUN = frozenset({"seeds", "training"})
-"""Fields of a configuration for `gapcast train` alone, so that one file serves every command."""
+"""Fields of a configuration for `gapcast train`, so that one file serves every command."""
 
 
 def check_share(value: float | None) -> float | None:

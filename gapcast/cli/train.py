@@ -32,8 +32,8 @@ from gapcast.models import TrainingRun
 
 OF_A_PREDICTION = {"gap", "levels", "min_gain"}
 """Fields of a configuration about the law, which a run does not ask; it measures its own gap."""
-OF_A_PROBE = {"seed", "controls", "target_half_width"}
-"""Fields of `probe` that a run does not have: its baseline and gap have a seed of their own and the written size."""
+OF_A_PROBE = {"problems", "seed", "controls", "target_half_width"}
+"""Fields of `probe` that a run does not have: its baseline and gap have a seed and problems of their own."""
 
 OPTIONS = {"prediction_id": "--prediction", "seeds": "--seeds", "pool": "--pool"}
 """The options that set a field of the request."""
@@ -83,7 +83,8 @@ def train(
     """Train: one full OPSD run for each seed, all of them queued or none, and follow them to their ends.
 
     Each run measures its own baseline and gap, trains, is measured again, and becomes an observation of its pool.
-    The file may also hold `seeds` and `training`; of its `probe` only problems, rollouts and engine matter here.
+    The file may also hold `seeds` and `training`; of its `probe` only rollouts and engine matter here. How many
+    problems are trained on is `training.problems`.
 
     Ctrl-C stops following and leaves the runs alone; it prints how to follow, pause and cancel them.
 

@@ -10,7 +10,7 @@ from gapcast.contract.predictions import GivenGap, Target, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.sizing import CostOf, Expected
-from gapcast.contract.training import Status, TrainingBlock, TrainingSize
+from gapcast.contract.training import Status, TrainedProblems, TrainingBlock, TrainingSize
 
 Json = Mapping[str, Any]
 """A part of a request as plain JSON"""
@@ -31,6 +31,7 @@ class PredictionFields(TypedDict, total=False):
     decoding: Decoding | Json
     probe: ProbeSize | Json | None
     gap: GivenGap | Json | None
+    training: TrainedProblems | Json
     pool: str | None
     levels: Sequence[float]
     min_gain: float

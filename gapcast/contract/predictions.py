@@ -22,6 +22,7 @@ from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainedOn, TrainedProblems
 
 Verdict = Literal["train", "pilot", "skip", "probe_more", "undecided", "refused"]
 
@@ -54,6 +55,10 @@ class PredictionRequest(Labelled, Strict):
     decoding: Decoding = Field(default_factory=Decoding)
     probe: ProbeSize | None = Field(None, description="the size of the probe; null: the default size")
     gap: GivenGap | None = Field(None, description="in place of `probe`: a gap that was measured elsewhere")
+    training: TrainedProblems = Field(
+        default_factory=TrainedProblems,
+        description="the run that is asked about; a run of this prediction takes it over",
+    )
     pool: PoolName | None = Field(
         None, description="the observations to predict from; null: `lab` for the lab's models, `default` for others"
     )
@@ -69,6 +74,14 @@ class PredictionRequest(Labelled, Strict):
         if self.gap is None and self.probe is None:
             self.probe = ProbeSize()
         return self
+
+    @property
+    def trained_on(self) -> TrainedOn | None:
+        """Training problems, evaluated ones and passes, once both numbers are known."""
+        problems, evaluated = self.training.problems, self.training.evaluation_problems
+        if not isinstance(problems, int) or evaluated is None:
+            return None
+        return TrainedOn.of(self.recipe, problems, evaluated)
 
 
 class Interval(Finite):
@@ -185,7 +198,6 @@ class Support(Finite):
         description="first and last step that the answering law is of, a last one of null: without end; null: of runs "
         "of any length",
     )
-    training_passes: float = Field(description="how often a run of this size sees each of its training problems")
     collapsed_runs: int | None = Field(
         None, description="stored runs of this teacher rule and divergence that collapsed, up to the asked steps"
     )
@@ -228,6 +240,9 @@ class PredictionOut(Labelled, Identified):
     status: JobStatus
     request: PredictionRequest
     probe_id: str | None
+    training: TrainedOn | None = Field(
+        None, description="the problems that the run trains on; null: the task is not stored here, and nobody said"
+    )
     progress: Progress | None = None
     gap: Gap | None = None
     controls: Controls | None = None

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from gapcast.contract.base import FieldError, PoolName, Strict
 from gapcast.contract.contexts import Context
+from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
 from gapcast.contract.recipes import Recipe
@@ -21,6 +22,63 @@ that its runs draw what they drew."""
 
 EVALUATIONS = 10
 """Evaluations and checkpoints of a run that does not say how often: few enough to cost a lab run a tenth of it."""
+
+
+FEWEST_PROBLEMS, MOST_PROBLEMS = 2, 100_000
+"""of a run: one problem has no variance, and each evaluation keeps a number of every problem"""
+USUAL_PROBLEMS = 128
+"""trained on, and evaluated, where nobody says how many: as many as the shipped lab runs"""
+
+
+def _number_or_all(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
+    try:
+        return validate(value)
+    except ValidationError:
+        limits = f"a whole number from {FEWEST_PROBLEMS} to {MOST_PROBLEMS}"
+        raise ValueError(f"expected {limits}, all or null, got {shown(value)}.") from None
+
+
+class TrainedProblems(Strict):
+    """The problems that a run trains on, and those of them that its baseline and every look are measured on."""
+
+    problems: Annotated[
+        Annotated[int, Field(ge=FEWEST_PROBLEMS, le=MOST_PROBLEMS)] | Literal["all"] | None,
+        WrapValidator(_number_or_all),
+    ] = Field(
+        None,
+        description="training problems, drawn without replacement from the task's train split; `all`: the whole split; "
+        f"null: {USUAL_PROBLEMS}, or all that the task has. A probe's problems are another number.",
+    )
+    evaluation_problems: int | None = Field(
+        None,
+        ge=FEWEST_PROBLEMS,
+        le=MOST_PROBLEMS,
+        description="training problems on which baseline, gap and every evaluation are measured; the same ones in all "
+        f"of them. null: {USUAL_PROBLEMS}, or all training problems",
+    )
+
+    @model_validator(mode="after")
+    def _evaluates_what_it_trains(self) -> Self:
+        most, asked = self.problems, self.evaluation_problems
+        if isinstance(most, int) and asked is not None and asked > most:
+            raise FieldError(
+                "evaluation_problems", f"expected at most {most}, the problems that are trained on, got {asked}.", asked
+            )
+        return self
+
+
+class TrainedOn(BaseModel):
+    """What a run trains on, and how often it sees each problem."""
+
+    problems: int = Field(description="training problems")
+    evaluation_problems: int = Field(description="those of them on which baseline and improvement are measured")
+    passes: float = Field(description="steps x problems_per_step / training problems")
+
+    @classmethod
+    def of(cls, recipe: Recipe, problems: int, evaluation_problems: int) -> "TrainedOn":
+        """Count the passes of a recipe."""
+        passes = recipe.steps * recipe.problems_per_step / problems
+        return cls(problems=problems, evaluation_problems=evaluation_problems, passes=passes)
 
 
 class TrainingOptions(Strict):
@@ -47,7 +105,7 @@ class TrainingOptions(Strict):
     )
 
 
-class TrainingBlock(TrainingOptions):
+class TrainingBlock(TrainingOptions, TrainedProblems):
     """The training options as a client sends them."""
 
     held_out_problems: int | None = Field(
@@ -59,7 +117,18 @@ class TrainingConfiguration(MeasuredConfiguration):
     """One OPSD training run."""
 
     recipe: Recipe
-    problems: int = Field(128, ge=2, le=100_000, description="training problems, drawn from the task's train split")
+    problems: int = Field(
+        USUAL_PROBLEMS,
+        ge=FEWEST_PROBLEMS,
+        le=MOST_PROBLEMS,
+        description="training problems, drawn from the task's train split",
+    )
+    evaluation_problems: int | None = Field(
+        None,
+        ge=FEWEST_PROBLEMS,
+        le=MOST_PROBLEMS,
+        description="the first of them, on which baseline, gap and every evaluation are measured; null: all of them",
+    )
     rollouts: int = Field(4, ge=2, le=256, description="rollouts per problem in every evaluation")
     held_out_problems: int = Field(64, ge=0, le=100_000, description="0: the task has no held-out problems")
     seed: int = Field(0, ge=0, lt=2**32)
@@ -69,7 +138,20 @@ class TrainingConfiguration(MeasuredConfiguration):
     def _is_trainable(self) -> Self:
         if self.engine == "vllm-server":
             raise FieldError("engine", "a served model does not have weights here to train. Choose another engine.")
+        if self.evaluated > self.problems:
+            message = f"expected at most {self.problems}, the training problems, got {self.evaluated}."
+            raise FieldError("evaluation_problems", message, self.evaluated)
         return self
+
+    @property
+    def evaluated(self) -> int:
+        """Training problems that are evaluated."""
+        return self.evaluation_problems or self.problems
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        """Training problems, evaluated ones and passes."""
+        return TrainedOn.of(self.recipe, self.problems, self.evaluated)
 
     @property
     def content(self) -> str:
@@ -82,6 +164,8 @@ class TrainingConfiguration(MeasuredConfiguration):
         for name in LATER_FIELDS:
             if getattr(self.recipe, name) == Recipe.model_fields[name].default:
                 del content["recipe"][name]
+        if self.evaluated == self.problems:  # as every run was before there was a choice
+            del content["evaluation_problems"]
         return json.dumps(content, sort_keys=True)
 
     @property
@@ -107,11 +191,8 @@ Status = Literal["queued", "running", "paused", "succeeded", "failed", "cancelle
 
 
 class TrainingSize(Strict):
-    """How many problems a run trains on, and how its evaluations sample."""
+    """How a run's evaluations sample; how many problems they take is `training.evaluation_problems`."""
 
-    problems: int = Field(
-        128, ge=2, le=100_000, description="training problems, drawn without replacement from the task's train split"
-    )
     rollouts: int = Field(4, ge=2, le=256, description="rollouts per problem in every evaluation")
     engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
 
@@ -133,7 +214,9 @@ class TrainingRunRequest(Labelled, Strict):
     context: Context | None = None
     recipe: Recipe | None = Field(None, description="null: the default recipe")
     decoding: Decoding | None = Field(None, description="null: the default decoding")
-    probe: TrainingSize | None = Field(None, description="null: the default size; a prediction's `probe` without seed")
+    probe: TrainingSize | None = Field(
+        None, description="null: the defaults; a prediction's run takes rollouts and engine of its `probe`"
+    )
     pool: PoolName | None = Field(
         None, description="the pool of the observation; null, or a pool that ships with Gapcast: `default`"
     )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Warned
 from gapcast.contract.labels import Labelled
 from gapcast.contract.probes import Difference, Gap
-from gapcast.contract.training import Status, TrainingConfiguration
+from gapcast.contract.training import Status, TrainedOn, TrainingConfiguration
 
 StoppedBy = Literal["steps", "collapse"]
 
@@ -213,6 +213,7 @@ class TrainingRunOut(Labelled, Identified):
     pool: str
     family: str
     configuration: TrainingConfiguration
+    training: TrainedOn
     progress: RunProgress | None = None
     baseline: float | None = Field(None, description="student accuracy before training")
     gap: Gap | None = None

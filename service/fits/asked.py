@@ -6,16 +6,13 @@ from gapcast.contract.recipes import Recipe, cell_of
 from service.fits.summary import PoolSummary
 from service.fits.tuning import Tuned, Tuning
 
-TRAINING_PROBLEMS = 128
-"""of a run that does not say how many"""
-
 
 class Asked(NamedTuple):
     """The run that is asked for.
 
     Attributes:
         family, task, recipe: as the law groups them.
-        training_problems: that it trains on.
+        training_problems: that it trains on; None: nobody says how many.
         context: key of what the self-teacher is shown. model: its name.
         gap_spread: variance over problems of the true gap.
     """
@@ -23,7 +20,7 @@ class Asked(NamedTuple):
     family: str
     task: str
     recipe: Recipe
-    training_problems: int
+    training_problems: int | None
     context: str | None
     model: str
     gap_spread: float | None = None
@@ -40,8 +37,10 @@ class Asked(NamedTuple):
         return Tuning.of(self.recipe.learning_rate, adaptation, self.training_problems).name
 
     @property
-    def passes(self) -> float:
-        """How often it sees each training problem."""
+    def passes(self) -> float | None:
+        """How often it sees each training problem; None: unknown."""
+        if self.training_problems is None:
+            return None
         return self.recipe.steps * self.recipe.problems_per_step / self.training_problems
 
     def tuned(self, summary: PoolSummary) -> Tuned | None:

@@ -210,8 +210,9 @@ def _raised_since(stored: Observation | Values, sent: Values) -> bool:
     A later version may take a larger one, and the stored row keeps its own (docs: LAW part 3, Variance at the ends).
     """
     same = sent
-    for part, field in (("gap", "gap_se"), ("improvement", "improvement_se")):
-        made = sent.measured[part]["variance"] != "given" and (stored.measured or {}).get(part) == sent.measured[part]
+    for part, how in sent.measured.items():
+        field = f"{part}_se"
+        made = how["variance"] != "given" and (stored.measured or {}).get(part) == how
         if made and getattr(sent, field) > getattr(stored, field):
             same = same._replace(**{field: getattr(stored, field)})
     return _content(stored) == _content(same)
@@ -498,7 +499,8 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
     recipe = configuration.pop("recipe")
     more = {name: value for name, value in recipe.items() if name not in PastRecipe.model_fields}
     problems = configuration.pop("problems")
-    size = {"problems": problems, "rollouts": configuration.pop("rollouts"), "variance": "counts"}
+    configuration.pop("evaluation_problems", None)
+    size = {"problems": run.configuration.evaluated, "rollouts": configuration.pop("rollouts"), "variance": "counts"}
     gap, improvement = run.outcome.gap, run.outcome.improvement
     return ObservationIn(
         name=run.name,

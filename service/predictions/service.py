@@ -15,7 +15,7 @@ from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
-from service.fits.asked import TRAINING_PROBLEMS, Asked
+from service.fits.asked import Asked
 from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -33,8 +33,9 @@ from service.predictions.repository import PredictionState
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
-from service.probes.configuring import configure
+from service.probes.configuring import configure, trained_elsewhere, trained_problems
 from service.settings import Settings
+from service.tasks.service import known_task
 
 log = structlog.get_logger()
 
@@ -79,7 +80,7 @@ def create(
     values |= {"name": request.name, "tags": request.tags}
     result: JsonObject | None = None
     if request.gap is not None:
-        filled, values["family"] = _given(request, law, settings)
+        filled, values["family"] = _given(session, tenant, request, law, settings)
     else:
         filled, values["family"], configuration = _resolved(session, tenant, request, law, settings)
         probe = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
@@ -104,7 +105,7 @@ def _resolved(
         InvalidRequest: the parts do not fit each other, or no probe is large enough.
     """
     size = request.probe or ProbeSize()
-    reference, family, filled, configuration = configure(
+    resolved = configure(
         session,
         tenant,
         settings.models,
@@ -116,21 +117,32 @@ def _resolved(
         group_size=request.recipe.group_size,
         target_se=None,
     )
+    family, configuration = resolved.family, resolved.configuration
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
-    parts = {"model": reference, "decoding": configuration.decoding, "probe": filled, "pool": law.fit.pool}
+    parts = {
+        "model": resolved.reference,
+        "decoding": configuration.decoding,
+        "probe": resolved.size,
+        "training": trained_problems(request.training, resolved.task),
+        "pool": law.fit.pool,
+    }
     return request.model_copy(update=parts), family, configuration
 
 
-def _given(request: PredictionRequest, law: Current, settings: Settings) -> tuple[PredictionRequest, str]:
-    """Return the request with its pool, and the family of a model whose gap was measured elsewhere.
+def _given(
+    session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
+) -> tuple[PredictionRequest, str]:
+    """Return the request with its pool and its run's problems, and the family of a model whose gap was measured.
 
     Raises:
-        InvalidRequest: the family is not known.
+        InvalidRequest: the family is not known, or the run's problems do not fit the task.
     """
     family = catalog.family_of(settings.models, request.model)
-    return request.model_copy(update={"pool": law.fit.pool}), family
+    task = known_task(session, tenant, request.task)
+    training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
+    return request.model_copy(update={"pool": law.fit.pool, "training": training}), family
 
 
 def _answer(session: Session, prediction: Prediction, law: Current, stored: JsonObject | None) -> None:
@@ -168,7 +180,7 @@ def _asked(session: Session, prediction: Prediction, request: PredictionRequest,
         family=prediction.family,
         task=request.task,
         recipe=request.recipe,
-        training_problems=TRAINING_PROBLEMS,
+        training_problems=request.trained_on.problems if request.trained_on is not None else None,
         context=context_key(request.context, **versions),
         model=request.model.name,
         gap_spread=components.sigma_d2 if components is not None else None,
@@ -300,6 +312,7 @@ def show(prediction: Prediction, job: Job | None) -> PredictionOut:
             "status": status_of(prediction, job),
             "request": prediction.request,
             "probe_id": prediction.probe_id,
+            "training": PredictionRequest.model_validate(prediction.request).trained_on,
             "progress": job.progress if job is not None and prediction.status == PENDING else None,
             "error": prediction.error,
             "created_at": rfc3339(prediction.created_at),

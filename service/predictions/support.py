@@ -57,7 +57,6 @@ def support(
         known=known,
         cell_runs=sum(one.runs for one in stored.values()),
         steps=None if answering.dose is None else [answering.dose.first, answering.dose.last],
-        training_passes=asked.passes,
         collapsed_runs=gone.collapsed,
         compared_runs=gone.runs,
         missing=list(missing),
@@ -106,17 +105,18 @@ def _unlike(asked: Asked, stored: Sequence[Tuned], tuned: Tuned | None) -> Itera
     recipe = asked.recipe
     if tuned is None:
         how = "full fine-tuning" if recipe.lora_rank is None else "LoRA"
+        problems = "an unknown number of" if asked.training_problems is None else f"about {asked.training_problems}"
         message = (
             f"No stored run of this family, task and recipe class has a learning rate near {recipe.learning_rate:g}, "
-            f"{how} and about {asked.training_problems} training problems. Train one, or ask for the stored tuning."
+            f"{how} and {problems} training problems. Train one, or ask for the stored tuning."
         )
         yield Missing(code="tuning_new", message=message)
     at = [tuned] if tuned is not None else stored
     for name, value, ranges in (
-        ("steps", float(recipe.steps), [one.steps for one in at if one.steps is not None]),
+        ("steps", recipe.steps, [one.steps for one in at if one.steps is not None]),
         ("passes over the training problems", asked.passes, [one.passes for one in at if one.passes is not None]),
     ):
-        if not ranges:
+        if not ranges or value is None:
             if name == "steps":
                 message = "The stored runs do not say how many steps they trained. Import them with recipe.steps."
                 yield Missing(code="dose_unknown", message=message)

@@ -9,6 +9,8 @@ from gapcast.contract.catalog import Model, Task
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
+from gapcast.contract.training import FEWEST_PROBLEMS, MOST_PROBLEMS, USUAL_PROBLEMS, TrainedProblems
+from gapcast.words import count
 from service.catalog import service as catalog
 from service.kit.errors import InvalidRequest
 from service.listed_models import ModelEntry
@@ -36,6 +38,7 @@ class ResolvedProbe(NamedTuple):
     family: str
     size: ProbeSize
     configuration: ProbeConfiguration
+    task: Task
 
 
 def configure(
@@ -79,9 +82,15 @@ def configure(
         context=context,
         decoding=decoding,
         engine=size.engine,
-        problems=size.problems,
         group_size=group_size,
     )
+    if size.problems > resolved.task.train_problems:
+        raise InvalidRequest(
+            f"probe.problems: {size.problems} is more than the {resolved.task.train_problems} training problems of "
+            f"{resolved.task.name}.",
+            param="probe.problems",
+            value=size.problems,
+        )
     try:
         controls = controls_of(context, size.controls)
     except ValueError as error:
@@ -95,7 +104,56 @@ def configure(
         target_se=target_se,
     )
     filled = size.model_copy(update={"engine": resolved.measured.engine, "controls": controls})
-    return ResolvedProbe(resolved.reference, resolved.family, filled, configuration)
+    return ResolvedProbe(resolved.reference, resolved.family, filled, configuration, resolved.task)
+
+
+def trained_problems(asked: TrainedProblems, task: Task) -> TrainedProblems:
+    """Fill in how many problems a run trains on and how many of them it is evaluated on.
+
+    Raises:
+        InvalidRequest: the task has too few, or more than a run takes.
+    """
+    most = task.train_problems
+    problems = min(USUAL_PROBLEMS, most) if asked.problems is None else asked.problems
+    if problems == "all":
+        problems = most
+    if problems > most or not FEWEST_PROBLEMS <= problems <= MOST_PROBLEMS:
+        limit = min(most, MOST_PROBLEMS)
+        has = f"{task.name} has {count(most, 'training problem')}"
+        sent = f"got {asked.problems or 'null'}."
+        raise InvalidRequest(
+            f"training.problems: expected {FEWEST_PROBLEMS} to {limit} ({has}), {sent} Send a number of these."
+            if limit >= FEWEST_PROBLEMS
+            else f"training.problems: {has}, and a run takes {FEWEST_PROBLEMS} or more. Choose another task.",
+            param="training.problems",
+            value=asked.problems,
+        )
+    evaluated = asked.evaluation_problems or min(USUAL_PROBLEMS, problems)
+    if evaluated > problems:
+        raise InvalidRequest(
+            f"training.evaluation_problems: expected at most {problems}, the problems that are trained on, got "
+            f"{evaluated}. Send null for as many as there are, at most {USUAL_PROBLEMS}.",
+            param="training.evaluation_problems",
+            value=evaluated,
+        )
+    return TrainedProblems(problems=problems, evaluation_problems=evaluated)
+
+
+def trained_elsewhere(asked: TrainedProblems) -> TrainedProblems:
+    """Return the problems of a run on a task that is not stored here: what was sent, as far as it follows from that.
+
+    Raises:
+        InvalidRequest: all problems are asked for, and nobody knows how many there are.
+    """
+    if asked.problems == "all":
+        raise InvalidRequest(
+            "training.problems: expected a number, got all. The task is not stored here: say how many it has.",
+            param="training.problems",
+            value=asked.problems,
+        )
+    if asked.problems is None or asked.evaluation_problems is not None:
+        return asked
+    return asked.model_copy(update={"evaluation_problems": min(USUAL_PROBLEMS, asked.problems)})
 
 
 def resolve(
@@ -108,7 +166,6 @@ def resolve(
     context: Context,
     decoding: Decoding,
     engine: EngineName,
-    problems: int,
     group_size: int,
 ) -> Resolved:
     """Resolve and check what probes and training runs share; `known_model` is the catalog's entry of `model`.
@@ -126,13 +183,6 @@ def resolve(
             value=model.revision,
         )
     tasks.check_context(context, known_task)
-    if problems > known_task.train_problems:
-        raise InvalidRequest(
-            f"probe.problems: expected at most {known_task.train_problems}, the training problems of "
-            f"{known_task.name}, got {problems}.",
-            param="probe.problems",
-            value=problems,
-        )
     engine = _engine_of(engine, known_model)
     if known_model.source == "server":
         _check_served(model.options, known_model)

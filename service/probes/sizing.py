@@ -9,10 +9,11 @@ from gapcast.contract.contexts import context_key
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import FEW_PROBLEMS, ProbeResult
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
+from gapcast.contract.training import USUAL_PROBLEMS
 from service import law
 from service.catalog import service as catalog
 from service.fits import service as fits
-from service.fits.asked import TRAINING_PROBLEMS, Asked
+from service.fits.asked import Asked
 from service.fits.laws import Target
 from service.fits.service import Current
 from service.fits.summary import PoolSummary
@@ -117,7 +118,9 @@ def _question(
     """The law that answers for a run, and what it is asked, but for the gap's error."""
     recipe = request.recipe
     context = context_key(request.context) if request.context is not None else None
-    asked = Asked(family, request.task, recipe, TRAINING_PROBLEMS, context, request.model.name)
+    trains = request.trained_on if isinstance(request, PredictionRequest) else None
+    problems = trains.problems if trains is not None else USUAL_PROBLEMS
+    asked = Asked(family, request.task, recipe, problems, context, request.model.name)
     answering = pool.laws.answering(Target.TRAIN, recipe.steps)
     return answering.law if answering is not None else pool.law, {
         "gap": expected.gap,

@@ -9,6 +9,7 @@ from gapcast.contract.measured import Decoding, MeasuredConfiguration
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import (
+    TrainedProblems,
     TrainingBlock,
     TrainingConfiguration,
     TrainingOptions,
@@ -20,7 +21,7 @@ from service.catalog import service as catalog
 from service.kit.errors import InvalidRequest
 from service.predictions.models import Prediction
 from service.predictions.service import missing
-from service.probes.configuring import resolve
+from service.probes.configuring import resolve, trained_problems
 from service.settings import Settings
 from service.training_runs import repository
 
@@ -54,10 +55,11 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
         NotFound: there is no such prediction.
         InvalidRequest: the parts do not fit each other.
     """
-    asked, prediction, revision = request, None, None
+    asked, of, prediction, revision = request, None, None, None
     if request.prediction_id is not None:
         prediction, revision = _answered(session, tenant, request.prediction_id)
-        asked = _of_prediction(PredictionRequest.model_validate(prediction.request))
+        of = PredictionRequest.model_validate(prediction.request)
+        asked = _of_prediction(of)
     if asked.model is None or asked.task is None or asked.context is None:
         raise ValueError("the schema lets no request through that has neither a prediction nor these")
     size, recipe = asked.probe or TrainingSize(), asked.recipe or Recipe()
@@ -78,7 +80,6 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
         context=asked.context,
         decoding=asked.decoding or Decoding(),
         engine=size.engine,
-        problems=size.problems,
         group_size=recipe.group_size,
     )
     if revision not in {None, task.revision}:
@@ -91,7 +92,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     configuration = TrainingConfiguration(
         **dict(measured),
         recipe=recipe,
-        problems=size.problems,
+        **dict(_trained(request, of, task)),
         rollouts=size.rollouts,
         held_out_problems=_held_out(request.training, task),
         options=_options(request.training, measured, recipe.steps),
@@ -126,9 +127,7 @@ def _of_prediction(made: PredictionRequest) -> TrainingRunRequest:
     """The prediction's configuration as it would be sent; evaluations take two rollouts at least."""
     size = TrainingSize()
     if made.probe is not None:
-        size = TrainingSize(
-            problems=made.probe.problems, rollouts=max(2, made.probe.rollouts), engine=made.probe.engine
-        )
+        size = TrainingSize(rollouts=max(2, made.probe.rollouts), engine=made.probe.engine)
     return TrainingRunRequest(
         name=made.name,
         tags=made.tags,
@@ -140,6 +139,23 @@ def _of_prediction(made: PredictionRequest) -> TrainingRunRequest:
         probe=size,
         pool=made.pool,
     )
+
+
+def _trained(request: TrainingRunRequest, of: PredictionRequest | None, task: Task) -> TrainedProblems:
+    """The problems of the run: those that its prediction was asked about, else as sent."""
+    if of is None:
+        return trained_problems(request.training, task)
+    said = trained_problems(of.training, task)
+    for name, known in said:
+        sent = getattr(request.training, name)
+        if sent not in {None, known} and not (sent == "all" and known == task.train_problems):
+            raise InvalidRequest(
+                f"training.{name}: expected {known}, as {request.prediction_id} was asked about, got {sent}. Leave it "
+                "out, or predict with it and run that.",
+                param=f"training.{name}",
+                value=sent,
+            )
+    return said
 
 
 def _held_out(block: TrainingBlock, task: Task) -> int:
@@ -180,7 +196,7 @@ def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int) 
             param="training.processes",
             value=block.processes,
         )
-    return TrainingOptions(**block.model_dump(exclude={"held_out_problems"}))
+    return TrainingOptions(**block.model_dump(include=set(TrainingOptions.model_fields)))
 
 
 def _predicted(prediction: Prediction) -> Predicted:

@@ -38,6 +38,7 @@ def run_out(row: Row) -> TrainingRunOut:
         pool=run.pool,
         family=run.family,
         configuration=configuration,
+        training=configuration.trained_on,
         progress=_progress(job, state),
         baseline=known.baseline if known is not None else None,
         gap=known.gap if known is not None else None,

@@ -59,7 +59,7 @@ def page(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
         "probe_end": form.PROBE_END,
         "controls": form.CONTROLS,
         "decoding": form.DECODING,
-        "recipe": form.RECIPE,
+        "recipe": [*form.RECIPE, *form.TRAINING],
     }
     return templates.TemplateResponse(request, "page.html", context, headers=PAGE_HEADERS)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from gapcast import words
 from gapcast.contract.predictions import Answer, Improvement, Interval, LawUsed, PredictionOut, Support
 from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures
+from gapcast.contract.training import TrainedOn
 from gapcast.contract.training_results import Predicted, PredictedInterval, TrainingRunOut
 
 
@@ -77,7 +78,7 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
             Fact("Collapses", words.collapses(improvement.p_collapse), "p-collapse"),
         ],
         "held_out": list(_held_out(answer, prediction.request.min_gain)),
-        "support": list(_support(answer.support)),
+        "support": list(_support(answer.support, prediction.training)),
         "gap": answer.gap,
         "gap_facts": list(_gap(answer.gap, probe)),
         "controls": list(_controls(answer.controls, probe)),
@@ -100,12 +101,12 @@ def _held_out(answer: Answer, min_gain: float) -> Iterator[Fact]:
     yield Fact("Verdict on them", words.verdict(found.verdict, min_gain).name, "held-out-verdict")
 
 
-def _support(support: Support | None) -> Iterator[Fact]:
+def _support(support: Support | None, training: TrainedOn | None) -> Iterator[Fact]:
     """What the answer rests on, and the stored runs that are most alike."""
     if support is None:
         return
+    yield Fact("Run", words.trained_on(training) if training is not None else None, "trained-on")
     yield Fact("Rests on", words.supported(support), "support")
-    yield Fact("Trains", words.passes(support.training_passes), "passes")
     yield Fact("Collapses so far", words.compared(support), "compared")
     for run in support.nearest:
         text = (
@@ -255,6 +256,7 @@ def judged(predicted: Predicted | None) -> PredictedInterval | None:
 def run_facts(run: TrainingRunOut) -> Iterator[Fact]:
     """Say what is known of a run; times are not among it, which a browser writes."""
     gap, gained = run.gap, run.improvement
+    yield Fact("Trains on", words.trained_on(run.training), "trained-on")
     yield Fact("Measured", _estimate(gained), "measured")
     yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
     yield Fact("Gap", _estimate(gap), "gap")

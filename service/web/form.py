@@ -1,7 +1,7 @@
 """The form's fields. Names are paths in the request's body; limits, defaults and choices come from its schemas."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from gapcast.contract.contexts import (
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import USUAL_PROBLEMS, TrainingConfiguration
 
 POINTS = 100
 """of accuracy in 1, the API's unit"""
@@ -219,6 +220,13 @@ DECODING = [
     field("decoding.temperature", Decoding, "Temperature", "0: greedy"),
     field("decoding.max_tokens", Decoding, "Max tokens", "tokens per rollout", empty="the task's"),
     field("decoding.thinking", Decoding, "Thinking mode", "of the model's chat template", wide=True),
+]
+TRAINING = [
+    replace(field(name, TrainingConfiguration, label, note, empty=f"{USUAL_PROBLEMS}, or all"), value="")
+    for name, label, note in (
+        ("training.problems", "Training problems", "of the task"),
+        ("training.evaluation_problems", "Evaluated on", "training problems"),
+    )
 ]
 RECIPE = [
     field("recipe.steps", Recipe, "Steps", "optimizer steps"),

@@ -22,8 +22,8 @@ BODY: Body = {
     "task": "lab/addition",
     "context": {"kind": "hints", "options": {"level": 3}},
     "recipe": {"steps": 60, "teacher": "ema", "schedule": "cosine"},
-    "probe": {"problems": 32, "rollouts": 2},
-    "training": {"held_out_problems": 8, "checkpoint_every": 5, "evaluate_every": 20},
+    "probe": {"rollouts": 2},
+    "training": {"problems": 32, "held_out_problems": 8, "checkpoint_every": 5, "evaluate_every": 20},
 }
 """Some seconds of training, with a teacher, an optimizer and a schedule that a checkpoint must hold."""
 MEASURED = ("baseline", "gap", "improvement", "evaluations", "collapsed", "stopped_by")

@@ -13,6 +13,7 @@ from pyarrow import parquet
 from service.tasks.task_files import scratch, unpack
 from tests.chaos.test_killed_training import ended as run_ended
 from tests.conftest import need
+from tests.support.asking import run_of
 from tests.support.product import GAPCAST, ask, ended, environment, serving, working
 from workers.engines.folder import model_folder
 
@@ -89,8 +90,8 @@ def test_the_embedded_product_answers_and_trains(decoys: Decoys, tmp_path: Path,
         parquet.write_table(pa.Table.from_pylist([{"prompt": "1+1=", "answer": "2"}]), tmp_path / "sums.parquet")
         client.tasks.create(tmp_path / "sums.parquet", "mine/sums", "exact")
         # options.processes: two ranks, started by torchrun
-        training = {"processes": 2, "held_out_problems": 8}
-        body = configuration | {"recipe": {"steps": 2, "problems_per_step": 8}, "training": training}
+        training = {"problems": 16, "processes": 2, "held_out_problems": 8}
+        body = run_of(configuration) | {"recipe": {"steps": 2, "problems_per_step": 8}, "training": training}
         run = run_ended(client, ask(client, "POST", "/v1/training_runs", json=body))
         assert run["status"] == "succeeded", run["error"]
     assert decoys.imported == ""

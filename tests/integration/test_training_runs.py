@@ -1,5 +1,6 @@
 """From a prediction to a trained model and an observation that judges it, with real workers."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from gapcast import Client
 from tests.chaos.test_killed_training import ended, path_of
 from tests.conftest import need
-from tests.support.product import ask, serving, working
+from tests.support.product import GAPCAST, ask, environment, serving, working
 from workers.engines import folder_revision
 
 pytestmark = pytest.mark.slow
@@ -23,7 +24,7 @@ def predicted(client: Client, configuration: Body) -> Body:
         client,
         "POST",
         "/v1/predictions",
-        json=configuration | {"recipe": {"steps": 20}},
+        json=configuration | {"recipe": {"steps": 20}, "training": {"problems": 16}},
         headers={"Prefer": "wait=60"},
     )
     assert made["status"] == "succeeded"
@@ -82,3 +83,24 @@ def test_two_workers_on_postgresql_and_redis(tmp_path: Path, configuration: Body
         check(client, prediction, ended(client, runs[0]))
         ask(client, "POST", path_of(runs[1], "/resume"))
         check(client, prediction, ended(client, runs[1]))
+
+
+def test_a_probe_of_512_problems_trains_128_and_says_so(tmp_path: Path, configuration: Body) -> None:
+    with serving(tmp_path, {}) as (client, _):
+        large = {"probe": {"problems": 512, "rollouts": 1}, "recipe": {"steps": 20, "problems_per_step": 8}}
+        made = ask(client, "POST", "/v1/predictions", json=configuration | large, headers={"Prefer": "wait=60"})
+        assert (made["status"], made["gap"]["problems"]) == ("succeeded", 512)
+        trained = {"problems": 128, "evaluation_problems": 128, "passes": 1.25}
+        assert made["training"] == trained
+        run = ended(client, ask(client, "POST", "/v1/training_runs", json=TRAINING | {"prediction_id": made["id"]}))
+        check(client, made, run)
+        assert run["training"] == trained
+        assert run["gap"]["problems"] == 128
+        row = ask(client, "GET", f"/v1/observations/{run['observation_id']}")
+        assert row["gap"]["problems"] == row["improvement"]["problems"] == 128
+        assert [(one["problems"], one["rollouts"]) for one in run["evaluations"]] == [(128, 2)] * 10
+        for command in (["predictions", "show", made["id"]], ["runs", "show", run["id"]]):
+            done = subprocess.run(
+                [GAPCAST, *command], env=environment({"GAPCAST_URL": client.url}), capture_output=True, text=True
+            )
+            assert "128 training problems, 1.25 passes" in done.stdout, done.stderr

@@ -104,6 +104,7 @@ def training_run(**change: Any) -> TrainingRunOut:
         "pool": "lab",
         "family": "lab-qwen3",
         "configuration": training_configuration(),
+        "training": training_configuration().trained_on,
         "created_at": "2026-11-25T09:00:00Z",
     }
     return TrainingRunOut(**(fields | change))

@@ -113,7 +113,8 @@ def measure(run: Run) -> TrainedRun:
         rollouts=ROLLOUTS,
         held_out_problems=HELD_OUT_PROBLEMS,
         seed=run.seed,
-        options=TrainingOptions(evaluate_every=recipe.steps, export="none"),
+        # a look every tenth of the steps: each draws samples of its own, and none ends the run before its last step
+        options=TrainingOptions(stop_on_collapse=False, export="none"),
     )
     result = run_training(configuration, Resources.read(run.model, {}), lambda event: None)
     return TrainedRun(
@@ -133,7 +134,8 @@ def row_of(run: TrainedRun) -> Row:
         **{name: getattr(run, name) for name in ("external_id", "pool", "source", "family")},
         "cell": cell_of(run.family, asked.task, asked.recipe),
         **asked.model_dump(mode="json"),
-        **run.outcome.model_dump(mode="json"),
+        # what an outcome has; a worker's result says more, of which some grows with problems and steps
+        **run.model_dump(mode="json")["outcome"],
     }
 
 

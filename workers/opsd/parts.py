@@ -60,10 +60,11 @@ def load_parts(job: Job) -> Parts:
     configuration, world = job.configuration, job.world
     seed = own_seed(configuration)
     task = load_task(configuration.task, configuration.task_revision, job.resources.task_folder)
-    problems = draw_problems(task, configuration.problems, seed)
+    problems = draw_problems(task, configuration.problems, seed, param="training.problems")
     held_out: list[Problem] = []
     if configuration.held_out_problems:
-        held_out = draw_problems(task, configuration.held_out_problems, seed, Split.held_out)
+        size = configuration.held_out_problems
+        held_out = draw_problems(task, size, seed, Split.held_out, "training.held_out_problems")
     origin = checked_folder(job.resources.source, configuration.model_revision)
     trained = TransformersEngine.load(origin, configuration.model_options, on_cpu=world.size > 1)
     student = Student(trained, configuration.recipe, configuration.options, seed)
@@ -78,5 +79,5 @@ def load_parts(job: Job) -> Parts:
         engine,
         push,
         engine.model if isinstance(engine, ReplicaEngine) else trained.model,
-        Evaluator(sampler, problems, held_out, configuration.rollouts),
+        Evaluator(sampler, problems[: configuration.evaluated], held_out, configuration.rollouts),
     )

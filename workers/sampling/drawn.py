@@ -11,19 +11,22 @@ from workers.tasks import Problem, Split, Task, derive_seed
 class DrawnProblems(Sequence[Problem]):
     """`count` problems of a split, drawn without replacement; with the same seed fewer are the first of more.
 
-    They are read from the task when they are asked for, so that a probe of 100,000 never holds them all.
+    They are read from the task when they are asked for, so that a probe of 100,000 never holds them all. `param` is the
+    field that asked for so many.
 
     Raises:
         JobError: `not_enough_problems`.
     """
 
-    def __init__(self, task: Task, count: int, seed: int, split: Split = Split.train) -> None:
+    def __init__(
+        self, task: Task, count: int, seed: int, split: Split = Split.train, param: str = "probe.problems"
+    ) -> None:
         self._problems = task.problems(split)
         if count > len(self._problems):
             raise JobError(
                 "not_enough_problems",
                 f"Task {task.name!r} has {len(self._problems)} {split} problems; {count} were asked for.",
-                "probe.problems",
+                param,
             )
         order = list(range(len(self._problems)))
         random.Random(derive_seed("problems", split, seed)).shuffle(order)  # noqa: S311 - a sample, not a secret
@@ -44,10 +47,12 @@ class DrawnProblems(Sequence[Problem]):
         return self._problems[self._order[index]]
 
 
-def draw_problems(task: Task, count: int, seed: int, split: Split = Split.train) -> list[Problem]:
+def draw_problems(
+    task: Task, count: int, seed: int, split: Split = Split.train, param: str = "probe.problems"
+) -> list[Problem]:
     """The same as `DrawnProblems`, all at once.
 
     Raises:
         JobError: `not_enough_problems`.
     """
-    return list(DrawnProblems(task, count, seed, split))
+    return list(DrawnProblems(task, count, seed, split, param))

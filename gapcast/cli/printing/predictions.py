@@ -12,6 +12,7 @@ from gapcast.words import (
     between,
     collapses,
     compared,
+    count,
     duration,
     estimated,
     expected,
@@ -22,12 +23,12 @@ from gapcast.words import (
     level,
     link_weights,
     measured,
-    passes,
     percent,
     points,
     side,
     summed_up,
     supported,
+    trained_on,
     verdict,
     warning,
 )
@@ -94,7 +95,6 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row("", f"{level(one.level)} interval: {between(one.lower, one.upper)} points")
     if support is not None:
         table.add_row("Support", supported(support))
-        table.add_row("", passes(support.training_passes))
         for run in support.nearest:
             gain = f"gap {measured(run.gap)}, gained {gained(run)}"
             table.add_row(
@@ -104,6 +104,8 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     if prediction.controls is not None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
             table.add_row(name, text)
+    if prediction.training is not None:
+        table.add_row("Run", f"{count(prediction.request.recipe.steps, 'step')} on {trained_on(prediction.training)}")
     table.add_row("Law", f"{escape(law.family)}: {summed_up(law, '95 % confidence ')}")
     table.add_row("", f"{law_status(law.status, law.n)}; {link_weights(law.links)}")
     table.add_row("Fit", law.fit_id)

@@ -26,6 +26,7 @@ from gapcast.words import (
     points,
     run_cost,
     run_recipe,
+    trained_on,
     warning,
 )
 
@@ -84,6 +85,7 @@ def _what(run: TrainingRun) -> Iterator[tuple[str, str]]:
     context = f"context {asked.context.kind}"
     yield "Run", f"{escape(asked.model)} on {escape(asked.task)}, {context}, seed {run.seed}"
     yield "", f"{run_recipe(recipe.teacher, recipe.divergence)}, {count(recipe.steps, 'step')}; pool {escape(run.pool)}"
+    yield "", trained_on(run.training)
     if run.group_id is not None:
         yield "", f"one of {run.group_id}"
 

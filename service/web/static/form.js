@@ -3,6 +3,7 @@ import { get } from "/static/api.js";
 
 const count = (n) => n.toLocaleString("en");
 const OPTIONS = "context.options.";
+const TRAINED = ["training.problems", "training.evaluation_problems"];
 const SOURCES = { lab: "comes with Gapcast", folder: "a folder of this server", server: "on a vLLM server" };
 
 export class PredictionForm {
@@ -52,6 +53,10 @@ export class PredictionForm {
     }
     const tokens = this.#form.elements["decoding.max_tokens"];
     if (tokens.valueAsNumber === this.#tasks.get(request.task)?.max_tokens) tokens.value = ""; // another task has another limit
+    for (const input of TRAINED.map((name) => this.#form.elements[name])) {
+      const usual = Math.min(parseInt(input.placeholder), this.#tasks.get(request.task)?.train_problems);
+      if (input.valueAsNumber === usual) input.value = ""; // and another number of problems
+    }
     this.#describe();
   }
 
@@ -125,7 +130,7 @@ export class PredictionForm {
     const task = this.#tasks.get(elements.task.value);
     note("task", task ? `${count(task.train_problems)} training problems, verifier ${task.verifier.replaceAll("_", " ")}` : "");
     if (task) {
-      elements["probe.problems"].max = task.train_problems;
+      for (const name of ["probe.problems", ...TRAINED]) elements[name].max = task.train_problems;
       elements[`${OPTIONS}level`].max = task.hint_levels;
       note("context-options-level", `of ${task.hint_levels} hints`);
       note("decoding-max_tokens", `per rollout; the task's: ${count(task.max_tokens)}`);
@@ -136,10 +141,11 @@ export class PredictionForm {
     document.getElementById("probe-size").textContent = total > 0 ? `${most} ${count(total)} rollouts per arm` : "";
   }
 
-  // A probe of more problems than the task has would be refused.
+  // A probe or a run of more problems than the task has would be refused.
   #keepWithin({ train_problems: most }) {
-    const problems = this.#form.elements["probe.problems"];
-    problems.value = Math.min(problems.value, most);
+    for (const input of ["probe.problems", ...TRAINED].map((name) => this.#form.elements[name])) {
+      if (input.value) input.value = Math.min(input.value, most);
+    }
   }
 
   #contextOptions(kind) {

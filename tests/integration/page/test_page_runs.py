@@ -25,6 +25,7 @@ CONFIGURATION: Body = {
     "context": {"kind": "hints", "options": {"level": 3}},
     "recipe": {"steps": 6, "problems_per_step": 4, "group_size": 2},
     "probe": {"problems": 8, "rollouts": 2},
+    "training": {"problems": 8},
 }
 WATCH = """window.seen = [];
 const look = () => document.querySelectorAll("#run [data-slot]").forEach((one) => window.seen.push(one.textContent));
@@ -111,7 +112,8 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
 def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> None:
     longer = CONFIGURATION | {"recipe": CONFIGURATION["recipe"] | {"steps": 2000}}
     with Client(address) as client:
-        run = ask(client, "POST", "/v1/training_runs", json=longer | {"training": {"checkpoint_every": 5}})
+        of_a_run = {"probe": {"rollouts": 2}, "training": {"problems": 8, "checkpoint_every": 5}}
+        run = ask(client, "POST", "/v1/training_runs", json=longer | of_a_run)
         try:
             browser.get(f"{address}/?run={run['id']}")
             wait_for(browser, "#run-loss svg path", 60)

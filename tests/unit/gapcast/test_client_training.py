@@ -17,7 +17,7 @@ def asked(pool: str) -> Asked:
         "task": "lab/addition",
         "context": {"kind": "hints"},
         "recipe": {"steps": 4},
-        "probe": {"problems": 8, "rollouts": 2},
+        "probe": {"rollouts": 2},
         "pool": pool,
     }
 

@@ -26,7 +26,7 @@ def configuration(tmp_path: Path, pool: str) -> Path:
     file.write_text(
         "model: {name: lab/addition-qwen3-s}\ntask: lab/addition\ncontext: {kind: hints}\n"
         "recipe: {steps: 4}\nprobe: {problems: 16, rollouts: 2, seed: 5, target_half_width: 0.2}\n"
-        f"pool: {pool}\nlevels: [0.9]\nmin_gain: 0.1\nseeds: [3]\ntraining: {{export: none}}\n"
+        f"pool: {pool}\nlevels: [0.9]\nmin_gain: 0.1\nseeds: [3]\ntraining: {{problems: 24, export: none}}\n"
     )
     return file
 
@@ -53,7 +53,7 @@ class TestRequest:
         body = {"task": "t", "probe": size, "levels": [0.8], "min_gain": 0, "gap": {"value": 0.1}, "seeds": [1]}
         assert request_of(body) == {
             "task": "t",
-            "probe": {"problems": 8, "rollouts": 2, "engine": "vllm"},
+            "probe": {"rollouts": 2, "engine": "vllm"},
             "seeds": [1],
         }
         assert request_of({"probe": None}) == {}
@@ -79,7 +79,7 @@ class TestTrain:
         (run,) = asked_for(connected, pool)
         assert done.stdout == f"{run.id}  seed 3, queued\n"
         assert done.stderr == f"To follow: gapcast runs follow {run.id}\n"
-        assert (run.configuration.problems, run.configuration.options.export) == (16, "none")
+        assert (run.configuration.problems, run.configuration.options.export) == (24, "none")
 
     def test_the_same_file_is_predicted_and_sized(self, gapcast: Run, configuration: Path) -> None:
         text = configuration.read_text().replace("probe: ", "gap: {value: 0.1, se: 0.02, student: 0.3}\nx: ")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 CONFIGURATION = (
     "model: {name: lab/addition-qwen3-s}\ntask: lab/addition\ncontext: {kind: hints, options: {level: 2}}\n"
     "recipe: {steps: STEPS, problems_per_step: 8}\nprobe: {problems: 16, rollouts: 2}\n"
-    "training: {held_out_problems: 8, evaluate_every: 4, checkpoint_every: 2}\n"
+    "training: {problems: 16, held_out_problems: 8, evaluate_every: 4, checkpoint_every: 2}\n"
 )
 
 

@@ -8,6 +8,8 @@ from gapcast import words
 from gapcast.contract.base import Warned
 from gapcast.contract.contexts import context_of
 from gapcast.contract.fits import Calibration, LevelCalibration
+from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainedOn
 
 NONE = {"collapsed": 0, "refused": 0, "known_before": 0, "without_quantiles": 0}
 
@@ -33,6 +35,20 @@ def calibration(n: int, **changes: Any) -> Calibration:
 
 
 NOTHING: dict[str, Any] = {"bias": None, "bias_se": None, "levels": []}
+
+
+@pytest.mark.parametrize(
+    ("steps", "problems", "evaluated", "said"),
+    [
+        (150, 128, 128, "128 training problems, 37.5 passes"),
+        (150, 2000, 128, "2,000 training problems, 2.4 passes, evaluated on 128 of them"),
+        (4, 128, 64, "128 training problems, 1 pass, evaluated on 64 of them"),
+        (1, 512, 512, "512 training problems, 0.0625 passes"),
+        (100_000, 128, 128, "128 training problems, 25,000 passes"),
+    ],
+)
+def test_what_a_run_trains_on(steps: int, problems: int, evaluated: int, said: str) -> None:
+    assert words.trained_on(TrainedOn.of(Recipe(steps=steps), problems, evaluated)) == said
 
 
 class TestCalibration:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.support.asking import asked_at, run_of
 from tests.support.rows import run
 
 Body = dict[str, Any]
@@ -32,14 +33,14 @@ def post(client: TestClient, path: str, body: Body, key: str | None = None) -> B
 class TestShown:
     @pytest.mark.parametrize("path", ["predictions", "probes", "training_runs"])
     def test_in_answers_and_lists(self, app: TestClient, configuration: Body, path: str) -> None:
-        shown = post(app, path, configuration | LABELS)
+        shown = post(app, path, asked_at(path, configuration) | LABELS)
         assert labels(shown) == LABELS
         assert labels(app.get(f"/v1/{path}/{shown['id']}").json()) == LABELS
         assert [labels(item) for item in app.get(f"/v1/{path}").json()["data"]] == [LABELS]
 
     @pytest.mark.parametrize("path", ["predictions", "probes", "training_runs"])
     def test_left_out_there_are_none(self, app: TestClient, configuration: Body, path: str) -> None:
-        assert labels(post(app, path, configuration)) == NONE
+        assert labels(post(app, path, asked_at(path, configuration))) == NONE
 
     def test_a_name_is_trimmed(self, client: TestClient, given: Body) -> None:
         assert post(client, "predictions", given | {"name": "  a b "})["name"] == "a b"
@@ -68,7 +69,7 @@ class TestShown:
 def test_what_does_not_fit_is_named(
     refusing: TestClient, configuration: Body, path: str, param: str, sent: Body
 ) -> None:
-    body = json.dumps(configuration | sent)
+    body = json.dumps(asked_at(path, configuration) | sent)
     answer = refusing.post(f"/v1/{path}", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["param"]) == (422, param)
 
@@ -98,7 +99,7 @@ class TestProbes:
 
 class TestTrainingRuns:
     def test_every_seed_has_them(self, app: TestClient, configuration: Body) -> None:
-        group = post(app, "training_runs", configuration | LABELS | {"seeds": [0, 1, 2]})
+        group = post(app, "training_runs", run_of(configuration) | LABELS | {"seeds": [0, 1, 2]})
         assert [labels(item) for item in group["data"]] == [LABELS] * 3
 
     @pytest.mark.parametrize(
@@ -114,14 +115,15 @@ class TestTrainingRuns:
         assert labels(post(app, "training_runs", {"prediction_id": predicted["id"]} | sent)) == expected
 
     def test_other_labels_are_the_same_run(self, app: TestClient, configuration: Body) -> None:
-        post(app, "training_runs", configuration | LABELS)
-        answer = app.post("/v1/training_runs", json=configuration | {"name": "another"})
+        post(app, "training_runs", run_of(configuration) | LABELS)
+        answer = app.post("/v1/training_runs", json=run_of(configuration) | {"name": "another"})
         assert (answer.status_code, answer.json()["code"]) == (409, "duplicate_run")
 
 
 class TestIdempotencyKeys:
     @pytest.mark.parametrize("path", ["predictions", "probes", "training_runs"])
     def test_they_belong_to_the_body(self, app: TestClient, configuration: Body, path: str) -> None:
+        configuration = asked_at(path, configuration)
         first = post(app, path, configuration | LABELS, key="k")
         assert post(app, path, configuration | LABELS, key="k")["id"] == first["id"]
         for other in ({"name": "x"}, {"tags": []}):

@@ -25,6 +25,7 @@ from service.observations import repository as observations
 from service.predictions import repository as predictions
 from service.probes import repository as probes
 from service.training_runs import repository as training_runs
+from tests.support.asking import run_of
 from tests.support.results import probe_result, stored
 from tests.support.rows import run
 
@@ -166,7 +167,7 @@ def test_probes_and_training_runs(app: TestClient, configuration: Body, given: B
     predicted = made(app, "predictions", given)
     verdict = app.get(f"/v1/predictions/{predicted}").json()["verdict"]
     run_id = made(app, "training_runs", {"prediction_id": predicted, "name": "r", "tags": ["x", "y"]})
-    other = made(app, "training_runs", configuration | {"pool": "not-there-yet"})
+    other = made(app, "training_runs", run_of(configuration) | {"pool": "not-there-yet"})
     assert ids(app, "training_runs", verdict=verdict) == [run_id]
     assert ids(app, "training_runs", verdict="refused") == []
     assert ids(app, "training_runs", pool="not-there-yet") == [other], "its observation is what will make the pool"

@@ -14,6 +14,7 @@ from service.observations import repository as observations
 from service.observations import service as pools
 from service.tasks import service as tasks
 from service.tasks.models import StoredTask
+from tests.support.asking import asked_at
 
 Body = dict[str, Any]
 
@@ -46,7 +47,7 @@ def test_nearest(sent: str, expected: str | None) -> None:
 def test_the_refusal_of_a_name(
     refusing: TestClient, configuration: Body, path: str, change: Body, code: str, param: str, said: str
 ) -> None:
-    answer = refusing.post(f"/v1/{path}", json=configuration | change)
+    answer = refusing.post(f"/v1/{path}", json=asked_at(path, configuration) | change)
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem["param"]) == (422, code, param)
     assert said in problem["detail"]
@@ -104,6 +105,7 @@ def test_no_other_tenants_names_are_told(database: Database) -> None:
 class TestModelsByName:
     @pytest.mark.parametrize("path", ["predictions", "probes", "training_runs"])
     def test_a_name_alone_is_a_model(self, client: TestClient, configuration: Body, path: str) -> None:
+        configuration = asked_at(path, configuration)
         body = configuration | {"model": "lab/addition-qwen3-s"}
         answer = client.post(f"/v1/{path}", json=body, headers={"Idempotency-Key": "k"})
         assert answer.status_code == 202

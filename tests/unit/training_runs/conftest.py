@@ -78,7 +78,8 @@ def worker(client: TestClient) -> Worker:
 @pytest.fixture
 def asked(configuration: Body) -> Body:
     """A small whole run."""
-    return configuration | {"recipe": {"steps": 20}, "training": {"held_out_problems": 8}}
+    training = {"problems": 16, "held_out_problems": 8}
+    return configuration | {"probe": {"rollouts": 2}, "recipe": {"steps": 20}, "training": training}
 
 
 @pytest.fixture

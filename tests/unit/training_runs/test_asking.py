@@ -28,7 +28,13 @@ WRONG: list[tuple[Body, str]] = [
     ({"context": {"kind": "hints", "options": {"level": 5}}}, "context.options.level"),
     ({"decoding": {"thinking": True}}, "decoding.thinking"),
     ({"decoding": {"max_tokens": 256}}, "decoding.max_tokens"),
-    ({"probe": {"problems": 513}}, "probe.problems"),
+    ({"probe": {"problems": 16}}, "probe.problems"),
+    ({"training": {"problems": 513}}, "training.problems"),
+    ({"training": {"problems": 1}}, "training.problems"),
+    ({"training": {"problems": "some"}}, "training.problems"),
+    ({"training": {"problems": 16, "evaluation_problems": 17}}, "training.evaluation_problems"),
+    ({"training": {"evaluation_problems": 129}}, "training.evaluation_problems"),
+    ({"training": {"evaluation_problems": 1}}, "training.evaluation_problems"),
     ({"probe": {"rollouts": 1}}, "probe.rollouts"),
     ({"probe": {"engine": "vllm-server"}}, "probe.engine"),
     ({"probe": {"seed": 3}}, "probe.seed"),
@@ -68,6 +74,38 @@ class TestCreate:
         assert answer.headers["location"] == f"/v1/training_runs/{run['id']}"
         assert int(answer.headers["retry-after"]) >= 1
         assert client.get(answer.headers["location"]).json() == run
+
+    def test_a_probes_problems_are_no_runs_and_the_answer_says_what_is(self, client: TestClient, asked: Body) -> None:
+        problem = client.post("/v1/training_runs", json=asked | {"probe": {"problems": 512}}).json()
+        assert problem["param"] == "probe.problems"
+        assert problem["errors"][0]["message"] == "is not a field of probe. Did you mean training.problems?"
+
+    def test_all_problems_of_a_task(self, post: Callable[..., Body]) -> None:
+        assert post(training={"problems": "all"})["training"] == {
+            "problems": 512,
+            "evaluation_problems": 128,
+            "passes": 20 * 32 / 512,
+        }
+
+    def test_a_small_task_is_trained_whole(
+        self, client: TestClient, post: Callable[..., Body], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _with_problems(monkeypatch, 60)
+        assert post(training={})["training"] == {"problems": 60, "evaluation_problems": 60, "passes": 20 * 32 / 60}
+
+    @pytest.mark.parametrize(("problems", "sent"), [(1, None), (100_001, "all")])
+    def test_a_task_that_no_run_fits(
+        self,
+        client: TestClient,
+        asked: Body,
+        monkeypatch: pytest.MonkeyPatch,
+        problems: int,
+        sent: str | None,
+    ) -> None:
+        _with_problems(monkeypatch, problems)
+        problem = client.post("/v1/training_runs", json=asked | {"training": {"problems": sent}}).json()
+        assert (problem["status"], problem["param"]) == (422, "training.problems")
+        assert f"{problems:,} training problem" in problem["detail"]
 
     def test_defaults_are_recorded(self, post: Callable[..., Body], asked: Body) -> None:
         for name in ("probe", "recipe", "training"):
@@ -158,7 +196,7 @@ class TestOfAPrediction:
             "verdict": prediction["verdict"],
         }
 
-    def test_the_probes_size_and_family_are_the_runs(
+    def test_the_probes_engine_rollouts_and_family_are_the_runs(
         self, client: TestClient, configuration: Body, worker: Worker
     ) -> None:
         body = configuration | {"model": {"name": "lab/addition-qwen3-s", "family": "mine"}, "pool": "default"}
@@ -167,8 +205,58 @@ class TestOfAPrediction:
         _answer(worker.database, made["id"])
         run = client.post("/v1/training_runs", json={"prediction_id": made["id"]}).json()
         stored = run["configuration"]
-        assert (stored["problems"], stored["rollouts"], stored["engine"], stored["seed"]) == (33, 2, "transformers", 0)
+        assert (stored["problems"], stored["rollouts"], stored["engine"], stored["seed"]) == (128, 2, "transformers", 0)
         assert (run["family"], run["pool"]) == ("mine", "default")
+
+    @pytest.mark.parametrize(
+        ("asked", "problems", "evaluated"),
+        [
+            ({}, 128, 128),
+            ({"problems": 64}, 64, 64),
+            ({"problems": "all"}, 512, 128),
+            ({"problems": 256, "evaluation_problems": 256}, 256, 256),
+            ({"evaluation_problems": 32}, 128, 32),
+        ],
+    )
+    @pytest.mark.parametrize("given", [False, True], ids=["probe", "gap"])
+    def test_its_problems_are_the_runs_whatever_was_probed(
+        self,
+        client: TestClient,
+        configuration: Body,
+        worker: Worker,
+        given: bool,
+        asked: Body,
+        problems: int,
+        evaluated: int,
+    ) -> None:
+        measured = {"gap": {"value": 0.3, "se": 0.03, "student": 0.25}} if given else {"probe": {"problems": 512}}
+        del configuration["probe"]
+        made = client.post("/v1/predictions", json=configuration | measured | {"training": asked}).json()
+        if not given:
+            _answer(worker.database, made["id"])
+        run = client.post("/v1/training_runs", json={"prediction_id": made["id"]}).json()
+        shown = {"problems": problems, "evaluation_problems": evaluated, "passes": 150 * 32 / problems}
+        assert made["training"] == run["training"] == shown
+        assert made["request"]["training"] == {"problems": problems, "evaluation_problems": evaluated}
+        assert (run["configuration"]["problems"], run["configuration"]["evaluation_problems"]) == (problems, evaluated)
+
+    @pytest.mark.parametrize("name", ["problems", "evaluation_problems"])
+    def test_its_problems_cannot_be_changed(self, client: TestClient, prediction: Body, name: str) -> None:
+        body = {"prediction_id": prediction["id"], "training": {name: 16}}
+        problem = client.post("/v1/training_runs", json=body).json()
+        assert (problem["status"], problem["param"]) == (422, f"training.{name}")
+        assert "expected 128" in problem["detail"]
+        body["training"][name] = 128
+        assert client.post("/v1/training_runs", json=body).status_code == 202, "one file serves both"
+
+    def test_one_from_before_it_said_so_trains_as_many_as_others(
+        self, client: TestClient, prediction: Body, worker: Worker
+    ) -> None:
+        with worker.database.write() as session:
+            session.connection().exec_driver_sql("UPDATE predictions SET request = json_remove(request, '$.training')")
+        assert client.get(f"/v1/predictions/{prediction['id']}").json()["training"] is None
+        run = client.post("/v1/training_runs", json={"prediction_id": prediction["id"]}).json()
+        assert run["training"] == {"problems": 128, "evaluation_problems": 128, "passes": 37.5}
 
     def test_without_an_answer_it_cannot_be_run(self, client: TestClient, configuration: Body) -> None:
         made = client.post("/v1/predictions", json=configuration).json()
@@ -191,6 +279,17 @@ class TestOfAPrediction:
 
     def test_an_unknown_one_is_not_found(self, client: TestClient) -> None:
         assert client.post("/v1/training_runs", json={"prediction_id": "pred_1"}).status_code == 404
+
+
+def _with_problems(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let every task have so many training problems."""
+    known = tasks.known_task
+
+    def of_another_size(*asked: Any) -> Task | None:
+        task = known(*asked)
+        return task and task.model_copy(update={"train_problems": number})
+
+    monkeypatch.setattr(tasks, "known_task", of_another_size)
 
 
 def _answer(database: Database, prediction_id: str) -> None:

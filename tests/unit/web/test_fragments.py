@@ -127,7 +127,8 @@ class TestPrediction:
         found = part(client, path)
         assert found.attributes_of("#train-seed")["value"] == "1"
         seconds = prediction["cost"]["training_seconds_estimate"]
-        assert found.text_of("#train-note") == f"2,000 steps, about {duration(seconds)}. Its runs: seed 0"
+        run_said = "2,000 steps on 128 training problems, 500 passes"
+        assert found.text_of("#train-note") == f"{run_said}, about {duration(seconds)}. Its runs: seed 0"
         worker.claim(run["id"])
         worker.end(run["id"], JobState.failed)
         assert part(client, path).attributes_of("#train-seed")["value"] == "0", "it left no observation"

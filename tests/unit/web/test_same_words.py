@@ -23,6 +23,7 @@ from service.predictions.models import Prediction
 from service.probes import repository as probes
 from service.web import static_directory
 from service.web.rendering import MINUS, typeset
+from tests.support.asking import run_of
 from tests.support.markup import Elements
 from tests.support.results import probe_result, stored
 from tests.support.training_results import training_result
@@ -102,7 +103,7 @@ def test_a_prediction_reads_the_same_in_both(client: TestClient, prediction: Pre
 
 def test_a_run_reads_the_same_in_both(client: TestClient, configuration: Body) -> None:
     worker = Worker(client.app.state.gapcast.database)  # type: ignore[attr-defined]
-    made = client.post("/v1/training_runs", json=configuration | {"recipe": {"steps": 20}}).json()
+    made = client.post("/v1/training_runs", json=run_of(configuration) | {"recipe": {"steps": 20}}).json()
     worker.claim(made["id"])
     worker.end(made["id"], result=training_result(collapsed=True, stopped_by="collapse"))
     run = TrainingRunOut.model_validate(client.get(f"/v1/training_runs/{made['id']}").json())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from gapcast.contract.events import (
@@ -29,8 +30,12 @@ from workers.opsd import run_training
 from workers.opsd.checkpoint import write_checkpoint
 from workers.opsd.configuration import own_seed
 from workers.opsd.evaluation import Evaluator, collapsed, warn_of_no_learning
+from workers.opsd.parts import Job, load_parts
 from workers.opsd.warnings import Warnings
+from workers.opsd.world import ALONE
 from workers.resources import Resources
+from workers.sampling.drawn import draw_problems
+from workers.tasks import load_task
 
 Configure = Callable[..., TrainingConfiguration]
 Run = Callable[..., Told]
@@ -105,6 +110,34 @@ class TestRunTraining:
         found = run(configured(recipe={"steps": 2}, held_out_problems=0))
         assert found.result.held_out is None
         assert {one.held_out for one in found.of(TrainingEvaluated)} == {None}
+
+
+class TestEvaluationProblems:
+    def test_are_the_first_of_the_training_problems_and_the_only_ones_measured(
+        self, configured: Configure, run: Run
+    ) -> None:
+        evaluated = run(configured(evaluation_problems=4, recipe={"steps": 2}, options={"evaluate_every": 1})).result
+        assert len(evaluated.problem_ids or []) == 4
+        assert evaluated.gap.problems == 4
+        assert evaluated.counts is not None
+        assert len(evaluated.counts.before) == len(evaluated.counts.after) == 4
+        assert {one.problems for one in evaluated.evaluations or []} == {4}
+
+    def test_what_is_trained_is_all_of_them(self, configured: Configure, here: Resources) -> None:
+        parts = load_parts(Job(configured(evaluation_problems=4), here, lambda event: None, lambda: False, ALONE))
+        first = parts.evaluator.problems
+        drawn = draw_problems(load_task("lab/addition"), 8, own_seed(configured(evaluation_problems=4)))
+        assert [one.id for one in first] == [one.id for one in drawn[:4]]
+        assert [one.id for one in parts.trainer._problems] == [one.id for one in drawn]
+
+    def test_all_of_them_is_the_run_that_it_was_before_there_was_a_choice(self, configured: Configure) -> None:
+        assert own_seed(configured(evaluation_problems=8)) == own_seed(configured())
+        assert own_seed(configured(evaluation_problems=4)) != own_seed(configured())
+        assert "evaluation_problems" not in json.loads(configured(evaluation_problems=8).content)
+
+    def test_are_some_of_those_that_are_trained_on(self, configured: Configure) -> None:
+        with pytest.raises(ValidationError, match="at most 8"):
+            configured(evaluation_problems=9)
 
 
 class TestSeeds:
