@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
-from gapcast.contract.fits import Calibration, Coefficients, LinkWeights, OfRecipe
+from gapcast.contract.fits import Calibration, Compared, LinkWeights, OfRecipe
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
@@ -386,7 +386,7 @@ def link_weights(links: LinkWeights) -> str:
     return f"{shape(links.linear)}{ways}"
 
 
-def summed_up(of: Coefficients | LawUsed, interval: str = "") -> str:
+def summed_up(of: Compared | LawUsed, interval: str = "") -> str:
     """Sum a law up by its slope, or by the improvement at one gap where the slope depends on the link."""
     common = of.at_common_gap
     if of.depends_on_link and common is not None:

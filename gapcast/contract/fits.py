@@ -70,13 +70,24 @@ class Curved(BaseModel):
         return not self.depends_on_link and self.links.linear > self.links.saturating
 
 
-class Coefficients(OfRecipe, Curved):
-    """The law of one family's runs under one teacher rule and divergence."""
+class Compared(Curved):
+    """A curve, and what it can be compared by where the slope depends on the link."""
 
     at_common_gap: AtGap
+
+
+class Coefficients(OfRecipe, Compared):
+    """The law of one family's runs under one teacher rule and divergence."""
+
     family: str
     status: Literal["prior_only", "cold", "sparse", "fitted"]
     n: int = Field(description="observations, those known as collapsed left out")
+
+
+class CellCoefficients(Coefficients):
+    """The law of one cell's runs; those of a cell that were tuned otherwise than most are a cell of their own."""
+
+    cell: str = Field(description="family|task|recipe class, and the tuning where it is not that of most runs")
 
 
 class Drift(BaseModel):
@@ -116,6 +127,10 @@ class FitOut(Identified):
     changes: int = Field(description="the pool's change that it was made at; each import or exclusion is one")
     fingerprint: str
     families: list[Coefficients] = Field(description="one for each teacher rule and divergence of a family's runs")
+    cells: list[CellCoefficients] = Field(
+        default_factory=list,
+        description="one for each cell, as predictions use it; empty for a pool of more than 200 cells",
+    )
     populations: list[Coefficients] = Field(description="the law expected of a new family, likewise")
     p_collapse: float
     curvature_p: float | None = Field(

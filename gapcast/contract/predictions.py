@@ -17,7 +17,7 @@ from gapcast.contract.base import (
     Warned,
 )
 from gapcast.contract.contexts import Context
-from gapcast.contract.fits import AtGap, Curved, LinkWeights
+from gapcast.contract.fits import AtGap, Compared, Curved, LinkWeights
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures, ProbeSize, Progress
@@ -141,6 +141,9 @@ class LawUsed(Curved, Finite):
     depends_on_link: bool = False
     at_common_gap: AtGap | None = Field(None, description="null: predicted by an older version")
     status: Literal["prior_only", "cold", "sparse", "fitted"]
+    of_family: Compared | None = Field(
+        None, description="the curve of the family's cells; null: predicted before it was"
+    )
 
 
 class Cost(Finite):

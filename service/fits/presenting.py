@@ -2,13 +2,26 @@
 
 from typing import TypedDict
 
-from gapcast.contract.fits import AtGap, Borrowed, Coefficients, Drift, FitOut, FitSummary, LentPool, LinkWeights
+from gapcast.contract.fits import (
+    AtGap,
+    Borrowed,
+    CellCoefficients,
+    Coefficients,
+    Drift,
+    FitOut,
+    FitSummary,
+    LentPool,
+    LinkWeights,
+)
 from gapcast.contract.recipes import Recipe
 from service import law
 from service.fits import service
 from service.fits.models import Fit
 from service.kit.clock import rfc3339
 from service.law.curves import COMMON_GAP
+
+MOST_CELLS = 200
+"""of a pool whose cells are shown with it: each takes some milliseconds"""
 
 
 def fit_out(fit: Fit) -> FitOut:
@@ -26,7 +39,11 @@ def fit_out(fit: Fit) -> FitOut:
             **curved(fitted.coefficients(family, teacher=teacher, divergence=divergence)),
         )
 
-    recipes = fitted.recipes_
+    def cell_line(family: str, cell: str, key: law.Key, n: int) -> CellCoefficients:
+        found = curved(fitted.coefficients(family, cell, teacher=key.teacher, divergence=key.known_divergence))
+        return CellCoefficients(**(line(family, key, n).model_dump() | found), cell=cell)
+
+    recipes, cells = fitted.recipes_, fitted.leaves_
     keys = sorted({key for _, key in recipes}) or [law.Key.of(Recipe().teacher, Recipe().divergence)]
     drift = fit.summary.drift if fit.summary is not None else None
     return FitOut(
@@ -36,6 +53,7 @@ def fit_out(fit: Fit) -> FitOut:
         changes=fit.changes,
         fingerprint=fit.fingerprint,
         families=[line(family, key, n) for (family, key), n in recipes.items()],
+        cells=[cell_line(*leaf, n) for leaf, n in cells.items()] if len(cells) <= MOST_CELLS else [],
         populations=[line("", key, 0) for key in keys],
         p_collapse=fitted.p_collapse_,
         curvature_p=fitted.curvature_ if fitted.curvature_ == fitted.curvature_ else None,

@@ -99,6 +99,18 @@ class GapLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             return {(family, key): self.families_[family] for family, key in found if family in self.families_}
         return {pair: n for pair, n in sorted(found.items()) if n}
 
+    @property
+    def leaves_(self) -> dict[tuple[str, str, Key], int]:
+        """Stored points of each cell of a family under each teacher rule and divergence."""
+        counts = sorted(
+            (family, cell, key, n)
+            for (family, cell), of in self._state.counts.items()
+            if cell is not None
+            for key, n in of.items()
+            if n
+        )
+        return {(family, cell, key): n for family, cell, key, n in counts}
+
     def home(self, family: str, cell: str | None = None) -> Key:
         """The teacher rule and divergence that most stored runs of a cell, else of its family, else all, have."""
         return self._state.home(family, cell)

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from gapcast.contract.fits import Compared
 from gapcast.contract.predictions import (
     PROBABILITIES,
     Answer,
@@ -209,6 +210,7 @@ def _law_used(pool: Current, fitted: law.GapLaw, question: _Question) -> LawUsed
         n=fitted.points(family, **recipe),
         status=fitted.status(family, **recipe),
         **curved(fitted.coefficients(family, question.leaf, baseline=question.gap.student, **recipe)),
+        of_family=Compared.model_validate(curved(fitted.coefficients(family, baseline=question.gap.student, **recipe))),
     )
 
 

@@ -192,12 +192,15 @@ def _engine(found: Mapping[str, str]) -> str:
 def _law(law: LawUsed, prediction: PredictionOut) -> Iterator[Fact]:
     recipe = prediction.request.recipe
     yield Fact("Family", law.family, "law-family")
+    yield Fact("Cell", law.cell, "law-cell")
     yield Fact("Recipe", words.run_recipe(recipe.teacher, recipe.divergence), "law-recipe")
     yield Fact("Status", words.law_status(law.status, law.n), "law-status")
     yield Fact("Shape", words.shape(law.links.linear), "law-links")
     none = None if law.status == "fitted" else "no claim below 3 observations"
     name, slope = _slope(law)
     yield Fact(name, none or slope, "law-slope")
+    if law.of_family is not None:
+        yield Fact("Whole family", none or words.summed_up(law.of_family, "95 % confidence "), "law-of-family")
     yield Fact("Intercept", none or _gain(law.intercept, law.intercept_interval), "law-intercept")
     yield Fact("Fit", law.fit_id, "law-fit", f"/v1/fits/{law.fit_id}")
 

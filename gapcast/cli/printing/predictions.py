@@ -106,7 +106,9 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row(name, text)
     if prediction.training is not None:
         table.add_row("Run", f"{count(prediction.request.recipe.steps, 'step')} on {trained_on(prediction.training)}")
-    table.add_row("Law", f"{escape(law.family)}: {summed_up(law, '95 % confidence ')}")
+    table.add_row("Law", f"of cell {escape(law.cell or law.family)}: {summed_up(law, '95 % confidence ')}")
+    if law.of_family is not None:
+        table.add_row("", f"of family {escape(law.family)}: {summed_up(law.of_family, '95 % confidence ')}")
     table.add_row("", f"{law_status(law.status, law.n)}; {link_weights(law.links)}")
     table.add_row("Fit", law.fit_id)
     if prediction.cost is not None and prediction.cost.probe_seconds is not None:
