@@ -152,7 +152,7 @@ class _Waits(logging.Handler):
         say(record.getMessage())
 
 
-WAITS = _Waits()
+WAITS = _Waits(logging.INFO)
 
 
 def report_waits() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from typing import Any
@@ -58,8 +59,9 @@ def test_the_asynchronous_client_waits_too() -> None:
 
 
 def test_repetitions_are_logged_and_print_nothing(
-    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("gapcast.client"), "handlers", [])  # the command's, from another test
     hooked: list[object] = []
     stamina.instrumentation.set_on_retry_hooks([hooked.append])  # of a program that repeats things of its own
     try:
