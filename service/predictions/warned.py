@@ -5,6 +5,7 @@ from gapcast.contract.predictions import HeldOutAnswer, PredictionRequest, Targe
 from gapcast.contract.probes import FEW_PROBLEMS, Gap, ProbeResult
 from service import law
 from service.fits.service import Current
+from service.law.similar import similar
 
 
 def of_law(caution: law.Caution) -> Warned:
@@ -40,6 +41,13 @@ def of_pool(request: PredictionRequest, family: str, cell: str, pool: Current) -
             "rests on its other runs whose teacher moves, or stays, as this one's does."
         )
         warned.append(Warned(code="cold_cell", message=message))
+    meant = similar(family, pool.law.families_)
+    if meant is not None:
+        message = (
+            f"No stored run is of family {family!r}, and the pool has runs of {meant!r}. If that is the same family, "
+            "send this name in model.family."
+        )
+        warned.append(Warned(code="similar_family", message=message))
     drift = (pool.summary.drift or {}).get(family)
     if drift is not None and drift.alarm:
         message = (

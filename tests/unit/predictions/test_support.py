@@ -102,3 +102,9 @@ def test_collapses_are_counted_up_to_the_asked_steps(client: TestClient) -> None
     longer = ask(client, recipe={"steps": 1000})
     assert longer["support"]["compared_runs"] == 0
     assert longer["improvement"]["p_collapse"] == 0.05
+
+
+def test_a_family_that_is_written_otherwise_is_told(client: TestClient) -> None:
+    answer = ask(client, model={"name": "m", "family": "Lab_Qwen3"}, pool="lab")
+    assert "similar_family" in [one["code"] for one in answer["warnings"]]
+    assert answer["verdict"] != "train"
