@@ -124,7 +124,7 @@ class FitOut(Identified):
     drift: list[Drift] | None = Field(
         description="families with several versions; null: not tested, in a pool of over 5,000 observations"
     )
-    borrowed: Borrowed | None = Field(description="null: the pool borrowed nothing")
+    borrowed: Borrowed | None = Field(None, description="null: the pool borrowed nothing")
     created_at: str
 
 

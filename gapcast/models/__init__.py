@@ -14,6 +14,7 @@ from gapcast.contract.sizing import SizeOut as ProbeSize
 from gapcast.contract.sizing import Variation
 from gapcast.models.fits import (
     AtGap,
+    Borrowed,
     Calibration,
     Coefficients,
     CurrentFit,
@@ -25,6 +26,7 @@ from gapcast.models.fits import (
     FitSummary,
     Group,
     Homogeneity,
+    LentPool,
     LevelCalibration,
     LinkWeights,
     OfRecipe,
@@ -71,6 +73,7 @@ __all__ = [
     "AtGap",
     "Batch",
     "BestStep",
+    "Borrowed",
     "Branch",
     "Calibration",
     "Checkpoint",
@@ -100,6 +103,7 @@ __all__ = [
     "LastCheckpoint",
     "Law",
     "Leak",
+    "LentPool",
     "LevelCalibration",
     "LinkWeights",
     "LogRatio",

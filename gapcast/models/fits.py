@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from gapcast.contract import fits as contract
 from gapcast.contract.fits import (
     AtGap,
+    Borrowed,
     Calibration,
     Coefficients,
     Curved,
@@ -16,6 +17,7 @@ from gapcast.contract.fits import (
     FitSummary,
     Group,
     Homogeneity,
+    LentPool,
     LevelCalibration,
     LinkWeights,
     OfRecipe,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AtGap",
+    "Borrowed",
     "Calibration",
     "Coefficients",
     "CurrentFit",
@@ -43,6 +46,7 @@ __all__ = [
     "FitSummary",
     "Group",
     "Homogeneity",
+    "LentPool",
     "LevelCalibration",
     "LinkWeights",
     "OfRecipe",
