@@ -160,8 +160,8 @@ class NearRun(Finite):
 
     observation_id: str
     pool: str
-    same: Literal["configuration", "context", "kind", "gap"] = Field(
-        description="`configuration`: cell, model and context; `context`: task and context; `kind`: task and kind of "
+    same: Literal["run", "configuration", "context", "kind", "gap"] = Field(
+        description="`run`: the same run with another seed; `configuration`: its cell, model and context; `context`: task and context; `kind`: task and kind of "
         "context; `gap`: none of these, but a gap that is near"
     )
     model: str

@@ -13,7 +13,7 @@ from service.observations.models import Observation
 
 MOST = 5
 
-Same = Literal["configuration", "context", "kind", "gap"]
+Same = Literal["run", "configuration", "context", "kind", "gap"]
 
 
 def nearest(session: Session, tenant: str, asked: Asked, kind: str, gap: float) -> list[NearRun]:
@@ -45,7 +45,15 @@ def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[b
     of_task = Observation.task == asked.task
     if asked.context is not None:
         shown = [of_task, Observation.context == asked.context]
-        yield "configuration", [*shown, Observation.cell == asked.cell, Observation.model == asked.model]
+        configuration = [*shown, Observation.cell == asked.cell, Observation.model == asked.model]
+        recipe = asked.recipe
+        tuned = (
+            Observation.learning_rate == recipe.learning_rate,
+            Observation.adaptation == asked.adaptation,
+            Observation.training_problems == asked.training_problems,
+        )
+        yield "run", [*configuration, Observation.steps == recipe.steps, *tuned]
+        yield "configuration", configuration
         yield "context", shown
     yield "kind", [of_task, Observation.context_kind == kind]
 
