@@ -161,8 +161,8 @@ class NearRun(Finite):
     observation_id: str
     pool: str
     same: Literal["run", "configuration", "context", "kind", "gap"] = Field(
-        description="`run`: the same run with another seed; `configuration`: its cell, model and context; `context`: task and context; `kind`: task and kind of "
-        "context; `gap`: none of these, but a gap that is near"
+        description="`run`: the same run with another seed; `configuration`: its cell, model and context; `context`: "
+        "its task and context; `kind`: its task and kind of context; `gap`: none of these, but a gap that is near"
     )
     model: str
     task: str
