@@ -131,9 +131,7 @@ def _rates(costs: Iterable[tuple[str, Notes]]) -> dict[str, Rate]:
     return {model: Rate(median=median(values), runs=len(values)) for model, values in rates.items()}
 
 
-def _drift(
-    rows: Sequence[AnyRow], table: Table, by_family: dict[str, list[AnyRow]]
-) -> dict[str, Drifting] | None:
+def _drift(rows: Sequence[AnyRow], table: Table, by_family: dict[str, list[AnyRow]]) -> dict[str, Drifting] | None:
     if len(rows) > MOST_ROWS_FOR_DRIFT:
         return None
     observations = table.at_ends(Target.TRAIN)
