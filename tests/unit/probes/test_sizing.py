@@ -11,6 +11,7 @@ from tests.support.results import probe_result, stored
 
 Body = dict[str, Any]
 ASKED: Body = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "target_half_width": 0.12}
+ASKED["context"] = {"kind": "hints", "options": {"level": 2}}
 
 
 def size(client: TestClient, **change: Any) -> Body:
@@ -21,8 +22,7 @@ def size(client: TestClient, **change: Any) -> Body:
 
 
 def predicted_half_width(client: TestClient, found: Body, level: float = 0.95) -> float:
-    body = {name: ASKED[name] for name in ("model", "task")} | {
-        "context": {"kind": "hints"},
+    body = {name: ASKED[name] for name in ("model", "task", "context")} | {
         "gap": {"value": found["expected"]["gap"], "se": found["gap_se"], "student": found["expected"]["student"]},
         "levels": [level],
     }
