@@ -60,7 +60,7 @@ def test_few_problems_ask_for_more_rollouts_or_are_too_few(client: TestClient) -
     free, few = size(client, target_half_width=0.09), size(client, target_half_width=0.09, most_problems=150)
     assert free["rollouts"] < few["rollouts"]
     assert few["problems"] <= 150 < free["problems"]
-    none = size(client, target_half_width=0.075, most_problems=32)
+    none = size(client, target_half_width=0.085, most_problems=32)
     assert (none["verdict"], none["problems"]) == ("too_few_problems", None)
     assert "32 problems" in none["message"]
 
