@@ -18,6 +18,8 @@ from workers.probe import run_probe
 from workers.resources import Resources
 from workers.tasks import Problem, Split, Task, load_task
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PROBLEMS, ROLLOUTS = 128, 8
 CONTEXTS: dict[str, dict[str, Any]] = {

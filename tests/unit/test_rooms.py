@@ -179,12 +179,14 @@ def modules_after(statement: str) -> set[str]:
     return {name.split(".")[0] for name in printed.stdout.split()}
 
 
+@pytest.mark.slow
 def test_a_child_process_loads_no_database_and_no_broker_code() -> None:
     loaded = modules_after("import workers.child, workers.probe, workers.engines.transformers, workers.opsd")
     assert "torch" in loaded
     assert not loaded & {"sqlalchemy", "celery", "kombu", "fastapi", "psycopg", "redis"}
 
 
+@pytest.mark.slow
 def test_the_api_loads_no_model_code() -> None:
     loaded = modules_after("from service.app import create_app")
     assert "fastapi" in loaded

@@ -32,6 +32,7 @@ def methods(resource: object) -> dict[str, inspect.Signature]:
     return {name: inspect.signature(getattr(resource, name)) for name in public(resource)}
 
 
+@pytest.mark.slow
 def test_the_blocking_client_is_what_the_asynchronous_one_makes() -> None:
     sys.path.insert(0, str(ROOT / "docs"))
     try:
@@ -95,6 +96,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_type_checker_sees_mistakes_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "use.py"
     rest = [

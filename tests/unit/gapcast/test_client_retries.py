@@ -168,6 +168,7 @@ def stream(*events: str, broken: bool = False) -> Answer:
     return Answer("".join(events), headers=length, media="text/event-stream")
 
 
+@pytest.mark.slow
 class TestFollowing:
     def test_events_go_on_after_the_last_one_that_came(self) -> None:
         half = event(3)[:30]

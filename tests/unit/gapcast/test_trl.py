@@ -175,6 +175,7 @@ class TestNothingHarmsTheRun:
         assert re.search(said, caplog.text)
 
 
+@pytest.mark.slow
 class TestResume:
     def test_keeps_what_was_measured_before_the_first_step(self, make: Make, connected: Client, tmp_path: Path) -> None:
         make(nobody(), save=2)[0].train()

@@ -23,6 +23,8 @@ from service.settings import Settings
 from service.web.endpoints import router as web
 from tests.support.rows import run
 
+pytestmark = pytest.mark.slow
+
 GIVEN = {
     "model": {"name": "m", "family": "qwen3"},
     "task": "livecodebench-v6",

@@ -127,6 +127,7 @@ def test_no_part_of_a_file_is_taken_for_the_whole(refusing: TestClient) -> None:
     assert count(refusing, "tasks") == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_more_than_is_taken(client: TestClient, send: Send) -> None:
     client.app.state.gapcast.settings.max_task_bytes = 1 << 20  # type: ignore[attr-defined]
     said = parquet_of({"prompt": [f"{index}" + "x" * 10_000 for index in range(200)], "answer": ["1"] * 200})
@@ -205,6 +206,7 @@ def test_a_bomb_is_told_as_a_fault_of_the_file(refusing: TestClient) -> None:
     assert "row 1: column 'hints' unpacks to more memory" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_few_files_are_unpacked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each may take most of a gigabyte, and clients can send as many as they like."""
     body = parquet_of({"prompt": ["a"], "answer": ["1"]})

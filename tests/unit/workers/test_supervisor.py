@@ -301,6 +301,7 @@ class TestLines:
         }
 
 
+@pytest.mark.slow
 class TestStopping:
     def pause(self, database: Database, job_id: str) -> None:
         with database.write() as session:

@@ -208,6 +208,7 @@ class TestLora:
         assert set(made.student.weights()) >= changed
 
 
+@pytest.mark.slow
 class TestResume:
     @pytest.mark.parametrize(
         "recipe",

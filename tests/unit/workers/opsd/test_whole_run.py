@@ -186,6 +186,7 @@ FIRST_STATE: dict[str, Any] = {
 """What `state.json` held before results had classes."""
 
 
+@pytest.mark.slow
 class TestStopped:
     RECIPES: tuple[dict[str, Any], ...] = ({}, {"teacher": "ema", "divergence": "reverse_kl", "lora_rank": 4})
 
@@ -285,6 +286,7 @@ class TestWhatCannotBeWritten:
         assert found.result.steps == 2
 
 
+@pytest.mark.slow
 class TestCollapse:
     def test_a_ruined_student_ends_its_run_and_is_not_exported(
         self, configured: Configure, run: Run, tmp_path: Path
@@ -357,6 +359,7 @@ class TestNoLearning:
         assert events == [TrainingWarning(code="a", message="first")]
 
 
+@pytest.mark.slow
 class TestExport:
     def test_the_trained_model_loads_like_any_other(self, configured: Configure, run: Run, tmp_path: Path) -> None:
         configuration = configured(recipe={"steps": 20, "problems_per_step": 16}, problems=24, rollouts=4)

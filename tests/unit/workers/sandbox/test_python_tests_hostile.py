@@ -50,6 +50,8 @@ def f(*a): return 0""",
     "no assertions": "import sys, ast\nast.parse = compile = lambda *a, **k: None\n__debug__ if 0 else 0\ndef f(*a): return 0",
     "frames": """
 import sys
+
+pytestmark = pytest.mark.slow
 frame = sys._getframe()
 while frame:
     for name in list(frame.f_globals):

@@ -18,6 +18,8 @@ import asyncio, bisect, collections, dataclasses, datetime, decimal, fractions, 
 import json, math, random, re, statistics, string, sys, threading, time, typing, zlib, bz2, lzma, queue, calendar, uuid
 import concurrent.futures, csv, difflib, enum, io, operator, pprint, struct, unicodedata, array, contextlib, textwrap
 import collections.abc, concurrent.futures, email.mime.text, importlib.resources, json.tool, unittest.mock, xml.etree
+
+pytestmark = pytest.mark.slow
 assert "é".encode("cp1252") == b"\\xe9" and "é".encode("latin-1").decode("utf-16", "replace")
 @dataclasses.dataclass
 class Point:
