@@ -267,13 +267,6 @@ def _steps(steps: Sequence[int | None]) -> str:
     return f"{first} steps and more" if last is None else f"{first} to {last} steps"
 
 
-def compared(support: Support) -> str | None:
-    """Say how many stored runs of this teacher rule and divergence collapsed."""
-    if not support.compared_runs:
-        return None
-    return f"{support.collapsed_runs} of {count(support.compared_runs, 'run')} that trained as long collapsed"
-
-
 def law_status(status: str, n: int) -> str:
     """Say how much a pool knows of a family."""
     return LAW_STATUS.get(status, status).format(n=count(n, "observation") if status == "fitted" else n)
@@ -284,9 +277,15 @@ def improves(p_positive: float | None) -> str:
     return "unknown" if p_positive is None else f"{probability(p_positive)} probability, if it does not collapse"
 
 
-def collapses(p_collapse: float) -> str:
+def collapses(p_collapse: float, support: Support | None = None) -> str:
     """Say how probable a collapse is, and where that number is from."""
-    return f"{probability(p_collapse)} probability: the share of runs that end far off the law"
+    if support is None:  # of a law, or of a prediction that an older version made
+        source = "the share of runs that end far off the law"
+    elif support.compared_runs:
+        source = f"{support.collapsed_runs} of {count(support.compared_runs, 'run')} that trained as long collapsed"
+    else:
+        source = "the prior; no stored run with such a teacher and divergence trained as long"
+    return f"{probability(p_collapse)} probability: {source}"
 
 
 def collapse(stopped_by: str | None) -> str:

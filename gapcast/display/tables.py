@@ -5,7 +5,7 @@ from html import escape
 
 from gapcast import words
 from gapcast.contract.fits import Curve, FitOut
-from gapcast.contract.predictions import Improvement, PredictionOut
+from gapcast.contract.predictions import Improvement, PredictionOut, Support
 
 Row = Sequence[str]
 
@@ -20,13 +20,16 @@ def prediction_table(prediction: PredictionOut) -> str:
         ),
         ("Configuration", f"{request.model.name}, {request.task}, context {words.context(request.context)}"),
     ]
+    said = words.expected(prediction)
+    if said is not None:
+        rows.append(("Expected", said))
     if prediction.verdict is not None:
         advice = words.verdict(prediction.verdict, request.min_gain)
         rows.append(("Verdict", f"{advice.name}: {advice.reason}"))
     if prediction.gap is not None:
         rows.append(("Gap", words.estimated(prediction.gap)))
     if prediction.improvement is not None:
-        rows += _improvement_rows(prediction.improvement)
+        rows += _improvement_rows(prediction.improvement, prediction.support)
     if prediction.law is not None:
         law = prediction.law
         rows.append(("Law", f"{law.family}: {words.summed_up(law, '95 % confidence ')}, {words.count(law.n, 'run')}"))
@@ -65,7 +68,7 @@ def curve_table(curve: Curve, most: int = 11) -> str:
     return _table(f"{curve.family}: {words.recipe(curve)}", rows, heads)
 
 
-def _improvement_rows(improvement: Improvement) -> list[tuple[str, str]]:
+def _improvement_rows(improvement: Improvement, support: Support | None) -> list[tuple[str, str]]:
     if improvement.value is None:
         return [("Improvement", "none given")]
     rows = [("Improvement", f"{words.points(improvement.value)} points")]
@@ -74,7 +77,7 @@ def _improvement_rows(improvement: Improvement) -> list[tuple[str, str]]:
         rows.append((f"{words.level(interval.level)} interval", f"{between} points"))
     if improvement.p_positive is not None:
         rows.append(("Improves", words.improves(improvement.p_positive)))
-    rows.append(("Collapses", words.collapses(improvement.p_collapse)))
+    rows.append(("Collapses", words.collapses(improvement.p_collapse, support)))
     return rows
 
 

@@ -104,8 +104,10 @@ def _collapses(table: Table) -> list[Ended]:
     known = Counter(zip(*(table.column[name] for name in ("cell", "steps", "collapsed")), strict=True))
     found: Counter[tuple[str, Dose, bool]] = Counter()
     for (cell, steps, collapsed), runs in known.items():
-        if cell is not None and steps is not None:
-            found[recipe_class_of(cell).recipe_class, Dose.of(steps), collapsed] += runs
+        if cell is not None:
+            unknown = Dose.TO_15 if collapsed else Dose.OVER_500  # it counts in every dose, as in the laws
+            dose = unknown if steps is None else Dose.of(steps)
+            found[recipe_class_of(cell).recipe_class, dose, collapsed] += runs
     return [
         Ended(recipe_class=name, dose=dose, collapsed=collapsed, runs=runs)
         for (name, dose, collapsed), runs in sorted(found.items())

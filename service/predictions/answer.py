@@ -136,7 +136,7 @@ def _predict(question: _Question, fitted: law.GapLaw, summary: PoolSummary, lack
     """What one law says, and the verdict."""
     levels, gap = question.request.levels, question.gap
     out = fitted.predict_improvement(question.probe(gap.se**2))
-    p_collapse = collapses(summary, question.asked.recipe).probability if summary.collapses else float(out.p_collapse)
+    p_collapse = collapses(summary, question.asked.recipe).probability
     shown: dict[str, Any] = {"measurement_se": question.measurement_var**0.5, "p_collapse": p_collapse}
     if not np.isfinite(float(out.mean)):
         refused = Improvement(value=None, intervals=[], p_positive=None, **shown)

@@ -75,7 +75,7 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
         ],
         "chances": [
             Fact("Improves", words.improves(improvement.p_positive), "p-positive"),
-            Fact("Collapses", words.collapses(improvement.p_collapse), "p-collapse"),
+            Fact("Collapses", words.collapses(improvement.p_collapse, answer.support), "p-collapse"),
         ],
         "held_out": list(_held_out(answer, prediction.request.min_gain)),
         "support": list(_support(answer.support, prediction.training)),
@@ -107,7 +107,6 @@ def _support(support: Support | None, training: TrainedOn | None) -> Iterator[Fa
         return
     yield Fact("Run", words.trained_on(training) if training is not None else None, "trained-on")
     yield Fact("Rests on", words.supported(support), "support")
-    yield Fact("Collapses so far", words.compared(support), "compared")
     for run in support.nearest:
         text = (
             f"{run.model}, {words.plain(run.context_kind)}: gap {words.measured(run.gap)}, gained {words.gained(run)}"

@@ -11,7 +11,6 @@ from gapcast.words import (
     SAME,
     between,
     collapses,
-    compared,
     count,
     duration,
     estimated,
@@ -80,10 +79,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row("", _side(branch))
         if improvement.p_positive is not None:
             table.add_row("Improves", improves(improvement.p_positive))
-            table.add_row("Collapses", collapses(improvement.p_collapse))
-            compares = compared(support) if support is not None else None
-            if compares is not None:
-                table.add_row("", compares)
+            table.add_row("Collapses", collapses(improvement.p_collapse, support))
     if prediction.held_out is not None:
         found = prediction.held_out
         on = (

@@ -45,7 +45,7 @@ def test_a_prediction_is_a_table_of_its_figures(predicted: Prediction) -> None:
     assert predicted.verdict == "pilot"
     assert rows["Verdict"].startswith("Pilot: the whole 80 % interval is above 0 accuracy points")
     assert rows["Improves"].endswith(" probability, if it does not collapse")
-    assert rows["Collapses"] == words.collapses(predicted.improvement.p_collapse)
+    assert rows["Collapses"] == words.collapses(predicted.improvement.p_collapse, predicted.support)
     assert predicted.id in html
 
 
