@@ -18,9 +18,9 @@ from gapcast.contract.training_results import RunCost
 POINTS = "accuracy points"
 """Accuracies and their differences are shares in the API, and these on a screen."""
 BLOCKS = "▁▂▃▄▅▆▇█"
-RULES = {"frozen": "frozen", "co_moving": "co-moving"}
+RULES = {"frozen": "frozen", "co_moving": "co-moving", "live": "live"}
 """of the teachers whose runs share a law"""
-TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region"}
+TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region", "live": "live"}
 SHAPES = {"linear": "straight", "saturating": "saturating"}
 """of a law, by its link"""
 DIVERGENCES = {"forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}

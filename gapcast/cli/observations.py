@@ -123,7 +123,7 @@ def add(
     problems: Annotated[int | None, typer.Option(help="In place of a standard error, with --rollouts.")] = None,
     rollouts: Annotated[int | None, typer.Option(help="Per problem and arm, with --problems.")] = None,
     cov: Annotated[float | None, typer.Option(callback=check_share, help="Covariance of both sampling errors.")] = None,
-    teacher: Annotated[str | None, typer.Option(help="frozen, ema or trust_region; with --divergence.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="frozen, ema, trust_region or live; with --divergence.")] = None,
     divergence: Annotated[str | None, typer.Option(help="forward_kl, reverse_kl or js; with --teacher.")] = None,
     parameters: Annotated[float | None, typer.Option(help="Number of weights, such as 8e9.")] = None,
     external_id: Annotated[

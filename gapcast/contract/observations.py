@@ -12,7 +12,7 @@ from gapcast.contract.base import FieldError, Identified, PoolName, Strict
 from gapcast.contract.contexts import ContextKind
 from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
-from gapcast.contract.recipes import RecipeClass
+from gapcast.contract.recipes import RecipeClass, Teacher, counted_teacher
 
 VarianceSource = Literal["given", "counts", "assumed"]
 """The source of a variance: sent; made from counts per problem, arms paired; or assumed from means, problems and
@@ -167,6 +167,11 @@ class PastRecipe(RecipeClass, RowPart):
         description="the learning rate after the warm-up; null: constant",
         exclude_if=lambda schedule: schedule is None,  # rows from before there was the field say the same
     )
+
+    @property
+    def law_teacher(self) -> Teacher:
+        """The teacher that the law counts the run under: `live` for an EMA that follows the student at once."""
+        return counted_teacher(self.teacher, self.ema_rate)
 
 
 class Look(RowPart):

@@ -36,6 +36,8 @@ INDEXES = {
 }
 OURS = "source IN ('lab', 'training')"
 """runs that were trained here: their notes say all of it"""
+LIVE_RATE = 0.5
+DIVERGENCES = ("forward_kl", "reverse_kl", "js")
 
 
 def upgrade() -> None:
@@ -60,6 +62,18 @@ def upgrade() -> None:
     ):
         op.execute(f"UPDATE observations SET {name} = {_note(*path)} WHERE {OURS}")
     _name_contexts()
+    # an EMA teacher of this rate follows the student at once, and counts as one that is the student
+    rate = _note("recipe", "ema_rate")
+    for divergence in DIVERGENCES:
+        _move_cells("ema", "live", divergence, f"{rate} >= {LIVE_RATE}")
+
+
+def _move_cells(old: str, new: str, divergence: str, condition: str) -> None:
+    """Name the teacher in the cells of some rows otherwise."""
+    op.execute(
+        f"UPDATE observations SET cell = family || '|' || task || '|{new}-{divergence}' "
+        f"WHERE cell = family || '|' || task || '|{old}-{divergence}' AND {condition}"
+    )
 
 
 def _name_contexts() -> None:
@@ -100,6 +114,11 @@ def downgrade() -> None:
         "(SELECT id FROM observations WHERE improvement IS NULL)"
     )
     op.execute("DELETE FROM observations WHERE improvement IS NULL")
+    rate = _note("recipe", "ema_rate")
+    for divergence in DIVERGENCES:
+        _move_cells("live", "ema", divergence, f"{rate} >= {LIVE_RATE}")
+        # nor has a teacher that it does not know: such runs are in no cell
+        op.execute(f"UPDATE observations SET cell = NULL WHERE cell = family || '|' || task || '|live-{divergence}'")
     with op.batch_alter_table("observations") as table:
         table.alter_column("improvement", existing_type=sa.Double(), nullable=False)
         table.alter_column("improvement_se", existing_type=sa.Double(), nullable=False)

@@ -14,8 +14,6 @@ from service.law.dose import Collapses, Dose
 
 FEWEST_RUNS = 3
 """of a cell, collapsed ones too, without which no run of it is advised"""
-LIVE_RATE = 0.5
-"""an EMA teacher that takes this much of the student at every step is the student, one step late"""
 MOST_LEAKED = 0.5
 """share of contexts with the answer in them, and of answers that are copied, beyond which a gap is mostly copying"""
 CONTROLS = frozenset({"none", "placebo"})
@@ -75,10 +73,12 @@ def missing(
             "Measure the gap of the context that you want to train with."
         )
         yield Missing(code="control_context", message=message)
-    if recipe.ema_rate is not None and recipe.ema_rate >= LIVE_RATE:
+    if recipe.law_teacher == "live":
+        which = "" if recipe.ema_rate is None else f" (recipe.ema_rate {recipe.ema_rate:g})"
         message = (
-            f"With recipe.ema_rate {recipe.ema_rate:g} the teacher is nearly the student itself; such runs gained far "
-            "less than their gap. Use a rate below 0.5, or a frozen teacher."
+            f"The teacher is the student of the current step{which}. Published runs with such a teacher ended at an "
+            "accuracy of 18.8 %, against 53.9 % with a frozen one (from 9.4 %, gap 39 points), and at 36.1 % against 49 % (from "
+            "27.9 %, gap 15 points). Use a frozen teacher, or ema with a rate below 0.5."
         )
         yield Missing(code="live_teacher", message=message)
     leak = result.controls.leak if result is not None else None
@@ -93,7 +93,8 @@ def missing(
     if runs < FEWEST_RUNS:
         message = (
             f"{runs} stored run(s) of {asked.family} on {request.task} with a {recipe.recipe_class} recipe; "
-            f"{FEWEST_RUNS} are needed. Train {FEWEST_RUNS - runs} more, at about {recipe.steps} steps."
+            f"{FEWEST_RUNS} are needed. {'Import' if recipe.teacher == 'live' else 'Train'} {FEWEST_RUNS - runs} more, "
+            f"at about {recipe.steps} steps."
         )
         yield Missing(code="few_runs", message=message)
     if stored:

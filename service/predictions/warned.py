@@ -34,7 +34,7 @@ def of_pool(request: PredictionRequest, family: str, cell: str, pool: Current) -
         )
         warned.append(Warned(code="fit_behind", message=message))
     recipe = request.recipe
-    known = pool.law.points(family, teacher=recipe.teacher, divergence=recipe.divergence)
+    known = pool.law.points(family, teacher=recipe.law_teacher, divergence=recipe.divergence)
     if known and cell not in pool.law.cells_:
         message = (
             f"No stored run of {family} is of this task and recipe class ({recipe.recipe_class}); the interval "

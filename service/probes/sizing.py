@@ -126,7 +126,7 @@ def _question(
         "gap": expected.gap,
         "family": family,
         "cell": asked.leaf(pool.summary),
-        "teacher": recipe.teacher,
+        "teacher": recipe.law_teacher,
         "divergence": recipe.divergence,
         "baseline": expected.student,
         "improvement_var": improvement_var,

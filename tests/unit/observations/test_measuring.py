@@ -145,3 +145,18 @@ def test_numbers_that_contradict_each_other_are_refused(param: str, change: Row)
 def test_a_measurement_is_said_in_one_way(gap: Row) -> None:
     with pytest.raises(ValidationError):
         ObservationIn.model_validate(run(gap=gap))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "teacher"),
+    [
+        ({"teacher": "live"}, "live"),
+        ({"teacher": "ema", "ema_rate": 0.5}, "live"),
+        ({"teacher": "ema", "ema_rate": 0.49}, "ema"),
+        ({"teacher": "ema"}, "ema"),
+    ],
+)
+def test_a_teacher_that_follows_at_once_counts_as_live(recipe: Row, teacher: str) -> None:
+    values, _ = prepared(recipe=recipe | {"divergence": "reverse_kl"})
+    assert values["cell"] == f"qwen3|livecodebench-v6|{teacher}-reverse_kl"
+    assert values["provenance"]["recipe"]["teacher"] == recipe["teacher"], "as sent"
