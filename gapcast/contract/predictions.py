@@ -161,8 +161,8 @@ class NearRun(Finite):
     observation_id: str
     pool: str
     same: Literal["configuration", "context", "kind", "gap"] = Field(
-        description="`configuration`: cell, model and context; `context`: task and context; `kind`: task and kind of "
-        "context; `gap`: none of these, but a gap that is near"
+        description="`configuration`: cell, decoding mode, model and context; `context`: task and context; `kind`: "
+        "task and kind of context; `gap`: none of these, but a gap that is near"
     )
     model: str
     task: str
@@ -182,6 +182,7 @@ class Missing(Finite):
         "dose_unknown",
         "dose_outside",
         "tuning_new",
+        "mode_new",
         "live_teacher",
         "answer_in_context",
         "control_context",
@@ -195,7 +196,9 @@ class Support(Finite):
     known: Literal["configuration", "context", "cell", "family", "unlike"] = Field(
         description="the closest that the pool has stored runs of"
     )
-    cell_runs: int = Field(description="stored runs of this family, task and recipe class, collapsed ones too")
+    cell_runs: int = Field(
+        description="stored runs of this family, task and recipe class in this decoding mode, collapsed ones too"
+    )
     steps: list[int | None] | None = Field(
         None,
         description="first and last step that the answering law is of, a last one of null: without end; null: of runs "

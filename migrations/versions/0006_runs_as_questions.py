@@ -25,6 +25,7 @@ COLUMNS: Sequence[tuple[str, Any]] = (
     ("learning_rate", sa.Double()),
     ("adaptation", sa.String(length=8)),
     ("training_problems", sa.BigInteger()),
+    ("thinking", sa.Boolean()),
     ("held_out_improvement", sa.Double()),
     ("held_out_se", sa.Double()),
     ("held_out_baseline", sa.Double()),
@@ -55,6 +56,7 @@ def upgrade() -> None:
         f"ELSE 'lora' END WHERE {_note('recipe', 'learning_rate')} IS NOT NULL"
     )
     op.execute(f"UPDATE observations SET training_problems = {_note('gap', 'problems', of='measured')} WHERE {OURS}")
+    op.execute(f"UPDATE observations SET thinking = {_thinking()} WHERE {OURS}")
     for name, path in (
         ("held_out_improvement", ("held_out", "improvement", "value")),
         ("held_out_se", ("held_out", "improvement", "se")),
@@ -105,6 +107,13 @@ def _note(*path: str, of: str = "provenance") -> str:
         return f"CASE WHEN jsonb_typeof({value}) = 'number' THEN ({value})::text::double precision END"
     value = f"{of}, '$.{'.'.join(path)}'"
     return f"CASE WHEN json_type({value}) IN ('integer', 'real') THEN json_extract({value}) END"
+
+
+def _thinking() -> str:
+    """The mode that a run was decoded in, which is off where its configuration leaves it out."""
+    if op.get_bind().dialect.name == "postgresql":
+        return "coalesce(provenance #>> '{decoding,thinking}' = 'true', false)"
+    return "coalesce(json_extract(provenance, '$.decoding.thinking') = 1, 0)"
 
 
 def downgrade() -> None:

@@ -45,7 +45,8 @@ def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[b
     of_task = Observation.task == asked.task
     if asked.context is not None:
         shown = [of_task, Observation.context == asked.context]
-        yield "configuration", [*shown, Observation.cell == asked.cell, Observation.model == asked.model]
+        mode = Observation.thinking.is_(True) if asked.thinking else Observation.thinking.is_not(True)
+        yield "configuration", [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
         yield "context", shown
     yield "kind", [of_task, Observation.context_kind == kind]
 

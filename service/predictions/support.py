@@ -8,7 +8,7 @@ from gapcast.contract.recipes import Recipe
 from service.fits.asked import Asked
 from service.fits.laws import Answering
 from service.fits.summary import PoolSummary
-from service.fits.tuning import Tuned
+from service.fits.tuning import Tuned, in_mode
 from service.law import dose
 from service.law.dose import Collapses, Dose
 
@@ -37,7 +37,7 @@ def support(
     families: Collection[str],
 ) -> Support:
     """Say what an answer rests on."""
-    stored = summary.cells.get(asked.cell, {})
+    stored = summary.cells.get(asked.moded_cell, {})
     alike = {run.same for run in near if run.pool == pool}
     known = (
         "configuration"
@@ -77,8 +77,8 @@ def missing(
         which = "" if recipe.ema_rate is None else f" (recipe.ema_rate {recipe.ema_rate:g})"
         message = (
             f"The teacher is the student of the current step{which}. Published runs with such a teacher ended at an "
-            "accuracy of 18.8 %, against 53.9 % with a frozen one (from 9.4 %, gap 39 points), and at 36.1 % against 49 % (from "
-            "27.9 %, gap 15 points). Use a frozen teacher, or ema with a rate below 0.5."
+            "accuracy of 18.8 %, against 53.9 % with a frozen one (from 9.4 %, gap 39 points), and at 36.1 % against "
+            "49 % (from 27.9 %, gap 15 points). Use a frozen teacher, or ema with a rate below 0.5."
         )
         yield Missing(code="live_teacher", message=message)
     leak = result.controls.leak if result is not None else None
@@ -88,9 +88,17 @@ def missing(
             "copied: the gap is mostly copying, and less of it can be learned. Use a context without the answer."
         )
         yield Missing(code="answer_in_context", message=message)
-    stored = summary.cells.get(asked.cell, {})
+    stored = summary.cells.get(asked.moded_cell, {})
     runs = sum(one.runs for one in stored.values())
-    if runs < FEWEST_RUNS:
+    if not stored and in_mode(asked.cell, not asked.thinking) in summary.cells:
+        theirs, ours = ("without", "with") if asked.thinking else ("with", "without")
+        message = (
+            f"The stored runs of this family, task and recipe class were measured {theirs} thinking, and this one is "
+            f"asked {ours} it (decoding.thinking). A gap of one mode does not predict the other. Train {FEWEST_RUNS} "
+            f"runs {ours} thinking, or ask in the stored mode."
+        )
+        yield Missing(code="mode_new", message=message)
+    elif runs < FEWEST_RUNS:
         message = (
             f"{runs} stored run(s) of {asked.family} on {request.task} with a {recipe.recipe_class} recipe; "
             f"{FEWEST_RUNS} are needed. {'Import' if recipe.teacher == 'live' else 'Train'} {FEWEST_RUNS - runs} more, "

@@ -65,8 +65,10 @@ def test_what_older_rows_say_is_read_from_their_notes(database: Database) -> Non
         {"teacher": "ema", "divergence": "js", "ema_rate": 1.0},
         {"teacher": "live", "divergence": "js"},
     ]
+    rows = [run(recipe=recipe, external_id=str(n)) for n, recipe in enumerate(sent)]
+    rows.append(run(external_id="trained", source="training", provenance={"decoding": {"thinking": True}}))
     with database.write() as session:
-        store(session, "local", check([run(recipe=recipe, external_id=str(n)) for n, recipe in enumerate(sent)]))
+        store(session, "local", check(rows))
 
     def cells() -> list[str | None]:
         with database.read() as session:
@@ -80,6 +82,11 @@ def test_what_older_rows_say_is_read_from_their_notes(database: Database) -> Non
     assert cells() == [ema, ema, None], "an older version does not know live teachers"
     migrate(database)
     assert cells() == [ema, live, None]
+    with database.read() as session:
+        query = "SELECT thinking FROM observations WHERE external_id = '{}'"
+        modes = [session.execute(text(query.format(name))).scalar() for name in ("0", "trained")]
+        lab = set(session.execute(text("SELECT thinking FROM observations WHERE pool = 'lab'")).scalars())
+    assert (modes, lab) == ([None, True], {False})
 
 
 def test_a_database_of_the_first_schema_keeps_its_rows_and_predicts_as_before(database: Database) -> None:

@@ -80,6 +80,28 @@ def test_runs_with_a_live_teacher_are_stored_and_at_best_a_pilot_follows(client:
     assert live["improvement"] == ema["improvement"]
 
 
+def test_a_mode_without_runs_is_at_best_a_pilot(client: TestClient) -> None:
+    recipe = {"teacher": "frozen", "divergence": "forward_kl", "steps": 150, "learning_rate": 5e-4}
+    rows: list[JsonObject] = [
+        {
+            **{"family": "f", "model": "m", "task": "lab/addition", "baseline": 0.3, "recipe": recipe},
+            **{"context_kind": "hints", "context": {"level": 2}, "training_problems": 128},
+            "gap": {"value": gap, "se": 0.02, "thinking": True},
+            "improvement": {"value": gap, "se": 0.02, "thinking": True},
+        }
+        for gap in (0.1, 0.2, 0.3)
+    ]
+    assert client.post("/v1/observations?pool=mine", json={"observations": rows}).status_code == 201
+    about: JsonObject = {"pool": "mine", "model": {"name": "m", "family": "f"}}
+    plain, thinking = (ask(client, **about, decoding={"thinking": mode}) for mode in (False, True))
+    assert (thinking["verdict"], lacking(thinking), thinking["support"]["known"]) == ("train", [], "configuration")
+    assert (plain["verdict"], lacking(plain), plain["support"]["known"]) == ("pilot", ["mode_new"], "family")
+    assert "measured with thinking, and this one is asked without it" in plain["support"]["missing"][0]["message"]
+    assert "cold_cell" not in [one["code"] for one in plain["warnings"]]
+    assert (plain["support"]["cell_runs"], thinking["support"]["cell_runs"]) == (0, 3)
+    assert [run["same"] for run in plain["support"]["nearest"][:3]] == ["context"] * 3
+
+
 def test_the_most_alike_runs_come_first(client: TestClient) -> None:
     near = ask(client)["support"]["nearest"]
     assert [run["same"] for run in near] == ["configuration", "configuration", "context", "kind", "kind"]
