@@ -221,11 +221,11 @@ def _with_interval(found: Improvement) -> str:
 
 
 def _before(support: Support | None) -> str:
-    """What stored runs of the very configuration gained."""
-    runs = [run for run in support.nearest if run.same == "configuration"] if support is not None else []
+    """What the same run gained with other seeds."""
+    runs = [run for run in support.nearest if run.same == "run"] if support is not None else []
     if not runs:
         return ""
-    return f"This configuration was run before: {listed([gained(run) for run in runs])}. "
+    return f"This was run before: {listed([gained(run) for run in runs])}. "
 
 
 def gained(run: NearRun) -> str:
@@ -238,7 +238,8 @@ def gained(run: NearRun) -> str:
 
 
 SAME = {
-    "configuration": "the same configuration",
+    "run": "the same run, another seed",
+    "configuration": "the same model, context and recipe class, tuned otherwise",
     "context": "the same context, another model or recipe",
     "kind": "the same kind of context",
     "gap": "a gap that is near",

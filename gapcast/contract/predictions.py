@@ -160,9 +160,10 @@ class NearRun(Finite):
 
     observation_id: str
     pool: str
-    same: Literal["configuration", "context", "kind", "gap"] = Field(
-        description="`configuration`: cell, decoding mode, model and context; `context`: task and context; `kind`: "
-        "task and kind of context; `gap`: none of these, but a gap that is near"
+    same: Literal["run", "configuration", "context", "kind", "gap"] = Field(
+        description="`run`: the same run with another seed; `configuration`: its cell, decoding mode, model and "
+        "context; `context`: its task and context; `kind`: its task and kind of context; `gap`: none of "
+        "these, but a gap that is near"
     )
     model: str
     task: str

@@ -14,6 +14,7 @@ from gapcast.contract.sizing import SizeOut as ProbeSize
 from gapcast.contract.sizing import Variation
 from gapcast.models.fits import (
     AtGap,
+    Borrowed,
     Calibration,
     Coefficients,
     ContextEffect,
@@ -28,6 +29,7 @@ from gapcast.models.fits import (
     FitSummary,
     Group,
     Homogeneity,
+    LentPool,
     LevelCalibration,
     LinkWeights,
     OfRecipe,
@@ -74,6 +76,7 @@ __all__ = [
     "AtGap",
     "Batch",
     "BestStep",
+    "Borrowed",
     "Branch",
     "Calibration",
     "Checkpoint",
@@ -106,6 +109,7 @@ __all__ = [
     "LastCheckpoint",
     "Law",
     "Leak",
+    "LentPool",
     "LevelCalibration",
     "LinkWeights",
     "LogRatio",

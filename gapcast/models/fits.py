@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from gapcast.contract import fits as contract
 from gapcast.contract.fits import (
     AtGap,
+    Borrowed,
     Calibration,
     Coefficients,
     ContextEffect,
@@ -19,6 +20,7 @@ from gapcast.contract.fits import (
     FitSummary,
     Group,
     Homogeneity,
+    LentPool,
     LevelCalibration,
     LinkWeights,
     OfRecipe,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AtGap",
+    "Borrowed",
     "Calibration",
     "Coefficients",
     "ContextEffect",
@@ -49,6 +52,7 @@ __all__ = [
     "FitSummary",
     "Group",
     "Homogeneity",
+    "LentPool",
     "LevelCalibration",
     "LinkWeights",
     "OfRecipe",

@@ -38,10 +38,14 @@ class Asked(NamedTuple):
         return in_mode(self.cell, self.thinking)
 
     @property
+    def adaptation(self) -> str:
+        """What is trained: all weights, or LoRA's."""
+        return "full" if self.recipe.lora_rank is None else "lora"
+
+    @property
     def tuning(self) -> str:
         """How it is tuned, as stored runs are told apart."""
-        adaptation = "full" if self.recipe.lora_rank is None else "lora"
-        return Tuning.of(self.recipe.learning_rate, adaptation, self.training_problems).name
+        return Tuning.of(self.recipe.learning_rate, self.adaptation, self.training_problems).name
 
     @property
     def passes(self) -> float | None:

@@ -11,7 +11,7 @@ from gapcast.contract.observations import Notes
 from gapcast.contract.recipes import recipe_class_of
 from service.fits.laws import Table, Target
 from service.fits.tuning import Cells
-from service.law import Observations, drift_log_bayes_factor
+from service.law import drift_log_bayes_factor
 from service.law.dose import Dose
 from service.observations.repository import AnyRow
 
@@ -83,7 +83,8 @@ class PoolSummary(BaseModel):
 
 def summarize(rows: Sequence[AnyRow], table: Table, costs: Iterable[tuple[str, Notes]]) -> PoolSummary:
     """Sum up what a prediction and a reader need beside the laws."""
-    trained = [rows[place] for place in table.known(Target.TRAIN).tolist()]
+    places = table.known(Target.TRAIN).tolist()
+    trained = rows if len(places) == len(rows) else [rows[place] for place in places]
     by_family: dict[str, list[AnyRow]] = {}
     for row in trained:
         by_family.setdefault(row.family, []).append(row)
@@ -93,17 +94,18 @@ def summarize(rows: Sequence[AnyRow], table: Table, costs: Iterable[tuple[str, N
         gap={name: median(row.gap for row in ours) for name, ours in by_family.items()},
         collapsed=sum(row.collapsed for row in trained),
         seconds_per_rollout=_rates(costs),
-        drift=_drift(trained, table.at_ends(Target.TRAIN), by_family),
+        drift=_drift(trained, table, by_family),
         cells=table.cells,
-        collapses=_collapses(rows),
+        collapses=_collapses(table),
     )
 
 
-def _collapses(rows: Sequence[AnyRow]) -> list[Ended]:
-    known = Counter((row.cell, Dose.of(row.steps), row.collapsed) for row in rows if row.cell and row.steps)
+def _collapses(table: Table) -> list[Ended]:
+    known = Counter(zip(*(table.column[name] for name in ("cell", "steps", "collapsed")), strict=True))
     found: Counter[tuple[str, Dose, bool]] = Counter()
-    for (cell, dose, collapsed), runs in known.items():
-        found[recipe_class_of(cell).recipe_class, dose, collapsed] += runs
+    for (cell, steps, collapsed), runs in known.items():
+        if cell is not None and steps is not None:
+            found[recipe_class_of(cell).recipe_class, Dose.of(steps), collapsed] += runs
     return [
         Ended(recipe_class=name, dose=dose, collapsed=collapsed, runs=runs)
         for (name, dose, collapsed), runs in sorted(found.items())
@@ -129,11 +131,10 @@ def _rates(costs: Iterable[tuple[str, Notes]]) -> dict[str, Rate]:
     return {model: Rate(median=median(values), runs=len(values)) for model, values in rates.items()}
 
 
-def _drift(
-    rows: Sequence[AnyRow], observations: Observations, by_family: dict[str, list[AnyRow]]
-) -> dict[str, Drifting] | None:
+def _drift(rows: Sequence[AnyRow], table: Table, by_family: dict[str, list[AnyRow]]) -> dict[str, Drifting] | None:
     if len(rows) > MOST_ROWS_FOR_DRIFT:
         return None
+    observations = table.at_ends(Target.TRAIN)
     versions = [row.version or "" for row in rows]
     found = {}
     for family, ours in by_family.items():

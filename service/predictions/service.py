@@ -28,7 +28,6 @@ from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answer import answer, gap_of
 from service.predictions.models import PENDING, Prediction
-from service.predictions.near import nearest
 from service.predictions.repository import PredictionState
 from service.probes import repository as probe_rows
 from service.probes import service as probes
@@ -159,7 +158,7 @@ def _answer(session: Session, prediction: Prediction, law: Current, stored: Json
         result = ProbeResult.model_validate(stored) if stored is not None else None
         asked = _asked(session, prediction, request, result)
         gap = gap_of(request, result).value
-        near = nearest(session, prediction.tenant, asked, request.context.kind, gap)
+        near = repository.nearest(session, prediction.tenant, asked, request.context.kind, gap)
         given = answer(request, asked, law, result, near)
     except Exception:
         log.exception("prediction_not_computed", prediction=prediction.id)

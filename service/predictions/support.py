@@ -41,7 +41,7 @@ def support(
     alike = {run.same for run in near if run.pool == pool}
     known = (
         "configuration"
-        if "configuration" in alike
+        if alike & {"run", "configuration"}
         else "context"
         if "context" in alike and stored
         else "cell"

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.terminal import print_table
-from gapcast.models import Coefficients, ContextEffects, Drift, FamilyScaling, Fit, Residuals
+from gapcast.models import Borrowed, Coefficients, ContextEffects, Drift, FamilyScaling, Fit, Residuals
 from gapcast.words import (
     between,
     collapses,
@@ -52,6 +52,8 @@ def print_law(console: Console, fit: Fit, unusual: Residuals, scaling: list[Fami
     shown = {one.family for one in fit.families}
     for index, text in enumerate(drift(fit.drift, shown)):
         facts.add_row("" if index else "Drift", text)
+    if fit.borrowed is not None:
+        facts.add_row("Borrowed", escape(borrowed(fit.borrowed)))
     for sizes in scaling:
         for index, text in enumerate(by_size(sizes)):
             facts.add_row("" if index else "Slope by size", text)
@@ -67,6 +69,14 @@ def _law(of: Coefficients) -> str:
     """What is known of improvements, and how probable each shape is."""
     start = f", intercept {points(of.intercept)} ({between(*of.intercept_interval)})" if of.straight else ""
     return f"{summed_up(of)}{start}\n  {link_weights(of.links)}"
+
+
+def borrowed(lent: Borrowed) -> str:
+    """Name the families that other pools lend, and those that have runs here."""
+    pools = ", ".join(one.pool for one in lent.pools)
+    families = ", ".join(f"{name} ({count(n, 'run')})" for name, n in lent.families.items())
+    kept = f"; not lent, as it has runs here: {', '.join(lent.own_rows_only)}" if lent.own_rows_only else ""
+    return f"from {pools}, for families without runs here: {families or 'none'}{kept}"
 
 
 def curvature(p_value: float | None) -> str:

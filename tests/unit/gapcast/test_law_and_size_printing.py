@@ -103,6 +103,15 @@ class TestLaw:
         assert "co-moving, reverse KL" in below
         assert below.rstrip().endswith("straight 72 %, saturating 28 % (tanh 20 %, exp 8 %)")
 
+    def test_families_that_are_lent_are_named(self) -> None:
+        pools = [{"pool": "published", "changes": 1, "hash": "h", "fit_id": None}]
+        lent = {"pools": pools, "families": {"llama3.1": 2}, "own_rows_only": ["qwen3"]}
+        text = " ".join(
+            printed(printing.print_law, Fit(**FIT.model_dump() | {"borrowed": lent}), residuals(), []).split()
+        )
+        assert "from published, for families without runs here: llama3.1 (2 runs); not lent, as it has runs" in text
+        assert "Borrowed" not in printed(printing.print_law, FIT, residuals(), [])
+
     def test_the_slope_of_a_curve_is_that_at_gap_0(self) -> None:
         bent = LINE | {"links": {"linear": 0.0, "tanh": 0.001, "exp": 0.999}}
         assert summed_up(Coefficients(**bent)) == "slope 0.95 at gap 0 (0.90 to 1.00)"

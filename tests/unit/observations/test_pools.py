@@ -156,7 +156,7 @@ class TestDue:
             due = {name: _due(repository.pool(session, "local", name)) for name in ("theirs", "mine", "yours")}
         assert due == {"theirs": True, "mine": True, "yours": False}
         fit, law, behind = fits.current(database, "local", "mine")
-        assert (law.lent_, fit.n, behind) == ({"far": 2}, 0, 0)
+        assert (law.whole.lent_, fit.n, behind) == ({"far": 2}, 0, 0)
         assert fit.summary is not None
         assert [(one.pool, one.changes, one.fit_id) for one in fit.summary.lent] == [("theirs", 2, None)]
 

@@ -104,13 +104,18 @@ def test_a_mode_without_runs_is_at_best_a_pilot(client: TestClient) -> None:
 
 def test_the_most_alike_runs_come_first(client: TestClient) -> None:
     near = ask(client)["support"]["nearest"]
-    assert [run["same"] for run in near] == ["configuration", "configuration", "context", "kind", "kind"]
+    assert [run["same"] for run in near] == ["run", "run", "context", "kind", "kind"]
     assert {run["model"] for run in near[:2]} == {"lab/addition-qwen3-s"}
     stored = client.get(f"/v1/observations/{near[0]['observation_id']}").json()
     assert (stored["context"]["options"]["level"], stored["improvement"]["value"]) == (
         2,
         near[0]["improvement"]["value"],
     )
+
+
+def test_the_same_run_comes_before_one_that_was_tuned_otherwise(client: TestClient) -> None:
+    near = ask(client, recipe={"steps": 20})["support"]["nearest"]
+    assert [run["same"] for run in near][:3] == ["configuration", "configuration", "context"]
 
 
 def test_runs_of_every_pool_are_looked_at(client: TestClient) -> None:

@@ -9,7 +9,8 @@ import torch
 
 from gapcast.contract.probes import Difference
 from gapcast.contract.training_results import TrainedRun
-from tests.support.training_results import GAP, training_configuration, training_result
+from service.observations.service import row_of_run
+from tests.support.training_results import GAP, evaluation, training_configuration, training_result
 from workers.engines import folder_revision, model_folder
 from workers.lab import build as lab_build
 from workers.lab import measure as lab_measure
@@ -106,6 +107,19 @@ class TestMeasure:
     def test_no_run_is_listed_twice(self) -> None:
         ids = [run.external_id for run in lab_measure.runs()]
         assert len(ids) == len(set(ids)) >= 24
+
+    def test_a_row_brings_the_runs_curve_and_what_an_outcome_has(self) -> None:
+        run = TrainedRun(
+            external_id="x",
+            pool="lab",
+            source="lab",
+            family="lab-qwen3",
+            configuration=training_configuration(),
+            outcome=training_result(evaluations=[evaluation(), evaluation(step=20)]),
+        )
+        row = json.loads(json.dumps(lab_measure.row_of(run)))
+        assert not {"best", "problem_ids", "artifact", "warnings"} & row.keys()
+        assert [look.step for look in row_of_run(TrainedRun.read(row)).curve or []] == [10, 20]
 
     def test_goes_on_where_it_stopped(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         measured: list[str] = []
