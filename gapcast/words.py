@@ -28,8 +28,8 @@ VERDICTS = {
     "train": ("Train", "the whole 80 % interval is above {gain}."),
     "pilot": (
         "Pilot",
-        "the whole 80 % interval is above {gain}, but the stored runs do not cover this one. Train a small number of "
-        "runs first.",
+        "the whole 80 % interval is above {gain}, but the reasons that are listed speak against a full run. "
+        "Remove them, or train a small number of runs first.",
     ),
     "skip": ("Skip", "the whole 80 % interval is below {gain}."),
     "probe_more": ("Probe more", "the 80 % interval spans {gain}; a larger probe could decide."),

@@ -186,6 +186,8 @@ class Missing(Finite):
         "mode_new",
         "live_teacher",
         "answer_in_context",
+        "truncated",
+        "contexts_missing",
         "control_context",
     ]
     message: str

@@ -14,8 +14,9 @@ from service.law.dose import Collapses, Dose
 
 FEWEST_RUNS = 3
 """of a cell, collapsed ones too, without which no run of it is advised"""
-MOST_LEAKED = 0.5
-"""share of contexts with the answer in them, and of answers that are copied, beyond which a gap is mostly copying"""
+MOST_SPOILED = 0.5
+"""share of answers that are copied, and of rollouts that are truncated or without a context, beyond which a gap is not
+mostly what the context teaches"""
 CONTROLS = frozenset({"none", "placebo"})
 
 
@@ -81,13 +82,8 @@ def missing(
             "49 % (from 27.9 %, gap 15 points). Use a frozen teacher, or ema with a rate below 0.5."
         )
         yield Missing(code="live_teacher", message=message)
-    leak = result.controls.leak if result is not None else None
-    if leak is not None and min(leak.contains_answer, leak.copied) > MOST_LEAKED:
-        message = (
-            f"{leak.contains_answer:.0%} of the contexts contain the answer and {leak.copied:.0%} of the answers are "
-            "copied: the gap is mostly copying, and less of it can be learned. Use a context without the answer."
-        )
-        yield Missing(code="answer_in_context", message=message)
+    if result is not None:
+        yield from _spoiled(request, result)
     stored = summary.cells.get(asked.moded_cell, {})
     runs = sum(one.runs for one in stored.values())
     if not stored and in_mode(asked.cell, not asked.thinking) in summary.cells:
@@ -107,6 +103,38 @@ def missing(
         yield Missing(code="few_runs", message=message)
     if stored:
         yield from _unlike(asked, list(stored.values()), asked.tuned(summary))
+
+
+def _spoiled(request: PredictionRequest, result: ProbeResult) -> Iterator[Missing]:
+    """Say if the probe's gap is mostly something else than what the context tells."""
+    leak = result.controls.leak
+    if leak is not None and min(leak.contains_answer, leak.copied) > MOST_SPOILED:
+        message = (
+            f"{leak.contains_answer:.0%} of the contexts contain the answer and {leak.copied:.0%} of the answers are "
+            "copied: the gap is mostly copying, and less of it can be learned (published: a gap of 57 points, a gain "
+            "of 28). Use a context without the answer."
+        )
+        yield Missing(code="answer_in_context", message=message)
+    truncated = result.arms["context"].truncated
+    if truncated > MOST_SPOILED:
+        message = (
+            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens: the gap is mostly that of "
+            "answers without an end. Raise decoding.max_tokens and probe again."
+        )
+        yield Missing(code="truncated", message=message)
+    missing = uncovered(request, result)
+    if missing > MOST_SPOILED:
+        message = (
+            f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for: the gap is "
+            "mostly that of `none`. Use a context that the task's problems have."
+        )
+        yield Missing(code="contexts_missing", message=message)
+
+
+def uncovered(request: PredictionRequest, result: ProbeResult) -> float:
+    """Share of the self-teacher's rollouts without a context, beyond those that were asked to have none."""
+    wanted = 0.0 if request.context.kind == "none" else request.context.corruption.coverage
+    return result.contexts_missing - (1 - wanted)
 
 
 def _unlike(asked: Asked, stored: Sequence[Tuned], tuned: Tuned | None) -> Iterator[Missing]:

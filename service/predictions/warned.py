@@ -7,6 +7,7 @@ from service import law
 from service.fits.service import Current
 from service.fits.tuning import in_mode
 from service.law.similar import similar
+from service.predictions.support import MOST_SPOILED, uncovered
 
 
 def of_law(caution: law.Caution) -> Warned:
@@ -95,18 +96,18 @@ def of_probe(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -
             "problems."
         )
         warned.append(Warned(code="target_not_reached", message=message))
-    wanted = 0.0 if request.context.kind == "none" else request.context.corruption.coverage
-    missing = result.contexts_missing - (1 - wanted)
+    missing = uncovered(request, result)
     if missing > 0.1:
         message = (
             f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for; they count "
-            "as `none` and dilute the gap."
+            f"as `none` and dilute the gap. Above {MOST_SPOILED:.0%} a run is not advised."
         )
         warned.append(Warned(code="contexts_missing", message=message))
     truncated = result.arms["context"].truncated
     if truncated > 0.1:
         message = (
-            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens. Raise decoding.max_tokens."
+            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens. Raise decoding.max_tokens. "
+            f"Above {MOST_SPOILED:.0%} a run is not advised."
         )
         warned.append(Warned(code="truncated", message=message))
     if gap.student < 0.02 or gap.student > 0.98:
