@@ -233,7 +233,9 @@ class Answer(Finite):
     improvement: Improvement
     law: LawUsed
     verdict: Verdict
-    held_out: HeldOutAnswer | None = Field(None, description="null: no stored run was measured on held-out problems")
+    held_out: HeldOutAnswer | None = Field(
+        None, description="null: no run of such a teacher, stored or lent, was measured on held-out problems"
+    )
     support: Support | None = Field(None, description="null: predicted by an older version")
     warnings: list[Warned]
     cost: Cost

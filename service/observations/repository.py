@@ -104,7 +104,7 @@ def observed_at(tenant: str, name: str, changes: int) -> ColumnElement[bool]:
 
 def fitted(session: Session, tenant: str, name: str, changes: int) -> Sequence[AnyRow]:
     """The rows that counted in a pool's fit at its change number `changes`, in the order of their ids."""
-    query = select(*FITTED).where(observed_at(tenant, name, changes), Observation.improvement.is_not(None))
+    query = select(*FITTED).where(observed_at(tenant, name, changes))
     return session.execute(query.order_by(Observation.id)).all()
 
 

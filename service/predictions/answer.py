@@ -65,7 +65,8 @@ def answer(
     if on_held_out is not None:
         found = _predict(question, on_held_out.law, summary, lacking)
         of_family = on_held_out.law.points(asked.family, **_recipe(asked.recipe))
-        if of_family or request.verdict_on == "held_out":
+        status = on_held_out.law.status(asked.family, **_recipe(asked.recipe))
+        if status != law.Status.PRIOR_ONLY or request.verdict_on == "held_out":
             held_out = HeldOutAnswer(improvement=found.improvement, verdict=found.verdict, n=of_family)
     decides = held_out if request.verdict_on == "held_out" and held_out is not None else on_train
     families = pool.law.families_

@@ -40,7 +40,8 @@ def print_law(console: Console, fit: Fit, unusual: Residuals, scaling: list[Fami
         table.add_row(f"{escape(one.family)}\n  {recipe(one)}", str(one.n), one.status, _law(one))
         for cell in fit.cells:
             if (cell.family, cell.teacher_rule, cell.divergence) == (one.family, one.teacher_rule, one.divergence):
-                table.add_row(f"  cell {escape(cell.cell.partition('|')[2])}", str(cell.n), "", summed_up(cell))
+                _, task, _, *tuning = cell.cell.split("|")
+                table.add_row(f"  cell {escape(', '.join([task, *tuning]))}", str(cell.n), "", summed_up(cell))
     for one in fit.populations:
         table.add_row(f"[dim]a new family\n  {recipe(one)}[/]", "", one.status, _law(one))
     print_table(console, table)

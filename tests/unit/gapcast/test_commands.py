@@ -20,7 +20,7 @@ def options(**values: object) -> list[str]:
 RUN = options(family="qwen3", task="lcb", model="Qwen3-8B", context_kind="feedback", baseline=0.4, gap=0.2)
 ADD = ["observations", "add", *RUN, *options(improvement=0.25)]
 ERRORS = options(gap_se=0.02, improvement_se=0.03)
-CONFIGURATION = "model: {name: lab/addition-qwen3-s, revision: null}\ntask: lab/addition\ncontext: {kind: hints}\n"
+CONFIGURATION = "model: {name: lab/addition-qwen3-s, revision: null}\ntask: lab/addition\ncontext: {kind: hints, options: {level: 2}}\n"
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_a_prediction_shows_the_net_gap_and_every_control() -> None:
         "Net gap      +35.8 ± 3.3",
         "shuffled feedback: +0.1 ± 2.0",
         "took 2.0 s, 0.5 GPU-hours",
-        "Law          x: slope 1.00 (95 % confidence 0.90 to 1.10)",
+        "Law          of cell x: slope 1.00 (95 % confidence 0.90 to 1.10)",
         "fitted on 3 observations; straight",
     ):
         assert words in out.getvalue()

@@ -161,3 +161,13 @@ def test_a_family_that_is_written_otherwise_is_told(client: TestClient) -> None:
     answer = ask(client, model={"name": "m", "family": "Lab_Qwen3"}, pool="lab")
     assert "similar_family" in [one["code"] for one in answer["warnings"]]
     assert answer["verdict"] != "train"
+
+
+def test_published_runs_make_a_first_answer_on_held_out_problems_narrow(client: TestClient) -> None:
+    asked = {"name": "m", "family": "a family of mine"}
+    answer = ask(client, model=asked, task="mine", context={"kind": "reference_solution"})
+    on_train, on_held_out = (
+        found["intervals"][1] for found in (answer["improvement"], answer["held_out"]["improvement"])
+    )
+    assert on_held_out["upper"] - on_held_out["lower"] < 0.6 * (on_train["upper"] - on_train["lower"])
+    assert (answer["verdict"], lacking(answer), answer["held_out"]["n"]) == ("pilot", ["few_runs"], 0)

@@ -11,6 +11,7 @@ from tests.support.results import probe_result, stored
 
 Body = dict[str, Any]
 ASKED: Body = {"model": {"name": "lab/addition-qwen3-s"}, "task": "lab/addition", "target_half_width": 0.12}
+ASKED["context"] = {"kind": "hints", "options": {"level": 2}}
 
 
 def size(client: TestClient, **change: Any) -> Body:
@@ -21,8 +22,7 @@ def size(client: TestClient, **change: Any) -> Body:
 
 
 def predicted_half_width(client: TestClient, found: Body, level: float = 0.95) -> float:
-    body = {name: ASKED[name] for name in ("model", "task")} | {
-        "context": {"kind": "hints"},
+    body = {name: ASKED[name] for name in ("model", "task", "context")} | {
         "gap": {"value": found["expected"]["gap"], "se": found["gap_se"], "student": found["expected"]["student"]},
         "levels": [level],
     }
@@ -60,7 +60,7 @@ def test_few_problems_ask_for_more_rollouts_or_are_too_few(client: TestClient) -
     free, few = size(client, target_half_width=0.09), size(client, target_half_width=0.09, most_problems=150)
     assert free["rollouts"] < few["rollouts"]
     assert few["problems"] <= 150 < free["problems"]
-    none = size(client, target_half_width=0.075, most_problems=32)
+    none = size(client, target_half_width=0.085, most_problems=32)
     assert (none["verdict"], none["problems"]) == ("too_few_problems", None)
     assert "32 problems" in none["message"]
 

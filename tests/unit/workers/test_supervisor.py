@@ -80,7 +80,8 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def job_id(database: Database, settings: Settings, configuration: Body) -> str:
     """The job of a run that waits for its worker."""
-    request = TrainingRunRequest.model_validate(configuration | {"recipe": {"steps": 20}, "pool": "mine"})
+    more = {"recipe": {"steps": 20}, "probe": {"rollouts": 2}, "training": {"problems": 16}, "pool": "mine"}
+    request = TrainingRunRequest.model_validate(configuration | more)
     with database.write() as session:
         run_id = service.create(session, "local", request, settings)
         return runs.by_id(session, run_id).job_id
