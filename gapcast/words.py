@@ -18,9 +18,9 @@ from gapcast.contract.training_results import RunCost
 POINTS = "accuracy points"
 """Accuracies and their differences are shares in the API, and these on a screen."""
 BLOCKS = "▁▂▃▄▅▆▇█"
-RULES = {"frozen": "frozen", "co_moving": "co-moving"}
+RULES = {"frozen": "frozen", "co_moving": "co-moving", "live": "live"}
 """of the teachers whose runs share a law"""
-TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region"}
+TEACHERS = {"frozen": "frozen", "ema": "EMA", "trust_region": "trust region", "live": "live"}
 SHAPES = {"linear": "straight", "saturating": "saturating"}
 """of a law, by its link"""
 DIVERGENCES = {"forward_kl": "forward KL", "reverse_kl": "reverse KL", "js": "JS"}
@@ -28,8 +28,8 @@ VERDICTS = {
     "train": ("Train", "the whole 80 % interval is above {gain}."),
     "pilot": (
         "Pilot",
-        "the whole 80 % interval is above {gain}, but the stored runs do not cover this one. Train a small number of "
-        "runs first.",
+        "the whole 80 % interval is above {gain}, but the reasons that are listed speak against a full run. "
+        "Remove them, or train a small number of runs first.",
     ),
     "skip": ("Skip", "the whole 80 % interval is below {gain}."),
     "probe_more": ("Probe more", "the 80 % interval spans {gain}; a larger probe could decide."),

@@ -123,8 +123,11 @@ def add(
     problems: Annotated[int | None, typer.Option(help="In place of a standard error, with --rollouts.")] = None,
     rollouts: Annotated[int | None, typer.Option(help="Per problem and arm, with --problems.")] = None,
     cov: Annotated[float | None, typer.Option(callback=check_share, help="Covariance of both sampling errors.")] = None,
-    teacher: Annotated[str | None, typer.Option(help="frozen, ema or trust_region; with --divergence.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="frozen, ema, trust_region or live; with --divergence.")] = None,
     divergence: Annotated[str | None, typer.Option(help="forward_kl, reverse_kl or js; with --teacher.")] = None,
+    thinking: Annotated[
+        bool | None, typer.Option("--thinking/--no-thinking", help="Measured in the thinking mode, or without it.")
+    ] = None,
     parameters: Annotated[float | None, typer.Option(help="Number of weights, such as 8e9.")] = None,
     external_id: Annotated[
         str | None, typer.Option(help="Your name of the run; sent again, it is stored once.")
@@ -146,7 +149,8 @@ def add(
         refuse(["--problems, --rollouts: they replace a missing standard error, but both are given. Leave them out."])
 
     def measured(value: float, se: float | None) -> Row:
-        return _said(value=value, se=se) if se is not None else _said(value=value, problems=problems, rollouts=rollouts)
+        size = {"problems": problems, "rollouts": rollouts} if se is None else {"se": se}
+        return _said(value=value, thinking=thinking, **size)
 
     row = _said(
         family=family,

@@ -20,13 +20,15 @@ class Rule(StrEnum):
 
     FROZEN = "frozen"
     CO_MOVING = "co_moving"
+    LIVE = "live"
 
 
 class OfRecipe(BaseModel):
     """The runs that a law is of: no strength is borrowed between a teacher that moves and one that does not."""
 
     teacher_rule: Rule = Field(
-        description="`frozen` (teachers `frozen` and `trust_region`) or `co_moving` (`ema`, or unknown)"
+        description="`frozen` (teachers `frozen` and `trust_region`), `co_moving` (`ema`, or unknown) or `live` "
+        "(`live`, and `ema` with a rate of 0.5 or more)"
     )
     divergence: Divergence | None = Field(description="null: unknown")
 

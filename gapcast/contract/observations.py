@@ -4,7 +4,7 @@ The same fields travel as JSON and as columns of a table: `gap.value` is the fie
 """
 
 import json
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,7 @@ from gapcast.contract.base import FieldError, Identified, PoolName, Strict
 from gapcast.contract.contexts import ContextKind
 from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
-from gapcast.contract.recipes import RecipeClass
+from gapcast.contract.recipes import RecipeClass, Teacher, counted_teacher
 
 VarianceSource = Literal["given", "counts", "assumed"]
 """The source of a variance: sent; made from counts per problem, arms paired; or assumed from means, problems and
@@ -49,9 +49,13 @@ class RowPart(Strict):
     def _no_flag_for_a_number(cls, values: Any) -> Any:  # noqa: ANN401
         for name, value in values.items() if isinstance(values, dict) else ():
             flags = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, bool)]
-            if flags and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+            if flags and name in cls.model_fields and not _takes_flags(cls.model_fields[name].annotation):
                 raise FieldError(name, f"expected a number or a text, got {shown(flags[0])}.", flags[0])
         return values
+
+
+def _takes_flags(annotation: Any) -> bool:  # noqa: ANN401
+    return annotation is bool or bool in get_args(annotation)
 
 
 class MeasuredIn(RowPart):
@@ -67,6 +71,9 @@ class MeasuredIn(RowPart):
     variance: VarianceSource | None = Field(None, description="the source of `se`; null: `given`")
     problem_ids: list[ProblemId] | None = Field(
         None, max_length=MOST_PROBLEMS, description="with counts: which problems they belong to"
+    )
+    thinking: bool | None = Field(
+        None, description="true: measured in the chat template's thinking mode; null: not said, which counts as without"
     )
 
     @property
@@ -168,6 +175,11 @@ class PastRecipe(RecipeClass, RowPart):
         exclude_if=lambda schedule: schedule is None,  # rows from before there was the field say the same
     )
 
+    @property
+    def law_teacher(self) -> Teacher:
+        """The teacher that the law counts the run under: `live` for an EMA that follows the student at once."""
+        return counted_teacher(self.teacher, self.ema_rate)
+
 
 class Look(RowPart):
     """One evaluation of a run while it was trained; shares (0.1 is 10 accuracy points).
@@ -264,6 +276,7 @@ class ObservationIn(Labelled, RowPart):
         gain = self.improvement
         if self.cov is not None and gain is not None and self.gap.arms and gain.arms and gain.problem_ids:
             raise FieldError("cov", "counts with problem_ids give it already. Leave it out.", self.cov)
+        self._check_modes()
         self._check_curve()
         for name in ("recipe", "context"):
             if name in self.provenance:
@@ -277,6 +290,25 @@ class ObservationIn(Labelled, RowPart):
             if size > MOST_PROVENANCE:
                 raise FieldError(name, f"expected at most {MOST_PROVENANCE} bytes of JSON, got {size}.")
         return self
+
+    @property
+    def thinking(self) -> bool | None:
+        """The decoding mode that the gap and the improvements were measured in; None: not said."""
+        return next(iter(self._modes().values()), None)
+
+    def _modes(self) -> dict[str, bool]:
+        parts = {"gap": self.gap, "improvement": self.improvement, "held_out": self.held_out}
+        return {name: part.thinking for name, part in parts.items() if part is not None and part.thinking is not None}
+
+    def _check_modes(self) -> None:
+        modes = self._modes()
+        for name, mode in modes.items():
+            if mode != self.thinking:
+                message = (
+                    f"expected {shown(self.thinking)}, as {next(iter(modes))}.thinking, got {shown(mode)}. A gap in "
+                    "one decoding mode does not predict an improvement in another. Measure both in one mode."
+                )
+                raise FieldError(f"{name}.thinking", message, mode)
 
     def _check_curve(self) -> None:
         steps = self.recipe.steps if self.recipe is not None else None
@@ -370,6 +402,7 @@ class Measured(BaseModel):
     problems: int | None = None
     rollouts: int | None = None
     variance: VarianceSource = Field("given", description="the source of `se`")
+    thinking: bool | None = Field(None, description="true: measured in thinking mode; null: not said")
 
 
 class MeasuredHeldOut(Measured):

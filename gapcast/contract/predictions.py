@@ -161,8 +161,9 @@ class NearRun(Finite):
     observation_id: str
     pool: str
     same: Literal["run", "configuration", "context", "kind", "gap"] = Field(
-        description="`run`: the same run with another seed; `configuration`: its cell, model and context; `context`: "
-        "its task and context; `kind`: its task and kind of context; `gap`: none of these, but a gap that is near"
+        description="`run`: the same run with another seed; `configuration`: its cell, decoding mode, model and "
+        "context; `context`: its task and context; `kind`: its task and kind of context; `gap`: none of "
+        "these, but a gap that is near"
     )
     model: str
     task: str
@@ -182,8 +183,11 @@ class Missing(Finite):
         "dose_unknown",
         "dose_outside",
         "tuning_new",
+        "mode_new",
         "live_teacher",
         "answer_in_context",
+        "truncated",
+        "contexts_missing",
         "control_context",
     ]
     message: str
@@ -195,7 +199,9 @@ class Support(Finite):
     known: Literal["configuration", "context", "cell", "family", "unlike"] = Field(
         description="the closest that the pool has stored runs of"
     )
-    cell_runs: int = Field(description="stored runs of this family, task and recipe class, collapsed ones too")
+    cell_runs: int = Field(
+        description="stored runs of this family, task and recipe class in this decoding mode, collapsed ones too"
+    )
     steps: list[int | None] | None = Field(
         None,
         description="first and last step that the answering law is of, a last one of null: without end; null: of runs "

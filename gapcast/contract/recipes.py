@@ -6,9 +6,14 @@ from pydantic import Field, model_validator
 
 from gapcast.contract.base import FieldError, Strict
 
-Teacher = Literal["frozen", "ema", "trust_region"]
+Teacher = Literal["frozen", "ema", "trust_region", "live"]
+"""`live`: the student of the current step. Such runs are imported and asked about; they are not trained here."""
 
 Divergence = Literal["forward_kl", "reverse_kl", "js"]
+
+
+LIVE_RATE = 0.5
+"""An EMA teacher that takes this much of the student at every step is the student, one step late."""
 
 
 class RecipeClass(Strict):
@@ -18,9 +23,19 @@ class RecipeClass(Strict):
     divergence: Divergence
 
     @property
+    def law_teacher(self) -> Teacher:
+        """The teacher that the law counts the run under."""
+        return self.teacher
+
+    @property
     def recipe_class(self) -> str:
         """Teacher rule x divergence."""
-        return f"{self.teacher}-{self.divergence}"
+        return f"{self.law_teacher}-{self.divergence}"
+
+
+def counted_teacher(teacher: Teacher, ema_rate: float | None) -> Teacher:
+    """The teacher that the law counts a run under."""
+    return "live" if teacher == "ema" and ema_rate is not None and ema_rate >= LIVE_RATE else teacher
 
 
 EMA_RATE, TRUST_RATE, JS_ALPHA = 0.05, 0.05, 0.5
@@ -59,6 +74,11 @@ class Recipe(RecipeClass):
     )
     warmup_steps: int = Field(0, ge=0, le=1_000_000, description="steps in which the learning rate rises from 0")
     weight_decay: float = Field(0.0, ge=0, le=1, description="weight decay of AdamW")
+
+    @property
+    def law_teacher(self) -> Teacher:
+        """The teacher that the law counts the run under: `live` for a rate of LIVE_RATE or more."""
+        return counted_teacher(self.teacher, self.ema_rate)
 
     @model_validator(mode="after")
     def _options_belong_to_their_rule(self) -> Self:

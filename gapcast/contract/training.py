@@ -20,6 +20,11 @@ LATER_FIELDS = (
 """Fields of the recipe that came after the lab pool was measured: at their defaults they do not count in `own_seed`, so
 that its runs draw what they drew."""
 
+LIVE_NOT_TRAINED = (
+    "expected frozen, ema or trust_region, got live. A teacher that is the student of the current step is not trained "
+    "here. Choose one of those, or import the run as an observation."
+)
+
 EVALUATIONS = 10
 """Evaluations and checkpoints of a run that does not say how often: few enough to cost a lab run a tenth of it."""
 
@@ -136,6 +141,8 @@ class TrainingConfiguration(MeasuredConfiguration):
 
     @model_validator(mode="after")
     def _is_trainable(self) -> Self:
+        if self.recipe.teacher == "live":
+            raise FieldError("recipe.teacher", LIVE_NOT_TRAINED, "live")
         if self.engine == "vllm-server":
             raise FieldError("engine", "a served model does not have weights here to train. Choose another engine.")
         if self.evaluated > self.problems:

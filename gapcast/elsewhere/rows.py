@@ -29,8 +29,8 @@ class Run:
         model: what was trained.
         context_kind: how the self-teacher's context was built: none, static, feedback, hints, peer_solution,
             reference_solution, all, column.
-        recipe: at least `teacher` (frozen, ema, trust_region) and `divergence` (forward_kl, reverse_kl, js); without
-            one the run counts for its family alone.
+        recipe: at least `teacher` (frozen, ema, trust_region, live) and `divergence` (forward_kl, reverse_kl, js);
+            without one the run counts for its family alone.
         context: the context's options, as you like to note them.
         external_id: your name of the run: sent again, it is stored once.
         parameters: number of weights.

@@ -242,8 +242,8 @@ NOTED = (
 )
 """Fields of TRL's configurations that say more than a recipe can: whether a top-k has a tail, the weight in `js`"""
 
-TEACHERS = {"base": "frozen", "ema": "ema", "live": "ema"}
-"""TRL's words and ours; its `live` teacher is the student itself, which an EMA of rate 1 is"""
+TEACHERS = {"base": "frozen", "ema": "ema", "live": "live"}
+"""TRL's words and ours"""
 
 
 def recipe_of(args: Any, steps: int, model: Any) -> Recipe | None:  # noqa: ANN401
@@ -268,7 +268,7 @@ def recipe_of(args: Any, steps: int, model: Any) -> Recipe | None:  # noqa: ANN4
     if mode == "topk_logits":
         recipe["top_k"] = args.distillation_topk
     if teacher == "ema" and args.teacher_sync_steps == 1:
-        recipe["ema_rate"] = args.teacher_update_rate if args.teacher_model_kind == "ema" else 1.0
+        recipe["ema_rate"] = args.teacher_update_rate
     for adapter in getattr(model, "peft_config", {}).values():
         recipe["lora_rank"] = adapter.r
     return recipe

@@ -86,7 +86,7 @@ def main(
     generations: Annotated[Path | None, typer.Option(help="The run's trainer.validation_data_dir.")] = None,
     metric: Annotated[str | None, typer.Option(help="A mean@N (default: the only val-core one).")] = None,
     step: Annotated[int | None, typer.Option(min=1, help="The run's end (default: the log's last step).")] = None,
-    teacher: Annotated[str | None, typer.Option(help="frozen, ema or trust_region; with --divergence.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="frozen, ema, trust_region or live; with --divergence.")] = None,
     divergence: Annotated[str | None, typer.Option(help="forward_kl, reverse_kl or js; with --teacher.")] = None,
     parameters: Annotated[float | None, typer.Option(help="Number of weights, such as 8e9.")] = None,
     external_id: Annotated[str | None, typer.Option(help="Your name of the run (default: a hash of its log).")] = None,

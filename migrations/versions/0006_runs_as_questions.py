@@ -25,6 +25,7 @@ COLUMNS: Sequence[tuple[str, Any]] = (
     ("learning_rate", sa.Double()),
     ("adaptation", sa.String(length=8)),
     ("training_problems", sa.BigInteger()),
+    ("thinking", sa.Boolean()),
     ("held_out_improvement", sa.Double()),
     ("held_out_se", sa.Double()),
     ("held_out_baseline", sa.Double()),
@@ -36,6 +37,8 @@ INDEXES = {
 }
 OURS = "source IN ('lab', 'training')"
 """runs that were trained here: their notes say all of it"""
+LIVE_RATE = 0.5
+DIVERGENCES = ("forward_kl", "reverse_kl", "js")
 
 
 def upgrade() -> None:
@@ -53,6 +56,7 @@ def upgrade() -> None:
         f"ELSE 'lora' END WHERE {_note('recipe', 'learning_rate')} IS NOT NULL"
     )
     op.execute(f"UPDATE observations SET training_problems = {_note('gap', 'problems', of='measured')} WHERE {OURS}")
+    op.execute(f"UPDATE observations SET thinking = {_thinking()} WHERE {OURS}")
     for name, path in (
         ("held_out_improvement", ("held_out", "improvement", "value")),
         ("held_out_se", ("held_out", "improvement", "se")),
@@ -60,6 +64,18 @@ def upgrade() -> None:
     ):
         op.execute(f"UPDATE observations SET {name} = {_note(*path)} WHERE {OURS}")
     _name_contexts()
+    # an EMA teacher of this rate follows the student at once, and counts as one that is the student
+    rate = _note("recipe", "ema_rate")
+    for divergence in DIVERGENCES:
+        _move_cells("ema", "live", divergence, f"{rate} >= {LIVE_RATE}")
+
+
+def _move_cells(old: str, new: str, divergence: str, condition: str) -> None:
+    """Name the teacher in the cells of some rows otherwise."""
+    op.execute(
+        f"UPDATE observations SET cell = family || '|' || task || '|{new}-{divergence}' "
+        f"WHERE cell = family || '|' || task || '|{old}-{divergence}' AND {condition}"
+    )
 
 
 def _name_contexts() -> None:
@@ -93,6 +109,13 @@ def _note(*path: str, of: str = "provenance") -> str:
     return f"CASE WHEN json_type({value}) IN ('integer', 'real') THEN json_extract({value}) END"
 
 
+def _thinking() -> str:
+    """The mode that a run was decoded in, which is off where its configuration leaves it out."""
+    if op.get_bind().dialect.name == "postgresql":
+        return "coalesce(provenance #>> '{decoding,thinking}' = 'true', false)"
+    return "coalesce(json_extract(provenance, '$.decoding.thinking') = 1, 0)"
+
+
 def downgrade() -> None:
     # runs that are known on held-out problems alone have no place in the older schema
     op.execute(
@@ -100,6 +123,11 @@ def downgrade() -> None:
         "(SELECT id FROM observations WHERE improvement IS NULL)"
     )
     op.execute("DELETE FROM observations WHERE improvement IS NULL")
+    rate = _note("recipe", "ema_rate")
+    for divergence in DIVERGENCES:
+        _move_cells("live", "ema", divergence, f"{rate} >= {LIVE_RATE}")
+        # nor has a teacher that it does not know: such runs are in no cell
+        op.execute(f"UPDATE observations SET cell = NULL WHERE cell = family || '|' || task || '|live-{divergence}'")
     with op.batch_alter_table("observations") as table:
         table.alter_column("improvement", existing_type=sa.Double(), nullable=False)
         table.alter_column("improvement_se", existing_type=sa.Double(), nullable=False)

@@ -1,10 +1,10 @@
-"""The run that is asked for, in the law's terms: cell and tuning, dose, what its self-teacher is shown; pure."""
+"""The run that is asked for, in the law's terms: cell, mode and tuning, dose, what its self-teacher is shown; pure."""
 
 from typing import NamedTuple
 
 from gapcast.contract.recipes import Recipe, cell_of
 from service.fits.summary import PoolSummary
-from service.fits.tuning import Tuned, Tuning
+from service.fits.tuning import Tuned, Tuning, in_mode
 
 
 class Asked(NamedTuple):
@@ -15,6 +15,7 @@ class Asked(NamedTuple):
         training_problems: that it trains on; None: nobody says how many.
         context: key of what the self-teacher is shown. model: its name.
         gap_spread: variance over problems of the true gap.
+        thinking: decoding mode of its gap and its improvement.
     """
 
     family: str
@@ -24,11 +25,17 @@ class Asked(NamedTuple):
     context: str | None
     model: str
     gap_spread: float | None = None
+    thinking: bool = False
 
     @property
     def cell(self) -> str:
         """Family x task x recipe class."""
         return cell_of(self.family, self.task, self.recipe)
+
+    @property
+    def moded_cell(self) -> str:
+        """Its cell in its decoding mode."""
+        return in_mode(self.cell, self.thinking)
 
     @property
     def adaptation(self) -> str:
@@ -49,9 +56,9 @@ class Asked(NamedTuple):
 
     def tuned(self, summary: PoolSummary) -> Tuned | None:
         """The stored runs of its cell that were tuned alike."""
-        return summary.cells.get(self.cell, {}).get(self.tuning)
+        return summary.cells.get(self.moded_cell, {}).get(self.tuning)
 
     def leaf(self, summary: PoolSummary) -> str:
         """The law's name of its cell and tuning."""
-        found, stored = self.tuned(summary), self.cell in summary.cells
-        return found.leaf if found is not None else f"{self.cell}|{self.tuning}" if stored else self.cell
+        found, cell = self.tuned(summary), self.moded_cell
+        return found.leaf if found is not None else f"{cell}|{self.tuning}" if cell in summary.cells else cell

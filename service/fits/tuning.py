@@ -1,7 +1,8 @@
 """How runs were tuned, and which cell of the law each belongs to.
 
 Runs of one cell that were tuned alike stay the cell; those tuned otherwise are cells of their own beside it, under the
-same family: what the family's cells say of each other, they say of tunings (docs/law.md).
+same family: what the family's cells say of each other, they say of tunings (docs/law.md). So are runs that were
+measured in thinking mode.
 """
 
 import math
@@ -52,7 +53,12 @@ class Tuned(BaseModel):
 
 
 Cells = dict[str, dict[str, Tuned]]
-"""By cell and name of the tuning."""
+"""By cell in its decoding mode and name of the tuning."""
+
+
+def in_mode(cell: str, thinking: bool | None) -> str:
+    """Name a cell in a decoding mode; without thinking, or where nobody says, it is the cell itself."""
+    return f"{cell}|thinking" if thinking else cell
 
 
 def cells(column: Mapping[str, Sequence[Any]]) -> tuple[Cells, list[str | None]]:
@@ -60,8 +66,11 @@ def cells(column: Mapping[str, Sequence[Any]]) -> tuple[Cells, list[str | None]]
 
     The tuning that most runs of a cell have is the cell itself; of equals, the first by name.
     """
-    told = ("cell", "learning_rate", "adaptation", "training_problems")
-    keys = list(zip(*(column[name] for name in told), strict=True))
+    told = ("learning_rate", "adaptation", "training_problems")
+    modes = [
+        cell and in_mode(cell, thinking) for cell, thinking in zip(column["cell"], column["thinking"], strict=True)
+    ]
+    keys = list(zip(modes, *(column[name] for name in told), strict=True))
     counts = Counter(keys)
     tuning = {key: Tuning.of(*key[1:]).name for key in counts}
     found: dict[str, Counter[str]] = {}

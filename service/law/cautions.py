@@ -106,7 +106,7 @@ def cautions(
         if pool.curvature < CURVATURE_LEVEL and pool.linear_weight >= DECIDED:
             message = f"stored improvements bend down at large gaps (p = {pool.curvature:.3f}): the law is straight"
             yield Caution(Code.CURVATURE, message, index)
-        moving = Key.of(probe.teacher[index], probe.divergence[index]).rule is Rule.CO_MOVING
+        moving = Key.of(probe.teacher[index], probe.divergence[index]).rule is not Rule.FROZEN
         if moving and abs(probe.gap[index]) < SMALL_GAP:
             yield Caution(Code.SMALL_GAP, SMALL_GAP_MESSAGE, index)
         if index in told:

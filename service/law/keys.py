@@ -15,9 +15,16 @@ class Rule(StrEnum):
 
     FROZEN = "frozen"
     CO_MOVING = "co_moving"
+    LIVE = "live"
 
 
-RULES = {"frozen": Rule.FROZEN, "trust_region": Rule.FROZEN, "ema": Rule.CO_MOVING, None: Rule.CO_MOVING}
+RULES = {
+    "frozen": Rule.FROZEN,
+    "trust_region": Rule.FROZEN,
+    "ema": Rule.CO_MOVING,
+    None: Rule.CO_MOVING,
+    "live": Rule.LIVE,
+}
 """an unknown teacher may move: only a known one is held to the line"""
 
 UNKNOWN = "unknown"

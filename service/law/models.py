@@ -18,6 +18,7 @@ LINK_PRIOR = {
     Rule.FROZEN: {LinkName.LINEAR: 0.8, LinkName.TANH: 0.1, LinkName.EXP: 0.1},
     Rule.CO_MOVING: {LinkName.LINEAR: 1 / 3, LinkName.TANH: 1 / 3, LinkName.EXP: 1 / 3},
 }
+"""by rule; a live teacher moves"""
 
 
 class Model(NamedTuple):
@@ -46,9 +47,8 @@ def candidates(links: Sequence[str], rule: Rule, *, contexts: bool = False) -> d
     chosen = [LINKS[name] for name in LinkName if name in links]
     if chosen == [LINEAR]:
         return {PUBLISHED: 1.0}
-    total = sum(LINK_PRIOR[rule][link.name] for link in chosen)
+    links_prior = LINK_PRIOR[Rule.CO_MOVING if rule is Rule.LIVE else rule]
+    total = sum(links_prior[link.name] for link in chosen)
     return {
-        Model(link, extra): LINK_PRIOR[rule][link.name] / total * share
-        for link in chosen
-        for extra, share in extras.items()
+        Model(link, extra): links_prior[link.name] / total * share for link in chosen for extra, share in extras.items()
     }

@@ -12,7 +12,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Name = TypeVar("Name", str, "str | None")
 
-TEACHERS = ("frozen", "trust_region", "ema")
+TEACHERS = ("frozen", "trust_region", "ema", "live")
 DIVERGENCES = ("forward_kl", "reverse_kl", "js")
 
 

@@ -52,6 +52,7 @@ class Values(NamedTuple):
     learning_rate: float | None
     adaptation: str | None
     training_problems: int | None
+    thinking: bool | None
     curve: list[JsonObject] | None
     prediction_id: str | None
     excluded: bool
@@ -122,6 +123,7 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
         learning_rate=recipe.learning_rate if recipe is not None else None,
         adaptation=None if recipe is None else "full" if recipe.lora_rank is None else "lora",
         training_problems=row.training_problems,
+        thinking=row.thinking,
         curve=[look.model_dump(exclude_none=True) for look in row.curve] if row.curve else None,
         prediction_id=row.prediction_id,
         excluded=row.excluded,

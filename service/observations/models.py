@@ -108,6 +108,8 @@ class Observation(Labelled, Base):
     adaptation: Mapped[str | None] = mapped_column(String(8))
     """full or lora"""
     training_problems: Mapped[int | None] = mapped_column(BigInteger)
+    thinking: Mapped[bool | None] = mapped_column(Boolean)
+    """decoding mode of the gap and the improvements; null: not said, which counts as without"""
     curve: Mapped[list[JsonObject] | None] = mapped_column(Json)
     """looks in order of step"""
     prediction_id: Mapped[str | None] = mapped_column(String(64))

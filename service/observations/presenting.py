@@ -27,9 +27,9 @@ def observation_out(row: Observation) -> ObservationOut:
         recipe=row.provenance.get("recipe"),
         version=row.version,
         baseline=row.baseline,
-        gap=_measured(row.gap, row.gap_se, measured.get("gap")),
+        gap=_measured(row, row.gap, row.gap_se, measured.get("gap")),
         gap_spread=row.gap_spread,
-        improvement=_gain(row.improvement, row.improvement_se, measured.get("improvement")),
+        improvement=_gain(row, row.improvement, row.improvement_se, measured.get("improvement")),
         held_out=_held_out(row, measured.get("held_out")),
         cov=row.cov,
         collapsed=row.collapsed,
@@ -44,16 +44,17 @@ def observation_out(row: Observation) -> ObservationOut:
     )
 
 
-def _measured(value: float, se: float, how: HowMeasured | None) -> Measured:
-    return Measured(value=value, se=se, **how) if how is not None else Measured(value=value, se=se)
+def _measured(row: Observation, value: float, se: float, how: HowMeasured | None) -> Measured:
+    found = Measured(value=value, se=se, thinking=row.thinking)
+    return found if how is None else found.model_copy(update=dict(how))
 
 
-def _gain(value: float | None, se: float | None, how: HowMeasured | None) -> Measured | None:
-    return None if value is None or se is None else _measured(value, se, how)
+def _gain(row: Observation, value: float | None, se: float | None, how: HowMeasured | None) -> Measured | None:
+    return None if value is None or se is None else _measured(row, value, se, how)
 
 
 def _held_out(row: Observation, how: HowMeasured | None) -> MeasuredHeldOut | None:
-    found = _gain(row.held_out_improvement, row.held_out_se, how)
+    found = _gain(row, row.held_out_improvement, row.held_out_se, how)
     return None if found is None else MeasuredHeldOut(**found.model_dump(), baseline=row.held_out_baseline)
 
 

@@ -182,7 +182,7 @@ class Known(NamedTuple):
 
 def _beside(row: Observation | Values) -> tuple[Any, ...]:
     """What is kept with a row and is no part of what it says."""
-    return (row.excluded, row.provenance, row.name, row.tags)
+    return (row.excluded, row.provenance, row.name, row.tags, row.thinking)
 
 
 def _joined(first: Known, prediction_id: str | None) -> bool:
@@ -501,6 +501,7 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
     problems = configuration.pop("problems")
     configuration.pop("evaluation_problems", None)
     size = {"problems": run.configuration.evaluated, "rollouts": configuration.pop("rollouts"), "variance": "counts"}
+    size["thinking"] = run.configuration.decoding.thinking
     gap, improvement = run.outcome.gap, run.outcome.improvement
     return ObservationIn(
         name=run.name,
@@ -539,6 +540,7 @@ def _held_out(run: TrainedRun) -> HeldOutIn | None:
         problems=found.problems,
         rollouts=run.configuration.rollouts,
         variance="counts",
+        thinking=run.configuration.decoding.thinking,
     )
 
 

@@ -129,7 +129,7 @@ class _Predicted(NamedTuple):
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
-    return {"teacher": recipe.teacher, "divergence": recipe.divergence}
+    return {"teacher": recipe.law_teacher, "divergence": recipe.divergence}
 
 
 def _predict(question: _Question, fitted: law.GapLaw, summary: PoolSummary, lacking: Sequence[Missing]) -> _Predicted:

@@ -154,7 +154,8 @@ def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[b
     of_task = Observation.task == asked.task
     if asked.context is not None:
         shown = [of_task, Observation.context == asked.context]
-        configuration = [*shown, Observation.cell == asked.cell, Observation.model == asked.model]
+        mode = Observation.thinking.is_(True) if asked.thinking else Observation.thinking.is_not(True)
+        configuration = [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
         recipe = asked.recipe
         tuned = (
             Observation.learning_rate == recipe.learning_rate,

@@ -183,6 +183,7 @@ def _asked(session: Session, prediction: Prediction, request: PredictionRequest,
         context=context_key(request.context, **versions),
         model=request.model.name,
         gap_spread=components.sigma_d2 if components is not None else None,
+        thinking=request.decoding.thinking,
     )
 
 

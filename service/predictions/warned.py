@@ -5,7 +5,9 @@ from gapcast.contract.predictions import HeldOutAnswer, PredictionRequest, Targe
 from gapcast.contract.probes import FEW_PROBLEMS, Gap, ProbeResult
 from service import law
 from service.fits.service import Current
+from service.fits.tuning import in_mode
 from service.law.similar import similar
+from service.predictions.support import MOST_SPOILED, uncovered
 
 
 def of_law(caution: law.Caution) -> Warned:
@@ -34,8 +36,8 @@ def of_pool(request: PredictionRequest, family: str, cell: str, pool: Current) -
         )
         warned.append(Warned(code="fit_behind", message=message))
     recipe = request.recipe
-    known = pool.law.points(family, teacher=recipe.teacher, divergence=recipe.divergence)
-    if known and cell not in pool.law.cells_:
+    known = pool.law.points(family, teacher=recipe.law_teacher, divergence=recipe.divergence)
+    if known and not {cell, in_mode(cell, thinking=True)} & pool.law.cells_:
         message = (
             f"No stored run of {family} is of this task and recipe class ({recipe.recipe_class}); the interval "
             "rests on its other runs whose teacher moves, or stays, as this one's does."
@@ -94,18 +96,18 @@ def of_probe(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -
             "problems."
         )
         warned.append(Warned(code="target_not_reached", message=message))
-    wanted = 0.0 if request.context.kind == "none" else request.context.corruption.coverage
-    missing = result.contexts_missing - (1 - wanted)
+    missing = uncovered(request, result)
     if missing > 0.1:
         message = (
             f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for; they count "
-            "as `none` and dilute the gap."
+            f"as `none` and dilute the gap. Above {MOST_SPOILED:.0%} a run is not advised."
         )
         warned.append(Warned(code="contexts_missing", message=message))
     truncated = result.arms["context"].truncated
     if truncated > 0.1:
         message = (
-            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens. Raise decoding.max_tokens."
+            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens. Raise decoding.max_tokens. "
+            f"Above {MOST_SPOILED:.0%} a run is not advised."
         )
         warned.append(Warned(code="truncated", message=message))
     if gap.student < 0.02 or gap.student > 0.98:

@@ -120,13 +120,14 @@ def _question(
     context = context_key(request.context) if request.context is not None else None
     trains = request.trained_on if isinstance(request, PredictionRequest) else None
     problems = trains.problems if trains is not None else USUAL_PROBLEMS
-    asked = Asked(family, request.task, recipe, problems, context, request.model.name)
+    thinking = isinstance(request, PredictionRequest) and request.decoding.thinking
+    asked = Asked(family, request.task, recipe, problems, context, request.model.name, thinking=thinking)
     answering = pool.laws.answering(Target.TRAIN, recipe.steps)
     return answering.law if answering is not None else pool.law, {
         "gap": expected.gap,
         "family": family,
         "cell": asked.leaf(pool.summary),
-        "teacher": recipe.teacher,
+        "teacher": recipe.law_teacher,
         "divergence": recipe.divergence,
         "baseline": expected.student,
         "improvement_var": improvement_var,

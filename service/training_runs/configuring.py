@@ -9,6 +9,7 @@ from gapcast.contract.measured import Decoding, MeasuredConfiguration
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import (
+    LIVE_NOT_TRAINED,
     TrainedProblems,
     TrainingBlock,
     TrainingConfiguration,
@@ -63,6 +64,8 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     if asked.model is None or asked.task is None or asked.context is None:
         raise ValueError("the schema lets no request through that has neither a prediction nor these")
     size, recipe = asked.probe or TrainingSize(), asked.recipe or Recipe()
+    if recipe.teacher == "live":
+        raise InvalidRequest(f"recipe.teacher: {LIVE_NOT_TRAINED}", param="recipe.teacher", value="live")
     known = catalog.find_model(settings.models, asked.model.name)
     if known.source == "server":
         raise InvalidRequest(

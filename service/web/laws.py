@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from gapcast.contract.recipes import RecipeClass, cell_of, recipe_class_of
+from gapcast.contract.recipes import Recipe, cell_of, recipe_class_of
 from service.fits.analysis import Whose
 from service.law import GapLaw, Key
 from service.observations.models import Observation
@@ -44,10 +44,9 @@ def whose(row: Observation) -> Whose:
 
 def _asked(prediction: Prediction) -> Whose:
     """The law that a prediction comes from, or will."""
-    request = prediction.request
-    recipe = RecipeClass(teacher=request["recipe"]["teacher"], divergence=request["recipe"]["divergence"])
-    cell = cell_of(prediction.family, request["task"], recipe)
-    return Whose(prediction.family, cell, recipe.teacher, recipe.divergence)
+    recipe = Recipe.model_validate(prediction.request["recipe"])
+    cell = cell_of(prediction.family, prediction.request["task"], recipe)
+    return Whose(prediction.family, cell, recipe.law_teacher, recipe.divergence)
 
 
 def _same(law: GapLaw, asked: Whose, wanted: Whose) -> bool:

@@ -16,7 +16,7 @@ FILE = Path(service.observations.__path__[0]) / "published_pool.json"
 
 def observation(pair: Pair) -> dict[str, Any]:
     """A row as `POST /v1/observations` takes it."""
-    size = {"problems": pair.problems, "rollouts": pair.rollouts, "variance": "assumed"}
+    size = {"problems": pair.problems, "rollouts": pair.rollouts, "variance": "assumed", "thinking": pair.thinking}
     gain = {"value": pair.improvement, "se": pair.improvement_se, **size}
     on_train = {"improvement": gain, "cov": pair.cov}
     on_held_out = {"held_out": {**gain, "baseline": pair.baseline}}

@@ -11,7 +11,8 @@ from sqlalchemy import inspect, text
 from service.fits import service as fits
 from service.kit.database import Base, Database
 from service.migrate import config, head, migrate, revision
-from service.observations.service import published, shipped
+from service.observations.service import check, published, shipped, store
+from tests.support.rows import run
 
 SHIPPED = len(shipped()) + len(published())
 
@@ -56,6 +57,36 @@ def test_many_first_starts_at_once(postgres_url: str) -> None:
         assert session.execute(text("SELECT count(*) FROM observations")).scalar() == SHIPPED
     for database in databases:
         database.engine.dispose()
+
+
+def test_what_older_rows_say_is_read_from_their_notes(database: Database) -> None:
+    sent = [
+        {"teacher": "ema", "divergence": "js", "ema_rate": 0.05},
+        {"teacher": "ema", "divergence": "js", "ema_rate": 1.0},
+        {"teacher": "live", "divergence": "js"},
+    ]
+    rows = [run(recipe=recipe, external_id=str(n)) for n, recipe in enumerate(sent)]
+    rows.append(run(external_id="trained", source="training", provenance={"decoding": {"thinking": True}}))
+    with database.write() as session:
+        store(session, "local", check(rows))
+
+    def cells() -> list[str | None]:
+        with database.read() as session:
+            query = "SELECT cell FROM observations WHERE external_id IN ('0', '1', '2') ORDER BY external_id"
+            return list(session.execute(text(query)).scalars())
+
+    ema, live = (f"qwen3|livecodebench-v6|{teacher}-js" for teacher in ("ema", "live"))
+    assert cells() == [ema, live, live]
+    with database.engine.execution_options(gapcast_write=True).begin() as connection:
+        command.downgrade(config(connection), "0005")
+    assert cells() == [ema, ema, None], "an older version does not know live teachers"
+    migrate(database)
+    assert cells() == [ema, live, None]
+    with database.read() as session:
+        query = "SELECT thinking FROM observations WHERE external_id = '{}'"
+        modes = [session.execute(text(query.format(name))).scalar() for name in ("0", "trained")]
+        lab = set(session.execute(text("SELECT thinking FROM observations WHERE pool = 'lab'")).scalars())
+    assert (modes, lab) == ([None, True], {False})
 
 
 def test_a_database_of_the_first_schema_keeps_its_rows_and_predicts_as_before(database: Database) -> None:

@@ -97,7 +97,8 @@ class Fits(Resource):
             fit_id: the version of the law.
             family: the model family.
             cell: `family|task|teacher-divergence`; None: the family's own curve.
-            teacher: `frozen`, `ema` or `trust_region`, where no cell is named; None: that of most of the family's runs.
+            teacher: `frozen`, `ema`, `trust_region` or `live`, where no cell is named; None: that of most of the
+                family's runs.
             divergence: `forward_kl`, `reverse_kl` or `js`, with `teacher`; None: unknown.
             baseline: student accuracy that it is drawn for; None: the median of the family's runs.
             level: of both bands.

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import transformers
 
 from gapcast import Client
 from gapcast.elsewhere.rows import Run, has_collapsed, import_command
-from gapcast.elsewhere.trl import ObservationCallback
+from gapcast.elsewhere.trl import ObservationCallback, recipe_of
 
 RECIPE = {"teacher": "ema", "divergence": "reverse_kl"}
 STUDENT, TEACHER, AFTER = [0, 1, 2, 4], [2, 2, 3, 4], [1, 2, 2, 4]
@@ -213,3 +214,14 @@ def test_what_is_given_wrongly_is_refused_before_anything_is_trained(make: Make)
 )
 def test_a_collapse_is_half_of_the_accuracy_beyond_noise(after: list[int], collapsed: bool) -> None:
     assert has_collapsed([4, 4], after, 4) is collapsed
+
+
+def test_trls_live_teacher_is_the_laws() -> None:
+    args = SimpleNamespace(
+        **{"teacher_model_kind": "live", "teacher_update_rate": 0.1, "teacher_sync_steps": 1},
+        **{"distillation_mode": "sampled_token", "distillation_alpha": 1.0, "learning_rate": 1e-5},
+        **{"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "world_size": 1, "num_generations": 4},
+    )
+    recipe = recipe_of(args, 7, None)
+    assert recipe is not None
+    assert (recipe["teacher"], recipe["divergence"], "ema_rate" in recipe) == ("live", "reverse_kl", False)

@@ -22,7 +22,7 @@ ROW = {"gap": [0.1, 0.2], "gap_var": [1e-3] * 2, "improvement": [0.1, 0.2], "imp
         ("ids", [None, "b"], "ids, row 0: None"),
         ("collapsed", [True], "collapsed has shape"),
         ("baseline_var", [0.1, 2.0], "baseline_var, row 1"),
-        ("teacher", [None, "teacher"], "teacher, row 1: 'teacher' is none of frozen, trust_region, ema"),
+        ("teacher", [None, "teacher"], "teacher, row 1: 'teacher' is none of frozen, trust_region, ema, live"),
         ("teacher", ["ema"], "teacher has 1 rows"),
         ("divergence", ["kl", "js"], "divergence, row 0: 'kl'"),
     ],

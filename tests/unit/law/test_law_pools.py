@@ -1,5 +1,6 @@
 """Which runs lend each other strength."""
 
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -39,6 +40,20 @@ def test_frozen_and_moving_teachers_are_never_pooled(mixed):
     np.testing.assert_array_equal(answers(law, teacher="ema"), answers(other, teacher="ema"))
     assert np.abs(answers(law, teacher="frozen") - answers(other, teacher="frozen")).max() > 0.1
     assert law.links("f0") != law.links("f3")
+
+
+@pytest.mark.parametrize("beside", ["frozen", "ema", None])
+def test_a_live_teacher_is_a_rule_of_its_own(store, beside):
+    observations = store(1, (6, 6, 6, 6))
+    teachers = ["live"] * 12 + [beside] * 12
+    law = GapLaw().fit(told(observations, teacher=teachers))
+    alone = GapLaw().fit(told(observations, teacher=teachers).take(np.arange(12)))
+    np.testing.assert_array_equal(answers(law, teacher="live"), answers(alone, teacher="live"))
+    assert {key.rule for _, key in law.recipes_} == {Rule.LIVE, Key.of(beside, None).rule}
+    again = GapLaw.from_record(json.loads(json.dumps(law.to_record())))
+    np.testing.assert_array_equal(answers(again, teacher="live"), answers(law, teacher="live"))
+    moving = GapLaw().fit(told(observations, teacher=["ema"] * 24).take(np.arange(12)))
+    np.testing.assert_array_equal(answers(alone, teacher="live"), answers(moving, teacher="ema"))  # one prior
 
 
 @pytest.mark.parametrize(("teacher", "rule"), [("trust_region", "frozen"), (None, "ema")])

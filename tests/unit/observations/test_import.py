@@ -60,7 +60,8 @@ def test_a_run_is_stored_and_counts(client: TestClient) -> None:
     assert (batch["created"], batch["existing"], batch["pools"], batch["warnings"]) == (1, 0, ["default"], [])
     shown = client.get(f"/v1/observations/{batch['ids'][0]}").json()
     assert shown["cell"] == "qwen3|livecodebench-v6|frozen-forward_kl"
-    assert shown["gap"] == {"value": 0.2, "se": 0.02, "problems": None, "rollouts": None, "variance": "given"}
+    nothing = dict.fromkeys(("problems", "rollouts", "thinking"))
+    assert shown["gap"] == {"value": 0.2, "se": 0.02, "variance": "given"} | nothing
     fit = client.get("/v1/fits/current").json()
     assert (fit["n"], fit["families"][0]["family"]) == (1, "qwen3")
 
@@ -70,7 +71,7 @@ def test_what_is_exported_imports_to_the_same_fit(client: TestClient, form: str)
     rows = [
         run(
             external_id=f"r{index}",
-            gap={"value": 0.05 * index, "se": 0.01 + index / 977},
+            gap={"value": 0.05 * index, "se": 0.01 + index / 977, "thinking": [True, False, None][index % 3]},
             collapsed=index == 3,
             recipe={"teacher": "ema", "divergence": "js", "ema_rate": 0.07} if index % 2 else None,
             context={"level": index},
@@ -95,6 +96,8 @@ def test_what_is_exported_imports_to_the_same_fit(client: TestClient, form: str)
         "note": 'a "quoted", text\n',
         "deep": [{"x": None}],
     }
+    modes = [one["gap"]["thinking"] for one in client.get("/v1/observations?pool=other&order=asc").json()["data"]]
+    assert modes[:8] == [True, False, None, True, False, None, True, False]
 
 
 def json_rows(client: TestClient) -> list[Row]:
@@ -103,12 +106,15 @@ def json_rows(client: TestClient) -> list[Row]:
     return rows
 
 
+THINKING: Row = {"value": 0.3, "se": 0.02, "thinking": True}
 LOOK: Row = {"step": 10, "improvement": 0.1, "se": 0.03}
 WRONG: list[tuple[str, Row]] = [
     ("gap.value", {"gap": {"value": float("nan"), "se": 0.02}}),
     ("gap.value", {"gap": {"value": float("inf"), "se": 0.02}}),
     ("gap.value", {"gap": {"value": 31, "se": 0.02}}),
     ("gap.se", {"gap": {"value": 0.3, "se": -0.02}}),
+    ("improvement.thinking", {"gap": THINKING, "improvement": THINKING | {"thinking": False}}),
+    ("held_out.thinking", {"gap": THINKING, "held_out": THINKING | {"thinking": False}}),
     ("gap.se", {"gap": {"value": 0.3, "se": 0}}),
     ("gap.se", {"gap": {"value": 0.3}}),
     ("improvement.value", {"improvement": {"value": -1.01, "se": 0.02}}),

@@ -145,3 +145,30 @@ def test_numbers_that_contradict_each_other_are_refused(param: str, change: Row)
 def test_a_measurement_is_said_in_one_way(gap: Row) -> None:
     with pytest.raises(ValidationError):
         ObservationIn.model_validate(run(gap=gap))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "teacher"),
+    [
+        ({"teacher": "live"}, "live"),
+        ({"teacher": "ema", "ema_rate": 0.5}, "live"),
+        ({"teacher": "ema", "ema_rate": 0.49}, "ema"),
+        ({"teacher": "ema"}, "ema"),
+    ],
+)
+def test_a_teacher_that_follows_at_once_counts_as_live(recipe: Row, teacher: str) -> None:
+    values, _ = prepared(recipe=recipe | {"divergence": "reverse_kl"})
+    assert values["cell"] == f"qwen3|livecodebench-v6|{teacher}-reverse_kl"
+    assert values["provenance"]["recipe"]["teacher"] == recipe["teacher"], "as sent"
+
+
+def test_a_row_is_of_the_mode_that_its_axes_say() -> None:
+    gap, gain = {"value": 0.2, "se": 0.02}, {"value": 0.25, "se": 0.03}
+    assert prepared(gap=gap, improvement=gain)[0]["thinking"] is None
+    for mode in (True, False):
+        assert prepared(gap=gap | {"thinking": mode}, improvement=gain)[0]["thinking"] is mode
+        assert prepared(gap=gap, improvement=None, held_out=gain | {"thinking": mode})[0]["thinking"] is mode
+    with pytest.raises(
+        ValidationError, match=r"expected true, as gap\.thinking, got false\. A gap in one decoding mode"
+    ):
+        prepared(gap=gap | {"thinking": True}, improvement=gain | {"thinking": False})

@@ -69,9 +69,11 @@ class TestShipped:
         assert {"source", "table", "notes", "inferred"} <= set.intersection(*(set(row["provenance"]) for row in rows))
         measured = [row["improvement"] or row["held_out"] for row in rows]
         assert {one["variance"] for one in measured} == {"assumed"}
-        assert [row["provenance"]["inferred"] for row in rows if row["task"].startswith("LiveCode")] == [
-            ["teacher"]
-        ] * 4
+        code = [row for row in rows if row["task"].startswith("LiveCode")]
+        inferred = {"ema": ["teacher"], "live": ["self_teacher"]}
+        assert sorted(row["recipe"]["teacher"] for row in code) == ["ema"] * 4 + ["live"]
+        assert all(row["provenance"]["inferred"] == inferred[row["recipe"]["teacher"]] for row in code)
+        assert {row["gap"]["thinking"] for row in rows} == {True, False}
 
 
 class TestBorrowing:

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.base import JsonObject, Warned
-from gapcast.contract.probes import Control, Controls, Gap
+from gapcast.contract.probes import Control, Controls, Gap, Leak
 from gapcast.words import warning
 from service.fits import service as fits
 from service.jobs import repository as jobs
@@ -17,7 +17,7 @@ from service.kit.database import Database
 from service.predictions.models import Prediction
 from service.probes import repository as probes
 from service.settings import Settings
-from tests.support.results import probe_result, stored
+from tests.support.results import arm, probe_result, stored
 from tests.support.rows import run
 
 Body = dict[str, Any]
@@ -243,6 +243,41 @@ def test_accuracies_in_warnings_are_shares_for_programs_and_points_on_a_screen(
     said = on_screen(client.get(f"/v1/predictions/{created['id']}").json())
     assert set(said) == {"none_control_off", "placebo_positive", "shuffled_feedback_positive"}
     assert all("+8.2 ± 2.0 points" in one for one in said.values())
+
+
+SPOILED: list[tuple[Body, list[str]]] = [
+    ({}, []),
+    ({"leak": Leak(copied=0.9, contains_answer=0.9)}, ["answer_in_context"]),
+    ({"leak": Leak(copied=0.1, contains_answer=0.9)}, []),
+    ({"leak": Leak(copied=0.9, contains_answer=0.1)}, []),
+    ({"truncated": 0.51}, ["truncated"]),
+    ({"truncated": 0.5}, []),
+    ({"contexts_missing": 0.51}, ["contexts_missing"]),
+    ({"contexts_missing": 0.5}, []),
+    ({"contexts_missing": 0.9, "context": {"corruption": {"coverage": 0.2}}}, []),
+]
+"""what a probe found or was asked, and why a run is not advised then"""
+
+
+@pytest.mark.parametrize(("found", "codes"), SPOILED)
+def test_a_gap_that_is_mostly_something_else_is_at_best_a_pilot(
+    client: TestClient, configuration: Body, found: Body, codes: list[str]
+) -> None:
+    options = {"level": 2} | found.get("context", {})
+    context = {"kind": "hints", "options": options}
+    asked = configuration | {"context": context, "recipe": {}, "min_gain": 0.05, "pool": "lab"}
+    created = client.post("/v1/predictions", json=asked).json()
+    controls = Controls(leak=found["leak"]) if "leak" in found else Controls()
+    arms = probe_result().arms | {"context": arm(truncated=found.get("truncated", 0.0))}
+    result = stored(probe_result(controls=controls, arms=arms, contexts_missing=found.get("contexts_missing", 0.0)))
+    end_job(client, job_of(client, created), JobState.succeeded, result=result)
+    answer = client.get(f"/v1/predictions/{created['id']}").json()
+    assert [one["code"] for one in answer["support"]["missing"]] == codes
+    assert answer["verdict"] == ("pilot" if codes else "train")
+    warned = {one["code"]: one["message"] for one in answer["warnings"]}
+    for code in ("truncated", "contexts_missing"):
+        if found.get(code) and "context" not in found:
+            assert "Above 50% a run is not advised." in warned[code], "a smaller share says why it does not decide"
 
 
 def test_an_idempotency_key_replays(client: TestClient, configuration: Body) -> None:

@@ -37,6 +37,7 @@ def lacking(answer: JsonObject) -> list[str]:
         ({"recipe": {"lora_rank": 8}}, "pilot", ["tuning_new"]),
         ({"recipe": {"teacher": "ema"}}, "pilot", ["few_runs"]),
         ({"recipe": {"teacher": "ema", "ema_rate": 0.5}}, "pilot", ["live_teacher", "few_runs"]),
+        ({"recipe": {"teacher": "live"}}, "pilot", ["live_teacher", "few_runs"]),
         ({"task": "another"}, "pilot", ["few_runs"]),
         ({"context": HALF_WRONG}, "undecided", []),
         ({"context": {"kind": "placebo", "options": {"of": "hints"}}}, "undecided", ["control_context"]),
@@ -52,6 +53,53 @@ def test_a_run_is_advised_where_stored_runs_cover_it(
 ) -> None:
     answer = ask(client, **change)
     assert (answer["verdict"], lacking(answer)) == (verdict, codes)
+
+
+def test_runs_with_a_live_teacher_are_stored_and_at_best_a_pilot_follows(client: TestClient) -> None:
+    rows: list[JsonObject] = [
+        {
+            **{"family": "f", "model": "m", "task": "lab/addition", "context_kind": "hints", "baseline": 0.3},
+            "recipe": {"divergence": "forward_kl", "steps": 150, "learning_rate": 5e-4} | teacher,
+            "training_problems": 128,
+            **{"gap": {"value": gap, "se": 0.02}, "improvement": {"value": gap, "se": 0.02}},
+        }
+        for gap in (0.1, 0.2, 0.3)
+        for teacher in ({"teacher": "live"}, {"teacher": "ema", "ema_rate": 0.5}, {"teacher": "frozen"})
+    ]
+    stored = client.post("/v1/observations?pool=mine", json={"observations": rows}).json()
+    cells = {client.get(f"/v1/observations/{one}").json()["cell"] for one in stored["ids"]}
+    assert cells == {"f|lab/addition|live-forward_kl", "f|lab/addition|frozen-forward_kl"}
+    about: JsonObject = {"pool": "mine", "model": {"name": "m", "family": "f"}}
+    frozen = ask(client, **about)
+    assert (frozen["verdict"], lacking(frozen)) == ("train", [])
+    live, ema = (ask(client, **about, recipe=row["recipe"]) for row in rows[:2])
+    for answer in (live, ema):
+        assert (answer["verdict"], lacking(answer)) == ("pilot", ["live_teacher"])
+        assert (answer["support"]["cell_runs"], answer["law"]["n"]) == (6, 6)
+    assert "18.8 %, against 53.9 %" in live["support"]["missing"][0]["message"]
+    assert live["improvement"] == ema["improvement"]
+
+
+def test_a_mode_without_runs_is_at_best_a_pilot(client: TestClient) -> None:
+    recipe = {"teacher": "frozen", "divergence": "forward_kl", "steps": 150, "learning_rate": 5e-4}
+    rows: list[JsonObject] = [
+        {
+            **{"family": "f", "model": "m", "task": "lab/addition", "baseline": 0.3, "recipe": recipe},
+            **{"context_kind": "hints", "context": {"level": 2}, "training_problems": 128},
+            "gap": {"value": gap, "se": 0.02, "thinking": True},
+            "improvement": {"value": gap, "se": 0.02, "thinking": True},
+        }
+        for gap in (0.1, 0.2, 0.3)
+    ]
+    assert client.post("/v1/observations?pool=mine", json={"observations": rows}).status_code == 201
+    about: JsonObject = {"pool": "mine", "model": {"name": "m", "family": "f"}}
+    plain, thinking = (ask(client, **about, decoding={"thinking": mode}) for mode in (False, True))
+    assert (thinking["verdict"], lacking(thinking), thinking["support"]["known"]) == ("train", [], "configuration")
+    assert (plain["verdict"], lacking(plain), plain["support"]["known"]) == ("pilot", ["mode_new"], "family")
+    assert "measured with thinking, and this one is asked without it" in plain["support"]["missing"][0]["message"]
+    assert "cold_cell" not in [one["code"] for one in plain["warnings"]]
+    assert (plain["support"]["cell_runs"], thinking["support"]["cell_runs"]) == (0, 3)
+    assert [run["same"] for run in plain["support"]["nearest"][:3]] == ["context"] * 3
 
 
 def test_the_most_alike_runs_come_first(client: TestClient) -> None:

@@ -59,6 +59,7 @@ WRONG: list[tuple[Body, str]] = [
     ({"seeds": [-1]}, "seeds.0"),
     ({"seeds": [2**32]}, "seeds.0"),
     ({"pool": "No Pool"}, "pool"),
+    ({"recipe": {"teacher": "live"}}, "recipe.teacher"),
     ({"context": None}, "context"),
     ({"prediction_id": "pred_1"}, "model"),
 ]
@@ -248,6 +249,14 @@ class TestOfAPrediction:
         assert "expected 128" in problem["detail"]
         body["training"][name] = 128
         assert client.post("/v1/training_runs", json=body).status_code == 202, "one file serves both"
+
+    def test_with_a_live_teacher_it_is_not_trained(self, client: TestClient, configuration: Body) -> None:
+        live = {"gap": {"value": 0.2, "se": 0.02, "student": 0.3}, "recipe": {"teacher": "live"}}
+        made = client.post("/v1/predictions", json={**configuration, "probe": None, **live}).json()
+        assert (made["verdict"], made["support"]["missing"][0]["code"]) == ("pilot", "live_teacher")
+        problem = client.post("/v1/training_runs", json={"prediction_id": made["id"]}).json()
+        assert (problem["status"], problem["param"]) == (422, "recipe.teacher")
+        assert "Choose one of those, or import the run" in problem["detail"]
 
     def test_one_from_before_it_said_so_trains_as_many_as_others(
         self, client: TestClient, prediction: Body, worker: Worker

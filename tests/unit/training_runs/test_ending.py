@@ -31,7 +31,7 @@ def observation(client: TestClient, run: Body) -> Body:
 def test_its_observation_says_what_was_measured(client: TestClient, post: Post, worker: Worker) -> None:
     run = done(client, worker, post(pool="mine", model={"name": "lab/addition-qwen3-s", "family": "own"}))
     row = observation(client, run)
-    measured = {"problems": 16, "rollouts": 2, "variance": "counts"}
+    measured = {"problems": 16, "rollouts": 2, "variance": "counts", "thinking": False}
     assert row["gap"] == {"value": 0.3, "se": 0.03} | measured
     assert row["improvement"] == {"value": 0.28, "se": 0.04} | measured
     assert (row["baseline"], row["cov"], row["collapsed"]) == (0.25, 0.0004, False)
