@@ -36,12 +36,13 @@ def configuration(tmp_path: Path) -> Path:
 class TestAdd:
     def test_stores_one_run_and_prints_its_id(self, gapcast: Run, connected: Client, pool: str) -> None:
         more = options(cov=0.0001, teacher="ema", divergence="js", parameters=8e9, external_id="r1", version="v2")
-        done = gapcast(*ADD, *ERRORS, *more, "--collapsed", "--pool", pool)
+        done = gapcast(*ADD, *ERRORS, *more, "--collapsed", "--thinking", "--pool", pool)
         assert done.exit_code == 0, done.output
         stored = connected.observations.get(done.stdout.split()[-1])
         assert (stored.pool, stored.external_id, stored.version, stored.collapsed) == (pool, "r1", "v2", True)
         assert (stored.gap.se, stored.improvement.se, stored.cov, stored.parameters) == (0.02, 0.03, 0.0001, 8e9)
         assert stored.cell == "qwen3|lcb|ema-js"
+        assert (stored.gap.thinking, stored.improvement.thinking) == (True, True)
         assert f"the law of {pool}" in done.stdout
 
     def test_problems_and_rollouts_stand_in_for_the_error_that_is_missing(
