@@ -18,6 +18,8 @@ from workers.sampling.drawn import draw_problems
 from workers.sampling.statistics import estimate
 from workers.tasks import Task
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 200
 PROBLEMS, ROLLOUTS = 64, 2
 

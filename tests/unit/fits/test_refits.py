@@ -21,6 +21,8 @@ from service.observations import service as stored
 from service.observations.models import Observation, Pool
 from tests.support.rows import run
 
+pytestmark = pytest.mark.slow
+
 
 def add(database: Database, *rows: dict[str, Any]) -> list[str]:
     checked = stored.check(rows)

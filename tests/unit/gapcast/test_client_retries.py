@@ -15,6 +15,8 @@ from gapcast import AnswerLost, AsyncClient, Client, GapcastError, RateLimited, 
 from gapcast.cli.main import app
 from tests.support.scripted import Answer, Scripted, problem, scripted
 
+pytestmark = pytest.mark.slow
+
 MODELS = Answer({"object": "list", "data": [], "has_more": False})
 LOST = Answer(lost=True)
 BATCH = Answer(

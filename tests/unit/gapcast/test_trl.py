@@ -16,6 +16,8 @@ from gapcast import Client
 from gapcast.elsewhere.rows import Run, has_collapsed, import_command
 from gapcast.elsewhere.trl import ObservationCallback, recipe_of
 
+pytestmark = pytest.mark.slow
+
 RECIPE = {"teacher": "ema", "divergence": "reverse_kl"}
 STUDENT, TEACHER, AFTER = [0, 1, 2, 4], [2, 2, 3, 4], [1, 2, 2, 4]
 Make = Callable[..., tuple[transformers.Trainer, ObservationCallback]]

@@ -16,6 +16,8 @@ from service.app import create_app
 from service.kit.limits import SAFE_METHODS
 from service.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 KEY = "0123456789abcdef0123456789abcdef"
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"me:{KEY}".encode()).decode()}
 """what a browser remembers, and adds to whatever any page sends"""

@@ -17,6 +17,8 @@ from service.law.links import EXP, LINEAR, TANH
 from service.law.models import Model
 from service.law.state import ModelState
 
+pytestmark = pytest.mark.slow
+
 LINKS = pytest.mark.parametrize("link", [LINEAR, TANH], ids=["linear", "tanh"])
 
 

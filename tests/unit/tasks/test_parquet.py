@@ -22,6 +22,8 @@ from service.tasks.task_files import scratch, unpack
 from service.tasks.unpack import ROOM
 from tests.unit.tasks.conftest import Send, count, lines, problem, sender
 
+pytestmark = pytest.mark.slow
+
 PARQUET = "application/vnd.apache.parquet"
 
 

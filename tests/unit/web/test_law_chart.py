@@ -9,6 +9,8 @@ from service.web.plots import LONGEST_NOTE, law_chart
 from service.web.points import BranchPoint, Curve, ObservationPoint, OutcomePoint, PredictionPoint
 from service.web.recipes import FamilyRecipe
 
+pytestmark = pytest.mark.slow
+
 FROZEN, MOVING = Key.of("frozen", "forward_kl"), Key.of("ema", "reverse_kl")
 
 

@@ -15,6 +15,8 @@ from service.fits.models import Fit
 from tests.support.markup import Elements
 from tests.support.rows import Row, run
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 POOL = {"pool": "team"}
 

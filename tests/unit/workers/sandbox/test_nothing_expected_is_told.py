@@ -9,6 +9,8 @@ from gapcast.contract.problems import PythonTestsVerifier
 from workers.contexts.feedback import feedback_text
 from workers.tasks.python_tests import verify_python
 
+pytestmark = pytest.mark.slow
+
 NEEDLE = "987654"
 
 ASSERTIONS = [

@@ -12,6 +12,8 @@ import pytest
 
 from workers.tasks.sandbox import Status
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve()
 SECRET = "sandbox-secret-59204"
 

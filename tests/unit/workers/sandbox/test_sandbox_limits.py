@@ -13,13 +13,13 @@ import pytest
 from workers.tasks.sandbox import Limits, Session, Status, run
 from workers.tasks.sandbox.idle import end_all
 
+pytestmark = pytest.mark.slow
+
 ORDINARY = """
 import asyncio, bisect, collections, dataclasses, datetime, decimal, fractions, functools, hashlib, heapq, itertools
 import json, math, random, re, statistics, string, sys, threading, time, typing, zlib, bz2, lzma, queue, calendar, uuid
 import concurrent.futures, csv, difflib, enum, io, operator, pprint, struct, unicodedata, array, contextlib, textwrap
 import collections.abc, concurrent.futures, email.mime.text, importlib.resources, json.tool, unittest.mock, xml.etree
-
-pytestmark = pytest.mark.slow
 assert "é".encode("cp1252") == b"\\xe9" and "é".encode("latin-1").decode("utf-16", "replace")
 @dataclasses.dataclass
 class Point:

@@ -17,6 +17,8 @@ from workers.tasks.python_tests import verify_python
 from workers.tasks.sandbox.probe import MEANING, protections
 from workers.tasks.sandbox.seccomp import MACHINES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 
 LACKING = """

@@ -13,6 +13,8 @@ from workers.failures import JobError
 from workers.tasks import Split, load_task
 from workers.tasks.file_task import FileTask
 
+pytestmark = pytest.mark.slow
+
 HEADER = TaskIn.model_validate({"name": "mine/sums", "verifier": {"kind": "numeric"}, "max_tokens": 64})
 
 Write = Callable[..., str]
