@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -482,7 +482,16 @@ def seed_pools(session: Session, tenant: str) -> None:
         # whatever became of those that are there: a start must not fail for them
         known = repository.named(session, tenant, pool, rows)
         _store(session, tenant, check([row for name, row in rows.items() if name not in known], pool))
+        if pool == LAB_POOL:
+            _complete([row for row in known.values() if row.curve is None], lab)
     repository.lock_pool(session, tenant, DEFAULT_POOL)
+
+
+def _complete(rows: Sequence[Observation], runs: Mapping[str, TrainedRun]) -> None:
+    """Give shipped rows that an older version stored what only later ones brought: their curves and gap spreads."""
+    for row in rows:
+        values = prepare(row_of_run(runs[str(row.external_id)])).values
+        row.curve, row.gap_spread = values.curve, values.gap_spread
 
 
 def row_of_run(run: TrainedRun) -> ObservationIn:

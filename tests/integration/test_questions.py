@@ -81,9 +81,3 @@ def test_a_run_that_nothing_stored_covers_is_not_advised_and_its_outcome_comes_f
 def test_a_hundred_thousand_steps_are_not_advised(client: Client) -> None:
     prediction = asked(client, recipe={"steps": 100_000})
     assert (prediction["verdict"], lacking(prediction)) == ("pilot", ["dose_outside"])
-
-
-def test_a_larger_probe_trains_no_more_problems_and_says_so(client: Client) -> None:
-    prediction = asked(client, probe={"problems": 512, "rollouts": 1})
-    assert prediction["training"] == {"problems": 128, "evaluation_problems": 128, "passes": 37.5}
-    assert trained(client, prediction, seed=12)["training"]["problems"] == 128
