@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import NullPool, create_engine, text
 
 from service.app import create_app
+from service.fits.service import refit_one
 from service.kit.database import Database
 from service.migrate import migrate
 from service.settings import Settings
@@ -94,10 +95,12 @@ def migrated_postgres() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to copy: migrating takes longer than most tests."""
+    """A migrated SQLite file with the laws of the pools, to copy: they take longer to make than most tests."""
     path = tmp_path_factory.mktemp("migrated") / "gapcast.db"
     made = Database(f"sqlite:///{path}")
     migrate(made)
+    while refit_one(made):
+        pass
     with made.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     made.engine.dispose()
