@@ -218,7 +218,8 @@ def test_a_width_that_cannot_be_reached_is_said_beside_its_field(browser, addres
     browser.find_element(By.ID, "predict").click()
     wait_for(browser, "#probe-target_half_width-error")
     said = text(browser, "#probe-target_half_width-error")
-    assert said.startswith("0.005 is below ")
+    assert said.startswith("expected more than ")
+    assert "got 0.005" in said
     assert said.endswith("0.01 is 1 accuracy point.")
 
 

@@ -67,7 +67,7 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
     browser.find_element(By.CSS_SELECTOR, "#train button").click()
     wait_for(browser, "#run")
     WebDriverWait(browser, 120).until(
-        lambda driver: not driver.find_element(By.ID, "run-cancel").is_displayed(), "the run has not ended"
+        lambda driver: driver.find_elements(By.CSS_SELECTOR, "#run-now[data-status=ended]"), "the run has not ended"
     )
     run = read(address, f"/v1/training_runs/{browser.current_url.rpartition('=')[2]}")
     assert (run["status"], run["prediction_id"], run["seed"]) == ("succeeded", prediction["id"], 0)
