@@ -188,6 +188,7 @@ class Missing(Finite):
         "answer_in_context",
         "truncated",
         "contexts_missing",
+        "context_gained_little",
         "control_context",
     ]
     message: str

@@ -58,7 +58,7 @@ def answer(
     answering = pool.laws.answering(Target.TRAIN, steps) or Answering(pool.law, None)
     # of the future run: the median of the pool's, else that of this gap
     question = _Question(request, asked, asked.leaf(summary), gap, summary.measurement_var or gap.se**2)
-    lacking = list(missing(asked, request, summary, result))
+    lacking = list(missing(asked, request, summary, result, near))
     on_train = _predict(question, answering.law, summary, lacking)
     on_held_out = pool.laws.answering(Target.HELD_OUT, steps)
     held_out = None

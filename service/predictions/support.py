@@ -17,6 +17,10 @@ FEWEST_RUNS = 3
 MOST_SPOILED = 0.5
 """share of answers that are copied, and of rollouts that are truncated or without a context, beyond which a gap is not
 mostly what the context teaches"""
+FEWEST_ALIKE = 2
+"""stored runs of a context that can speak against it"""
+Z80 = 1.2816
+"""standard errors to the ends of an 80 % interval, which the verdict asks for"""
 CONTROLS = frozenset({"none", "placebo"})
 
 
@@ -64,7 +68,11 @@ def support(
 
 
 def missing(
-    asked: Asked, request: PredictionRequest, summary: PoolSummary, result: ProbeResult | None
+    asked: Asked,
+    request: PredictionRequest,
+    summary: PoolSummary,
+    result: ProbeResult | None,
+    near: Sequence[NearRun] = (),
 ) -> Iterator[Missing]:
     """Say why a run could not be advised, whatever its interval."""
     recipe = asked.recipe
@@ -101,8 +109,28 @@ def missing(
             f"at about {recipe.steps} steps."
         )
         yield Missing(code="few_runs", message=message)
+    yield from _contradicted(request, near)
     if stored:
         yield from _unlike(asked, list(stored.values()), asked.tuned(summary))
+
+
+def _contradicted(request: PredictionRequest, near: Sequence[NearRun]) -> Iterator[Missing]:
+    """Say if stored runs with this very context gained no more than is asked for, whatever the law makes of them.
+
+    At a dose with few runs the law may take an odd context for runs that collapsed, and then promises its gap.
+    """
+    alike = [run for run in near if run.same in {"run", "configuration", "context"}]
+    gains = [run.improvement for run in alike if run.improvement is not None]
+    if len(gains) < FEWEST_ALIKE:
+        return
+    mean = sum(gain.value for gain in gains) / len(gains)
+    se = sum(gain.se**2 for gain in gains) ** 0.5 / len(gains)
+    if mean - Z80 * se <= request.min_gain:
+        message = (
+            f"{len(gains)} stored runs with this context gained {100 * mean:+.1f} +- {100 * se:.1f} points on average. "
+            "That does not show a gain, whatever the gap. Use another context, or train one more run of this one."
+        )
+        yield Missing(code="context_gained_little", message=message)
 
 
 def _spoiled(request: PredictionRequest, result: ProbeResult) -> Iterator[Missing]:

@@ -60,7 +60,7 @@ def test_the_usual_question_is_advised_and_comes_true(client: Client) -> None:
         ({"recipe": {"steps": 1}}, "pilot", ["dose_outside"]),
         ({"recipe": {"learning_rate": 1e-6}}, "pilot", ["tuning_new"]),
         ({"recipe": {"lora_rank": 4}}, "pilot", ["tuning_new"]),
-        ({"context": HALF_WRONG}, "undecided", []),
+        ({"context": HALF_WRONG}, "undecided", ["context_gained_little"]),
         ({"recipe": {"teacher": "ema"}}, "pilot", ["few_runs"]),
     ],
     ids=["one-step", "slow", "lora", "half-wrong", "ema"],

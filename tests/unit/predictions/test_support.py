@@ -39,12 +39,13 @@ def lacking(answer: JsonObject) -> list[str]:
         ({"recipe": {"teacher": "ema", "ema_rate": 0.5}}, "pilot", ["live_teacher", "few_runs"]),
         ({"recipe": {"teacher": "live"}}, "pilot", ["live_teacher", "few_runs"]),
         ({"task": "another"}, "pilot", ["few_runs"]),
-        ({"context": HALF_WRONG}, "undecided", []),
+        ({"context": HALF_WRONG}, "undecided", ["context_gained_little"]),
+        ({"context": HALF_WRONG, "recipe": {"steps": 50}}, "pilot", ["context_gained_little"]),
         ({"context": {"kind": "placebo", "options": {"of": "hints"}}}, "undecided", ["control_context"]),
         (
             {"context": {"kind": "none"}, "gap": {"value": 0.5, "se": 0.01, "student": 0.3}},
             "undecided",
-            ["control_context"],
+            ["control_context", "context_gained_little"],
         ),
     ],
 )
