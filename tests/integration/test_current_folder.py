@@ -17,6 +17,8 @@ from tests.support.asking import run_of
 from tests.support.product import GAPCAST, ask, ended, environment, serving, working
 from workers.engines.folder import model_folder
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 
 ROOMS = ("gapcast", "service", "workers", "migrations")

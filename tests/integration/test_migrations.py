@@ -14,6 +14,8 @@ from service.migrate import config, head, migrate, revision
 from service.observations.service import check, published, shipped, store
 from tests.support.rows import run
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = len(shipped()) + len(published())
 
 

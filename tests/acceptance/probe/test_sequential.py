@@ -10,6 +10,8 @@ from gapcast.contract.probes import Z95
 from workers.sampling.schedule import portions
 from workers.sampling.statistics import guarded
 
+pytestmark = pytest.mark.slow
+
 PROBES = 1000
 PROBLEMS = 600
 POPULATION = 200_000

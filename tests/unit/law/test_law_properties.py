@@ -13,6 +13,8 @@ from sklearn.exceptions import NotFittedError
 
 from service.law import GapLaw, Observations, Probe
 
+pytestmark = pytest.mark.slow
+
 PROBE = {"gap": [0.05, 0.2, 0.6], "gap_var": 4e-4, "baseline": 0.3}
 FAMILIES = ("f0", "f1", "new")
 EXAMPLES = pytest.mark.parametrize("examples", [5, pytest.param(25, marks=pytest.mark.slow)])

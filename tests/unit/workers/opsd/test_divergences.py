@@ -15,6 +15,8 @@ from scipy.special import logsumexp
 from workers.opsd.divergences import token_divergence
 from workers.opsd.objective import Objective
 
+pytestmark = pytest.mark.slow
+
 Array = npt.NDArray[np.float64]
 
 KINDS = [
