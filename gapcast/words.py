@@ -238,11 +238,11 @@ def gained(run: NearRun) -> str:
 
 
 SAME = {
-    "run": "the same run, another seed",
-    "configuration": "the same model, context and recipe class, tuned otherwise",
-    "context": "the same context, another model or recipe",
-    "kind": "the same kind of context",
-    "gap": "a gap that is near",
+    "run": "same run",
+    "configuration": "same setup",
+    "context": "same context",
+    "kind": "same kind",
+    "gap": "near gap",
 }
 """How a stored run is like the one that is asked for."""
 

@@ -70,6 +70,8 @@ def answer(
             held_out = HeldOutAnswer(improvement=found.improvement, verdict=found.verdict, n=of_family)
     decides = held_out if request.verdict_on == "held_out" and held_out is not None else on_train
     families = pool.law.families_
+    # a tuning or mode without runs has no contexts either: one sentence says it
+    is_new = any(one.code in {"tuning_new", "mode_new"} for one in lacking)
     return Answer(
         gap=gap,
         controls=Controls() if result is None else result.controls,
@@ -79,7 +81,7 @@ def answer(
         held_out=held_out,
         support=support(asked, summary, answering, lacking, near, pool.fit.pool, families),
         warnings=[
-            *map(warned.of_law, on_train.cautions),
+            *(warned.of_law(one) for one in on_train.cautions if not (is_new and one.code == law.Code.NEW_CONTEXT)),
             *warned.of_pool(request, asked.family, asked.cell, pool),
             *warned.of_targets(on_train.verdict, held_out, request.verdict_on),
             *warned.of_probe(request, gap, result),
