@@ -19,6 +19,8 @@ from gapcast.contract.sizing import SizeOut
 from tests.support.keys import unknown_keys
 from tests.support.product import ask
 
+pytestmark = pytest.mark.slow
+
 
 def missing(kind: type[BaseModel], answer: Any) -> list[str]:
     read(kind, answer)

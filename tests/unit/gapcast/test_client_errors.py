@@ -25,6 +25,8 @@ from gapcast import (
 from tests.support.product import serving
 from tests.support.scripted import Answer, problem, scripted
 
+pytestmark = pytest.mark.slow
+
 KEY = "the-right-key-of-this-server-0123456789"
 HTML = Answer("<html>nginx</html>", 404, media="text/html")
 

@@ -7,6 +7,8 @@ import pytest
 
 from gapcast import Client, GapcastError
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 
 

@@ -10,6 +10,8 @@ from typer.testing import Result
 from gapcast import Client
 from gapcast.models import Prediction
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

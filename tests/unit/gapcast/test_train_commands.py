@@ -16,6 +16,8 @@ from gapcast import Client, TrainingRun
 from gapcast.cli.train import command, request_of, seeds_of
 from tests.support.product import environment, eventually
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

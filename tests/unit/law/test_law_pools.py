@@ -9,6 +9,8 @@ import pytest
 from service.law import Code, GapLaw, Observations, Probe, Status
 from service.law.keys import ANY, Key, Rule, divided
 
+pytestmark = pytest.mark.slow
+
 
 def told(observations, **columns):
     """The same store with other columns."""

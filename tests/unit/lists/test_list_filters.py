@@ -29,6 +29,8 @@ from tests.support.asking import run_of
 from tests.support.results import probe_result, stored
 from tests.support.rows import run
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 
 CIPHER: Body = {"task": "lab/cipher", "model": "lab/cipher-qwen3-s", "context": {"kind": "all"}}

@@ -11,6 +11,8 @@ from service.observations import repository, service
 from service.observations.models import Pool
 from tests.support.rows import run
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ("lab", "published")
 
 

@@ -37,6 +37,8 @@ from workers.host import supervisor
 from workers.host.child_process import Child
 from workers.host.supervisor import Supervisor
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 
 SPEAKING = f"""

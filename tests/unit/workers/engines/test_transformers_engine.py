@@ -18,6 +18,8 @@ from workers.engines import transformers as module
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError
 
+pytestmark = pytest.mark.slow
+
 
 class TestTransformers(EngineContract):
     @pytest.fixture(scope="class")

@@ -18,6 +18,8 @@ from workers.sampling.arms import Sampler
 from workers.sampling.drawn import draw_problems
 from workers.tasks import Task
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Trainer]
 
 

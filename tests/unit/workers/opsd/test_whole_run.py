@@ -37,6 +37,8 @@ from workers.resources import Resources
 from workers.sampling.drawn import draw_problems
 from workers.tasks import load_task
 
+pytestmark = pytest.mark.slow
+
 Configure = Callable[..., TrainingConfiguration]
 Run = Callable[..., Told]
 

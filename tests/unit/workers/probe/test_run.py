@@ -21,6 +21,8 @@ from workers.sampling.drawn import draw_problems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
 from workers.tasks import Split, Task
 
+pytestmark = pytest.mark.slow
+
 Configure = Callable[..., ProbeConfiguration]
 
 
