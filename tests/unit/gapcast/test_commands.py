@@ -9,6 +9,8 @@ from typer.testing import Result
 from gapcast import Client
 from gapcast.words import points, weight
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from tests.support.asking import asked_at, run_of
 from tests.support.rows import run
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 
 LABELS: Body = {"name": "qwen3, hints", "tags": ["sweep-3", "lr.5e-4"]}

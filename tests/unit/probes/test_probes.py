@@ -12,6 +12,8 @@ from service.kit.database import Database
 from service.probes import repository as probes
 from tests.support.results import probe_result, stored
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 
 RESULT = stored(probe_result())

@@ -31,6 +31,8 @@ from service.training_runs import repository as runs
 from tests.support.training_results import BEST, evaluation, training_partial, training_result
 from tests.unit.training_runs.conftest import RESULT, Worker
 
+pytestmark = pytest.mark.slow
+
 Body = dict[str, Any]
 Post = Callable[..., Body]
 
