@@ -191,7 +191,7 @@ def _as_share(value: Any, unit: str) -> str:  # noqa: ANN401
 
 
 def _as_number(text: str, *, whole: bool) -> str:
-    """Advise somebody who wrote `5 %` or `0,5`; there is no advice for 1.5 if the number must be whole."""
+    """Say how to write `5 %` or `0,5` as a number; empty for 1.5 where the number must be whole."""
     bare = text.strip().removesuffix("%").strip().replace(",", ".")
     try:
         number = float(bare) / (100 if "%" in text else 1)

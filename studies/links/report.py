@@ -57,7 +57,7 @@ def column(rows: Sequence[Row], name: str, part: str = "value") -> Array:
 
 
 def about(rows: Sequence[Row]) -> dict[str, Any]:
-    """What the law is told of runs and of probes alike."""
+    """Return the columns that runs and probes both have."""
     return {
         "gap": column(rows, "gap"),
         "gap_var": column(rows, "gap", "se") ** 2,

@@ -25,7 +25,7 @@ WIDER = 0.05
 
 
 def about(rows: Sequence[Pair]) -> dict[str, Any]:
-    """What the law is told of runs and of probes alike."""
+    """Return the columns that runs and probes both have."""
     return {
         "gap": [row.gap for row in rows],
         "gap_var": [row.gap_se**2 for row in rows],

@@ -55,22 +55,23 @@ def test_the_usual_question_is_advised_and_comes_true(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "codes"),
+    ("change", "verdicts", "codes"),
     [
-        ({"recipe": {"steps": 1}}, ["dose_outside"]),
-        ({"recipe": {"learning_rate": 1e-6}}, ["tuning_new"]),
-        ({"recipe": {"lora_rank": 4}}, ["tuning_new"]),
-        ({"context": HALF_WRONG}, ["context_gained_little"]),
-        ({"recipe": {"teacher": "ema"}}, ["few_runs"]),
+        # its law, of the first 15 steps, promises so little that the measured gap decides which of the two it is
+        ({"recipe": {"steps": 1}}, {"pilot", "probe_more"}, ["dose_outside"]),
+        ({"recipe": {"learning_rate": 1e-6}}, {"pilot"}, ["tuning_new"]),
+        ({"recipe": {"lora_rank": 4}}, {"pilot"}, ["tuning_new"]),
+        ({"context": HALF_WRONG}, {"undecided"}, ["context_gained_little"]),
+        ({"recipe": {"teacher": "ema"}}, {"pilot"}, ["few_runs"]),
     ],
     ids=["one-step", "slow", "lora", "half-wrong", "ema"],
 )
 def test_a_run_that_nothing_stored_covers_is_not_advised_and_its_outcome_comes_first_when_asked_again(
-    client: Client, change: Body, codes: list[str]
+    client: Client, change: Body, verdicts: set[str], codes: list[str]
 ) -> None:
     prediction = asked(client, **change)
+    assert prediction["verdict"] in verdicts
     assert lacking(prediction) == codes
-    assert prediction["verdict"] != "train"
     run = trained(client, prediction)
     again = asked(client, **change, pool="lab")
     same = {one["observation_id"]: one for one in again["support"]["nearest"] if one["same"] == "run"}
