@@ -61,10 +61,10 @@ def test_two_clients_post_a_thousand_times_at_once(kind: str, tmp_path: Path, re
         pool = eventually(fitted, 60)
         assert (pool.changes, pool.observations) == (2 * POSTS - POSTS // 10, 2 * POSTS - POSTS // 10)
         with database.read() as session:
-            rows = observations.fitted(session, "local", "default", pool.changes)
+            given = fits.read(session, "local", "default", pool.changes, fits.lending(session, pool))
             fit = fits.get(session, "local", str(pool.fit_id))
-            assert fit.n == len(rows) == pool.observations
-            assert fit.record == fits.laws.fit(fits.table(rows)).to_record()
+            assert fit.n == len(given.rows) == pool.observations
+            assert fit.record == fits.draft(given).record
         assert ask(client, "GET", "/v1/fits/current")["id"] == fit.id
         versions = ask(client, "GET", "/v1/events", params={"type": "fit.created", "limit": 500})["data"]
         assert len(versions) < pool.changes / 2, "refits are coalesced"
