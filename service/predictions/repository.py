@@ -52,6 +52,12 @@ def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, 
     return None if row is None else (row[0], row[1])
 
 
+def by_ids(session: Session, tenant: str, ids: Sequence[str]) -> dict[str, Prediction]:
+    """Read several, by id."""
+    query = select(Prediction).where(Prediction.tenant == tenant, Prediction.id.in_(ids))
+    return {row.id: row for row in session.execute(query).scalars()} if ids else {}
+
+
 class PredictionState(NamedTuple):
     """How far a prediction is, and the job that it waits for."""
 

@@ -1,12 +1,13 @@
 """Predictions: ask, share a probe, answer when it is measured."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure, JsonObject, Page
+from gapcast.contract.catalog import Task
 from gapcast.contract.contexts import context_key
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
@@ -33,6 +34,7 @@ from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
 from service.probes.configuring import configure, trained_elsewhere, trained_problems
+from service.probes.models import Probe
 from service.settings import Settings
 from service.tasks.service import known_task
 
@@ -81,8 +83,9 @@ def create(
     if request.gap is not None:
         filled, values["family"] = _given(session, tenant, request, law, settings)
     else:
-        filled, values["family"], configuration = _resolved(session, tenant, request, law, settings)
-        probe = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
+        found = resolved(session, tenant, request, law, settings)
+        filled, values["family"] = found.request, found.family
+        probe = probes.ensure(session, tenant, found.configuration, settings.max_queued_jobs)
         values["probe_id"], result = probe.id, probe.result
         if result is None:
             values["job_id"] = probe.job_id
@@ -94,17 +97,49 @@ def create(
     return prediction_id
 
 
-def _resolved(
-    session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
-) -> tuple[PredictionRequest, str, ProbeConfiguration]:
-    """Return the request with names looked up and defaults filled in, which the answer records, family and probe.
+def add_answered(
+    session: Session, tenant: str, request: PredictionRequest, family: str, probe: Probe, law: Current
+) -> Prediction:
+    """Store a prediction of a probe that is measured, with its answer; the request has its names looked up."""
+    prediction_id = new_id("pred")
+    prediction = repository.add(
+        session,
+        {
+            "id": prediction_id,
+            "tenant": tenant,
+            "status": PENDING,
+            "pool": law.fit.pool,
+            "name": request.name,
+            "tags": request.tags,
+            "family": family,
+            "probe_id": probe.id,
+            "request": request.model_dump(mode="json"),
+        },
+    )
+    events.add(session, tenant, prediction_id, PredictionCreated(probe_id=probe.id))
+    _answer(session, prediction, law, probe.result)
+    session.refresh(prediction)
+    return prediction
+
+
+class Resolved(NamedTuple):
+    """A request with its names looked up and its defaults filled in, which the answer records."""
+
+    request: PredictionRequest
+    family: str
+    configuration: ProbeConfiguration
+    task: Task
+
+
+def resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Resolved:
+    """Look up the names of a request whose gap is to be measured, and fill in its defaults.
 
     Raises:
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other, or no probe is large enough.
     """
     size = request.probe or ProbeSize()
-    resolved = configure(
+    found = configure(
         session,
         tenant,
         settings.models,
@@ -116,18 +151,18 @@ def _resolved(
         group_size=request.recipe.group_size,
         target_se=None,
     )
-    family, configuration = resolved.family, resolved.configuration
+    family, configuration = found.family, found.configuration
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
     parts = {
-        "model": resolved.reference,
+        "model": found.reference,
         "decoding": configuration.decoding,
-        "probe": resolved.size,
-        "training": trained_problems(request.training, resolved.task),
+        "probe": found.size,
+        "training": trained_problems(request.training, found.task),
         "pool": law.fit.pool,
     }
-    return request.model_copy(update=parts), family, configuration
+    return Resolved(request.model_copy(update=parts), family, configuration, found.task)
 
 
 def _given(

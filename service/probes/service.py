@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import ProbeCancelRequested
 from gapcast.contract.lists import ProbeQuery
-from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest
+from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest, ProbeResult
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -182,6 +182,26 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
         session.delete(fresh)
         session.flush()
     raise Conflict("Other clients are asking for the same probe at this moment. Try again.")
+
+
+def keep(session: Session, tenant: str, configuration: ProbeConfiguration, job_id: str, result: ProbeResult) -> Probe:
+    """Store a probe that another kind of job has measured, in the transaction that ends it; the first result stays."""
+    with session.begin_nested():
+        probe = repository.find(session, tenant, configuration.key)
+        if probe is None:
+            probe = repository.add(
+                session,
+                {
+                    "id": new_id("probe"),
+                    "tenant": tenant,
+                    "key": configuration.key,
+                    "configuration": configuration.model_dump(mode="json"),
+                    "job_id": job_id,
+                },
+            )
+    repository.store_result(session, probe.id, result.model_dump(mode="json"))
+    session.refresh(probe)
+    return probe
 
 
 def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:
