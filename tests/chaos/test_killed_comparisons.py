@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_comparisons import HARD, comparison, compared
+from tests.integration.test_comparisons import HARD, compared, comparison
 from tests.support.product import QUICK, ask, children_of, eventually, serving
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,103 @@
+"""The gaps of all configurations together: problems that several share say more of their difference than of each."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from service.deciding.configurations import Known
+from service.law.observations import FloatArray
+from service.law.paired import VARIANCE_FLOOR
+
+UNKNOWN_VARIANCE = 0.25
+"""of a gap without a problem, around 0: a standard error of .5 knows nothing"""
+SMALLEST_EIGENVALUE = 0.02
+"""of a correlation matrix: 36 pairs of problems and rollouts do not show a correlation above .98"""
+
+
+class Gaps(NamedTuple):
+    """Sufficient statistics of P nested samples of problems, normal with a known covariance.
+
+    Attributes:
+        problems: (P,) measured of each.
+        spread: (P, P) covariance of two configurations' differences on one problem.
+        shift: (P,) precision times mean.
+    """
+
+    problems: FloatArray
+    spread: FloatArray
+    shift: FloatArray
+
+    def precision(self, problems: FloatArray) -> FloatArray:
+        """(P, P) inverse covariance of the gaps' errors with so many problems of each, nested.
+
+        Problems that a configuration lacks are regressed on those that share the rest with it. With as many problems
+        of each this is the inverse of spread/n, and the gaps are plain means.
+        """
+        found, before = np.diag(np.where(problems == 0, 1 / UNKNOWN_VARIANCE, 0.0)), 0.0
+        for level in np.unique(problems[problems > 0]):
+            rows = np.flatnonzero(problems >= level)
+            found[np.ix_(rows, rows)] += (level - before) * np.linalg.inv(self.spread[np.ix_(rows, rows)])
+            before = level
+        return found
+
+    @property
+    def cov(self) -> FloatArray:
+        """(P, P) covariance of the errors."""
+        cov = np.linalg.inv(self.precision(self.problems))
+        return np.asarray((cov + cov.T) / 2)
+
+    @property
+    def mean(self) -> FloatArray:
+        """(P,) gaps."""
+        return np.clip(self.cov @ self.shift, -1.0, 1.0)
+
+
+def gaps(known: Sequence[Known | None], students: Sequence[str]) -> Gaps:
+    """Put the measurements of P configurations together; ``students`` name whose samples each shares."""
+    problems = np.array([0.0 if each is None else len(each.differences) for each in known])
+    # the arms' own floors and guards are in gap_var
+    variance = np.array(
+        [
+            VARIANCE_FLOOR if each is None else max(each.gap_var * len(each.differences), VARIANCE_FLOOR)
+            for each in known
+        ]
+    )
+    spread = _correlation(known, variance, students) * np.sqrt(np.outer(variance, variance))
+    shift, before = np.zeros(len(known)), 0
+    for level in np.unique(problems[problems > 0]).astype(int):
+        rows = np.flatnonzero(problems >= level)
+        each = [known[row] for row in rows.tolist()]
+        sums = np.array([one.differences[before:level].sum() for one in each if one is not None])
+        shift[rows] += np.linalg.solve(spread[np.ix_(rows, rows)], sums)
+        before = level
+    return Gaps(problems, spread, shift)
+
+
+def _correlation(known: Sequence[Known | None], variance: FloatArray, students: Sequence[str]) -> FloatArray:
+    """(P, P) positive definite correlations.
+
+    P configurations on few problems would fit their noise. So a pair on m problems keeps m/(m + P) of its own and takes
+    the rest from the mean of all pairs that, like it, share or do not share the student's samples.
+    """
+    P = len(known)
+    own, weight = np.zeros((P, P)), np.zeros((P, P))
+    same = np.equal.outer(np.array(students), np.array(students))
+    for a, b in combinations(range(P), 2):
+        one, other = known[a], known[b]
+        m = 0 if one is None or other is None else min(len(one.differences), len(other.differences))
+        if one is not None and other is not None and m > 1:
+            cov = np.cov(one.differences[:m], other.differences[:m], ddof=1)[0, 1]
+            own[a, b] = own[b, a] = np.clip(cov / np.sqrt(variance[a] * variance[b]), -1.0, 1.0)
+            weight[a, b] = weight[b, a] = m / (m + P)
+    found = np.zeros((P, P))
+    for kind in (same, ~same):
+        alike = kind & (weight > 0)
+        target = own[alike].mean() if alike.any() else 0.0
+        found[alike] = (weight * own + (1 - weight) * target)[alike]
+    np.fill_diagonal(found, 1.0)
+    values, vectors = np.linalg.eigh(found)
+    found = (vectors * np.maximum(values, SMALLEST_EIGENVALUE)) @ vectors.T
+    sd = np.sqrt(np.diag(found))
+    return np.asarray(found / np.outer(sd, sd))

@@ -1,0 +1,122 @@
+"""The joint outlook on all configurations: improvements, and what their exact gaps would say of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from service.deciding.configurations import Configuration, Known
+from service.deciding.gaps import Gaps, gaps
+from service.law import GapLaw, Probe, predicting
+from service.law.leaves import IndexArray
+from service.law.observations import BoolArray, FloatArray
+
+DRAWS = 4000
+"""of improvements: a probability of .95 is known to .004"""
+GAP_DRAWS = 2000
+"""of what more problems could show; every plan is weighed on the same ones"""
+KNOTS = np.array([-2.5, -1.0, 0.0, 1.0, 2.5])
+"""standard deviations of a gap at which its prediction is computed: a bent link is nearly straight between them"""
+ASKED = ("family", "cell", "teacher", "divergence", "context", "model")
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """P configurations with what is known of them.
+
+    Attributes:
+        mean: (P,) predicted improvements.
+        refused: (P,) True where the law refuses to predict.
+        draws: (n, P) joint improvements of a run of each.
+        gaps: the measured gaps.
+        prior_precision: (P,) of the gaps that people measure. It is less where a gap is unlike the stored ones.
+        centre: (P,) true gaps, given the measured ones. sd: their standard deviations.
+        curve: (P, knots) predicted improvement at exact gaps of centre + sd x ``KNOTS``.
+        noise: (m, P) standard normal draws.
+    """
+
+    mean: FloatArray
+    refused: BoolArray
+    draws: FloatArray
+    gaps: Gaps
+    prior_precision: FloatArray
+    centre: FloatArray
+    sd: FloatArray
+    curve: FloatArray
+    noise: FloatArray
+
+    def uncertainty(self, problems: FloatArray | None = None) -> FloatArray:
+        """(P, P) covariance of the true gaps given the measured ones; with more problems where they are given."""
+        n = self.gaps.problems if problems is None else problems
+        return np.asarray(np.linalg.inv(self.gaps.precision(n) + np.diag(self.prior_precision)))
+
+    def predictions(self, moved: FloatArray) -> FloatArray:
+        """(m, P) predicted improvements when the true gaps' means move with this covariance."""
+        values, vectors = np.linalg.eigh((moved + moved.T) / 2)
+        at = self.centre + self.noise @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        knots = self.centre[:, None] + self.sd[:, None] * KNOTS
+        return np.stack([np.interp(at[:, p], knots[p], self.curve[p]) for p in range(len(self.sd))], axis=1)
+
+
+def outlook(
+    laws: Sequence[GapLaw],
+    configurations: Sequence[Configuration],
+    known: Sequence[Known | None],
+    seeds: np.random.SeedSequence,
+) -> Outlook:
+    """Predict all configurations jointly; those of different laws share their gaps' errors alone.
+
+    A configuration without a problem has a gap that is not known.
+    """
+    P = len(configurations)
+    own, *of_laws = seeds.spawn(1 + len(laws))
+    rng = np.random.default_rng(own)
+    found = gaps(known, [each.student for each in configurations])
+    gap, cov = found.mean, found.cov
+    mean, refused, draws = np.empty(P), np.empty(P, dtype=np.bool_), np.empty((DRAWS, P))
+    prior_mean, prior_precision = np.empty(P), np.empty(P)
+    asked: list[tuple[GapLaw, IndexArray, Probe]] = []
+    for index, law in enumerate(laws):
+        rows = np.flatnonzero([each.law == index for each in configurations])
+        if not len(rows):
+            continue
+        of_law = rows.tolist()
+        probe = _probe(
+            [configurations[row] for row in of_law], [known[row] for row in of_law], gap[rows], cov[rows, rows]
+        )
+        asked.append((law, rows, probe))
+        draws[:, rows] = law.draws(probe, DRAWS, int(of_laws[index].generate_state(1)[0]), cov[np.ix_(rows, rows)])
+        predicted = law.predict_improvement(probe)
+        refused[rows] = predicted.refused
+        mean[rows] = np.where(predicted.refused, draws[:, rows].mean(axis=0), predicted.mean)
+        for part in predicting.parts(law.state_, probe):
+            exposure, here = part.pool.exposure, rows[part.rows]
+            flat = exposure.flat_weight(part.probe.gap, part.probe.gap_var)
+            prior_mean[here], prior_precision[here] = exposure.mean, (1 - flat) / exposure.variance
+    posterior = np.linalg.inv(found.precision(found.problems) + np.diag(prior_precision))
+    centre = posterior @ (found.shift + prior_precision * prior_mean)
+    sd = np.sqrt(np.diag(posterior))
+    curve = np.empty((P, len(KNOTS)))
+    for law, rows, probe in asked:
+        curve[rows] = _at_exact_gaps(law, probe, centre[rows, None] + sd[rows, None] * KNOTS)
+    noise = rng.standard_normal((GAP_DRAWS, P))
+    return Outlook(mean, refused, draws, found, prior_precision, centre, sd, curve, noise)
+
+
+def _probe(
+    configurations: Sequence[Configuration], known: Sequence[Known | None], gap: FloatArray, gap_var: FloatArray
+) -> Probe:
+    baseline = [np.nan if each is None else each.student for each in known]
+    spread = [np.nan if each is None or each.gap_spread is None else each.gap_spread for each in known]
+    words: dict[str, Any] = {name: [each.question.get(name) for each in configurations] for name in ASKED}
+    return Probe(gap=gap, gap_var=gap_var, baseline=baseline, gap_spread=spread, **words)
+
+
+def _at_exact_gaps(law: GapLaw, probe: Probe, gap: FloatArray) -> FloatArray:
+    """(P, knots) predicted improvements at exact gaps (P, knots)."""
+    each = probe.take(np.repeat(np.arange(len(probe)), gap.shape[1]))
+    words = {name: getattr(each, name) for name in (*ASKED, "baseline", "baseline_var", "gap_spread")}
+    exact = Probe(gap=np.clip(gap, -1.0, 1.0).reshape(-1), gap_var=0.0, **words)
+    lowest, highest = predicting.possible(exact)
+    return np.clip(predicting.mixture(law.state_, exact).centre, lowest, highest).reshape(gap.shape)
