@@ -32,6 +32,8 @@ from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
 from service.probes import endpoints as probes
+from service.recommendations import endpoints as recommendations
+from service.recommendations.executing import go_on
 from service.settings import Settings
 from service.tasks import endpoints as tasks
 from service.training_runs import endpoints as training_runs
@@ -76,13 +78,15 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
     while not stop.wait(state.settings.reconcile_seconds):
         try:
             reconcile(state.database, state.settings, state.settle)
+            go_on(state.database, state.settings)
         except Exception as error:
             log.warning("reconcile_failed", error=f"{type(error).__name__}: {error}"[:300])
 
 
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, comparisons, probes, training_runs, observations, fits, events, catalog, tasks):
+    decisions = (comparisons, recommendations)
+    for room in (predictions, *decisions, probes, training_runs, observations, fits, events, catalog, tasks):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
     found.include_router(predictions.of_fits)

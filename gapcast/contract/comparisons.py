@@ -1,8 +1,8 @@
 """Comparisons: several configurations on one problem set and under one fit, and which of them is best."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, model_validator
 
 from gapcast.contract.base import (
     TERMINAL,
@@ -11,14 +11,13 @@ from gapcast.contract.base import (
     Finite,
     Identified,
     JobStatus,
-    JsonObject,
     Strict,
     Warned,
 )
-from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
 from gapcast.contract.predictions import Answer, Interval, PredictionRequest
-from gapcast.contract.varying import FEWEST, MOST, varied
+from gapcast.contract.spaces import Space
+from gapcast.contract.varying import MOST
 
 FIRST = 32
 """problems that every configuration gets in the first round"""
@@ -54,81 +53,17 @@ class Rules(Strict):
     pick: int = Field(1, ge=1, lt=MOST, description="configurations that are to be trained")
 
 
-class ComparisonRequest(Labelled, Rules):
+class ComparisonRequest(Space, Rules):
     """Configurations to choose from: a list, or a base and the fields to vary in it."""
 
-    configurations: list[PredictionRequest] | None = Field(
-        None, min_length=FEWEST, max_length=MOST, description="in place of `base` and `vary`"
-    )
-    base: JsonObject | None = Field(
-        None, description="a configuration as POST /v1/predictions takes it, without the fields that are varied"
-    )
-    vary: dict[str, list[Any] | JsonObject] | None = Field(
-        None,
-        description="values by field, such as `recipe.teacher: [frozen, ema]`: every combination is compared. "
-        "A mapping in place of a list gives each value a name, such as `context: {short: {kind: hints}}`",
-    )
     budget: Budget = Field(default_factory=Budget)
-    _asked: list[PredictionRequest] = PrivateAttr(default_factory=list)
-
-    @property
-    def asked(self) -> list[PredictionRequest]:
-        """The configurations that are compared, each with a name."""
-        return self._asked
 
     @model_validator(mode="after")
-    def _expand(self) -> Self:
-        if self.configurations is not None:
-            if self.base is not None or self.vary is not None:
-                name = "vary" if self.base is None else "base"
-                raise FieldError(name, "expected either configurations or base and vary, got both. Leave one out.")
-            self._asked = [
-                one if one.name is not None else one.model_copy(update={"name": f"{place + 1}: {one.context.kind}"})
-                for place, one in enumerate(self.configurations)
-            ]
-        elif self.base is None or not self.vary:
-            missing = "base" if self.base is None else "vary"
-            raise FieldError(
-                missing, "expected base and vary, or configurations in place of both, got nothing. Add it."
-            )
-        else:
-            self._asked = list(varied(self.base, self.vary))
-        if self.pick >= len(self._asked):
-            message = f"expected less than {len(self._asked)}, the configurations, got {self.pick}. Lower it."
+    def _picks_fewer_than_all(self) -> Self:
+        if self.pick >= len(self.asked):
+            message = f"expected less than {len(self.asked)}, the configurations, got {self.pick}. Lower it."
             raise FieldError("pick", message, self.pick)
-        self._refuse_what_is_not_comparable()
         return self
-
-    def _refuse_what_is_not_comparable(self) -> None:
-        first = self._asked[0]
-        seen: dict[str, str] = {}
-        for place, one in enumerate(self._asked):
-            where = self._where(place)
-            if one.gap is not None:
-                message = "a comparison measures its gaps. Leave gap out, or send given gaps to POST /v1/predictions."
-                raise FieldError(f"{where}.gap", message)
-            if one.probe is not None and one.probe.target_half_width is not None:
-                message = "belongs to predictions: a comparison decides how many problems each configuration gets."
-                raise FieldError(f"{where}.probe.target_half_width", f"{message} Leave it out.")
-            for name, ours, theirs in (
-                ("task", one.task, first.task),
-                ("pool", one.pool, first.pool),
-                ("verdict_on", one.verdict_on, first.verdict_on),
-                ("probe.seed", one.probe and one.probe.seed, first.probe and first.probe.seed),
-            ):
-                if ours != theirs:
-                    message = f"expected {shown(theirs)} as in the first one: what is compared shares it."
-                    raise FieldError(f"{where}.{name}", f"{message} Got {shown(ours)}.", ours)
-            content = one.model_dump_json(exclude={"name", "tags"})
-            if content in seen:
-                message = f"is the same as {seen[content]}. Compare configurations that differ."
-                raise FieldError(where, message)
-            seen[content] = where
-
-    def _where(self, place: int) -> str:
-        if self.configurations is not None:
-            return f"configurations.{place}"
-        return f"vary[{self._asked[place].name}]"
 
 
 class Standing(Finite):

@@ -158,6 +158,33 @@ class ComparisonCreated(EventData):
     configurations: int
 
 
+class RecommendationCreated(EventData):
+    """A plan was asked for."""
+
+    type = "recommendation.created"
+    configurations: int
+    execute: bool
+
+
+class RecommendationStep(EventData):
+    """A step of a plan has begun; what it started has events of its own, in the same stream."""
+
+    type = "recommendation.step"
+    number: int
+    """from 1"""
+    action: Literal["probe", "train"]
+    configurations: list[int]
+    comparison_id: str | None
+    training_run_ids: list[str]
+
+
+class RecommendationReplanned(EventData):
+    """The runs of a step have taught the law, and the rest of the plan was made anew."""
+
+    type = "recommendation.replanned"
+    fit_id: str
+
+
 class TrainingProgress(RunProgress, EventData):
     """How far a run is, in optimizer steps, and what it is at."""
 

@@ -96,6 +96,17 @@ class ComparisonQuery(PageQuery):
     status: JobStatus | None = None
 
 
+class RecommendationQuery(PageQuery):
+    """Which recommendations are listed."""
+
+    id_prefix: str | None = _id_prefix("rec")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    task: str | None = _name("the task's name")
+    pool: str | None = _POOL
+    status: JobStatus | None = None
+
+
 class TrainingRunQuery(PageQuery):
     """Which training runs are listed."""
 

@@ -12,6 +12,7 @@ from gapcast.contract.comparisons import FIRST, ComparisonRequest
 from gapcast.contract.contexts import context_key
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize
+from gapcast.contract.spaces import Space
 from service import deciding
 from service.fits.asked import Asked
 from service.fits.laws import Answering, Target
@@ -72,9 +73,7 @@ class Questions(NamedTuple):
         return [deciding.Configuration(**dict(one)) for one in self.competitors]
 
 
-def contestants(
-    session: Session, tenant: str, request: ComparisonRequest, law: Current, settings: Settings
-) -> list[Contestant]:
+def contestants(session: Session, tenant: str, request: Space, law: Current, settings: Settings) -> list[Contestant]:
     """Look up the names of every configuration.
 
     Raises:
@@ -85,7 +84,7 @@ def contestants(
         try:
             filled, family, own, task = resolved(session, tenant, _uncontrolled(one), law, settings)
         except GapcastError as error:
-            where = f"configurations.{place}" if request.configurations is not None else f"vary[{one.name}]"
+            where = request.where(place)
             error.detail = f"{where}: {error.detail}"
             error.param = f"{where}.{error.param}" if error.param else where
             raise

@@ -11,6 +11,7 @@ from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
 from gapcast.contract.comparisons import ComparisonOut, ComparisonRequest, Rules
 from gapcast.contract.events import ComparisonCreated, Ended
 from gapcast.contract.lists import ComparisonQuery
+from gapcast.contract.spaces import Space
 from service.comparisons import repository
 from service.comparisons.configuring import (
     Contestant,
@@ -43,7 +44,7 @@ KIND = "comparison"
 """of its jobs"""
 
 
-def law_of(database: Database, tenant: str, request: ComparisonRequest, settings: Settings) -> Current:
+def law_of(database: Database, tenant: str, request: Space, settings: Settings) -> Current:
     """Return the law that all configurations are compared under; a fit that is due is made here.
 
     Raises:

@@ -1,6 +1,24 @@
 """Comparisons decide here: which configuration is best, and where the next problems go (docs: DESIGN, LAW part 3)."""
 
 from service.deciding.configurations import Configuration, Decision, Known, Rules, Standing, Stop, cost
+from service.deciding.outlook import Outlook, outlook
+from service.deciding.planning import Limits, Plan, Planned, Prices, make_plan
 from service.deciding.rounds import decide
 
-__all__ = ["Configuration", "Decision", "Known", "Rules", "Standing", "Stop", "cost", "decide"]
+__all__ = [
+    "Configuration",
+    "Decision",
+    "Known",
+    "Limits",
+    "Outlook",
+    "Plan",
+    "Planned",
+    "Prices",
+    "Rules",
+    "Standing",
+    "Stop",
+    "cost",
+    "decide",
+    "make_plan",
+    "outlook",
+]

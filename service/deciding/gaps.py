@@ -10,8 +10,11 @@ from service.deciding.configurations import Known
 from service.law.observations import FloatArray
 from service.law.paired import VARIANCE_FLOOR
 
-UNKNOWN_VARIANCE = 0.25
-"""of a gap without a problem, around 0: a standard error of .5 knows nothing"""
+UNKNOWN_MEAN, UNKNOWN_VARIANCE = 0.15, 0.02
+"""of a gap without a problem: those that people measure (docs: LAW, exposure). A wider one would come from the flat
+part of the law's exposure, which is meant for gaps that were measured: 1 in 5 draws would gain or lose over 40 points."""
+UNKNOWN_SPREAD = 0.15
+"""variance of a difference over problems where none was measured: .12 in the median of the lab's probes (4 rollouts)"""
 SMALLEST_EIGENVALUE = 0.02
 """of a correlation matrix: 36 pairs of problems and rollouts do not show a correlation above .98"""
 
@@ -60,12 +63,12 @@ def gaps(known: Sequence[Known | None], students: Sequence[str]) -> Gaps:
     # the arms' own floors and guards are in gap_var
     variance = np.array(
         [
-            VARIANCE_FLOOR if each is None else max(each.gap_var * len(each.differences), VARIANCE_FLOOR)
+            UNKNOWN_SPREAD if each is None else max(each.gap_var * len(each.differences), VARIANCE_FLOOR)
             for each in known
         ]
     )
     spread = _correlation(known, variance, students) * np.sqrt(np.outer(variance, variance))
-    shift, before = np.zeros(len(known)), 0
+    shift, before = np.where(problems == 0, UNKNOWN_MEAN / UNKNOWN_VARIANCE, 0.0), 0
     for level in np.unique(problems[problems > 0]).astype(int):
         rows = np.flatnonzero(problems >= level)
         each = [known[row] for row in rows.tolist()]

@@ -71,6 +71,35 @@ def page(
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
+class Measured(NamedTuple):
+    """A probe that has a result: its configuration and how many problems it has."""
+
+    id: str
+    configuration: JsonObject
+    problems: int
+
+
+def measured(session: Session, tenant: str, model: str, task: str) -> list[Measured]:
+    """The probes of a model and task that have a result, without it."""
+    query = select(Probe.id, Probe.configuration, Probe.result["gap"]["problems"].as_integer()).where(
+        Probe.tenant == tenant,
+        Probe.result.is_not(None),
+        Probe.configuration["model"].as_string() == model,
+        Probe.configuration["task"].as_string() == task,
+    )
+    return [Measured(*row) for row in session.execute(query)]
+
+
+def spent(session: Session, tenant: str, model: str, limit: int) -> list[tuple[JsonObject, JsonObject]]:
+    """Cost and seconds of the newest probes of a model, as they were measured."""
+    cost, seconds = Probe.result["cost"], Probe.result["seconds"]
+    query = select(cost, seconds).where(
+        Probe.tenant == tenant, Probe.result.is_not(None), Probe.configuration["model"].as_string() == model
+    )
+    rows = session.execute(query.order_by(Probe.id.desc()).limit(limit))
+    return [(row[0], row[1]) for row in rows if row[0] and row[1]]
+
+
 def by_id(session: Session, probe_id: str) -> Probe:
     """Read one of any tenant; for workers, which serve them all."""
     return session.execute(select(Probe).where(Probe.id == probe_id)).scalar_one()

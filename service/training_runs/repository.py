@@ -112,6 +112,12 @@ def page(session: Session, tenant: str, wanted: TrainingRunQuery) -> list[Row]:
     return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, wanted))]
 
 
+def with_ids(session: Session, tenant: str, run_ids: Sequence[str]) -> list[Row]:
+    """Read several without their evaluations."""
+    query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(TrainingRun.id.in_(run_ids))
+    return [Row.read(row) for row in session.execute(query)] if run_ids else []
+
+
 def made_together(session: Session, tenant: str, group_id: str) -> list[Row]:
     """Read the runs of one request, in the order of their ids."""
     query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(TrainingRun.group_id == group_id)

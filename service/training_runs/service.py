@@ -1,6 +1,7 @@
 """Training runs: ask, put aside, go on, and what their end leaves behind."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -122,6 +123,12 @@ def found(session: Session, tenant: str, run_id: str) -> TrainingRunOut:
     if row is None:
         raise _missing(run_id)
     return run_out(row)
+
+
+def several(session: Session, tenant: str, run_ids: Sequence[str]) -> dict[str, TrainingRunOut]:
+    """Read runs without their evaluations, by id, in the order of the ids that are given."""
+    rows = {row.run.id: run_out(row) for row in repository.with_ids(session, tenant, run_ids)}
+    return {run_id: rows[run_id] for run_id in run_ids if run_id in rows}
 
 
 def answer(session: Session, tenant: str, subject: str) -> TrainingRunOut | Page[TrainingRunOut]:

@@ -1,0 +1,439 @@
+"""Plans for a budget, valued by simulation on the same draws: probes, runs, and runs that teach the law first (adr 24).
+
+Outcomes are the law's joint draws. Probes show a part of them: the posterior means after more problems, whose
+covariance ``Outlook`` gives. A run shows its own outcome, and the others' by their covariance with it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from service.deciding.configurations import Configuration, cost
+from service.deciding.outlook import Outlook
+from service.law.leaves import IndexArray
+from service.law.observations import FloatArray
+
+TOLERANCE = 0.001
+"""share: a cheaper plan that gains less by no more than a tenth of a point is taken"""
+SMALLEST = 32
+"""problems of a probe: fewer do not know their own standard error"""
+FIRST = (1, 2)
+"""runs that are trained before the others are chosen"""
+INSIDE = 1e-9
+"""of the largest variance, added to each: outcomes that are one another's copies"""
+SHOWN = 5
+"""plans that an answer shows"""
+
+
+class Prices(NamedTuple):
+    """Hours by configuration.
+
+    Attributes:
+        run: (P,) of one training run.
+        rollout: (P,) of one rollout of a probe.
+        again: (P,) rollouts that probe the winner of a comparison afresh.
+    """
+
+    run: FloatArray
+    rollout: FloatArray
+    again: FloatArray
+
+
+class Limits(NamedTuple):
+    """What a plan may spend.
+
+    Attributes:
+        hours: of probes and runs; infinite without a limit.
+        runs: training runs.
+        learns: True if the law knows of a run once it has ended.
+        least: improvement below which no run is worth it, accuracy share.
+        had: improvement by a run that has ended; minus infinity without one.
+        own: (P,) problems of the probe that each configuration would have alone.
+        noise: sampling variance of a run's measured improvement.
+    """
+
+    hours: float
+    runs: int
+    learns: bool
+    least: float
+    own: FloatArray
+    noise: float
+    had: float = -np.inf
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan and its worth.
+
+    Attributes:
+        first: configurations that are trained before anything is probed.
+        probed: configurations that are probed then.
+        chosen: True if those are chosen by what the first runs say; ``probed`` are then the likely ones.
+        problems: of each of them, in total; 0 where nothing is probed.
+        turn: runs after the probes whose outcomes are waited for before the others are chosen.
+        runs: in all.
+        train: configurations in the order of what is predicted now.
+        rollouts: of the probes, at most.
+        probe_hours, hours: of the probes, and in all.
+        gain: expected improvement by the best run, accuracy share.
+    """
+
+    first: tuple[int, ...]
+    probed: tuple[int, ...]
+    chosen: bool
+    problems: int
+    turn: int
+    runs: int
+    train: tuple[int, ...]
+    rollouts: int
+    probe_hours: float
+    hours: float
+    gain: float
+
+    @property
+    def teaches(self) -> bool:
+        """True if some of its runs are trained to choose the others."""
+        return bool(self.first) or self.turn > 0
+
+    @property
+    def kind(self) -> tuple[bool, bool, int, int]:
+        """Plans of one kind differ in nothing but the size of their probes."""
+        return bool(self.first), self.problems > 0, len(self.first) + self.turn, self.runs
+
+
+class Planned(NamedTuple):
+    """The best plan, and what it was compared with.
+
+    Attributes:
+        plan: the cheapest one within ``TOLERANCE`` of the best; ``None``: no run is worth it.
+        considered: the best plans of each kind, ``plan`` first.
+        naive: gain of probing all alike and training the first.
+        without: gain of training the first by the law alone.
+        at_once: gain of the best plan that trains nothing to teach the law.
+        more: what one run more than the limit would add to the gain.
+        law_share: share of the variance of the most promising improvement that exact gaps would leave.
+    """
+
+    plan: Plan | None
+    considered: tuple[Plan, ...]
+    naive: float
+    without: float
+    at_once: float
+    more: float
+    law_share: float
+
+    @property
+    def bottleneck(self) -> Literal["gap", "law", "runs", "none"]:
+        """What the plan spends on first, or would spend more on."""
+        if self.plan is None:
+            return "none"
+        if self.plan.teaches:
+            return "law"
+        if self.plan.problems:
+            return "gap"
+        return "runs" if self.more > TOLERANCE else "none"
+
+
+def make_plan(
+    configurations: Sequence[Configuration],
+    view: Outlook,
+    prices: Prices,
+    limits: Limits,
+    out: frozenset[int] = frozenset(),
+    *,
+    seed: int = 0,
+) -> Planned:
+    """Value a handful of plans, and take the best.
+
+    Args:
+        configurations: P of them.
+        view: what is known of them.
+        prices: theirs.
+        limits: of the budget.
+        out: configurations that are not to be trained (again).
+        seed: of the draws.
+    """
+    return _Planner(configurations, view, prices, limits, out, seed).best()
+
+
+class _Signal(NamedTuple):
+    """What probes show.
+
+    Attributes:
+        mean: (m, P) posterior means.
+        left: (P, P) covariance of the outcomes given them.
+    """
+
+    mean: FloatArray
+    left: FloatArray
+
+
+class _Probe(NamedTuple):
+    probed: tuple[int, ...]
+    problems: int
+    totals: FloatArray
+    rollouts: int
+    hours: float
+
+
+class _Planner:
+    def __init__(
+        self,
+        configurations: Sequence[Configuration],
+        view: Outlook,
+        prices: Prices,
+        limits: Limits,
+        out: frozenset[int],
+        seed: int,
+    ) -> None:
+        self._configurations, self._view, self._prices, self._limits = configurations, view, prices, limits
+        self._outcomes = view.draws
+        self._centre = view.draws.mean(axis=0)
+        cov = np.atleast_2d(np.cov(view.draws, rowvar=False))
+        self._cov = cov + INSIDE * max(float(np.diag(cov).max()), INSIDE) * np.eye(len(cov))
+        self._root = np.linalg.cholesky(self._cov)
+        self._white = np.linalg.solve(self._root, (view.draws - self._centre).T).T
+        rng = np.random.default_rng(np.random.SeedSequence([seed, len(configurations)]))
+        self._shown = rng.standard_normal(view.draws.shape)
+        self._measured = rng.standard_normal(view.draws.shape) * limits.noise**0.5
+        self._have = view.gaps.problems
+        self._most = np.array([each.most for each in configurations], dtype=float)
+        self._in = np.array([row not in out for row in range(len(configurations))])
+        self._order = [int(row) for row in np.argsort(-self._centre, kind="stable") if self._in[row]]
+        self._runs = min(limits.runs, len(self._order))
+
+    def best(self) -> Planned:
+        nothing = self._probe((), 0)
+        plans = [plan for probe in [nothing, *self._probes()] for plan in self._after(probe)]
+        if self._limits.learns:
+            plans += list(self._runs_first())
+        top = max(plan.gain for plan in plans)
+        chosen = min((plan for plan in plans if plan.gain >= top - TOLERANCE), key=lambda plan: (plan.hours, plan.runs))
+        kinds: dict[tuple[bool, bool, int, int], Plan] = {}
+        for plan in sorted(plans, key=lambda plan: (-plan.gain, plan.hours)):
+            kinds.setdefault(plan.kind, plan)
+        others = [plan for plan in kinds.values() if plan.kind != chosen.kind]
+        exact = self._signal(None)
+        leader = self._order[0]
+        return Planned(
+            plan=chosen if chosen.gain >= max(self._limits.least, self._limits.had + TOLERANCE) else None,
+            considered=(chosen, *others[: SHOWN - 1]),
+            naive=self._naive(),
+            without=max(float(self._centre[leader]), self._limits.had),
+            at_once=max(plan.gain for plan in plans if not plan.teaches),
+            more=self._one_more(chosen),
+            law_share=float(np.clip(exact.left[leader, leader] / self._cov[leader, leader], 0.0, 1.0)),
+        )
+
+    # --- probes and their prices
+
+    def _probe(self, rows: tuple[int, ...], problems: int) -> _Probe:
+        totals = self._have.copy()
+        for row in rows:
+            totals[row] = max(totals[row], min(problems, self._most[row]))
+        return self._priced(rows, problems, totals)
+
+    def _priced(self, rows: tuple[int, ...], problems: int, totals: FloatArray) -> _Probe:
+        have, rollouts, hours = dict(enumerate(self._have.astype(int).tolist())), 0, 0.0
+        for price in np.unique(self._prices.rollout[list(rows)]) if rows else ():
+            same = {row: int(totals[row]) for row in rows if self._prices.rollout[row] == price}
+            drawn = cost(self._configurations, {row: have[row] for row in same}, same)
+            rollouts, hours = rollouts + drawn, hours + drawn * float(price)
+        if rollouts:
+            again = max(rows, key=lambda row: self._prices.again[row] * self._prices.rollout[row])
+            rollouts += int(self._prices.again[again])
+            hours += float(self._prices.again[again] * self._prices.rollout[again])
+        return _Probe(rows, problems if rollouts else 0, totals, rollouts, hours)
+
+    def _sizes(self) -> Iterator[int]:
+        problems, most = SMALLEST, int(self._most[self._order].max())
+        while problems < most:
+            yield problems
+            problems *= 2
+        yield most
+
+    def _probes(self) -> Iterator[_Probe]:
+        """Probes of all, and of the more promising half, that leave the hours of a run."""
+        half = max(2, -(-len(self._order) // 2), self._runs + 1)
+        for size in dict.fromkeys((len(self._order), min(half, len(self._order)))):
+            if size >= 2:
+                yield from self._grown(tuple(self._order[:size]), self._limits.hours - self._least_run())
+
+    def _grown(self, rows: tuple[int, ...], hours: float) -> Iterator[_Probe]:
+        for problems in self._sizes():
+            probe = self._probe(rows, problems)
+            if probe.rollouts and probe.hours <= hours:
+                yield probe
+
+    def _least_run(self) -> float:
+        return float(self._prices.run[self._order].min())
+
+    # --- what is known after probes and runs
+
+    def _signal(self, totals: FloatArray | None) -> _Signal:
+        """What so many problems of each would show; ``None``: exact gaps."""
+        now = self._view.uncertainty()
+        moved = now if totals is None else now - self._view.uncertainty(totals)
+        shown = np.atleast_2d(np.cov(self._view.predictions(moved), rowvar=False))
+        half = np.linalg.solve(self._root, np.linalg.solve(self._root, shown).T)
+        values, vectors = np.linalg.eigh((half + half.T) / 2)
+        # no probe shows more of an outcome than there is
+        values = np.clip(values, 0.0, 1.0)
+        basis = self._root @ vectors
+        mean = (self._white @ vectors) * values + self._shown * np.sqrt(values * (1 - values))
+        return _Signal(self._centre + mean @ basis.T, (basis * (1 - values)) @ basis.T)
+
+    def _learned(self, before: _Signal, trained: IndexArray) -> FloatArray:
+        """(m, P) means once the (m, p) trained runs have ended, each draw's own."""
+        rows = np.arange(len(self._outcomes))[:, None]
+        told = self._outcomes[rows, trained] + self._measured[rows, trained] - before.mean[rows, trained]
+        own = before.left[trained[:, :, None], trained[:, None, :]]
+        weight = np.linalg.solve(own + self._limits.noise * np.eye(trained.shape[1]), told[:, :, None])[:, :, 0]
+        return before.mean + np.einsum("mp,mpq->mq", weight, before.left[trained])
+
+    # --- plans
+
+    def _after(self, probe: _Probe) -> Iterator[Plan]:
+        """Train after a probe: all runs at once, or some in turn."""
+        signal = self._signal(probe.totals) if probe.rollouts else self._nothing()
+        yield from self._trained(signal.mean, self._runs, probe)
+        if not self._limits.learns or not probe.rollouts:
+            return  # without a probe, the runs of `_runs_first` are better chosen
+        for turn in FIRST:
+            if turn < self._runs and self._fits(turn, probe.hours):
+                trained = _largest(np.where(self._in, signal.mean, -np.inf), turn)
+                yield from self._trained(self._learned(signal, trained), self._runs, probe, trained=trained)
+
+    def _nothing(self) -> _Signal:
+        return _Signal(np.broadcast_to(self._centre, self._outcomes.shape), self._cov)
+
+    def _fits(self, runs: int, spent: float) -> bool:
+        dearest = np.sort(self._prices.run[self._order])[::-1][:runs].sum()
+        return bool(spent + dearest + self._least_run() <= self._limits.hours)
+
+    def _runs_first(self) -> Iterator[Plan]:
+        """Train the runs that teach most, then probe those that look best by them, and train the rest."""
+        now, first = self._nothing(), tuple[int, ...]()
+        for number in FIRST:
+            if number >= self._runs or not self._fits(number, 0.0):
+                return
+            first = max(((*first, row) for row in self._order if row not in first), key=self._taught)
+            trained = np.broadcast_to(np.array(first), (len(self._outcomes), number))
+            told = self._learned(now, trained)
+            yield from self._trained(told, self._runs, self._probe((), 0), trained=trained, first=first)
+            others = [row for row in self._order if row not in first]
+            spent = float(self._prices.run[list(first)].sum())
+            half = max(2, -(-len(others) // 2), self._runs - number + 1)
+            for size in dict.fromkeys((len(others), min(half, len(others)))):
+                if size < 2:
+                    continue
+                places = _largest(np.where(self._open(first), told, -np.inf), size)
+                for probe in self._grown(tuple(others[:size]), self._limits.hours - spent - self._least_run()):
+                    totals = self._have.copy()
+                    totals[others] = np.maximum(totals[others], np.minimum(probe.problems, self._most[others]))
+                    both = told.copy()
+                    rows = np.arange(len(told))[:, None]
+                    both[rows, places] = self._learned(self._signal(totals), trained)[rows, places]
+                    yield from self._trained(both, self._runs, probe, trained=trained, first=first)
+
+    def _taught(self, first: tuple[int, ...]) -> float:
+        trained = np.broadcast_to(np.array(first), (len(self._outcomes), len(first)))
+        plans = self._trained(
+            self._learned(self._nothing(), trained), self._runs, self._probe((), 0), trained=trained, first=first
+        )
+        return max((plan.gain for plan in plans), default=-np.inf)
+
+    def _open(self, first: tuple[int, ...]) -> FloatArray:
+        found = self._in.copy()
+        found[list(first)] = False
+        return found
+
+    def _trained(
+        self,
+        score: FloatArray,
+        runs: int,
+        probe: _Probe,
+        *,
+        trained: IndexArray | None = None,
+        first: tuple[int, ...] = (),
+        hours: float | None = None,
+    ) -> Iterator[Plan]:
+        """Plans that train the best by their score, one run more each; `trained` are those before.
+
+        Args:
+            score: (m, P).
+            runs: in all, at most.
+            probe: the probes before.
+            trained: (m, p) runs that have taught.
+            first: those of them that were trained before the probes.
+            hours: of probes and runs; None: the limit's.
+        """
+        draws = np.arange(len(self._outcomes))
+        score = np.where(self._in, score, -np.inf)
+        left = np.full(len(draws), (self._limits.hours if hours is None else hours) - probe.hours)
+        best, spent, done = np.full(len(draws), self._limits.had), np.zeros(len(draws)), 0
+        if trained is not None:
+            done = trained.shape[1]
+            best = np.maximum(best, self._outcomes[draws[:, None], trained].max(axis=1))
+            spent = self._prices.run[trained].sum(axis=1)
+            left = left - spent
+            score[draws[:, None], trained] = -np.inf
+        for number in range(done + 1, runs + 1):
+            possible = np.where(self._prices.run <= left[:, None], score, -np.inf)
+            pick = possible.argmax(axis=1)
+            there = np.isfinite(possible[draws, pick])
+            if not there.any():
+                return
+            best = np.where(there, np.maximum(best, self._outcomes[draws, pick]), best)
+            price = np.where(there, self._prices.run[pick], 0.0)
+            spent, left = spent + price, left - price
+            score[draws, pick] = -np.inf
+            yield Plan(
+                first=first,
+                probed=probe.probed if probe.rollouts else (),
+                chosen=bool(first) and probe.rollouts > 0 and len(probe.probed) < len(self._order) - len(first),
+                problems=probe.problems,
+                turn=done - len(first),
+                runs=number,
+                train=tuple(row for row in self._order if row not in first),
+                rollouts=probe.rollouts,
+                probe_hours=probe.hours,
+                hours=probe.hours + float(spent.mean()),
+                gain=float(best.mean()),
+            )
+
+    # --- what the plan is compared with
+
+    def _naive(self) -> float:
+        """Every configuration's own probe, or as much of it as the budget leaves, and the first is trained."""
+        rows, room = tuple(self._order), self._limits.hours - float(self._prices.run[self._order].max())
+        most = int(self._limits.own[self._order].max())
+        for problems in (most, *(size for size in reversed(list(self._sizes())) if size < most)):
+            totals = self._have.copy()
+            totals[self._order] = np.maximum(
+                totals[self._order], np.minimum(np.minimum(problems, self._limits.own), self._most)[self._order]
+            )
+            probe = self._priced(rows, problems, totals)
+            if probe.hours <= room or not np.isfinite(room):
+                score = self._signal(probe.totals).mean
+                break
+        else:
+            score = self._nothing().mean
+            probe = self._probe((), 0)
+        return next(self._trained(score, 1, probe)).gain
+
+    def _one_more(self, chosen: Plan) -> float:
+        """What a run more than the limit would add, after the chosen plan's probes, however long it takes."""
+        if chosen.runs < self._limits.runs or chosen.runs >= len(self._order):
+            return 0.0
+        probe = self._probe(chosen.probed, chosen.problems)
+        signal = self._signal(probe.totals) if probe.rollouts else self._nothing()
+        plans = list(self._trained(signal.mean, chosen.runs + 1, probe, hours=np.inf))
+        return plans[-1].gain - chosen.gain
+
+
+def _largest(score: FloatArray, count: int) -> IndexArray:
+    """(m, count) places of each row's largest values, the largest first."""
+    return np.argsort(-score, axis=1, kind="stable")[:, :count]

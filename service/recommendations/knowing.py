@@ -1,0 +1,49 @@
+"""What stored probes tell of configurations."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from gapcast.contract.probes import ProbeResult
+from service.comparisons.configuring import Contestant
+from service.deciding import Known
+from service.probes import repository as probes
+
+SIZES = frozenset({"problems", "controls", "target_se"})
+"""of a probe's configuration: its first problems' samples do not depend on them"""
+
+
+def measured(session: Session, tenant: str, found: Sequence[Contestant]) -> list[ProbeResult | None]:
+    """The largest stored probe of each configuration, whatever its size; None: it has not been measured."""
+    largest: dict[str, probes.Measured] = {}
+    for model, task in sorted({(one.own.model, one.own.task) for one in found}):
+        for probe in probes.measured(session, tenant, model, task):
+            key = _samples(probe.configuration)
+            if key not in largest or probe.problems > largest[key].problems:
+                largest[key] = probe
+    results = []
+    for one in found:
+        probe = largest.get(_samples(one.own.model_dump(mode="json")))
+        result = probes.by_id(session, probe.id).result if probe is not None else None
+        results.append(None if result is None else ProbeResult.model_validate(result))
+    return results
+
+
+def _samples(configuration: Mapping[str, object]) -> str:
+    """What a probe's samples depend on beside the problem."""
+    return str(sorted((name, value) for name, value in configuration.items() if name not in SIZES))
+
+
+def known(result: ProbeResult) -> Known:
+    """A probe as decisions take it."""
+    student, teacher = result.arms["student"], result.arms["context"]
+    if student.counts is None or teacher.counts is None:
+        raise ValueError("a stored probe has the counts of every problem")
+    shares = [np.asarray(arm.counts, dtype=float) / arm.rollouts for arm in (teacher, student)]
+    return Known(
+        differences=shares[0] - shares[1],
+        gap_var=result.gap.se**2,
+        student=result.gap.student,
+        gap_spread=result.variance.sigma_d2 if result.variance is not None else None,
+    )
