@@ -1,5 +1,7 @@
 """Probes by content: the same question is measured once, whoever asks and however often."""
 
+from collections.abc import Iterable, Mapping
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -149,6 +151,40 @@ def _show(probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject
     )
 
 
+def ensure_all(
+    session: WriteSession, tenant: str, configurations: Iterable[ProbeConfiguration], max_queued: int
+) -> dict[str, Probe]:
+    """Return the probes with these configurations by their keys, as `ensure` does; equal ones share theirs.
+
+    Raises:
+        TooManyJobs: the tenant would have more than `max_queued` jobs.
+    """
+    wanted = {one.key: one for one in configurations}
+    found = _measured_or_new(session, tenant, wanted, max_queued) if len(wanted) > 1 else {}
+    # in one order, so that two lists never wait for each other's jobs
+    rest = sorted(wanted.keys() - found.keys())
+    return found | {key: ensure(session, tenant, wanted[key], max_queued) for key in rest}
+
+
+def _measured_or_new(
+    session: WriteSession, tenant: str, wanted: Mapping[str, ProbeConfiguration], max_queued: int
+) -> dict[str, Probe]:
+    """Return those of several probes that have their results, and those that nobody has asked for yet."""
+    known = {probe.key: probe for probe in repository.find_all(session, tenant, wanted)}
+    found = {key: probe for key, probe in known.items() if probe.result is not None}
+    absent = sorted(wanted.keys() - known.keys())
+    if absent:
+        require_room(session, tenant, max_queued, len(absent))
+        try:
+            with session.begin_nested():
+                made = [_add(session, tenant, wanted[key]) for key in absent]
+        except IntegrityError:
+            return found  # another client stored one of them first: each is looked for again
+        session.wake(*(probe.job_id for probe in made))
+        found |= {probe.key: probe for probe in made}
+    return found
+
+
 def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe:
     """Return the probe with this configuration; a new job is woken for it where it needs one.
 
@@ -186,19 +222,20 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
 
 def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:
     require_room(session, tenant, max_queued)
-    probe_id = new_id("probe")
     try:
         with session.begin_nested():
-            job = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe_id)
-            return repository.add(
-                session,
-                {
-                    "id": probe_id,
-                    "tenant": tenant,
-                    "key": configuration.key,
-                    "configuration": configuration.model_dump(mode="json"),
-                    "job_id": job.id,
-                },
-            )
+            return _add(session, tenant, configuration)
     except IntegrityError:
         return None  # another client stored the same probe first
+
+
+def _add(session: Session, tenant: str, configuration: ProbeConfiguration) -> Probe:
+    """Store a probe and its job.
+
+    Raises:
+        IntegrityError: this one is stored already.
+    """
+    probe_id = new_id("probe")
+    job = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe_id)
+    values = {"id": probe_id, "tenant": tenant, "key": configuration.key, "job_id": job.id}
+    return repository.add(session, values | {"configuration": configuration.model_dump(mode="json")})
