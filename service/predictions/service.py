@@ -139,7 +139,8 @@ def create_all(
     if idempotency is not None:
         batch_id = new_id("batch")
         if claim_key(session, tenant, *idempotency, batch_id) != batch_id:
-            return answered_before(session, tenant, *idempotency)["ids"]
+            before: list[str] = answered_before(session, tenant, *idempotency)["ids"]
+            return before
         remember(session, tenant, idempotency.key, {"ids": ids})
     asked = list(zip(requests, laws, strict=True))
     questions = for_each(asked, lambda one: _resolved(session, tenant, *one, settings))
@@ -178,9 +179,7 @@ def _store(session: WriteSession, tenant: str, questions: Mapping[str, _Question
             _answer(session, prediction, asked.law, result)
 
 
-def _resolved(
-    session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
-) -> _Question:
+def _resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> _Question:
     """Look up names and fill in defaults.
 
     Raises:

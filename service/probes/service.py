@@ -1,6 +1,6 @@
 """Probes by content: the same question is measured once, whoever asks and however often."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -160,29 +160,23 @@ def ensure_all(
         TooManyJobs: the tenant would have more than `max_queued` jobs.
     """
     wanted = {one.key: one for one in configurations}
-    found = _measured_or_new(session, tenant, wanted, max_queued) if len(wanted) > 1 else {}
-    # in one order, so that two lists never wait for each other's jobs
-    rest = sorted(wanted.keys() - found.keys())
-    return found | {key: ensure(session, tenant, wanted[key], max_queued) for key in rest}
-
-
-def _measured_or_new(
-    session: WriteSession, tenant: str, wanted: Mapping[str, ProbeConfiguration], max_queued: int
-) -> dict[str, Probe]:
-    """Return those of several probes that have their results, and those that nobody has asked for yet."""
+    if len(wanted) < 2:
+        return {key: ensure(session, tenant, one, max_queued) for key, one in wanted.items()}
     known = {probe.key: probe for probe in repository.find_all(session, tenant, wanted)}
     found = {key: probe for key, probe in known.items() if probe.result is not None}
-    absent = sorted(wanted.keys() - known.keys())
+    absent = wanted.keys() - known.keys()
     if absent:
         require_room(session, tenant, max_queued, len(absent))
-        try:
-            with session.begin_nested():
-                made = [_add(session, tenant, wanted[key]) for key in absent]
-        except IntegrityError:
-            return found  # another client stored one of them first: each is looked for again
-        session.wake(*(probe.job_id for probe in made))
-        found |= {probe.key: probe for probe in made}
-    return found
+    new = {}
+    # each is made or joined in one order, so that two lists never wait for each other
+    for key in sorted(wanted.keys() - found.keys()):
+        made = _create(session, tenant, wanted[key]) if key in absent else None
+        if made is not None:
+            new[key] = made
+        else:
+            found[key] = ensure(session, tenant, wanted[key], max_queued)
+    session.wake(*(new[key].job_id for key in wanted if key in new))
+    return found | new
 
 
 def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe:
@@ -197,7 +191,8 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
     for _ in range(5):  # each further round means that another client won a race; five in a row do not happen
         probe = repository.find(session, tenant, configuration.key)
         if probe is None:
-            made = _create(session, tenant, configuration, max_queued)
+            require_room(session, tenant, max_queued)
+            made = _create(session, tenant, configuration)
             if made is not None:
                 session.wake(made.job_id)
                 return made
@@ -220,22 +215,21 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
     raise Conflict("Other clients are asking for the same probe at this moment. Try again.")
 
 
-def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:
-    require_room(session, tenant, max_queued)
+def _create(session: Session, tenant: str, configuration: ProbeConfiguration) -> Probe | None:
+    """Store a probe and its job; None if another client has stored this one meanwhile."""
+    probe_id = new_id("probe")
     try:
         with session.begin_nested():
-            return _add(session, tenant, configuration)
+            job = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe_id)
+            return repository.add(
+                session,
+                {
+                    "id": probe_id,
+                    "tenant": tenant,
+                    "key": configuration.key,
+                    "configuration": configuration.model_dump(mode="json"),
+                    "job_id": job.id,
+                },
+            )
     except IntegrityError:
-        return None  # another client stored the same probe first
-
-
-def _add(session: Session, tenant: str, configuration: ProbeConfiguration) -> Probe:
-    """Store a probe and its job.
-
-    Raises:
-        IntegrityError: this one is stored already.
-    """
-    probe_id = new_id("probe")
-    job = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe_id)
-    values = {"id": probe_id, "tenant": tenant, "key": configuration.key, "job_id": job.id}
-    return repository.add(session, values | {"configuration": configuration.model_dump(mode="json")})
+        return None
