@@ -130,7 +130,8 @@ def configuration_of(session: Session, part: ComparisonPart) -> ComparisonConfig
     comparison = repository.by_id(session, part.comparison_id)
     found = [Contestant.model_validate(one) for one in comparison.members["list"]]
     request = ComparisonRequest.model_validate(comparison.request)
-    story = Story.read(repository.parts(session, [comparison.id]))
+    # an attempt that was lost is no story: its rounds are measured again, from what is remembered of its rollouts
+    story = Story.read([one for one in repository.parts(session, [comparison.id]) if one.row.id != part.id])
     asked = questions(found, fits.fixed(session, comparison.tenant, comparison.fit_id))
     key = found[part.asked["of"]].model_key
     members = [one.member(place) for place, one in enumerate(found) if one.model_key == key]
