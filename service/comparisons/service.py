@@ -1,7 +1,6 @@
 """Comparisons: ask, pass on from job to job, and end with a winner."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -33,6 +32,7 @@ from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.jobs.service import Settle, require_room
 from service.kit.database import Database, WriteSession
+from service.kit.each import for_each
 from service.kit.errors import Conflict, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
@@ -51,7 +51,7 @@ def law_of(database: Database, tenant: str, request: Space, settings: Settings) 
         UnknownModel: no worker can load the first one's.
         UnknownPool: there is no such pool.
     """
-    return law_for(database, tenant, request.asked[0], settings)
+    return for_each(request.asked[:1], lambda one: law_for(database, tenant, one, settings), request.where)[0]
 
 
 def create(
@@ -65,7 +65,7 @@ def create(
     """Store a comparison and the jobs of its first round; returns its id.
 
     Raises:
-        GapcastError: a configuration cannot be probed, or the budget is too small.
+        InvalidRequest: a configuration cannot be probed, or the budget is too small.
         TooManyJobs: there is no room for its jobs.
     """
     comparison_id = new_id("cmp")
@@ -103,8 +103,10 @@ def create(
 
 def _by_model(found: Sequence[Contestant], places: Iterable[int]) -> list[list[int]]:
     """Places that one loaded model can measure, together."""
-    ordered = sorted(places, key=lambda place: (found[place].model_key, place))
-    return [list(group) for _, group in groupby(ordered, key=lambda place: found[place].model_key)]
+    groups: dict[str, list[int]] = {}
+    for place in sorted(places):
+        groups.setdefault(found[place].model_key, []).append(place)
+    return list(groups.values())
 
 
 def _ask(session: Session, comparison: Comparison, found: Sequence[Contestant], plan: Mapping[int, int]) -> None:
@@ -129,7 +131,8 @@ def configuration_of(session: Session, part: ComparisonPart) -> ComparisonConfig
     comparison = repository.by_id(session, part.comparison_id)
     found = [Contestant.model_validate(one) for one in comparison.members["list"]]
     request = ComparisonRequest.model_validate(comparison.request)
-    story = Story.read(repository.parts(session, [comparison.id]))
+    # an attempt that was lost is no story: its rounds are measured again, from what is remembered of its rollouts
+    story = Story.read([one for one in repository.parts(session, [comparison.id]) if one.row.id != part.id])
     asked = questions(found, fits.fixed(session, comparison.tenant, comparison.fit_id))
     key = found[part.asked["of"]].model_key
     members = [one.member(place) for place, one in enumerate(found) if one.model_key == key]

@@ -12,7 +12,7 @@ from service.law.paired import VARIANCE_FLOOR
 
 UNKNOWN_MEAN, UNKNOWN_VARIANCE = 0.15, 0.02
 """of a gap without a problem: those that people measure (docs: LAW, exposure). A wider one would come from the flat
-part of the law's exposure, which is meant for gaps that were measured: 1 in 5 draws would gain or lose over 40 points."""
+part of the law's exposure, which is for gaps that were measured: 1 in 5 draws would gain or lose over 40 points."""
 UNKNOWN_SPREAD = 0.15
 """variance of a difference over problems where none was measured: .12 in the median of the lab's probes (4 rollouts)"""
 SMALLEST_EIGENVALUE = 0.02
