@@ -14,6 +14,7 @@ class Competitor(Strict):
     question: JsonObject
     paired: str
     student: str
+    teacher: str
     rollouts: int
     most: int
 

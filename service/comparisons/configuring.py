@@ -118,6 +118,7 @@ def questions(found: Sequence[Contestant], law: Current) -> Questions:
                 question=question,
                 paired=_paired(place, one, question, index, answering.law),
                 student=_student(one),
+                teacher=one.own.model_dump_json(exclude={"problems", "controls"}),
                 rollouts=one.own.rollouts,
                 most=one.most,
             )

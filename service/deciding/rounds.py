@@ -14,9 +14,8 @@ from service.law.observations import FloatArray
 
 NEGLIGIBLE = 0.1
 """share of the indifference: exact gaps that are worth less in expectation are not measured"""
-
 TAILS = (0.1, 0.9)
-"""of the interval that a look shows: 80 %"""
+"""of the interval that a look shows"""
 
 
 def decide(
@@ -66,10 +65,18 @@ def _standings(view: Outlook, pick: int, gone: frozenset[int]) -> tuple[Standing
     p_picked = (draws >= np.partition(draws, P - k, axis=1)[:, [P - k]]).mean(axis=0)
     loss = (top[:, None] - draws).mean(axis=0)
     lower, upper = np.quantile(draws, TAILS, axis=0)
-    columns = (column.tolist() for column in (view.mean, lower, upper, p_best, p_picked, loss))
     return tuple(
-        Standing(*numbers, row in gone, bool(view.refused[row]))
-        for row, numbers in enumerate(zip(*columns, strict=True))
+        Standing(
+            mean=float(view.mean[row]),
+            lower=float(lower[row]),
+            upper=float(upper[row]),
+            p_best=float(p_best[row]),
+            p_picked=float(p_picked[row]),
+            loss=float(loss[row]),
+            eliminated=row in gone,
+            refused=bool(view.refused[row]),
+        )
+        for row in range(P)
     )
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 FORBIDDEN = {
     "service": {"workers", "torch", "transformers", "vllm", "gapcast"},
     "service/law": {"service", "workers", "gapcast", "sqlalchemy", "pydantic", "fastapi"},
+    "service/deciding": {"service", "workers", "gapcast", "sqlalchemy", "pydantic", "fastapi"},
     "service/kit": {"service", "workers", "gapcast"},
     "gapcast": {"service", "workers", "migrations", "torch", "sqlalchemy", "celery", "fastapi"},
     "migrations": {"workers", "gapcast"},
@@ -25,23 +26,14 @@ CONTRACT = "gapcast.contract"
 the sentences about faults alone."""
 OUTSIDE = {
     "service": (CONTRACT, "gapcast.__version__", "gapcast.atomic", "gapcast.launching", "gapcast.words"),
+    "service/deciding": ("service.law",),
     "service/kit": ("gapcast.contract.faults",),
 }
 """What a room may import of a package that it may not import."""
 FLOORS = (
-    *("kit", "law", "errors", "listed_models", "settings", "loading", "logs", "dependencies"),
-    *(
-        "events",
-        "jobs",
-        "catalog",
-        "tasks",
-        "observations",
-        "fits",
-        "probes",
-        "predictions",
-        "comparisons",
-        "training_runs",
-    ),
+    *("kit", "law", "deciding", "errors", "listed_models", "settings", "loading", "logs", "dependencies"),
+    *("events", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "comparisons"),
+    "training_runs",
     *("kinds", "migrate", "health", "web", "app", "serving", "__main__"),
 )
 """The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""
