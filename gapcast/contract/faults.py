@@ -138,7 +138,7 @@ def _expected(kind: str, context: Mapping[str, Any], accepted: Accepted | None) 
     words = accepted.words(length_of=LENGTHS.get(kind)) if accepted and kind not in OWN_WORDS else ""
     if kind == "missing":
         words = words.removesuffix(", or null")
-    return words or EXPECTED[kind].format(**context).replace("'", "")
+    return words or EXPECTED[kind].format(**context).replace("'", "").replace(" 1 items", " 1 item")
 
 
 def ended(text: str) -> str:
@@ -218,9 +218,10 @@ def _as_number(text: str, *, whole: bool) -> str:
 
 def _unknown(loc: Loc, context: Mapping[str, Any]) -> str:
     """Return the sentence about a name that is not a field of its mapping."""
-    owner = ".".join(str(part) for part in loc[:-1] if part != "body")
-    told = f"is not a field of {owner}." if owner else "is not a known field."
     inner, outer = context.get("inner"), context.get("outer")
+    around = loc if outer is None else outer.loc  # of an item of a list: without its place in it
+    owner = ".".join(str(part) for part in around[:-1] if part != "body")
+    told = f"is not a field of {owner}." if owner else "is not a known field."
     if inner is None or outer is None:
         return told
     name = str(inner.loc[-1])
