@@ -98,7 +98,9 @@ def comparison_chart(comparison: ComparisonOut) -> "altair.LayerChart":
         if one.standing is not None and one.standing.value is not None and one.standing.interval is not None
     ]
     order = [one.name for one in comparison.configurations]
-    colour = alt.Color("is:N", title=None, scale=alt.Scale(domain=[BEST, OPEN, OUT], range=["#1b7f3b", "#4c78a8", "#b0b0b0"]))
+    colour = alt.Color(
+        "is:N", title=None, scale=alt.Scale(domain=[BEST, OPEN, OUT], range=["#1b7f3b", "#4c78a8", "#b0b0b0"])
+    )
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("configuration:N", title=None, sort=order, axis=alt.Axis(labelLimit=300)),
         color=colour,

@@ -41,7 +41,7 @@ def prediction_table(prediction: PredictionOut) -> str:
 def comparison_table(comparison: ComparisonOut) -> str:
     """Return a comparison as an HTML table, a row for each configuration, the best first."""
     heads = ("Configuration", "Predicted (points)", f"{words.level(COMPARED_AT)} interval", "P(best)", "Problems", "")
-    rows = []
+    rows: list[Row] = []
     for one in comparison.configurations:
         standing = one.standing
         if standing is None:

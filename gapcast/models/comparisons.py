@@ -2,7 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from gapcast.contract.comparisons import Budget, Compared, ComparisonOut, ComparisonProgress, Round, Spent, Standing, Winner
+from gapcast.contract.comparisons import (
+    Budget,
+    Compared,
+    ComparisonOut,
+    ComparisonProgress,
+    Round,
+    Spent,
+    Standing,
+    Winner,
+)
 from gapcast.contract.predictions import Answer
 
 if TYPE_CHECKING:

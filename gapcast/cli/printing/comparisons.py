@@ -223,5 +223,7 @@ def print_comparisons(console: Console, comparisons: Sequence[Comparison]) -> No
             f"{one.spent.rollouts:,}",
         )
         task, name = one.configurations[0].request.task, best.name if best is not None else ""
-        table.add_row(one.id, when(one.created_at), escape(task), escape(name), *figures, one.status, escape(labels(one)))
+        table.add_row(
+            one.id, when(one.created_at), escape(task), escape(name), *figures, one.status, escape(labels(one))
+        )
     print_table(console, table)
