@@ -103,7 +103,7 @@ class ComparisonRequest(Labelled, Rules):
         first = self._asked[0]
         seen: dict[str, str] = {}
         for place, one in enumerate(self._asked):
-            where = self._where(place)
+            where = self.where(place)
             if one.gap is not None:
                 message = "a comparison measures its gaps. Leave gap out, or send given gaps to POST /v1/predictions."
                 raise FieldError(f"{where}.gap", message)
@@ -125,7 +125,8 @@ class ComparisonRequest(Labelled, Rules):
                 raise FieldError(where, message)
             seen[content] = where
 
-    def _where(self, place: int) -> str:
+    def where(self, place: int) -> str:
+        """Where the request has a configuration."""
         if self.configurations is not None:
             return f"configurations.{place}"
         return f"vary[{self._asked[place].name}]"

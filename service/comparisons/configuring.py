@@ -85,10 +85,7 @@ def contestants(
         try:
             filled, family, own, task = resolved(session, tenant, _uncontrolled(one), law, settings)
         except GapcastError as error:
-            where = f"configurations.{place}" if request.configurations is not None else f"vary[{one.name}]"
-            error.detail = f"{where}: {error.detail}"
-            error.param = f"{where}.{error.param}" if error.param else where
-            raise
+            raise error.within(request.where(place)) from None
         found.append(Contestant(request=filled, family=family, own=own, most=task.train_problems))
     return found
 

@@ -17,6 +17,7 @@ from service.comparisons.configuring import Contestant
 from service.comparisons.models import PENDING, Comparison
 from service.comparisons.repository import Part
 from service.comparisons.story import Story
+from service.comparisons.warned import of_winner
 from service.jobs.models import JobState
 from service.kit.clock import rfc3339
 from service.predictions.models import Prediction
@@ -36,6 +37,7 @@ def show(
         _compared(place, one, last, answer.get("predictions", {}).get(str(place)), predicted)
         for place, one in enumerate(found)
     ]
+    winner = _winner(answer, last, predicted)
     return ComparisonOut.model_validate(
         {
             "id": comparison.id,
@@ -49,7 +51,7 @@ def show(
             "configurations": sorted(compared, key=_rank),
             "rounds": story.rounds[-1:] if brief else story.rounds,
             "stopped_by": story.stop,
-            "winner": _winner(answer, last, predicted),
+            "winner": winner,
             "alike": last.alike if last is not None else [],
             "picked": last.picked if last is not None else [],
             "p_best_picked": last.p_best_picked if last is not None else None,
@@ -61,6 +63,7 @@ def show(
                 gpu_hours=story.gpu_hours,
                 loads=story.loads,
             ),
+            "warnings": of_winner(winner, compared) if winner is not None else [],
             "error": comparison.error,
             "created_at": rfc3339(comparison.created_at),
             "finished_at": rfc3339(comparison.finished_at) if comparison.finished_at else None,

@@ -1,7 +1,6 @@
 """Comparisons: ask, pass on from job to job, and end with a winner."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -32,7 +31,7 @@ from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.jobs.service import Settle, require_room
 from service.kit.database import Database, WriteSession
-from service.kit.errors import Conflict, NotFound
+from service.kit.errors import Conflict, GapcastError, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
 from service.predictions import repository as prediction_rows
@@ -50,7 +49,10 @@ def law_of(database: Database, tenant: str, request: ComparisonRequest, settings
         UnknownModel: no worker can load the first one's.
         UnknownPool: there is no such pool.
     """
-    return law_for(database, tenant, request.asked[0], settings)
+    try:
+        return law_for(database, tenant, request.asked[0], settings)
+    except GapcastError as error:
+        raise error.within(request.where(0)) from None
 
 
 def create(
@@ -102,8 +104,10 @@ def create(
 
 def _by_model(found: Sequence[Contestant], places: Iterable[int]) -> list[list[int]]:
     """Places that one loaded model can measure, together."""
-    ordered = sorted(places, key=lambda place: (found[place].model_key, place))
-    return [list(group) for _, group in groupby(ordered, key=lambda place: found[place].model_key)]
+    groups: dict[str, list[int]] = {}
+    for place in sorted(places):
+        groups.setdefault(found[place].model_key, []).append(place)
+    return list(groups.values())
 
 
 def _ask(session: Session, comparison: Comparison, found: Sequence[Contestant], plan: Mapping[int, int]) -> None:
