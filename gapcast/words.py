@@ -99,10 +99,10 @@ ADVISED = {
 """What a comparison comes to, by the verdict on its winner."""
 CHOSEN = {
     "decided": "{sure} has reached the {confidence} that was asked for.",
-    "indifferent": "With {confidence} probability no other one would turn out to be better by more than {indifference} "
-    "points, however many more problems were probed.",
-    "law": "More problems would not tell which is best, because the law is too uncertain here; stored runs would "
-    "narrow it.",
+    "indifferent": "More problems would hardly change the choice: with {confidence} probability no other prediction "
+    "would come out more than {indifference} points higher.",
+    "law": "More problems would hardly improve the choice: it is the law that is too uncertain here, and stored runs "
+    "would narrow it.",
     "budget": "The budget is spent; more problems could have told more.",
     "most_problems": "The task has no more problems.",
 }
@@ -517,6 +517,8 @@ def stands(standing: Standing, after: Round) -> str:
         return "eliminated"
     if standing.refused:
         return "outside the law"
+    if standing.place in after.picked:
+        return "picked"
     return "not told apart" if standing.place in after.alike else ""
 
 

@@ -16,8 +16,8 @@ from gapcast.cli.terminal import (
     Set,
     Tags,
     Url,
+    check_difference,
     check_level,
-    check_share,
     console,
     exit_on_refusal,
     label,
@@ -68,7 +68,7 @@ def compare(
     indifference: Annotated[
         float | None,
         typer.Option(
-            callback=check_share,
+            callback=check_difference,
             help="Improvements that differ by no more are as good as each other, a share: 0.01 is 1 accuracy point "
             "(default: 0.01).",
         ),
@@ -136,10 +136,16 @@ class Asked:
     """
 
     def __init__(
-        self, body: JsonObject, options: Configuration, *, base: Configuration | None, listed: Configurations | None
+        self,
+        body: JsonObject,
+        options: Configuration,
+        *,
+        varied: Iterable[str] = (),
+        base: Configuration | None = None,
+        listed: Configurations | None = None,
     ) -> None:
         self.body, self.options = body, options
-        self._base, self._listed = base, listed
+        self._varied, self._base, self._listed = list(varied), base, listed
 
     @classmethod
     def read(
@@ -156,12 +162,10 @@ class Asked:
         if len(read) == 1 and WHOLE & first.keys():
             return cls._whole(first, varied, pool)
         bodies = [_body(one, pool) for one in read]
-        options = Configuration()
         if varied:
             if len(read) > 1:
                 refuse([f"--vary: expected one configuration to vary, got {len(read)}. Leave --vary out."])
-            options.named_by({f"vary.{field}": f"--vary {field}" for field in varied})
-            return cls({"base": bodies[0], "vary": varied}, options, base=first, listed=None)
+            return cls({"base": bodies[0], "vary": varied}, Configuration(), varied=varied, base=first)
         if len(read) == 1:
             refuse(
                 [
@@ -172,7 +176,7 @@ class Asked:
         for one, body in zip(read, bodies, strict=True):
             if not one.number:  # in a file with others it is better called by its context, as the server does
                 body.setdefault("name", one.title[-200:])
-        return cls({"configurations": bodies}, options, base=None, listed=read)
+        return cls({"configurations": bodies}, Configuration(), listed=read)
 
     @classmethod
     def _whole(cls, file: Configuration, varied: Mapping[str, Any], pool: str | None) -> "Asked":
@@ -190,8 +194,7 @@ class Asked:
         if varied:
             before = body.get("vary")
             body["vary"] = {**(before if isinstance(before, dict) else {}), **varied}
-            file.named_by({f"vary.{field}": f"--vary {field}" for field in varied})
-        return cls(body, file, base=None, listed=None)
+        return cls(body, file, varied=varied)
 
     def choose(self, rules: Mapping[str, Any], budget: Mapping[str, Any]) -> None:
         """Set what the options say of the rules and the budget; what is None is left as it is."""
@@ -208,13 +211,18 @@ class Asked:
         lines = []
         for param, message in faults:
             head, _, rest = param.partition(".")
-            if head == "base" and self._base is not None:
+            option = next((field for field in self._varied if f"{param}.".startswith(f"vary.{field}.")), None)
+            if option is not None:
+                value = param.removeprefix(f"vary.{option}").removeprefix(".")
+                lines.append(f"--vary {option}: {f'{value}: ' if value else ''}{message}")
+            elif head == "base" and self._base is not None:
                 lines += self._base.refusals([(rest, message)])
             elif head == "configurations" and rest and self._listed is not None:
-                lines += self._listed.refusals([(rest, message)])
+                place = f"configurations.{rest.partition('.')[0]}."
+                lines += self._listed.refusals([(rest, message.replace(place, ""))])
             else:
                 lines += self.options.refusals([(param, message)])
-        return lines
+        return [*dict.fromkeys(lines)]  # an option that does not fit does not fit any of them
 
 
 def _items(many: Any) -> Iterable[tuple[int, Any]]:  # noqa: ANN401

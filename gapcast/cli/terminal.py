@@ -79,6 +79,13 @@ def check_width(value: float | None) -> float | None:
     raise typer.BadParameter(f"expected a share above 0 and at most 1, got {value:g}.{_in_points(value)}")
 
 
+def check_difference(value: float | None) -> float | None:
+    """Refuse likewise what no size of a difference can be."""
+    if value is None or 0 <= value <= 1:
+        return value
+    raise typer.BadParameter(f"expected a share from 0 to 1, got {value:g}.{_in_points(value)}")
+
+
 def _in_points(value: float) -> str:
     """Return the hint for a value above 1 that is probably meant in accuracy points, or nothing."""
     return f" {value / 100:g} is {value:g} accuracy points." if 1 < abs(value) <= 100 else ""
