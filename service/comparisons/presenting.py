@@ -48,7 +48,7 @@ def show(
             "fit_id": comparison.fit_id,
             "pool": comparison.pool,
             "progress": running.progress if running is not None and status not in TERMINAL else None,
-            "configurations": sorted(compared, key=_rank),
+            "configurations": sorted(compared, key=lambda one: _rank(one, last)),
             "rounds": story.rounds[-1:] if brief else story.rounds,
             "stopped_by": story.stop,
             "winner": winner,
@@ -78,12 +78,13 @@ def _status(comparison: Comparison, parts: Sequence[Part]) -> str:
     return "running" if begun else "queued"
 
 
-def _rank(one: Compared) -> tuple[float, float, int]:
-    """Best first; before the first round in the order of the request."""
+def _rank(one: Compared, last: Round | None) -> tuple[bool, bool, float, float, int]:
+    """The leader first and the eliminated ones last; before the first round in the order of the request."""
     standing = one.standing
-    if standing is None:
-        return (0.0, 0.0, one.place)
-    return (-standing.p_best, -(standing.value if standing.value is not None else -1.0), one.place)
+    if standing is None or last is None:
+        return (False, False, 0.0, 0.0, one.place)
+    value = standing.value if standing.value is not None else -1.0
+    return (one.place != last.leader, standing.eliminated, -standing.p_best, -value, one.place)
 
 
 def _compared(
