@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Prediction,
         Probe,
         ProbeSize,
+        Recommendation,
         Task,
         TrainingRun,
     )
@@ -70,6 +71,7 @@ __all__ = [
     "Probe",
     "ProbeSize",
     "RateLimited",
+    "Recommendation",
     "ServerFault",
     "Task",
     "TrainingRun",

@@ -149,7 +149,12 @@ class Asked:
 
     @classmethod
     def read(
-        cls, paths: Sequence[Path], settings: Sequence[str] | None, vary: Sequence[str] | None, pool: str | None
+        cls,
+        paths: Sequence[Path],
+        settings: Sequence[str] | None,
+        vary: Sequence[str] | None,
+        pool: str | None,
+        command: str = "gapcast compare",
     ) -> "Asked":
         """Read files and the options that belong to configurations.
 
@@ -160,8 +165,8 @@ class Asked:
         read = read_configurations(paths, settings)
         first = read[0]
         if len(read) == 1 and WHOLE & first.keys():
-            return cls._whole(first, varied, pool)
-        bodies = [_body(one, pool) for one in read]
+            return cls._whole(first, varied, pool, command)
+        bodies = [_body(one, pool, command) for one in read]
         if varied:
             if len(read) > 1:
                 refuse([f"--vary: expected one configuration to vary, got {len(read)}. Leave --vary out."])
@@ -179,7 +184,7 @@ class Asked:
         return cls({"configurations": bodies}, Configuration(), listed=read)
 
     @classmethod
-    def _whole(cls, file: Configuration, varied: Mapping[str, Any], pool: str | None) -> "Asked":
+    def _whole(cls, file: Configuration, varied: Mapping[str, Any], pool: str | None, command: str) -> "Asked":
         """Take a file that is the request itself."""
         body, many = dict(file), file.get("configurations")
         for place, part in (("base", file.get("base")), *((f"configurations.{at}", one) for at, one in _items(many))):
@@ -190,7 +195,7 @@ class Asked:
             body["base"] = _sent(body["base"])
         if isinstance(many, list):
             body["configurations"] = [_sent(one) for one in many]
-        file.refuse_unsent("gapcast compare", body)
+        file.refuse_unsent(command, body)
         if varied:
             before = body.get("vary")
             body["vary"] = {**(before if isinstance(before, dict) else {}), **varied}
@@ -204,7 +209,7 @@ class Asked:
         if limits:
             before = self.body.get("budget")
             self.body["budget"] = {**(before if isinstance(before, dict) else {}), **limits}
-        self.options.named_by({field: OPTIONS[field] for field in (*given, *(f"budget.{name}" for name in limits))})
+        self.options.named_by({one: OPTIONS[one] for one in (*given, *(f"budget.{name}" for name in limits))})
 
     def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
         """Return the lines to print about fields of the request, each where its user has written it."""
@@ -234,12 +239,12 @@ def _sent(part: Any) -> Any:  # noqa: ANN401
     return request_of_prediction(part) if isinstance(part, dict) else part
 
 
-def _body(one: Configuration, pool: str | None) -> JsonObject:
+def _body(one: Configuration, pool: str | None, command: str) -> JsonObject:
     if pool is not None:
         one["pool"] = pool
         one.named_by({"pool": "--pool"})
     body = request_of_prediction(one)
-    one.refuse_unsent("gapcast compare", body)
+    one.refuse_unsent(command, body)
     return body
 
 

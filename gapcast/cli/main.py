@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gapcast._version import __version__
-from gapcast.cli import comparisons, fits, observations, pools, predictions, probes, runs, tasks
+from gapcast.cli import comparisons, fits, observations, pools, predictions, probes, recommendations, runs, tasks
 from gapcast.cli import models as model_commands
 from gapcast.cli.compare import compare
 from gapcast.cli.contexts import contexts
@@ -18,6 +18,7 @@ from gapcast.cli.exits import TABLE, Exit
 from gapcast.cli.law import law
 from gapcast.cli.predict import predict
 from gapcast.cli.probe import probe
+from gapcast.cli.recommend import recommend
 from gapcast.cli.size import size
 from gapcast.cli.terminal import console, errors, note_json, plain_unless_terminal, report_waits
 from gapcast.cli.train import train
@@ -115,12 +116,13 @@ def worker(
 
 app.command()(predict)
 app.command()(compare)
+app.command()(recommend)
 app.command()(probe)
 app.command()(size)
 app.command()(train)
 app.command()(law)
 app.command()(contexts)
-GROUPS = (predictions, comparisons, probes, runs, observations, pools, fits, tasks, model_commands)
+GROUPS = (predictions, comparisons, recommendations, probes, runs, observations, pools, fits, tasks, model_commands)
 for group in GROUPS:
     app.add_typer(group.app)
 

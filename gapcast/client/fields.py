@@ -10,6 +10,7 @@ from gapcast.contract.measured import Decoding, ModelRef
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.recommendations import HoursAndRuns, KnownCost
 from gapcast.contract.sizing import CostOf, Expected
 from gapcast.contract.training import Status, TrainedProblems, TrainingBlock, TrainingSize
 
@@ -84,6 +85,19 @@ class ComparisonFields(TypedDict, total=False):
     budget: Budget | Json
 
 
+class RecommendationFields(TypedDict, total=False):
+    """The fields of `RecommendationRequest`."""
+
+    name: str | None
+    tags: Sequence[str]
+    configurations: Sequence[PredictionRequest | Json] | None
+    base: Json | None
+    vary: Mapping[str, Sequence[Any] | Json] | None
+    budget: HoursAndRuns | Json
+    cost: KnownCost | Json
+    execute: bool
+
+
 class TrainingRunFields(TypedDict, total=False):
     """The fields of `TrainingRunRequest`."""
 
@@ -132,6 +146,14 @@ class PredictionFilters(ProbeFilters, total=False):
 
 class ComparisonFilters(Named, total=False):
     """Which comparisons are listed."""
+
+    task: str | None
+    pool: str | None
+    status: JobStatus | None
+
+
+class RecommendationFilters(Named, total=False):
+    """Which recommendations are listed."""
 
     task: str | None
     pool: str | None

@@ -14,6 +14,7 @@ from gapcast.client.aio.observations import Observations
 from gapcast.client.aio.pools import Pools
 from gapcast.client.aio.predictions import Predictions
 from gapcast.client.aio.probes import Probes
+from gapcast.client.aio.recommendations import Recommendations
 from gapcast.client.aio.tasks import Tasks
 from gapcast.client.aio.training_runs import TrainingRuns
 
@@ -41,6 +42,7 @@ class AsyncClient:
         self.predictions = Predictions(self._connection)
         self.probes = Probes(self._connection)
         self.comparisons = Comparisons(self._connection)
+        self.recommendations = Recommendations(self._connection)
         self.training_runs = TrainingRuns(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)

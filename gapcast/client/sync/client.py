@@ -15,6 +15,7 @@ from gapcast.client.sync.observations import Observations
 from gapcast.client.sync.pools import Pools
 from gapcast.client.sync.predictions import Predictions
 from gapcast.client.sync.probes import Probes
+from gapcast.client.sync.recommendations import Recommendations
 from gapcast.client.sync.tasks import Tasks
 from gapcast.client.sync.training_runs import TrainingRuns
 
@@ -42,6 +43,7 @@ class Client:
         self.predictions = Predictions(self._connection)
         self.probes = Probes(self._connection)
         self.comparisons = Comparisons(self._connection)
+        self.recommendations = Recommendations(self._connection)
         self.training_runs = TrainingRuns(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)
