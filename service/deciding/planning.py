@@ -13,7 +13,7 @@ import numpy as np
 from service.deciding.configurations import Configuration, cost
 from service.deciding.outlook import Outlook
 from service.law.leaves import IndexArray
-from service.law.observations import FloatArray
+from service.law.observations import BoolArray, FloatArray
 
 TOLERANCE = 0.001
 """share: a cheaper plan that gains less by no more than a tenth of a point is taken"""
@@ -291,7 +291,7 @@ class _Planner:
         told = self._outcomes[rows, trained] + self._measured[rows, trained] - before.mean[rows, trained]
         own = before.left[trained[:, :, None], trained[:, None, :]]
         weight = np.linalg.solve(own + self._limits.noise * np.eye(trained.shape[1]), told[:, :, None])[:, :, 0]
-        return before.mean + np.einsum("mp,mpq->mq", weight, before.left[trained])
+        return np.asarray(before.mean + np.einsum("mp,mpq->mq", weight, before.left[trained]))
 
     # --- plans
 
@@ -345,7 +345,7 @@ class _Planner:
         )
         return max((plan.gain for plan in plans), default=-np.inf)
 
-    def _open(self, first: tuple[int, ...]) -> FloatArray:
+    def _open(self, first: tuple[int, ...]) -> BoolArray:
         found = self._in.copy()
         found[list(first)] = False
         return found

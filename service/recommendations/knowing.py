@@ -24,8 +24,8 @@ def measured(session: Session, tenant: str, found: Sequence[Contestant]) -> list
                 largest[key] = probe
     results = []
     for one in found:
-        probe = largest.get(_samples(one.own.model_dump(mode="json")))
-        result = probes.by_id(session, probe.id).result if probe is not None else None
+        stored = largest.get(_samples(one.own.model_dump(mode="json")))
+        result = probes.by_id(session, stored.id).result if stored is not None else None
         results.append(None if result is None else ProbeResult.model_validate(result))
     return results
 

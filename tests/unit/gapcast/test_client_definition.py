@@ -15,13 +15,14 @@ from gapcast.contract import lists
 from gapcast.contract.comparisons import ComparisonRequest
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import ProbeRequest
+from gapcast.contract.recommendations import RecommendationRequest
 from gapcast.contract.sizing import SizeRequest
 from gapcast.contract.training import TrainingRunRequest
 
 ROOT = Path(__file__).parents[3]
 RESOURCES = {
     *("comparisons", "contexts", "events", "fits", "health", "models", "observations"),
-    *("pools", "predictions", "probes", "tasks", "training_runs"),
+    *("pools", "predictions", "probes", "recommendations", "tasks", "training_runs"),
 }
 
 
@@ -68,6 +69,7 @@ def test_both_clients_have_the_same_methods() -> None:
         (fields.ProbeFields, ProbeRequest),
         (fields.SizeFields, SizeRequest),
         (fields.ComparisonFields, ComparisonRequest),
+        (fields.RecommendationFields, RecommendationRequest),
         (fields.TrainingRunFields, TrainingRunRequest),
     ],
 )
@@ -81,6 +83,7 @@ def test_every_field_of_a_request_is_a_keyword_argument(given: Any, request_clas
         (fields.PredictionFilters, lists.PredictionQuery),
         (fields.ProbeFilters, lists.ProbeQuery),
         (fields.ComparisonFilters, lists.ComparisonQuery),
+        (fields.RecommendationFilters, lists.RecommendationQuery),
         (fields.TrainingRunFilters, lists.TrainingRunQuery),
         (fields.ObservationFilters, lists.ObservationQuery),
     ],

@@ -1,0 +1,177 @@
+"""Plans for a budget: what the law, the gaps and the runs are worth, on the same draws for every plan."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.deciding import Configuration, Known, Limits, Outlook, Planned, Prices, make_plan, outlook
+from service.law import GapLaw, Observations
+
+FREE = 1e-9
+"""hours of a rollout that nobody counts"""
+
+
+def law_of(slopes: dict[str, float], points: int = 8) -> GapLaw:
+    """A law of families with these slopes."""
+    rng = np.random.default_rng(1)
+    family = [name for name in slopes for _ in range(points)]
+    gap = rng.uniform(-0.02, 0.35, len(family))
+    improvement = np.array([slopes[name] for name in family]) * gap + 0.02 * rng.standard_normal(len(gap))
+    small = np.full(len(gap), 0.0004)
+    baseline = np.full(len(gap), 0.3)
+    seen = Observations(
+        gap=gap, gap_var=small, improvement=improvement, improvement_var=small, family=family, baseline=baseline
+    )
+    return GapLaw().fit(seen)
+
+
+@pytest.fixture(scope="module")
+def sharp() -> GapLaw:
+    return law_of({"a": 1.2, "b": 1.2, "c": 1.2})
+
+
+@pytest.fixture(scope="module")
+def wide() -> GapLaw:
+    return law_of({"a": 0.5, "b": 1.9, "c": 1.2}, points=4)
+
+
+def configuration(name: str, family: str = "a") -> Configuration:
+    question: dict[str, Any] = {"family": family, "cell": None, "teacher": "frozen", "divergence": "forward_kl"}
+    question |= {"context": None, "model": family}
+    return Configuration(0, question, family, family, f"{family} {name}", rollouts=4, most=2000)
+
+
+def known(gap: float, problems: int = 1024) -> Known:
+    noise = np.random.default_rng(int(1e6 * abs(gap))).standard_normal(problems) * 0.35
+    differences = gap + noise - noise.mean()
+    return Known(differences, float(differences.var()) / problems, 0.3, 0.05)
+
+
+def view_of(law: GapLaw, configurations: Sequence[Configuration], measured: Sequence[Known | None]) -> Outlook:
+    return outlook([law], configurations, measured, np.random.SeedSequence(0))
+
+
+def planned(
+    law: GapLaw,
+    configurations: Sequence[Configuration],
+    measured: Sequence[Known | None] | None = None,
+    *,
+    hours: float = np.inf,
+    runs: int = 1,
+    learns: bool = True,
+    run: float | Sequence[float] = 1.0,
+    rollout: float = 1e-4,
+    least: float = 0.0,
+    had: float = -np.inf,
+    out: frozenset[int] = frozenset(),
+) -> Planned:
+    P = len(configurations)
+    prices = Prices(np.broadcast_to(run, P).astype(float), np.full(P, rollout), np.full(P, 128.0 * 12))
+    limits = Limits(hours, runs, learns, least, np.full(P, 128.0), 0.0004, had)
+    view = view_of(law, configurations, measured or [None] * P)
+    return make_plan(configurations, view, prices, limits, out)
+
+
+def several(number: int, family: str = "a") -> list[Configuration]:
+    return [configuration(str(index), family) for index in range(number)]
+
+
+def test_unknown_gaps_under_a_sharp_law_are_probed(sharp: GapLaw) -> None:
+    found = planned(sharp, several(6))
+    assert found.plan is not None
+    assert found.bottleneck == "gap"
+    assert found.plan.problems >= 32
+    assert found.plan.probed == found.plan.train
+    assert found.plan.gain > found.without + 0.03
+    assert found.plan.gain >= found.naive - 0.001
+
+
+def test_where_one_is_far_ahead_no_probing_pays(sharp: GapLaw) -> None:
+    found = planned(sharp, several(4), [known(0.05), known(0.32), known(0.02), known(0.04)])
+    assert found.plan is not None
+    assert (found.plan.problems, found.plan.runs, found.plan.hours) == (0, 1, 1.0)
+    assert found.plan.train[0] == 1
+    assert found.plan.gain == pytest.approx(found.without)
+    assert found.bottleneck in {"none", "runs"}
+
+
+FAMILIES = [*several(3, "x"), *several(3, "y")]
+ALIKE = [known(gap) for gap in (0.24, 0.235, 0.23, 0.225, 0.22, 0.215)]
+"""gaps that say little of two families without a stored run: the first three are of one"""
+
+
+def test_under_a_wide_law_runs_come_first(wide: GapLaw) -> None:
+    found = planned(wide, FAMILIES, ALIKE, runs=3)
+    assert found.plan is not None
+    assert found.bottleneck == "law"
+    assert {row // 3 for row in found.plan.first} == {0, 1}, "a run of each family"
+    assert found.plan.gain > found.at_once + 0.01
+    assert found.law_share > 0.9
+    assert found.considered[0] == found.plan
+
+
+def test_runs_that_the_law_does_not_see_teach_nothing(wide: GapLaw) -> None:
+    found = planned(wide, FAMILIES, ALIKE, runs=3, learns=False)
+    assert found.plan is not None
+    assert not any(plan.teaches for plan in found.considered)
+    assert found.plan.gain == pytest.approx(found.at_once, abs=0.001)
+
+
+def test_training_everything_is_worth_the_best_of_all_outcomes(sharp: GapLaw) -> None:
+    configurations = several(4)
+    best = view_of(sharp, configurations, [None] * 4).draws.max(axis=1).mean()
+    found = planned(sharp, configurations, runs=4, rollout=1.0)
+    assert max(plan.gain for plan in found.considered) == pytest.approx(best)
+
+
+def test_more_problems_are_worth_no_less_and_less_than_exact_gaps(sharp: GapLaw) -> None:
+    gains = {}
+    configurations = several(6)
+    view = view_of(sharp, configurations, [None] * 6)
+    for problems in (32, 128, 512, 2000):
+        few = [each._replace(most=problems) for each in configurations]
+        prices = Prices(np.ones(6), np.full(6, FREE), np.zeros(6))
+        limits = Limits(np.inf, 1, False, 0.0, np.full(6, float(problems)), 0.0004)
+        gains[problems] = make_plan(few, view, prices, limits).naive
+    assert gains[32] < gains[128] < gains[512] <= gains[2000] + 1e-3
+    exact = view.draws.max(axis=1).mean()
+    assert gains[2000] < exact, "a run's own luck is not known before it"
+
+
+def test_no_plan_takes_more_than_the_budget(sharp: GapLaw) -> None:
+    found = planned(sharp, several(6), hours=2.2, runs=3, rollout=1e-4)
+    assert all(plan.hours <= 2.2 + 1e-9 for plan in found.considered)
+    assert found.plan is not None
+    assert found.plan.runs <= 2
+    tight = planned(sharp, several(6), hours=1.05, runs=3, rollout=1e-4)
+    assert tight.plan is not None
+    assert tight.plan.problems == 0
+    assert tight.naive == pytest.approx(tight.without), "there is no hour left to probe"
+
+
+def test_a_run_that_is_too_dear_is_not_chosen(sharp: GapLaw) -> None:
+    found = planned(sharp, several(3), [known(0.3), known(0.1), known(0.05)], hours=2.0, run=[5.0, 1.5, 1.5])
+    assert found.plan is not None
+    assert found.plan.gain < found.without - 0.1
+    assert found.plan.hours <= 2.0
+
+
+def test_below_the_least_gain_nothing_is_trained(sharp: GapLaw) -> None:
+    measured = [known(0.02), known(0.01), known(0.03)]
+    assert planned(sharp, several(3), measured, least=0.2).plan is None
+    assert planned(sharp, several(3), measured, least=0.2).bottleneck == "none"
+    assert planned(sharp, several(3), measured, least=0.0).plan is not None
+
+
+def test_what_was_trained_is_not_trained_again_and_sets_the_bar(sharp: GapLaw) -> None:
+    measured = [known(0.3), known(0.1), known(0.05)]
+    found = planned(sharp, several(3), measured, out=frozenset({0}))
+    assert found.plan is not None
+    assert 0 not in found.plan.train
+    assert planned(sharp, several(3), measured, out=frozenset({0}), had=0.5).plan is None
+
+
+def test_the_same_question_has_the_same_plan(wide: GapLaw) -> None:
+    assert planned(wide, FAMILIES, runs=3) == planned(wide, FAMILIES, runs=3)

@@ -1,0 +1,289 @@
+"""Recommendations on the API's side; no worker runs here, `end` does what one would with a run."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from gapcast.contract.probes import Difference, Gap
+from service.jobs import repository as jobs
+from service.jobs.models import JobState
+from service.kinds import settle
+from service.kit.database import Database
+from service.probes import repository as probes
+from service.recommendations.executing import go_on
+from service.settings import Settings
+from service.training_runs import job as training_runs
+from service.training_runs import repository as runs
+from tests.support.results import PROBLEMS, arm, probe_result, stored
+from tests.support.training_results import training_result
+
+Body = dict[str, Any]
+
+CONTEXTS = {"all": {"kind": "hints"}, "peer": {"kind": "peer_solution"}, "talk": {"kind": "feedback"}}
+DEAR: Body = {"cost": {"seconds_per_rollout": 1e5}}
+"""rollouts: with a limit of hours nothing is probed"""
+HOURS = {"gpu_hours": 1.0}
+
+
+def asked(**more: Any) -> Body:
+    base = {"model": "lab/addition-qwen3-s", "task": "lab/addition"} | more.pop("base", {})
+    return {"base": base, "vary": {"context": CONTEXTS}} | more
+
+
+def created(client: TestClient, status: int = 201, **more: Any) -> Body:
+    answer = client.post("/v1/recommendations", json=asked(**more))
+    assert answer.status_code == status, answer.text
+    body: Body = answer.json()
+    return body
+
+
+def database_of(client: TestClient) -> Database:
+    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+    return database
+
+
+def end(client: TestClient, run_id: str, state: JobState = JobState.succeeded, **result: Any) -> None:
+    """End a run as a worker does, and let a reconciler look."""
+    error = {"code": "e", "message": "m", "param": None, "category": "user"} if state == JobState.failed else None
+    with database_of(client).write() as session:
+        job = jobs.claim(session, runs.by_id(session, run_id).job_id, "test", 60)
+        assert job is not None
+        ended = jobs.finish(session, job.id, job.attempt, state, error)
+        assert ended is not None
+        if state == JobState.succeeded:
+            training_runs.end(session, ended, training_result(**result).model_dump(mode="json"))
+        settle(session, ended)
+    look(client)
+
+
+def look(client: TestClient) -> None:
+    go_on(database_of(client), client.app.state.gapcast.settings)  # type: ignore[attr-defined]
+
+
+def read(client: TestClient, plan: Body) -> Body:
+    found: Body = client.get(f"/v1/recommendations/{plan['id']}").json()
+    return found
+
+
+class TestPlans:
+    def test_a_plan_is_there_at_once_and_starts_nothing(self, client: TestClient) -> None:
+        plan = created(client, name="which", tags=["sweep"])
+        assert plan["status"] == "succeeded"
+        assert [one["name"] for one in plan["space"]] == list(CONTEXTS)
+        assert [step["action"] for step in plan["plan"]] == ["probe", "train"]
+        probe, train = plan["plan"]
+        assert probe["problems"] >= 32
+        assert train["runs"] == 1
+        assert plan["hours"] == pytest.approx(probe["hours"] + train["hours"])
+        assert plan["expected_gain"] > plan["expected_gain_without"]
+        assert plan["bottleneck"] == "gap"
+        assert {step["status"] for step in plan["plan"]} == {"planned"}
+        assert plan["alternatives"][0]["expected_gain"] == plan["expected_gain"]
+        assert read(client, plan) == plan
+        for resource in ("comparisons", "predictions", "probes", "training_runs"):
+            assert client.get(f"/v1/{resource}").json()["data"] == []
+
+    def test_the_same_plan_is_listed_by_what_it_is_called(self, client: TestClient) -> None:
+        plan = created(client, name="which", tags=["sweep"])
+        created(client)
+        query = {"name": "which", "tag": "sweep", "task": "lab/addition", "pool": "lab", "status": "succeeded"}
+        listed = client.get("/v1/recommendations", params=query).json()["data"]
+        assert listed == [plan]
+        assert len(client.get("/v1/recommendations").json()["data"]) == 2
+
+    def test_one_key_makes_one_plan(self, client: TestClient) -> None:
+        headers = {"Idempotency-Key": "k"}
+        first, again = (client.post("/v1/recommendations", json=asked(), headers=headers).json() for _ in range(2))
+        assert first == again
+        other = client.post("/v1/recommendations", json=asked(name="x"), headers=headers)
+        assert other.status_code == 422
+
+    def test_stored_probes_count_whatever_their_size(self, client: TestClient) -> None:
+        body = asked()["base"] | {"context": CONTEXTS["talk"], "probe": {"problems": 16}}
+        prediction = client.post("/v1/predictions", json=body).json()
+        counts = [index % 3 for index in range(PROBLEMS)]
+        arms = {name: arm(rollouts=4, counts=counts) for name in ("student", "none")}
+        arms["context"] = arm(rollouts=4, counts=[count + 2 for count in counts])
+        gap = Gap(value=0.5, se=0.02, student=0.25, self_teacher=0.75, problems=PROBLEMS, rollouts=4)
+        with database_of(client).write() as session:
+            probe = probes.by_id(session, prediction["probe_id"])
+            probes.store_result(session, probe.id, stored(probe_result(gap=gap, arms=arms)))
+        plan = created(client)
+        known = {one["name"]: one for one in plan["space"]}
+        assert (known["talk"]["problems"], known["talk"]["gap"]) == (16, {"value": 0.5, "se": 0.02})
+        assert known["all"]["gap"] is None
+        assert known["talk"]["p_best"] > 0.9
+        # its cost is told by that probe: .25 GPU-hours for 96 rollouts
+        assert plan["unit"] == "gpu_hours"
+        dear = created(client, budget={"gpu_hours": 0.05})
+        assert [step["action"] for step in dear["plan"]] == ["train"]
+        assert dear["plan"][0]["configurations"] == [2]
+
+    def test_a_larger_budget_gains_more(self, refusing: TestClient) -> None:
+        gains = [created(refusing, budget={"runs": runs})["expected_gain"] for runs in (1, 2)]
+        assert gains[0] + 0.005 < gains[1]
+
+    def test_runs_that_cannot_teach_are_said(self, refusing: TestClient) -> None:
+        warned = created(refusing, budget={"runs": 2})["warnings"]
+        assert [one["code"] for one in warned] == ["runs_do_not_teach"]
+        assert created(refusing, base={"pool": "default"}, budget={"runs": 2})["warnings"] == []
+
+    def test_nothing_is_trained_for_less_than_it_is_worth(self, refusing: TestClient) -> None:
+        plan = created(refusing, base={"min_gain": 0.9}, execute=True, status=200)
+        assert [step["action"] for step in plan["plan"]] == ["stop"]
+        assert plan["status"] == "succeeded"
+        assert plan["hours"] == 0
+        assert plan["bottleneck"] == "none"
+
+
+class TestRefusals:
+    def refused(self, client: TestClient, body: Body) -> tuple[str, str]:
+        answer = client.post("/v1/recommendations", json=body)
+        assert answer.status_code == 422
+        (fault,) = answer.json()["errors"]
+        return fault["param"], fault["message"]
+
+    def test_a_budget_below_one_run(self, refusing: TestClient) -> None:
+        param, message = self.refused(refusing, asked(budget={"gpu_hours": 1e-4}))
+        assert param == "budget.gpu_hours"
+        assert message.startswith("expected at least 0.0")
+        assert "the hours of the cheapest training run, got 0.0001." in message
+        least = message.split()[3].rstrip(",")
+        plan = refusing.post("/v1/recommendations", json=asked(budget={"gpu_hours": float(least)}))
+        assert plan.status_code == 201
+
+    @pytest.mark.parametrize(
+        ("change", "param"),
+        [
+            ({"budget": {"gpu_hours": 0}}, "budget.gpu_hours"),
+            ({"budget": {"runs": 0}}, "budget.runs"),
+            ({"budget": {"rollouts": 5}}, "budget.rollouts"),
+            ({"vary": {"context": [{"kind": "hints"}]}}, "vary"),
+            ({"vary": {"context": CONTEXTS, "recipe.stepz": [1, 2]}}, "vary.recipe.stepz"),
+            ({"execute": "now"}, "execute"),
+        ],
+    )
+    def test_a_field_that_does_not_fit(self, refusing: TestClient, change: Body, param: str) -> None:
+        assert self.refused(refusing, asked() | change)[0] == param
+
+    def test_what_is_executed_must_be_trainable(self, refusing: TestClient) -> None:
+        body = asked(base={"recipe": {"teacher": "live"}}, cost={"hours_per_run": 1})
+        assert refusing.post("/v1/recommendations", json=body).status_code == 201
+        param, message = self.refused(refusing, body | {"execute": True})
+        assert param.endswith("recipe.teacher")
+        assert "not trained" in message
+
+    def test_an_id_that_is_not_there(self, refusing: TestClient) -> None:
+        assert refusing.get("/v1/recommendations/rec_1").status_code == 404
+        assert refusing.post("/v1/recommendations/rec_1/cancel").status_code == 404
+        assert refusing.get("/v1/recommendations/rec_1/events").status_code == 404
+
+
+def test_a_model_without_stored_runs_needs_its_cost(tmp_path: Any, migrated: Any) -> None:
+    from service.app import create_app
+
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "gapcast.db").write_bytes(migrated.read_bytes())
+    mine = {"name": "mine", "family": "mine", "path": "/nowhere", "revision": "sha256:" + "0" * 64}
+    settings = Settings.model_validate({"data_dir": folder, "log_level": "error", "models": [mine]})
+    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+        body = asked(base={"model": "mine"})
+        answer = client.post("/v1/recommendations", json=body)
+        assert answer.status_code == 422
+        (fault,) = answer.json()["errors"]
+        assert fault["param"] == "cost.hours_per_run"
+        assert "no stored run of mine" in fault["message"]
+        plan = client.post("/v1/recommendations", json=body | {"cost": {"hours_per_run": 2.0}}).json()
+        assert [one["run_hours"] for one in plan["space"]] == [2.0] * 3
+
+
+@pytest.mark.slow
+class TestExecution:
+    def test_a_probe_comes_as_a_comparison_and_is_cancelled_with_it(self, client: TestClient) -> None:
+        plan = created(client, status=202, execute=True, name="which")
+        assert plan["status"] == "running"
+        probe, train = plan["plan"]
+        assert (probe["status"], train["status"]) == ("running", "planned")
+        (comparison,) = client.get("/v1/comparisons").json()["data"]
+        assert comparison["id"] == probe["comparison_id"]
+        assert comparison["name"] == "which"
+        look(client)
+        assert read(client, plan) == plan, "its step has not ended"
+        cancelled = client.post(f"/v1/recommendations/{plan['id']}/cancel").json()
+        assert cancelled["status"] == "cancelled"
+        assert [step["status"] for step in cancelled["plan"]] == ["cancelled", "planned"]
+        assert client.get(f"/v1/comparisons/{comparison['id']}").json()["status"] == "cancelled"
+        assert client.post(f"/v1/recommendations/{plan['id']}/cancel").status_code == 409
+        look(client)
+        assert read(client, plan) == cancelled
+
+    def test_a_comparison_that_ends_badly_ends_the_plan(self, client: TestClient) -> None:
+        plan = created(client, status=202, execute=True)
+        client.post(f"/v1/comparisons/{plan['plan'][0]['comparison_id']}/cancel")
+        look(client)
+        assert read(client, plan)["status"] == "cancelled"
+        assert client.get("/v1/training_runs").json()["data"] == []
+
+    def test_runs_are_trained_and_the_best_is_named(self, client: TestClient) -> None:
+        plan = created(client, status=202, execute=True, budget={"runs": 2} | HOURS, **DEAR)
+        (step,) = plan["plan"]
+        assert (step["action"], step["status"], step["runs"]) == ("train", "running", 2)
+        first, second = step["training_run_ids"]
+        end(client, first, improvement=Difference(value=0.1, se=0.04))
+        assert read(client, plan)["status"] == "running"
+        end(client, second)
+        found = read(client, plan)
+        assert found["status"] == "succeeded"
+        assert [one["place"] for one in found["trained"]] == step["configurations"]
+        assert found["best"] == found["trained"][1]
+        told = [one["type"] for one in client.get(f"/v1/recommendations/{plan['id']}/events").json()["data"]]
+        assert told[0] == "recommendation.created"
+        assert told.count("recommendation.step") == 1
+        assert told.count("training_run.succeeded") == 2
+        assert told[-1] == "recommendation.succeeded"
+
+    def test_runs_first_teach_the_law_that_plans_the_rest(self, client: TestClient) -> None:
+        base = {"pool": "default", "recipe": {"steps": 40}}
+        plan = created(client, status=202, execute=True, base=base, budget={"runs": 2} | HOURS, **DEAR)
+        first, rest = plan["plan"]
+        assert (first["runs"], rest["runs"], rest["choice"]) == (1, 1, True)
+        assert plan["bottleneck"] == "law"
+        assert "the law is the bottleneck" in first["why"]
+        end(client, first["training_run_ids"][0])
+        found = read(client, plan)
+        assert [step["status"] for step in found["plan"]] == ["succeeded", "running"]
+        (run,) = found["plan"][1]["training_run_ids"]
+        assert found["plan"][1]["configurations"] != first["configurations"]
+        assert client.get("/v1/fits/current", params={"pool": "default"}).json()["n"] == 1
+        end(client, run)
+        assert read(client, plan)["status"] == "succeeded"
+
+    def test_a_run_that_fails_ends_the_plan_with_its_error(self, client: TestClient) -> None:
+        plan = created(client, status=202, execute=True, budget=HOURS, **DEAR)
+        end(client, plan["plan"][0]["training_run_ids"][0], JobState.failed)
+        found = read(client, plan)
+        assert (found["status"], found["error"]["message"]) == ("failed", "m")
+
+    def test_the_same_run_again_gets_another_seed(self, client: TestClient) -> None:
+        seeds = []
+        for _ in range(2):
+            plan = created(client, status=202, execute=True, budget=HOURS, **DEAR)
+            run_id = plan["plan"][0]["training_run_ids"][0]
+            seeds.append(client.get(f"/v1/training_runs/{run_id}").json()["seed"])
+            end(client, run_id)
+        assert seeds == [0, 1]
+
+    def test_cancelling_ends_the_runs(self, client: TestClient) -> None:
+        plan = created(client, status=202, execute=True, budget={"runs": 2} | HOURS, **DEAR)
+        client.post(f"/v1/recommendations/{plan['id']}/cancel")
+        assert {one["status"] for one in client.get("/v1/training_runs").json()["data"]} == {"cancelled"}
+
+    def test_one_step_is_started_once_however_many_look(self, client: TestClient) -> None:
+        base = {"pool": "default", "recipe": {"steps": 40}}
+        plan = created(client, status=202, execute=True, base=base, budget={"runs": 2} | HOURS, **DEAR)
+        end(client, plan["plan"][0]["training_run_ids"][0])
+        for _ in range(3):
+            look(client)
+        assert len(client.get("/v1/training_runs").json()["data"]) == 2
