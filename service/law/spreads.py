@@ -37,8 +37,8 @@ class Spreads:
     @property
     def sigma_square(self) -> FloatArray:
         """(G,) E[sigma^2] of each fit."""
-        square = self.scales.sigma**2
-        return self._with_one(square, np.average(square, weights=self.weight * self.still) if self.still.any() else 0)
+        share, square = self.weight[self.still], self.scales.sigma**2
+        return self._with_one(square, share @ square[self.still] / share.sum() if self.still.any() else square[0])
 
     def mixed(self, mean: FloatArray, cov: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean (d, ..., G) and covariance (d (d + 1)/2, ..., G) of the fits, from those of the triples."""
@@ -48,6 +48,7 @@ class Spreads:
         one = mixed(mean[..., self.still], cov[..., self.still], weight / weight.sum())
         return self._with_one(mean, one[0]), self._with_one(cov, one[1])
 
-    def _with_one(self, every: FloatArray, one: FloatArray) -> FloatArray:
+    def _with_one(self, every: FloatArray, one: FloatArray | np.float64) -> FloatArray:
+        """Put the one fit without effects, if there is one, before the triples with effects."""
         others = every[..., ~self.still]
         return np.concatenate([np.asarray(one)[..., None], others], axis=-1) if self.still.any() else others

@@ -117,6 +117,7 @@ def _resolved(
         target_se=None,
     )
     family, configuration = resolved.family, resolved.configuration
+    request = request.model_copy(update={"training": trained_problems(request.training, resolved.task)})
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
@@ -124,7 +125,6 @@ def _resolved(
         "model": resolved.reference,
         "decoding": configuration.decoding,
         "probe": resolved.size,
-        "training": trained_problems(request.training, resolved.task),
         "pool": law.fit.pool,
     }
     return request.model_copy(update=parts), family, configuration
