@@ -206,8 +206,9 @@ def _checked(parts: Sequence[_Part], settings: Sequence[str] | None) -> Configur
     lines: list[str] = []
     for configuration, faults in parts:
         lines += [_line(configuration.file, fault) for fault in sorted(faults, key=lambda fault: fault.line or 0)]
+    for part in parts:
         for setting in settings or []:
-            lines += _apply(configuration, setting)
+            lines += _apply(part.configuration, setting)
     if lines:
         refuse([*dict.fromkeys(lines)])  # a setting that does not fit does not fit any of them
     return Configurations(part.configuration for part in parts)

@@ -16,7 +16,8 @@ from service import deciding
 from service.fits.asked import Asked
 from service.fits.laws import Answering, Target
 from service.fits.service import Current
-from service.kit.errors import GapcastError, InvalidRequest
+from service.kit.each import for_each
+from service.kit.errors import InvalidRequest
 from service.law import GapLaw, Probe
 from service.predictions.service import resolved
 from service.settings import Settings
@@ -78,16 +79,14 @@ def contestants(
     """Look up the names of every configuration.
 
     Raises:
-        GapcastError: a configuration cannot be probed; its `param` names which.
+        InvalidRequest: names the fields of the configurations that cannot be probed.
     """
-    found = []
-    for place, one in enumerate(request.asked):
-        try:
-            filled, family, own, task = resolved(session, tenant, _uncontrolled(one), law, settings)
-        except GapcastError as error:
-            raise error.within(request.where(place)) from None
-        found.append(Contestant(request=filled, family=family, own=own, most=task.train_problems))
-    return found
+
+    def contestant(one: PredictionRequest) -> Contestant:
+        question = resolved(session, tenant, _uncontrolled(one), law, settings)
+        return Contestant(request=question.request, family=question.family, own=question.probe, most=question.most)
+
+    return for_each(request.asked, contestant, request.where)
 
 
 def _uncontrolled(one: PredictionRequest) -> PredictionRequest:

@@ -11,7 +11,7 @@ from service.comparisons.models import Comparison
 from service.comparisons.story import Story
 from service.fits.service import Current
 from service.predictions import service as predictions
-from service.predictions.models import Prediction
+from service.predictions.service import Question
 from service.probes import service as probes
 
 
@@ -23,12 +23,12 @@ def answer_of(
     for place, result in sorted(story.measured.items()):
         one = found[place]
         own = one.own.model_copy(update={"problems": result.gap.problems})
-        predicted[str(place)] = _predicted(session, comparison, one, own, result, law, job_id).id
+        predicted[str(place)] = _predicted(session, comparison, one, own, result, law, job_id)
     if story.leader is None or story.second is None:
         raise RuntimeError(f"{comparison.id} ends without a winner")
     winner = found[story.leader]
     second = _predicted(session, comparison, winner, winner.second, story.second, law, job_id)
-    return {"predictions": predicted, "winner": story.leader, "second": second.id}
+    return {"predictions": predicted, "winner": story.leader, "second": second}
 
 
 def _predicted(
@@ -39,8 +39,9 @@ def _predicted(
     result: ProbeResult,
     law: Current,
     job_id: str,
-) -> Prediction:
+) -> str:
     probe = probes.keep(session, comparison.tenant, configuration, job_id, result)
     size = {name: getattr(configuration, name) for name in ("problems", "rollouts", "seed", "controls", "engine")}
     request = one.request.model_copy(update={"probe": ProbeSize(**size)})
-    return predictions.add_answered(session, comparison.tenant, request, one.family, probe, law)
+    question = Question(request, one.family, law, configuration, one.most)
+    return predictions.add_answered(session, comparison.tenant, question, probe)

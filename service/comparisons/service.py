@@ -31,7 +31,8 @@ from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.jobs.service import Settle, require_room
 from service.kit.database import Database, WriteSession
-from service.kit.errors import Conflict, GapcastError, NotFound
+from service.kit.each import for_each
+from service.kit.errors import Conflict, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
 from service.predictions import repository as prediction_rows
@@ -49,10 +50,7 @@ def law_of(database: Database, tenant: str, request: ComparisonRequest, settings
         UnknownModel: no worker can load the first one's.
         UnknownPool: there is no such pool.
     """
-    try:
-        return law_for(database, tenant, request.asked[0], settings)
-    except GapcastError as error:
-        raise error.within(request.where(0)) from None
+    return for_each(request.asked[:1], lambda one: law_for(database, tenant, one, settings), request.where)[0]
 
 
 def create(
@@ -66,7 +64,7 @@ def create(
     """Store a comparison and the jobs of its first round; returns its id.
 
     Raises:
-        GapcastError: a configuration cannot be probed, or the budget is too small.
+        InvalidRequest: a configuration cannot be probed, or the budget is too small.
         TooManyJobs: there is no room for its jobs.
     """
     comparison_id = new_id("cmp")
@@ -132,7 +130,8 @@ def configuration_of(session: Session, part: ComparisonPart) -> ComparisonConfig
     comparison = repository.by_id(session, part.comparison_id)
     found = [Contestant.model_validate(one) for one in comparison.members["list"]]
     request = ComparisonRequest.model_validate(comparison.request)
-    story = Story.read(repository.parts(session, [comparison.id]))
+    # an attempt that was lost is no story: its rounds are measured again, from what is remembered of its rollouts
+    story = Story.read([one for one in repository.parts(session, [comparison.id]) if one.row.id != part.id])
     asked = questions(found, fits.fixed(session, comparison.tenant, comparison.fit_id))
     key = found[part.asked["of"]].model_key
     members = [one.member(place) for place, one in enumerate(found) if one.model_key == key]

@@ -12,8 +12,8 @@ MOST_FAULTS = 20
 """that are reported, as of any other request"""
 
 
-def for_each(items: Sequence[Item], make: Callable[[Item], Made]) -> list[Made]:
-    """Make something of each item of a list, and return what was made in its order.
+def for_each(items: Sequence[Item], make: Callable[[Item], Made], where: Callable[[int], str] = str) -> list[Made]:
+    """Make something of each item of a list, and return what was made in its order; `where` names an item's place.
 
     Raises:
         InvalidRequest: of the first fault's class; names the fields of every item that does not fit, each by its path
@@ -27,14 +27,14 @@ def for_each(items: Sequence[Item], make: Callable[[Item], Made]) -> list[Made]:
             made.append(make(item))
         except InvalidRequest as error:
             first = first or error
-            faults += _placed(error, index)
+            faults += _placed(error, where(index))
     if first is not None:
         detail = " ".join(fault.with_value for fault in faults[:3])
         raise type(first)(detail, param=faults[0].param, errors=faults[:MOST_FAULTS])
     return made
 
 
-def _placed(error: InvalidRequest, index: int) -> list[FieldProblem]:
+def _placed(error: InvalidRequest, place: str) -> list[FieldProblem]:
     if not error.errors:
-        return [FieldProblem(param=str(index), message=error.detail)]
-    return [fault.model_copy(update={"param": f"{index}.{fault.param}"}) for fault in error.errors]
+        return [FieldProblem(param=place, message=error.detail)]
+    return [fault.model_copy(update={"param": f"{place}.{fault.param}"}) for fault in error.errors]

@@ -42,16 +42,6 @@ class GapcastError(Exception):
         self.headers = headers or {}
         super().__init__(self.detail)
 
-    def within(self, place: str) -> Self:
-        """Say that the error is about one of several items, which stands at this place."""
-        if self.param is not None:
-            self.errors = [one.model_copy(update={"param": f"{place}.{one.param}"}) for one in self.errors]
-            self.detail = f"{place}.{self.param}: {self.detail.removeprefix(f'{self.param}: ')}"
-            self.param = f"{place}.{self.param}"
-        else:
-            self.detail = f"{place}: {self.detail}"
-        return self
-
 
 class NotFound(GapcastError):
     """This resource does not exist."""

@@ -8,7 +8,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure, JsonObject, Page
-from gapcast.contract.catalog import Task
 from gapcast.contract.contexts import context_key
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
@@ -43,7 +42,7 @@ from service.tasks.service import known_task
 log = structlog.get_logger()
 
 
-class _Question(NamedTuple):
+class Question(NamedTuple):
     """A request with names looked up and defaults filled in, which the answer records."""
 
     request: PredictionRequest
@@ -51,6 +50,8 @@ class _Question(NamedTuple):
     law: Current
     probe: ProbeConfiguration | None
     """None: it brings a gap"""
+    most: int | None
+    """problems of its task; None: it brings a gap"""
 
 
 def law_for(database: Database, tenant: str, request: PredictionRequest, settings: Settings) -> Current:
@@ -112,7 +113,8 @@ def create(
         first = claim_key(session, tenant, *idempotency, prediction_id)
         if first != prediction_id:
             return first
-    _store(session, tenant, {prediction_id: _question(session, tenant, request, law, settings)}, settings)
+    question = resolved(session, tenant, request, law, settings)
+    _store(session, tenant, {prediction_id: question}, _probes_of(session, tenant, [question], settings))
     return prediction_id
 
 
@@ -145,15 +147,28 @@ def create_all(
             return before
         remember(session, tenant, idempotency.key, {"ids": ids})
     asked = list(zip(requests, laws, strict=True))
-    questions = for_each(asked, lambda one: _question(session, tenant, *one, settings))
-    _store(session, tenant, dict(zip(ids, questions, strict=True)), settings)
+    questions = for_each(asked, lambda one: resolved(session, tenant, *one, settings))
+    found = _probes_of(session, tenant, questions, settings)
+    _store(session, tenant, dict(zip(ids, questions, strict=True)), found)
     return ids
 
 
-def _store(session: WriteSession, tenant: str, questions: Mapping[str, _Question], settings: Settings) -> None:
-    """Store predictions by their ids, each answered at once where its gap is known."""
-    configurations = [one.probe for one in questions.values() if one.probe is not None]
-    found = probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+def add_answered(session: Session, tenant: str, question: Question, probe: Probe) -> str:
+    """Store a prediction of a probe that is measured, with its answer; returns its id."""
+    prediction_id = new_id("pred")
+    _store(session, tenant, {prediction_id: question}, {probe.key: probe})
+    return prediction_id
+
+
+def _probes_of(
+    session: WriteSession, tenant: str, questions: Sequence[Question], settings: Settings
+) -> dict[str, Probe]:
+    configurations = [one.probe for one in questions if one.probe is not None]
+    return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+
+
+def _store(session: Session, tenant: str, questions: Mapping[str, Question], found: Mapping[str, Probe]) -> None:
+    """Store predictions by id, each answered at once where its gap is known; `found` are their probes by key."""
     rows, known = [], []
     for prediction_id, asked in questions.items():
         probe = found[asked.probe.key] if asked.probe is not None else None
@@ -181,40 +196,8 @@ def _store(session: WriteSession, tenant: str, questions: Mapping[str, _Question
             _answer(session, prediction, asked.law, result)
 
 
-def add_answered(
-    session: Session, tenant: str, request: PredictionRequest, family: str, probe: Probe, law: Current
-) -> Prediction:
-    """Store a prediction of a probe that is measured, with its answer; the request has its names looked up."""
-    prediction_id = new_id("pred")
-    row = {
-        "id": prediction_id,
-        "tenant": tenant,
-        "status": PENDING,
-        "pool": law.fit.pool,
-        "name": request.name,
-        "tags": request.tags,
-        "family": family,
-        "probe_id": probe.id,
-        "request": request.model_dump(mode="json"),
-    }
-    (prediction,) = repository.add_all(session, [row])
-    events.add(session, tenant, prediction_id, PredictionCreated(probe_id=probe.id))
-    _answer(session, prediction, law, probe.result)
-    session.refresh(prediction)
-    return prediction
-
-
-class Resolved(NamedTuple):
-    """A request with its names looked up and its defaults filled in, which the answer records."""
-
-    request: PredictionRequest
-    family: str
-    configuration: ProbeConfiguration
-    task: Task
-
-
-def _question(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> _Question:
-    """Look up the names of a request, and fill in its defaults.
+def resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Question:
+    """Look up names and fill in defaults.
 
     Raises:
         UnknownTask: there is no such task.
@@ -222,17 +205,6 @@ def _question(session: Session, tenant: str, request: PredictionRequest, law: Cu
     """
     if request.gap is not None:
         return _given(session, tenant, request, law, settings)
-    found = resolved(session, tenant, request, law, settings)
-    return _Question(found.request, found.family, law, found.configuration)
-
-
-def resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Resolved:
-    """Look up the names of a request whose gap is to be measured, and fill in its defaults.
-
-    Raises:
-        UnknownTask: there is no such task.
-        InvalidRequest: the parts do not fit each other, or no probe is large enough.
-    """
     size = request.probe or ProbeSize()
     found = configure(
         session,
@@ -257,10 +229,10 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         "training": trained_problems(request.training, found.task),
         "pool": law.fit.pool,
     }
-    return Resolved(request.model_copy(update=parts), family, configuration, found.task)
+    return Question(request.model_copy(update=parts), family, law, configuration, found.task.train_problems)
 
 
-def _given(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> _Question:
+def _given(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Question:
     """Fill in the pool and the run's problems of a request whose gap was measured elsewhere.
 
     Raises:
@@ -270,7 +242,7 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
     task = known_task(session, tenant, request.task)
     training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
     filled = request.model_copy(update={"pool": law.fit.pool, "training": training})
-    return _Question(filled, family, law, None)
+    return Question(filled, family, law, None, None)
 
 
 def _answer(session: Session, prediction: Prediction, law: Current, stored: JsonObject | None) -> None:
