@@ -105,7 +105,9 @@ def compare(
     With --train the runs are queued when the comparison has ended: the best by what their predictions say, but none
     whose verdict is to skip it.
 
-    Ctrl-C stops following, and the comparison goes on. Exit code 0: a winner, whatever its verdict.
+    Ctrl-C stops following, and the comparison goes on, but nothing is trained.
+
+    Exit code 0: a winner, whatever its verdict.
     """
     if train is not None and detach:
         refuse(["--train: the runs are queued when the comparison has ended. Leave --detach out."])

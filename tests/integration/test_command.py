@@ -148,7 +148,7 @@ def test_configurations_are_compared_and_the_best_is_trained(tmp_path: Path) -> 
         assert f"To follow: gapcast runs follow {run['id']}" in done.stderr
         # what was trained is not trained again
         again = gapcast(*asked, "--train", "1", "--json")
-        assert json.loads(again.stdout)["winner"]["answer"] == winner["answer"]
+        assert json.loads(again.stdout)["winner"]["place"] == winner["place"]
         assert "all: no run is queued." in again.stderr
         assert len(gapcast.json("runs", "list")["data"]) == 1
 
