@@ -190,6 +190,7 @@ class NearRun(Finite):
     gap: Difference
     improvement: Difference | None = Field(description="on the training problems; null: unknown")
     held_out: Difference | None = None
+    recipe_class: str | None = Field(None, description="teacher and divergence, as in its cell; null: unknown")
     steps: int | None = None
     collapsed: bool
 

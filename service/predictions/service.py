@@ -219,6 +219,7 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         target_se=None,
     )
     family, configuration = found.family, found.configuration
+    request = request.model_copy(update={"training": trained_problems(request.training, found.task)})
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
@@ -226,7 +227,6 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         "model": found.reference,
         "decoding": configuration.decoding,
         "probe": found.size,
-        "training": trained_problems(request.training, found.task),
         "pool": law.fit.pool,
     }
     return Question(request.model_copy(update=parts), family, law, configuration, found.task.train_problems)
