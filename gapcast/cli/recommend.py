@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gapcast.cli.compare import Asked
+from gapcast.cli.comparing import Asked
 from gapcast.cli.following import command
 from gapcast.cli.recommendations import end_of_recommendation, show_recommendation
 from gapcast.cli.terminal import AsJson, Name, Set, Tags, Url, exit_on_refusal, label, say

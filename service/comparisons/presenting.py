@@ -101,14 +101,14 @@ def _compared(
         prediction_id=prediction_id,
         probe_id=row.probe_id if row is not None else None,
         answer=answer,
-        gain_per_hour=_gain_per_hour(answer),
+        gain_per_hour=_gain_per_hour(standing, answer),
     )
 
 
-def _gain_per_hour(answer: Answer | None) -> float | None:
-    if answer is None or answer.improvement.value is None or not answer.cost.training_seconds_estimate:
+def _gain_per_hour(standing: Standing | None, answer: Answer | None) -> float | None:
+    if standing is None or standing.value is None or answer is None or not answer.cost.training_seconds_estimate:
         return None
-    return answer.improvement.value / answer.cost.training_seconds_estimate * 3600
+    return standing.value / answer.cost.training_seconds_estimate * 3600
 
 
 def _winner(answer: Mapping[str, object], last: Round | None, predicted: Mapping[str, Prediction]) -> Winner | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from gapcast.cli.compare import Asked, values_of
+from gapcast.cli.comparing import Asked, values_of
 from gapcast.contract.comparisons import ComparisonRequest
 
 Write = Callable[[str, str], Path]
@@ -128,6 +128,14 @@ class TestFiles:
         }
         listed = read(write("b.yaml", "configurations: [{model: m, seeds: [1]}, 3]\n"), pool="mine")
         assert listed.body == {"configurations": [{"model": "m", "pool": "mine"}, 3]}
+
+    def test_as_many_are_picked_as_are_to_be_trained(self, write: Write) -> None:
+        asked = read(write("a.yaml", "base: {model: m}\nvary: {context: []}\npick: 2\n"))
+        asked.pick_at_least(1)
+        assert asked.body["pick"] == 2
+        asked.pick_at_least(3)
+        assert asked.body["pick"] == 3
+        assert asked.refusals([("pick", "expected less than 3, got 3.")]) == ["--train: expected less than 3, got 3."]
 
     @pytest.mark.parametrize(
         ("texts", "vary", "settings", "said"),
