@@ -157,6 +157,7 @@ def _replanned(
 def progress(session: Session, row: Recommendation) -> Progress:
     """What a plan has spent and gained."""
     places, hours, best = set[int](), 0.0, float("-inf")
+    on_held_out = RecommendationRequest.model_validate(row.request).asked[0].verdict_on == "held_out"
     for step in (Step.model_validate(one) for one in row.steps):
         if step.comparison_id is not None:
             spent = comparisons.found(session, row.tenant, step.comparison_id).spent
@@ -165,8 +166,10 @@ def progress(session: Session, row: Recommendation) -> Progress:
             run = runs.found(session, row.tenant, run_id)
             places.add(place)
             hours += _hours(run)
-            if run.improvement is not None and run.status == "succeeded":
-                best = max(best, run.improvement.value)
+            gained = run.improvement
+            found = gained.held_out if gained is not None and on_held_out else gained
+            if found is not None:
+                best = max(best, found.value)
     return Progress(frozenset(places), hours, best)
 
 
