@@ -1,5 +1,6 @@
 """What stored probes tell of configurations."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -32,7 +33,8 @@ def measured(session: Session, tenant: str, found: Sequence[Contestant]) -> list
 
 def _samples(configuration: Mapping[str, object]) -> str:
     """What a probe's samples depend on beside the problem."""
-    return str(sorted((name, value) for name, value in configuration.items() if name not in SIZES))
+    of_samples = {name: value for name, value in configuration.items() if name not in SIZES}
+    return json.dumps(of_samples, sort_keys=True)  # a database may keep the fields of an object in an order of its own
 
 
 def known(result: ProbeResult) -> Known:

@@ -82,7 +82,7 @@ def test_unknown_gaps_under_a_sharp_law_are_probed(sharp: GapLaw) -> None:
     found = planned(sharp, several(6))
     assert found.plan is not None
     assert found.bottleneck == "gap"
-    assert found.plan.problems >= 32
+    assert 32 <= found.plan.problems < 2000, "the last tenth of a point is not bought"
     assert found.plan.probed == found.plan.train
     assert found.plan.gain > found.without + 0.03
     assert found.plan.gain >= found.naive - 0.001

@@ -1,16 +1,22 @@
 """Recommendations on the API's side; no worker runs here, `end` does what one would with a run."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.probes import Difference, Gap
+from service.app import create_app
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kinds import settle
 from service.kit.database import Database
+from service.listed_models import ModelEntry
 from service.probes import repository as probes
+from service.recommendations import executing
 from service.recommendations.executing import go_on
 from service.settings import Settings
 from service.training_runs import job as training_runs
@@ -29,6 +35,11 @@ HOURS = {"gpu_hours": 1.0}
 def asked(**more: Any) -> Body:
     base = {"model": "lab/addition-qwen3-s", "task": "lab/addition"} | more.pop("base", {})
     return {"base": base, "vary": {"context": CONTEXTS}} | more
+
+
+def serving(settings: Settings) -> TestClient:
+    """The application with settings of a test's own, on its database."""
+    return TestClient(create_app(settings), base_url="http://127.0.0.1")
 
 
 def created(client: TestClient, status: int = 201, **more: Any) -> Body:
@@ -99,7 +110,25 @@ class TestPlans:
         other = client.post("/v1/recommendations", json=asked(name="x"), headers=headers)
         assert other.status_code == 422
 
-    def test_stored_probes_count_whatever_their_size(self, client: TestClient) -> None:
+    def test_a_larger_budget_gains_more(self, refusing: TestClient) -> None:
+        gains = [created(refusing, budget={"runs": runs})["expected_gain"] for runs in (1, 2)]
+        assert gains[0] + 0.005 < gains[1]
+
+    def test_runs_that_cannot_teach_are_said(self, refusing: TestClient) -> None:
+        warned = created(refusing, budget={"runs": 2})["warnings"]
+        assert [one["code"] for one in warned] == ["runs_do_not_teach"]
+        assert created(refusing, base={"pool": "default"}, budget={"runs": 2})["warnings"] == []
+
+    def test_nothing_is_trained_for_less_than_it_is_worth(self, refusing: TestClient) -> None:
+        plan = created(refusing, base={"min_gain": 0.9}, execute=True, status=200)
+        assert [step["action"] for step in plan["plan"]] == ["stop"]
+        assert plan["status"] == "succeeded"
+        assert plan["hours"] == 0
+        assert plan["bottleneck"] == "none"
+
+
+def test_stored_probes_count_whatever_their_size(database: Database, settings: Settings) -> None:
+    with serving(settings.model_copy(update={"database_url": database.url})) as client:
         body = asked()["base"] | {"context": CONTEXTS["talk"], "probe": {"problems": 16}}
         prediction = client.post("/v1/predictions", json=body).json()
         counts = [index % 3 for index in range(PROBLEMS)]
@@ -119,22 +148,6 @@ class TestPlans:
         dear = created(client, budget={"gpu_hours": 0.05})
         assert [step["action"] for step in dear["plan"]] == ["train"]
         assert dear["plan"][0]["configurations"] == [2]
-
-    def test_a_larger_budget_gains_more(self, refusing: TestClient) -> None:
-        gains = [created(refusing, budget={"runs": runs})["expected_gain"] for runs in (1, 2)]
-        assert gains[0] + 0.005 < gains[1]
-
-    def test_runs_that_cannot_teach_are_said(self, refusing: TestClient) -> None:
-        warned = created(refusing, budget={"runs": 2})["warnings"]
-        assert [one["code"] for one in warned] == ["runs_do_not_teach"]
-        assert created(refusing, base={"pool": "default"}, budget={"runs": 2})["warnings"] == []
-
-    def test_nothing_is_trained_for_less_than_it_is_worth(self, refusing: TestClient) -> None:
-        plan = created(refusing, base={"min_gain": 0.9}, execute=True, status=200)
-        assert [step["action"] for step in plan["plan"]] == ["stop"]
-        assert plan["status"] == "succeeded"
-        assert plan["hours"] == 0
-        assert plan["bottleneck"] == "none"
 
 
 class TestRefusals:
@@ -180,15 +193,11 @@ class TestRefusals:
         assert refusing.get("/v1/recommendations/rec_1/events").status_code == 404
 
 
-def test_a_model_without_stored_runs_needs_its_cost(tmp_path: Any, migrated: Any) -> None:
-    from service.app import create_app
-
-    folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "gapcast.db").write_bytes(migrated.read_bytes())
-    mine = {"name": "mine", "family": "mine", "path": "/nowhere", "revision": "sha256:" + "0" * 64}
-    settings = Settings.model_validate({"data_dir": folder, "log_level": "error", "models": [mine]})
-    with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
+def test_a_model_without_stored_runs_needs_its_cost(database: Database, settings: Settings) -> None:
+    mine = ModelEntry.model_validate(
+        {"name": "mine", "family": "mine", "path": "/nowhere", "revision": "sha256:" + "0" * 64}
+    )
+    with serving(settings.model_copy(update={"database_url": database.url, "models": [mine]})) as client:
         body = asked(base={"model": "mine"})
         answer = client.post("/v1/recommendations", json=body)
         assert answer.status_code == 422
@@ -280,10 +289,23 @@ class TestExecution:
         client.post(f"/v1/recommendations/{plan['id']}/cancel")
         assert {one["status"] for one in client.get("/v1/training_runs").json()["data"]} == {"cancelled"}
 
-    def test_one_step_is_started_once_however_many_look(self, client: TestClient) -> None:
+    def test_many_that_look_at_once_start_one_step(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         base = {"pool": "default", "recipe": {"steps": 40}}
         plan = created(client, status=202, execute=True, base=base, budget={"runs": 2} | HOURS, **DEAR)
-        end(client, plan["plan"][0]["training_run_ids"][0])
-        for _ in range(3):
+        both = threading.Barrier(2)
+        advise = executing.advise
+
+        def slowly(*arguments: Any) -> Any:
+            both.wait(30)  # each has seen that the step has ended
+            return advise(*arguments)
+
+        monkeypatch.setattr(executing, "advise", slowly)
+        with ThreadPoolExecutor() as threads:
+            ended = threads.submit(end, client, plan["plan"][0]["training_run_ids"][0])
+            while not both.n_waiting:
+                time.sleep(0.01)
             look(client)
+            ended.result()
+        found = read(client, plan)
+        assert found["status"] == "running"
         assert len(client.get("/v1/training_runs").json()["data"]) == 2
