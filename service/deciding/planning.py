@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
 from service.deciding.configurations import Configuration, cost
 from service.deciding.outlook import Outlook
@@ -74,7 +75,7 @@ class Plan:
         problems: of each of them, in total; 0 where nothing is probed.
         turn: runs after the probes whose outcomes are waited for before the others are chosen.
         runs: in all.
-        train: configurations in the order of what is predicted now.
+        train: those that are trained, where that is known; else all that can be, in the order of what is predicted now.
         rollouts: of the probes, at most.
         probe_hours, hours: of the probes, and in all.
         gain: expected improvement by the best run, accuracy share.
@@ -170,6 +171,20 @@ class _Signal(NamedTuple):
     left: FloatArray
 
 
+class _Learned(NamedTuple):
+    """What runs have told, by draw.
+
+    Attributes:
+        mean: (m, P) posterior means.
+        var: (m, P) variances of the outcomes given them.
+        best: (m,) the largest measured improvement.
+    """
+
+    mean: FloatArray
+    var: FloatArray
+    best: FloatArray
+
+
 class _Probe(NamedTuple):
     probed: tuple[int, ...]
     problems: int
@@ -210,7 +225,7 @@ class _Planner:
         if self._limits.learns:
             plans += list(self._runs_first())
         top = max(plan.gain for plan in plans)
-        chosen = min((plan for plan in plans if plan.gain >= top - TOLERANCE), key=lambda plan: (plan.hours, plan.runs))
+        chosen = min((plan for plan in plans if plan.gain >= top - TOLERANCE), key=_effort)
         kinds: dict[tuple[bool, bool, int, int], Plan] = {}
         for plan in sorted(plans, key=lambda plan: (-plan.gain, plan.hours)):
             kinds.setdefault(plan.kind, plan)
@@ -285,20 +300,24 @@ class _Planner:
         mean = (self._white @ vectors) * values + self._shown * np.sqrt(values * (1 - values))
         return _Signal(self._centre + mean @ basis.T, (basis * (1 - values)) @ basis.T)
 
-    def _learned(self, before: _Signal, trained: IndexArray) -> FloatArray:
-        """(m, P) means once the (m, p) trained runs have ended, each draw's own."""
+    def _learned(self, before: _Signal, trained: IndexArray) -> _Learned:
+        """What is known once the (m, p) trained runs have ended, each draw's own."""
         rows = np.arange(len(self._outcomes))[:, None]
-        told = self._outcomes[rows, trained] + self._measured[rows, trained] - before.mean[rows, trained]
-        own = before.left[trained[:, :, None], trained[:, None, :]]
-        weight = np.linalg.solve(own + self._limits.noise * np.eye(trained.shape[1]), told[:, :, None])[:, :, 0]
-        return np.asarray(before.mean + np.einsum("mp,mpq->mq", weight, before.left[trained]))
+        seen = self._outcomes[rows, trained] + self._measured[rows, trained]
+        told = seen - before.mean[rows, trained]
+        own = before.left[trained[:, :, None], trained[:, None, :]] + self._limits.noise * np.eye(trained.shape[1])
+        shared = before.left[trained]
+        gain = np.linalg.solve(own, shared)
+        mean = before.mean + np.einsum("mp,mpq->mq", told, gain)
+        var = np.diag(before.left) - np.einsum("mpq,mpq->mq", shared, gain)
+        return _Learned(mean, np.maximum(var, 0.0), np.maximum(seen.max(axis=1), self._limits.had))
 
     # --- plans
 
     def _after(self, probe: _Probe) -> Iterator[Plan]:
         """Train after a probe: all runs at once, or some in turn."""
         signal = self._signal(probe.totals) if probe.rollouts else self._nothing()
-        yield from self._trained(signal.mean, self._runs, probe)
+        yield from self._trained(signal, self._runs, probe)
         if not self._limits.learns or not probe.rollouts:
             return  # without a probe, the runs of `_runs_first` are better chosen
         for turn in FIRST:
@@ -329,13 +348,15 @@ class _Planner:
             for size in dict.fromkeys((len(others), min(half, len(others)))):
                 if size < 2:
                     continue
-                places = _largest(np.where(self._open(first), told, -np.inf), size)
+                places = _largest(np.where(self._open(first), told.mean, -np.inf), size)
                 for probe in self._grown(tuple(others[:size]), self._limits.hours - spent - self._least_run()):
                     totals = self._have.copy()
                     totals[others] = np.maximum(totals[others], np.minimum(probe.problems, self._most[others]))
-                    both = told.copy()
-                    rows = np.arange(len(told))[:, None]
-                    both[rows, places] = self._learned(self._signal(totals), trained)[rows, places]
+                    probed = self._learned(self._signal(totals), trained)
+                    both = told._replace(mean=told.mean.copy(), var=told.var.copy())
+                    rows = np.arange(len(self._outcomes))[:, None]
+                    both.mean[rows, places] = probed.mean[rows, places]
+                    both.var[rows, places] = probed.var[rows, places]
                     yield from self._trained(both, self._runs, probe, trained=trained, first=first)
 
     def _taught(self, first: tuple[int, ...]) -> float:
@@ -352,7 +373,7 @@ class _Planner:
 
     def _trained(
         self,
-        score: FloatArray,
+        known: _Signal | _Learned,
         runs: int,
         probe: _Probe,
         *,
@@ -360,10 +381,13 @@ class _Planner:
         first: tuple[int, ...] = (),
         hours: float | None = None,
     ) -> Iterator[Plan]:
-        """Plans that train the best by their score, one run more each; `trained` are those before.
+        """Plans that train the best, one run more each.
+
+        The first is the one with the largest mean. Each further one is expected to improve most on it, or on the
+        outcomes that are known already: one that is unlike it is worth more.
 
         Args:
-            score: (m, P).
+            known: before these runs.
             runs: in all, at most.
             probe: the probes before.
             trained: (m, p) runs that have taught.
@@ -371,7 +395,8 @@ class _Planner:
             hours: of probes and runs; None: the limit's.
         """
         draws = np.arange(len(self._outcomes))
-        score = np.where(self._in, score, -np.inf)
+        score, picks = np.where(self._in, known.mean, -np.inf), list[IndexArray]()
+        bar = known.best if isinstance(known, _Learned) else np.full(len(draws), self._limits.had)
         left = np.full(len(draws), (self._limits.hours if hours is None else hours) - probe.hours)
         best, spent, done = np.full(len(draws), self._limits.had), np.zeros(len(draws)), 0
         if trained is not None:
@@ -381,7 +406,8 @@ class _Planner:
             left = left - spent
             score[draws[:, None], trained] = -np.inf
         for number in range(done + 1, runs + 1):
-            possible = np.where(self._prices.run <= left[:, None], score, -np.inf)
+            worth = self._improving(known, score, bar, picks[0] if picks else None)
+            possible = np.where(self._prices.run <= left[:, None], worth, -np.inf)
             pick = possible.argmax(axis=1)
             there = np.isfinite(possible[draws, pick])
             if not there.any():
@@ -390,6 +416,8 @@ class _Planner:
             price = np.where(there, self._prices.run[pick], 0.0)
             spent, left = spent + price, left - price
             score[draws, pick] = -np.inf
+            picks.append(pick)
+            is_fixed = trained is None and not probe.rollouts
             yield Plan(
                 first=first,
                 probed=probe.probed if probe.rollouts else (),
@@ -397,12 +425,37 @@ class _Planner:
                 problems=probe.problems,
                 turn=done - len(first),
                 runs=number,
-                train=tuple(row for row in self._order if row not in first),
+                train=tuple(int(each[0]) for each in picks)
+                if is_fixed
+                else tuple(row for row in self._order if row not in first),
                 rollouts=probe.rollouts,
                 probe_hours=probe.hours,
                 hours=probe.hours + float(spent.mean()),
                 gain=float(best.mean()),
             )
+
+    def _improving(
+        self, known: _Signal | _Learned, score: FloatArray, bar: FloatArray, leader: IndexArray | None
+    ) -> FloatArray:
+        """(m, P) worth of one more run: its mean, or by how much it is expected to be above what is there.
+
+        `score` is the mean of what can still be trained, minus infinity elsewhere. There is `bar` (m,), known outcomes,
+        or minus infinity, and then the `leader` (m,) that is being trained.
+        """
+        draws = np.arange(len(score))
+        if np.isfinite(bar[0]):
+            var = known.var if isinstance(known, _Learned) else np.diag(known.left)
+            ahead = score - bar[:, None]
+        elif leader is None or isinstance(known, _Learned):
+            return score
+        else:
+            own = np.diag(known.left)
+            var = own + own[leader][:, None] - 2 * known.left[leader]
+            ahead = score - known.mean[draws, leader][:, None]
+        sd = np.sqrt(np.maximum(var, INSIDE))
+        z = np.where(np.isfinite(ahead), ahead, 0.0) / sd
+        expected = sd * (z * ndtr(z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+        return np.asarray(np.where(np.isfinite(ahead), expected, -np.inf))
 
     # --- what the plan is compared with
 
@@ -417,12 +470,12 @@ class _Planner:
             )
             probe = self._priced(rows, problems, totals)
             if probe.hours <= room or not np.isfinite(room):
-                score = self._signal(probe.totals).mean
+                signal = self._signal(probe.totals)
                 break
         else:
-            score = self._nothing().mean
+            signal = self._nothing()
             probe = self._probe((), 0)
-        return next(self._trained(score, 1, probe)).gain
+        return next(self._trained(signal, 1, probe)).gain
 
     def _one_more(self, chosen: Plan) -> float:
         """What a run more than the limit would add, after the chosen plan's probes, however long it takes."""
@@ -430,8 +483,13 @@ class _Planner:
             return 0.0
         probe = self._probe(chosen.probed, chosen.problems)
         signal = self._signal(probe.totals) if probe.rollouts else self._nothing()
-        plans = list(self._trained(signal.mean, chosen.runs + 1, probe, hours=np.inf))
-        return plans[-1].gain - chosen.gain
+        plans = list(self._trained(signal, chosen.runs + 1, probe, hours=np.inf))
+        return max(plans[-1].gain - chosen.gain, 0.0)
+
+
+def _effort(plan: Plan) -> tuple[float, bool, float]:
+    """Order plans by their hours in two digits; then those come last that wait for runs before they choose others."""
+    return float(f"{plan.hours:.2g}"), plan.teaches, plan.hours
 
 
 def _largest(score: FloatArray, count: int) -> IndexArray:

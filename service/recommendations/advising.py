@@ -226,7 +226,7 @@ class _Words:
         steps.append(
             Step(
                 action="train",
-                configurations=list(after if is_chosen else self._affordable(plan)),
+                configurations=list(after),
                 choice=is_chosen,
                 runs=left,
                 hours=each * left,
@@ -234,16 +234,6 @@ class _Words:
             )
         )
         return steps
-
-    def _affordable(self, plan: Plan) -> list[int]:
-        """The runs of a plan without probes, as they are chosen now."""
-        left, places = self._limits.hours, list[int]()
-        for place in plan.train:
-            hours = float(self._price.prices.run[place])
-            if hours <= left and len(places) < plan.runs:
-                places.append(place)
-                left -= hours
-        return places
 
     def _stop(self) -> Step:
         best, had = self._planned.considered[0], self._limits.had

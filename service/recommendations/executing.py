@@ -107,7 +107,7 @@ def _follows(session: Session, row: Recommendation) -> _Next | None:
         step.status = found.status
         if found.status != "succeeded":
             return _Next(steps, [], status=found.status, error=found.error)
-        return _Next(steps, _picked(found, step, later[0].runs if later else 0))
+        return _Next(steps, picked(found, step, later[0].runs if later else 0))
     trained = list(runs.several(session, row.tenant, step.training_run_ids).values())
     if not all(one.ended for one in trained):
         return None
@@ -120,7 +120,7 @@ def _follows(session: Session, row: Recommendation) -> _Next | None:
     return _Next(steps, [], replanned=True)
 
 
-def _picked(found: ComparisonOut, step: Step, most: int) -> list[tuple[int, str | None]]:
+def picked(found: ComparisonOut, step: Step, most: int) -> list[tuple[int, str | None]]:
     """The best of a comparison whose predicted improvement is worth a run, and the predictions to train them by."""
     of = {one.place: one for one in found.configurations}
     chosen = []

@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.probes import Difference, Gap
+from gapcast.contract.recommendations import Step
 from service.app import create_app
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
@@ -21,6 +22,7 @@ from service.recommendations.executing import go_on
 from service.settings import Settings
 from service.training_runs import job as training_runs
 from service.training_runs import repository as runs
+from tests.support.comparisons import BASE, comparison, request
 from tests.support.results import PROBLEMS, arm, probe_result, stored
 from tests.support.training_results import training_result
 
@@ -30,9 +32,22 @@ CONTEXTS = {"all": {"kind": "hints"}, "peer": {"kind": "peer_solution"}, "talk":
 DEAR: Body = {"cost": {"seconds_per_rollout": 1e5}}
 """rollouts: with a limit of hours nothing is probed"""
 HOURS = {"gpu_hours": 1.0}
+FAMILIES: Body = {
+    "base": {"task": "lab/addition", "pool": "default", "recipe": {"steps": 40}},
+    "vary": {
+        "model": [{"name": f"lab/addition-qwen3-{size}", "family": f"of {size}"} for size in ("s", "m")],
+        "context": CONTEXTS
+        | {"ref": {"kind": "reference_solution"}, "one": {"kind": "hints", "options": {"level": 1}}},
+    },
+    "budget": {"runs": 3} | HOURS,
+    **DEAR,
+}
+"""two families that no stored run is of: two runs teach which is better"""
 
 
 def asked(**more: Any) -> Body:
+    if "vary" in more:
+        return more
     base = {"model": "lab/addition-qwen3-s", "task": "lab/addition"} | more.pop("base", {})
     return {"base": base, "vary": {"context": CONTEXTS}} | more
 
@@ -193,6 +208,16 @@ class TestRefusals:
         assert refusing.get("/v1/recommendations/rec_1/events").status_code == 404
 
 
+@pytest.mark.parametrize(("min_gain", "chosen"), [(0.0, ["a", "b"]), (0.2, ["a"]), (0.35, [])])
+def test_probed_ones_are_trained_by_their_predictions_if_they_gain_enough(min_gain: float, chosen: list[str]) -> None:
+    """Hints have won, and their second probe says 31 points; feedback is at 19.5."""
+    step = Step(action="probe", configurations=[7, 5, 2], why="")
+    asked_of = request(base=BASE | {"min_gain": min_gain})
+    found = comparison(request=asked_of, picked=[1, 0, 2])
+    trained = {"a": (5, "pred_second"), "b": (7, "pred_0")}
+    assert executing.picked(found, step, 2) == [trained[name] for name in chosen]
+
+
 def test_a_model_without_stored_runs_needs_its_cost(database: Database, settings: Settings) -> None:
     mine = ModelEntry.model_validate(
         {"name": "mine", "family": "mine", "path": "/nowhere", "revision": "sha256:" + "0" * 64}
@@ -254,20 +279,26 @@ class TestExecution:
         assert told[-1] == "recommendation.succeeded"
 
     def test_runs_first_teach_the_law_that_plans_the_rest(self, client: TestClient) -> None:
-        base = {"pool": "default", "recipe": {"steps": 40}}
-        plan = created(client, status=202, execute=True, base=base, budget={"runs": 2} | HOURS, **DEAR)
+        plan = created(client, status=202, execute=True, **FAMILIES)
         first, rest = plan["plan"]
-        assert (first["runs"], rest["runs"], rest["choice"]) == (1, 1, True)
+        assert (first["runs"], rest["runs"], rest["choice"]) == (2, 1, True)
         assert plan["bottleneck"] == "law"
         assert "the law is the bottleneck" in first["why"]
-        end(client, first["training_run_ids"][0])
+        families = {plan["space"][place]["family"] for place in first["configurations"]}
+        assert families == {"of s", "of m"}
+        for run_id in first["training_run_ids"]:
+            end(client, run_id)
         found = read(client, plan)
         assert [step["status"] for step in found["plan"]] == ["succeeded", "running"]
         (run,) = found["plan"][1]["training_run_ids"]
-        assert found["plan"][1]["configurations"] != first["configurations"]
-        assert client.get("/v1/fits/current", params={"pool": "default"}).json()["n"] == 1
+        assert found["plan"][1]["configurations"][0] not in first["configurations"]
+        assert client.get("/v1/fits/current", params={"pool": "default"}).json()["n"] == 2
         end(client, run)
-        assert read(client, plan)["status"] == "succeeded"
+        found = read(client, plan)
+        assert found["status"] == "succeeded"
+        assert len(found["trained"]) == 3
+        told = [one["type"] for one in client.get(f"/v1/recommendations/{plan['id']}/events").json()["data"]]
+        assert told.count("recommendation.replanned") == 1
 
     def test_a_run_that_fails_ends_the_plan_with_its_error(self, client: TestClient) -> None:
         plan = created(client, status=202, execute=True, budget=HOURS, **DEAR)
@@ -290,8 +321,9 @@ class TestExecution:
         assert {one["status"] for one in client.get("/v1/training_runs").json()["data"]} == {"cancelled"}
 
     def test_many_that_look_at_once_start_one_step(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        base = {"pool": "default", "recipe": {"steps": 40}}
-        plan = created(client, status=202, execute=True, base=base, budget={"runs": 2} | HOURS, **DEAR)
+        plan = created(client, status=202, execute=True, **FAMILIES)
+        first, second = plan["plan"][0]["training_run_ids"]
+        end(client, first)
         both = threading.Barrier(2)
         advise = executing.advise
 
@@ -301,11 +333,10 @@ class TestExecution:
 
         monkeypatch.setattr(executing, "advise", slowly)
         with ThreadPoolExecutor() as threads:
-            ended = threads.submit(end, client, plan["plan"][0]["training_run_ids"][0])
-            while not both.n_waiting:
+            ended = threads.submit(end, client, second)
+            while not both.n_waiting and not ended.done():
                 time.sleep(0.01)
             look(client)
             ended.result()
-        found = read(client, plan)
-        assert found["status"] == "running"
-        assert len(client.get("/v1/training_runs").json()["data"]) == 2
+        assert read(client, plan)["status"] == "running"
+        assert len(client.get("/v1/training_runs").json()["data"]) == 3
