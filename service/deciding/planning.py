@@ -22,6 +22,8 @@ SMALLEST = 32
 """problems of a probe: fewer do not know their own standard error"""
 FIRST = (1, 2)
 """runs that are trained before the others are chosen"""
+HOPEFUL = 12
+"""configurations that may be trained first: those that may turn out best, as such runs are results, too"""
 INSIDE = 1e-9
 """of the largest variance, added to each: outcomes that are one another's copies"""
 SHOWN = 5
@@ -335,10 +337,12 @@ class _Planner:
     def _runs_first(self) -> Iterator[Plan]:
         """Train the runs that teach most, then probe those that look best by them, and train the rest."""
         now, first = self._nothing(), tuple[int, ...]()
+        upper = self._centre + np.sqrt(np.diag(self._cov))
+        hopeful = sorted(self._order, key=lambda row: -upper[row])[:HOPEFUL]
         for number in FIRST:
             if number >= self._runs or not self._fits(number, 0.0):
                 return
-            first = max(((*first, row) for row in self._order if row not in first), key=self._taught)
+            first = max(((*first, row) for row in hopeful if row not in first), key=self._taught)
             trained = np.broadcast_to(np.array(first), (len(self._outcomes), number))
             told = self._learned(now, trained)
             yield from self._trained(told, self._runs, self._probe((), 0), trained=trained, first=first)
