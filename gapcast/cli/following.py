@@ -13,8 +13,9 @@ from gapcast.cli.exits import Exit
 from gapcast.cli.terminal import say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
+from gapcast.contract.waiting import Waiting
 from gapcast.models import Event, Prediction, Probe
-from gapcast.words import HAPPENED, STATES, count, duration, so_far
+from gapcast.words import HAPPENED, STATES, count, duration, so_far, waits
 
 SAMPLING = "sampling rollouts"
 
@@ -23,7 +24,7 @@ def follow(client: Client, prediction: Prediction, console: Console) -> Predicti
     """Show a prediction's progress until it has ended, and return it as it ended."""
     if prediction.ended:
         return prediction
-    watch(client.predictions.events(prediction.id), console)
+    watch(client.predictions.events(prediction.id), console, prediction.waiting)
     return client.predictions.get(prediction.id)
 
 
@@ -31,18 +32,19 @@ def follow_probe(client: Client, probe: Probe, console: Console) -> Probe:
     """Show a probe's progress until it has ended, and return it as it ended."""
     if probe.ended:
         return probe
-    watch(client.probes.events(probe.id), console)
+    watch(client.probes.events(probe.id), console, probe.waiting)
     return client.probes.get(probe.id)
 
 
-def watch(events: Iterable[Event], console: Console) -> None:
-    """Show events until there are no more."""
+def watch(events: Iterable[Event], console: Console, waiting: Waiting | None = None) -> None:
+    """Show why a measurement waits, and events until there are no more."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Pace())
     shown = -1
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(STATES["queued"], total=None)
-        if not console.is_terminal:
-            console.print(f"  {STATES['queued']}")
+        why = waits(waiting)
+        if not console.is_terminal or why != STATES["queued"]:
+            console.print(f"  {why}", highlight=False, soft_wrap=True)
         for event in events:
             far = content_of(event, ProbeProgress)
             if far is not None:

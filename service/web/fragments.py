@@ -11,6 +11,7 @@ from gapcast import words
 from gapcast.contract.events import ProbeProgress, TrainingMetrics, TrainingProgress, TrainingResumed
 from gapcast.contract.lists import PredictionQuery, TrainingRunQuery
 from gapcast.contract.training_results import TrainingRunOut
+from gapcast.contract.waiting import Waiting
 from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
@@ -56,7 +57,7 @@ def show_prediction(request: Request, tenant: Tenant, state: AppState, predictio
         "prediction": prediction,
         "progress": progress,
         "quarter": QUARTERS * progress.done // progress.total if progress is not None else None,
-        "doing": _doing(last, words.STATES[prediction.status]),
+        "doing": _doing(last, words.STATES[prediction.status], prediction.waiting),
         "runs": runs[::-1],
         "seed": _free_seed(runs),
         **(answer_facts(prediction) if prediction.status == "succeeded" else {}),
@@ -98,7 +99,7 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
         "run": run,
         "progress": progress,
         "quarter": QUARTERS * progress.done // progress.total if progress is not None else 0,
-        "doing": words.sentence(_doing(last, words.STATES[run.status])),
+        "doing": words.sentence(_doing(last, words.STATES[run.status], run.waiting)),
         "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
         "verdict": judgement(run) if run.ended else None,
         "known": list(run_facts(run)),
@@ -110,8 +111,11 @@ def _newest(session: Session, tenant: str, job_id: str | None, kinds: Iterable[s
     return events.newest(session, tenant, job_id, kinds) if job_id is not None else None
 
 
-def _doing(last: Event | None, otherwise: str) -> str:
-    """What a job does, by the newest event that says so."""
+def _doing(last: Event | None, otherwise: str, waiting: Waiting | None) -> str:
+    """What a job does, by the newest event that says so; where it waits and more is known, what it waits for."""
+    why = words.waits(waiting)
+    if why != words.waits(None):
+        return why
     said: Mapping[str, str] = words.HAPPENED | words.ASKED
     if last is None:
         return otherwise

@@ -30,7 +30,7 @@ OUTSIDE = {
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "errors", "listed_models", "settings", "loading", "logs", "dependencies"),
-    *("events", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "training_runs"),
+    *("events", "slots", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "training_runs"),
     *("kinds", "migrate", "health", "web", "app", "serving", "__main__"),
 )
 """The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""

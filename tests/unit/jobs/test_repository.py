@@ -16,7 +16,7 @@ LOST = {"code": "worker_lost", "message": "", "param": None, "category": "server
 @pytest.fixture
 def job_id(database: Database) -> str:
     with database.write() as session:
-        return jobs.add(session, tenant="local", kind="probe", subject_id="probe_1").id
+        return jobs.add(session, tenant="local", kind="probe", queue="probes", subject_id="probe_1").id
 
 
 def claim(database: Database, job_id: str, lease: float = 60) -> Job | None:
@@ -137,7 +137,7 @@ def test_a_message_that_was_lost_is_sent_again_once(database: Database, job_id: 
     with database.write() as session:
         assert jobs.take_undispatched(session, 30) == []
         session.execute(update(Job).where(Job.id == job_id).values(dispatched_at=now(-31)))
-        assert jobs.take_undispatched(session, 30) == [job_id]
+        assert jobs.take_undispatched(session, 30) == [("probes", job_id)]
         assert jobs.take_undispatched(session, 30) == []
 
 
