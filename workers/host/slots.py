@@ -82,6 +82,7 @@ class Slots:
                 log.warning("job_not_started", job=job_id, error=f"{type(error).__name__}: {error}"[:300])
                 if job_id is not None:
                     refused.add(job_id)
+                    continue
             if woken.wait(LOOK):
                 woken.clear()
                 refused.clear()
