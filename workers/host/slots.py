@@ -45,8 +45,10 @@ class Slots:
         for _, woken in self._woken:
             woken.set()
 
-    def join(self) -> None:
-        """Wait until all jobs are handed back, and take the worker's sign away."""
+    def stop(self) -> None:
+        """Hand all jobs back, and take the worker's sign away."""
+        self._stop.set()
+        self.wake()
         for thread in self._threads:
             thread.join()
         try:

@@ -56,8 +56,10 @@ def work(*, embedded: bool) -> None:
         loglevel="WARNING",
     )
     worker.stop_line = "" if quiet else "The worker is stopping. A job that runs goes back to the queue."
-    worker.start()
-    slots.join()
+    try:
+        worker.start()
+    finally:
+        slots.stop()
 
 
 def _wait_for_database(settings: Settings) -> None:

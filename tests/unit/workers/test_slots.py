@@ -81,9 +81,7 @@ def test_the_slots_of_a_worker(
     working.wake()
     eventually(lambda: len(supervisor.refused) == 2)
     assert "second" not in supervisor.started, "a training run has one slot, which the first one holds"
-    stop.set()
-    working.wake()
-    working.join()
+    working.stop()
     with database.read() as session:
         assert session.query(Signed).all() == []
 
@@ -102,8 +100,7 @@ def test_an_idle_slot_looks_without_a_wake_up(
     queue(database, "run", queue="training")
     queue(database, "probe")
     eventually(lambda: supervisor.started == ["probe"])
-    stop.set()
-    working.join()
+    working.stop()
 
 
 class TestPace:
