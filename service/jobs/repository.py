@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, case, func, literal, or_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, case, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from gapcast.contract.base import JsonObject
@@ -284,11 +284,15 @@ def end_leases_of(session: Session, worker: str) -> None:
 
 
 def take_undispatched(session: Session, republish_seconds: float) -> Sequence[tuple[str, str]]:
-    """Mark due jobs whose wake-up was never sent, or sent long ago, as dispatched; returns their queues and ids."""
+    """Mark due jobs whose wake-up was never sent, or sent long ago, as dispatched; returns their queues and ids.
+
+    Where no worker takes the queue nothing is sent again: the messages would heap up, and a worker that starts looks.
+    """
+    listened = exists().where(Slots.queue == Job.queue, Slots.expires_at > now())
     waiting = select(Job.id).where(
         Job.state == JobState.queued,
         Job.available_at <= now(),
-        or_(Job.dispatched_at.is_(None), Job.dispatched_at < now(-republish_seconds)),
+        or_(Job.dispatched_at.is_(None), and_(Job.dispatched_at < now(-republish_seconds), listened)),
     )
     statement = (
         update(Job)
