@@ -11,6 +11,7 @@ from gapcast import words
 from gapcast.contract.events import ProbeProgress, TrainingMetrics, TrainingProgress, TrainingResumed
 from gapcast.contract.lists import PredictionQuery, TrainingRunQuery
 from gapcast.contract.training_results import TrainingRunOut
+from gapcast.contract.waiting import Waiting
 from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
@@ -52,11 +53,13 @@ def show_prediction(request: Request, tenant: Tenant, state: AppState, predictio
         its_runs = TrainingRunQuery(prediction_id=prediction_id, limit=MOST_RUNS)
         runs = training_runs.page(session, tenant, its_runs).data
     progress = prediction.progress if last is None or last.type == ProbeProgress.type else None
+    doing = _doing(last, words.STATES[prediction.status], prediction.waiting)
     context = {
         "prediction": prediction,
         "progress": progress,
         "quarter": QUARTERS * progress.done // progress.total if progress is not None else None,
-        "doing": _doing(last, words.STATES[prediction.status]),
+        "doing": doing,
+        "step": _place(prediction.waiting) or doing,
         "runs": runs[::-1],
         "seed": _free_seed(runs),
         **(answer_facts(prediction) if prediction.status == "succeeded" else {}),
@@ -94,11 +97,13 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
     progress = run.progress if run.progress is not None and run.progress.phase != "baseline" else None
     if asked is not None and asked.type in words.ASKED:
         last = asked
+    doing = _doing(last, words.STATES[run.status], run.waiting)
     context = {
         "run": run,
         "progress": progress,
         "quarter": QUARTERS * progress.done // progress.total if progress is not None else 0,
-        "doing": words.sentence(_doing(last, words.STATES[run.status])),
+        "doing": words.sentence(doing),
+        "step": _place(run.waiting) or doing,
         "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
         "verdict": judgement(run) if run.ended else None,
         "known": list(run_facts(run)),
@@ -110,14 +115,24 @@ def _newest(session: Session, tenant: str, job_id: str | None, kinds: Iterable[s
     return events.newest(session, tenant, job_id, kinds) if job_id is not None else None
 
 
-def _doing(last: Event | None, otherwise: str) -> str:
-    """What a job does, by the newest event that says so."""
+def _doing(last: Event | None, otherwise: str, waiting: Waiting | None) -> str:
+    """What a job does, by the newest event that says so; where it waits and more is known, what it waits for."""
+    why = words.waits(waiting)
+    if why != words.waits(None):
+        return why
     said: Mapping[str, str] = words.HAPPENED | words.ASKED
     if last is None:
         return otherwise
     if last.type == TrainingProgress.type:
         return words.PHASES[TrainingProgress.model_validate(last.data, extra="ignore").phase]
     return said.get(last.type, otherwise)
+
+
+def _place(waiting: Waiting | None) -> str:
+    """Tell apart what is worth speaking of while a job waits: who is ahead, but not for how much longer."""
+    if waiting is None:
+        return ""
+    return f"{waiting.workers > 0} {waiting.ahead} {waiting.running.id if waiting.running is not None else ''}"
 
 
 @router.get("/outcomes")

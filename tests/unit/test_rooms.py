@@ -32,7 +32,7 @@ OUTSIDE = {
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "deciding", "errors", "listed_models", "settings", "loading", "logs", "dependencies"),
-    *("events", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "comparisons"),
+    *("events", "slots", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "comparisons"),
     "training_runs",
     *("kinds", "migrate", "health", "web", "app", "serving", "__main__"),
 )

@@ -12,6 +12,7 @@ const byId = (id) => document.getElementById(id);
 const form = new PredictionForm(predict);
 const LATEST = new Set(["queued", "running", "succeeded"]);
 const REFRESH_MS = 200; // between two looks at a prediction whose events come faster than anybody reads
+const WAITING_MS = 5000; // between two looks at one that waits, which has no events
 let opened = null; // the prediction that is shown
 let drawings = 0; // an answer that comes after a later question is dropped
 let following = new AbortController();
@@ -45,12 +46,15 @@ async function openPrediction(prediction) {
     byId("cancel").disabled = false;
     await drawChart(); // the law, while its prediction is measured
     const pacing = paced(() => !signal.aborted && showAnswer(opened), REFRESH_MS);
+    const waiting = setInterval(() => "waits" in byId("progress-text").dataset && pacing.soon(), WAITING_MS);
     const took = ({ type }) => (pacing.soon(), type === "job.started" && showRecentOnes());
     try {
       prediction = await follow(`/v1/predictions/${encodeURIComponent(prediction.id)}`, took, () => answer.progress(LOST), signal);
     } catch (error) {
       if (!signal.aborted) answer.fail(known(error).message);
       return;
+    } finally {
+      clearInterval(waiting);
     }
     pacing.stop();
     opened = prediction;
