@@ -34,11 +34,11 @@ class Advice(NamedTuple):
 
 
 def title(found: ComparisonOut) -> str:
-    """Name a comparison: as it was named, or by what it varies."""
+    """Name a comparison: as it was named, or by its models and what it varies."""
     if found.name is not None:
         return found.name
-    varied = found.request.vary
-    return words.listed(list(varied)) if varied else words.count(len(found.configurations), "configuration")
+    models = words.listed(sorted({one.request.model.name for one in found.configurations}))
+    return f"{words.listed(list(found.request.vary))} of {models}" if found.request.vary else models
 
 
 def best(found: ComparisonOut) -> Compared | None:
@@ -168,12 +168,14 @@ def spent(cost: Spent) -> str:
 
 
 def standing(one: Compared, found: ComparisonOut) -> str:
-    """Say what has become of a configuration: best, alike, eliminated; nothing for any other."""
+    """Say what has become of a configuration: best, picked, eliminated; nothing for most."""
     leads = best(found)
     if leads is None or one.standing is None:
         return ""
     if one.place == leads.place:
         return "best" if found.status == "succeeded" else "leads"
+    if found.request.pick > 1 and one.place in found.picked:
+        return "picked"
     if one.standing.eliminated:
         return "eliminated"
     if one.standing.refused:
