@@ -17,12 +17,15 @@ ADVICE = {
 }
 """By the verdict on the winner."""
 STOPPED = {
-    "decided": "it is certain enough: {confidence} was asked for",
-    "indifferent": "no other gains over {indifference} points more, with {confidence} probability",
-    "law": "larger probes would not tell: the law itself is too wide, and more stored runs would narrow it",
-    "budget": "the budget does not reach for another round",
-    "most_problems": "the task has no more problems to probe with",
+    "decided": "{sure} has reached the {confidence} that was asked for",
+    "indifferent": "more problems would hardly change the choice: with {confidence} probability no other prediction "
+    "would come out more than {indifference} points higher",
+    "law": "more problems would hardly improve the choice: it is the law that is too uncertain here, and stored runs "
+    "would narrow it",
+    "budget": "the budget is spent; more problems could have told more",
+    "most_problems": "the task has no more problems",
 }
+"""Why the rounds ended."""
 
 
 class Advice(NamedTuple):
@@ -148,7 +151,11 @@ def stopped(found: ComparisonOut) -> str | None:
     if found.stopped_by is None:
         return None
     asked = found.request
-    said = {"confidence": words.level(asked.confidence), "indifference": words.plain_points(asked.indifference)}
+    said = {
+        "sure": "P(best)" if asked.pick == 1 else "P(the best is among the picked ones)",
+        "confidence": words.level(asked.confidence),
+        "indifference": words.plain_points(asked.indifference),
+    }
     return f"after {words.count(len(found.rounds), 'round')}: {STOPPED[found.stopped_by].format_map(said)}"
 
 
@@ -174,12 +181,12 @@ def standing(one: Compared, found: ComparisonOut) -> str:
         return ""
     if one.place == leads.place:
         return "best" if found.status == "succeeded" else "leads"
-    if found.request.pick > 1 and one.place in found.picked:
-        return "picked"
     if one.standing.eliminated:
         return "eliminated"
     if one.standing.refused:
-        return "too far from the stored gaps"
+        return "outside the law"
+    if one.place in found.picked:
+        return "picked"
     return "not told apart" if one.place in found.alike else ""
 
 

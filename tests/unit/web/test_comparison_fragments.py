@@ -225,7 +225,10 @@ class TestEnded:
         facts = found.facts()
         assert facts["When chosen"].startswith("+30.0 accuracy points (80 % interval +20.0 to +40.0): too high")
         assert facts["Not told apart"] == "hinted"
-        assert facts["Stopped"] == "After 1 round: no other gains over 1.0 points more, with 95 % probability"
+        assert facts["Stopped"] == (
+            "After 1 round: more problems would hardly change the choice: with 95 % probability no other prediction "
+            "would come out more than 1.0 points higher"
+        )
         assert facts["Spent"].startswith("640 rollouts to choose, 25 % of the 2,560 of an equal split; 128 for the")
 
     def test_the_table_has_the_winner_twice(self, race: Race, ended: ComparisonOut) -> None:
