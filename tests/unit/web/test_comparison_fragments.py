@@ -187,6 +187,11 @@ class TestFollowed:
             assert f"{done} of at most 2,560 rollouts" in found.text_of("#comparison-live")
         assert steps[0] == steps[1]
 
+    def test_who_leads_stands_first_though_another_is_more_often_best(self, race: Race) -> None:
+        race.begin()
+        race.partial([first_round(leader=0)])
+        assert race.shown().rows("#comparison-rows")[0][0] == "+20.0"
+
     def test_a_failed_one_says_why(self, race: Race) -> None:
         race.begin()
         race.partial([first_round()])
