@@ -17,7 +17,7 @@ const pathOf = (id) => `comparisons/${encodeURIComponent(id)}`;
 export async function open(id) {
   following.abort();
   pacing.stop();
-  looks += 1;
+  const mine = ++looks;
   opened = null;
   byId("comparison").hidden = !id;
   byId("comparison-found").hidden = true;
@@ -25,9 +25,11 @@ export async function open(id) {
   complain("");
   if (!id) return null;
   try {
-    opened = await get(`/v1/${pathOf(id)}`);
+    const found = await get(`/v1/${pathOf(id)}`);
+    if (mine !== looks) return null;
+    opened = found;
   } catch (error) {
-    complain(known(error).message);
+    if (mine === looks) complain(known(error).message);
     return null;
   }
   byId("comparison-cancel").disabled = false;
