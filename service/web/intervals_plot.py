@@ -11,8 +11,8 @@ from gapcast import comparison_words, words
 from gapcast.contract.comparisons import COMPARED_AT, Compared, ComparisonOut
 from gapcast.contract.predictions import Improvement, Interval
 
-LINE, SECOND, AXIS = 38, 12, 22
-"""pixels of a configuration, of a second interval in it, and of the axis below all"""
+LINE, SECOND = 38, 12
+"""pixels of a configuration, and of a second interval in it"""
 MARGIN = 4.0
 """per cent that are left beside the outermost ends"""
 MOST_TICKS = 6
@@ -100,7 +100,7 @@ def intervals_plot(found: ComparisonOut) -> IntervalPlot | None:
         line = _line(one, second if is_winner else None, scale, top)
         lines.append(line)
         top += line.height
-    return IntervalPlot(lines, scale.ticks(), scale.place(0.0), top + AXIS, _describe(found))
+    return IntervalPlot(lines, scale.ticks(), scale.place(0.0), top, _describe(found))
 
 
 def _second(found: ComparisonOut) -> Improvement | None:

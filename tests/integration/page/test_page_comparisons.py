@@ -100,7 +100,7 @@ def test_a_comparison_is_followed_and_read(browser, address) -> None:
         metrics = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         assert not wider_than_the_window(browser)
-        plot = browser.find_element(By.CSS_SELECTOR, "#comparison-plot svg.list")
+        plot = browser.find_element(By.CSS_SELECTOR, "#comparison-plot svg[role=img]")
         assert 300 < plot.size["width"] < 400
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -254,7 +254,7 @@ class TestEnded:
 
     def test_the_plot_says_what_it_draws(self, race: Race, ended: ComparisonOut) -> None:
         found = race.shown()
-        attributes = found.attributes_of("svg")
+        attributes = found.attributes_of("[role=img]")
         assert attributes["role"] == "img"
         spoken = attributes["aria-label"] or ""
         assert f"the best first: {NASTY} +30.0 (+20.0 to +40.0); hinted +20.0" in spoken
