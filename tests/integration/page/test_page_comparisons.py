@@ -47,7 +47,7 @@ def test_a_comparison_is_followed_and_read(browser, address) -> None:
         made = ask(client, "POST", "/v1/comparisons", json=ASKED)
     browser.get(f"{address}/?comparison={made['id']}")
     browser.execute_script(WATCH)
-    wait_for(browser, "#comparison-found")
+    wait_for(browser, "#comparison-found", 60)
     WebDriverWait(browser, 120).until(lambda driver: count(driver, ENDED), "the comparison has not ended")
     seen = browser.execute_script("return window.seen")
     assert any(re.fullmatch(r"Round \d+, [\d,]+ of at most [\d,]+ rollouts", one) for one in seen), seen
@@ -114,7 +114,7 @@ def test_a_running_comparison_is_cancelled(browser, address) -> None:
     with Client(address) as client:
         made = ask(client, "POST", "/v1/comparisons", json=many)
     browser.get(f"{address}/?comparison={made['id']}")
-    wait_for(browser, "#comparison-cancel")
+    wait_for(browser, "#comparison-cancel", 60)
     browser.find_element(By.ID, "comparison-cancel").click()
     WebDriverWait(browser, 60).until(lambda driver: count(driver, ENDED), "the comparison has not ended")
     assert text(browser, "#comparison [data-slot=headline]") == "Cancelled"
@@ -124,6 +124,6 @@ def test_a_running_comparison_is_cancelled(browser, address) -> None:
 
 def test_an_unknown_comparison_is_said(browser, address) -> None:
     browser.get(f"{address}/?comparison=cmp_1")
-    wait_for(browser, "#comparison-error")
+    wait_for(browser, "#comparison-error", 60)
     assert text(browser, "#comparison-error") == "There is no comparison 'cmp_1'."
     assert not browser.find_element(By.ID, "comparison-found").is_displayed()
