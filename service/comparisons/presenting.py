@@ -55,7 +55,7 @@ def show(
             "pool": comparison.pool,
             "progress": running.progress if running is not None and status not in TERMINAL else None,
             "waiting": waiting,
-            "configurations": sorted(compared, key=_rank),
+            "configurations": sorted(compared, key=lambda one: (last is None or one.place != last.leader, *_rank(one))),
             "rounds": story.rounds[-1:] if brief else story.rounds,
             "stopped_by": story.stop,
             "winner": winner,
@@ -86,7 +86,7 @@ def _status(comparison: Comparison, parts: Sequence[Part]) -> str:
 
 
 def _rank(one: Compared) -> tuple[float, float, int]:
-    """Best first; before the first round in the order of the request."""
+    """The most probably best first; before the first round in the order of the request."""
     standing = one.standing
     if standing is None:
         return (0.0, 0.0, one.place)

@@ -25,7 +25,14 @@ CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law`. Of it `service/kit` reads
 the sentences about faults alone."""
 OUTSIDE = {
-    "service": (CONTRACT, "gapcast.__version__", "gapcast.atomic", "gapcast.launching", "gapcast.words"),
+    "service": (
+        CONTRACT,
+        "gapcast.__version__",
+        "gapcast.atomic",
+        "gapcast.launching",
+        "gapcast.words",
+        "gapcast.comparison_words",
+    ),
     "service/deciding": ("service.law",),
     "service/kit": ("gapcast.contract.faults",),
 }
