@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gapcast.models import (
         Batch,
         Checkpoint,
+        Comparison,
         ContextKind,
         Event,
         Fit,
@@ -53,6 +54,7 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Client",
+    "Comparison",
     "Conflict",
     "ContextKind",
     "Event",

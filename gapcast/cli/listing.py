@@ -48,6 +48,7 @@ class Resource:
 
 PREDICTIONS = Resource("prediction", "predictions", "pred_", lambda client: client.predictions.list)
 PROBES = Resource("probe", "probes", "probe_", lambda client: client.probes.list)
+COMPARISONS = Resource("comparison", "comparisons", "cmp_", lambda client: client.comparisons.list)
 RUNS = Resource("run", "runs", "run_", lambda client: client.training_runs.list)
 OBSERVATIONS = Resource("observation", "observations", "obs_", lambda client: client.observations.list)
 FITS = Resource("fit", "fits", "fit_", lambda client: client.fits.list)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from gapcast._version import __version__
-from gapcast.cli import fits, observations, pools, predictions, probes, runs, tasks
+from gapcast.cli import comparisons, fits, observations, pools, predictions, probes, runs, tasks
 from gapcast.cli import models as model_commands
+from gapcast.cli.compare import compare
 from gapcast.cli.contexts import contexts
 from gapcast.cli.demo import run_demo
 from gapcast.cli.exits import TABLE, Exit
@@ -120,12 +121,13 @@ def worker(
 
 
 app.command()(predict)
+app.command()(compare)
 app.command()(probe)
 app.command()(size)
 app.command()(train)
 app.command()(law)
 app.command()(contexts)
-GROUPS = (predictions, probes, runs, observations, pools, fits, tasks, model_commands)
+GROUPS = (predictions, comparisons, probes, runs, observations, pools, fits, tasks, model_commands)
 for group in GROUPS:
     app.add_typer(group.app)
 

@@ -4,12 +4,12 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http import HTTPStatus
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, Protocol
 
 import typer
 from pydantic import BaseModel
@@ -26,7 +26,7 @@ from gapcast.contract.base import JsonObject
 from gapcast.contract.faults import naming
 
 if TYPE_CHECKING:
-    from gapcast.cli.configuration import Configuration, Configurations
+    from gapcast.cli.configuration import Configuration
 
 UNPROCESSABLE = 422
 console = Console(emoji=False)  # `run:100:a` is a name and no picture
@@ -79,14 +79,21 @@ def check_width(value: float | None) -> float | None:
     raise typer.BadParameter(f"expected a share above 0 and at most 1, got {value:g}.{_in_points(value)}")
 
 
+def check_difference(value: float | None) -> float | None:
+    """Refuse likewise what no size of a difference can be."""
+    if value is None or 0 <= value <= 1:
+        return value
+    raise typer.BadParameter(f"expected a share from 0 to 1, got {value:g}.{_in_points(value)}")
+
+
 def _in_points(value: float) -> str:
     """Return the hint for a value above 1 that is probably meant in accuracy points, or nothing."""
     return f" {value / 100:g} is {value:g} accuracy points." if 1 < abs(value) <= 100 else ""
 
 
-def check_level(value: float) -> float:
-    """Refuse likewise a level of an interval."""
-    if 0 < value < 1:
+def check_level(value: float | None) -> float | None:
+    """Refuse likewise a level of an interval, or a probability."""
+    if value is None or 0 < value < 1:
         return value
     hint = f" {value / 100:g} is {value:g} %." if 1 < value < 100 else ""
     raise typer.BadParameter(f"expected a level between 0 and 1, got {value:g}.{hint}")
@@ -97,7 +104,15 @@ def say(line: str) -> None:
     errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_refusal(error: GapcastError, configuration: "Configuration | Configurations | None" = None) -> None:
+class Written(Protocol):
+    """What a user has written and a server may refuse: a configuration, several, a comparison."""
+
+    def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the lines to print about fields and what is wrong with them."""
+        ...
+
+
+def print_refusal(error: GapcastError, configuration: "Written | None" = None) -> None:
     """Print why a server refused: each field on a line of its own, with its line in the file if it has one.
 
     With --json it is a problem object (RFC 9457) on standard output, so that a program reads one document there.
@@ -162,7 +177,7 @@ def report_waits() -> None:
 
 
 @contextmanager
-def exit_on_refusal(configuration: "Configuration | Configurations | None" = None) -> Iterator[None]:
+def exit_on_refusal(configuration: "Written | None" = None) -> Iterator[None]:
     """End with a message and an exit code if the server refuses or does not answer, or a file cannot be used."""
     try:
         yield

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from gapcast.contract.base import JobStatus
+from gapcast.contract.comparisons import Budget
 from gapcast.contract.contexts import Context
 from gapcast.contract.measured import Decoding, ModelRef
-from gapcast.contract.predictions import GivenGap, Target, Verdict
+from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.sizing import CostOf, Expected
@@ -71,6 +72,20 @@ class SizeFields(TypedDict, total=False):
     cost: CostOf | Json
 
 
+class ComparisonFields(TypedDict, total=False):
+    """The fields of `ComparisonRequest`."""
+
+    name: str | None
+    tags: Sequence[str]
+    configurations: Sequence[PredictionRequest | Json] | None
+    base: Json | None
+    vary: Mapping[str, Sequence[Any] | Json] | None
+    confidence: float
+    indifference: float
+    pick: int
+    budget: Budget | Json
+
+
 class TrainingRunFields(TypedDict, total=False):
     """The fields of `TrainingRunRequest`."""
 
@@ -115,6 +130,14 @@ class PredictionFilters(ProbeFilters, total=False):
 
     pool: str | None
     verdict: Verdict | None
+
+
+class ComparisonFilters(Named, total=False):
+    """Which comparisons are listed."""
+
+    task: str | None
+    pool: str | None
+    status: JobStatus | None
 
 
 class TrainingRunFilters(Named, total=False):

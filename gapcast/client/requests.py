@@ -13,6 +13,8 @@ from gapcast.contract.nearest import did_you_mean
 DEFAULT_URL = "http://127.0.0.1:8321"
 MOST_A_PAGE = 100
 """items that a server gives at once"""
+LONGEST_WAIT = 60.0
+"""seconds that a server lets a request wait for an end"""
 
 Query = dict[str, Any]
 """The parameters of a URL, by name; of a list, each of its values."""

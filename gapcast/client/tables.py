@@ -1,7 +1,7 @@
 """Answers as tables of pandas, which is loaded when a table is asked for."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -15,8 +15,18 @@ def dataframe(items: Sequence[BaseModel]) -> "pandas.DataFrame":
     Raises:
         ImportError: pandas is not installed.
     """
+    table: pandas.DataFrame = load_pandas().json_normalize([item.model_dump() for item in items])
+    return table
+
+
+def load_pandas() -> Any:  # noqa: ANN401
+    """Return pandas.
+
+    Raises:
+        ImportError: it is not installed.
+    """
     try:
         import pandas
     except ImportError as error:
         raise ImportError("to_dataframe needs pandas, which is not installed. Run: pip install pandas") from error
-    return pandas.json_normalize([item.model_dump() for item in items])
+    return pandas

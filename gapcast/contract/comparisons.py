@@ -18,7 +18,7 @@ from gapcast.contract.base import (
 from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
 from gapcast.contract.predictions import Answer, Interval, PredictionRequest
-from gapcast.contract.varying import FEWEST, MOST, varied
+from gapcast.contract.varying import FEWEST, MOST, named, varied
 from gapcast.contract.waiting import Waiting
 
 FIRST = 32
@@ -83,10 +83,7 @@ class ComparisonRequest(Labelled, Rules):
             if self.base is not None or self.vary is not None:
                 name = "vary" if self.base is None else "base"
                 raise FieldError(name, "expected either configurations or base and vary, got both. Leave one out.")
-            self._asked = [
-                one if one.name is not None else one.model_copy(update={"name": f"{place + 1}: {one.context.kind}"})
-                for place, one in enumerate(self.configurations)
-            ]
+            self._asked = list(named(self.configurations))
         elif self.base is None or not self.vary:
             missing = "base" if self.base is None else "vary"
             raise FieldError(

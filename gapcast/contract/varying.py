@@ -1,6 +1,6 @@
 """A base and values of some of its fields, as the configurations that they stand for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from gapcast.contract.accepted import Loc
 from gapcast.contract.base import FieldError, JsonObject
+from gapcast.contract.contexts import Context
 from gapcast.contract.faults import moved, shown
 from gapcast.contract.predictions import PredictionRequest
 
@@ -49,12 +50,29 @@ def varied(base: JsonObject, vary: dict[str, list[Any] | JsonObject]) -> Iterato
             raise moved(error, _mover({field: key for field, key, _, _ in combination})) from None
 
 
+def named(configurations: Sequence[PredictionRequest]) -> Iterator[PredictionRequest]:
+    """Name configurations that have no name by their context, models where they differ, else their number too."""
+    several = len({one.model.name for one in configurations}) > 1
+    names = [
+        f"{_name(_essentials(one.context))}{f', {one.model.name}' if several else ''}"[:190] for one in configurations
+    ]
+    for number, (one, name) in enumerate(zip(configurations, names, strict=True), start=1):
+        unique = name if names.count(name) == 1 else f"{name} {number}"
+        yield one if one.name is not None else one.model_copy(update={"name": unique})
+
+
+def _essentials(context: Context) -> JsonObject:
+    """A context as somebody would write it who leaves out what is usual."""
+    return {"kind": context.kind, "options": context.options.model_dump(mode="json", exclude_defaults=True)}
+
+
 def _name(value: object) -> str:
     """How a value is called that nobody has named: a context by its kind and options, a model by its name."""
     if isinstance(value, dict):
         head = str(value.get("kind") or value.get("name") or "")
         rest = value.get("options", {}) if "kind" in value else {k: v for k, v in value.items() if k != "name"}
-        options = ", ".join(f"{key} {_name(one)}" for key, one in rest.items()) if isinstance(rest, dict) else str(rest)
+        inside = {key: _name(one) for key, one in rest.items()} if isinstance(rest, dict) else {"": str(rest)}
+        options = ", ".join(f"{key} {name}".strip() for key, name in inside.items() if name)
         return f"{head} ({options})" if head and options else head or options
     return shown(value).strip("'")
 

@@ -7,6 +7,7 @@ sheet; a notebook has the answers of the API alone.
 from typing import TYPE_CHECKING, Any
 
 from gapcast import words
+from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.fits import Curve, FitOut
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ POINTS = 100.0
 """accuracy points in an accuracy of 1"""
 WIDTH, HEIGHT = 480, 300
 """pixels, which fit beside a notebook's margins"""
+BEST, OPEN, OUT = "best", "in question", "eliminated"
+"""how a configuration of a comparison stands"""
 
 
 def curve_chart(curve: Curve) -> "altair.LayerChart":
@@ -71,6 +74,43 @@ def fit_chart(fit: FitOut) -> "altair.LayerChart":
     value = base.mark_point(filled=True, size=60).encode(x="improvement:Q")
     title = f"{fit.id}: pool {fit.pool}, {words.count(fit.n, 'run')}"
     drawn: altair.LayerChart = alt.layer(interval, value).properties(title=title, width=WIDTH)
+    return drawn
+
+
+def comparison_chart(comparison: ComparisonOut) -> "altair.LayerChart":
+    """Draw the predicted improvements of a comparison with their intervals, the best first.
+
+    Raises:
+        ImportError: altair is not installed.
+    """
+    alt = load_altair()
+    leader = comparison.rounds[-1].leader if comparison.rounds else None
+    rows = [
+        {
+            "configuration": one.name,
+            "predicted": POINTS * one.standing.value,
+            "lower": POINTS * one.standing.interval.lower,
+            "upper": POINTS * one.standing.interval.upper,
+            "p_best": words.probability(one.standing.p_best),
+            "is": BEST if one.place == leader else OUT if one.standing.eliminated else OPEN,
+        }
+        for one in comparison.configurations
+        if one.standing is not None and one.standing.value is not None and one.standing.interval is not None
+    ]
+    order = [one.name for one in comparison.configurations]
+    colour = alt.Color(
+        "is:N", title=None, scale=alt.Scale(domain=[BEST, OPEN, OUT], range=["#1b7f3b", "#4c78a8", "#b0b0b0"])
+    )
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("configuration:N", title=None, sort=order, axis=alt.Axis(labelLimit=300)),
+        color=colour,
+        tooltip=["configuration:N", "predicted:Q", "lower:Q", "upper:Q", "p_best:N", "is:N"],
+    )
+    title = f"Predicted improvement (accuracy points, {words.level(COMPARED_AT)} intervals)"
+    interval = base.mark_rule(strokeWidth=2).encode(x=alt.X("lower:Q", title=title), x2="upper:Q")
+    value = base.mark_point(filled=True, size=60).encode(x="predicted:Q")
+    caption = f"{comparison.id}: {words.count(comparison.spent.rollouts, 'rollout')}"
+    drawn: altair.LayerChart = alt.layer(interval, value).properties(title=caption, width=WIDTH)
     return drawn
 
 

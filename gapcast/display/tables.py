@@ -1,9 +1,10 @@
-"""Small tables of HTML: a prediction, a law."""
+"""Small tables of HTML: a prediction, a comparison, a law."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from gapcast import words
+from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.fits import Curve, FitOut
 from gapcast.contract.predictions import Improvement, PredictionOut, Support
 
@@ -35,6 +36,29 @@ def prediction_table(prediction: PredictionOut) -> str:
         rows.append(("Law", f"{law.family}: {words.summed_up(law, '95 % confidence ')}, {words.count(law.n, 'run')}"))
     rows += [("Warning", words.warning(warned)) for warned in prediction.warnings]
     return _table(prediction.id, rows)
+
+
+def comparison_table(comparison: ComparisonOut) -> str:
+    """Return a comparison as an HTML table, a row for each configuration, the best first."""
+    heads = ("Configuration", "Predicted (points)", f"{words.level(COMPARED_AT)} interval", "P(best)", "Problems", "")
+    rows: list[Row] = []
+    for one in comparison.configurations:
+        standing = one.standing
+        if standing is None:
+            rows.append((one.name, "", "", "", "", comparison.status))
+            continue
+        interval = standing.interval
+        rows.append(
+            (
+                one.name,
+                words.points(standing.value) if standing.value is not None else "none given",
+                words.between(interval.lower, interval.upper) if interval is not None else "",
+                words.probability(standing.p_best),
+                f"{standing.problems:,}",
+                words.stands(standing, comparison.rounds[-1]),
+            )
+        )
+    return _table(" ".join([comparison.id, words.advised(comparison)]), rows, heads)
 
 
 def fit_table(fit: FitOut) -> str:

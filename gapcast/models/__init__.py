@@ -12,6 +12,16 @@ from gapcast.contract.predictions import LawUsed as Law
 from gapcast.contract.sizing import ExpectedOut as Expected
 from gapcast.contract.sizing import SizeOut as ProbeSize
 from gapcast.contract.sizing import Variation
+from gapcast.models.comparisons import (
+    Budget,
+    Compared,
+    Comparison,
+    ComparisonProgress,
+    Round,
+    Spent,
+    Standing,
+    Winner,
+)
 from gapcast.models.fits import (
     AtGap,
     Borrowed,
@@ -78,9 +88,13 @@ __all__ = [
     "BestStep",
     "Borrowed",
     "Branch",
+    "Budget",
     "Calibration",
     "Checkpoint",
     "Coefficients",
+    "Compared",
+    "Comparison",
+    "ComparisonProgress",
     "ContextEffect",
     "ContextEffects",
     "ContextKind",
@@ -129,9 +143,12 @@ __all__ = [
     "ProbeSize",
     "Residual",
     "Residuals",
+    "Round",
     "RowWarned",
     "Scaling",
     "SizeSlope",
+    "Spent",
+    "Standing",
     "Task",
     "TaskProblem",
     "TrainingCost",
@@ -140,4 +157,5 @@ __all__ = [
     "Trend",
     "Variation",
     "Warned",
+    "Winner",
 ]

@@ -55,7 +55,7 @@ def show(
             "pool": comparison.pool,
             "progress": running.progress if running is not None and status not in TERMINAL else None,
             "waiting": waiting,
-            "configurations": sorted(compared, key=lambda one: (last is None or one.place != last.leader, *_rank(one))),
+            "configurations": sorted(compared, key=lambda one: _rank(one, last)),
             "rounds": story.rounds[-1:] if brief else story.rounds,
             "stopped_by": story.stop,
             "winner": winner,
@@ -85,12 +85,13 @@ def _status(comparison: Comparison, parts: Sequence[Part]) -> str:
     return "running" if begun else "queued"
 
 
-def _rank(one: Compared) -> tuple[float, float, int]:
-    """The most probably best first; before the first round in the order of the request."""
+def _rank(one: Compared, last: Round | None) -> tuple[bool, bool, float, float, int]:
+    """The leader first and the eliminated ones last; before the first round in the order of the request."""
     standing = one.standing
-    if standing is None:
-        return (0.0, 0.0, one.place)
-    return (-standing.p_best, -(standing.value if standing.value is not None else -1.0), one.place)
+    if standing is None or last is None:
+        return (False, False, 0.0, 0.0, one.place)
+    value = standing.value if standing.value is not None else -1.0
+    return (one.place != last.leader, standing.eliminated, -standing.p_best, -value, one.place)
 
 
 def _compared(
@@ -107,14 +108,14 @@ def _compared(
         prediction_id=prediction_id,
         probe_id=row.probe_id if row is not None else None,
         answer=answer,
-        gain_per_hour=_gain_per_hour(answer),
+        gain_per_hour=_gain_per_hour(standing, answer),
     )
 
 
-def _gain_per_hour(answer: Answer | None) -> float | None:
-    if answer is None or answer.improvement.value is None or not answer.cost.training_seconds_estimate:
+def _gain_per_hour(standing: Standing | None, answer: Answer | None) -> float | None:
+    if standing is None or standing.value is None or answer is None or not answer.cost.training_seconds_estimate:
         return None
-    return answer.improvement.value / answer.cost.training_seconds_estimate * 3600
+    return standing.value / answer.cost.training_seconds_estimate * 3600
 
 
 def _winner(answer: Mapping[str, object], last: Round | None, predicted: Mapping[str, Prediction]) -> Winner | None:

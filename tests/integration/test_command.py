@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.product import GAPCAST, environment, serving
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.slow
 
@@ -115,6 +116,67 @@ def test_a_pilot_sizes_the_probe(tmp_path: Path) -> None:
         assert none.startswith("Not reachable.")
         hint = gapcast("size", "config.yaml", "--half-width", "5", expect=2).stderr
         assert "expected a share above 0 and at most 1, got 5. 0.05 is 5 accuracy points." in hint
+
+
+def test_configurations_are_compared_and_the_best_is_trained(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "model: lab/addition-qwen3-s\ntask: lab/addition\ncontext: {kind: hints}\nrecipe: {steps: 4}\n"
+    )
+    contexts = "context={all: hints, talk: feedback, wrong: {kind: hints, options: {corruption: {rate: 1.0}}}}"
+    asked = ["compare", "base.yaml", "--vary", contexts]
+    with command(tmp_path, {}) as gapcast:
+        done = gapcast(*asked, "--train", "1", "--name", "contexts")
+        lines = done.stdout.splitlines()
+        found = gapcast.json("comparisons", "show", "latest")
+        winner, last = found["winner"], found["rounds"][-1]
+        assert found["status"] == "succeeded"
+        assert winner["place"] == 0
+        assert lines[:2] == ["  waiting for a worker", "  loading the model"]
+        rounds = [line for line in lines if line.startswith("  round ")]
+        assert len(rounds) == len(found["rounds"])
+        assert rounds[-1].startswith(f"  round {last['number']}: {last['rollouts']:,} rollouts; all ")
+        assert "  probing all once more, with fresh samples" in lines
+        points = f"{100 * winner['answer']['improvement']['value']:+.1f} points"
+        advice = next(line for line in lines if not line.startswith("  "))
+        assert " all" in advice
+        assert points in advice
+        assert f"Choosing took {found['spent']['rollouts']:,} rollouts" in done.stdout
+        assert f"all was at {100 * winner['chosen_value']:+.1f} points" in done.stdout
+        (run,) = gapcast.json("runs", "list")["data"]
+        assert (run["prediction_id"], run["name"]) == (winner["prediction_id"], "all")
+        assert f"all: {run['id']}  seed 0, queued" in done.stderr
+        assert f"To follow: gapcast runs follow {run['id']}" in done.stderr
+        # what was trained is not trained again
+        again = gapcast(*asked, "--train", "1", "--json")
+        assert json.loads(again.stdout)["winner"]["place"] == winner["place"]
+        assert "all: no run is queued." in again.stderr
+        assert len(gapcast.json("runs", "list")["data"]) == 1
+
+
+def test_a_terminal_shows_a_comparison_and_ctrl_c_leaves_it_running(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("model: lab/addition-qwen3-s\ntask: lab/addition\ncontext: {kind: hints}\n")
+    more = ["--vary", "context=hints,feedback", "--set", "probe.rollouts=64", "--confidence", "0.999"]
+    with serving(tmp_path / "server", {}) as (client, _):
+        terminal = Terminal(
+            [GAPCAST, "compare", "base.yaml", *more],
+            {"GAPCAST_URL": client.url, "COLUMNS": "110", "LINES": "30"},
+            tmp_path,
+        )
+        try:
+            terminal.until("of at most")
+            terminal.interrupt()
+            assert terminal.ended() == 130
+        finally:
+            terminal.close()
+        (found,) = client.comparisons.list().data
+        assert f"No longer following {found.id}, which goes on." in terminal.text
+        assert f"gapcast comparisons follow {found.id}" in terminal.text
+        assert f"gapcast comparisons cancel {found.id}" in terminal.text
+        assert found.status == "running"
+        ended = client.comparisons.wait(found.id)
+        assert ended.status == "succeeded"
+        assert ended.best is not None
+        assert ended.best.name == "hints"
 
 
 def test_several_configurations_are_measured_and_ranked(tmp_path: Path) -> None:

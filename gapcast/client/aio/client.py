@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from gapcast.client.aio.comparisons import Comparisons
 from gapcast.client.aio.connection import AsyncConnection
 from gapcast.client.aio.contexts import Contexts
 from gapcast.client.aio.events import Events
@@ -39,6 +40,7 @@ class AsyncClient:
         self._connection = AsyncConnection(url, api_key, timeout, retries)
         self.predictions = Predictions(self._connection)
         self.probes = Probes(self._connection)
+        self.comparisons = Comparisons(self._connection)
         self.training_runs = TrainingRuns(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)

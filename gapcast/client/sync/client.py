@@ -4,6 +4,7 @@
 from types import TracebackType
 from typing import Self
 
+from gapcast.client.sync.comparisons import Comparisons
 from gapcast.client.sync.connection import Connection
 from gapcast.client.sync.contexts import Contexts
 from gapcast.client.sync.events import Events
@@ -40,6 +41,7 @@ class Client:
         self._connection = Connection(url, api_key, timeout, retries)
         self.predictions = Predictions(self._connection)
         self.probes = Probes(self._connection)
+        self.comparisons = Comparisons(self._connection)
         self.training_runs = TrainingRuns(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)

@@ -39,6 +39,27 @@ def test_every_combination_is_compared_under_a_name_that_tells_it() -> None:
     assert asked[2].context.model_dump(mode="json")["options"]["level"] == 3
 
 
+def test_those_of_a_list_are_called_by_what_they_differ_in() -> None:
+    some = {"kind": "hints", "options": {"level": 3}}
+    others = {"kind": "placebo", "options": {"of": "hints"}}
+    body = listed(HINTS, some, others)
+    assert [one.name for one in ComparisonRequest.model_validate(body).asked] == [
+        "hints",
+        "hints (level 3)",
+        "placebo (of hints)",
+    ]
+    body["configurations"][2] = BASE | {"context": HINTS, "recipe": {"steps": 9}}
+    body["configurations"][1] |= {"name": "three"}
+    again = ComparisonRequest.model_validate(ComparisonRequest.model_validate(body).model_dump(mode="json"))
+    assert [one.name for one in again.asked] == ["hints 1", "three", "hints 3"]
+    body["configurations"][2] |= {"model": "lab/addition-qwen3-m"}
+    assert [one.name for one in ComparisonRequest.model_validate(body).asked] == [
+        "hints, lab/addition-qwen3-s",
+        "three",
+        "hints, lab/addition-qwen3-m",
+    ]
+
+
 def test_values_may_have_names_and_the_base_stays_as_it_is() -> None:
     base = BASE | {"recipe": {"steps": 40}}
     request = ComparisonRequest.model_validate({"base": base, "vary": {"context": {"short": HINTS, "friend": PEERS}}})

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gapcast.contract.comparison_jobs import ComparisonConfiguration
+from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
 from service.comparisons import repository
 from service.comparisons import service as comparisons
 from service.jobs import repository as jobs
 from service.kit.database import Database
+from tests.support.comparisons import round_, standing
 
 pytestmark = pytest.mark.slow
 
@@ -142,3 +143,14 @@ def test_what_is_not_there_is_not_found(client: TestClient) -> None:
     for path in ("", "/events"):
         assert client.get(f"/v1/comparisons/cmp_{'0' * 32}{path}").status_code == 404
     assert client.post(f"/v1/comparisons/cmp_{'0' * 32}/cancel").status_code == 404
+
+
+def test_the_leader_is_shown_first_and_those_that_are_out_last(client: TestClient) -> None:
+    made = client.post("/v1/comparisons", json=comparison()).json()
+    standings = [standing(0, p_best=0.5), standing(1, p_best=0.1, eliminated=True), standing(2, p_best=0.4)]
+    told = PartResult(rounds=[round_(leader=2, picked=[2], standings=standings)])
+    with database_of(client).write() as session:
+        (part,) = repository.parts(session, [made["id"]])
+        repository.store_partial(session, part.row.id, told.model_dump(mode="json"))
+    shown = client.get(f"/v1/comparisons/{made['id']}").json()["configurations"]
+    assert [one["place"] for one in shown] == [2, 0, 1]

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from gapcast import AsyncClient, Client
 from gapcast.client import fields
 from gapcast.contract import lists
+from gapcast.contract.comparisons import ComparisonRequest
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import ProbeRequest
 from gapcast.contract.sizing import SizeRequest
@@ -19,7 +20,7 @@ from gapcast.contract.training import TrainingRunRequest
 
 ROOT = Path(__file__).parents[3]
 RESOURCES = {
-    *("contexts", "events", "fits", "health", "models", "observations"),
+    *("comparisons", "contexts", "events", "fits", "health", "models", "observations"),
     *("pools", "predictions", "probes", "tasks", "training_runs"),
 }
 
@@ -66,6 +67,7 @@ def test_both_clients_have_the_same_methods() -> None:
         (fields.PredictionFields, PredictionRequest),
         (fields.ProbeFields, ProbeRequest),
         (fields.SizeFields, SizeRequest),
+        (fields.ComparisonFields, ComparisonRequest),
         (fields.TrainingRunFields, TrainingRunRequest),
     ],
 )
@@ -78,6 +80,7 @@ def test_every_field_of_a_request_is_a_keyword_argument(given: Any, request_clas
     [
         (fields.PredictionFilters, lists.PredictionQuery),
         (fields.ProbeFilters, lists.ProbeQuery),
+        (fields.ComparisonFilters, lists.ComparisonQuery),
         (fields.TrainingRunFilters, lists.TrainingRunQuery),
         (fields.ObservationFilters, lists.ObservationQuery),
     ],

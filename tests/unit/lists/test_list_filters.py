@@ -203,8 +203,7 @@ def test_an_id_prefix_is_a_range_with_both_ends(database: Database, digits: int)
     )
     values = {"tenant": "local", "request": {}, "family": "x", "pool": "lab", "status": "succeeded"}
     with database.write() as session:
-        for one in {*inside, *outside}:
-            predictions.add(session, values | {"id": one})
+        predictions.add_all(session, [values | {"id": one} for one in {*inside, *outside}])
     with database.read() as session:
         found = predictions.page(session, "local", PredictionQuery(id_prefix=prefix, order="asc"))
     assert [row.id for row, _ in found] == sorted(set(inside))
