@@ -159,7 +159,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for kind, of_kind in [*ended.items(), ("all", every)]:
         own, afresh = (np.mean([getattr(each, name) for each in of_kind]) for name in ("covered", "covered_afresh"))
-        bias, bias_afresh = (np.mean([getattr(each, name) for each in of_kind]) for name in ("too_high", "too_high_afresh"))
+        bias, bias_afresh = (
+            np.mean([getattr(each, name) for each in of_kind]) for name in ("too_high", "too_high_afresh")
+        )
         print(f"| {kind} | {len(of_kind)} | {own:.3f} | {100 * bias:+.2f} | {afresh:.3f} | {100 * bias_afresh:+.2f} |")
 
 

@@ -86,9 +86,10 @@ class TestStandings:
 
     def test_those_that_the_leader_does_not_beat_are_alike(self, sharp):
         assert look(sharp, known([0.1, 0.29, 0.3], 256)).alike == (1,)
+        apart, measured = [*configurations(1, paired="another"), *configurations(1)], known([0.24, 0.3], 512)
+        assert look(sharp, measured, compared=apart).alike == ()
         # beaten, and by less than what matters
-        wide = look(sharp, known([0.1, 0.29, 0.3], 256), Rules(indifference=0.3))
-        assert set(wide.alike) == {0, 1} - wide.eliminated
+        assert look(sharp, measured, Rules(indifference=0.1), compared=apart).alike == (0,)
 
 
 class TestStops:

@@ -27,7 +27,8 @@ def test_the_sequence_holds_at_all_looks_together(alpha):
 
 def test_a_smaller_gap_is_eliminated_on_common_problems():
     assert eliminate(configurations(3), known([0.05, 0.3, 0.3], 128), Rules(), NONE) == {0}
-    assert eliminate(configurations(3), known([0.05, 0.3, 0.3], [128, 24, 24]), Rules(), NONE) == NONE
+    assert eliminate(configurations(3), known([0.0, 0.9, 0.9], [128, 32, 32]), Rules(), NONE) == {0}
+    assert eliminate(configurations(3), known([0.0, 0.9, 0.9], [128, 31, 31]), Rules(), NONE) == NONE
     assert eliminate(configurations(3), known([0.25, 0.3, 0.3], 128), Rules(), NONE) == NONE
 
 
