@@ -1,4 +1,6 @@
-"""P(best) against how often it is true, and what the winner's interval covers: `python -m studies.comparisons.reliability`.
+"""P(best) against how often it is true, and what the winner's interval covers.
+
+Run `python -m studies.comparisons.reliability`.
 
 400 simulated worlds by LAW's generating process: three other families, and 0, 3, 6 or 20 runs of the asked one. In each
 three comparisons of six configurations are played to their end, with what six probes of 128 problems would cost: true
@@ -6,6 +8,7 @@ gaps that differ (uniform from -.02 to .35), that are close (3 points apart) and
 probed once more, with 128 fresh problems. Takes about 15 minutes on one core.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -135,7 +138,7 @@ def reliability(ended: list[Ended], which: str) -> None:
     best = np.concatenate([np.arange(CONFIGURATIONS) == each.best for each in ended])
     print(f"\n| P(best), {which} look | configurations | mean P(best) | were best | standard error |")
     print("|---|---|---|---|---|")
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in pairwise(BINS):
         inside = (p >= low) & ((p < high) | (high == 1.0))
         if inside.any():
             n, mean, share = inside.sum(), p[inside].mean(), best[inside].mean()
