@@ -132,11 +132,13 @@ def _interval(law: GapLaw, gap: Measured, scores: Scores, problems: int) -> tupl
     return float(lower), float(found.mean), float(upper)
 
 
-def reliability(ended: list[Ended], which: str) -> None:
+def reliability(ended: list[Ended], which: str, kind: str) -> None:
     """Print how often configurations of a P(best) were best."""
     p = np.concatenate([getattr(each, which) for each in ended])
     best = np.concatenate([np.arange(CONFIGURATIONS) == each.best for each in ended])
-    print(f"\n| P(best), {which} look | configurations | mean P(best) | were best | standard error |")
+    print(
+        f"\n| true gaps: {kind}; P(best) at the {which} look | configurations | mean P(best) | were best | standard error |"
+    )
     print("|---|---|---|---|---|")
     for low, high in pairwise(BINS):
         inside = (p >= low) & ((p < high) | (high == 1.0))
@@ -156,8 +158,9 @@ def main() -> None:
             if np.isfinite([found.width, found.width_afresh]).all():  # the law refuses nothing of what is left
                 ended[kind].append(found)
     every = [each for of_kind in ended.values() for each in of_kind]
-    for which in ("first", "last"):
-        reliability(every, which)
+    for kind, of_kind in [*ended.items(), ("all", every)]:
+        for which in ("first", "last"):
+            reliability(of_kind, which, kind)
     print("\n| true gaps | comparisons | covered by its own probe | too high, points | by the fresh one | too high |")
     print("|---|---|---|---|---|---|")
     for kind, of_kind in [*ended.items(), ("all", every)]:

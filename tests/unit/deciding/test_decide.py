@@ -123,8 +123,9 @@ class TestStops:
 
 class TestNextRound:
     def test_it_goes_to_the_rivals(self, sharp):
-        found = look(sharp, known([0.02, 0.2, 0.21, 0.01], 64), budget=3000)
-        assert found.stop is None
+        apart = [configurations(1, paired=name)[0] for name in "abcd"]
+        found = look(sharp, known([0.02, 0.2, 0.21, 0.01], 64), compared=apart, budget=3000)
+        assert (found.stop, found.eliminated) == (None, frozenset())
         assert set(found.more) == {1, 2}
 
     @pytest.mark.parametrize("seed", range(6))
@@ -150,6 +151,17 @@ class TestNextRound:
         assert found.standings[1].eliminated
         assert 1 not in found.picked
         assert set(found.more) == {0, 2}
+        assert look(sharp, known([0.2, 0.3, 0.25], 64), Rules(pick=2), eliminated=frozenset({1})).picked == (2, 0)
+        short = look(sharp, known([0.2, 0.21, 0.2], [64, 8, 64]), eliminated=frozenset({1}))
+        assert set(short.more) == {0, 2}
+
+    def test_nobody_more_than_doubles(self, sharp):
+        found = look(sharp, known([0.2, 0.2], [32, 512]))
+        assert found.more[0] <= 64
+
+    def test_the_last_problems_are_a_round_of_their_own(self, sharp):
+        found = look(sharp, known([0.2, 0.2], 64), compared=configurations(2, most=67))
+        assert set(found.more.values()) == {67}
 
     def test_a_budget_lasts_for_about_forty_looks(self, sharp):
         compared, have = configurations(2, most=100_000), 32

@@ -53,6 +53,16 @@ def test_copies_of_one_configuration_leave_the_covariance_positive_definite(prob
     assert np.linalg.eigvalsh(cov).min() > 0.1 * SMALLEST_EIGENVALUE * cov[0, 0]
 
 
+def test_gaps_that_differ_by_their_errors_alone_are_drawn_together():
+    few = gaps(known([0.18, 0.2, 0.22], 32), ["m"] * 3)
+    assert np.ptp(few.mean) < 0.5 * 0.04
+    assert few.mean.mean() == pytest.approx(0.2, abs=0.01)
+    many = gaps(known([0.18, 0.2, 0.22], 20_000), ["m"] * 3)
+    assert np.ptp(many.mean) > 0.9 * 0.04
+    apart = gaps(known([0.0, 0.2, 0.4], 32), ["m"] * 3)
+    assert np.ptp(apart.mean) == pytest.approx(0.4)
+
+
 def test_nothing_known_is_nothing_known():
     found = gaps([None, None], ["m", "m"])
     np.testing.assert_allclose(found.mean, 0.0)
