@@ -136,9 +136,8 @@ def reliability(ended: list[Ended], which: str, kind: str) -> None:
     """Print how often configurations of a P(best) were best."""
     p = np.concatenate([getattr(each, which) for each in ended])
     best = np.concatenate([np.arange(CONFIGURATIONS) == each.best for each in ended])
-    print(
-        f"\n| true gaps: {kind}; P(best) at the {which} look | configurations | mean P(best) | were best | standard error |"
-    )
+    print(f"\nTrue gaps: {kind}; at the {which} look.\n")
+    print("| P(best) | configurations | mean P(best) | were best | standard error |")
     print("|---|---|---|---|---|")
     for low, high in pairwise(BINS):
         inside = (p >= low) & ((p < high) | (high == 1.0))
