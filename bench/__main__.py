@@ -1,9 +1,10 @@
 """`make bench`: every benchmark against its peer, one table."""
 
-from bench import api, crowd, first_light, law, observations, probe, train, train_loss
+from bench import api, compare, crowd, first_light, law, observations, probe, train, train_loss
 
 if __name__ == "__main__":
     api.main()
+    compare.main()
     crowd.main()
     first_light.main()
     law.main()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gapcast import __version__
 from service import health, logs
 from service.catalog import endpoints as catalog
+from service.comparisons import endpoints as comparisons
 from service.dependencies import State
 from service.events import endpoints as events
 from service.fits import endpoints as fits
@@ -81,7 +82,7 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
 
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    for room in (predictions, probes, training_runs, observations, fits, events, catalog, tasks):
+    for room in (predictions, comparisons, probes, training_runs, observations, fits, events, catalog, tasks):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
     found.include_router(predictions.of_fits)

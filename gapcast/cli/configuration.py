@@ -2,9 +2,9 @@
 
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gapcast.cli.terminal import refuse
 from gapcast.cli.texts import Fault, Text
@@ -22,13 +22,23 @@ class Configuration(dict[str, Any]):
 
     Attributes:
         file: the file's name as people gave it; empty without a file.
+        number: its place in a file that holds several, from 1; 0 in another.
         places: by dotted path the line in the file, or the option that set the field.
     """
 
     def __init__(self, fields: Mapping[str, Any] | None = None, file: str = "") -> None:
         super().__init__(fields or {})
         self.file = file
+        self.number = 0
         self.places: dict[str, int | str] = {}
+
+    @property
+    def title(self) -> str:
+        """Its name, else its file, with its number where the file holds several."""
+        name = self.get("name")
+        if isinstance(name, str) and name.strip():
+            return name.strip()
+        return f"{self.file} {self.number}" if self.number else self.file
 
     def place(self, param: str) -> int | str | None:
         """Return the line or the option of a field, or of the nearest field around it; None if it has none."""
@@ -142,42 +152,122 @@ def _leaves(place: tuple[Any, ...], value: Any) -> Iterator[tuple[Any, ...]]:  #
         yield place
 
 
+class Configurations(list[Configuration]):
+    """Several configurations that are sent as one list."""
+
+    def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the lines to print about fields, each named by its place in the list (`3.context.kind`)."""
+        of: dict[int, list[tuple[str, str]]] = {}
+        lines = []
+        for param, message in faults:
+            index, _, field = param.partition(".")
+            if index.isdecimal() and int(index) < len(self):
+                of.setdefault(int(index), []).append((field, message))
+            else:
+                lines.append(message if param in {"", "body"} else f"{param}: {message}")
+        lines += [line for index in sorted(of) for line in self[index].refusals(of[index])]
+        return [*dict.fromkeys(lines)]  # an option that does not fit does not fit any of them
+
+
+class _Part(NamedTuple):
+    """A configuration that was read, and what is wrong with its text."""
+
+    configuration: Configuration
+    faults: Sequence[Fault]
+
+
 def read_configuration(path: Path | None, settings: Sequence[str] | None = None) -> Configuration:
     """Read a YAML or JSON file that holds a mapping, and set fields on top; `-` is standard input, None no file.
 
     Raises:
         typer.Exit: with code 2, after every fault is printed.
     """
-    name = "" if path is None else "standard input" if str(path) == "-" else str(path)
-    text = Text({}, {}, []) if path is None else _read(path)
-    faults = list(text.faults)
-    if not faults and not isinstance(text.value, dict):
-        faults = [_not_a_mapping(text.value)]
-    configuration = Configuration(text.value if isinstance(text.value, dict) else {}, name)
-    configuration.places |= text.lines
-    lines = [_line(name, fault) for fault in sorted(faults, key=lambda fault: fault.line or 0)]
-    for setting in settings or []:
-        lines += _apply(configuration, setting)
+    from gapcast.cli.yaml_reading import read_yaml
+
+    if path is None:
+        part = _part("", Text({}, {}, []))
+    else:
+        part = _part(_name(path), _read(path, lambda text: [read_yaml(text)])[0])
+    return _checked([part], settings)[0]
+
+
+def read_configurations(paths: Sequence[Path], settings: Sequence[str] | None = None) -> Configurations:
+    """Read all configurations of some YAML or JSON files, and set fields on top of each; `-` is standard input.
+
+    A file holds a mapping, a list of mappings, or several YAML documents of these.
+
+    Raises:
+        typer.Exit: with code 2, after every fault is printed.
+    """
+    return _checked([part for path in paths for part in _parts(path)], settings)
+
+
+def _checked(parts: Sequence[_Part], settings: Sequence[str] | None) -> Configurations:
+    lines: list[str] = []
+    for configuration, faults in parts:
+        lines += [_line(configuration.file, fault) for fault in sorted(faults, key=lambda fault: fault.line or 0)]
+    for part in parts:
+        for setting in settings or []:
+            lines += _apply(part.configuration, setting)
     if lines:
-        refuse(lines)
-    return configuration
+        refuse([*dict.fromkeys(lines)])  # a setting that does not fit does not fit any of them
+    return Configurations(part.configuration for part in parts)
 
 
-def _read(path: Path) -> Text:
+def _parts(path: Path) -> list[_Part]:
+    """Return the configurations of a file; several are numbered."""
+    from gapcast.cli.yaml_reading import read_yaml_documents
+
+    parts = [_part(_name(path), text) for document in _read(path, read_yaml_documents) for text in _items(document)]
+    if len(parts) > 1:
+        for number, part in enumerate(parts, start=1):
+            part.configuration.number = number
+    return parts
+
+
+def _items(document: Text) -> list[Text]:
+    """Return each item of a list as a text of its own; anything else as it is."""
+    if not isinstance(document.value, list) or not document.value:
+        return [document]
+    if document.faults:
+        faults = [fault._replace(field=fault.field.partition(".")[2]) for fault in document.faults]
+        return [document._replace(faults=faults)]
+    texts = []
+    for index, item in enumerate(document.value):
+        start = f"{index}."
+        lines = {place.removeprefix(start): line for place, line in document.lines.items() if place.startswith(start)}
+        texts.append(Text(item, {"": document.lines[str(index)], **lines}, []))
+    return texts
+
+
+def _part(name: str, text: Text) -> _Part:
+    faults = text.faults
+    if not faults and not isinstance(text.value, dict):
+        faults = [_not_a_mapping(text.value, text.lines.get("", 1))]
+    configuration = Configuration(text.value if isinstance(text.value, dict) else {}, name)
+    configuration.places |= {place: line for place, line in text.lines.items() if place}
+    return _Part(configuration, faults)
+
+
+def _name(path: Path) -> str:
+    return "standard input" if str(path) == "-" else str(path)
+
+
+def _read(path: Path, read_yaml: Callable[[str], list[Text]]) -> list[Text]:
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         message = f"expected UTF-8, got the byte 0x{content[error.start]:02x}. Save the file as UTF-8."
-        return Text(None, {}, [Fault(line, "", message)])
+        return [Text(None, {}, [Fault(line, "", message)])]
     except OSError as error:
-        return Text(None, {}, [Fault(None, "", _unreadable(path, error))])
-    from gapcast.cli.yaml_reading import read_json, read_yaml
+        return [Text(None, {}, [Fault(None, "", _unreadable(path, error))])]
+    from gapcast.cli.yaml_reading import read_json
 
     if not text.strip():
-        return Text(None, {}, [Fault(None, "", f"{SOME_FIELDS}, got an empty file. Write them into it.")])
-    return read_json(text) if path.suffix == ".json" else read_yaml(text)
+        return [Text(None, {}, [Fault(None, "", f"{SOME_FIELDS}, got an empty file. Write them into it.")])]
+    return [read_json(text)] if path.suffix == ".json" else read_yaml(text)
 
 
 def _unreadable(path: Path, error: OSError) -> str:
@@ -194,12 +284,12 @@ def _unreadable(path: Path, error: OSError) -> str:
     return f"does not exist. {advice}"
 
 
-def _not_a_mapping(value: Any) -> Fault:  # noqa: ANN401
+def _not_a_mapping(value: Any, line: int) -> Fault:  # noqa: ANN401
     advice = "Write `name: value` lines."
     if isinstance(value, str) and UNSPACED.match(value):
         advice = "Put a space after the colon."
     got = "nothing" if value is None else shown(value)
-    return Fault(1, "", f"{SOME_FIELDS}, got {got}. {advice}")
+    return Fault(line, "", f"{SOME_FIELDS}, got {got}. {advice}")
 
 
 def _line(file: str, fault: Fault) -> str:

@@ -1,11 +1,12 @@
 """Following a measurement in a terminal: a bar where somebody watches, lines where nobody does."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -13,10 +14,14 @@ from gapcast.cli.exits import Exit
 from gapcast.cli.terminal import say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
-from gapcast.models import Event, Prediction, Probe
+from gapcast.models import TERMINAL, Event, Prediction, Probe
 from gapcast.words import HAPPENED, STATES, count, duration, so_far
 
 SAMPLING = "sampling rollouts"
+MANY, FEW = 10, 4
+"""lines about the sampling of a lone measurement, and of each of several, where nobody watches"""
+OF_A_PREDICTION = "prediction."
+"""how the types of its own events begin"""
 
 
 def follow(client: Client, prediction: Prediction, console: Console) -> Prediction:
@@ -35,30 +40,88 @@ def follow_probe(client: Client, probe: Probe, console: Console) -> Probe:
     return client.probes.get(probe.id)
 
 
+def follow_all(
+    client: Client, predictions: Sequence[Prediction], titles: Sequence[str], console: Console
+) -> list[Prediction]:
+    """Show the progress of several predictions until all have ended, and return them as they ended."""
+    going = {one.id: title for one, title in zip(predictions, titles, strict=True) if not one.ended}
+    if going:
+        watch_all(client.predictions.follow([*going]), going, console)
+    return [client.predictions.get(one.id) if one.id in going else one for one in predictions]
+
+
 def watch(events: Iterable[Event], console: Console) -> None:
     """Show events until there are no more."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Pace())
-    shown = -1
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task(STATES["queued"], total=None)
-        if not console.is_terminal:
-            console.print(f"  {STATES['queued']}")
+    with _progress(console) as progress:
+        followed = _Followed(progress)
         for event in events:
-            far = content_of(event, ProbeProgress)
-            if far is not None:
-                done, total = far.done, far.total
-                known = so_far(far)
-                progress.update(bar, description=known or SAMPLING, completed=done, total=total)
-                tenth = 10 * done // total
-                if not console.is_terminal and tenth > shown:
-                    shown = tenth
-                    doing = f"{SAMPLING} ({known})" if known else SAMPLING
-                    console.print(f"  {doing}: {done} of {total} {far.unit}", highlight=False, soft_wrap=True)
-            elif event.type in HAPPENED:
-                progress.update(bar, description=HAPPENED[event.type])
-                if not console.is_terminal:
-                    console.print(f"  {HAPPENED[event.type]}", highlight=False)
-        progress.update(bar, visible=False)
+            followed.take(event)
+        progress.update(followed.bar, visible=False)
+
+
+def watch_all(events: Iterable[tuple[str, Event]], titles: Mapping[str, str], console: Console) -> None:
+    """Show events of predictions, whose titles are given by their ids, until there are no more."""
+    with _progress(console) as progress:
+        all_of_them = progress.add_task(count(len(titles), "prediction"), total=len(titles))
+        # a bar for each that a worker has begun: those that wait would fill the screen
+        followed = {one: _Followed(progress, f"{title}: ", parts=FEW, visible=False) for one, title in titles.items()}
+        for one, event in events:
+            followed[one].take(event)
+            if event.type.startswith(OF_A_PREDICTION) and event.type.removeprefix(OF_A_PREDICTION) in TERMINAL:
+                followed[one].end(event.type.removeprefix(OF_A_PREDICTION))
+                progress.advance(all_of_them)
+        progress.update(all_of_them, visible=False)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), _Pace())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+class _Followed:
+    """What is known of one measurement, and how it is shown.
+
+    Args:
+        progress: where its bar goes.
+        title: what its lines begin with.
+        parts: how many lines tell of its sampling where nobody watches.
+        visible: True if its bar is there before a worker begins.
+    """
+
+    def __init__(self, progress: Progress, title: str = "", *, parts: int = MANY, visible: bool = True) -> None:
+        self._progress, self._parts, self._title = progress, parts, escape(title)
+        self._shown = -1
+        self.bar = progress.add_task(f"{self._title}{STATES['queued']}", total=None, visible=visible)
+        self._say(STATES["queued"])
+
+    def take(self, event: Event) -> None:
+        """Show what an event says."""
+        far = content_of(event, ProbeProgress)
+        if far is not None:
+            done, total = far.done, far.total
+            known = so_far(far)
+            self._show(known or SAMPLING, completed=done, total=total)
+            part = self._parts * done // total
+            if part > self._shown:
+                self._shown = part
+                doing = f"{SAMPLING} ({known})" if known else SAMPLING
+                self._say(f"{doing}: {done} of {total} {far.unit}")
+        elif event.type in HAPPENED:
+            self._show(HAPPENED[event.type])
+            self._say(HAPPENED[event.type])
+
+    def end(self, status: str) -> None:
+        """Take its bar away, and say how it ended."""
+        self._progress.update(self.bar, visible=False)
+        self._say(STATES[status])
+
+    def _show(self, doing: str, completed: int | None = None, total: int | None = None) -> None:
+        text = f"{self._title}{doing}"
+        self._progress.update(self.bar, description=text, completed=completed, total=total, visible=True)
+
+    def _say(self, text: str) -> None:
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(f"  {self._title}{text}", highlight=False, soft_wrap=True)
 
 
 class _Pace(ProgressColumn):

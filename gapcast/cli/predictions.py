@@ -1,11 +1,12 @@
 """`gapcast predictions`: the predictions that a server has."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from gapcast.cli.exits import Exit
-from gapcast.cli.following import follow, no_longer_following
+from gapcast.cli.following import command, follow, follow_all, no_longer_following
 from gapcast.cli.listing import (
     NAMED,
     PREDICTIONS,
@@ -20,13 +21,16 @@ from gapcast.cli.listing import (
     OfVerdict,
     filters,
     id_of,
+    print_json_list,
     show_list,
 )
+from gapcast.cli.printing.batch import print_batch
 from gapcast.cli.printing.lists import print_predictions
 from gapcast.cli.printing.predictions import print_prediction
-from gapcast.cli.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json
+from gapcast.cli.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import Prediction
+from gapcast.words import count
 
 app = typer.Typer(
     name="predictions",
@@ -97,6 +101,24 @@ def end_of_prediction(client: Client, prediction: Prediction, url: str, *, as_js
         no_longer_following("predictions", [prediction.id], url, ("follow", "cancel"))
     show_prediction(ended, url, as_json=as_json)
     if ended.status != "succeeded":
+        raise typer.Exit(Exit.FAILED)
+
+
+def end_of_predictions(
+    client: Client, predictions: Sequence[Prediction], titles: Sequence[str], url: str, *, as_json: bool
+) -> None:
+    """Follow several predictions to their ends, print them as one, and exit with 1 if one did not succeed."""
+    try:
+        ended = follow_all(client, predictions, titles, errors if as_json else console)
+    except KeyboardInterrupt:
+        say(f"\nNo longer following {count(len(predictions), 'prediction')}, which go on.")
+        say(f"  {command('predictions', 'list', '', url)}")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    if as_json:
+        print_json_list(ended, ended[-1].id)
+    else:
+        print_batch(console, ended, titles)
+    if any(one.status != "succeeded" for one in ended):
         raise typer.Exit(Exit.FAILED)
 
 

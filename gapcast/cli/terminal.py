@@ -26,7 +26,7 @@ from gapcast.contract.base import JsonObject
 from gapcast.contract.faults import naming
 
 if TYPE_CHECKING:
-    from gapcast.cli.configuration import Configuration
+    from gapcast.cli.configuration import Configuration, Configurations
 
 UNPROCESSABLE = 422
 console = Console(emoji=False)  # `run:100:a` is a name and no picture
@@ -97,7 +97,7 @@ def say(line: str) -> None:
     errors.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_refusal(error: GapcastError, configuration: "Configuration | None" = None) -> None:
+def print_refusal(error: GapcastError, configuration: "Configuration | Configurations | None" = None) -> None:
     """Print why a server refused: each field on a line of its own, with its line in the file if it has one.
 
     With --json it is a problem object (RFC 9457) on standard output, so that a program reads one document there.
@@ -162,7 +162,7 @@ def report_waits() -> None:
 
 
 @contextmanager
-def exit_on_refusal(configuration: "Configuration | None" = None) -> Iterator[None]:
+def exit_on_refusal(configuration: "Configuration | Configurations | None" = None) -> Iterator[None]:
     """End with a message and an exit code if the server refuses or does not answer, or a file cannot be used."""
     try:
         yield

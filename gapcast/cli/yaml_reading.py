@@ -25,6 +25,8 @@ PLAIN_VALUES = (
     ("merge", r"<<", "<"),
 )
 
+TOO_DEEP = Text(None, {}, [Fault(None, "", "is nested too deeply.")])
+
 
 class Loader(yaml.SafeLoader):
     """A reader of YAML whose numbers, true and false are those of YAML 1.2."""
@@ -46,7 +48,22 @@ def read_yaml(text: str) -> Text:
     except yaml.YAMLError as error:
         return Text(None, {}, [yaml_fault(error, text)])
     except RecursionError:
-        return Text(None, {}, [Fault(None, "", "is nested too deeply.")])
+        return TOO_DEEP
+
+
+def read_yaml_documents(text: str) -> list[Text]:
+    """Read each document of a YAML text, but for empty ones; a document's own line stands under the place ``."""
+    found = []
+    try:
+        for node in yaml.compose_all(text, Loader):
+            walk = _Walk()
+            walk.lines[""] = node.start_mark.line + 1
+            found.append(Text(walk.value(node, ""), walk.lines, walk.faults))
+    except yaml.YAMLError as error:
+        return [Text(None, {}, [yaml_fault(error, text)])]
+    except RecursionError:
+        return [TOO_DEEP]
+    return [one for one in found if one.value is not None or one.faults] or [Text(None, {}, [])]
 
 
 def read_json(text: str) -> Text:

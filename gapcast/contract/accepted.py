@@ -20,7 +20,7 @@ PATTERNS = {
     r"^[a-z0-9._-]{1,64}$": "1 to 64 lower-case letters, digits, `.`, `_` and `-`",
     **{
         rf"^{kind}_[0-9a-f]{{0,32}}$": f"the start of an id, such as {kind}_0199"
-        for kind in ("pred", "probe", "run", "obs", "fit")
+        for kind in ("pred", "probe", "cmp", "run", "obs", "fit")
     },
     r"^[a-z]+_[0-9a-f]{32}$": "an id, such as pred_ with 32 digits of 0 to f",
     r"^[A-Z]+$": "capital letters such as ABCDE",

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel
 
 from gapcast.contract.base import Failure, Warned
+from gapcast.contract.comparison_jobs import PartResult
+from gapcast.contract.comparisons import ComparisonProgress, Round
 from gapcast.contract.probes import Gap, ProbeResult, Progress
 from gapcast.contract.training_results import Evaluation, RunProgress, TrainingPartial
 
@@ -124,6 +126,36 @@ class ProbeCancelRequested(EventData):
     """Somebody asked for the probe to be cancelled."""
 
     type = "probe.cancel_requested"
+
+
+class ComparisonProgressed(ComparisonProgress, EventData):
+    """How far a comparison is, in rollouts."""
+
+    type = "comparison.progress"
+
+
+class ComparisonRound(Round, EventData):
+    """A round of a comparison has ended; after a lost worker its rounds are told again."""
+
+    type = "comparison.round"
+
+
+class ComparisonPartial(EventData):
+    """The rounds of a comparison so far: they are kept with it, and no stream of events shows this."""
+
+    type = "comparison.partial"
+    result: PartResult
+
+    def written(self) -> dict[str, Any]:
+        """Return the result's JSON."""
+        return self.result.model_dump(mode="json")
+
+
+class ComparisonCreated(EventData):
+    """A comparison was asked for."""
+
+    type = "comparison.created"
+    configurations: int
 
 
 class TrainingProgress(RunProgress, EventData):
@@ -272,7 +304,7 @@ class ObservationIncluded(EventData):
 
 
 class Ended(EventData):
-    """A resource that waited for a job has ended; the type is `prediction.` or `training_run.` and its last status."""
+    """A resource that waited for a job has ended; the type is its kind, such as `prediction.`, and its last status."""
 
     error: Failure | None = None
 

@@ -6,7 +6,7 @@ is shown. No word of pydantic's reaches a user.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -87,6 +87,22 @@ def _with_note(within: Within, row: ErrorDetails) -> InitErrorDetails:
     return InitErrorDetails(type=kept, loc=row["loc"], input=row["input"])
 
 
+def moved(error: ValidationError, move: Callable[[ErrorDetails], Loc]) -> ValidationError:
+    """Return a model's error with other places: those where its user has written what it was made of."""
+    rows = error.errors(include_url=False)[:MOST]
+    return ValidationError.from_exception_data(
+        error.title,
+        [
+            InitErrorDetails(
+                type=PydanticCustomError(row["type"], row["msg"], row.get("ctx")),
+                loc=move(row),
+                input=row["input"],
+            )
+            for row in rows
+        ],
+    )
+
+
 def sentence(row: Mapping[str, Any]) -> str:
     """Return the sentence about one of pydantic's errors, without the name of its field."""
     kind, context, value = row["type"], row.get("ctx", {}), row.get("input")
@@ -122,7 +138,7 @@ def _expected(kind: str, context: Mapping[str, Any], accepted: Accepted | None) 
     words = accepted.words(length_of=LENGTHS.get(kind)) if accepted and kind not in OWN_WORDS else ""
     if kind == "missing":
         words = words.removesuffix(", or null")
-    return words or EXPECTED[kind].format(**context).replace("'", "")
+    return words or EXPECTED[kind].format(**context).replace("'", "").replace(" 1 items", " 1 item")
 
 
 def ended(text: str) -> str:
@@ -135,7 +151,7 @@ def naming(message: str, value: object) -> str:
     message = ended(message)
     if value is None or ", got " in message or repr(value) in message:
         return message
-    return f"{message[:-1]} (got {value!r})."
+    return f"{message[:-1]} (got {value!r}){message[-1]}"
 
 
 def shown(value: object) -> str:
@@ -202,9 +218,10 @@ def _as_number(text: str, *, whole: bool) -> str:
 
 def _unknown(loc: Loc, context: Mapping[str, Any]) -> str:
     """Return the sentence about a name that is not a field of its mapping."""
-    owner = ".".join(str(part) for part in loc[:-1] if part != "body")
-    told = f"is not a field of {owner}." if owner else "is not a known field."
     inner, outer = context.get("inner"), context.get("outer")
+    around = loc if outer is None else outer.loc  # of an item of a list: without its place in it
+    owner = ".".join(str(part) for part in around[:-1] if part != "body")
+    told = f"is not a field of {owner}." if owner else "is not a known field."
     if inner is None or outer is None:
         return told
     name = str(inner.loc[-1])

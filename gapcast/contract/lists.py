@@ -85,6 +85,17 @@ class ProbeQuery(PageQuery):
     status: JobStatus | None = None
 
 
+class ComparisonQuery(PageQuery):
+    """Which comparisons are listed."""
+
+    id_prefix: str | None = _id_prefix("cmp")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    task: str | None = _name("the task's name")
+    pool: str | None = _POOL
+    status: JobStatus | None = None
+
+
 class TrainingRunQuery(PageQuery):
     """Which training runs are listed."""
 

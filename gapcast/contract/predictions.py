@@ -1,8 +1,8 @@
 """The request of a prediction, and its answer (DESIGN.md, REST)."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from gapcast.contract.base import (
     TERMINAL,
@@ -12,6 +12,7 @@ from gapcast.contract.base import (
     Identified,
     JobStatus,
     Level,
+    Page,
     PoolName,
     Strict,
     Warned,
@@ -22,6 +23,7 @@ from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures, ProbeSize, Progress
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.tagged import NAMED_AS_SENT
 from gapcast.contract.training import TrainedOn, TrainedProblems
 
 Verdict = Literal["train", "pilot", "skip", "probe_more", "undecided", "refused"]
@@ -82,6 +84,23 @@ class PredictionRequest(Labelled, Strict):
         if not isinstance(problems, int) or evaluated is None:
             return None
         return TrainedOn.of(self.recipe, problems, evaluated)
+
+
+MOST_AT_ONCE = 50
+"""predictions of one request: as many configurations as one comparison has (DESIGN.md)"""
+
+
+def _shape(body: Any) -> str:  # noqa: ANN401
+    return "several" if isinstance(body, list) else "one"
+
+
+PredictionBody = Annotated[
+    Annotated[PredictionRequest, Tag("one")]
+    | Annotated[list[PredictionRequest], Field(min_length=1, max_length=MOST_AT_ONCE), Tag("several")],
+    Discriminator(_shape),
+    NAMED_AS_SENT,
+]
+"""One prediction, or a list of them that are stored together or not at all."""
 
 
 class Interval(Finite):
@@ -274,3 +293,16 @@ class PredictionOut(Labelled, Identified):
     def ended(self) -> bool:
         """True if it never changes again."""
         return self.status in TERMINAL
+
+
+class PredictionList(Page[PredictionOut]):
+    """The predictions of one request, in its order."""
+
+    @property
+    def ended(self) -> bool:
+        """True if none of them ever changes again."""
+        return all(one.ended for one in self.data)
+
+
+PredictionAnswer = Annotated[PredictionOut | PredictionList, Field(discriminator="object")]
+"""The answer to a `PredictionBody`."""

@@ -18,6 +18,7 @@ class Configuration(NamedTuple):
         paired: configurations with the same text share model, decoding, law and cell, and the law treats their contexts
             alike, so that the larger gap has the larger prediction. Only their gaps are tested against each other.
         student: configurations with the same text share the student's samples (model and decoding).
+        teacher: configurations with the same text share the self-teacher's samples, too (the context as well).
         rollouts: K, for each problem and arm.
         most: problems that it may have at most.
     """
@@ -26,6 +27,7 @@ class Configuration(NamedTuple):
     question: Mapping[str, Any]
     paired: str
     student: str
+    teacher: str
     rollouts: int
     most: int
 
@@ -71,6 +73,7 @@ class Standing(NamedTuple):
 
     Attributes:
         mean: predicted improvement, accuracy share.
+        lower, upper: its 80 % interval.
         p_best: probability that a run of it improves most.
         p_picked: probability that it is among the ``pick`` best.
         loss: expected loss of choosing it instead of the best, accuracy share.
@@ -79,6 +82,8 @@ class Standing(NamedTuple):
     """
 
     mean: float
+    lower: float
+    upper: float
     p_best: float
     p_picked: float
     loss: float
@@ -113,8 +118,8 @@ class Decision(NamedTuple):
 def cost(configurations: Sequence[Configuration], have: Mapping[int, int], want: Mapping[int, int]) -> int:
     """Count the rollouts from some problems to more.
 
-    Every configuration pays for its own arm. The student's arm and the ``none`` arm are paid once a ``student``, for
-    each problem as many rollouts as its most demanding configuration takes.
+    The self-teacher's arm is paid once a ``teacher``, the student's arm and the ``none`` arm once a ``student``: for
+    each problem as many rollouts as the most demanding configuration takes.
 
     Args:
         configurations: all of the comparison.
@@ -127,11 +132,12 @@ def cost(configurations: Sequence[Configuration], have: Mapping[int, int], want:
 
 
 def _total(configurations: Sequence[Configuration], problems: Mapping[int, int]) -> int:
-    own, shared = 0, dict.fromkeys((each.student for each in configurations), 0)
-    covered = dict.fromkeys(shared, 0)
-    for index in sorted(problems, key=lambda index: -configurations[index].rollouts):
-        (*_, student, rollouts, _), n = configurations[index], problems[index]
-        own += n * rollouts
-        shared[student] += max(n - covered[student], 0) * rollouts
-        covered[student] = max(n, covered[student])
-    return own + 2 * sum(shared.values())
+    plain, taught = dict[str, int](), dict[str, int]()
+    for arms, name in ((plain, "student"), (taught, "teacher")):
+        covered: dict[str, int] = {}
+        for index in sorted(problems, key=lambda index: -configurations[index].rollouts):
+            each, n = configurations[index], problems[index]
+            key = getattr(each, name)
+            arms[key] = arms.get(key, 0) + max(n - covered.get(key, 0), 0) * each.rollouts
+            covered[key] = max(n, covered.get(key, 0))
+    return sum(taught.values()) + 2 * sum(plain.values())

@@ -14,6 +14,8 @@ from service.law.observations import FloatArray
 
 NEGLIGIBLE = 0.1
 """share of the indifference: exact gaps that are worth less in expectation are not measured"""
+TAILS = (0.1, 0.9)
+"""of the interval that a look shows"""
 
 
 def decide(
@@ -62,9 +64,12 @@ def _standings(view: Outlook, pick: int, gone: frozenset[int]) -> tuple[Standing
     k = min(pick, P)
     p_picked = (draws >= np.partition(draws, P - k, axis=1)[:, [P - k]]).mean(axis=0)
     loss = (top[:, None] - draws).mean(axis=0)
+    lower, upper = np.quantile(draws, TAILS, axis=0)
     return tuple(
         Standing(
             mean=float(view.mean[row]),
+            lower=float(lower[row]),
+            upper=float(upper[row]),
             p_best=float(p_best[row]),
             p_picked=float(p_picked[row]),
             loss=float(loss[row]),

@@ -118,6 +118,17 @@ def stored(session: Session, pool: Pool) -> Current | None:
     return None if fit is None else Current(fit, laws_of(fit), pool.changes - pool.fitted_changes)
 
 
+def fixed(session: Session, tenant: str, fit_id: str) -> Current:
+    """Read one version of the law, for what is answered under it however the pool goes on.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+        OldFit: another version of the law wrote its record.
+    """
+    fit = get(session, tenant, fit_id)
+    return Current(fit, laws_of(fit), 0)
+
+
 def refit(database: Database, tenant: str, name: str) -> Kept:
     """Fit a pool as it is now.
 

@@ -1,6 +1,6 @@
 """Answering a POST that starts something: 202 and where it is, or 200 where it has ended in time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from fastapi import Response
@@ -21,11 +21,16 @@ class Ending(Protocol):
 
 
 Shown = TypeVar("Shown", bound=Ending)
+Subject = TypeVar("Subject")
 
 
-def idempotency_of(path: str, key: str | None, body: BaseModel) -> Idempotency | None:
+def idempotency_of(path: str, key: str | None, body: BaseModel | Sequence[BaseModel]) -> Idempotency | None:
     """Return what makes a POST the same as an earlier one; None without an `Idempotency-Key`."""
-    return Idempotency(key, body_hash(path, body.model_dump_json())) if key is not None else None
+    if key is None:
+        return None
+    if isinstance(body, BaseModel):
+        return Idempotency(key, body_hash(path, body.model_dump_json()))
+    return Idempotency(key, body_hash(path, f"[{','.join(one.model_dump_json() for one in body)}]"))
 
 
 async def when_ended(
@@ -42,25 +47,26 @@ async def when_ended(
 
 async def accepted(
     response: Response,
-    path: str,
-    create: Callable[[], str],
-    read: Callable[[str], Shown],
-    ended: Callable[[str], bool],
+    path: str | None,
+    create: Callable[[], Subject],
+    read: Callable[[Subject], Shown],
+    ended: Callable[[Subject], bool],
     prefer: str | None = None,
 ) -> Shown:
     """Create something in a thread, wait for it as the client prefers, and say where it is.
 
     Args:
         response: gets its headers, and the status 200 where the thing has ended.
-        path: of the collection, such as `/v1/probes`.
-        create: stores it and returns its id.
+        path: of the collection, such as `/v1/probes`; None: what is made has no address of its own.
+        create: stores it and returns its id, or the ids of several things.
         read: shows it.
         ended: tells whether it has ended, cheaply: it is asked several times a second.
         prefer: the header `Prefer`.
     """
     subject = await run_in_threadpool(create)
     shown = await when_ended(lambda: read(subject), lambda: ended(subject), prefer, response)
-    response.headers["Location"] = f"{path}/{subject}"
+    if path is not None:
+        response.headers["Location"] = f"{path}/{subject}"
     if shown.ended:
         response.status_code = 200
     else:

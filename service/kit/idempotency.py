@@ -79,6 +79,19 @@ def find_key(session: Session, tenant: str, key: str, hashed: str) -> Idempotenc
     return row
 
 
+def answered_before(session: Session, tenant: str, key: str, hashed: str) -> Answered:
+    """Return the answer that is kept with a key which was claimed before.
+
+    Raises:
+        IdempotencyMismatch: it was used with another body.
+        RuntimeError: no answer is kept.
+    """
+    row = find_key(session, tenant, key, hashed)
+    if row is None or row.response is None:
+        raise RuntimeError(f"the first request with the key {key!r} has committed without its answer")
+    return row.response
+
+
 def remember(session: Session, tenant: str, key: str, response: Answered) -> None:
     """Keep the answer with a key that this transaction has claimed."""
     statement = update(IdempotencyRow).filter_by(tenant=tenant, key=key).values(response=response)

@@ -102,7 +102,7 @@ def from_validation(error: RequestValidationError, content_type: str | None) -> 
             return MalformedJson(f"The body is not JSON: {row['ctx']['error']} at character {row['loc'][-1]}.")
         if isinstance(row.get("input"), bytes):  # FastAPI reads a body as JSON only where its Content-Type says so
             return UnsupportedMediaType.of(content_type, "application/json")
-    rows = field_problems(error.errors())[:20]
+    rows = field_problems(error.errors()[:20])
     detail = " ".join(row.with_value for row in rows[:3])
     return InvalidRequest(detail, param=rows[0].param if rows else None, errors=rows)
 

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from gapcast.contract.base import Level, Page
 from gapcast.contract.events import EventPage
 from gapcast.contract.fits import Calibration
 from gapcast.contract.lists import PredictionQuery
-from gapcast.contract.predictions import PredictionOut, PredictionRequest
+from gapcast.contract.predictions import PredictionAnswer, PredictionBody, PredictionList, PredictionOut
 from service.dependencies import AppState, State, Tenant
 from service.errors import OldFit, TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import Follow, Subject, answer_events
@@ -42,8 +42,12 @@ def _ended(state: State, tenant: str, prediction_id: str) -> bool:
 @router.post(
     "",
     status_code=202,
+    response_model=PredictionAnswer,
     responses={
-        200: {"model": PredictionOut, "description": "Answered at once, or within the time of `Prefer: wait`."},
+        200: {
+            "model": PredictionAnswer,
+            "description": "Answered at once, or within the time of `Prefer: wait`; of a list all are.",
+        },
         **problems(
             UnknownModel,
             UnknownTask,
@@ -57,15 +61,31 @@ def _ended(state: State, tenant: str, prediction_id: str) -> bool:
     },
 )
 async def create_prediction(
-    request: PredictionRequest,
+    request: Annotated[PredictionBody, Body()],
     response: Response,
     state: AppState,
     tenant: Tenant,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> PredictionOut:
-    """Ask what an OPSD run would gain."""
+) -> PredictionOut | PredictionList:
+    """Ask what an OPSD run would gain, or each run of a list: all of its predictions are stored, or none."""
     idempotency = idempotency_of(PATH, idempotency_key, request)
+    if isinstance(request, list):
+
+        def store_all() -> list[str]:
+            laws = service.laws_for(state.database, tenant, request, state.settings)
+            with state.database.write() as session:
+                return service.create_all(session, tenant, request, laws, state.settings, idempotency)
+
+        def read_all(ids: list[str]) -> PredictionList:
+            with state.database.read() as session:
+                return service.found_all(session, tenant, ids)
+
+        def all_ended(ids: list[str]) -> bool:
+            with state.database.read() as session:
+                return service.all_ended(session, tenant, ids)
+
+        return await accepted(response, None, store_all, read_all, all_ended, prefer)
 
     def store() -> str:
         law = service.law_for(state.database, tenant, request, state.settings)

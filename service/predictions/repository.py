@@ -1,9 +1,9 @@
 """The SQL of predictions; a pending one is read together with its job."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from gapcast.contract.lists import PredictionQuery
@@ -37,12 +37,12 @@ def _with_job(tenant: str) -> Select[Prediction, Job]:
     return select(Prediction, Job).outerjoin(Job, Job.id == Prediction.job_id).where(Prediction.tenant == tenant)
 
 
-def add(session: Session, values: dict[str, Any]) -> Prediction:
-    """Store one."""
-    prediction = Prediction(created_at=now(), **values)
-    session.add(prediction)
+def add_all(session: Session, rows: Iterable[dict[str, Any]]) -> list[Prediction]:
+    """Store some."""
+    predictions = [Prediction(created_at=now(), **values) for values in rows]
+    session.add_all(predictions)
     session.flush()
-    return prediction
+    return predictions
 
 
 def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, Job | None] | None:
@@ -50,6 +50,24 @@ def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, 
     query = _with_job(tenant).where(Prediction.id == prediction_id)
     row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+def by_ids(session: Session, tenant: str, ids: Sequence[str]) -> dict[str, Prediction]:
+    """Read several, by id."""
+    query = select(Prediction).where(Prediction.tenant == tenant, Prediction.id.in_(ids))
+    return {row.id: row for row in session.execute(query).scalars()} if ids else {}
+
+
+def get_all(session: Session, tenant: str, ids: Sequence[str]) -> list[tuple[Prediction, Job | None]]:
+    """Read some with their jobs, in the order of these ids."""
+    rows = {row[0].id: (row[0], row[1]) for row in session.execute(_with_job(tenant).where(Prediction.id.in_(ids)))}
+    return [rows[one] for one in ids]
+
+
+def any_pending(session: Session, tenant: str, ids: Sequence[str]) -> bool:
+    """True if one of these has not ended."""
+    pending = Prediction.tenant == tenant, Prediction.id.in_(ids), Prediction.status == PENDING
+    return bool(session.execute(select(exists().where(*pending))).scalar_one())
 
 
 class PredictionState(NamedTuple):

@@ -1,6 +1,7 @@
 """Predictions: ask, share a probe, answer when it is measured."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,7 +11,7 @@ from gapcast.contract.base import Failure, JsonObject, Page
 from gapcast.contract.contexts import context_key
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
-from gapcast.contract.predictions import Answer, PredictionOut, PredictionRequest
+from gapcast.contract.predictions import Answer, PredictionList, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
 from service.catalog import service as catalog
 from service.events import repository as events
@@ -21,8 +22,9 @@ from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
+from service.kit.each import for_each
 from service.kit.errors import Conflict, NotFound
-from service.kit.idempotency import Idempotency, claim_key
+from service.kit.idempotency import Idempotency, answered_before, claim_key, remember
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
@@ -33,10 +35,23 @@ from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
 from service.probes.configuring import configure, trained_elsewhere, trained_problems
+from service.probes.models import Probe
 from service.settings import Settings
 from service.tasks.service import known_task
 
 log = structlog.get_logger()
+
+
+class Question(NamedTuple):
+    """A request with names looked up and defaults filled in, which the answer records."""
+
+    request: PredictionRequest
+    family: str
+    law: Current
+    probe: ProbeConfiguration | None
+    """None: it brings a gap"""
+    most: int | None
+    """problems of its task; None: it brings a gap"""
 
 
 def law_for(database: Database, tenant: str, request: PredictionRequest, settings: Settings) -> Current:
@@ -46,10 +61,33 @@ def law_for(database: Database, tenant: str, request: PredictionRequest, setting
         UnknownModel: no worker can load it, and no gap is given.
         UnknownPool: there is no such pool.
     """
+    return fits.current(database, tenant, _pool_of(request, settings))
+
+
+def laws_for(
+    database: Database, tenant: str, requests: Sequence[PredictionRequest], settings: Settings
+) -> list[Current]:
+    """Return the laws that answer several requests, likewise: one for all that ask the same pool.
+
+    Raises:
+        InvalidRequest: names each model and pool that is not there by its request's place.
+    """
+    laws: dict[str, Current] = {}
+
+    def law(request: PredictionRequest) -> Current:
+        pool = _pool_of(request, settings)
+        if pool not in laws:
+            laws[pool] = fits.current(database, tenant, pool)
+        return laws[pool]
+
+    return for_each(requests, law)
+
+
+def _pool_of(request: PredictionRequest, settings: Settings) -> str:
     known = catalog.listed_model(settings.models, request.model.name)
     if known is None and request.gap is None:
         catalog.find_model(settings.models, request.model.name)
-    return fits.current(database, tenant, request.pool or catalog.default_pool(known))
+    return request.pool or catalog.default_pool(known)
 
 
 def create(
@@ -75,36 +113,100 @@ def create(
         first = claim_key(session, tenant, *idempotency, prediction_id)
         if first != prediction_id:
             return first
-    values: dict[str, Any] = {"id": prediction_id, "tenant": tenant, "status": PENDING, "pool": law.fit.pool}
-    values |= {"name": request.name, "tags": request.tags}
-    result: JsonObject | None = None
-    if request.gap is not None:
-        filled, values["family"] = _given(session, tenant, request, law, settings)
-    else:
-        filled, values["family"], configuration = _resolved(session, tenant, request, law, settings)
-        probe = probes.ensure(session, tenant, configuration, settings.max_queued_jobs)
-        values["probe_id"], result = probe.id, probe.result
-        if result is None:
-            values["job_id"] = probe.job_id
-    values["request"] = filled.model_dump(mode="json")
-    prediction = repository.add(session, values)
-    events.add(session, tenant, prediction_id, PredictionCreated(probe_id=prediction.probe_id))
-    if request.gap is not None or result is not None:
-        _answer(session, prediction, law, result)
+    question = resolved(session, tenant, request, law, settings)
+    _store(session, tenant, {prediction_id: question}, _probes_of(session, tenant, [question], settings))
     return prediction_id
 
 
-def _resolved(
-    session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
-) -> tuple[PredictionRequest, str, ProbeConfiguration]:
-    """Return the request with names looked up and defaults filled in, which the answer records, family and probe.
+def create_all(
+    session: WriteSession,
+    tenant: str,
+    requests: Sequence[PredictionRequest],
+    laws: Sequence[Current],
+    settings: Settings,
+    idempotency: Idempotency | None = None,
+) -> list[str]:
+    """Store several predictions as `create` does, all of them or none; returns their ids in the same order.
+
+    Args:
+        session: a session that writes.
+        tenant: who asks.
+        requests: the configurations.
+        laws: what `laws_for` found for them.
+        settings: the models that may be loaded, and how many jobs of this tenant may wait (TooManyJobs).
+        idempotency: key and hash of the whole body.
+
+    Raises:
+        InvalidRequest: names the fields that do not fit by their requests' places.
+    """
+    ids = [new_id("pred") for _ in requests]
+    if idempotency is not None:
+        batch_id = new_id("batch")
+        if claim_key(session, tenant, *idempotency, batch_id) != batch_id:
+            before: list[str] = answered_before(session, tenant, *idempotency)["ids"]
+            return before
+        remember(session, tenant, idempotency.key, {"ids": ids})
+    asked = list(zip(requests, laws, strict=True))
+    questions = for_each(asked, lambda one: resolved(session, tenant, *one, settings))
+    found = _probes_of(session, tenant, questions, settings)
+    _store(session, tenant, dict(zip(ids, questions, strict=True)), found)
+    return ids
+
+
+def add_answered(session: Session, tenant: str, question: Question, probe: Probe) -> str:
+    """Store a prediction of a probe that is measured, with its answer; returns its id."""
+    prediction_id = new_id("pred")
+    _store(session, tenant, {prediction_id: question}, {probe.key: probe})
+    return prediction_id
+
+
+def _probes_of(
+    session: WriteSession, tenant: str, questions: Sequence[Question], settings: Settings
+) -> dict[str, Probe]:
+    configurations = [one.probe for one in questions if one.probe is not None]
+    return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+
+
+def _store(session: Session, tenant: str, questions: Mapping[str, Question], found: Mapping[str, Probe]) -> None:
+    """Store predictions by id, each answered at once where its gap is known; `found` are their probes by key."""
+    rows, known = [], []
+    for prediction_id, asked in questions.items():
+        probe = found[asked.probe.key] if asked.probe is not None else None
+        result = probe.result if probe is not None else None
+        known.append(result)
+        rows.append(
+            {
+                "id": prediction_id,
+                "tenant": tenant,
+                "status": PENDING,
+                "pool": asked.law.fit.pool,
+                "name": asked.request.name,
+                "tags": asked.request.tags,
+                "family": asked.family,
+                "probe_id": probe.id if probe is not None else None,
+                "job_id": probe.job_id if probe is not None and result is None else None,
+                "request": asked.request.model_dump(mode="json"),
+            }
+        )
+    predictions = repository.add_all(session, rows)
+    for prediction in predictions:
+        events.add(session, tenant, prediction.id, PredictionCreated(probe_id=prediction.probe_id))
+    for prediction, asked, result in zip(predictions, questions.values(), known, strict=True):
+        if asked.probe is None or result is not None:
+            _answer(session, prediction, asked.law, result)
+
+
+def resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Question:
+    """Look up names and fill in defaults.
 
     Raises:
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other, or no probe is large enough.
     """
+    if request.gap is not None:
+        return _given(session, tenant, request, law, settings)
     size = request.probe or ProbeSize()
-    resolved = configure(
+    found = configure(
         session,
         tenant,
         settings.models,
@@ -116,24 +218,22 @@ def _resolved(
         group_size=request.recipe.group_size,
         target_se=None,
     )
-    family, configuration = resolved.family, resolved.configuration
+    family, configuration = found.family, found.configuration
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
     parts = {
-        "model": resolved.reference,
+        "model": found.reference,
         "decoding": configuration.decoding,
-        "probe": resolved.size,
-        "training": trained_problems(request.training, resolved.task),
+        "probe": found.size,
+        "training": trained_problems(request.training, found.task),
         "pool": law.fit.pool,
     }
-    return request.model_copy(update=parts), family, configuration
+    return Question(request.model_copy(update=parts), family, law, configuration, found.task.train_problems)
 
 
-def _given(
-    session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings
-) -> tuple[PredictionRequest, str]:
-    """Return the request with its pool and its run's problems, and the family of a model whose gap was measured.
+def _given(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Question:
+    """Fill in the pool and the run's problems of a request whose gap was measured elsewhere.
 
     Raises:
         InvalidRequest: the family is not known, or the run's problems do not fit the task.
@@ -141,7 +241,8 @@ def _given(
     family = catalog.family_of(settings.models, request.model)
     task = known_task(session, tenant, request.task)
     training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
-    return request.model_copy(update={"pool": law.fit.pool, "training": training}), family
+    filled = request.model_copy(update={"pool": law.fit.pool, "training": training})
+    return Question(filled, family, law, None, None)
 
 
 def _answer(session: Session, prediction: Prediction, law: Current, stored: JsonObject | None) -> None:
@@ -288,6 +389,17 @@ def found(session: Session, tenant: str, prediction_id: str) -> PredictionOut:
     if row is None:
         raise missing(prediction_id)
     return show(*row)
+
+
+def found_all(session: Session, tenant: str, ids: Sequence[str]) -> PredictionList:
+    """Read the predictions that `create_all` has made."""
+    data = [show(*row) for row in repository.get_all(session, tenant, ids)]
+    return PredictionList(data=data, first_id=ids[0], last_id=ids[-1], has_more=False)
+
+
+def all_ended(session: Session, tenant: str, ids: Sequence[str]) -> bool:
+    """Look if all of these have ended, but not at their answers: this is asked several times a second."""
+    return not repository.any_pending(session, tenant, ids)
 
 
 def page(session: Session, tenant: str, wanted: PredictionQuery) -> Page[PredictionOut]:

@@ -1,5 +1,6 @@
 """The SQL of probes."""
 
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import Select, Text, case, cast, select, update
@@ -40,6 +41,11 @@ def find(session: Session, tenant: str, key: str) -> Probe | None:
     """The probe with this content address."""
     query = select(Probe).where(Probe.tenant == tenant, Probe.key == key)
     return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def find_all(session: Session, tenant: str, keys: Collection[str]) -> Sequence[Probe]:
+    """The probes with these content addresses, as far as there are any."""
+    return session.execute(select(Probe).where(Probe.tenant == tenant, Probe.key.in_(keys))).scalars().all()
 
 
 def _with_job(tenant: str) -> Select[Probe, Job]:

@@ -1,12 +1,14 @@
 """Probes by content: the same question is measured once, whoever asks and however often."""
 
+from collections.abc import Iterable
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import ProbeCancelRequested
 from gapcast.contract.lists import ProbeQuery
-from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest
+from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest, ProbeResult
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -149,6 +151,34 @@ def _show(probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject
     )
 
 
+def ensure_all(
+    session: WriteSession, tenant: str, configurations: Iterable[ProbeConfiguration], max_queued: int
+) -> dict[str, Probe]:
+    """Return the probes with these configurations by their keys, as `ensure` does; equal ones share theirs.
+
+    Raises:
+        TooManyJobs: the tenant would have more than `max_queued` jobs.
+    """
+    wanted = {one.key: one for one in configurations}
+    if len(wanted) < 2:
+        return {key: ensure(session, tenant, one, max_queued) for key, one in wanted.items()}
+    known = {probe.key: probe for probe in repository.find_all(session, tenant, wanted)}
+    found = {key: probe for key, probe in known.items() if probe.result is not None}
+    absent = wanted.keys() - known.keys()
+    if absent:
+        require_room(session, tenant, max_queued, len(absent))
+    new = {}
+    # each is made or joined in one order, so that two lists never wait for each other
+    for key in sorted(wanted.keys() - found.keys()):
+        made = _create(session, tenant, wanted[key]) if key in absent else None
+        if made is not None:
+            new[key] = made
+        else:
+            found[key] = ensure(session, tenant, wanted[key], max_queued)
+    session.wake(*(new[key].job_id for key in wanted if key in new))
+    return found | new
+
+
 def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe:
     """Return the probe with this configuration; a new job is woken for it where it needs one.
 
@@ -161,7 +191,8 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
     for _ in range(5):  # each further round means that another client won a race; five in a row do not happen
         probe = repository.find(session, tenant, configuration.key)
         if probe is None:
-            made = _create(session, tenant, configuration, max_queued)
+            require_room(session, tenant, max_queued)
+            made = _create(session, tenant, configuration)
             if made is not None:
                 session.wake(made.job_id)
                 return made
@@ -184,8 +215,28 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
     raise Conflict("Other clients are asking for the same probe at this moment. Try again.")
 
 
-def _create(session: Session, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe | None:
-    require_room(session, tenant, max_queued)
+def keep(session: Session, tenant: str, configuration: ProbeConfiguration, job_id: str, result: ProbeResult) -> Probe:
+    """Store a probe that another kind of job has measured, in the transaction that ends it; the first result stays."""
+    with session.begin_nested():
+        probe = repository.find(session, tenant, configuration.key)
+        if probe is None:
+            probe = repository.add(
+                session,
+                {
+                    "id": new_id("probe"),
+                    "tenant": tenant,
+                    "key": configuration.key,
+                    "configuration": configuration.model_dump(mode="json"),
+                    "job_id": job_id,
+                },
+            )
+    repository.store_result(session, probe.id, result.model_dump(mode="json"))
+    session.refresh(probe)
+    return probe
+
+
+def _create(session: Session, tenant: str, configuration: ProbeConfiguration) -> Probe | None:
+    """Store a probe and its job; None if another client has stored this one meanwhile."""
     probe_id = new_id("probe")
     try:
         with session.begin_nested():
@@ -201,4 +252,4 @@ def _create(session: Session, tenant: str, configuration: ProbeConfiguration, ma
                 },
             )
     except IntegrityError:
-        return None  # another client stored the same probe first
+        return None

@@ -81,7 +81,8 @@ def field(world: str, law: GapLaw) -> Field:
         question |= {"teacher": recipe.law_teacher, "divergence": recipe.divergence}
         place = Probe(gap=0.1, gap_var=0.0, baseline=0.3, **question)
         is_stored = law.predict_improvement(place).context_known in {"context", "configuration"}
-        found.append(Configuration(0, question, name if is_stored else "new", model, ROLLOUTS, 4 * OWN_SIZE))
+        paired = name if is_stored else "new"
+        found.append(Configuration(0, question, paired, model, name, ROLLOUTS, 4 * OWN_SIZE))
     counts = [rows[name]["counts"] for name in contexts]
     arms = np.array([each["context"] for each in counts])
     return Field(found, np.array(counts[0]["student"]), arms, next(iter(rows.values()))["rollouts"])

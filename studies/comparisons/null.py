@@ -24,7 +24,7 @@ CASES = [
 def rates(count: int, student: float, gap: float, rollouts: int, step: int) -> tuple[float, float]:
     """Shares of comparisons that eliminate the first configuration, and any."""
     rng, rules = np.random.default_rng([count, rollouts, step]), Rules()
-    configurations = [Configuration(0, {}, "one", "one", rollouts, 10**6)] * count
+    configurations = [Configuration(0, {}, "one", "one", str(row), rollouts, 10**6) for row in range(count)]
     named = anyone = 0
     for _ in range(COMPARISONS):
         scores, _ = simulated(rng, student, np.full(count, gap), 32 + step * (LOOKS - 1), rollouts)

@@ -98,7 +98,8 @@ def comparison(rng: np.random.Generator, drawn: World, kind: str) -> Ended:
     truth = drawn.intercept + drawn.slope * gaps + drawn.sigma * rng.standard_normal(CONFIGURATIONS)
     truth = np.clip(truth, -baseline, 1 - baseline)
     configurations = [
-        Configuration(0, {"family": "f0"}, "one", "one", ROLLOUTS, 8 * OWN_SIZE) for _ in range(CONFIGURATIONS)
+        Configuration(0, {"family": "f0"}, "one", "one", str(row), ROLLOUTS, 8 * OWN_SIZE)
+        for row in range(CONFIGURATIONS)
     ]
     budget = cost(configurations, {}, dict.fromkeys(range(CONFIGURATIONS), OWN_SIZE))
     played = play([drawn.law], configurations, scores, Rules(seed=int(rng.integers(2**31))), budget)

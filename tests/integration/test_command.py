@@ -115,3 +115,32 @@ def test_a_pilot_sizes_the_probe(tmp_path: Path) -> None:
         assert none.startswith("Not reachable.")
         hint = gapcast("size", "config.yaml", "--half-width", "5", expect=2).stderr
         assert "expected a share above 0 and at most 1, got 5. 0.05 is 5 accuracy points." in hint
+
+
+def test_several_configurations_are_measured_and_ranked(tmp_path: Path) -> None:
+    for level in (1, 3):
+        (tmp_path / f"level-{level}.yaml").write_text(
+            "model: lab/addition-qwen3-s\n"
+            "task: lab/addition\n"
+            f"context: {{kind: hints, options: {{level: {level}}}}}\n"
+            "probe: {problems: 32, rollouts: 2}\n"
+        )
+    (tmp_path / "broken.yaml").write_text("name: nothing\nmodel: lab/addition-qwen3-s\ntask: lab/addition\n")
+    with command(tmp_path, {}) as gapcast:
+        refused = gapcast("predict", "level-1.yaml", "broken.yaml", expect=2).stderr
+        assert refused.startswith("broken.yaml: context: expected a mapping with kind")
+        assert gapcast.json("predictions", "list")["data"] == []
+        shown = gapcast("predict", "level-1.yaml", "level-3.yaml").stdout
+        for name in ("level-1.yaml", "level-3.yaml"):
+            assert f"  {name}: waiting for a worker\n" in shown
+            assert f"  {name}: succeeded\n" in shown
+        _, best, worst, *_ = shown[shown.index("Configuration") :].splitlines()
+        assert [row.split()[0] for row in (best, worst)] == ["level-3.yaml", "level-1.yaml"]
+        # measured already, so it comes at once; in the order that is asked
+        again = gapcast.json("predict", "level-1.yaml", "level-3.yaml")["data"]
+        assert [one["context"]["options"]["level"] for one in (row["request"] for row in again)] == [1, 3]
+        listed = gapcast.json("predictions", "list")["data"]
+        assert {one["probe_id"] for one in listed} == {one["probe_id"] for one in again}
+        assert again[1]["id"] not in best
+        first = gapcast.json("predictions", "show", best.split()[-1])
+        assert first["improvement"] == again[1]["improvement"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from gapcast.contract.contexts import TEMPLATE_VERSION
 from gapcast.contract.events import Emit, ProbePartial, ProbeProgress
+from gapcast.contract.measured import ModelOptions
 from gapcast.contract.probes import (
     Difference,
     ProbeConfiguration,
@@ -63,16 +64,16 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
         rollouts_reused=engine.reused,
         prompt_tokens=engine.prompt_tokens,
         completion_tokens=engine.completion_tokens,
-        gpu_hours=_gpus(configuration, fingerprint) * (ended - started) / 3600,
+        gpu_hours=gpus_of(configuration.model_options, fingerprint) * (ended - started) / 3600,
     )
     result.engine, result.template = fingerprint, f"{shape}/{TEMPLATE_VERSION}"
     return result
 
 
-def _gpus(configuration: ProbeConfiguration, fingerprint: dict[str, str]) -> int:
-    """GPUs of this machine that the probe held; those of a server are not ours to count."""
+def gpus_of(options: ModelOptions, fingerprint: dict[str, str]) -> int:
+    """GPUs of this machine that an engine holds; those of a server are not ours to count."""
     held = fingerprint["engine"] != "vllm-server" and fingerprint["device"] != "cpu"
-    return configuration.model_options.tensor_parallel if held else 0
+    return options.tensor_parallel if held else 0
 
 
 def _measure(

@@ -1,16 +1,18 @@
 """`client.predictions`: what a configuration will gain."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
 from gapcast.client.fields import Order, PredictionFields, PredictionFilters
-from gapcast.client.requests import MOST_A_PAGE, query_of, segment
+from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment, waiting
 from gapcast.contract.predictions import PredictionRequest
-from gapcast.models import Event, Prediction
+from gapcast.models import TERMINAL, Event, Prediction
 
 ALL = "/v1/predictions"
+ENDS = frozenset(f"prediction.{status}" for status in TERMINAL)
+"""the type of a prediction's last event"""
 
 
 class Predictions(Resource):
@@ -40,6 +42,33 @@ class Predictions(Resource):
             GapcastError: the server refused, or no answer came.
         """
         return await self._connection.post(Prediction, ALL, request, fields, idempotency_key=idempotency_key, wait=wait)
+
+    async def create_many(
+        self,
+        requests: Iterable[PredictionRequest | Mapping[str, Any]],
+        *,
+        wait: float = 0,
+        idempotency_key: str | None = None,
+        **fields: Unpack[PredictionFields],
+    ) -> AsyncPage[Prediction]:
+        """Ask what each of several configurations will gain: all of the predictions are stored, or none.
+
+        Args:
+            requests: 1 to 50 bodies of `POST /v1/predictions`.
+            wait: seconds to wait for all of the predictions to end, at most 60.
+            idempotency_key: names this post; None: a fresh one.
+            fields: of every request, in place of its own.
+
+        Returns:
+            The predictions in the order of the requests, on one page.
+
+        Raises:
+            InvalidRequest: a field does not fit; `errors` name each by its place, such as `3.context.kind`.
+            GapcastError: the server refused, or no answer came.
+        """
+        bodies = [body_of(request, fields) for request in requests]
+        answer = await self._connection.create(ALL, idempotency_key, waiting(wait), json=bodies)
+        return self._connection.page_of(answer, Prediction, ALL, {})
 
     async def get(self, prediction_id: str, *, wait: float = 0) -> Prediction:
         """Read a prediction, once it has ended or after `wait` seconds (at most 60)."""
@@ -79,6 +108,16 @@ class Predictions(Resource):
             GapcastError: the server refused, or did not come back within 30 seconds.
         """
         return self._connection.follow(f"{_path(prediction_id)}/events")
+
+    async def follow(self, prediction_ids: Sequence[str]) -> AsyncIterator[tuple[str, Event]]:
+        """Follow the events of several predictions as they come, each with its prediction's id, until all have ended.
+
+        Raises:
+            GapcastError: the server refused one of them, or was away for 30 seconds.
+        """
+        paths = {prediction_id: f"{_path(prediction_id)}/events" for prediction_id in prediction_ids}
+        async for prediction_id, event in self._connection.follow_all(paths, ENDS):
+            yield prediction_id, event
 
 
 def _path(prediction_id: str) -> str:

@@ -1,6 +1,5 @@
 """`client.training_runs`: full OPSD runs."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -8,7 +7,6 @@ from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
 from gapcast.client.fields import Order, TrainingRunFields, TrainingRunFilters
 from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
-from gapcast.contract.events import EventPage
 from gapcast.contract.training import TrainingRunRequest
 from gapcast.models import TERMINAL, Checkpoint, Event, TrainingRun
 
@@ -17,10 +15,6 @@ Runs = list[TrainingRun]
 """has a name here because `list` is a method of the resource"""
 ENDS = frozenset(f"training_run.{status}" for status in TERMINAL)
 """the type of a run's last event"""
-LOOK_SECONDS = 1.0
-"""between two looks at runs that are followed together: a step takes about as long, and dozens of runs ask little"""
-MOST_EVENTS = 500
-"""that a server gives at once"""
 
 
 class TrainingRuns(Resource):
@@ -148,22 +142,9 @@ class TrainingRuns(Resource):
         Raises:
             GapcastError: the server refused one of them, or was away for 30 seconds.
         """
-        last = dict.fromkeys(run_ids, "")
-        while last:
-            behind = False
-            for run_id in run_ids:
-                if run_id not in last:
-                    continue
-                query = {"after": last[run_id], "limit": MOST_EVENTS}
-                page = await self._connection.get(EventPage, f"{_path(run_id)}/events", query, patiently=True)
-                behind |= page.has_more
-                for event in page.data:
-                    last[run_id] = event.id
-                    yield run_id, event
-                    if event.type in ENDS:
-                        del last[run_id]
-            if last and not behind:
-                await asyncio.sleep(LOOK_SECONDS)
+        paths = {run_id: f"{_path(run_id)}/events" for run_id in run_ids}
+        async for run_id, event in self._connection.follow_all(paths, ENDS):
+            yield run_id, event
 
 
 def _path(run_id: str) -> str:

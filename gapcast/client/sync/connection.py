@@ -1,7 +1,8 @@
 # Made from gapcast/client/aio by docs/make_sync_client.py: change the code there.
 """One server over HTTP: requests that are repeated where that is safe, refusals as exceptions, pages and events."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -14,6 +15,12 @@ from gapcast.client.requests import authorization, body_of, idempotent, server_u
 from gapcast.client.retries import is_away, policy
 from gapcast.client.sync.page import Page
 from gapcast.contract.events import EventOut as Event
+from gapcast.contract.events import EventPage
+
+LOOK_SECONDS = 1.0
+"""between two looks at things that are followed together: a step takes about as long, and dozens of them ask little"""
+MOST_EVENTS = 500
+"""that a server gives at once"""
 
 
 class Connection:
@@ -67,6 +74,14 @@ class Connection:
             GapcastError: the server refused, or no answer came.
         """
         answer = self.send("GET", path, repeatable=True, params=without_nones(query))
+        return self.page_of(answer, kind, path, query)
+
+    def page_of(self, answer: Any, kind: type[Kind], path: str, query: Mapping[str, Any]) -> Page[Kind]:  # noqa: ANN401
+        """Return an answer as a page of a list.
+
+        Raises:
+            NotGapcast: it is not one.
+        """
         try:
             data = [self.read(kind, item) for item in answer["data"]]
             return Page(self, kind, path, query, data, answer.get("last_id"), has_more=answer["has_more"])
@@ -195,6 +210,27 @@ class Connection:
                         if not (came and is_away(error)):
                             raise
                     break
+
+    def follow_all(self, paths: Mapping[str, str], ends: Collection[str]) -> Iterator[tuple[str, Event]]:
+        """Follow several subjects, whose events' paths are given by their ids, until each has had an event of `ends`.
+
+        Raises:
+            GapcastError: the server refused one of them, or was away for 30 seconds.
+        """
+        last = dict.fromkeys(paths, "")
+        while last:
+            behind = False
+            for subject in [*last]:
+                query = {"after": last[subject], "limit": MOST_EVENTS}
+                page = self.get(EventPage, paths[subject], query, patiently=True)
+                behind |= page.has_more
+                for event in page.data:
+                    last[subject] = event.id
+                    yield subject, event
+                    if event.type in ends:
+                        del last[subject]
+            if last and not behind:
+                time.sleep(LOOK_SECONDS)
 
     def _stream(self, path: str, last: str) -> Iterator[Event]:
         headers = {"Last-Event-ID": last} if last else {}

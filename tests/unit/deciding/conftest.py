@@ -34,7 +34,10 @@ def blunt():
 
 def configurations(count, *, law=0, paired="one", student="one", rollouts=4, most=1024):
     question = {"family": "f", "cell": "c"}
-    return [Configuration(law, question, paired, student, rollouts, most) for _ in range(count)]
+    return [
+        Configuration(law, question, paired, student, teacher=f"{paired} {place}", rollouts=rollouts, most=most)
+        for place in range(count)
+    ]
 
 
 def known(gaps, problems, *, seed=0, noise=0.3, student=0.3):

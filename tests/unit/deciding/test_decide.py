@@ -41,6 +41,7 @@ class TestStandings:
         assert found.leader == 1
         assert np.argsort(means).tolist() == [0, 2, 1]
         np.testing.assert_allclose(means, [0.1, 0.3, 0.2], atol=0.03)
+        assert all(each.lower < each.mean < each.upper for each in found.standings)
         assert sum(each.p_best for each in found.standings) == pytest.approx(1)
         losses = [each.loss for each in found.standings]
         assert np.argsort(losses).tolist() == [1, 2, 0]

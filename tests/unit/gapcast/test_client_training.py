@@ -119,7 +119,7 @@ def test_a_long_run_is_followed_page_by_page(connected: Client, asked: Asked, mo
         connected.training_runs.pause(run.id)
         connected.training_runs.resume(run.id)
     connected.training_runs.cancel(run.id)
-    monkeypatch.setattr("gapcast.client.sync.training_runs.MOST_EVENTS", 3)
+    monkeypatch.setattr("gapcast.client.sync.connection.MOST_EVENTS", 3)
     seen = [event for _, event in connected.training_runs.follow([run.id])]
     assert seen == list(connected.training_runs.events(run.id))
 

@@ -1,5 +1,6 @@
 """A configuration's values and places, as they are read from YAML, JSON and `--set`."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from gapcast.cli.configuration import Configuration, read_configuration
+from gapcast.cli.configuration import Configuration, Configurations, read_configuration, read_configurations
 
 
 def read(folder: Path, text: str, *settings: str, name: str = "config.yaml") -> Configuration:
@@ -111,4 +112,79 @@ def test_a_field_that_is_set_and_not_sent_is_refused(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().err.splitlines() == [
         "--set recipe: `gapcast x` does not use the field recipe.top_k. Leave it out.",
         "--set levels.0: `gapcast x` does not use the field levels.0. Leave it out.",
+    ]
+
+
+def read_several(folder: Path, *texts: str, settings: tuple[str, ...] = (), ending: str = "yaml") -> Configurations:
+    files = [folder / f"{letter}.{ending}" for letter, _ in zip("abc", texts, strict=False)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    return read_configurations(files, settings)
+
+
+@pytest.mark.parametrize(
+    ("texts", "titles", "lines"),
+    [
+        (["task: x\n", "task: y\n"], ["a.yaml", "b.yaml"], [1, 1]),
+        (["- task: x\n\n- name: its own\n  task: y\n"], ["a.yaml 1", "its own"], [1, 4]),
+        (["---\ntask: x\n---\ntask: y\n---\n"], ["a.yaml 1", "a.yaml 2"], [2, 4]),
+        (["task: x\n---\n- task: y\n- task: z\n"], ["a.yaml 1", "a.yaml 2", "a.yaml 3"], [1, 3, 4]),
+        (["name: '  one  '\ntask: x\n", "- task: y\n"], ["one", "b.yaml"], [2, 1]),
+    ],
+    ids=["files", "list", "documents", "list in a document", "one in a list"],
+)
+def test_several_are_read_with_their_lines_and_titles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts: list[str], titles: list[str], lines: list[int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = read_several(Path(), *texts)
+    assert [one["task"] for one in found] == ["x", "y", "z"][: len(titles)]
+    assert [one.title for one in found] == titles
+    assert [one.place("task") for one in found] == lines
+
+
+def test_several_are_read_from_json_and_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (found, other) = read_several(tmp_path, json.dumps([{"task": "x"}, {"task": "y"}], indent=1), ending="json")
+    assert (found["task"], other["task"], other.place("task")) == ("x", "y", 6)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"task: x\n---\ntask: y\n")))
+    assert [one.title for one in read_configurations([Path("-")])] == ["standard input 1", "standard input 2"]
+
+
+def test_a_setting_holds_for_each_of_several(tmp_path: Path) -> None:
+    found = read_several(tmp_path, "task: x\n", "- recipe: {steps: 1}\n- {}\n", settings=("recipe.steps=2",))
+    assert [one["recipe"] for one in found] == [{"steps": 2}] * 3
+    assert [one.place("recipe.steps") for one in found] == ["--set recipe.steps"] * 3
+
+
+def test_the_faults_of_several_files_are_told_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(typer.Exit):
+        read_several(
+            Path(),
+            "task: x\n---\nrecipe: {steps: .nan}\n",
+            "- task: x\n- 3\n- task: 2024-01-01\n",
+            "- task: x\n- 3\n",
+            settings=("recipe",),
+        )
+    assert capsys.readouterr().err.splitlines() == [
+        "a.yaml:3: recipe.steps: expected a finite number, got .nan.",
+        "b.yaml:3: task: expected a text or a number, got the date 2024-01-01. Put it in quotes.",
+        "c.yaml:2: expected a mapping with fields such as model, task and context, got 3. Write `name: value` lines.",
+        "--set: expected FIELD=VALUE, got 'recipe'. Write --set recipe=VALUE.",
+    ]
+
+
+def test_a_servers_faults_of_a_list_are_told_by_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = read_several(Path(), "task: x\n", "- task: y\n- pool: p\n  task: z\n", settings=("min_gain=2",))
+    faults = [("2.task", "t."), ("2.pool", "p."), ("0.task", "t."), *((f"{one}.min_gain", "m.") for one in range(3))]
+    assert found.refusals([*faults, ("body", "b."), ("Idempotency-Key", "k.")]) == [
+        "b.",
+        "Idempotency-Key: k.",
+        "--set min_gain: m.",
+        "a.yaml:1: task: t.",
+        "b.yaml:2: pool: p.",
+        "b.yaml:3: task: t.",
     ]

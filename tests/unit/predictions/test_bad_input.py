@@ -85,6 +85,47 @@ def test_a_wrong_field_is_named(client: TestClient, configuration: dict[str, Any
     assert problem["request_id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(("param", "change"), WRONG, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_wrong_field_of_a_list_is_named_by_its_place(
+    client: TestClient, configuration: dict[str, Any], param: str, change: Change
+) -> None:
+    alone = client.post("/v1/predictions", json=merged(configuration, change)).json()
+    answer = client.post("/v1/predictions", json=[configuration, merged(configuration, change), configuration])
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert (problem["param"], problem["code"]) == (f"1.{param}", alone["code"])
+    assert problem["errors"] == [one | {"param": f"1.{one['param']}"} for one in alone["errors"]]
+    assert f"1.{param}: " in problem["detail"]
+
+
+def test_the_faults_of_a_whole_list_are_named(client: TestClient, configuration: dict[str, Any]) -> None:
+    for changes in (
+        {0: {"modle": 1}, 2: {"context": {"kind": "telepathy"}}},  # of the request itself
+        {0: {"model": {"name": "nope"}}, 2: {"pool": "nothing-was-ever-stored-here"}},  # of what it asks for
+        {0: {"task": "nope"}, 2: {"probe": {"problems": 513}}},  # of the parts together
+    ):
+        asked = [merged(configuration, changes.get(index, {})) for index in range(3)]
+        problem = client.post("/v1/predictions", json=asked).json()
+        assert [one["param"].partition(".")[0] for one in problem["errors"]] == ["0", "2"], problem
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        (0, "expected a list of at least 1 item, got an empty list."),
+        (51, "expected a list of at most 50 items, got a list of 51 items."),
+    ],
+)
+def test_a_list_has_1_to_50_items(client: TestClient, configuration: dict[str, Any], items: int, expected: str) -> None:
+    answer = client.post("/v1/predictions", json=[configuration] * items)
+    assert (answer.status_code, answer.json()["detail"]) == (422, f"body: {expected}")
+
+
+def test_an_item_that_is_no_mapping_is_named(client: TestClient, configuration: dict[str, Any]) -> None:
+    problem = client.post("/v1/predictions", json=[configuration, 3, [configuration]]).json()
+    assert [one["param"] for one in problem["errors"]] == ["1", "2"]
+
+
 @pytest.mark.parametrize("missing", ["model", "task", "context"])
 def test_a_missing_field_is_named(client: TestClient, configuration: dict[str, Any], missing: str) -> None:
     del configuration[missing]

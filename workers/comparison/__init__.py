@@ -1,0 +1,1 @@
+"""Comparisons: rounds of one model's configurations, in one child that loads the model once."""

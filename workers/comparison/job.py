@@ -1,0 +1,17 @@
+"""The entry point of a job that measures for a comparison."""
+
+from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
+from workers.comparison.race import Race
+from workers.resources import Resources
+from workers.work import Work
+
+
+def run(work: Work) -> PartResult:
+    """Measure and decide round by round.
+
+    Raises:
+        JobError: a configuration cannot be measured on this worker.
+    """
+    configuration = ComparisonConfiguration.model_validate(work.configuration)
+    resources = Resources.read(configuration.model, work.resources)
+    return Race(configuration, resources, work.emit).run()
