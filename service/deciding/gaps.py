@@ -102,7 +102,7 @@ def _likeness(alone: Gaps) -> FloatArray:
         inverse = np.linalg.inv(total)
         off = gap - (inverse @ gap).sum() / inverse.sum()
         log_weight[place] = -0.5 * (np.linalg.slogdet(total)[1] + np.log(inverse.sum()) + off @ inverse @ off)
-    variance = softmax(log_weight) @ SPREADS**2
+    variance = float(softmax(log_weight) @ SPREADS**2)
     added = max(1 / variance - 1 / PRIOR_SD**2, 0.0)
     found[np.ix_(measured, measured)] = added * (np.eye(K) - 1 / K)
     return found
