@@ -14,6 +14,7 @@ from gapcast.contract.predictions import Improvement, LawUsed, NearRun, Predicti
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
 from gapcast.contract.training import TrainedOn
 from gapcast.contract.training_results import RunCost
+from gapcast.contract.waiting import Waiting
 
 POINTS = "accuracy points"
 """Accuracies and their differences are shares in the API, and these on a screen."""
@@ -72,6 +73,8 @@ HAPPENED = {
     "training.resumed": "going on from its checkpoint",
 }
 """What has become of a job, by the event that says so, until its next step."""
+TAKES = {"probes": "probes", "training": "training runs"}
+"""What the workers of a queue take."""
 ARMS = {"student": "student", "none": "A/A", "context": "self-teacher"}
 NO_CONTEXT = {
     "kind_is_none": "kind none has none",
@@ -453,6 +456,20 @@ def so_far(progress: Progress) -> str:
     if progress.gap is None:
         return ""
     return f"gap so far {measured(progress.gap)} points, {count(progress.problems, 'problem')}"
+
+
+def waits(why: Waiting | None) -> str:
+    """Say why a job has not started: who is ahead of it and for how long, or that no worker has been seen."""
+    if why is None:
+        return STATES["queued"]
+    if not why.workers:
+        return f"no worker for {TAKES.get(why.queue, why.queue)} has been seen: start one with `gapcast worker`"
+    behind = f", {count(why.ahead, 'job')} ahead" if why.ahead else ""
+    if why.running is None:
+        return f"{STATES['queued']}{behind}"
+    left, since = why.running.seconds_left, duration(why.running.seconds)
+    far = f"running for {since}" if left is None else f"about {duration(left)} left" if left >= 1 else "almost done"
+    return f"waiting for {why.running.id or 'another job'} ({far}){behind}"
 
 
 def log_ratio(found: LogRatio) -> str:

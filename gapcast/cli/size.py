@@ -44,6 +44,16 @@ OPTIONS = {
     "cost.per_rollout": "--cost-per-rollout",
 }
 """The options that set a field of the request."""
+PARTS: dict[str, tuple[str, ...]] = {
+    "model": ("name", "family"),
+    "task": (),
+    "context": (),
+    "recipe": (),
+    "decoding": ("thinking",),
+    "training": ("problems",),
+    "pool": (),
+}
+"""The fields of a configuration that are sent, and of some of them which fields."""
 
 
 def size(
@@ -73,7 +83,7 @@ def size(
 ) -> None:
     """Say how many problems and rollouts a probe needs for a prediction as narrow as wanted.
 
-    Of the configuration only model, task, recipe and pool matter here.
+    Of the configuration, model, task, context, recipe, pool, decoding.thinking and training.problems matter here.
 
     Exit code 1: no probe reaches the target.
     """
@@ -99,12 +109,10 @@ def size(
 
 def request_of(configuration: Mapping[str, Any]) -> JsonObject:
     """The part of a prediction's configuration that the size of a probe depends on."""
-    body = {
-        name: configuration[name] for name in ("model", "task", "context", "recipe", "pool") if name in configuration
-    }
-    model = body.get("model")
-    if isinstance(model, dict):
-        body["model"] = {name: model[name] for name in ("name", "family") if name in model}
+    body = {name: configuration[name] for name in PARTS if name in configuration}
+    for name, fields in PARTS.items():
+        if fields and isinstance(body.get(name), dict):
+            body[name] = {field: body[name][field] for field in fields if field in body[name]}
     return body
 
 

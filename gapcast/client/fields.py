@@ -59,6 +59,8 @@ class SizeFields(TypedDict, total=False):
     task: str
     context: Context | Json | None
     recipe: Recipe | Json
+    decoding: Decoding | Json
+    training: TrainedProblems | Json
     pool: str | None
     target_half_width: float
     level: float

@@ -25,6 +25,7 @@ from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures, Pro
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.tagged import NAMED_AS_SENT
 from gapcast.contract.training import TrainedOn, TrainedProblems
+from gapcast.contract.waiting import Waiting
 
 Verdict = Literal["train", "pilot", "skip", "probe_more", "undecided", "refused"]
 
@@ -190,6 +191,7 @@ class NearRun(Finite):
     gap: Difference
     improvement: Difference | None = Field(description="on the training problems; null: unknown")
     held_out: Difference | None = None
+    recipe_class: str | None = Field(None, description="teacher and divergence, as in its cell; null: unknown")
     steps: int | None = None
     collapsed: bool
 
@@ -275,6 +277,7 @@ class PredictionOut(Labelled, Identified):
         None, description="the problems that the run trains on; null: the task is not stored here, and nobody said"
     )
     progress: Progress | None = None
+    waiting: Waiting | None = Field(None, description="while it is queued; null in lists")
     gap: Gap | None = None
     controls: Controls | None = None
     improvement: Improvement | None = None

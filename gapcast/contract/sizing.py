@@ -6,9 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gapcast.contract.base import Level, PoolName, Strict
 from gapcast.contract.contexts import Context
-from gapcast.contract.measured import NamedModel
+from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.probes import FEW_PROBLEMS
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.training import TrainedProblems
 
 MOST_PROBLEMS = 100_000
 """The most problems that a probe takes (`probe.problems`)."""
@@ -43,6 +44,13 @@ class SizeRequest(Strict):
     task: str = Field(min_length=1, max_length=255)
     context: Context | None = Field(None, description="null: one of which nothing is stored")
     recipe: Recipe = Field(default_factory=Recipe)
+    decoding: Decoding = Field(
+        default_factory=Decoding,
+        description="of the prediction; only `thinking` matters: each mode is a cell of its own",
+    )
+    training: TrainedProblems = Field(
+        default_factory=TrainedProblems, description="of the prediction; only `problems` matters, as part of the tuning"
+    )
     pool: PoolName | None = Field(None, description="null: `lab` for the lab's models, `default` for others")
     target_half_width: float = Field(
         gt=0, le=1, description="half-width of the predicted improvement, a share: 0.05 is 5 points"

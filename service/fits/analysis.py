@@ -23,7 +23,7 @@ from gapcast.contract.fits import (
     Trend,
 )
 from gapcast.contract.lists import ResidualQuery
-from gapcast.contract.recipes import recipe_class_of
+from gapcast.contract.nearest import did_you_mean
 from service.catalog import service as catalog
 from service.fits.laws import Target
 from service.fits.models import Fit
@@ -59,27 +59,33 @@ class Whose(NamedTuple):
     divergence: str | None
 
     @classmethod
-    def named(cls, family: str, cell: str | None, teacher: str | None, divergence: str | None) -> "Whose":
-        """The runs of a cell, which names its recipe class, or of a teacher and divergence.
+    def named(cls, family: str, teacher: str | None, divergence: str | None) -> "Whose":
+        """The runs of a family under a teacher and divergence.
 
         Raises:
-            InvalidRequest: the cell is none, both are named, or a divergence without a teacher.
+            InvalidRequest: a divergence without a teacher.
         """
-        if cell is None:
-            if divergence is not None and teacher is None:
-                raise InvalidRequest("divergence: comes with `teacher`.", param="divergence", value=divergence)
-            return cls(family, None, teacher, divergence)
-        if teacher is not None or divergence is not None:
-            raise InvalidRequest("teacher, divergence: `cell` names both; leave them out.", param="teacher")
-        try:
-            recipe = recipe_class_of(cell)
-        except ValueError:
+        if divergence is not None and teacher is None:
+            raise InvalidRequest("divergence: comes with `teacher`.", param="divergence", value=divergence)
+        return cls(family, None, teacher, divergence)
+
+    @classmethod
+    def of_cell(cls, law: GapLaw, family: str, cell: str) -> "Whose":
+        """The runs of a cell, by the name that the fit shows: with its mode and tuning where they set it apart.
+
+        Raises:
+            InvalidRequest: the fit does not have runs of the family in such a cell.
+        """
+        known = [name for its_family, name, _ in law.leaves_ if its_family == family]
+        if cell not in known:
             raise InvalidRequest(
-                f"cell: {cell[:80]!r} is none; a cell is `family|task|teacher-divergence`, as observations show it.",
+                f"cell: expected a cell of {family[:80]} that the fit has runs of, got {cell[:200]!r}."
+                f"{did_you_mean(cell, known)} The fit's `cells` name them all.",
                 param="cell",
-                value=cell[:80],
-            ) from None
-        return cls(family, cell, recipe.teacher, recipe.divergence)
+                value=cell[:200],
+            )
+        key = law.home(family, cell)
+        return cls(family, cell, key.teacher, key.known_divergence)
 
 
 def curve(law: GapLaw, whose: Whose, band: Band, level: float, improvement_var: float, baseline: float | None) -> Curve:

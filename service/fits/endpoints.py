@@ -97,7 +97,7 @@ def get_curve(
     tenant: Tenant,
     fit_id: str,
     family: Annotated[str, Query(min_length=1, max_length=255)],
-    cell: Annotated[str | None, Query(min_length=1, max_length=600, description="family|task|recipe class")] = None,
+    cell: Annotated[str | None, Query(min_length=1, max_length=600, description="one of the fit's `cells`")] = None,
     teacher: Annotated[Teacher | None, Query(description="null: that of most of the family's runs")] = None,
     divergence: Annotated[Divergence | None, Query(description="with `teacher`; null: unknown")] = None,
     baseline: Annotated[
@@ -121,7 +121,12 @@ def get_curve(
         raise OldFit("This fit is from before pools' measurement noise was kept; send measurement_se.")
     usual = (fit.summary.measurement_var if fit.summary is not None else None) or 0.0
     improvement_var = usual if measurement_se is None else measurement_se**2
-    whose = analysis.Whose.named(family, cell, teacher, divergence)
+    if cell is None:
+        whose = analysis.Whose.named(family, teacher, divergence)
+    elif teacher is None and divergence is None:
+        whose = analysis.Whose.of_cell(law, family, cell)
+    else:
+        raise InvalidRequest("teacher, divergence: `cell` names both; leave them out.", param="teacher")
     band = analysis.Band(first, last, points)
     return analysis.curve(law, whose, band, level, improvement_var, baseline)
 

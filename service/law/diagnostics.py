@@ -42,8 +42,8 @@ class Diagnostics:
         """Diagnose every row of one model's fit, those that are lent left out."""
         rows, r, likelihood = fitted.rows, fitted.weight, fitted.likelihood
         sigma_square = fitted.posterior.sigma_square
-        residual, variance, leverage = fitted.leave_one_out()
-        moves = fitted.fitted.with_slope * r * likelihood.gradient * residual / likelihood.variance(sigma_square)
+        residual, variance, leverage, _ = fitted.left_out
+        moves = fitted.with_slope * r * likelihood.gradient * residual / likelihood.variance(sigma_square)
         standardized = residual / np.sqrt(variance)
         back = np.argsort(rows.order)[: rows.is_own.sum()]  # lent rows come last
         return cls(

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from service.law import collapse, effects
-from service.law.collapse import Fitted
+from service.law.collapse import LeftOut, Runs
 from service.law.contexts import shared
 from service.law.effects import ConfigurationSums
 from service.law.evidence import log_evidence
 from service.law.exposure import Exposure, GapSums
 from service.law.grid import FEWEST_VALUES, Grid
-from service.law.hierarchy import place
+from service.law.hierarchy import line, place
 from service.law.likelihood import Beliefs, Likelihood
 from service.law.links import LINEAR
 from service.law.models import PUBLISHED, Model
@@ -21,6 +21,7 @@ from service.law.observations import BoolArray, FloatArray, Observations
 from service.law.posterior import Posterior, mixed
 from service.law.priors import Prior
 from service.law.rows import Rows, Statistics
+from service.law.spreads import Spreads
 
 PUBLISHED_PASSES = 6  # of the line alone: E[b1] needs three, the collapse weights five
 FIRST_SIGMA = 0.03
@@ -124,29 +125,53 @@ class Integrated(NamedTuple):
             sums = sums.only(np.searchsorted(scales.sigmas, kept.sigmas))
         return cls(Posterior.of(statistics, grid, prior), sums)
 
-    def moments(self, likelihood: Likelihood) -> tuple[FloatArray, FloatArray, Fitted]:
-        """Mean and covariance of the leaves' coefficients, and where the rows stand."""
+    def moments(self, likelihood: Likelihood, weight: FloatArray) -> "Moments":
+        """Look at leaves and rows, which have collapse weights r ``weight`` (N,)."""
         rows, scales, sums, posterior = likelihood.rows, self.posterior.grid.scales, self.sums, self.posterior
+        runs = Runs(likelihood.gradient, likelihood.response, weight)
         if scales is None or rows.contexts is None or sums is None:
             mean, cov = posterior.leaf_moments()
-            return mean, cov, collapse.on_the_line(likelihood, mean, cov)
+            eta, eta_var = line(mean[:, rows.leaf], cov[:, rows.leaf], rows.x)
+            left_out = collapse.leave_one_out(runs, eta, eta_var, likelihood.variance(posterior.sigma_square))
+            return Moments(mean, cov, left_out, cov[1, rows.leaf] + cov[2, rows.leaf] * rows.x)
         leaf_mean, leaf_cov = posterior.scale_moments()
-        # values that hold next to nothing have no moments
-        share = np.where((leaf_cov[2] > 0).any(axis=0), posterior.scale_weight, 0.0)
-        share = share / share.sum()
-        zeta = rows.zeta(likelihood.effect)
-        eta, variance, with_slope = np.empty((3, len(rows.x)))
-        for some, configurations in rows.contexts.blocks(max(effects.CHUNK // len(scales), 1)):
-            effect = effects.of_configurations(sums.take(configurations), rows.contexts, some, scales)
+        used = (leaf_cov[2] > 0).any(axis=0)  # triples that hold next to nothing have no moments
+        leaf_mean, leaf_cov, kept = leaf_mean[..., used], leaf_cov[..., used], scales.kept(used)
+        sums = sums.only(np.searchsorted(scales.sigmas, kept.sigmas))
+        spreads = Spreads.of(kept, posterior.scale_weight[used])
+        share, sigma_square = spreads.share, spreads.sigma_square[:, None]
+        zeta, parts, with_slope = rows.zeta(likelihood.effect), [], np.empty(len(rows.x))
+        for some, configurations in rows.contexts.blocks(max(effects.CHUNK // len(kept), 1)):
+            effect = effects.of_configurations(sums.take(configurations), rows.contexts, some, kept)
             leaf = rows.contexts.leaf[rows.contexts.context[configurations]]
-            mean, cov = mixed(*effects.joined(leaf_mean[:, leaf], leaf_cov[:, leaf], effect), share)
-            first, last = np.searchsorted(rows.configuration, [configurations.start, configurations.stop])
-            own = rows.configuration[first:last] - configurations.start
-            at = zeta[:, first:last]
-            eta[first:last] = (mean[:, own] * at).sum(axis=0)
-            variance[first:last] = effects.quadratic(cov[:, own], at)
-            with_slope[first:last] = sum(cov[place(1, j), own] * at[j] for j in range(len(at)))
-        return *mixed(leaf_mean, leaf_cov, share), Fitted(eta, variance, with_slope)
+            mean, cov = spreads.mixed(*effects.joined(leaf_mean[:, leaf], leaf_cov[:, leaf], effect))
+            these = slice(*np.searchsorted(rows.configuration, [configurations.start, configurations.stop]))
+            own = rows.configuration[these] - configurations.start
+            mean, cov, at = mean[:, own], cov[:, own], zeta[:, these, None]
+            eta = (mean * at).sum(axis=0)
+            variance = sigma_square * likelihood.scatter[these] + likelihood.known[these]
+            of_block = Runs(*(part[these] for part in runs)), eta.T, effects.quadratic(cov, at).T, variance
+            parts.append(collapse.leave_one_out_of_mixture(*of_block, share))
+            inside = sum(cov[place(1, j)] * at[j] for j in range(len(at)))
+            off = eta - (eta @ share)[:, None]
+            with_slope[these] = (inside + mean[1] * off) @ share
+        left_out = LeftOut(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return Moments(*mixed(leaf_mean, leaf_cov, spreads.weight), left_out, with_slope)
+
+
+class Moments(NamedTuple):
+    """What a pass leaves.
+
+    Attributes:
+        mean, cov: (d, L) and (d (d + 1)/2, L) the leaves' coefficients.
+        left_out: N rows against the others.
+        with_slope: (N,) covariance of a row's eta with its leaf's slope.
+    """
+
+    mean: FloatArray
+    cov: FloatArray
+    left_out: LeftOut
+    with_slope: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +213,9 @@ class Passed:
             least = NARROWED.get(number)
             found = Integrated.of(likelihood, weight, narrow if least is None else grid, prior, least)
             posterior, narrow = found.posterior, found.posterior.grid
-            mean, cov, fitted = found.moments(likelihood)
+            mean, cov, left_out, _ = found.moments(likelihood, weight)
             if collapses:
-                residual, variance, _ = collapse.leave_one_out(likelihood, weight, posterior.sigma_square, fitted)
-                weight = collapse.weights(residual, variance, pi, self.stored.collapsed)
+                weight = collapse.weights(left_out.log_density, pi, self.stored.collapsed)
                 pi = collapse.probability(float(weight[own].sum()), int(own.sum()))
             beliefs = self._next(beliefs, posterior, mean, cov, averaged=number >= AVERAGED_FROM)
             likelihood = Likelihood.of(self.stored.rows, self.model, beliefs)
@@ -238,7 +262,7 @@ class Passed:
         """Integrate over the whole grid, or a thin one; ``seen`` as for ``integrated``."""
         found, evidence = self.integrated(self.stored.grid(self.model, thin=thin), seen)
         found = found._replace(posterior=found.posterior.pruned())
-        mean, cov, fitted = found.moments(self.likelihood)
+        mean, cov, left_out, with_slope = found.moments(self.likelihood, self.weight)
         return Fit(
             self.model,
             self.stored.exposure,
@@ -249,7 +273,8 @@ class Passed:
             found.posterior,
             mean,
             cov,
-            fitted,
+            left_out,
+            with_slope,
             evidence,
             found.sums,
         )
@@ -264,7 +289,8 @@ class Fit:
         likelihood: of the rows, as the last pass saw them. weight: (N,) r. pi: probability of a collapse.
         beliefs: what ``likelihood`` was made with.
         mean, cov: (d, L) and (d (d + 1)/2, L) the leaves' coefficients.
-        fitted: where the rows stand: on their leaf's line, and with their own context where that is a level.
+        left_out: each row against what the others say of it, those of its own context too where that is a level.
+        with_slope: (N,) covariance of a row's eta with its leaf's slope.
         log_evidence: log marginal likelihood of the stored improvements, comparable between models.
         sums: of configurations, where contexts are a level.
     """
@@ -278,7 +304,8 @@ class Fit:
     posterior: Posterior
     mean: FloatArray
     cov: FloatArray
-    fitted: Fitted
+    left_out: LeftOut
+    with_slope: FloatArray
     log_evidence: float
     sums: ConfigurationSums | None = None
 
@@ -291,10 +318,6 @@ class Fit:
     def residual_variance(self) -> FloatArray:
         """(N,) D at the posterior mean of sigma^2."""
         return self.likelihood.variance(self.posterior.sigma_square)
-
-    def leave_one_out(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Compare each row with what the others say of it, as ``collapse.leave_one_out`` does."""
-        return collapse.leave_one_out(self.likelihood, self.weight, self.posterior.sigma_square, self.fitted)
 
 
 def fit(

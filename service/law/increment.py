@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.law import collapse
+from service.law import collapse, hierarchy
 from service.law.exposure import Exposure, GapSums
 from service.law.fitting import FEWEST_NODES, FEWEST_SIGMAS
 from service.law.keys import Key
@@ -73,9 +73,10 @@ def add_to_pool(pool: PoolState, observation: Observations) -> PoolState:
     likelihood = Likelihood.of(row, line.model, beliefs)
     mean, cov = mixed(*before.coefficients_in(block, place), before.weight)
     unused = np.zeros(1)  # so far no part of the fit rests on this row
-    fitted = collapse.on_the_line(likelihood, mean[:, None], cov[:, None])
-    residual, variance, _ = collapse.leave_one_out(likelihood, unused, before.sigma_square, fitted)
-    r = collapse.weights(residual, variance, line.pi, observation.collapsed)
+    runs = collapse.Runs(likelihood.gradient, likelihood.response, unused)
+    eta, eta_var = hierarchy.line(mean[:, None], cov[:, None], row.x)
+    left_out = collapse.leave_one_out(runs, eta, eta_var, likelihood.variance(before.sigma_square))
+    r = collapse.weights(left_out.log_density, line.pi, observation.collapsed)
 
     A, R, log_factor = likelihood.own_sums(r, grid.sigma)
     moved, gain = one_more(block, place, grid.at_nodes(A), grid.at_nodes(R), grid)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import NearRun
 from gapcast.contract.probes import Difference
+from gapcast.contract.recipes import recipe_class_of
 from service.fits.asked import Asked
 from service.fits.models import Fit
 from service.jobs.models import Job, JobState
@@ -197,6 +198,7 @@ def _near(row: Observation, same: Same) -> NearRun:
         gap=Difference(value=row.gap, se=row.gap_se),
         improvement=_difference(row.improvement, row.improvement_se),
         held_out=_difference(row.held_out_improvement, row.held_out_se),
+        recipe_class=recipe_class_of(row.cell).recipe_class if row.cell is not None else None,
         steps=row.steps,
         collapsed=row.collapsed,
     )

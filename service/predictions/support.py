@@ -117,17 +117,27 @@ def missing(
 def _contradicted(request: PredictionRequest, near: Sequence[NearRun]) -> Iterator[Missing]:
     """Say if stored runs with this very context gained no more than is asked for, whatever the law makes of them.
 
-    At a dose with few runs the law may take an odd context for runs that collapsed, and then promises its gap.
+    Where most contexts lie on the line and few runs tell of the odd one, the law may take these for runs that
+    collapsed, and then promises its gap. Shorter runs and those of other recipe classes do not speak against a run.
     """
-    alike = [run for run in near if run.same in {"run", "configuration", "context"}]
-    gains = [run.improvement for run in alike if run.improvement is not None]
+    recipe = request.recipe
+    gains = [
+        run.improvement
+        for run in near
+        if run.same in {"run", "configuration", "context"}
+        and run.recipe_class == recipe.recipe_class
+        and run.steps is not None
+        and run.steps * dose.STRETCH >= recipe.steps
+        and run.improvement is not None
+    ]
     if len(gains) < FEWEST_ALIKE:
         return
     mean = sum(gain.value for gain in gains) / len(gains)
     se = sum(gain.se**2 for gain in gains) ** 0.5 / len(gains)
     if mean - Z80 * se <= request.min_gain:
         message = (
-            f"{len(gains)} stored runs with this context gained {100 * mean:+.1f} +- {100 * se:.1f} points on average. "
+            f"{len(gains)} stored runs with this context, of about {recipe.steps} steps or more and a "
+            f"{recipe.recipe_class} recipe, gained {100 * mean:+.1f} +- {100 * se:.1f} points on average. "
             "That does not show a gain, whatever the gap. Use another context, or train one more run of this one."
         )
         yield Missing(code="context_gained_little", message=message)

@@ -9,7 +9,6 @@ from gapcast.contract.contexts import context_key
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import FEW_PROBLEMS, ProbeResult
 from gapcast.contract.sizing import MOST_PROBLEMS, Expected, ExpectedOut, SizeOut, SizeRequest, Variation, Verdict
-from gapcast.contract.training import USUAL_PROBLEMS
 from service import law
 from service.catalog import service as catalog
 from service.fits import service as fits
@@ -23,6 +22,7 @@ from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
 from service.listed_models import ModelEntry
 from service.probes import repository
+from service.probes.configuring import trained_elsewhere, trained_problems
 from service.tasks import service as tasks
 
 PRIOR_GAP, PRIOR_STUDENT = 0.15, 0.3
@@ -36,7 +36,7 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
     """Answer from the pool's newest fit; `models` are those of the settings.
 
     Raises:
-        InvalidRequest: the family is not known.
+        InvalidRequest: the family is not known, or the run's problems do not fit the task.
         UnknownPool: there is no such pool.
         NotFound: there is no such pilot, or it is not measured yet.
     """
@@ -46,7 +46,10 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
     summary = pool.summary
     with database.read() as session:
         pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
-        most = _most_problems(session, tenant, request)
+        task = tasks.known_task(session, tenant, request.task)
+    most = request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
+    training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
+    request = request.model_copy(update={"training": training})
     expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)
     improvement_var = summary.measurement_var or components.variance(*EVALUATION)
@@ -91,6 +94,13 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
 def target_se(pool: Current, request: PredictionRequest, family: str, half_width: float, level: float) -> float:
     """Standard error of the gap at which a prediction is expected to be as narrow as wanted.
 
+    Args:
+        pool: the law.
+        request: with the number of the run's problems filled in.
+        family: the model's.
+        half_width: of the predicted improvement.
+        level: of its interval.
+
     Raises:
         InvalidRequest: no probe, however large, makes it so narrow.
     """
@@ -115,13 +125,19 @@ def target_se(pool: Current, request: PredictionRequest, family: str, half_width
 def _question(
     pool: Current, request: SizeRequest | PredictionRequest, family: str, expected: ExpectedOut, improvement_var: float
 ) -> tuple[law.GapLaw, dict[str, Any]]:
-    """The law that answers for a run, and what it is asked, but for the gap's error."""
+    """The law that answers for a run, and what it is asked, but for the gap's error; the run's problems are known."""
     recipe = request.recipe
     context = context_key(request.context) if request.context is not None else None
-    trains = request.trained_on if isinstance(request, PredictionRequest) else None
-    problems = trains.problems if trains is not None else USUAL_PROBLEMS
-    thinking = isinstance(request, PredictionRequest) and request.decoding.thinking
-    asked = Asked(family, request.task, recipe, problems, context, request.model.name, thinking=thinking)
+    problems = request.training.problems
+    asked = Asked(
+        family,
+        request.task,
+        recipe,
+        problems if isinstance(problems, int) else None,
+        context,
+        request.model.name,
+        thinking=request.decoding.thinking,
+    )
     answering = pool.laws.answering(Target.TRAIN, recipe.steps)
     return answering.law if answering is not None else pool.law, {
         "gap": expected.gap,
@@ -178,11 +194,6 @@ def _at_least(planned: Size, problems: int, components: Components) -> Size:
     """A probe of so few problems that its standard error could not be trusted, made larger."""
     variance = components.variance(problems, planned.rollouts)
     return Size(problems, planned.rollouts, variance, planned.cost * problems / planned.problems)
-
-
-def _most_problems(session: Session, tenant: str, request: SizeRequest) -> int:
-    task = tasks.known_task(session, tenant, request.task)
-    return request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
 
 
 def _verdict(need: Need, planned: Size | None, *, refused: bool) -> Verdict:

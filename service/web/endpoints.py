@@ -80,7 +80,7 @@ def chart(
     A pool that is not there is an answer, too, without a plot: people type its name.
     """
     read: ChartReader = request.app.state.read_chart
-    wanted = Whose.named(family, None, teacher, divergence) if family is not None else None
+    wanted = Whose.named(family, teacher, divergence) if family is not None else None
     unknown = None
     try:
         with state.database.read() as session:

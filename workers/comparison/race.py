@@ -143,7 +143,7 @@ class Race:
 
     def _measure_again(self, place: int) -> None:
         bench, probe = self._loaded(), self._members[place].second
-        total, drawn = (3 + len(probe.controls) - 1) * probe.rollouts * probe.problems, 0
+        total, drawn = (3 + len(probe.controls)) * probe.rollouts * probe.problems, 0
 
         def report(samples: int) -> None:
             nonlocal drawn

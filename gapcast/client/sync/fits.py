@@ -96,7 +96,7 @@ class Fits(Resource):
         Args:
             fit_id: the version of the law.
             family: the model family.
-            cell: `family|task|teacher-divergence`; None: the family's own curve.
+            cell: one of the fit's `cells`; None: the family's own curve.
             teacher: `frozen`, `ema`, `trust_region` or `live`, where no cell is named; None: that of most of the
                 family's runs.
             divergence: `forward_kl`, `reverse_kl` or `js`, with `teacher`; None: unknown.

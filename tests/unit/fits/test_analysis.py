@@ -203,10 +203,42 @@ def test_a_curve_is_of_one_recipe_and_bends_at_its_headroom(client: TestClient) 
         ({"divergence": "js"}, "divergence"),
         ({"cell": "qwen3|livecodebench-v6|ema-reverse_kl", "teacher": "ema"}, "teacher"),
         ({"cell": "nothing"}, "cell"),
+        ({"cell": "qwen3|livecodebench-v6|frozen-js"}, "cell"),
         ({"teacher": "a crowd"}, "teacher"),
     ):
         answer = client.get(path, params={"family": "qwen3"} | wrong)
         assert (answer.status_code, answer.json()["param"].rpartition(".")[2]) == (422, param)
+
+
+def test_every_cell_that_a_fit_shows_has_a_curve(client: TestClient) -> None:
+    """Those of a decoding mode and of a tuning, too."""
+    many = {"training_problems": 4096}
+    thinking = line(1.6, 6, 2)
+    for row in thinking:
+        row["gap"]["thinking"] = row["improvement"]["thinking"] = True
+    post(client, line(1.0, 8, 1) + thinking + line(0.3, 6, 3, **many) + bent(5, 4))
+    fit = current(client)
+    names = [one["cell"] for one in fit["cells"]]
+    assert len(names) == 4
+    assert any(name.endswith("|thinking") for name in names)
+    (tuned,) = (name for name in names if "|lr~" in name)
+    path = f"/v1/fits/{fit['id']}/curve"
+    for one in fit["cells"]:
+        asked = {"family": "qwen3", "cell": one["cell"], "first": 0, "last": 0.3, "points": 3}
+        answer = client.get(path, params=asked)
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert (found["cell"], found["teacher_rule"]) == (one["cell"], one["teacher_rule"])
+        assert found["divergence"] == one["divergence"]
+    slopes = {
+        name: np.diff(client.get(path, params={"family": "qwen3", "cell": name, "points": 2}).json()["mean"])[0]
+        for name in names
+    }
+    assert slopes[tuned] == min(slopes.values())
+    answer = client.get(path, params={"family": "qwen3", "cell": tuned.replace("4096", "2048")})
+    assert (answer.status_code, answer.json()["param"]) == (422, "cell")
+    assert f"Did you mean '{tuned}'?" in answer.json()["detail"]
+    assert client.get(path, params={"family": "qwen4", "cell": tuned}).status_code == 422
 
 
 def test_sizes_are_compared_within_one_recipe(client: TestClient) -> None:

@@ -150,7 +150,7 @@ def test_a_tuning_is_told_in_half_decades_and_octaves(rate: float | None, proble
 
 def test_an_unknown_version_is_refused() -> None:
     record = fits.laws.fit(fits.table([row(1, 0.1, 0.1)])).to_record()
-    with pytest.raises(ValueError, match="version: expected 4"):
+    with pytest.raises(ValueError, match="version: expected 5"):
         Laws.from_record(record | {"version": 5})
     alone = record["laws"][0]
     assert np.isfinite(predicted(Laws.from_record(alone), Target.TRAIN, 150))

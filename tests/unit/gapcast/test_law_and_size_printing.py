@@ -244,11 +244,14 @@ class TestSize:
     def test_only_what_matters_of_a_configuration_is_sent(self) -> None:
         model = {"name": "m", "family": "f", "revision": None, "options": {"dtype": "bfloat16"}}
         whole = {"model": model, "task": "t", "context": {"kind": "hints"}, "recipe": {"teacher": "ema"}, "pool": "p"}
-        assert request_of(whole | {"probe": {}, "levels": [0.8]}) == {
+        modes = {"decoding": {"thinking": True, "temperature": 0.7}, "training": {"problems": 512, "seed": 3}}
+        assert request_of(whole | modes | {"probe": {}, "levels": [0.8]}) == {
             "model": {"name": "m", "family": "f"},
             "task": "t",
             "context": {"kind": "hints"},
             "recipe": {"teacher": "ema"},
+            "decoding": {"thinking": True},
+            "training": {"problems": 512},
             "pool": "p",
         }
-        assert request_of({"model": "m"}) == {"model": "m"}
+        assert request_of({"model": "m", "decoding": "greedy"}) == {"model": "m", "decoding": "greedy"}

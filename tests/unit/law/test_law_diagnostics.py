@@ -63,10 +63,11 @@ def test_a_row_is_diagnosed_as_by_a_refit_without_it(straight, rows_of):
 
 def test_collapse_weights_by_hand():
     residual, variance = np.array([0.0, 0.1, 0.5]), np.array([0.01, 0.02, 0.01])
-    density = 0.9 * norm.pdf(residual, 0, np.sqrt(variance))
-    found = collapse.weights(residual, variance, 0.1, np.array([False, False, False]))
+    log_density = norm.logpdf(residual, 0, np.sqrt(variance))
+    found = collapse.weights(log_density, 0.1, np.array([False, False, False]))
+    density = 0.9 * np.exp(log_density)
     np.testing.assert_allclose(found, np.maximum(density / (density + 0.1), 0.001))
-    assert collapse.weights(residual, variance, 0.1, np.array([True, False, False]))[0] == 0
+    assert collapse.weights(log_density, 0.1, np.array([True, False, False]))[0] == 0
 
 
 def test_evidence_counts_who_collapsed(straight):

@@ -40,7 +40,10 @@ def lacking(answer: JsonObject) -> list[str]:
         ({"recipe": {"teacher": "live"}}, "pilot", ["live_teacher", "few_runs"]),
         ({"task": "another"}, "pilot", ["few_runs"]),
         ({"context": HALF_WRONG}, "undecided", ["context_gained_little"]),
-        ({"context": HALF_WRONG, "recipe": {"steps": 50}}, "pilot", ["context_gained_little"]),
+        ({"context": HALF_WRONG, "recipe": {"steps": 50}}, "undecided", ["context_gained_little"]),
+        ({"context": HALF_WRONG, "recipe": {"steps": 225}}, "undecided", ["context_gained_little"]),
+        ({"context": HALF_WRONG, "recipe": {"steps": 226}}, "undecided", ["dose_outside"]),
+        ({"context": HALF_WRONG, "recipe": {"divergence": "reverse_kl"}}, "pilot", ["few_runs"]),
         ({"context": {"kind": "placebo", "options": {"of": "hints"}}}, "undecided", ["control_context"]),
         (
             {"context": {"kind": "none"}, "gap": {"value": 0.5, "se": 0.01, "student": 0.3}},
@@ -79,6 +82,40 @@ def test_runs_with_a_live_teacher_are_stored_and_at_best_a_pilot_follows(client:
         assert (answer["support"]["cell_runs"], answer["law"]["n"]) == (6, 6)
     assert "18.8 %, against 53.9 %" in live["support"]["missing"][0]["message"]
     assert live["improvement"] == ema["improvement"]
+
+
+def test_only_runs_as_long_and_of_the_recipe_class_speak_against_a_context(client: TestClient) -> None:
+    """Of a context that gained little in short runs, and under another teacher, a long run may still be advised."""
+    recipe: JsonObject = {"teacher": "frozen", "divergence": "forward_kl", "learning_rate": 5e-4}
+    context: JsonObject = {"kind": "hints", "options": {"level": 2}}
+    rows = [
+        {
+            **{"family": "f", "model": "m", "task": "mine", "context_kind": "hints", "baseline": 0.3},
+            **{"context": {"level": level}, "training_problems": 128, "recipe": recipe | change},
+            "gap": {"value": gap, "se": 0.02},
+            "improvement": {"value": gain, "se": 0.02},
+        }
+        for level, gap, gain, change in (
+            (2, 0.2, 0.0, {"steps": 20}),
+            (2, 0.2, 0.01, {"steps": 20}),
+            (2, 0.2, 0.0, {"steps": 150, "teacher": "ema"}),
+            (2, 0.2, 0.01, {"steps": 150, "teacher": "ema"}),
+            (1, 0.15, 0.16, {"steps": 150}),
+            (3, 0.25, 0.26, {"steps": 150}),
+            (4, 0.3, 0.32, {"steps": 150}),
+        )
+    ]
+    assert client.post("/v1/observations?pool=mine", json={"observations": rows}).status_code == 201
+    about: JsonObject = {"pool": "mine", "model": {"name": "m", "family": "f"}, "task": "mine", "context": context}
+    long, short, ema = (
+        lacking(ask(client, **about, recipe=recipe | change))
+        for change in ({"steps": 150}, {"steps": 30}, {"steps": 150, "teacher": "ema"})
+    )
+    assert "context_gained_little" not in long
+    assert "context_gained_little" in short
+    assert "context_gained_little" in ema
+    near = ask(client, **about, recipe=recipe | {"steps": 150})["support"]["nearest"]
+    assert {run["recipe_class"] for run in near if run["pool"] == "mine"} == {"frozen-forward_kl", "ema-forward_kl"}
 
 
 def test_a_mode_without_runs_is_at_best_a_pilot(client: TestClient) -> None:

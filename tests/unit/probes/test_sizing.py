@@ -103,6 +103,8 @@ def test_what_is_expected_comes_from_who_knows_best(client: TestClient) -> None:
         ("cost.per_rollout", {"cost": {"per_rollout": 0}}),
         ("expected", {"expected": {"gap": 0.6, "student": 0.5}}),
         ("colour", {"colour": 1}),
+        ("decoding.thinking", {"decoding": {"thinking": "hard"}}),
+        ("training.problems", {"training": {"problems": 10**5}}),
     ],
 )
 def test_a_wrong_field_is_named(client: TestClient, param: str, change: Body) -> None:
@@ -126,3 +128,38 @@ def test_a_pilot_of_something_else_is_refused(client: TestClient, configuration:
 def test_an_unknown_pilot_is_not_found(client: TestClient) -> None:
     answer = client.post("/v1/probes/size", json=ASKED | {"pilot_probe_id": "probe_1"})
     assert (answer.status_code, answer.json()["param"]) == (404, "pilot_probe_id")
+
+
+def test_a_size_asks_the_leaf_of_the_law_that_the_prediction_asks(client: TestClient) -> None:
+    """Runs in thinking mode, and runs on many problems, are cells of their own."""
+    recipe = {"teacher": "frozen", "divergence": "forward_kl", "steps": 150, "learning_rate": 5e-4}
+    about = {"family": "f", "model": "m", "task": "lab/addition", "context_kind": "hints", "baseline": 0.3}
+    kinds = [
+        {"slope": 1.0, "thinking": False, "problems": 128},
+        {"slope": 1.6, "thinking": True, "problems": 128},
+        {"slope": 0.2, "thinking": False, "problems": 512},
+    ]
+    rows = [
+        about
+        | {"recipe": recipe, "training_problems": kind["problems"]}
+        | {"gap": {"value": gap, "se": 0.02, "thinking": kind["thinking"]}}
+        | {"improvement": {"value": kind["slope"] * gap, "se": 0.02, "thinking": kind["thinking"]}}
+        for kind in kinds
+        for gap in (0.05, 0.1, 0.15, 0.2)[: 4 if kind["problems"] == 128 else 3]
+    ]
+    assert client.post("/v1/observations?pool=mine", json={"observations": rows}).status_code == 201
+    question: Body = {"model": {"name": "m", "family": "f"}, "task": "lab/addition", "pool": "mine"}
+    question |= {"context": ASKED["context"], "recipe": recipe}
+    floors = []
+    for kind in kinds:
+        asked = question | {"decoding": {"thinking": kind["thinking"]}, "training": {"problems": kind["problems"]}}
+        found = client.post("/v1/probes/size", json=asked | {"target_half_width": 0.3, "rollouts": 4}).json()
+        expected = found["expected"]
+        given = {"value": expected["gap"], "se": found["gap_se"], "student": expected["student"]}
+        answer = client.post("/v1/predictions", json=asked | {"gap": given, "levels": [0.95]}).json()
+        (interval,) = answer["improvement"]["intervals"]
+        assert found["half_width"] == pytest.approx((interval["upper"] - interval["lower"]) / 2)
+        floors.append(found["floor"])
+    assert len({round(floor, 4) for floor in floors}) == 3
+    usual = client.post("/v1/probes/size", json=question | {"target_half_width": 0.3}).json()
+    assert usual["floor"] == pytest.approx(floors[0])
