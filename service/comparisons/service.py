@@ -121,9 +121,17 @@ def _ask(session: Session, comparison: Comparison, found: Sequence[Contestant], 
 def _queue(session: Session, comparison: Comparison, asked: JsonObject) -> None:
     part_id = new_id("cpart")
     job = jobs.add(session, tenant=comparison.tenant, kind=KIND, queue=QUEUE, subject_id=comparison.id)
-    values = {"id": part_id, "tenant": comparison.tenant, "comparison_id": comparison.id}
-    values |= {"job_id": job.id, "round": comparison.round}
-    repository.add_part(session, values | {"asked": asked})
+    repository.add_part(
+        session,
+        {
+            "id": part_id,
+            "tenant": comparison.tenant,
+            "comparison_id": comparison.id,
+            "job_id": job.id,
+            "round": comparison.round,
+            "asked": asked,
+        },
+    )
     if isinstance(session, WriteSession):
         session.wake(QUEUE, job.id)
 

@@ -178,7 +178,7 @@ def _comparing(session: Session, tenant: str, found: ComparisonOut) -> str:
         return comparison_words.progress(found.progress)
     job_ids = comparisons.state_of(session, tenant, found.id).job_ids
     happened = [one for job_id in job_ids if (one := _newest(session, tenant, job_id, words.HAPPENED)) is not None]
-    return _doing(max(happened, key=lambda one: one.id, default=None), words.waits(found.waiting))
+    return _doing(max(happened, key=lambda one: one.id, default=None), words.STATES[found.status], found.waiting)
 
 
 @router.get("/outcomes")
