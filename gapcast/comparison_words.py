@@ -3,7 +3,16 @@
 from typing import NamedTuple
 
 from gapcast import words
-from gapcast.contract.comparisons import COMPARED_AT, Compared, ComparisonOut, ComparisonProgress, Spent
+from gapcast.contract.comparisons import (
+    COMPARED_AT,
+    Compared,
+    ComparisonOut,
+    ComparisonProgress,
+    Round,
+    Spent,
+    Standing,
+    Stop,
+)
 from gapcast.contract.predictions import Answer, Improvement, Interval, PredictionRequest
 
 NEWEST = "Ask for one with gapcast compare, or with POST /v1/comparisons."
@@ -26,6 +35,14 @@ STOPPED = {
     "most_problems": "the task has no more problems",
 }
 """Why the rounds ended."""
+
+
+SENTENCES = {
+    "train": "Train {names}",
+    "pilot": "Run a pilot of {names} first",
+    "skip": "Train none of them; the best is {names}",
+}
+"""The same where the number follows; of any other verdict which is best."""
 
 
 class Advice(NamedTuple):
@@ -150,13 +167,63 @@ def stopped(found: ComparisonOut) -> str | None:
     """Say why the rounds ended; None while they go on."""
     if found.stopped_by is None:
         return None
+    return f"after {words.count(len(found.rounds), 'round')}: {_reason(found, found.stopped_by)}"
+
+
+def _reason(found: ComparisonOut, stop: Stop) -> str:
     asked = found.request
     said = {
-        "sure": "P(best)" if asked.pick == 1 else "P(the best is among the picked ones)",
+        "sure": _p_best(found),
         "confidence": words.level(asked.confidence),
         "indifference": words.plain_points(asked.indifference),
     }
-    return f"after {words.count(len(found.rounds), 'round')}: {STOPPED[found.stopped_by].format_map(said)}"
+    return STOPPED[stop].format_map(said)
+
+
+def _p_best(found: ComparisonOut) -> str:
+    return "P(best)" if found.request.pick == 1 else "P(the best is among the picked ones)"
+
+
+def advised(found: ComparisonOut) -> str:
+    """Say in one sentence what to train, what it would gain and how sure that is; empty without a winner."""
+    won, leads = found.winner, best(found)
+    if won is None or leads is None:
+        return ""
+    of_all = words.listed([one.name for place in found.picked for one in found.configurations if one.place == place])
+    said = SENTENCES.get(won.answer.verdict, "The best is {names}").format_map({"names": of_all})
+    improvement = won.answer.improvement
+    gain = (
+        f"{words.with_interval(improvement)}, predicted"
+        if improvement.value is not None
+        else "no improvement is predicted"
+    )
+    of = f" for {leads.name}" if len(found.picked) > 1 else ""
+    return f"{said}: {gain}{of}. {_p_best(found)} {words.probability(found.p_best_picked or 0.0)}."
+
+
+def ended(found: ComparisonOut) -> str:
+    """Say in sentences why the rounds ended, and what choosing has taken; empty while they go on."""
+    if found.stopped_by is None:
+        return ""
+    cost = found.spent
+    took = (
+        f"Choosing took {words.count(cost.rollouts, 'rollout')}; an equal split would have taken {cost.equal_split:,}."
+    )
+    return f"{words.sentence(_reason(found, found.stopped_by))}. {took}"
+
+
+def probed_again(found: ComparisonOut) -> str:
+    """Say what the winner's second probe has found beside its first; empty without one."""
+    won, leads = found.winner, best(found)
+    if won is None or leads is None or won.chosen_value is None or won.answer.improvement.value is None:
+        return ""
+    of = won.chosen_interval
+    ends = "" if of is None else f" ({words.level(of.level)} interval {words.between(of.lower, of.upper)})"
+    return (
+        f"{leads.name} was at {words.points(won.chosen_value)} points{ends} when it was chosen. The highest of several "
+        f"numbers is too high on average, so it was probed once more with fresh samples: "
+        f"{words.with_interval(won.answer.improvement)}."
+    )
 
 
 def share(cost: Spent) -> str:
@@ -176,18 +243,23 @@ def spent(cost: Spent) -> str:
 
 def standing(one: Compared, found: ComparisonOut) -> str:
     """Say what has become of a configuration: best, picked, eliminated; nothing for most."""
-    leads = best(found)
-    if leads is None or one.standing is None:
+    if one.standing is None or not found.rounds:
         return ""
-    if one.place == leads.place:
-        return "best" if found.status == "succeeded" else "leads"
-    if one.standing.eliminated:
+    said = stands(one.standing, found.rounds[-1])
+    return "leads" if said == "best" and found.status != "succeeded" else said
+
+
+def stands(at: Standing, after: Round) -> str:
+    """Say how a configuration stands after a round; empty where it is behind, but not out."""
+    if at.place == after.leader:
+        return "best"
+    if at.eliminated:
         return "eliminated"
-    if one.standing.refused:
+    if at.refused:
         return "outside the law"
-    if one.place in found.picked:
+    if at.place in after.picked:
         return "picked"
-    return "not told apart" if one.place in found.alike else ""
+    return "not told apart" if at.place in after.alike else ""
 
 
 def gain_per_hour(share: float) -> str:

@@ -10,14 +10,13 @@ from rich.table import Table
 from gapcast.cli.printing.lists import labels, when
 from gapcast.cli.printing.predictions import COLOURS
 from gapcast.cli.terminal import print_table
+from gapcast.comparison_words import advised, ended, probed_again, stands
 from gapcast.contract.comparisons import COMPARED_AT, Round, Standing
 from gapcast.contract.predictions import Interval
 from gapcast.models import Comparison
 from gapcast.words import (
     STATES,
-    advised,
     between,
-    chosen,
     count,
     duration,
     gpu_hours,
@@ -26,8 +25,6 @@ from gapcast.words import (
     plain_points,
     points,
     probability,
-    probed_again,
-    stands,
     verdict,
     warning,
 )
@@ -54,7 +51,7 @@ def _first_lines(comparison: Comparison) -> Iterator[str]:
     won = comparison.winner
     if won is not None:
         yield f"[bold {COLOURS.get(won.answer.verdict, 'white')}]{escape(advised(comparison))}[/]"
-        yield chosen(comparison)
+        yield ended(comparison)
         return
     message = f": {escape(comparison.error.message)}" if comparison.error is not None else ""
     yield f"[{'red' if comparison.ended else 'cyan'}]{STATES[comparison.status]}[/]{message}"
