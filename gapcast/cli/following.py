@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn
 
 import typer
@@ -65,7 +66,7 @@ def watch_all(
     events: Iterable[tuple[str, Event]],
     titles: Mapping[str, str],
     console: Console,
-    waiting: Mapping[str, Waiting | None],
+    waiting: Mapping[str, Waiting | None] = MappingProxyType({}),
 ) -> None:
     """Show why predictions wait, and their events until there are no more; titles and reasons are by their ids."""
     with _progress(console) as progress:

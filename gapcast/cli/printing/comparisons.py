@@ -15,6 +15,7 @@ from gapcast.contract.comparisons import COMPARED_AT, Round, Standing
 from gapcast.contract.predictions import Interval
 from gapcast.models import Comparison
 from gapcast.words import (
+    POINTS,
     STATES,
     between,
     count,
@@ -61,7 +62,7 @@ def _last_lines(comparison: Comparison) -> Iterator[str]:
     best, won = comparison.best, comparison.winner
     if best is None:
         return
-    yield "Gaps, improvements and losses in accuracy points, on the training problems."
+    yield f"Gaps, improvements and losses in {POINTS}, on the training problems."
     if comparison.alike:
         alike = listed([escape(comparison.at(place).name) for place in comparison.alike])
         yield f"Cannot be told apart from {escape(best.name)}: {alike}."

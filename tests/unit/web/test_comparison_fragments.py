@@ -71,7 +71,7 @@ class Race:
         self.id: str = made.json()["id"]
         with self.database.read() as session:
             [part] = repository.parts(session, [self.id])
-        self.part_id, self.job_id = part.row.id, part.job.id
+        self.job_id = part.job.id
 
     @property
     def database(self) -> Database:
@@ -96,7 +96,7 @@ class Race:
     def partial(self, rounds: Sequence[Round]) -> None:
         told = PartResult(rounds=list(rounds), rollouts=640, seconds=4.2, loads=1)
         with self.database.write() as session:
-            repository.store_partial(session, self.part_id, told.model_dump(mode="json"))
+            repository.store_partial(session, self.job_id, told.model_dump(mode="json"))
 
     def end(self, state: JobState = JobState.succeeded, **change: Any) -> ComparisonOut:
         fields = {
@@ -113,7 +113,7 @@ class Race:
         with self.database.write() as session:
             result = PartResult.model_validate(fields | change).model_dump(mode="json")
             if state == JobState.succeeded:
-                repository.store_result(session, self.part_id, result)
+                repository.store_result(session, self.job_id, result)
             ended = jobs.finish(session, self.job_id, 1, state, error if state == JobState.failed else None)
             assert ended is not None
             settle(session, ended)
@@ -146,7 +146,9 @@ def race(client: TestClient) -> Race:
 class TestFollowed:
     def test_from_its_queue_to_its_first_rollouts(self, race: Race) -> None:
         found = race.shown()
-        assert found.text_of("[data-slot=headline]") == found.text_of("[data-slot=progress]") == "Waiting for a worker"
+        assert found.text_of("[data-slot=headline]") == "Waiting for a worker"
+        no_worker = "No worker for probes has been seen: start one with `gapcast worker`"
+        assert found.text_of("[data-slot=progress]") == no_worker
         assert not found.has("svg")
         assert [row[0] for row in found.rows("#comparison-rows")] == [""] * 3, "names are headers; nothing is known"
         race.begin()
