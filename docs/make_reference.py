@@ -18,7 +18,7 @@ def settings_page() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         default = field.default
-        shown = "empty" if default in ("", None) else str(default)
+        shown = "empty" if default in ("", None) else ",".join(default) if isinstance(default, list) else str(default)
         rows.append(f"| `GAPCAST_{name.upper()}` | `{name}` | {shown} | {field.description} |")
     return "\n".join(
         [

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from gapcast.contract.base import Strict, Warned
-from gapcast.contract.comparisons import ComparisonOut, Round, Standing
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
 from gapcast.contract.fits import Calibration, Compared, LinkWeights, OfRecipe
 from gapcast.contract.observations import Measured
@@ -15,6 +14,7 @@ from gapcast.contract.predictions import Improvement, LawUsed, NearRun, Predicti
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
 from gapcast.contract.training import TrainedOn
 from gapcast.contract.training_results import RunCost
+from gapcast.contract.waiting import Waiting
 
 POINTS = "accuracy points"
 """Accuracies and their differences are shares in the API, and these on a screen."""
@@ -73,6 +73,8 @@ HAPPENED = {
     "training.resumed": "going on from its checkpoint",
 }
 """What has become of a job, by the event that says so, until its next step."""
+TAKES = {"probes": "probes", "training": "training runs"}
+"""What the workers of a queue take."""
 ARMS = {"student": "student", "none": "A/A", "context": "self-teacher"}
 NO_CONTEXT = {
     "kind_is_none": "kind none has none",
@@ -91,22 +93,6 @@ STOPPED = {
     "most_problems": "after all {problems} problems: the interval is still wider than asked for",
 }
 """Of a sequential probe alone: any other ends when its size is measured."""
-ADVISED = {
-    "train": "Train {best}",
-    "pilot": "Run a pilot of {best} first",
-    "skip": "Train none of them; the best is {best}",
-}
-"""What a comparison comes to, by the verdict on its winner."""
-CHOSEN = {
-    "decided": "{sure} has reached the {confidence} that was asked for.",
-    "indifferent": "More problems would hardly change the choice: with {confidence} probability no other prediction "
-    "would come out more than {indifference} points higher.",
-    "law": "More problems would hardly improve the choice: it is the law that is too uncertain here, and stored runs "
-    "would narrow it.",
-    "budget": "The budget is spent; more problems could have told more.",
-    "most_problems": "The task has no more problems.",
-}
-"""Why a comparison stopped."""
 LEFT_OUT = {
     "collapsed": "collapsed",
     "refused": "without a predicted number",
@@ -225,14 +211,15 @@ def expected(prediction: PredictionOut) -> str | None:
     found = prediction.improvement
     if found is None or found.value is None:
         return None
-    said = f"Expected gain on the training problems: {_with_interval(found)}"
+    said = f"Expected gain on the training problems: {with_interval(found)}"
     held_out = prediction.held_out.improvement if prediction.held_out is not None else None
     if held_out is not None and held_out.value is not None:
-        said += f"; on held-out problems: {_with_interval(held_out)}"
+        said += f"; on held-out problems: {with_interval(held_out)}"
     return f"{_before(prediction.support)}{said}."
 
 
-def _with_interval(found: Improvement) -> str:
+def with_interval(found: Improvement) -> str:
+    """Write a predicted improvement with the first of its intervals."""
     first = found.intervals[0]
     return f"{points(found.value or 0.0)} points ({level(first.level)} interval {between(first.lower, first.upper)})"
 
@@ -465,68 +452,25 @@ def stopped(by: str | None, problems: int | None, most: int) -> str | None:
     return STOPPED[by].format(problems=problems, most=most) if by in STOPPED else None
 
 
-def advised(comparison: ComparisonOut) -> str:
-    """Say in one sentence what to train, what it would gain and how sure that is; empty without a winner."""
-    won = comparison.winner
-    if won is None:
-        return ""
-    names = {one.place: one.name for one in comparison.configurations}
-    picked = listed([names[place] for place in comparison.picked])
-    said = ADVISED.get(won.answer.verdict, "The best is {best}").format(best=picked)
-    found = won.answer.improvement
-    gain = f"{_with_interval(found)}, predicted" if found.value is not None else "no improvement is predicted"
-    of = f" for {names[won.place]}" if len(comparison.picked) > 1 else ""
-    return f"{said}: {gain}{of}. {_sure(comparison)} {probability(comparison.p_best_picked or 0.0)}."
-
-
-def _sure(comparison: ComparisonOut) -> str:
-    return "P(best)" if comparison.request.pick == 1 else "P(the best is among the picked ones)"
-
-
-def chosen(comparison: ComparisonOut) -> str:
-    """Say why a comparison stopped, and what choosing has taken."""
-    asked, spent, stop = comparison.request, comparison.spent, comparison.stopped_by
-    if stop is None:
-        return ""
-    confidence, indifference = level(asked.confidence), plain_points(asked.indifference)
-    why = CHOSEN[stop].format(sure=_sure(comparison), confidence=confidence, indifference=indifference)
-    took = f"Choosing took {count(spent.rollouts, 'rollout')}; an equal split would have taken {spent.equal_split:,}."
-    return f"{why} {took}"
-
-
-def probed_again(comparison: ComparisonOut) -> str:
-    """Say what the winner's second probe has found beside its first; empty without one."""
-    won = comparison.winner
-    if won is None or won.chosen_value is None or won.answer.improvement.value is None:
-        return ""
-    name = next(one.name for one in comparison.configurations if one.place == won.place)
-    interval = won.chosen_interval
-    ends = "" if interval is None else f" ({level(interval.level)} interval {between(interval.lower, interval.upper)})"
-    return (
-        f"{name} was at {points(won.chosen_value)} points{ends} when it was chosen. The highest of several numbers "
-        f"is too high on average, so it was probed once more with fresh samples: "
-        f"{_with_interval(won.answer.improvement)}."
-    )
-
-
-def stands(standing: Standing, after: Round) -> str:
-    """Say how a configuration stands after a round; empty where it is behind, but not out."""
-    if standing.place == after.leader:
-        return "best"
-    if standing.eliminated:
-        return "eliminated"
-    if standing.refused:
-        return "outside the law"
-    if standing.place in after.picked:
-        return "picked"
-    return "not told apart" if standing.place in after.alike else ""
-
-
 def so_far(progress: Progress) -> str:
     """Write the gap of the problems that are done, where a probe takes them in several batches."""
     if progress.gap is None:
         return ""
     return f"gap so far {measured(progress.gap)} points, {count(progress.problems, 'problem')}"
+
+
+def waits(why: Waiting | None) -> str:
+    """Say why a job has not started: who is ahead of it and for how long, or that no worker has been seen."""
+    if why is None:
+        return STATES["queued"]
+    if not why.workers:
+        return f"no worker for {TAKES.get(why.queue, why.queue)} has been seen: start one with `gapcast worker`"
+    behind = f", {count(why.ahead, 'job')} ahead" if why.ahead else ""
+    if why.running is None:
+        return f"{STATES['queued']}{behind}"
+    left, since = why.running.seconds_left, duration(why.running.seconds)
+    far = f"running for {since}" if left is None else f"about {duration(left)} left" if left >= 1 else "almost done"
+    return f"waiting for {why.running.id or 'another job'} ({far}){behind}"
 
 
 def log_ratio(found: LogRatio) -> str:

@@ -2,16 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from gapcast.contract.waiting import QUEUES, Queue
 from service.kit.auth import is_loopback
 from service.listed_models import ModelEntry, repeated
 
@@ -45,7 +47,14 @@ class Settings(BaseSettings):
     worker: Literal["auto", "on", "off"] = Field(
         "auto", description="on: `serve` starts a worker of its own; auto: only with the file-system broker"
     )
-    worker_concurrency: int = Field(1, ge=1, le=64, description="jobs that one worker runs at a time")
+    worker_queues: Annotated[list[Queue], NoDecode] = Field(
+        list(QUEUES),
+        min_length=1,
+        description="what a worker takes: `probes`, `training`, or both (variable: `probes,training`)",
+    )
+    worker_concurrency: int = Field(
+        1, ge=1, le=64, description="jobs of each of its queues that one worker runs at a time"
+    )
     lease_seconds: float = Field(60, gt=0, description="seconds without a heartbeat after which a job is taken back")
     heartbeat_seconds: float = Field(15, gt=0, description="seconds between a running job's heartbeats")
     reconcile_seconds: float = Field(10, gt=0, description="seconds between searches for lost jobs")
@@ -75,6 +84,15 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="how a log line is written: for a person, or as a JSON object for a log collector"
     )
+
+    @field_validator("worker_queues", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:  # noqa: ANN401
+        """Read a text as a list; a queue that is named twice is taken once."""
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            return value
+        return list(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))
 
     @model_validator(mode="after")
     def _fill(self) -> "Settings":

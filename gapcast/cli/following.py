@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn
 
 import typer
@@ -14,8 +15,9 @@ from gapcast.cli.exits import Exit
 from gapcast.cli.terminal import say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
+from gapcast.contract.waiting import Waiting
 from gapcast.models import TERMINAL, Event, Prediction, Probe
-from gapcast.words import HAPPENED, STATES, count, duration, so_far
+from gapcast.words import HAPPENED, STATES, count, duration, so_far, waits
 
 SAMPLING = "sampling rollouts"
 MANY, FEW = 10, 4
@@ -28,7 +30,7 @@ def follow(client: Client, prediction: Prediction, console: Console) -> Predicti
     """Show a prediction's progress until it has ended, and return it as it ended."""
     if prediction.ended:
         return prediction
-    watch(client.predictions.events(prediction.id), console)
+    watch(client.predictions.events(prediction.id), console, prediction.waiting)
     return client.predictions.get(prediction.id)
 
 
@@ -36,7 +38,7 @@ def follow_probe(client: Client, probe: Probe, console: Console) -> Probe:
     """Show a probe's progress until it has ended, and return it as it ended."""
     if probe.ended:
         return probe
-    watch(client.probes.events(probe.id), console)
+    watch(client.probes.events(probe.id), console, probe.waiting)
     return client.probes.get(probe.id)
 
 
@@ -46,25 +48,34 @@ def follow_all(
     """Show the progress of several predictions until all have ended, and return them as they ended."""
     going = {one.id: title for one, title in zip(predictions, titles, strict=True) if not one.ended}
     if going:
-        watch_all(client.predictions.follow([*going]), going, console)
+        waiting = {one.id: one.waiting for one in predictions}
+        watch_all(client.predictions.follow([*going]), going, console, waiting)
     return [client.predictions.get(one.id) if one.id in going else one for one in predictions]
 
 
-def watch(events: Iterable[Event], console: Console) -> None:
-    """Show events until there are no more."""
+def watch(events: Iterable[Event], console: Console, waiting: Waiting | None = None) -> None:
+    """Show why a measurement waits, and events until there are no more."""
     with _progress(console) as progress:
-        followed = _Followed(progress)
+        followed = _Followed(progress, waiting=waiting)
         for event in events:
             followed.take(event)
         progress.update(followed.bar, visible=False)
 
 
-def watch_all(events: Iterable[tuple[str, Event]], titles: Mapping[str, str], console: Console) -> None:
-    """Show events of predictions, whose titles are given by their ids, until there are no more."""
+def watch_all(
+    events: Iterable[tuple[str, Event]],
+    titles: Mapping[str, str],
+    console: Console,
+    waiting: Mapping[str, Waiting | None] = MappingProxyType({}),
+) -> None:
+    """Show why predictions wait, and their events until there are no more; titles and reasons are by their ids."""
     with _progress(console) as progress:
         all_of_them = progress.add_task(count(len(titles), "prediction"), total=len(titles))
         # a bar for each that a worker has begun: those that wait would fill the screen
-        followed = {one: _Followed(progress, f"{title}: ", parts=FEW, visible=False) for one, title in titles.items()}
+        followed = {
+            one: _Followed(progress, f"{title}: ", parts=FEW, visible=False, waiting=waiting.get(one))
+            for one, title in titles.items()
+        }
         for one, event in events:
             followed[one].take(event)
             if event.type.startswith(OF_A_PREDICTION) and event.type.removeprefix(OF_A_PREDICTION) in TERMINAL:
@@ -86,13 +97,24 @@ class _Followed:
         title: what its lines begin with.
         parts: how many lines tell of its sampling where nobody watches.
         visible: True if its bar is there before a worker begins.
+        waiting: why it waits.
     """
 
-    def __init__(self, progress: Progress, title: str = "", *, parts: int = MANY, visible: bool = True) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        title: str = "",
+        *,
+        parts: int = MANY,
+        visible: bool = True,
+        waiting: Waiting | None = None,
+    ) -> None:
         self._progress, self._parts, self._title = progress, parts, escape(title)
         self._shown = -1
         self.bar = progress.add_task(f"{self._title}{STATES['queued']}", total=None, visible=visible)
-        self._say(STATES["queued"])
+        why = waits(waiting)
+        if not progress.console.is_terminal or (visible and why != STATES["queued"]):
+            progress.console.print(f"  {self._title}{why}", highlight=False, soft_wrap=True)
 
     def take(self, event: Event) -> None:
         """Show what an event says."""

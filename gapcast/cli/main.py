@@ -100,9 +100,15 @@ def serve(
 @app.command()
 def worker(
     data_dir: DataDir = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Jobs at a time (GAPCAST_WORKER_CONCURRENCY).")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Jobs of each queue at a time (GAPCAST_WORKER_CONCURRENCY).")
+    ] = None,
+    queue: Annotated[
+        list[str] | None,
+        typer.Option(help="Take jobs of this queue alone: probes or training (GAPCAST_WORKER_QUEUES)."),
+    ] = None,
 ) -> None:
-    """Run a worker: it takes jobs from the queue and measures gaps.
+    """Run a worker: it measures gaps and trains, and neither waits for the other.
 
     It needs the same GAPCAST_DATABASE_URL and GAPCAST_BROKER_URL (or data folder) as the server.
     """
@@ -110,6 +116,7 @@ def worker(
     settings = {
         "GAPCAST_DATA_DIR": None if data_dir is None else str(data_dir),
         "GAPCAST_WORKER_CONCURRENCY": None if concurrency is None else str(concurrency),
+        "GAPCAST_WORKER_QUEUES": ",".join(queue) if queue else None,
     }
     _become("workers", [], settings)
 

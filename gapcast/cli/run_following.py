@@ -18,7 +18,7 @@ from gapcast.contract.events import (
     content_of,
 )
 from gapcast.models import Event, TrainingRun
-from gapcast.words import ASKED, HAPPENED, PHASES, STATES, curve, duration, estimated, measured, percent, warning
+from gapcast.words import ASKED, HAPPENED, PHASES, STATES, curve, duration, estimated, measured, percent, waits, warning
 
 MOST_BLOCKS = 12
 """of a curve beside a bar: a line of 80 characters holds both"""
@@ -26,7 +26,9 @@ MOST_BLOCKS = 12
 
 def follow_runs(client: Client, runs: Sequence[TrainingRun], console: Console) -> list[TrainingRun]:
     """Show the progress of runs until all have ended, and return them as they ended."""
-    watch_runs(client.training_runs.follow([one.id for one in runs if not one.ended]), runs, console)
+    # the answer to several seeds is a list, and lists do not say why a run waits
+    known = [client.training_runs.get(one.id) if one.status == "queued" and len(runs) > 1 else one for one in runs]
+    watch_runs(client.training_runs.follow([one.id for one in known if not one.ended]), known, console)
     return [client.training_runs.get(one.id) for one in runs]
 
 
@@ -52,7 +54,11 @@ class Followed:
         self._tenth = -1
         self._first: tuple[int, datetime] | None = None
         self.bar = progress.add_task("", total=None, more="")
-        self._now(STATES["queued"])
+        why = waits(run.waiting)
+        self._now(STATES["queued"], tell=False)
+        if not progress.console.is_terminal or why != STATES["queued"]:
+            self._say(why)
+        self._told = why
 
     def take(self, event: Event) -> None:
         """Tell what an event says."""

@@ -18,6 +18,7 @@ from gapcast.contract.labels import Labelled
 from gapcast.contract.predictions import Answer, Interval, PredictionRequest
 from gapcast.contract.spaces import Space
 from gapcast.contract.varying import MOST
+from gapcast.contract.waiting import Waiting
 
 FIRST = 32
 """problems that every configuration gets in the first round"""
@@ -152,6 +153,7 @@ class ComparisonOut(Labelled, Identified):
     fit_id: str
     pool: str
     progress: ComparisonProgress | None = None
+    waiting: Waiting | None = Field(None, description="why it waits for a worker; null in lists")
     configurations: list[Compared] = Field(description="the best first, once a round has ended")
     rounds: list[Round] = Field(default_factory=list, description="in lists: the newest alone")
     stopped_by: Stop | None = Field(

@@ -25,6 +25,7 @@ from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures, Pro
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.tagged import NAMED_AS_SENT
 from gapcast.contract.training import TrainedOn, TrainedProblems
+from gapcast.contract.waiting import Waiting
 
 Verdict = Literal["train", "pilot", "skip", "probe_more", "undecided", "refused"]
 
@@ -276,6 +277,7 @@ class PredictionOut(Labelled, Identified):
         None, description="the problems that the run trains on; null: the task is not stored here, and nobody said"
     )
     progress: Progress | None = None
+    waiting: Waiting | None = Field(None, description="while it is queued; null in lists")
     gap: Gap | None = None
     controls: Controls | None = None
     improvement: Improvement | None = None

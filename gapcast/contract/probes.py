@@ -10,6 +10,7 @@ from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStat
 from gapcast.contract.contexts import Context
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
+from gapcast.contract.waiting import Waiting
 
 FEW_PROBLEMS = 32
 """below this a standard error over problems is off by more than 1/sqrt(2 x 31), about an eighth, and 0/1 scores may by
@@ -261,6 +262,7 @@ class ProbeOut(Labelled, Identified):
     key: str = Field(description="content address: the same configuration is measured once")
     configuration: ProbeConfiguration
     progress: Progress | None = None
+    waiting: Waiting | None = Field(None, description="while it is queued; null in lists")
     result: ProbeResult | None = None
     partial: ProbeResult | None = Field(
         None, description="of a probe that did not succeed: the result on the problems that it finished"

@@ -8,6 +8,7 @@ from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Warned
 from gapcast.contract.labels import Labelled
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training import Status, TrainedOn, TrainingConfiguration
+from gapcast.contract.waiting import Waiting
 
 StoppedBy = Literal["steps", "collapse"]
 
@@ -215,6 +216,7 @@ class TrainingRunOut(Labelled, Identified):
     configuration: TrainingConfiguration
     training: TrainedOn
     progress: RunProgress | None = None
+    waiting: Waiting | None = Field(None, description="while it is queued; null in lists")
     baseline: float | None = Field(None, description="student accuracy before training")
     gap: Gap | None = None
     improvement: MeasuredImprovement | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from gapcast import words
+from gapcast import comparison_words, words
 from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.fits import Curve, FitOut
 from gapcast.contract.predictions import Improvement, PredictionOut, Support
@@ -55,10 +55,10 @@ def comparison_table(comparison: ComparisonOut) -> str:
                 words.between(interval.lower, interval.upper) if interval is not None else "",
                 words.probability(standing.p_best),
                 f"{standing.problems:,}",
-                words.stands(standing, comparison.rounds[-1]),
+                comparison_words.stands(standing, comparison.rounds[-1]),
             )
         )
-    return _table(" ".join([comparison.id, words.advised(comparison)]), rows, heads)
+    return _table(" ".join([comparison.id, comparison_words.advised(comparison)]), rows, heads)
 
 
 def fit_table(fit: FitOut) -> str:

@@ -8,7 +8,7 @@ JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=Tru
 TIME: sa.types.TypeEngine[object] = sa.Double().with_variant(postgresql.TIMESTAMP(timezone=True), "postgresql")
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
@@ -37,6 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "comparison_parts",
         sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
         sa.Column("comparison_id", sa.String(length=64), nullable=False),
         sa.Column("job_id", sa.String(length=64), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
@@ -46,6 +47,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["comparison_id"], ["comparisons.id"], name="fk_comparison_parts_comparison_id"),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_comparison_parts_job_id"),
         sa.PrimaryKeyConstraint("id", name="pk_comparison_parts"),
+        sa.UniqueConstraint("job_id", name="uq_comparison_parts_job_id"),
     )
     op.create_index("ix_comparison_parts_comparison_id", "comparison_parts", ["comparison_id"])
 

@@ -13,6 +13,7 @@ class ComparisonJob(Kind):
     """The rounds of one model: what it has drawn is remembered in a file, so it can be killed at any time."""
 
     name = comparisons.KIND
+    queue = comparisons.QUEUE
     entry = "workers.comparison.job:run"
     stops_gently = False
 
@@ -22,7 +23,7 @@ class ComparisonJob(Kind):
 
     def configuration(self, session: Session, job: Job) -> Configuration:
         """The part's, from all that is known when it begins."""
-        part = repository.part(session, job.subject_id)
+        part = repository.part_of(session, job.id)
         return comparisons.configuration_of(session, part).model_dump(mode="json")
 
     def resources(self, session: Session, job: Job, settings: Settings) -> Places:
@@ -31,11 +32,11 @@ class ComparisonJob(Kind):
 
     def store_partial(self, session: Session, job: Job, partial: Result) -> None:
         """With the part."""
-        repository.store_partial(session, job.subject_id, partial)
+        repository.store_partial(session, job.id, partial)
 
     def store_result(self, session: Session, job: Job, result: Result) -> None:
         """With the part."""
-        repository.store_result(session, job.subject_id, result)
+        repository.store_result(session, job.id, result)
 
     def settle(self, session: Session, job: Job) -> None:
         """Ask for the next round, or end the comparison."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, String
+from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gapcast.contract.base import JsonObject
@@ -40,9 +40,13 @@ class ComparisonPart(Base):
     """One job of a comparison: what one model's child is to measure, and has measured."""
 
     __tablename__ = "comparison_parts"
-    __table_args__ = (Index("ix_comparison_parts_comparison_id", "comparison_id"),)
+    __table_args__ = (
+        Index("ix_comparison_parts_comparison_id", "comparison_id"),
+        UniqueConstraint("job_id"),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(64))
     comparison_id: Mapped[str] = mapped_column(ForeignKey("comparisons.id"))
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
     round: Mapped[int] = mapped_column(Integer)

@@ -13,6 +13,7 @@ from gapcast.contract.comparisons import (
     Winner,
 )
 from gapcast.contract.predictions import Answer
+from gapcast.contract.waiting import Waiting
 from service.comparisons.configuring import Contestant
 from service.comparisons.models import PENDING, Comparison
 from service.comparisons.repository import Part
@@ -24,9 +25,14 @@ from service.predictions.models import Prediction
 
 
 def show(
-    comparison: Comparison, parts: Sequence[Part], predicted: Mapping[str, Prediction], *, brief: bool = False
+    comparison: Comparison,
+    parts: Sequence[Part],
+    predicted: Mapping[str, Prediction],
+    *,
+    brief: bool = False,
+    waiting: Waiting | None = None,
 ) -> ComparisonOut:
-    """Show one; `predicted` are its predictions by id. In lists only the newest round."""
+    """Show one; `predicted` are its predictions by id. In lists, which are `brief`, only the newest round."""
     request = ComparisonRequest.model_validate(comparison.request)
     found = [Contestant.model_validate(one) for one in comparison.members["list"]]
     story, answer = Story.read(parts), comparison.answer or {}
@@ -48,6 +54,7 @@ def show(
             "fit_id": comparison.fit_id,
             "pool": comparison.pool,
             "progress": running.progress if running is not None and status not in TERMINAL else None,
+            "waiting": waiting,
             "configurations": sorted(compared, key=lambda one: _rank(one, last)),
             "rounds": story.rounds[-1:] if brief else story.rounds,
             "stopped_by": story.stop,

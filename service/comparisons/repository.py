@@ -75,9 +75,9 @@ def by_id(session: Session, comparison_id: str) -> Comparison:
     return session.execute(select(Comparison).where(Comparison.id == comparison_id)).scalar_one()
 
 
-def part(session: Session, part_id: str) -> ComparisonPart:
-    """Read one part."""
-    query = select(ComparisonPart).where(ComparisonPart.id == part_id)
+def part_of(session: Session, job_id: str) -> ComparisonPart:
+    """Read the part that a job measures."""
+    query = select(ComparisonPart).where(ComparisonPart.job_id == job_id)
     return session.execute(query.execution_options(populate_existing=True)).scalar_one()
 
 
@@ -138,18 +138,18 @@ def end(session: Session, comparison_id: str, values: dict[str, Any]) -> bool:
     return session.execute(statement).one_or_none() is not None
 
 
-def store_partial(session: Session, part_id: str, partial: JsonObject) -> None:
+def store_partial(session: Session, job_id: str, partial: JsonObject) -> None:
     """Write what is known so far of a part; the caller holds its job."""
-    _write(session, part_id, {"partial": partial})
+    _write(session, job_id, {"partial": partial})
 
 
-def store_result(session: Session, part_id: str, result: JsonObject) -> None:
+def store_result(session: Session, job_id: str, result: JsonObject) -> None:
     """Write what a part has measured and decided."""
-    _write(session, part_id, {"result": result, "partial": None})
+    _write(session, job_id, {"result": result, "partial": None})
 
 
-def _write(session: Session, part_id: str, values: dict[str, Any]) -> None:
-    statement = update(ComparisonPart).where(ComparisonPart.id == part_id, ComparisonPart.result.is_(None))
+def _write(session: Session, job_id: str, values: dict[str, Any]) -> None:
+    statement = update(ComparisonPart).where(ComparisonPart.job_id == job_id, ComparisonPart.result.is_(None))
     session.execute(statement.values(**values).execution_options(synchronize_session=False))
 
 

@@ -11,6 +11,7 @@ from gapcast.contract.comparisons import ComparisonOut, ComparisonRequest, Rules
 from gapcast.contract.events import ComparisonCreated, Ended
 from gapcast.contract.lists import ComparisonQuery
 from gapcast.contract.spaces import Space
+from gapcast.contract.waiting import Queue
 from service.comparisons import repository
 from service.comparisons.configuring import (
     Contestant,
@@ -30,7 +31,7 @@ from service.fits import service as fits
 from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
-from service.jobs.service import Settle, require_room
+from service.jobs.service import Settle, require_room, waiting_of
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
 from service.kit.errors import Conflict, NotFound
@@ -41,6 +42,7 @@ from service.predictions.service import law_for
 from service.settings import Settings
 
 KIND = "comparison"
+QUEUE: Queue = "probes"
 """of its jobs"""
 
 
@@ -119,11 +121,20 @@ def _ask(session: Session, comparison: Comparison, found: Sequence[Contestant], 
 
 def _queue(session: Session, comparison: Comparison, asked: JsonObject) -> None:
     part_id = new_id("cpart")
-    job = jobs.add(session, tenant=comparison.tenant, kind=KIND, subject_id=part_id)
-    values = {"id": part_id, "comparison_id": comparison.id, "job_id": job.id, "round": comparison.round}
-    repository.add_part(session, values | {"asked": asked})
+    job = jobs.add(session, tenant=comparison.tenant, kind=KIND, queue=QUEUE, subject_id=comparison.id)
+    repository.add_part(
+        session,
+        {
+            "id": part_id,
+            "tenant": comparison.tenant,
+            "comparison_id": comparison.id,
+            "job_id": job.id,
+            "round": comparison.round,
+            "asked": asked,
+        },
+    )
     if isinstance(session, WriteSession):
-        session.wake(job.id)
+        session.wake(QUEUE, job.id)
 
 
 def configuration_of(session: Session, part: ComparisonPart) -> ComparisonConfiguration:
@@ -178,7 +189,7 @@ def _seconds_left(request: ComparisonRequest, story: Story) -> float | None:
 
 def advance(session: Session, job: Job) -> None:
     """Go on after a part of a comparison has ended, in the transaction that ends its job."""
-    part = repository.part(session, job.subject_id)
+    part = repository.part_of(session, job.id)
     comparison = repository.locked(session, part.comparison_id)
     if comparison.status != PENDING:
         return
@@ -243,7 +254,11 @@ def found(session: Session, tenant: str, comparison_id: str) -> ComparisonOut:
         raise _missing(comparison_id)
     wanted = comparison.answer or {}
     predicted = prediction_rows.by_ids(session, tenant, [*wanted.get("predictions", {}).values(), *_second(comparison)])
-    return show(comparison, repository.parts(session, [comparison.id]), predicted)
+    parts = repository.parts(session, [comparison.id])
+    waits = next((one.job for one in parts if one.job.state == JobState.queued), None)
+    is_idle = all(one.job.state != JobState.running for one in parts)
+    waiting = waiting_of(session, waits) if waits is not None and is_idle and comparison.status == PENDING else None
+    return show(comparison, parts, predicted, waiting=waiting)
 
 
 def _second(comparison: Comparison) -> list[str]:

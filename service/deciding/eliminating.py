@@ -48,7 +48,7 @@ def eliminate(
     for (a, one), (b, other) in permutations(enumerate(known), 2):
         if one is None or other is None or configurations[a].paired != configurations[b].paired:
             continue
-        if not {a, b} & gone and smaller(one.differences, other.differences, alpha):
+        if smaller(one.differences, other.differences, alpha):
             beaten_by.setdefault(a, set()).add(b)
     for a in sorted(beaten_by, key=lambda a: -len(beaten_by[a])):
         if len(beaten_by[a] - gone) >= rules.pick:

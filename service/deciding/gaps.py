@@ -5,8 +5,10 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from service.deciding.configurations import Known
+from service.law.exposure import PRIOR_SD
 from service.law.observations import FloatArray
 from service.law.paired import VARIANCE_FLOOR
 
@@ -19,6 +21,10 @@ SMALLEST_EIGENVALUE = 0.02
 """of a correlation matrix: 36 pairs of problems and rollouts do not show a correlation above .98"""
 
 
+SPREADS = PRIOR_SD * 2.0 ** np.arange(1, -6, -1)
+"""of the true gaps within a comparison, before anything is measured: as much as all stored gaps, or much less"""
+
+
 class Gaps(NamedTuple):
     """Sufficient statistics of P nested samples of problems, normal with a known covariance.
 
@@ -26,19 +32,22 @@ class Gaps(NamedTuple):
         problems: (P,) measured of each.
         spread: (P, P) covariance of two configurations' differences on one problem.
         shift: (P,) precision times mean.
+        likeness: (P, P) precision of what the configurations say of each other: gaps that differ by no more than their
+            errors are drawn together, or the best of many would look better than it is.
     """
 
     problems: FloatArray
     spread: FloatArray
     shift: FloatArray
+    likeness: FloatArray
 
     def precision(self, problems: FloatArray) -> FloatArray:
         """(P, P) inverse covariance of the gaps' errors with so many problems of each, nested.
 
         Problems that a configuration lacks are regressed on those that share the rest with it. With as many problems
-        of each this is the inverse of spread/n, and the gaps are plain means.
+        of each, and no likeness, this is the inverse of spread/n, and the gaps are plain means.
         """
-        found, before = np.diag(np.where(problems == 0, 1 / UNKNOWN_VARIANCE, 0.0)), 0.0
+        found, before = np.diag(np.where(problems == 0, 1 / UNKNOWN_VARIANCE, 0.0)) + self.likeness, 0.0
         for level in np.unique(problems[problems > 0]):
             rows = np.flatnonzero(problems >= level)
             found[np.ix_(rows, rows)] += (level - before) * np.linalg.inv(self.spread[np.ix_(rows, rows)])
@@ -75,7 +84,31 @@ def gaps(known: Sequence[Known | None], students: Sequence[str]) -> Gaps:
         sums = np.array([one.differences[before:level].sum() for one in each if one is not None])
         shift[rows] += np.linalg.solve(spread[np.ix_(rows, rows)], sums)
         before = level
-    return Gaps(problems, spread, shift)
+    alone = Gaps(problems, spread, shift, np.zeros_like(spread))
+    return alone._replace(likeness=_likeness(alone))
+
+
+def _likeness(alone: Gaps) -> FloatArray:
+    """(P, P) precision of the measured gaps' differences that goes beyond that of the law's own prior.
+
+    True gaps ~ N(m, t^2) with any m and t one of ``SPREADS``, equally likely. t^2 is taken at its posterior mean; the
+    law draws gaps together by ``PRIOR_SD`` in any case.
+    """
+    measured = np.flatnonzero(alone.problems)
+    found, K = np.zeros_like(alone.likeness), len(measured)
+    if K < 2:
+        return found
+    gap, cov = alone.mean[measured], alone.cov[np.ix_(measured, measured)]
+    log_weight = np.empty(len(SPREADS))
+    for place, t in enumerate(SPREADS):
+        total = cov + t**2 * np.eye(K)
+        inverse = np.linalg.inv(total)
+        off = gap - (inverse @ gap).sum() / inverse.sum()
+        log_weight[place] = -0.5 * (np.linalg.slogdet(total)[1] + np.log(inverse.sum()) + off @ inverse @ off)
+    variance = float(softmax(log_weight) @ SPREADS**2)
+    added = max(1 / variance - 1 / PRIOR_SD**2, 0.0)
+    found[np.ix_(measured, measured)] = added * (np.eye(K) - 1 / K)
+    return found
 
 
 def _correlation(known: Sequence[Known | None], variance: FloatArray, students: Sequence[str]) -> FloatArray:

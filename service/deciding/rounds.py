@@ -101,11 +101,11 @@ def _next(
     if p_best_picked >= rules.confidence:
         return "decided", {}
     exact = view.predictions(view.uncertainty())
+    if worth(exact[:, alive], rules.pick) <= NEGLIGIBLE * rules.indifference:
+        return "law", {}
     chosen, others = exact[:, list(picked)].max(axis=1), exact[:, alive].max(axis=1)
     if (chosen >= others - rules.indifference).mean() >= rules.confidence:
         return "indifferent", {}
-    if worth(exact[:, alive], rules.pick) <= NEGLIGIBLE * rules.indifference:
-        return "law", {}
     order = _doubt(exact, alive, rules.pick)
     order = order[have[order] < most[order]]
     if not len(order):

@@ -20,8 +20,9 @@ from service.law.record import Record
 from service.observations.repository import AnyRow
 
 VERSION = 5
-"""of a fit's record; one of version 4 is read alike, and its pool is fitted again"""
-READ = (4, VERSION)
+"""of a fit's record"""
+ALIKE = 4
+"""the version that is read as this one is; its pool is fitted again all the same"""
 ALONE = range(1, 4)
 """versions that are one law's own: of every run at its end, on its training problems"""
 
@@ -85,7 +86,7 @@ class Laws:
         """
         if record["version"] in ALONE:
             return cls({(Target.TRAIN, None): GapLaw.from_record(record)})
-        if record["version"] not in READ:
+        if record["version"] not in (ALIKE, VERSION):
             raise ValueError(f"version: expected {VERSION} or before, got {record['version']}")
         laws = [GapLaw.from_record(one) for one in record["laws"]]
         return cls(

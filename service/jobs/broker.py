@@ -5,9 +5,11 @@ from collections.abc import Iterable
 import structlog
 from celery import Celery
 from celery.loaders.app import AppLoader
+from kombu.entity import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
-from service.jobs.messages import QUEUE, WAKE
+from gapcast.contract.waiting import QUEUES
+from service.jobs.messages import WAKE, broker_queue
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -32,7 +34,8 @@ def celery_app(settings: Settings) -> Celery:
             "accept_content": ["json"],
             "task_ignore_result": True,
             "task_acks_late": False,
-            "task_default_queue": QUEUE,
+            "task_queues": [_queue(broker_queue(name)) for name in QUEUES],
+            "task_create_missing_queues": False,
             "worker_prefetch_multiplier": 1,
             "worker_enable_remote_control": False,
             "worker_hijack_root_logger": False,
@@ -52,6 +55,11 @@ def celery_app(settings: Settings) -> Celery:
     return app
 
 
+def _queue(name: str) -> Queue:
+    """A queue with an exchange of its own, as Celery makes those that it is not told about."""
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
 class Dispatcher:
     """Sends wake-ups. One that cannot be sent is no loss: the reconciler sends it again."""
 
@@ -60,11 +68,11 @@ class Dispatcher:
         # nobody waits for a broker that is away: kombu would try for seconds, whatever `retry` says
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0}
 
-    def wake(self, job_ids: Iterable[str]) -> None:
-        """Publish one message a job."""
-        for job_id in job_ids:
+    def wake(self, jobs: Iterable[tuple[str, str]]) -> None:
+        """Publish one message a job, of which queue and id are given."""
+        for queue, job_id in jobs:
             try:
-                self._app.send_task(WAKE, args=[job_id], retry=False)
+                self._app.send_task(WAKE, args=[job_id], queue=broker_queue(queue), retry=False)
             except Exception as error:
                 log.warning("wake_up_not_sent", job=job_id, error=str(error))
 
@@ -73,4 +81,5 @@ class Dispatcher:
         with self._app.connection(connect_timeout=2) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
             with connection.channel() as channel:
-                self._app.amqp.queues[QUEUE].bind(channel).declare()
+                for queue in self._app.amqp.queues.values():
+                    queue.bind(channel).declare()

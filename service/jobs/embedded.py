@@ -5,15 +5,19 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from gapcast.launching import module_command, safe_environment
 from service.jobs import repository as jobs
 from service.jobs.service import worker_name
 from service.kit.database import Database
 from service.settings import Settings
+from service.slots import repository as slots
 
 log = structlog.get_logger()
 
@@ -35,7 +39,7 @@ class EmbeddedWorker:
             "GAPCAST_BROKER_URL": settings.broker_url,
             "GAPCAST_PARENT_PID": str(os.getpid()),
         }
-        self._url = settings.database_url
+        self._settings = settings
         self._stop = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="embedded-worker", daemon=True)
@@ -54,19 +58,22 @@ class EmbeddedWorker:
             backoff = 0.5 if time.monotonic() - started > STEADY else min(backoff * 2, LONGEST)
             log.warning("worker_died", code=code, restart_in_seconds=backoff)
             if self._process is not None:
-                self._mourn(self._process.pid)
+                self._write_down("leases_not_ended", partial(_mourn, worker=worker_name(self._process.pid)))
             self._stop.wait(backoff)
 
-    def _mourn(self, pid: int) -> None:
-        """Nobody need wait for the leases of a worker that we saw die."""
-        database = Database(self._url)
+    def _write_down(self, failing: str, write: Callable[[Session], None]) -> None:
+        """Write about the worker; where the database is away, log that as `failing`."""
+        database = Database(self._settings.database_url)
         try:
             with database.write() as session:
-                jobs.end_leases_of(session, worker_name(pid))
+                write(session)
         except SQLAlchemyError as error:
-            log.warning("leases_not_ended", error=f"{type(error).__name__}: {error}"[:300])
+            log.warning(failing, error=f"{type(error).__name__}: {error}"[:300])
         finally:
             database.engine.dispose()
+
+    def _sign(self, session: Session, worker: str) -> None:
+        slots.sign(session, worker, self._settings.worker_queues, self._settings.worker_concurrency)
 
     def _run_once(self) -> int | None:
         """Run a worker to its end; returns its exit code, or None when it could not be started."""
@@ -75,6 +82,8 @@ class EmbeddedWorker:
         except OSError as error:
             log.error("worker_not_started", error=str(error))
             return None
+        # it takes seconds to start, in which nobody is to be told that there is no worker
+        self._write_down("sign_not_written", partial(self._sign, worker=worker_name(self._process.pid)))
         return self._process.wait()
 
     def ask_to_stop(self) -> None:
@@ -96,3 +105,9 @@ class EmbeddedWorker:
             process.wait(15)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _mourn(session: Session, worker: str) -> None:
+    """Nobody need wait for the leases of a worker that we saw die, or think that it lives."""
+    jobs.end_leases_of(session, worker)
+    slots.forget(session, worker)

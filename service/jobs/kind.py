@@ -6,6 +6,7 @@ from typing import ClassVar
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject
+from gapcast.contract.waiting import Queue
 from service.jobs.models import Job
 from service.kit.database import Database
 from service.settings import Settings
@@ -37,6 +38,8 @@ class Kind(JobEnd):
 
     name: ClassVar[str]
     """as `jobs.kind`"""
+    queue: ClassVar[Queue]
+    """whose slots its jobs take"""
     entry: ClassVar[str]
     """what the child runs, as `module:function`; the function takes a `workers.work.Work`"""
     stops_gently: ClassVar[bool]

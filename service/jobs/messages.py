@@ -15,12 +15,16 @@ log = structlog.get_logger()
 
 WAKE = "gapcast.wake"
 """The one task: its argument is a job id."""
-QUEUE = "gapcast"
 MEDIA_TYPE = "application/json"
 LONGEST = 65_536
 """bytes of a message; one of ours has less than a thousand"""
 
 Read = TypeVar("Read")
+
+
+def broker_queue(queue: str) -> str:
+    """Name a queue of jobs as the broker knows it, where other programs may have queues too."""
+    return f"gapcast.{queue}"
 
 
 class Malformed(ValueError):

@@ -5,7 +5,7 @@ from typing import Any
 
 from kombu.transport import redis
 
-from service.jobs.messages import QUEUE, Malformed, log_dropped, payload_of
+from service.jobs.messages import Malformed, log_dropped, payload_of
 
 
 def _popped(reply: tuple[bytes, bytes] | None, **_: Any) -> tuple[bytes, str] | None:  # noqa: ANN401
@@ -14,10 +14,15 @@ def _popped(reply: tuple[bytes, bytes] | None, **_: Any) -> tuple[bytes, str] | 
         return None
     key, raw = reply
     try:
-        return key, json.dumps(payload_of(raw, QUEUE))
+        return key, json.dumps(payload_of(raw, _queue_of(key)))
     except Malformed as error:
         log_dropped(error)
         return None
+
+
+def _queue_of(key: bytes) -> str:
+    """The queue of a Redis key; one with a priority has that behind a separator."""
+    return key.decode(errors="replace").partition(redis.Channel.sep)[0]
 
 
 class Channel(redis.Channel):

@@ -1,15 +1,17 @@
 """The SQL of durable jobs. Every change of a running job is guarded by its attempt, the fence."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, case, func, literal, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, Select, and_, case, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy.orm import Session, aliased
 
 from gapcast.contract.base import JsonObject
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.ids import new_id
+from service.slots.models import Slots
 
 
 class Asked(NamedTuple):
@@ -19,12 +21,41 @@ class Asked(NamedTuple):
     pause: bool
 
 
-def add(session: Session, *, tenant: str, kind: str, subject_id: str) -> Job:
+class Running(NamedTuple):
+    """A job that holds a slot."""
+
+    tenant: str
+    subject_id: str
+    kind: str
+    started_at: datetime
+    progress: JsonObject | None
+
+
+class Place(NamedTuple):
+    """Where a queued job stands."""
+
+    at: datetime
+    """by the clock of the database"""
+    ahead: int
+    """queued jobs that are due before it"""
+    workers: int
+    slots: int
+    """of these workers together"""
+    running: Sequence[Running]
+    """the jobs of its queue that run, the oldest first; at most MOST_RUNNING"""
+
+
+MOST_RUNNING = 100
+"""jobs among which the one that ends first is looked for"""
+
+
+def add(session: Session, *, tenant: str, kind: str, queue: str, subject_id: str) -> Job:
     """Store a queued job that is due at once."""
     job = Job(
         id=new_id("job"),
         tenant=tenant,
         kind=kind,
+        queue=queue,
         subject_id=subject_id,
         state=JobState.queued,
         attempt=0,
@@ -56,6 +87,46 @@ def count_live(session: Session, tenant: str) -> int:
     """How many of a tenant's jobs wait for a worker or have one."""
     live = (JobState.queued, JobState.running)
     return session.execute(select(func.count()).where(Job.tenant == tenant, Job.state.in_(live))).scalar_one()
+
+
+def next_due(session: Session, queue: str, kinds: Collection[str], besides: Collection[str]) -> str | None:
+    """Return the id of the job of a queue that has been due the longest.
+
+    Args:
+        session: of a read.
+        queue: one of `gapcast.contract.waiting.QUEUES`.
+        kinds: that are known here.
+        besides: ids of jobs that are not wanted.
+    """
+    due = select(Job.id).where(
+        Job.state == JobState.queued,
+        Job.available_at <= now(),
+        Job.queue == queue,
+        Job.kind.in_(kinds),
+        Job.id.not_in(besides),
+    )
+    return session.execute(due.order_by(Job.available_at, Job.id).limit(1)).scalar_one_or_none()
+
+
+def place(session: Session, job: Job) -> Place:
+    """Read where a queued job stands in its queue, in one statement."""
+    mine, other, running = aliased(Job), aliased(Job), aliased(Job)
+    before = tuple_(other.available_at, other.id) < tuple_(mine.available_at, mine.id)
+    queued = and_(other.queue == job.queue, other.state == JobState.queued)
+    ahead = select(func.count()).select_from(other).join(mine, before).where(queued, mine.id == job.id)
+    alive = and_(Slots.queue == job.queue, Slots.expires_at > now())
+    counts = select(
+        now().label("at"),
+        ahead.scalar_subquery().label("ahead"),
+        select(func.count()).select_from(Slots).where(alive).scalar_subquery().label("workers"),
+        select(func.coalesce(func.sum(Slots.slots), 0)).where(alive).scalar_subquery().label("slots"),
+    ).subquery()
+    holds = and_(running.queue == job.queue, running.state == JobState.running)
+    shown = [getattr(running, name) for name in Running._fields]
+    query = select(*counts.c, *shown).select_from(counts).outerjoin(running, holds)
+    rows = session.execute(query.order_by(running.started_at).limit(MOST_RUNNING)).all()
+    at, ahead_of_it, workers, slots = rows[0][:4]
+    return Place(at, ahead_of_it, workers, slots, [Running(*row[4:]) for row in rows if row.subject_id is not None])
 
 
 def _chosen(query: Select[str]) -> Select[str]:
@@ -212,27 +283,25 @@ def end_leases_of(session: Session, worker: str) -> None:
     session.execute(statement.execution_options(synchronize_session=False))
 
 
-def take_undispatched(session: Session, republish_seconds: float) -> Sequence[str]:
-    """Mark due jobs whose wake-up was never sent, or sent long ago, as dispatched, and return their ids."""
+def take_undispatched(session: Session, republish_seconds: float) -> Sequence[tuple[str, str]]:
+    """Mark due jobs whose wake-up was never sent, or sent long ago, as dispatched; returns their queues and ids.
+
+    Where no worker takes the queue nothing is sent again: the messages would heap up, and a worker that starts looks.
+    """
+    listened = exists().where(Slots.queue == Job.queue, Slots.expires_at > now())
     waiting = select(Job.id).where(
         Job.state == JobState.queued,
         Job.available_at <= now(),
-        or_(Job.dispatched_at.is_(None), Job.dispatched_at < now(-republish_seconds)),
+        or_(Job.dispatched_at.is_(None), and_(Job.dispatched_at < now(-republish_seconds), listened)),
     )
     statement = (
         update(Job)
         .where(Job.id.in_(_chosen(waiting)), Job.state == JobState.queued)
         .values(dispatched_at=now())
-        .returning(Job.id)
+        .returning(Job.queue, Job.id)
         .execution_options(synchronize_session=False)
     )
-    return session.execute(statement).scalars().all()
-
-
-def forget_dispatch(session: Session, job_id: str) -> None:
-    """Have the next reconciler send a queued job's wake-up again, because this one reached a worker that stops."""
-    statement = update(Job).where(Job.id == job_id, Job.state == JobState.queued).values(dispatched_at=None)
-    session.execute(statement.execution_options(synchronize_session=False))
+    return [(queue, job_id) for queue, job_id in session.execute(statement)]
 
 
 def request_cancel(session: Session, job_id: str) -> Job | None:

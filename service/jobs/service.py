@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import Callable
+from math import inf
 
 import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.events import JobPaused, JobRetrying
+from gapcast.contract.waiting import RunningJob, Waiting
 from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository
@@ -15,6 +17,9 @@ from service.kit.database import Database
 from service.settings import Settings
 
 log = structlog.get_logger()
+
+SECONDS_LEFT = "seconds_left"
+"""beside a running job's progress: how long it still takes at its pace, once that is known"""
 
 Settle = Callable[[Session, Job], None]
 """Called in the transaction that ends a job, whoever ends it, so that what waits for the job ends with it."""
@@ -44,6 +49,29 @@ def require_room(session: Session, tenant: str, most: int, more: int = 1) -> Non
         raise TooManyJobs(detail, headers={"Retry-After": "30"})
 
 
+def waiting_of(session: Session, job: Job) -> Waiting | None:
+    """Say why a job has not started; None if it is not queued. One statement: for a single answer, not for lists."""
+    if job.state != JobState.queued:
+        return None
+    place = repository.place(session, job)
+    shown = [_running(one, place, job.tenant) for one in place.running]
+    # a job that will end soon by its pace, else the oldest one
+    first = min(shown, key=lambda one: inf if one.seconds_left is None else one.seconds_left, default=None)
+    free = place.slots - len(shown) > place.ahead
+    return Waiting.model_validate(
+        {"queue": job.queue, "ahead": place.ahead, "workers": place.workers, "running": None if free else first}
+    )
+
+
+def _running(job: repository.Running, place: repository.Place, tenant: str) -> RunningJob:
+    return RunningJob(
+        id=job.subject_id if job.tenant == tenant else None,
+        kind=job.kind,
+        seconds=(place.at - job.started_at).total_seconds(),
+        seconds_left=(job.progress or {}).get(SECONDS_LEFT),
+    )
+
+
 def record_return(session: Session, job: Job, settle: Settle) -> None:
     """Write down that an attempt came to nothing, and settle the job if that was the last one."""
     error = job.error or LOST
@@ -62,4 +90,5 @@ def reconcile(database: Database, settings: Settings, settle: Settle) -> None:
             log.warning("job_taken_back", job=job.id, state=job.state, attempt=job.attempt)
             record_return(session, job, settle)
     with database.write() as session:
-        session.wake(*repository.take_undispatched(session, settings.republish_seconds))
+        for queue, job_id in repository.take_undispatched(session, settings.republish_seconds):
+            session.wake(queue, job_id)

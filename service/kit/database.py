@@ -69,16 +69,16 @@ def normal_url(url: str) -> str:
 class WriteSession(Session):
     """A session that commits; it remembers which jobs are to be woken then."""
 
-    def wake(self, *job_ids: str) -> None:
-        """Wake these jobs after the commit, and not at all where there is none."""
-        self.info.setdefault(WOKEN, []).extend(job_ids)
+    def wake(self, queue: str, *job_ids: str) -> None:
+        """Wake these jobs of a queue after the commit, and not at all where there is none."""
+        self.info.setdefault(WOKEN, []).extend((queue, job_id) for job_id in job_ids)
 
 
 WOKEN = "woken"
-Wake = Callable[[Sequence[str]], None]
+Wake = Callable[[Sequence[tuple[str, str]]], None]
 
 
-def _wake_nobody(job_ids: Sequence[str]) -> None:
+def _wake_nobody(jobs: Sequence[tuple[str, str]]) -> None:
     """The reconciler of some other process finds them."""
 
 
@@ -87,7 +87,7 @@ class Database:
 
     Args:
         url: SQLAlchemy's.
-        wake: is given the jobs that a session was to wake, after its commit.
+        wake: is given queue and id of the jobs that a session was to wake, after its commit.
     """
 
     def __init__(self, url: str, wake: Wake = _wake_nobody) -> None:

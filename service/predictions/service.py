@@ -13,6 +13,7 @@ from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionList, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
+from gapcast.contract.waiting import Waiting
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
@@ -20,6 +21,7 @@ from service.fits.asked import Asked
 from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
+from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
@@ -388,7 +390,8 @@ def found(session: Session, tenant: str, prediction_id: str) -> PredictionOut:
     row = repository.get(session, tenant, prediction_id)
     if row is None:
         raise missing(prediction_id)
-    return show(*row)
+    prediction, job = row
+    return show(prediction, job, waiting_of(session, job) if job is not None and prediction.status == PENDING else None)
 
 
 def found_all(session: Session, tenant: str, ids: Sequence[str]) -> PredictionList:
@@ -413,7 +416,7 @@ def page(session: Session, tenant: str, wanted: PredictionQuery) -> Page[Predict
     return Page.of([show(*row) for row in repository.page(session, tenant, wanted)], wanted.limit)
 
 
-def show(prediction: Prediction, job: Job | None) -> PredictionOut:
+def show(prediction: Prediction, job: Job | None, waiting: Waiting | None = None) -> PredictionOut:
     """A stored prediction as the API shows it."""
     answered = Answer.model_validate(prediction.answer).model_dump() if prediction.answer else {}
     return PredictionOut.model_validate(
@@ -426,6 +429,7 @@ def show(prediction: Prediction, job: Job | None) -> PredictionOut:
             "probe_id": prediction.probe_id,
             "training": PredictionRequest.model_validate(prediction.request).trained_on,
             "progress": job.progress if job is not None and prediction.status == PENDING else None,
+            "waiting": waiting,
             "error": prediction.error,
             "created_at": rfc3339(prediction.created_at),
             "finished_at": rfc3339(prediction.finished_at) if prediction.finished_at else None,

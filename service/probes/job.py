@@ -12,6 +12,7 @@ class ProbeJob(Kind):
     """A probe: what it has drawn is remembered in a file as it goes, so it can be killed at any time."""
 
     name = "probe"
+    queue = "probes"
     entry = "workers.probe.job:run"
     stops_gently = False
 

@@ -9,10 +9,11 @@ from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import ProbeCancelRequested
 from gapcast.contract.lists import ProbeQuery
 from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest, ProbeResult
+from gapcast.contract.waiting import Waiting
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
-from service.jobs.service import Settle, require_room
+from service.jobs.service import Settle, require_room, waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import WriteSession
 from service.kit.errors import Conflict, InvalidRequest, NotFound
@@ -90,7 +91,8 @@ def found(session: Session, tenant: str, probe_id: str) -> ProbeOut:
     if row is None:
         raise _missing(probe_id)
     probe, job = row
-    return _show(probe, job, probe.result, probe.partial)
+    waiting = waiting_of(session, job) if probe.result is None else None
+    return _show(probe, job, probe.result, probe.partial, waiting)
 
 
 def state_of(session: Session, tenant: str, probe_id: str) -> ProbeState:
@@ -130,7 +132,9 @@ def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None
         settle(session, job)
 
 
-def _show(probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject | None) -> ProbeOut:
+def _show(
+    probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject | None, waiting: Waiting | None = None
+) -> ProbeOut:
     """Return a stored probe as the API shows it."""
     ended = JobState(job.state).is_terminal
     return ProbeOut.model_validate(
@@ -142,6 +146,7 @@ def _show(probe: Probe, job: Job, result: JsonObject | None, partial: JsonObject
             "key": probe.key,
             "configuration": probe.configuration,
             "progress": None if ended else job.progress,
+            "waiting": waiting,
             "result": result,
             "partial": partial,
             "error": job.error if ended and result is None else None,
@@ -175,7 +180,7 @@ def ensure_all(
             new[key] = made
         else:
             found[key] = ensure(session, tenant, wanted[key], max_queued)
-    session.wake(*(new[key].job_id for key in wanted if key in new))
+    session.wake(KIND.queue, *(new[key].job_id for key in wanted if key in new))
     return found | new
 
 
@@ -194,7 +199,7 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
             require_room(session, tenant, max_queued)
             made = _create(session, tenant, configuration)
             if made is not None:
-                session.wake(made.job_id)
+                session.wake(KIND.queue, made.job_id)
                 return made
             continue
         if probe.result is not None:
@@ -205,10 +210,10 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
         if job is not None and job.state == JobState.succeeded:
             continue  # it ended while we waited for its row: read the result
         require_room(session, tenant, max_queued)
-        fresh = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe.id)
+        fresh = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=probe.id)
         if repository.hand_over(session, probe.id, probe.job_id, fresh.id):
             session.refresh(probe)
-            session.wake(fresh.id)
+            session.wake(KIND.queue, fresh.id)
             return probe
         session.delete(fresh)
         session.flush()
@@ -240,7 +245,7 @@ def _create(session: Session, tenant: str, configuration: ProbeConfiguration) ->
     probe_id = new_id("probe")
     try:
         with session.begin_nested():
-            job = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=probe_id)
+            job = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=probe_id)
             return repository.add(
                 session,
                 {

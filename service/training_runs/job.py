@@ -34,6 +34,7 @@ class TrainingJob(Kind):
     """A training run: asked to stop, its child writes a checkpoint first."""
 
     name = "training"
+    queue = "training"
     entry = "workers.ranks.job:run"
     stops_gently = True
 

@@ -13,14 +13,15 @@ from gapcast.contract.training_results import (
     TrainingResult,
     TrainingRunOut,
 )
+from gapcast.contract.waiting import Waiting
 from service.jobs.models import Job, JobState
 from service.kit.clock import rfc3339
 from service.training_runs.models import Checkpoint, TrainingRun
 from service.training_runs.repository import Row
 
 
-def run_out(row: Row) -> TrainingRunOut:
-    """Show a run: its result, else what is known so far."""
+def run_out(row: Row, waiting: Waiting | None = None) -> TrainingRunOut:
+    """Show a run: its result, else what is known so far, and why it waits where that was asked."""
     run, job, result = row.run, row.job, row.result
     state = JobState(job.state)
     known = result or row.partial
@@ -40,6 +41,7 @@ def run_out(row: Row) -> TrainingRunOut:
         configuration=configuration,
         training=configuration.trained_on,
         progress=_progress(job, state),
+        waiting=waiting,
         baseline=known.baseline if known is not None else None,
         gap=known.gap if known is not None else None,
         improvement=improvement,

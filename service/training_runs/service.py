@@ -22,7 +22,7 @@ from service.errors import DuplicateRun
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
-from service.jobs.service import require_room
+from service.jobs.service import require_room, waiting_of
 from service.kit.clock import now
 from service.kit.database import WriteSession
 from service.kit.errors import Conflict, NotFound
@@ -66,7 +66,7 @@ def create(
     made: dict[str, str] = {}
     rows = []
     for run_id, seed in zip(run_ids, request.seeds, strict=True):
-        made[run_id] = jobs.add(session, tenant=tenant, kind=KIND.name, subject_id=run_id).id
+        made[run_id] = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=run_id).id
         configuration = planned.configuration.model_copy(update={"seed": seed})
         rows.append(
             {
@@ -91,7 +91,7 @@ def create(
     stored = repository.add(session, sorted(rows, key=lambda row: row["live_key"]))
     if len(stored) < len(rows):
         _refuse_duplicates(session, [row for row in rows if row["id"] not in stored])
-    session.wake(*made.values())
+    session.wake(KIND.queue, *made.values())
     return subject
 
 
@@ -122,7 +122,7 @@ def found(session: Session, tenant: str, run_id: str) -> TrainingRunOut:
     row = repository.get(session, tenant, run_id)
     if row is None:
         raise _missing(run_id)
-    return run_out(row)
+    return run_out(row, waiting_of(session, row.job))
 
 
 def several(session: Session, tenant: str, run_ids: Sequence[str]) -> dict[str, TrainingRunOut]:
@@ -221,4 +221,4 @@ def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) 
         raise Conflict(f"{run_id} is {at.state}, not paused, so it cannot be resumed.")
     require_room(session, tenant, settings.max_queued_jobs, 0)
     events.add(session, tenant, job.id, JobResumed())
-    session.wake(job.id)
+    session.wake(KIND.queue, job.id)

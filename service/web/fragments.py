@@ -1,4 +1,4 @@
-"""Parts of the page that are words: a prediction, a training run, the newest of both, and past predictions."""
+"""Parts of the page that the server renders: predictions, training runs, comparisons, and past predictions."""
 
 from collections.abc import Iterable, Mapping
 from itertools import count
@@ -7,17 +7,22 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from gapcast import words
+from gapcast import comparison_words, words
+from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.events import ProbeProgress, TrainingMetrics, TrainingProgress, TrainingResumed
-from gapcast.contract.lists import PredictionQuery, TrainingRunQuery
+from gapcast.contract.lists import ComparisonQuery, PredictionQuery, TrainingRunQuery
 from gapcast.contract.training_results import TrainingRunOut
+from gapcast.contract.waiting import Waiting
+from service.comparisons import service as comparisons
 from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
 from service.predictions import service as predictions
 from service.training_runs import service as training_runs
 from service.web import data
+from service.web.compared import compared_rows, comparison_facts
 from service.web.facts import answer_facts, judged, judgement, run_facts
+from service.web.intervals_plot import intervals_plot
 from service.web.outcome_plot import outcomes_chart
 from service.web.rendering import fragment
 from service.web.summary import outcomes_message
@@ -52,11 +57,13 @@ def show_prediction(request: Request, tenant: Tenant, state: AppState, predictio
         its_runs = TrainingRunQuery(prediction_id=prediction_id, limit=MOST_RUNS)
         runs = training_runs.page(session, tenant, its_runs).data
     progress = prediction.progress if last is None or last.type == ProbeProgress.type else None
+    doing = _doing(last, words.STATES[prediction.status], prediction.waiting)
     context = {
         "prediction": prediction,
         "progress": progress,
         "quarter": QUARTERS * progress.done // progress.total if progress is not None else None,
-        "doing": _doing(last, words.STATES[prediction.status]),
+        "doing": doing,
+        "step": _place(prediction.waiting) or doing,
         "runs": runs[::-1],
         "seed": _free_seed(runs),
         **(answer_facts(prediction) if prediction.status == "succeeded" else {}),
@@ -94,11 +101,13 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
     progress = run.progress if run.progress is not None and run.progress.phase != "baseline" else None
     if asked is not None and asked.type in words.ASKED:
         last = asked
+    doing = _doing(last, words.STATES[run.status], run.waiting)
     context = {
         "run": run,
         "progress": progress,
         "quarter": QUARTERS * progress.done // progress.total if progress is not None else 0,
-        "doing": words.sentence(_doing(last, words.STATES[run.status])),
+        "doing": words.sentence(doing),
+        "step": _place(run.waiting) or doing,
         "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
         "verdict": judgement(run) if run.ended else None,
         "known": list(run_facts(run)),
@@ -110,14 +119,66 @@ def _newest(session: Session, tenant: str, job_id: str | None, kinds: Iterable[s
     return events.newest(session, tenant, job_id, kinds) if job_id is not None else None
 
 
-def _doing(last: Event | None, otherwise: str) -> str:
-    """What a job does, by the newest event that says so."""
+def _doing(last: Event | None, otherwise: str, waiting: Waiting | None) -> str:
+    """What a job does, by the newest event that says so; where it waits and more is known, what it waits for."""
+    why = words.waits(waiting)
+    if why != words.waits(None):
+        return why
     said: Mapping[str, str] = words.HAPPENED | words.ASKED
     if last is None:
         return otherwise
     if last.type == TrainingProgress.type:
         return words.PHASES[TrainingProgress.model_validate(last.data, extra="ignore").phase]
     return said.get(last.type, otherwise)
+
+
+def _place(waiting: Waiting | None) -> str:
+    """Tell apart what is worth speaking of while a job waits: who is ahead, but not for how much longer."""
+    if waiting is None:
+        return ""
+    return f"{waiting.workers > 0} {waiting.ahead} {waiting.running.id if waiting.running is not None else ''}"
+
+
+@router.get("/comparisons")
+def list_comparisons(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
+    """Render the newest comparisons; the one that is opened is marked."""
+    with state.database.read() as session:
+        page = comparisons.page(session, tenant, ComparisonQuery(limit=MOST_ROWS))
+    return fragment(request, "comparisons.html", {"comparisons": page.data, "opened": opened})
+
+
+@router.get("/comparisons/{comparison_id}")
+def show_comparison(request: Request, tenant: Tenant, state: AppState, comparison_id: str) -> Response:
+    """Render a comparison: what to train, and every configuration as far as it has been measured."""
+    with state.database.read() as session:
+        found = comparisons.found(session, tenant, comparison_id)
+        doing = _comparing(session, tenant, found)
+    answer = found.winner.answer if found.winner is not None else None
+    advice = comparison_words.advice(found)
+    context = {
+        "comparison": found,
+        "advice": advice,
+        "colour": advice.verdict or ("refused" if found.status in {"failed", "dead"} else ""),
+        "doing": doing,
+        "missing": [one.message for one in answer.support.missing] if answer is not None and answer.support else [],
+        "warnings": [words.warning(one) for one in [*found.warnings, *(answer.warnings if answer is not None else [])]],
+        "known": list(comparison_facts(found)),
+        "plot": intervals_plot(found),
+        "level": COMPARED_AT,
+        "rows": list(compared_rows(found)),
+    }
+    return fragment(request, "comparison.html", context)
+
+
+def _comparing(session: Session, tenant: str, found: ComparisonOut) -> str:
+    """What a comparison does: how far it is, or the newest thing that happened to one of its jobs."""
+    if found.ended:
+        return ""
+    if found.progress is not None:
+        return comparison_words.progress(found.progress)
+    job_ids = comparisons.state_of(session, tenant, found.id).job_ids
+    happened = [one for job_id in job_ids if (one := _newest(session, tenant, job_id, words.HAPPENED)) is not None]
+    return _doing(max(happened, key=lambda one: one.id, default=None), words.STATES[found.status], found.waiting)
 
 
 @router.get("/outcomes")

@@ -117,6 +117,15 @@ def test_a_cancelled_comparison_keeps_its_rounds(tmp_path: Path) -> None:
         assert compared(client, comparison())["status"] == "succeeded"
 
 
+def test_minutes_end_a_comparison_after_the_round_in_which_they_are_over(tmp_path: Path) -> None:
+    with serving(tmp_path, {}) as (client, _):
+        found = compared(client, comparison(**HARD, budget={"minutes": 0.001}))
+        assert found["status"] == "succeeded"
+        assert found["stopped_by"] == "budget"
+        assert len(found["rounds"]) == 1
+        assert found["winner"] is not None
+
+
 def test_a_model_that_cannot_be_loaded_ends_the_comparison(tmp_path: Path) -> None:
     models = '[{"name": "gone", "family": "qwen3", "path": "/nowhere", "revision": "sha256:' + "0" * 64 + '"}]'
     with serving(tmp_path, {"GAPCAST_MODELS": models}) as (client, _):

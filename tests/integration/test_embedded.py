@@ -2,14 +2,18 @@
 
 import json
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.jobs.messages import QUEUE
+from gapcast import Client
+from gapcast.contract.waiting import QUEUES
+from service.jobs.messages import broker_queue
 from tests.support import malformed
-from tests.support.product import GAPCAST, alive, children_of, ended, environment, eventually, serving
+from tests.support.product import GAPCAST, alive, ask, children_of, ended, environment, eventually, serving, working
+from tests.support.queues import LONG_RUN, not_held_up, starts
 
 pytestmark = pytest.mark.slow
 
@@ -96,13 +100,52 @@ def test_the_worker_drops_malformed_messages_and_goes_on(tmp_path: Path, configu
     messages += (malformed.MALFORMED_ENVELOPES | malformed.HARMLESS_ENVELOPES).values()
     with serving(tmp_path, {}) as (client, server):
         worker = children_of(server.process.pid)
-        for number, raw in enumerate(messages):  # their names are before those of real messages
+        for number, (raw, queue) in enumerate(product(messages, QUEUES)):  # named before real messages
             hidden = tmp_path / "message"
             hidden.write_bytes(raw)
-            hidden.rename(tmp_path / "data" / "broker" / "messages" / f"0_{number}.{QUEUE}.msg")
+            hidden.rename(tmp_path / "data" / "broker" / "messages" / f"0_{number}.{broker_queue(queue)}.msg")
         created = client.predictions.create(configuration)
         assert ended(client, created).status == "succeeded"
         assert children_of(server.process.pid) == worker
-        dropped = len(malformed.MALFORMED) + len(malformed.MALFORMED_ENVELOPES)
-        assert server.text.count("message dropped") == dropped
+        dropped = len(QUEUES) * (len(malformed.MALFORMED) + len(malformed.MALFORMED_ENVELOPES))
+        eventually(lambda: server.text.count("message dropped") == dropped, known=lambda: server.text)
         assert "Traceback" not in server.text
+
+
+def test_a_probe_does_not_wait_behind_a_training_run_nor_a_run_behind_a_probe(
+    tmp_path: Path, configuration: Body
+) -> None:
+    with serving(tmp_path, {}) as (client, _):
+        run = starts(client)
+        not_held_up(client, configuration, run)
+        second = ask(client, "POST", "/v1/training_runs", json=LONG_RUN | {"seeds": [1]})
+        assert (second["waiting"]["ahead"], second["waiting"]["workers"]) == (0, 1)
+        # its pace is known once a second step is done
+        assert eventually(lambda: running_before(client, second).get("seconds_left")) > 0
+        assert running_before(client, second)["id"] == run["id"]
+        client.training_runs.cancel(second["id"])
+        client.training_runs.cancel(run["id"])
+
+
+def running_before(client: Client, run: Body) -> Body:
+    found: Body = ask(client, "GET", f"/v1/training_runs/{run['id']}")["waiting"]["running"]
+    return found
+
+
+def test_a_worker_for_training_alone_leaves_probes_and_they_say_so(tmp_path: Path, configuration: Body) -> None:
+    settings = {"GAPCAST_DATA_DIR": str(tmp_path / "data")}
+    with serving(tmp_path, {"GAPCAST_WORKER": "off"}) as (client, _):
+        created = client.predictions.create(configuration)
+        with working(tmp_path, settings | {"GAPCAST_WORKER_QUEUES": "training"}, "training"):
+            run = starts(client)
+            waiting = client.predictions.get(created.id).waiting
+            assert waiting is not None
+            assert (waiting.queue, waiting.workers, waiting.running) == ("probes", 0, None)
+            with working(tmp_path, settings | {"GAPCAST_WORKER_QUEUES": "probes"}, "probes"):
+                assert ended(client, created).status == "succeeded"
+            assert client.training_runs.get(run["id"]).status == "running"
+            second = ask(client, "POST", "/v1/training_runs", json=LONG_RUN | {"seeds": [1]})
+            assert (second["waiting"]["workers"], second["waiting"]["running"]["id"]) == (1, run["id"])
+        waiting = client.training_runs.get(second["id"]).waiting
+        assert waiting is not None
+        assert waiting.workers == 0, "it has stopped"

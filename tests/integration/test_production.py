@@ -13,10 +13,12 @@ import redis
 from kombu import Connection, Queue
 
 from gapcast import Client, GapcastError, Prediction
-from service.jobs.broker import QUEUE
+from gapcast.contract.waiting import QUEUES
+from service.jobs.messages import broker_queue
 from tests.conftest import need
 from tests.support import malformed
 from tests.support.product import GAPCAST, ask, ended, eventually, serving, working
+from tests.support.queues import not_held_up, starts
 from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.services]
@@ -36,9 +38,10 @@ def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
     def purge() -> None:
         with Connection(url) as connection, connection.channel() as channel:
-            queue = Queue(QUEUE, channel=channel)
-            queue.declare()
-            queue.purge()
+            for name in map(broker_queue, QUEUES):
+                queue = Queue(name, channel=channel)
+                queue.declare()
+                queue.purge()
 
     purge()
     yield url
@@ -46,10 +49,9 @@ def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str) -> None:
-    # the worker that takes the first message may have fetched the second one as well; the idle worker gets that job
-    # when the reconciler sends its message again
-    again = {"GAPCAST_REPUBLISH_SECONDS": "1", "GAPCAST_RECONCILE_SECONDS": "1"}
-    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url} | again
+    # a message that reaches the busy worker is not sent again: the idle one finds its job all the same
+    never = {"GAPCAST_REPUBLISH_SECONDS": "3600", "GAPCAST_RECONCILE_SECONDS": "3600"}
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url} | never
     with (
         serving(tmp_path, settings | {"GAPCAST_API_WORKERS": "2"}) as (client, _),
         working(tmp_path, settings, "first"),
@@ -80,6 +82,16 @@ def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postg
             workers.add(started[0]["data"]["worker"])
             assert sum(event["type"] == "prediction.succeeded" for event in page) == 1
         assert len(workers) == 2, "both workers worked"
+
+
+def test_a_probe_does_not_wait_behind_a_training_run(
+    tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str
+) -> None:
+    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
+    with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker"):
+        run = starts(client)
+        not_held_up(client, configuration, run)
+        client.training_runs.cancel(run["id"])
 
 
 def test_the_same_question_from_many_at_once_is_one_job(tmp_path: Path, configuration: Body, postgres_url: str) -> None:
@@ -113,25 +125,26 @@ def test_a_message_that_names_no_job_does_no_harm(
     dispatcher = Dispatcher(Settings(broker_url=broker_url))
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker"):
         created = client.predictions.create(configuration)
-        dispatcher.wake([f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3])
+        forged = [f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3]
+        dispatcher.wake((queue, job_id) for queue in QUEUES for job_id in forged)
         assert ended(client, created).status == "succeeded"
 
 
-def publish(broker_url: str) -> int:
+def publish(broker_url: str, queue: str) -> int:
     """Send every message that a worker should drop or do nothing about, as no Celery would; return how many to drop."""
     messages = [*malformed.MALFORMED.values(), *malformed.HARMLESS.values()]
     dropped = len(malformed.MALFORMED)
     if broker_url.startswith("redis"):
         with redis.Redis.from_url(broker_url) as server:
-            server.lpush(QUEUE, *(message.envelope() for message in messages))
-            server.lpush(QUEUE, *malformed.MALFORMED_ENVELOPES.values(), *malformed.HARMLESS_ENVELOPES.values())
+            server.lpush(queue, *(message.envelope() for message in messages))
+            server.lpush(queue, *malformed.MALFORMED_ENVELOPES.values(), *malformed.HARMLESS_ENVELOPES.values())
         return dropped + len(malformed.MALFORMED_ENVELOPES)
     compressed = messages[0]._replace(headers={"compression": "application/x-gzip"})
     with amqp.Connection("127.0.0.1:5672") as connection:
         for body, content_type, headers in [*messages, compressed]:
             properties = {"content_type": content_type, "application_headers": headers}
             kept = {name: value for name, value in properties.items() if value is not None}
-            connection.channel().basic_publish(amqp.Message(body, **kept), routing_key=QUEUE)
+            connection.channel().basic_publish(amqp.Message(body, **kept), routing_key=queue)
     return dropped + 1
 
 
@@ -140,11 +153,11 @@ def test_a_worker_drops_malformed_messages_and_goes_on(
 ) -> None:
     settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
     with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker") as worker:
-        expected = publish(broker_url)
+        expected = sum(publish(broker_url, broker_queue(queue)) for queue in QUEUES)
         created = client.predictions.create(configuration)
         assert ended(client, created).status == "succeeded"
+        eventually(lambda: worker.text.count("message dropped") == expected, known=lambda: worker.text)
         assert worker.process.poll() is None
-        assert worker.text.count("message dropped") == expected
         assert "Traceback" not in worker.text
 
 

@@ -25,14 +25,21 @@ CONTRACT = "gapcast.contract"
 """What crosses a border between processes: every room may read it, but for `service/law`. Of it `service/kit` reads
 the sentences about faults alone."""
 OUTSIDE = {
-    "service": (CONTRACT, "gapcast.__version__", "gapcast.atomic", "gapcast.launching", "gapcast.words"),
+    "service": (
+        CONTRACT,
+        "gapcast.__version__",
+        "gapcast.atomic",
+        "gapcast.launching",
+        "gapcast.words",
+        "gapcast.comparison_words",
+    ),
     "service/deciding": ("service.law",),
     "service/kit": ("gapcast.contract.faults",),
 }
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "deciding", "errors", "listed_models", "settings", "loading", "logs", "dependencies"),
-    *("events", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "comparisons"),
+    *("events", "slots", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "comparisons"),
     *("training_runs", "recommendations"),
     *("kinds", "migrate", "health", "web", "app", "serving", "__main__"),
 )

@@ -69,3 +69,28 @@ def test_a_key_is_not_shown() -> None:
 def test_a_database_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="database_url"):
         Settings(database_url=url)
+
+
+@pytest.mark.parametrize(
+    ("given", "queues"),
+    [("training", ["training"]), ("training, probes", ["training", "probes"]), ("probes,probes", ["probes"])],
+)
+def test_the_queues_of_a_worker_are_a_list_with_commas(
+    given: str, queues: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAPCAST_WORKER_QUEUES", given)
+    assert Settings(data_dir=tmp_path).worker_queues == queues
+
+
+def test_the_file_has_the_queues_as_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "gapcast.toml"
+    file.write_text('worker_queues = ["training"]')
+    monkeypatch.setenv("GAPCAST_CONFIG", str(file))
+    assert Settings(data_dir=tmp_path).worker_queues == ["training"]
+
+
+@pytest.mark.parametrize("wrong", ["", "probe", "training,gpu"])
+def test_a_queue_that_is_not_there_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAPCAST_WORKER_QUEUES", wrong)
+    with pytest.raises(ValidationError, match="worker_queues"):
+        Settings()

@@ -1,4 +1,4 @@
-"""The Celery application of a worker: one task, whose argument is a job's id."""
+"""The Celery application of a worker: one task, which makes its idle slots look for jobs."""
 
 import threading
 from typing import Any
@@ -13,22 +13,25 @@ from service.jobs.service import reconcile
 from service.kinds import KINDS, settle
 from service.kit.database import Database
 from service.settings import Settings
+from workers.host.slots import Slots
 from workers.host.supervisor import Supervisor
 
 log = structlog.get_logger()
 
 
-def worker_app(settings: Settings) -> Celery:
-    """Build the application and its supervisor."""
+def worker_app(settings: Settings) -> tuple[Celery, Slots]:
+    """Build the application and the slots, which begin and stop with it."""
     app = celery_app(settings)
     app.conf.worker_consumer = "workers.host.consumer:Consumer"
     database = Database(settings.database_url, Dispatcher(settings).wake)
     stop = threading.Event()
     supervisor = Supervisor(settings, database, stop)
+    slots = Slots(settings, database, supervisor, stop)
 
     @app.task(name=WAKE)  # type: ignore[untyped-decorator]
     def wake(job_id: str) -> None:
-        supervisor.run(job_id)
+        log.debug("woken", job=job_id)
+        slots.wake()
 
     def keep_reconciling() -> None:
         while True:
@@ -43,10 +46,12 @@ def worker_app(settings: Settings) -> Celery:
 
     def ready(**_: Any) -> None:  # noqa: ANN401
         threading.Thread(target=keep_reconciling, name="reconciler", daemon=True).start()
+        slots.start()
         log.info("worker_ready", worker=supervisor.name)
 
     def stopping(**_: Any) -> None:  # noqa: ANN401
         stop.set()
+        slots.wake()
 
     def leave_logging(**_: Any) -> None:  # noqa: ANN401
         """Keep the log as the process has set it up; without a receiver Celery would set up its own."""
@@ -54,4 +59,4 @@ def worker_app(settings: Settings) -> Celery:
     setup_logging.connect(leave_logging, weak=False)
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
-    return app
+    return app, slots

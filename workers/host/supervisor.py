@@ -31,6 +31,7 @@ from service.kit.database import Database
 from service.settings import Settings
 from workers.host.child_process import Child, Crashed, Failed
 from workers.host.inbox import Event, Inbox
+from workers.host.pace import Pace
 from workers.host.preparing import places
 
 log = structlog.get_logger()
@@ -67,27 +68,24 @@ class Cancelled(Exception):
 
 
 class Supervisor:
-    """Runs jobs for one worker process; `run` is called from several threads when the concurrency is above one."""
+    """Runs jobs for one worker process; each of its slots calls `run` in a thread of its own."""
 
     def __init__(self, settings: Settings, database: Database, stop: threading.Event) -> None:
         self._settings, self._database, self._stop = settings, database, stop
         self.name = worker_name(os.getpid())
 
-    def run(self, job_id: str) -> None:
-        """Claim a job and see it to its end; does nothing when it is not to be had."""
-        if self._stop.is_set():
-            with self._database.write() as session:
-                jobs.forget_dispatch(session, job_id)
-            return
+    def run(self, job_id: str) -> bool:
+        """Claim a job and see it to its end; False, and nothing is done, when it is not to be had."""
         with self._database.write() as session:
             job = jobs.claim(session, job_id, self.name, self._settings.lease_seconds)
             if job is None:
-                return
+                return False
             kind = KINDS[job.kind]
             configuration = kind.configuration(session, job)
             events.add(session, job.tenant, job.id, JobStarted(attempt=job.attempt, worker=self.name))
         log.info("job_claimed", job=job.id, attempt=job.attempt)
         _Attempt(job, kind, self._settings, self._database, self._stop, self.name).run(configuration)
+        return True
 
 
 class _Attempt:
@@ -99,6 +97,7 @@ class _Attempt:
         self._job, self._kind, self._worker = job, kind, worker
         self._settings, self._database, self._stop = settings, database, stop
         self._inbox = Inbox()
+        self._pace = Pace()
 
     def run(self, configuration: JsonObject) -> None:
         """Run the child, and write down how it ended."""
@@ -199,8 +198,9 @@ class _Attempt:
     def _beat(self) -> Asked:
         """Extend the lease, and store what the child has said."""
         job = self._job
+        progress = self._pace.beside(self._inbox.progress)
         with self._database.write() as session:
-            asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, self._inbox.progress)
+            asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, progress)
             if asked is None:
                 raise LeaseLost
             self._store(session, self._inbox.events)

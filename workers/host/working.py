@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gapcast import __version__
 from service import logs
+from service.jobs.messages import broker_queue
 from service.kit.database import Database, place_of
 from service.kit.process import refuse
 from service.loading import load
@@ -37,7 +38,7 @@ def work(*, embedded: bool) -> None:
     # Celery warns against root because of pickle, which arbitrary code can be; our messages are JSON and hold an id
     warnings.filterwarnings("ignore", category=SecurityWarning)
     _wait_for_database(settings)
-    app = worker_app(settings)
+    app, slots = worker_app(settings)
     quiet = embedded or settings.log_format == "json"
     if not quiet:
         queue = settings.data_dir if settings.embedded_broker else place_of(settings.broker_url)
@@ -46,15 +47,19 @@ def work(*, embedded: bool) -> None:
     # not by the command line of Celery: where APP is set, it imports what that names, from the current folder
     worker = app.subclass_with_self(Worker)(
         quiet=True,
-        pool_cls="threads",  # a thread per job watches its child process; the consumer goes on beside it
-        concurrency=settings.worker_concurrency,
+        pool_cls="threads",  # of one, beside the consumer: all that a message does is to wake the slots
+        concurrency=1,
+        queues=[broker_queue(queue) for queue in settings.worker_queues],
         without_mingle=True,
         without_gossip=True,
         without_heartbeat=settings.embedded_broker,
         loglevel="WARNING",
     )
     worker.stop_line = "" if quiet else "The worker is stopping. A job that runs goes back to the queue."
-    worker.start()
+    try:
+        worker.start()
+    finally:
+        slots.stop()
 
 
 def _wait_for_database(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from gapcast.cli.printing.predictions import COLOURS
 from gapcast.cli.terminal import print_table
 from gapcast.contract.predictions import Improvement, Interval
 from gapcast.models import Prediction
-from gapcast.words import between, context, count, level, measured, points, probability, verdict
+from gapcast.words import POINTS, between, context, count, level, measured, points, probability, verdict
 
 LEVELS = (0.8, 0.95)
 """of the intervals that are shown, as long as a terminal has the room"""
@@ -26,7 +26,7 @@ def print_batch(console: Console, predictions: Sequence[Prediction], titles: Seq
     if console.is_terminal and Console(width=10_000).measure(table).maximum > console.width:
         table = _table(ranked, LEVELS[:1])
     print_table(console, table)
-    console.print("Gaps and improvements in accuracy points, on the training problems.", highlight=False)
+    console.print(f"Gaps and improvements in {POINTS}, on the training problems.", highlight=False)
     for title, one in ranked:
         if one.status != "succeeded":
             message = one.error.message if one.error is not None else "no result"

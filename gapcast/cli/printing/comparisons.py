@@ -10,14 +10,14 @@ from rich.table import Table
 from gapcast.cli.printing.lists import labels, when
 from gapcast.cli.printing.predictions import COLOURS
 from gapcast.cli.terminal import print_table
+from gapcast.comparison_words import advised, ended, probed_again, stands
 from gapcast.contract.comparisons import COMPARED_AT, Round, Standing
 from gapcast.contract.predictions import Interval
 from gapcast.models import Comparison
 from gapcast.words import (
+    POINTS,
     STATES,
-    advised,
     between,
-    chosen,
     count,
     duration,
     gpu_hours,
@@ -26,8 +26,6 @@ from gapcast.words import (
     plain_points,
     points,
     probability,
-    probed_again,
-    stands,
     verdict,
     warning,
 )
@@ -54,7 +52,7 @@ def _first_lines(comparison: Comparison) -> Iterator[str]:
     won = comparison.winner
     if won is not None:
         yield f"[bold {COLOURS.get(won.answer.verdict, 'white')}]{escape(advised(comparison))}[/]"
-        yield chosen(comparison)
+        yield ended(comparison)
         return
     message = f": {escape(comparison.error.message)}" if comparison.error is not None else ""
     yield f"[{'red' if comparison.ended else 'cyan'}]{STATES[comparison.status]}[/]{message}"
@@ -64,7 +62,7 @@ def _last_lines(comparison: Comparison) -> Iterator[str]:
     best, won = comparison.best, comparison.winner
     if best is None:
         return
-    yield "Gaps, improvements and losses in accuracy points, on the training problems."
+    yield f"Gaps, improvements and losses in {POINTS}, on the training problems."
     if comparison.alike:
         alike = listed([escape(comparison.at(place).name) for place in comparison.alike])
         yield f"Cannot be told apart from {escape(best.name)}: {alike}."

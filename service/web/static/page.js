@@ -1,7 +1,8 @@
-// The page: opens predictions and training runs, follows predictions live, and keeps the plot, the form and the address
+// The page: opens predictions, training runs and comparisons, follows predictions live, and keeps the plot, the form and the address
 // in step.
 import { ApiError, LOST, follow, get, isTerminal, paced, post } from "/static/api.js";
 import * as answer from "/static/answer.js";
+import * as comparison from "/static/comparison.js";
 import { PredictionForm } from "/static/form.js";
 import { showLaw, showNoLaw } from "/static/law.js";
 import { showPast } from "/static/past.js";
@@ -12,6 +13,7 @@ const byId = (id) => document.getElementById(id);
 const form = new PredictionForm(predict);
 const LATEST = new Set(["queued", "running", "succeeded"]);
 const REFRESH_MS = 200; // between two looks at a prediction whose events come faster than anybody reads
+const WAITING_MS = 5000; // between two looks at one that waits, which has no events
 let opened = null; // the prediction that is shown
 let drawings = 0; // an answer that comes after a later question is dropped
 let following = new AbortController();
@@ -23,6 +25,7 @@ async function predict() {
     const prediction = await post("/v1/predictions", form.body(byId("pool").value));
     history.pushState(null, "", `/?prediction=${encodeURIComponent(prediction.id)}`);
     training.open(null);
+    comparison.open(null);
     openPrediction(prediction);
     showPanel("answer-title");
   } catch (error) {
@@ -45,12 +48,15 @@ async function openPrediction(prediction) {
     byId("cancel").disabled = false;
     await drawChart(); // the law, while its prediction is measured
     const pacing = paced(() => !signal.aborted && showAnswer(opened), REFRESH_MS);
+    const waiting = setInterval(() => "waits" in byId("progress-text").dataset && pacing.soon(), WAITING_MS);
     const took = ({ type }) => (pacing.soon(), type === "job.started" && showRecentOnes());
     try {
       prediction = await follow(`/v1/predictions/${encodeURIComponent(prediction.id)}`, took, () => answer.progress(LOST), signal);
     } catch (error) {
       if (!signal.aborted) answer.fail(known(error).message);
       return;
+    } finally {
+      clearInterval(waiting);
     }
     pacing.stop();
     opened = prediction;
@@ -121,20 +127,22 @@ function lawOf({ family, configuration }) {
   return new URLSearchParams({ family, teacher, divergence });
 }
 
-// Opens what the address names: a training run with its prediction, a prediction, or the latest prediction of the pool.
+// Opens what the address names: a training run with its prediction, a comparison, a prediction, or the latest prediction
+// of the pool.
 async function openAddress() {
   const query = new URLSearchParams(location.search);
-  const run = await training.open(query.get("run"));
+  const [run, compared] = await Promise.all([training.open(query.get("run")), comparison.open(query.get("comparison"))]);
   training.list();
+  comparison.list();
   const id = run ? run.prediction_id : query.get("prediction");
   if (!id) {
     following.abort();
     opened = null;
     answer.nothing();
     const [{ data: recent }] = await Promise.all([get("/v1/predictions?limit=10").catch(none), showRecentOnes()]);
-    if (run) byId("pool").value = run.pool;
-    const named = query.has("run");
-    if (named) showPanel("run-title", "start");
+    if (run ?? compared) byId("pool").value = (run ?? compared).pool;
+    const named = query.has("run") || query.has("comparison");
+    if (named) showPanel(query.has("run") ? "run-title" : "comparison-title", "start");
     const latest = !named && recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
     await (latest ? openPrediction(latest) : drawChart(run ? lawOf(run) : ""));
     return;
@@ -170,7 +178,7 @@ byId("view").addEventListener("submit", (event) => event.preventDefault());
 byId("pool").addEventListener("change", () => byId("pool").reportValidity() && drawChart());
 byId("family").addEventListener("change", ({ target }) => drawChart(target.value));
 addEventListener("popstate", openAddress);
-training.listen(() => showPanel("run-title", "start"), runEnded);
+training.listen(() => (comparison.open(null), showPanel("run-title", "start")), runEnded);
 
 await form.load().catch((error) => form.fail(known(error)));
 await openAddress();

@@ -5,7 +5,7 @@ import * as run from "/static/run.js";
 
 const byId = (id) => document.getElementById(id);
 const REFRESH_MS = 500; // between two looks at a run whose events come faster than anybody reads
-const POLL_MS = 5000; // between two looks at the table while one of its runs has not ended, and at a server that is lost
+const POLL_MS = 5000; // between two looks at the table while one of its runs has not ended, at a run that waits, and at a server that is lost
 const pacing = paced(refresh, REFRESH_MS);
 let opened = null; // the run that is shown
 let offered = null; // the prediction whose run is offered
@@ -56,11 +56,15 @@ function show(found) {
 async function watch(found) {
   following = new AbortController();
   const { signal } = following;
+  // a run that waits has no events
+  const waiting = setInterval(() => byId("run-now").dataset.status === "queued" && pacing.soon(), POLL_MS);
   try {
     found = await follow(pathOf(found), took, () => run.tell(LOST), signal);
   } catch (error) {
     if (!signal.aborted) run.complain(known(error).message);
     return;
+  } finally {
+    clearInterval(waiting);
   }
   if (signal.aborted) return;
   opened = found;

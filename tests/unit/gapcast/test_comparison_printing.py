@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from gapcast import Comparison, words
+from gapcast import Comparison
+from gapcast import comparison_words as words
 from gapcast.cli.printing.comparisons import bar, print_comparison, print_comparisons, round_table
 from gapcast.contract.base import Failure, Warned
 from gapcast.contract.comparisons import Stop
@@ -60,11 +61,11 @@ class TestWords:
     )
     def test_the_end_has_a_reason_and_a_price(self, stop: str, said: str) -> None:
         found = comparison(request=request(confidence=0.9, indifference=0.02), stopped_by=stop)
-        assert said in words.chosen(found)
-        assert words.chosen(found).endswith("Choosing took 640 rollouts; an equal split would have taken 2,560.")
+        assert said in words.ended(found)
+        assert words.ended(found).endswith("Choosing took 640 rollouts; an equal split would have taken 2,560.")
 
     def test_every_stop_of_the_contract_has_words(self) -> None:
-        assert words.CHOSEN.keys() == set(get_args(Stop))
+        assert words.STOPPED.keys() == set(get_args(Stop))
 
     def test_both_probes_of_the_winner_stand_beside_each_other(self) -> None:
         said = words.probed_again(comparison())

@@ -85,7 +85,7 @@ class TestProbe:
             text=True,
         )
         assert process.stdout is not None
-        assert process.stdout.readline() == "  waiting for a worker\n"
+        assert process.stdout.readline() == "  no worker for probes has been seen: start one with `gapcast worker`\n"
         os.kill(process.pid, signal.SIGINT)
         out, told = process.communicate(timeout=120)
         created = asked_for(connected, seed)

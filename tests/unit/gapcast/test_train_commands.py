@@ -16,6 +16,7 @@ from gapcast import Client, TrainingRun
 from gapcast.cli.train import command, request_of, seeds_of
 from tests.support.product import environment, eventually
 
+NO_WORKER = "no worker for training runs has been seen: start one with `gapcast worker`"
 pytestmark = pytest.mark.slow
 
 Run = Callable[..., Result]
@@ -121,7 +122,7 @@ class TestTrain:
         ]
         for seed in (8, 9):
             lines = [line for line in done.stderr.splitlines() if f"seed {seed}" in line]
-            assert lines[0] == f"  seed {seed}  waiting for a worker"
+            assert lines[0] == f"  seed {seed}  {NO_WORKER}"
             assert [line.split("  ")[2].split(";")[0] for line in lines[-3:]] == [
                 "paused",
                 "waiting for a worker",
@@ -141,7 +142,7 @@ class TestTrain:
             text=True,
         )
         assert process.stdout is not None
-        assert process.stdout.readline() == "  waiting for a worker\n"
+        assert process.stdout.readline() == f"  {NO_WORKER}\n"
         os.kill(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=120)
         (run,) = asked_for(connected, pool)

@@ -10,6 +10,7 @@ from gapcast.contract.contexts import context_of
 from gapcast.contract.fits import Calibration, LevelCalibration
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainedOn
+from gapcast.contract.waiting import RunningJob, Waiting
 
 NONE = {"collapsed": 0, "refused": 0, "known_before": 0, "without_quantiles": 0}
 
@@ -142,3 +143,39 @@ class TestNumbers:
 )
 def test_a_context_is_its_kind_and_what_is_unusual(asked: dict[str, Any], text: str) -> None:
     assert words.context(context_of(asked)) == text
+
+
+BEFORE = RunningJob(id="run_1", kind="training", seconds=200, seconds_left=720)
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (None, "waiting for a worker"),
+        (Waiting(queue="probes", ahead=0, workers=1, running=None), "waiting for a worker"),
+        (Waiting(queue="probes", ahead=1, workers=2, running=None), "waiting for a worker, 1 job ahead"),
+        (
+            Waiting(queue="probes", ahead=3, workers=0, running=BEFORE),
+            "no worker for probes has been seen: start one with `gapcast worker`",
+        ),
+        (
+            Waiting(queue="training", ahead=0, workers=0, running=None),
+            "no worker for training runs has been seen: start one with `gapcast worker`",
+        ),
+        (Waiting(queue="training", ahead=0, workers=1, running=BEFORE), "waiting for run_1 (about 12 min left)"),
+        (
+            Waiting(queue="training", ahead=2, workers=1, running=BEFORE.model_copy(update={"seconds_left": None})),
+            "waiting for run_1 (running for 3 min), 2 jobs ahead",
+        ),
+        (
+            Waiting(queue="training", ahead=0, workers=1, running=BEFORE.model_copy(update={"seconds_left": 0.2})),
+            "waiting for run_1 (almost done)",
+        ),
+        (
+            Waiting(queue="training", ahead=0, workers=1, running=BEFORE.model_copy(update={"id": None})),
+            "waiting for another job (about 12 min left)",
+        ),
+    ],
+)
+def test_why_a_job_waits(why: Waiting | None, said: str) -> None:
+    assert words.waits(why) == said

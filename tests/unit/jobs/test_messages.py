@@ -12,11 +12,12 @@ from kombu.transport.virtual import Channel
 from structlog.testing import capture_logs
 
 from service.jobs.broker import Dispatcher, celery_app
-from service.jobs.messages import QUEUE, Malformed, job_id_of
+from service.jobs.messages import Malformed, broker_queue, job_id_of
 from service.settings import Settings
 from tests.support import malformed
 
 JOB = "job_" + "1" * 32
+QUEUE = broker_queue("probes")
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_malformed_file_is_dropped_and_logged_and_the_next_one_delivered(
     settings: Settings, folder: Path, channel: Channel, name: str
 ) -> None:
     put(folder, malformed.MALFORMED_ENVELOPES[name])
-    Dispatcher(settings).wake([JOB])
+    Dispatcher(settings).wake([("probes", JOB)])
     with capture_logs() as logs:
         assert id_in(next_message(channel)) == JOB
     assert len(dropped(logs)) == 1
@@ -76,7 +77,7 @@ def test_what_is_not_a_file_blocks_nothing_and_stays(settings: Settings, folder:
     (folder / f"0_a.{QUEUE}.msg").mkdir()
     (folder / f"0_b.{QUEUE}.msg").symlink_to("/nowhere")
     os.mkfifo(folder / f"0_c.{QUEUE}.msg")
-    Dispatcher(settings).wake([JOB])
+    Dispatcher(settings).wake([("probes", JOB)])
     assert id_in(next_message(channel)) == JOB
     assert len(list(folder.iterdir())) == 3
 
@@ -90,7 +91,7 @@ def test_of_an_envelope_only_what_a_wake_up_needs_is_read(folder: Path, channel:
 def test_each_message_is_handed_out_once(settings: Settings, folder: Path, channel: Channel) -> None:
     jobs = [f"job_{number:032x}" for number in range(20)]
     for job in jobs:
-        Dispatcher(settings).wake([job])
+        Dispatcher(settings).wake([("probes", job)])
     with celery_app(settings).connection_for_read() as connection, connection.channel() as other:
         taken = [id_in(next_message(one)) for _ in range(10) for one in (channel, other)]
     assert sorted(taken) == jobs
@@ -98,7 +99,7 @@ def test_each_message_is_handed_out_once(settings: Settings, folder: Path, chann
 
 
 def test_a_message_that_was_not_acknowledged_is_put_back_as_it_was(settings: Settings, folder: Path) -> None:
-    Dispatcher(settings).wake([JOB])
+    Dispatcher(settings).wake([("probes", JOB)])
     seen: list[str] = []
     for _ in range(2):
         with celery_app(settings).connection_for_read() as connection, connection.channel() as opened:

@@ -82,7 +82,7 @@ def test_what_is_there_is_handed_to_the_child(database: Database, settings: Sett
 
 def test_the_job_fails_at_once_and_with_the_reason(database: Database, settings: Settings) -> None:
     with database.write() as session:
-        job = jobs.add(session, tenant="local", kind="probe", subject_id="probe_1")
+        job = jobs.add(session, tenant="local", kind="probe", queue="probes", subject_id="probe_1")
         values = {"id": "probe_1", "tenant": "local", "key": "k", "configuration": LAB | {"model": "mine/other"}}
         probes.add(session, values | {"job_id": job.id})
     Supervisor(settings, database, threading.Event()).run(job.id)

@@ -9,6 +9,7 @@ from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.database import Database
+from service.slots import repository as slots
 
 LOST = {"code": "worker_lost", "message": "", "param": None, "category": "server"}
 
@@ -16,7 +17,7 @@ LOST = {"code": "worker_lost", "message": "", "param": None, "category": "server
 @pytest.fixture
 def job_id(database: Database) -> str:
     with database.write() as session:
-        return jobs.add(session, tenant="local", kind="probe", subject_id="probe_1").id
+        return jobs.add(session, tenant="local", kind="probe", queue="probes", subject_id="probe_1").id
 
 
 def claim(database: Database, job_id: str, lease: float = 60) -> Job | None:
@@ -137,7 +138,10 @@ def test_a_message_that_was_lost_is_sent_again_once(database: Database, job_id: 
     with database.write() as session:
         assert jobs.take_undispatched(session, 30) == []
         session.execute(update(Job).where(Job.id == job_id).values(dispatched_at=now(-31)))
-        assert jobs.take_undispatched(session, 30) == [job_id]
+        slots.sign(session, "worker", ["training"], 1)
+        assert jobs.take_undispatched(session, 30) == [], "nobody would read it"
+        slots.sign(session, "worker", ["probes"], 1)
+        assert jobs.take_undispatched(session, 30) == [("probes", job_id)]
         assert jobs.take_undispatched(session, 30) == []
 
 
@@ -186,7 +190,7 @@ def test_a_queued_job_is_paused_at_once_and_nobody_takes_it(database: Database, 
     assert pause(database, job_id) == "paused"
     assert claim(database, job_id) is None
     with database.write() as session:
-        session.execute(update(Job).values(dispatched_at=now(-31)))
+        session.execute(update(Job).values(dispatched_at=None))
         assert jobs.take_undispatched(session, 30) == []
         assert jobs.count_live(session, "local") == 0
     assert pause(database, job_id) is None, "it is paused already"

@@ -38,7 +38,7 @@ def statements(database: Database) -> Iterator[list[str]]:
 def stored(database: Database, column: str | None) -> str:
     """A probe that holds a result in a column, or in none."""
     with database.write() as session:
-        job = jobs.add(session, tenant="local", kind="probe", subject_id="probe_1")
+        job = jobs.add(session, tenant="local", kind="probe", queue="probes", subject_id="probe_1")
         values = {"id": "probe_1", "tenant": "local", "key": "k", "configuration": {}, "job_id": job.id}
         probes.add(session, values)
         if column == "result":

@@ -245,8 +245,14 @@ class TestShown:
                 assert client.get(f"/v1/training_runs{path}").status_code == 200
             assert len(made) <= 3, (path, made)
         with statements(worker.database) as made:
-            assert client.post("/v1/training_runs", json=asked | {"seeds": [2]}).status_code == 202
+            posted = client.post("/v1/training_runs", json=asked | {"seeds": [2]})
+        assert posted.status_code == 202
         assert len(made) <= 6, made
+        with statements(worker.database) as made:
+            assert shown(client, posted.json())["waiting"]["running"]["id"] == run["id"]
+        assert len(made) <= 3, made
+        listed = client.get("/v1/training_runs?status=queued").json()["data"]
+        assert [one["waiting"] for one in listed] == [None], "a list asks nothing of each row"
         with statements(worker.database) as made:
             assert client.post(f"/v1/training_runs/{run['id']}/pause").status_code == 200
         assert len(made) <= 6, made

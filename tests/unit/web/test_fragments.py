@@ -20,6 +20,8 @@ from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.probes import repository as probes
+from service.slots import repository as slots
+from tests.support.asking import run_of
 from tests.support.markup import Elements
 from tests.support.training_results import evaluation, training_metrics, training_partial, training_result
 from tests.unit.training_runs.conftest import Worker
@@ -97,11 +99,17 @@ class TestPrediction:
     def test_it_is_followed_from_its_queue_to_its_rollouts(self, client: TestClient, configuration: Body) -> None:
         made = client.post("/v1/predictions", json=configuration).json()
         path = f"predictions/{made['id']}"
-        assert part(client, path).text_of("#progress-text") == "Waiting for a worker"
+        no_worker = "No worker for probes has been seen: start one with `gapcast worker`"
+        found = part(client, path)
+        assert found.text_of("#progress-text") == found.text_of("#live") == no_worker
+        assert "data-waits" in found.attributes_of("#progress-text"), "so that the page looks again"
         with client.app.state.gapcast.database.read() as session:  # type: ignore[attr-defined]
             probe = probes.by_id(session, made["probe_id"])
+        with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
+            jobs.claim(session, probe.job_id, "w", 60)
         tell(client, probe.job_id, JobStarted(attempt=1, worker="w"))
         found = part(client, path)
+        assert "data-waits" not in found.attributes_of("#progress-text")
         assert found.text_of("#progress-text") == found.text_of("#live") == "Loading the model"
         assert "hidden" in found.attributes_of("#answer")
         steps = []
@@ -148,8 +156,10 @@ class TestRun:
         def progress(done: int, phase: Phase) -> TrainingProgress:
             return TrainingProgress(done=done, total=2000, unit="steps", phase=phase)
 
+        headline = "No worker for training runs has been seen: start one with `gapcast worker`"
+        assert part(client, path).text_of("[data-slot=headline]") == headline
+        worker.claim(run["id"])
         for told, headline in (
-            (None, "Waiting for a worker"),
             (JobStarted(attempt=1, worker="w"), "Loading the model"),
             (progress(0, "baseline"), "Measuring baseline and gap"),
             (TrainingResumed(step=20), "Going on from its checkpoint"),
@@ -157,8 +167,7 @@ class TestRun:
             (JobPauseRequested(), "Pausing after this step"),
             (progress(22, "training"), "Pausing after this step"),
         ):
-            if told is not None:
-                tell(client, job_id, told)
+            tell(client, job_id, told)
             found = part(client, path)
             assert found.text_of("[data-slot=headline]") == headline
             assert found.text_of("#run-live").startswith(f"{headline}, ")
@@ -247,3 +256,29 @@ class TestTables:
         worker.claim(run["id"])
         worker.end(run["id"])
         assert live() == 0
+
+
+class TestWaiting:
+    def test_it_says_who_is_ahead_and_speaks_once(
+        self, client: TestClient, configuration: Body, worker: Worker
+    ) -> None:
+        with worker.database.write() as session:
+            slots.sign(session, "w", ["training"], 1)
+        body = {"recipe": {"steps": 20}, "context": configuration["context"]} | run_of(configuration)
+        first, second = (client.post("/v1/training_runs", json=body | {"seeds": [seed]}).json() for seed in (0, 1))
+        path = f"training_runs/{second['id']}"
+        assert part(client, path).text_of("[data-slot=headline]") == "Waiting for a worker, 1 job ahead"
+        job = worker.claim(first["id"])
+        steps = []
+        for left in (720, 60):
+            progress = {"done": 3, "total": 20, "unit": "steps", "phase": "training", "seconds_left": left}
+            with worker.database.write() as session:
+                jobs.heartbeat(session, job.id, job.attempt, 60, progress)
+            found = part(client, path)
+            said = f"Waiting for {first['id']} (about {duration(left)} left)"
+            assert found.text_of("[data-slot=headline]") == said
+            steps.append(found.attributes_of("#run-live")["data-step"])
+        assert steps[0] == steps[1]
+        assert client.get(f"/v1/training_runs/{first['id']}").json()["progress"].keys() == {
+            *("done", "total", "unit", "phase")
+        }

@@ -238,6 +238,8 @@ class TestChart:
             "/web/predictions/x",
             "/web/training_runs",
             "/web/training_runs/x",
+            "/web/comparisons",
+            "/web/comparisons/x",
         ):
             response = client.get(path)
             assert response.status_code == 401

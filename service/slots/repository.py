@@ -1,0 +1,33 @@
+"""The SQL of the slots that workers have: a worker's signs of life."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete, or_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from service.kit.clock import now
+from service.slots.models import Slots
+
+SIGN = 10.0
+"""seconds between two signs of life of a worker"""
+GONE = 30.0
+"""seconds without one after which a worker counts as gone: two signs may be late or lost"""
+
+
+def sign(session: Session, worker: str, queues: Iterable[str], slots: int) -> None:
+    """Write that a worker lives and has so many slots for each of these queues; forget the workers that are gone."""
+    session.execute(delete(Slots).where(Slots.expires_at < now()).execution_options(synchronize_session=False))
+    dialect = session.get_bind().dialect.name
+    for queue in queues:
+        statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Slots).values(
+            worker=worker, queue=queue, slots=slots, expires_at=now(GONE)
+        )
+        written = {"slots": slots, "expires_at": now(GONE)}
+        session.execute(statement.on_conflict_do_update(index_elements=[Slots.worker, Slots.queue], set_=written))
+
+
+def forget(session: Session, worker: str) -> None:
+    """Forget a worker that stops or has died."""
+    gone = or_(Slots.worker == worker, Slots.expires_at < now())
+    session.execute(delete(Slots).where(gone).execution_options(synchronize_session=False))

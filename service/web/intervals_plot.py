@@ -1,0 +1,143 @@
+"""The plot of a comparison: a list of intervals, the best first, as places that its template draws.
+
+Places along the x axis are per cent of the drawing's width, so that it fits any; those along y are pixels.
+"""
+
+from collections.abc import Sequence
+from math import ceil, floor, log10
+from typing import NamedTuple
+
+from gapcast import comparison_words, words
+from gapcast.contract.comparisons import COMPARED_AT, Compared, ComparisonOut
+from gapcast.contract.predictions import Improvement, Interval
+
+LINE, SECOND = 38, 12
+"""pixels of a configuration, and of a second interval in it"""
+MARGIN = 4.0
+"""per cent that are left beside the outermost ends"""
+MOST_TICKS = 6
+LONGEST_NAME = 34
+"""characters: the table has the whole of it"""
+
+
+class Bar(NamedTuple):
+    """An interval and its middle."""
+
+    lower: float
+    upper: float
+    value: float
+
+
+class Line(NamedTuple):
+    """A configuration."""
+
+    name: str
+    text: str
+    y: int
+    height: int
+    bar: Bar | None
+    second: Bar | None
+    """of the winner: from fresh samples"""
+    floor: float | None
+    """the gain that makes a run worth it, where it is not 0"""
+    faded: bool
+
+
+class Tick(NamedTuple):
+    """A place on the axis and its label."""
+
+    x: float
+    text: str
+
+
+class IntervalPlot(NamedTuple):
+    """All that is drawn, and the text that says the same."""
+
+    lines: list[Line]
+    ticks: list[Tick]
+    zero: float
+    height: int
+    description: str
+
+
+class _Scale:
+    """From a share to its place: 0 and every end are inside."""
+
+    def __init__(self, ends: Sequence[float]) -> None:
+        self.low, self.high = min(0.0, *ends), max(0.0, *ends)
+
+    def place(self, share: float) -> float:
+        return round(MARGIN + (100 - 2 * MARGIN) * (share - self.low) / (self.high - self.low), 2)
+
+    def bar(self, value: float | None, interval: Interval | None) -> Bar | None:
+        if value is None or interval is None:
+            return None
+        return Bar(self.place(interval.lower), self.place(interval.upper), self.place(value))
+
+    def ticks(self) -> list[Tick]:
+        """At round numbers of accuracy points: multiples of 1, 2 or 5."""
+        low, high = 100 * self.low, 100 * self.high
+        decade = 10.0 ** floor(log10((high - low) / MOST_TICKS))
+        step = next(n * decade for n in (1, 2, 5, 10) if (high - low) / (n * decade) <= MOST_TICKS)
+        marks = [step * n for n in range(ceil(low / step), floor(high / step) + 1)]
+        return [Tick(self.place(mark / 100), f"{mark:+.10g}" if mark else "0") for mark in marks]
+
+
+def intervals_plot(found: ComparisonOut) -> IntervalPlot | None:
+    """Return what is drawn of a comparison; None before its first round has ended."""
+    standings = [one.standing for one in found.configurations if one.standing is not None]
+    ends = [end for one in standings if one.interval for end in (one.interval.lower, one.interval.upper)]
+    second = _second(found)
+    narrow = comparison_words.narrow(second) if second is not None else None
+    ends += [narrow.lower, narrow.upper] if narrow is not None else []
+    if not any(ends):
+        return None
+    scale = _Scale(ends + [one.request.min_gain for one in found.configurations])
+    lines: list[Line] = []
+    top = 0
+    for one in found.configurations:
+        is_winner = found.winner is not None and one.place == found.winner.place
+        line = _line(one, second if is_winner else None, scale, top)
+        lines.append(line)
+        top += line.height
+    return IntervalPlot(lines, scale.ticks(), scale.place(0.0), top, _describe(found))
+
+
+def _second(found: ComparisonOut) -> Improvement | None:
+    """What fresh samples of the winner predict."""
+    winner, best = found.winner, comparison_words.best(found)
+    return comparison_words.decisive(winner.answer, best.request) if winner is not None and best is not None else None
+
+
+def _line(one: Compared, second: Improvement | None, scale: _Scale, top: int) -> Line:
+    standing = one.standing
+    fresh = scale.bar(second.value, comparison_words.narrow(second)) if second is not None else None
+    name = one.name if len(one.name) <= LONGEST_NAME else f"{one.name[: LONGEST_NAME - 1]}…"
+    return Line(
+        name=name,
+        text=words.probability(standing.p_best) if standing is not None else "",
+        y=top,
+        height=LINE + (SECOND if fresh is not None else 0),
+        bar=scale.bar(standing.value, standing.interval) if standing is not None else None,
+        second=fresh,
+        floor=scale.place(one.request.min_gain) if one.request.min_gain else None,
+        faded=standing is not None and standing.eliminated,
+    )
+
+
+def _describe(found: ComparisonOut) -> str:
+    said = [_said(one) for one in found.configurations if one.standing is not None]
+    text = f"Predicted improvements with {words.level(COMPARED_AT)} intervals, the best first: {'; '.join(said)}."
+    second = _second(found)
+    if second is not None and second.value is not None:
+        text += f" Second probe of the winner: {words.points(second.value)}."
+    return f"{text} The table has the same numbers."
+
+
+def _said(one: Compared) -> str:
+    standing = one.standing
+    if standing is None or standing.value is None or standing.interval is None:
+        return f"{one.name} no prediction"
+    gone = ", eliminated" if standing.eliminated else ""
+    between = words.between(standing.interval.lower, standing.interval.upper)
+    return f"{one.name} {words.points(standing.value)} ({between}){gone}"

@@ -1,0 +1,1 @@
+"""How well comparisons decide: in simulation, and on probes of lab models."""
