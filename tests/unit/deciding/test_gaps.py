@@ -63,7 +63,12 @@ def test_gaps_that_differ_by_their_errors_alone_are_drawn_together():
     assert np.ptp(apart.mean) == pytest.approx(0.4)
 
 
-def test_nothing_known_is_nothing_known():
+def test_what_is_not_measured_is_one_of_the_gaps_that_people_measure():
     found = gaps([None, None], ["m", "m"])
-    np.testing.assert_allclose(found.mean, 0.0)
-    np.testing.assert_allclose(found.cov, 0.25 * np.eye(2))
+    np.testing.assert_allclose(found.mean, 0.15)
+    np.testing.assert_allclose(found.cov, 0.02 * np.eye(2))
+
+
+def test_first_problems_show_of_a_gap_what_such_problems_do():
+    found = gaps([None], ["m"])
+    assert found.precision(np.array([30.0]))[0, 0] == pytest.approx(30 / 0.15)
