@@ -151,6 +151,6 @@ def test_the_leader_is_shown_first_and_those_that_are_out_last(client: TestClien
     told = PartResult(rounds=[round_(leader=2, picked=[2], standings=standings)])
     with database_of(client).write() as session:
         (part,) = repository.parts(session, [made["id"]])
-        repository.store_partial(session, part.row.id, told.model_dump(mode="json"))
+        repository.store_partial(session, part.job.id, told.model_dump(mode="json"))
     shown = client.get(f"/v1/comparisons/{made['id']}").json()["configurations"]
     assert [one["place"] for one in shown] == [2, 0, 1]
