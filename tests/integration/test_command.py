@@ -155,7 +155,9 @@ def test_configurations_are_compared_and_the_best_is_trained(tmp_path: Path) -> 
 
 def test_a_terminal_shows_a_comparison_and_ctrl_c_leaves_it_running(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("model: lab/addition-qwen3-s\ntask: lab/addition\ncontext: {kind: hints}\n")
-    more = ["--vary", "context=hints,feedback", "--set", "probe.rollouts=64", "--confidence", "0.999"]
+    # one round, and long enough to be looked at
+    size = ["--set", "probe.problems=32", "--set", "probe.rollouts=256"]
+    more = ["--vary", "context=hints,feedback", *size]
     with serving(tmp_path / "server", {}) as (client, _):
         terminal = Terminal(
             [GAPCAST, "compare", "base.yaml", *more],
