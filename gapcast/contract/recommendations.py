@@ -138,3 +138,7 @@ class RecommendationOut(Labelled, Identified):
     def ended(self) -> bool:
         """True if it never changes again."""
         return self.status in TERMINAL
+
+    def names(self, places: list[int]) -> list[str]:
+        """Return the names of configurations."""
+        return [self.space[place].name for place in places]
