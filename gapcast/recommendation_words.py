@@ -82,6 +82,8 @@ def which(plan: RecommendationOut, of: Step) -> str:
     names = plan.names(of.configurations)
     rest = [f"{len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
     listed = words.listed([*names[:MOST_NAMES], *rest])
+    if rest and len(names) == len(plan.space):
+        listed = f"all {len(names)}"
     if not of.choice:
         return listed
     if of.action == "probe":

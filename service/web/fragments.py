@@ -199,12 +199,12 @@ def show_recommendation(request: Request, tenant: Tenant, state: AppState, recom
     with state.database.read() as session:
         plan = recommendations.found(session, tenant, recommendation_id)
         doing = _executing(session, tenant, plan)
-    bad = {"failed": "refused", "dead": "refused", "cancelled": ""}
-    first = {"train": "train", "stop": "skip"}.get(plan.plan[0].action, "")
+    first = plan.plan[0].action if plan.best is None else "train"
+    colours = {"failed": "refused", "dead": "refused", "cancelled": ""}
     context = {
         "plan": plan,
         "advice": recommendation_words.advice(plan),
-        "colour": bad.get(plan.status, first),
+        "colour": colours.get(plan.status, {"train": "train", "stop": "skip"}.get(first, "")),
         "number": recommendation_words.under_way(plan),
         "doing": doing,
         "warnings": [words.warning(one) for one in plan.warnings],

@@ -175,6 +175,14 @@ class TestPrinting:
             "The bottleneck is the law: runs that teach it buy most.",
         ]
 
+    def test_many_configurations_are_not_all_named(self) -> None:
+        many = [plan().space[0].model_copy(update={"place": place, "name": f"c{place}"}) for place in range(6)]
+        step = Step(action="probe", configurations=[5, 0, 1, 2, 3], problems=64, hours=0.5, why="So.")
+        lines = printed(plan(space=many, plan=[step])).splitlines()
+        assert lines[0] == "1. Probe c5, c0, c1, c2 and 1 more: 64 problems each, at most 30 min"
+        everyone = step.model_copy(update={"configurations": [5, 0, 1, 2, 3, 4]})
+        assert printed(plan(space=many, plan=[everyone])).startswith("1. Probe all 6: 64 problems each")
+
     def test_an_executed_one_says_how_far_it_is(self) -> None:
         best = Trained(place=1, training_run_id="run_1", status="succeeded", improvement=None)
         best = Trained.model_validate(best.model_dump() | {"improvement": {"value": 0.28, "se": 0.03}})

@@ -144,6 +144,7 @@ class TestExecuted:
         found = shown(client, plan)
         assert found.text_of("[data-slot=headline]") == "Succeeded"
         assert found.text_of("[data-slot=reason]") == f"Best run: {name}, +10.0 ± 4.0 points."
+        assert found.attributes_of("#recommendation-now")["data-verdict"] == "train"
         second = plan.space[step.configurations[1]].name
         state = f"Succeeded run of {name}, +10.0 ± 4.0 run of {second}, {typeset('-5.0')} ± 4.0"
         assert found.rows("#recommendation-steps")[0][6] == state
