@@ -79,7 +79,11 @@ def which(plan: RecommendationOut, of: Step) -> str:
     """Say which configurations a step is about."""
     if not of.configurations:
         return ""
-    names = plan.names(of.configurations)
+    places = dict.fromkeys(of.configurations)
+    names = [
+        f"{name}, with two seeds" if of.configurations.count(place) > 1 else name
+        for place, name in zip(places, plan.names(list(places)), strict=True)
+    ]
     rest = [f"{len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
     listed = words.listed([*names[:MOST_NAMES], *rest])
     if rest and len(names) == len(plan.space):

@@ -55,11 +55,11 @@ class Progress(NamedTuple):
     """What an executed plan has done already.
 
     Attributes:
-        trained: places.
+        trained: places of the runs, one that has two twice.
         hours: spent. best: the largest measured improvement.
     """
 
-    trained: frozenset[int] = frozenset()
+    trained: tuple[int, ...] = ()
     hours: float = 0.0
     best: float = -np.inf
 
@@ -85,17 +85,14 @@ def advise(
     price = priced(session, tenant, request, found, law)
     hours = np.inf if request.budget.gpu_hours is None else request.budget.gpu_hours - done.hours
     runs = request.budget.runs - len(done.trained)
-    left = [float(cost) for place, cost in enumerate(price.prices.run) if place not in done.trained]
+    left = [float(cost) for place, cost in enumerate(price.prices.run) if done.trained.count(place) < deciding.SEEDS]
     if runs <= 0 or not left or min(left) > hours:
         if not done.trained:
             raise _too_little(request, min(left))
         return None
-    view = deciding.outlook(
-        asked.laws,
-        contest,
-        [None if one is None else known(one) for one in results],
-        np.random.SeedSequence(found[0].own.seed),
-    )
+    seeds, of_gaps = np.random.SeedSequence(found[0].own.seed), [None if one is None else known(one) for one in results]
+    view = deciding.outlook(asked.laws, contest, of_gaps, seeds)
+    apart = deciding.run_variance(asked.laws, contest, of_gaps, view, seeds)
     limits = Limits(
         hours=hours,
         runs=runs,
@@ -105,7 +102,7 @@ def advise(
         noise=law.summary.measurement_var or USUAL_NOISE,
         had=done.best,
     )
-    planned = deciding.make_plan(contest, view, price.prices, limits, done.trained, seed=found[0].own.seed)
+    planned = deciding.make_plan(contest, view, price.prices, limits, done.trained, apart=apart, seed=found[0].own.seed)
     return _Words(request, found, results, view, price, limits, planned).advice(law)
 
 
@@ -275,7 +272,10 @@ class _Words:
             how = f"Train the {'best' if runs == 1 else f'best {runs}'} by the law that knows the first runs"
         else:
             how = f"Train {'this one' if runs == 1 else f'these {runs}'} now, no probing pays for itself"
-        return f"{how}: the best run is expected to gain {_points(plan.gain)} points."
+        said = f"{how}: the best run is expected to gain {_points(plan.gain)} points."
+        if plan.problems or len(set(plan.train)) == len(plan.train):
+            return said
+        return f"{said} A second seed is worth more here than a run of another configuration."
 
     def _warnings(self, law: Current) -> list[Warned]:
         warnings = []

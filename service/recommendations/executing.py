@@ -156,7 +156,7 @@ def _replanned(
 
 def progress(session: Session, row: Recommendation) -> Progress:
     """What a plan has spent and gained."""
-    places, hours, best = set[int](), 0.0, float("-inf")
+    places, hours, best = list[int](), 0.0, float("-inf")
     on_held_out = RecommendationRequest.model_validate(row.request).asked[0].verdict_on == "held_out"
     for step in (Step.model_validate(one) for one in row.steps):
         if step.comparison_id is not None:
@@ -164,13 +164,13 @@ def progress(session: Session, row: Recommendation) -> Progress:
             hours += spent.gpu_hours or spent.seconds / 3600
         for place, run_id in zip(step.configurations, step.training_run_ids, strict=False):
             run = runs.found(session, row.tenant, run_id)
-            places.add(place)
+            places.append(place)
             hours += _hours(run)
             gained = run.improvement
             found = gained.held_out if gained is not None and on_held_out else gained
             if found is not None:
                 best = max(best, found.value)
-    return Progress(frozenset(places), hours, best)
+    return Progress(tuple(places), hours, best)
 
 
 def _hours(run: TrainingRunOut) -> float:

@@ -183,6 +183,10 @@ class TestPrinting:
         everyone = step.model_copy(update={"configurations": [5, 0, 1, 2, 3, 4]})
         assert printed(plan(space=many, plan=[everyone])).startswith("1. Probe all 6: 64 problems each")
 
+    def test_two_seeds_of_one_are_said(self) -> None:
+        step = Step(action="train", configurations=[1, 1, 0], runs=3, hours=6.0, why="So.")
+        assert printed(plan(plan=[step])).startswith("1. Train b, with two seeds and a: about 6.0 h")
+
     def test_an_executed_one_says_how_far_it_is(self) -> None:
         best = Trained(place=1, training_run_id="run_1", status="succeeded", improvement=None)
         best = Trained.model_validate(best.model_dump() | {"improvement": {"value": 0.28, "se": 0.03}})

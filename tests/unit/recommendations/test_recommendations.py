@@ -114,6 +114,32 @@ def test_stored_probes_count_whatever_their_size(database: Database, settings: S
         assert dear["plan"][0]["configurations"] == [2]
 
 
+@pytest.mark.slow
+def test_a_second_seed_is_trained_where_one_is_far_ahead(database: Database, settings: Settings) -> None:
+    with serving(settings.model_copy(update={"database_url": database.url})) as client:
+        for context, ahead in (("talk", 2), ("all", 0), ("peer", 0)):
+            body = asked()["base"] | {"context": CONTEXTS[context], "probe": {"problems": 16}}
+            prediction = client.post("/v1/predictions", json=body).json()
+            counts = [index % 3 for index in range(PROBLEMS)]
+            arms = {name: arm(rollouts=4, counts=counts) for name in ("student", "none")}
+            arms["context"] = arm(rollouts=4, counts=[count + ahead for count in counts])
+            value = ahead / 4
+            gap = Gap(value=value, se=0.02, student=0.25, self_teacher=0.25 + value, problems=PROBLEMS, rollouts=4)
+            with database_of(client).write() as session:
+                probe = probes.by_id(session, prediction["probe_id"])
+                probes.store_result(session, probe.id, stored(probe_result(gap=gap, arms=arms)))
+        plan = created(client, 202, execute=True, budget={"runs": 2} | HOURS, **DEAR)
+        (step,) = plan["plan"]
+        assert (step["configurations"], step["runs"], step["choice"]) == ([2, 2], 2, False)
+        assert step["why"].endswith("A second seed is worth more here than a run of another configuration.")
+        found = [client.get(f"/v1/training_runs/{run_id}").json() for run_id in step["training_run_ids"]]
+        assert [one["seed"] for one in found] == [0, 1]
+        assert {one["configuration"]["context"]["kind"] for one in found} == {"feedback"}
+        for run_id in step["training_run_ids"]:
+            end(client, run_id)
+        assert [one["place"] for one in read(client, plan)["trained"]] == [2, 2]
+
+
 class TestRefusals:
     def refused(self, client: TestClient, body: Body) -> tuple[str, str]:
         answer = client.post("/v1/recommendations", json=body)
