@@ -151,6 +151,7 @@ def make_plan(
     trained: Sequence[int] = (),
     *,
     apart: FloatArray | None = None,
+    now: bool = False,
     seed: int = 0,
 ) -> Planned:
     """Value a handful of plans, and take the best.
@@ -163,9 +164,10 @@ def make_plan(
         trained: configurations of the runs that have ended.
         apart: (P,) variance of a run's improvement that another run of its configuration does not share; None: each is
             trained once at most.
+        now: True: runs are chosen at once, without another probe.
         seed: of the draws.
     """
-    return _Planner(configurations, view, prices, limits, trained, apart, seed).best()
+    return _Planner(configurations, view, prices, limits, trained, apart, seed).best(now=now)
 
 
 class _Signal(NamedTuple):
@@ -241,10 +243,11 @@ class _Planner:
         self._most_runs = int(np.maximum(left, 0).sum())
         self._runs = min(limits.runs, self._most_runs)
 
-    def best(self) -> Planned:
+    def best(self, *, now: bool) -> Planned:
         nothing = self._probe((), 0)
-        plans = [plan for probe in [nothing, *self._probes()] for plan in self._after(probe)]
-        if self._limits.learns:
+        probes = [nothing] if now else [nothing, *self._probes()]
+        plans = [plan for probe in probes for plan in self._after(probe)]
+        if self._limits.learns and not now:
             plans += list(self._runs_first())
         top = max(plan.gain for plan in plans)
         chosen = min((plan for plan in plans if plan.gain >= top - TOLERANCE), key=_effort)
@@ -381,8 +384,9 @@ class _Planner:
                     probed = self._learned(self._signal(totals), trained)
                     both = told._replace(mean=told.mean.copy(), var=told.var.copy())
                     rows = np.arange(len(self._outcomes))[:, None]
-                    both.mean[rows, places] = probed.mean[rows, places]
-                    both.var[rows, places] = probed.var[rows, places]
+                    for of_seed in range(0, len(self._run), len(self._configurations)):
+                        both.mean[rows, places + of_seed] = probed.mean[rows, places + of_seed]
+                        both.var[rows, places + of_seed] = probed.var[rows, places + of_seed]
                     yield from self._trained(both, self._runs, probe, trained=trained, first=first)
 
     def _taught(self, first: tuple[int, ...]) -> float:
@@ -410,8 +414,8 @@ class _Planner:
         """Plans that train the best, one run more each.
 
         The first is the one with the largest mean. Each further one is expected to improve most on it, or on the
-        outcomes that are known already: one that is unlike it is worth more. Without a probe it may be another seed of
-        a configuration that has one run: what follows a probe is chosen by a comparison, whose choices differ.
+        outcomes that are known already: one that is unlike it is worth more. It may be another seed of a configuration
+        that has one run.
 
         Args:
             known: before these runs.
@@ -431,7 +435,7 @@ class _Planner:
             best = np.maximum(best, self._outcomes[draws[:, None], trained].max(axis=1))
             spent = self._run[trained].sum(axis=1)
             left = left - spent
-            self._taken(score, known, trained, probe)
+            self._taken(score, known, trained)
         for number in range(done + 1, runs + 1):
             worth = self._improving(known, score, bar, picks[0] if picks else None)
             possible = np.where(self._run <= left[:, None], worth, -np.inf)
@@ -442,7 +446,7 @@ class _Planner:
             best = np.where(there, np.maximum(best, self._outcomes[draws, pick]), best)
             price = np.where(there, self._run[pick], 0.0)
             spent, left = spent + price, left - price
-            self._taken(score, known, pick[:, None], probe)
+            self._taken(score, known, pick[:, None])
             picks.append(pick)
             is_fixed = trained is None and not probe.rollouts
             yield Plan(
@@ -461,16 +465,15 @@ class _Planner:
                 gain=float(best.mean()),
             )
 
-    def _taken(self, score: FloatArray, known: _Signal | _Learned, columns: IndexArray, probe: _Probe) -> None:
+    def _taken(self, score: FloatArray, known: _Signal | _Learned, columns: IndexArray) -> None:
         """Take (m, p) runs from what can still be trained; another seed of theirs can be, now, where there is one."""
         draws = np.arange(len(score))[:, None]
         P = len(self._configurations)
         is_first = np.isfinite(score[draws, columns]) & (columns < P) & self._twice[columns % P]
         score[draws, columns] = -np.inf
-        if not probe.rollouts:
-            draw, which = np.nonzero(is_first)
-            again = columns[draw, which] + P
-            score[draw, again] = known.mean[draw, again]
+        draw, which = np.nonzero(is_first)
+        again = columns[draw, which] + P
+        score[draw, again] = known.mean[draw, again]
 
     def _improving(
         self, known: _Signal | _Learned, score: FloatArray, bar: FloatArray, leader: IndexArray | None

@@ -71,8 +71,11 @@ def advise(
     law: Current,
     settings: Settings,
     done: Progress | None = None,
+    now: int | None = None,
 ) -> Advice | None:
     """Make a plan, or the rest of one; None where the rest of the budget buys no further run. It reads only.
+
+    With `now` it is so many runs to train at once, without another probe.
 
     Raises:
         GapcastError: a configuration cannot be probed, nothing tells what a run costs, or the budget is below one run.
@@ -84,10 +87,10 @@ def advise(
     results = measured(session, tenant, found)
     price = priced(session, tenant, request, found, law)
     hours = np.inf if request.budget.gpu_hours is None else request.budget.gpu_hours - done.hours
-    runs = request.budget.runs - len(done.trained)
+    runs = request.budget.runs - len(done.trained) if now is None else now
     left = [float(cost) for place, cost in enumerate(price.prices.run) if done.trained.count(place) < deciding.SEEDS]
     if runs <= 0 or not left or min(left) > hours:
-        if not done.trained:
+        if not done.trained and now is None:
             raise _too_little(request, min(left))
         return None
     seeds, of_gaps = np.random.SeedSequence(found[0].own.seed), [None if one is None else known(one) for one in results]
@@ -102,7 +105,9 @@ def advise(
         noise=law.summary.measurement_var or USUAL_NOISE,
         had=done.best,
     )
-    planned = deciding.make_plan(contest, view, price.prices, limits, done.trained, apart=apart, seed=found[0].own.seed)
+    planned = deciding.make_plan(
+        contest, view, price.prices, limits, done.trained, apart=apart, now=now is not None, seed=found[0].own.seed
+    )
     return _Words(request, found, results, view, price, limits, planned).advice(law)
 
 
@@ -274,7 +279,7 @@ class _Words:
             how = f"Train {'this one' if runs == 1 else f'these {runs}'} now, no probing pays for itself"
         said = f"{how}: the best run is expected to gain {_points(plan.gain)} points."
         if plan.problems or len(set(plan.train)) == len(plan.train):
-            return said
+            return said  # after a probe it is not known yet
         return f"{said} A second seed is worth more here than a run of another configuration."
 
     def _warnings(self, law: Current) -> list[Warned]:
