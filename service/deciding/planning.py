@@ -223,8 +223,11 @@ class _Planner:
         cov = np.atleast_2d(np.cov(view.draws, rowvar=False))
         inside = INSIDE * max(float(np.diag(cov).max()), INSIDE)
         if apart is not None:
-            own = np.diag(np.maximum(apart, inside))
-            self._outcomes = np.hstack([view.draws, _again(view.draws, cov + inside * np.eye(P), own, rng)])
+            cov = cov + inside * np.eye(P)
+            own = np.diag(np.clip(apart, inside, np.diag(cov)))
+            # the covariance of the draws must hold all of the runs' own noise; by luck it falls short
+            own /= max(1.0, float(np.linalg.norm(np.linalg.solve(np.linalg.cholesky(cov), np.sqrt(own)), 2)) ** 2)
+            self._outcomes = np.hstack([view.draws, _again(view.draws, cov, own, rng)])
             cov = np.block([[cov, cov - own], [cov - own, cov]])
         self._run = np.tile(prices.run, seeds)
         self._centre = np.tile(view.draws.mean(axis=0), seeds)

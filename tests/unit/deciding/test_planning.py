@@ -214,6 +214,17 @@ def test_a_second_seed_shares_all_but_the_runs_own_noise(noisy: GapLaw, sharp: G
         assert np.all(own < 0.7 * view.draws.var(axis=0)), "its gap is shared"
 
 
+def test_noise_that_the_draws_do_not_hold_is_taken_as_far_as_they_do(noisy: GapLaw) -> None:
+    view = view_of(noisy, several(4), AHEAD)
+    own = run_variance([noisy], several(4), AHEAD, view, np.random.SeedSequence(0))
+    prices, limits = Prices(np.ones(4), np.ones(4), np.ones(4)), Limits(np.inf, 2, False, 0.0, np.ones(4), 0.0004)
+    gains = [
+        make_plan(several(4), view, prices, limits, apart=factor * own).considered[0].gain for factor in (1, 9, 99)
+    ]
+    assert gains[1] == pytest.approx(gains[2])
+    assert gains[0] <= gains[1] < gains[0] + 0.02
+
+
 def test_what_was_trained_once_may_be_trained_with_another_seed(noisy: GapLaw) -> None:
     again = planned(noisy, several(4), AHEAD, trained=[1], had=0.37, seeds=True)
     assert again.plan is not None
