@@ -1,5 +1,6 @@
 """Comparisons in words: what to train and how sure that is, why the probing ended, and what it took."""
 
+from collections.abc import Set
 from typing import NamedTuple
 
 from gapcast import words
@@ -14,6 +15,7 @@ from gapcast.contract.comparisons import (
     Stop,
 )
 from gapcast.contract.predictions import Answer, Improvement, Interval, PredictionRequest
+from gapcast.contract.spaces import Space
 
 NEWEST = "Ask for one with gapcast compare, or with POST /v1/comparisons."
 ADVICE = {
@@ -55,10 +57,13 @@ class Advice(NamedTuple):
 
 def title(found: ComparisonOut) -> str:
     """Name a comparison: as it was named, or by its models and what it varies."""
-    if found.name is not None:
-        return found.name
-    models = words.listed(sorted({one.request.model.name for one in found.configurations}))
-    return f"{words.listed(list(found.request.vary))} of {models}" if found.request.vary else models
+    return found.name or titled({one.request.model.name for one in found.configurations}, found.request)
+
+
+def titled(models: Set[str], request: Space) -> str:
+    """Name what has no name of its own by its models and what it varies."""
+    of = words.listed(sorted(models))
+    return f"{words.listed(list(request.vary))} of {of}" if request.vary else of
 
 
 def best(found: ComparisonOut) -> Compared | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.status import Status
 
-from gapcast.cli.printing.recommendations import step_in_words
+from gapcast import recommendation_words
 from gapcast.client import Client
 from gapcast.contract.events import (
     ComparisonProgressed,
@@ -17,14 +17,14 @@ from gapcast.contract.events import (
     content_of,
 )
 from gapcast.models import Event, Recommendation
-from gapcast.words import HAPPENED, PHASES, count, measured, percent, points, probability
+from gapcast.words import HAPPENED, PHASES, STATES, count, measured, percent, points, probability
 
 
 def follow_recommendation(client: Client, plan: Recommendation, console: Console) -> Recommendation:
     """Show a plan's progress until it has ended, and return it as it ended."""
     if plan.ended:
         return plan
-    with console.status("waiting for a worker") as status:
+    with console.status(STATES["queued"]) as status:
         watch(client, client.recommendations.events(plan.id), plan, console, status)
     return client.recommendations.get(plan.id)
 
@@ -40,7 +40,7 @@ def watch(client: Client, events: Iterable[Event], plan: Recommendation, console
         if step := content_of(event, RecommendationStep):
             plan = client.recommendations.get(plan.id)
             told = 0
-            say(f"step {step.number}: {step_in_words(plan, plan.plan[step.number - 1])}")
+            say(f"step {step.number}: {recommendation_words.step(plan, plan.plan[step.number - 1])}")
         elif content_of(event, RecommendationReplanned):
             say("the law knows these runs; the rest is planned anew")
         elif after := content_of(event, ComparisonRound):

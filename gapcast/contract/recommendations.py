@@ -22,7 +22,7 @@ class HoursAndRuns(Strict):
     gpu_hours: float | None = Field(
         None, gt=0, le=1e6, description="on a machine without a GPU hours of a worker; null: only the runs are limited"
     )
-    runs: int = Field(1, ge=1, le=MOST, description="training runs, at most one of each configuration")
+    runs: int = Field(1, ge=1, le=MOST, description="training runs, at most two of each configuration")
 
 
 class KnownCost(Strict):
@@ -65,7 +65,8 @@ class Step(Finite):
 
     action: Action
     configurations: list[int] = Field(
-        description="places, the most promising first: those that are probed, or those that are trained from"
+        description="places, the most promising first: those that are probed, or those that are trained from; one that "
+        "is trained with two seeds stands there twice"
     )
     choice: bool = Field(
         False, description="what is probed, or trained, is chosen among `configurations` when the step begins"
@@ -138,3 +139,7 @@ class RecommendationOut(Labelled, Identified):
     def ended(self) -> bool:
         """True if it never changes again."""
         return self.status in TERMINAL
+
+    def names(self, places: list[int]) -> list[str]:
+        """Return the names of configurations."""
+        return [self.space[place].name for place in places]

@@ -6,9 +6,10 @@ sheet; a notebook has the answers of the API alone.
 
 from typing import TYPE_CHECKING, Any
 
-from gapcast import words
+from gapcast import recommendation_words, words
 from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.fits import Curve, FitOut
+from gapcast.contract.recommendations import RecommendationOut
 
 if TYPE_CHECKING:
     import altair
@@ -111,6 +112,32 @@ def comparison_chart(comparison: ComparisonOut) -> "altair.LayerChart":
     value = base.mark_point(filled=True, size=60).encode(x="predicted:Q")
     caption = f"{comparison.id}: {words.count(comparison.spent.rollouts, 'rollout')}"
     drawn: altair.LayerChart = alt.layer(interval, value).properties(title=caption, width=WIDTH)
+    return drawn
+
+
+def recommendation_chart(plan: RecommendationOut) -> "altair.LayerChart":
+    """Draw the expected gain of a plan beside those of simpler plans.
+
+    Raises:
+        ImportError: altair is not installed.
+    """
+    alt = load_altair()
+    rows = [
+        {
+            "plan": words.sentence(name),
+            "gain": POINTS * getattr(plan, field),
+            "said": words.points(getattr(plan, field)),
+        }
+        for field, name in recommendation_words.GAINS.items()
+    ]
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("plan:N", title=None, sort=[row["plan"] for row in rows], axis=alt.Axis(labelLimit=300)),
+        x=alt.X("gain:Q", title="Expected gain of the best run (accuracy points)"),
+    )
+    bars = base.mark_bar(height={"band": 0.6})
+    values = base.mark_text(align="left", dx=4).encode(text="said:N")
+    caption = f"{plan.id}: {words.count(plan.request.budget.runs, 'run')}"
+    drawn: altair.LayerChart = alt.layer(bars, values).properties(title=caption, width=WIDTH)
     return drawn
 
 

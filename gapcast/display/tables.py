@@ -1,12 +1,13 @@
-"""Small tables of HTML: a prediction, a comparison, a law."""
+"""Small tables of HTML: a prediction, a comparison, a recommendation, a law."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from gapcast import comparison_words, words
+from gapcast import comparison_words, recommendation_words, words
 from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.fits import Curve, FitOut
 from gapcast.contract.predictions import Improvement, PredictionOut, Support
+from gapcast.contract.recommendations import RecommendationOut
 
 Row = Sequence[str]
 
@@ -59,6 +60,16 @@ def comparison_table(comparison: ComparisonOut) -> str:
             )
         )
     return _table(" ".join([comparison.id, comparison_words.advised(comparison)]), rows, heads)
+
+
+def recommendation_table(plan: RecommendationOut) -> str:
+    """Return a recommendation as an HTML table, a row for each step of its plan."""
+    rows = [
+        (str(number), recommendation_words.step(plan, one), one.why, one.status)
+        for number, one in enumerate(plan.plan, start=1)
+    ]
+    caption = " ".join([f"{plan.id}:", recommendation_words.worth(plan)])
+    return _table(caption, rows, ("Step", "What", "Why", "Status"))
 
 
 def fit_table(fit: FitOut) -> str:

@@ -1,11 +1,12 @@
 """Comparisons decide here: which configuration is best, and where the next problems go (docs: DESIGN, LAW part 3)."""
 
 from service.deciding.configurations import Configuration, Decision, Known, Rules, Standing, Stop, cost
-from service.deciding.outlook import Outlook, outlook
-from service.deciding.planning import Limits, Plan, Planned, Prices, make_plan
+from service.deciding.outlook import Outlook, outlook, run_variance
+from service.deciding.planning import SEEDS, Limits, Plan, Planned, Prices, make_plan
 from service.deciding.rounds import decide
 
 __all__ = [
+    "SEEDS",
     "Configuration",
     "Decision",
     "Known",
@@ -21,4 +22,5 @@ __all__ = [
     "decide",
     "make_plan",
     "outlook",
+    "run_variance",
 ]

@@ -104,6 +104,43 @@ def outlook(
     return Outlook(mean, refused, draws, found, prior_precision, centre, sd, curve, noise)
 
 
+def run_variance(
+    laws: Sequence[GapLaw],
+    configurations: Sequence[Configuration],
+    known: Sequence[Known | None],
+    view: Outlook,
+    seeds: np.random.SeedSequence,
+) -> FloatArray:
+    """Variance of a run's improvement that another run of its configuration, with another seed, does not share: (P,).
+
+    Half the variance of the difference of two runs, drawn at the centre of what is known of their gap: they share the
+    law, the context's effect and the gap, and nothing else.
+    """
+    found = np.empty(len(configurations))
+    for index, law in enumerate(laws):
+        rows = [row for row, each in enumerate(configurations) if each.law == index]
+        if not rows:
+            continue
+        # a name of its own where there is none: two runs of one configuration share what nothing else does
+        named = [
+            configurations[row]._replace(
+                question={
+                    **configurations[row].question,
+                    **{
+                        name: configurations[row].question.get(name) or f"configuration {row}"
+                        for name in ("context", "model")
+                    },
+                }
+            )
+            for row in rows
+        ]
+        probe = _probe(named, [known[row] for row in rows], np.clip(view.centre[rows], -1.0, 1.0), np.zeros(len(rows)))
+        twice = probe.take(np.tile(np.arange(len(rows)), 2))
+        first, second = np.split(law.draws(twice, DRAWS, int(seeds.generate_state(1)[0])), 2, axis=1)
+        found[rows] = (first - second).var(axis=0) / 2
+    return found
+
+
 def _probe(
     configurations: Sequence[Configuration], known: Sequence[Known | None], gap: FloatArray, gap_var: FloatArray
 ) -> Probe:

@@ -1,7 +1,8 @@
 """Plans for a budget, valued by simulation on the same draws: probes, runs, and runs that teach the law first (adr 24).
 
 Outcomes are the law's joint draws. Probes show a part of them: the posterior means after more problems, whose
-covariance ``Outlook`` gives. A run shows its own outcome, and the others' by their covariance with it.
+covariance ``Outlook`` gives. A run shows its own outcome, and the others' by their covariance with it. A second run of
+a configuration, with another seed, is an outcome of its own that shares all but the run's own noise with the first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ HOPEFUL = 12
 """configurations that may be trained first: those that may turn out best, as such runs are results, too"""
 INSIDE = 1e-9
 """of the largest variance, added to each: outcomes that are one another's copies"""
+SEEDS = 2
+"""runs of one configuration, at most: a third is worth little beside the first two"""
 SHOWN = 5
 """plans that an answer shows"""
 
@@ -77,7 +80,8 @@ class Plan:
         problems: of each of them, in total; 0 where nothing is probed.
         turn: runs after the probes whose outcomes are waited for before the others are chosen.
         runs: in all.
-        train: those that are trained, where that is known; else all that can be, in the order of what is predicted now.
+        train: those that are trained, where that is known, twice for two seeds; else all that can be, in the order of
+            what is predicted now.
         rollouts: of the probes, at most.
         probe_hours, hours: of the probes, and in all.
         gain: expected improvement by the best run, accuracy share.
@@ -144,8 +148,10 @@ def make_plan(
     view: Outlook,
     prices: Prices,
     limits: Limits,
-    out: frozenset[int] = frozenset(),
+    trained: Sequence[int] = (),
     *,
+    apart: FloatArray | None = None,
+    now: bool = False,
     seed: int = 0,
 ) -> Planned:
     """Value a handful of plans, and take the best.
@@ -155,10 +161,13 @@ def make_plan(
         view: what is known of them.
         prices: theirs.
         limits: of the budget.
-        out: configurations that are not to be trained (again).
+        trained: configurations of the runs that have ended.
+        apart: (P,) variance of a run's improvement that another run of its configuration does not share; None: each is
+            trained once at most.
+        now: True: runs are chosen at once, without another probe.
         seed: of the draws.
     """
-    return _Planner(configurations, view, prices, limits, out, seed).best()
+    return _Planner(configurations, view, prices, limits, trained, apart, seed).best(now=now)
 
 
 class _Signal(NamedTuple):
@@ -202,29 +211,46 @@ class _Planner:
         view: Outlook,
         prices: Prices,
         limits: Limits,
-        out: frozenset[int],
+        trained: Sequence[int],
+        apart: FloatArray | None,
         seed: int,
     ) -> None:
         self._configurations, self._view, self._prices, self._limits = configurations, view, prices, limits
+        P, seeds = len(configurations), 1 if apart is None else SEEDS
+        rng = np.random.default_rng(np.random.SeedSequence([seed, P]))
+        # column seed x P + configuration: the outcome of a run
         self._outcomes = view.draws
-        self._centre = view.draws.mean(axis=0)
         cov = np.atleast_2d(np.cov(view.draws, rowvar=False))
-        self._cov = cov + INSIDE * max(float(np.diag(cov).max()), INSIDE) * np.eye(len(cov))
+        inside = INSIDE * max(float(np.diag(cov).max()), INSIDE)
+        if apart is not None:
+            cov = cov + inside * np.eye(P)
+            own = np.diag(np.clip(apart, inside, np.diag(cov)))
+            # the covariance of the draws must hold all of the runs' own noise; by luck it falls short
+            own /= max(1.0, float(np.linalg.norm(np.linalg.solve(np.linalg.cholesky(cov), np.sqrt(own)), 2)) ** 2)
+            self._outcomes = np.hstack([view.draws, _again(view.draws, cov, own, rng)])
+            cov = np.block([[cov, cov - own], [cov - own, cov]])
+        self._run = np.tile(prices.run, seeds)
+        self._centre = np.tile(view.draws.mean(axis=0), seeds)
+        self._cov = cov + inside * np.eye(len(cov))
         self._root = np.linalg.cholesky(self._cov)
-        self._white = np.linalg.solve(self._root, (view.draws - self._centre).T).T
-        rng = np.random.default_rng(np.random.SeedSequence([seed, len(configurations)]))
-        self._shown = rng.standard_normal(view.draws.shape)
-        self._measured = rng.standard_normal(view.draws.shape) * limits.noise**0.5
+        self._white = np.linalg.solve(self._root, (self._outcomes - self._centre).T).T
+        self._shown = rng.standard_normal(self._outcomes.shape)
+        self._measured = rng.standard_normal(self._outcomes.shape) * limits.noise**0.5
         self._have = view.gaps.problems
         self._most = np.array([each.most for each in configurations], dtype=float)
-        self._in = np.array([row not in out for row in range(len(configurations))])
-        self._order = [int(row) for row in np.argsort(-self._centre, kind="stable") if self._in[row]]
-        self._runs = min(limits.runs, len(self._order))
+        left = seeds - np.bincount(np.array(trained, dtype=int), minlength=P)
+        self._in = np.arange(seeds * P) < P
+        self._in[:P] = left > 0
+        self._twice = left > 1  # False everywhere where each has one seed
+        self._order = [int(row) for row in np.argsort(-self._centre[:P], kind="stable") if self._in[row]]
+        self._most_runs = int(np.maximum(left, 0).sum())
+        self._runs = min(limits.runs, self._most_runs)
 
-    def best(self) -> Planned:
+    def best(self, *, now: bool) -> Planned:
         nothing = self._probe((), 0)
-        plans = [plan for probe in [nothing, *self._probes()] for plan in self._after(probe)]
-        if self._limits.learns:
+        probes = [nothing] if now else [nothing, *self._probes()]
+        plans = [plan for probe in probes for plan in self._after(probe)]
+        if self._limits.learns and not now:
             plans += list(self._runs_first())
         top = max(plan.gain for plan in plans)
         chosen = min((plan for plan in plans if plan.gain >= top - TOLERANCE), key=_effort)
@@ -294,6 +320,8 @@ class _Planner:
         now = self._view.uncertainty()
         moved = now if totals is None else now - self._view.uncertainty(totals)
         shown = np.atleast_2d(np.cov(self._view.predictions(moved), rowvar=False))
+        seeds = len(self._cov) // len(shown)
+        shown = np.tile(shown, (seeds, seeds))  # a gap is of its configuration, whichever the seed
         half = np.linalg.solve(self._root, np.linalg.solve(self._root, shown).T)
         values, vectors = np.linalg.eigh((half + half.T) / 2)
         # no probe shows more of an outcome than there is
@@ -359,8 +387,9 @@ class _Planner:
                     probed = self._learned(self._signal(totals), trained)
                     both = told._replace(mean=told.mean.copy(), var=told.var.copy())
                     rows = np.arange(len(self._outcomes))[:, None]
-                    both.mean[rows, places] = probed.mean[rows, places]
-                    both.var[rows, places] = probed.var[rows, places]
+                    for of_seed in range(0, len(self._run), len(self._configurations)):
+                        both.mean[rows, places + of_seed] = probed.mean[rows, places + of_seed]
+                        both.var[rows, places + of_seed] = probed.var[rows, places + of_seed]
                     yield from self._trained(both, self._runs, probe, trained=trained, first=first)
 
     def _taught(self, first: tuple[int, ...]) -> float:
@@ -388,7 +417,8 @@ class _Planner:
         """Plans that train the best, one run more each.
 
         The first is the one with the largest mean. Each further one is expected to improve most on it, or on the
-        outcomes that are known already: one that is unlike it is worth more.
+        outcomes that are known already: one that is unlike it is worth more. It may be another seed of a configuration
+        that has one run.
 
         Args:
             known: before these runs.
@@ -406,20 +436,20 @@ class _Planner:
         if trained is not None:
             done = trained.shape[1]
             best = np.maximum(best, self._outcomes[draws[:, None], trained].max(axis=1))
-            spent = self._prices.run[trained].sum(axis=1)
+            spent = self._run[trained].sum(axis=1)
             left = left - spent
-            score[draws[:, None], trained] = -np.inf
+            self._taken(score, known, trained)
         for number in range(done + 1, runs + 1):
             worth = self._improving(known, score, bar, picks[0] if picks else None)
-            possible = np.where(self._prices.run <= left[:, None], worth, -np.inf)
+            possible = np.where(self._run <= left[:, None], worth, -np.inf)
             pick = possible.argmax(axis=1)
             there = np.isfinite(possible[draws, pick])
             if not there.any():
                 return
             best = np.where(there, np.maximum(best, self._outcomes[draws, pick]), best)
-            price = np.where(there, self._prices.run[pick], 0.0)
+            price = np.where(there, self._run[pick], 0.0)
             spent, left = spent + price, left - price
-            score[draws, pick] = -np.inf
+            self._taken(score, known, pick[:, None])
             picks.append(pick)
             is_fixed = trained is None and not probe.rollouts
             yield Plan(
@@ -429,7 +459,7 @@ class _Planner:
                 problems=probe.problems,
                 turn=done - len(first),
                 runs=number,
-                train=tuple(int(each[0]) for each in picks)
+                train=tuple(int(each[0]) % len(self._configurations) for each in picks)
                 if is_fixed
                 else tuple(row for row in self._order if row not in first),
                 rollouts=probe.rollouts,
@@ -437,6 +467,16 @@ class _Planner:
                 hours=probe.hours + float(spent.mean()),
                 gain=float(best.mean()),
             )
+
+    def _taken(self, score: FloatArray, known: _Signal | _Learned, columns: IndexArray) -> None:
+        """Take (m, p) runs from what can still be trained; another seed of theirs can be, now, where there is one."""
+        draws = np.arange(len(score))[:, None]
+        P = len(self._configurations)
+        is_first = np.isfinite(score[draws, columns]) & (columns < P) & self._twice[columns % P]
+        score[draws, columns] = -np.inf
+        draw, which = np.nonzero(is_first)
+        again = columns[draw, which] + P
+        score[draw, again] = known.mean[draw, again]
 
     def _improving(
         self, known: _Signal | _Learned, score: FloatArray, bar: FloatArray, leader: IndexArray | None
@@ -483,12 +523,24 @@ class _Planner:
 
     def _one_more(self, chosen: Plan) -> float:
         """What a run more than the limit would add, after the chosen plan's probes, however long it takes."""
-        if chosen.runs < self._limits.runs or chosen.runs >= len(self._order):
+        if chosen.runs < self._limits.runs or chosen.runs >= self._most_runs:
             return 0.0
         probe = self._probe(chosen.probed, chosen.problems)
         signal = self._signal(probe.totals) if probe.rollouts else self._nothing()
         plans = list(self._trained(signal, chosen.runs + 1, probe, hours=np.inf))
         return max(plans[-1].gain - chosen.gain, 0.0)
+
+
+def _again(outcomes: FloatArray, cov: FloatArray, own: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Draw a second run of each configuration by the draws of the first: (m, P).
+
+    The two share all of their covariance (P, P) but for ``own``, the diagonal one of what is the run's alone.
+    """
+    centre = outcomes.mean(axis=0)
+    half = np.linalg.solve(cov, own)
+    values, vectors = np.linalg.eigh(2 * own - own @ half)
+    noise = rng.standard_normal(outcomes.shape) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    return np.asarray(outcomes - (outcomes - centre) @ half + noise)
 
 
 def _effort(plan: Plan) -> tuple[float, bool, float]:

@@ -55,11 +55,11 @@ class Progress(NamedTuple):
     """What an executed plan has done already.
 
     Attributes:
-        trained: places.
+        trained: places of the runs, one that has two twice.
         hours: spent. best: the largest measured improvement.
     """
 
-    trained: frozenset[int] = frozenset()
+    trained: tuple[int, ...] = ()
     hours: float = 0.0
     best: float = -np.inf
 
@@ -71,8 +71,11 @@ def advise(
     law: Current,
     settings: Settings,
     done: Progress | None = None,
+    now: int | None = None,
 ) -> Advice | None:
     """Make a plan, or the rest of one; None where the rest of the budget buys no further run. It reads only.
+
+    With `now` it is so many runs to train at once, without another probe.
 
     Raises:
         GapcastError: a configuration cannot be probed, nothing tells what a run costs, or the budget is below one run.
@@ -84,18 +87,15 @@ def advise(
     results = measured(session, tenant, found)
     price = priced(session, tenant, request, found, law)
     hours = np.inf if request.budget.gpu_hours is None else request.budget.gpu_hours - done.hours
-    runs = request.budget.runs - len(done.trained)
-    left = [float(cost) for place, cost in enumerate(price.prices.run) if place not in done.trained]
+    runs = request.budget.runs - len(done.trained) if now is None else now
+    left = [float(cost) for place, cost in enumerate(price.prices.run) if done.trained.count(place) < deciding.SEEDS]
     if runs <= 0 or not left or min(left) > hours:
-        if not done.trained:
+        if not done.trained and now is None:
             raise _too_little(request, min(left))
         return None
-    view = deciding.outlook(
-        asked.laws,
-        contest,
-        [None if one is None else known(one) for one in results],
-        np.random.SeedSequence(found[0].own.seed),
-    )
+    seeds, of_gaps = np.random.SeedSequence(found[0].own.seed), [None if one is None else known(one) for one in results]
+    view = deciding.outlook(asked.laws, contest, of_gaps, seeds)
+    apart = deciding.run_variance(asked.laws, contest, of_gaps, view, seeds)
     limits = Limits(
         hours=hours,
         runs=runs,
@@ -105,7 +105,9 @@ def advise(
         noise=law.summary.measurement_var or USUAL_NOISE,
         had=done.best,
     )
-    planned = deciding.make_plan(contest, view, price.prices, limits, done.trained, seed=found[0].own.seed)
+    planned = deciding.make_plan(
+        contest, view, price.prices, limits, done.trained, apart=apart, now=now is not None, seed=found[0].own.seed
+    )
     return _Words(request, found, results, view, price, limits, planned).advice(law)
 
 
@@ -275,7 +277,10 @@ class _Words:
             how = f"Train the {'best' if runs == 1 else f'best {runs}'} by the law that knows the first runs"
         else:
             how = f"Train {'this one' if runs == 1 else f'these {runs}'} now, no probing pays for itself"
-        return f"{how}: the best run is expected to gain {_points(plan.gain)} points."
+        said = f"{how}: the best run is expected to gain {_points(plan.gain)} points."
+        if plan.problems or len(set(plan.train)) == len(plan.train):
+            return said  # after a probe it is not known yet
+        return f"{said} A second seed is worth more here than a run of another configuration."
 
     def _warnings(self, law: Current) -> list[Warned]:
         warnings = []

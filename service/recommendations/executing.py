@@ -47,6 +47,7 @@ class _Next(NamedTuple):
         steps: the plan from now on, the ended step among them.
         chosen: places to train, and the predictions to train them by.
         replanned: the fit that the rest was planned under again.
+        several: runs to train after a probe, if more than one: some may be other seeds of the best.
         status, error: with these it ends.
     """
 
@@ -54,6 +55,7 @@ class _Next(NamedTuple):
     chosen: list[tuple[int, str | None]]
     law: Current | None = None
     replanned: bool = False
+    several: int = 0
     status: str | None = None
     error: Failure | None = None
 
@@ -83,13 +85,14 @@ def _go_on(database: Database, settings: Settings, ref: Ref) -> None:
         follows = _follows(session, row)
     if follows is None:
         return
-    if follows.replanned or (follows.status is None and follows.steps[begun].action == "probe"):
+    if follows.replanned or follows.several or (follows.status is None and follows.steps[begun].action == "probe"):
         request = RecommendationRequest.model_validate(row.request)
         law = comparisons.law_of(database, ref.tenant, request, settings)
         follows = follows._replace(law=law)
-        if follows.replanned:
+        if follows.replanned or follows.several:
             with database.read() as session:
-                follows = _replanned(session, row, request, law, settings, follows)
+                plan = _seeds if follows.several else _replanned
+                follows = plan(session, row, request, law, settings, follows)
     with database.write() as session:
         row = repository.get(session, *ref, lock=True)
         if row is not None and row.status == EXECUTING and row.begun == begun:
@@ -107,7 +110,9 @@ def _follows(session: Session, row: Recommendation) -> _Next | None:
         step.status = found.status
         if found.status != "succeeded":
             return _Next(steps, [], status=found.status, error=found.error)
-        return _Next(steps, picked(found, step, later[0].runs if later else 0))
+        runs_left = later[0].runs if later else 0
+        chosen = picked(found, step, found.picked[:runs_left])
+        return _Next(steps, chosen, several=runs_left if chosen and runs_left > 1 else 0)
     trained = list(runs.several(session, row.tenant, step.training_run_ids).values())
     if not all(one.ended for one in trained):
         return None
@@ -120,11 +125,11 @@ def _follows(session: Session, row: Recommendation) -> _Next | None:
     return _Next(steps, [], replanned=True)
 
 
-def picked(found: ComparisonOut, step: Step, most: int) -> list[tuple[int, str | None]]:
-    """The best of a comparison whose predicted improvement is worth a run, and the predictions to train them by."""
+def picked(found: ComparisonOut, step: Step, places: Sequence[int]) -> list[tuple[int, str | None]]:
+    """Those of a comparison whose predicted improvement is worth a run, and the predictions to train them by."""
     of = {one.place: one for one in found.configurations}
     chosen = []
-    for place in found.picked[:most]:
+    for place in places:
         one = of[place]
         answer, prediction_id = one.answer, one.prediction_id
         if found.winner is not None and found.winner.place == place:
@@ -133,6 +138,24 @@ def picked(found: ComparisonOut, step: Step, most: int) -> list[tuple[int, str |
         if value is None or value > one.request.min_gain:
             chosen.append((step.configurations[place], prediction_id))
     return chosen
+
+
+def _seeds(
+    session: Session,
+    row: Recommendation,
+    request: RecommendationRequest,
+    law: Current,
+    settings: Settings,
+    follows: _Next,
+) -> _Next:
+    """Choose again what follows a probe, by what all of them have shown: another seed may be worth more."""
+    step = follows.steps[row.begun - 1]
+    advice = advise(session, row.tenant, request, law, settings, progress(session, row), follows.several)
+    if advice is None or advice.steps[0].action != "train" or step.comparison_id is None:
+        return follows
+    found = comparisons.found(session, row.tenant, step.comparison_id)
+    places = [step.configurations.index(one) for one in advice.steps[0].configurations if one in step.configurations]
+    return follows._replace(chosen=picked(found, step, places) or follows.chosen)
 
 
 def _replanned(
@@ -156,7 +179,7 @@ def _replanned(
 
 def progress(session: Session, row: Recommendation) -> Progress:
     """What a plan has spent and gained."""
-    places, hours, best = set[int](), 0.0, float("-inf")
+    places, hours, best = list[int](), 0.0, float("-inf")
     on_held_out = RecommendationRequest.model_validate(row.request).asked[0].verdict_on == "held_out"
     for step in (Step.model_validate(one) for one in row.steps):
         if step.comparison_id is not None:
@@ -164,13 +187,13 @@ def progress(session: Session, row: Recommendation) -> Progress:
             hours += spent.gpu_hours or spent.seconds / 3600
         for place, run_id in zip(step.configurations, step.training_run_ids, strict=False):
             run = runs.found(session, row.tenant, run_id)
-            places.add(place)
+            places.append(place)
             hours += _hours(run)
             gained = run.improvement
             found = gained.held_out if gained is not None and on_held_out else gained
             if found is not None:
                 best = max(best, found.value)
-    return Progress(frozenset(places), hours, best)
+    return Progress(tuple(places), hours, best)
 
 
 def _hours(run: TrainingRunOut) -> float:

@@ -1,16 +1,17 @@
-"""Parts of the page that the server renders: predictions, training runs, comparisons, and past predictions."""
+"""Parts of the page that the server renders: predictions, training runs, comparisons, recommendations and outcomes."""
 
 from collections.abc import Iterable, Mapping
 from itertools import count
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
-from gapcast import comparison_words, words
+from gapcast import comparison_words, recommendation_words, words
 from gapcast.contract.comparisons import COMPARED_AT, ComparisonOut
 from gapcast.contract.events import ProbeProgress, TrainingMetrics, TrainingProgress, TrainingResumed
-from gapcast.contract.lists import ComparisonQuery, PredictionQuery, TrainingRunQuery
+from gapcast.contract.lists import ComparisonQuery, PredictionQuery, RecommendationQuery, TrainingRunQuery
+from gapcast.contract.recommendations import RecommendationOut
 from gapcast.contract.training_results import TrainingRunOut
 from gapcast.contract.waiting import Waiting
 from service.comparisons import service as comparisons
@@ -18,12 +19,15 @@ from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
 from service.predictions import service as predictions
+from service.recommendations import service as recommendations
 from service.training_runs import service as training_runs
 from service.web import data
 from service.web.compared import compared_rows, comparison_facts
 from service.web.facts import answer_facts, judged, judgement, run_facts
+from service.web.gains_plot import gains_plot
 from service.web.intervals_plot import intervals_plot
 from service.web.outcome_plot import outcomes_chart
+from service.web.recommended import candidates, recommendation_facts, step_rows
 from service.web.rendering import fragment
 from service.web.summary import outcomes_message
 
@@ -179,6 +183,62 @@ def _comparing(session: Session, tenant: str, found: ComparisonOut) -> str:
     job_ids = comparisons.state_of(session, tenant, found.id).job_ids
     happened = [one for job_id in job_ids if (one := _newest(session, tenant, job_id, words.HAPPENED)) is not None]
     return _doing(max(happened, key=lambda one: one.id, default=None), words.STATES[found.status], found.waiting)
+
+
+@router.get("/recommendations")
+def list_recommendations(request: Request, tenant: Tenant, state: AppState, opened: Name | None = None) -> Response:
+    """Render the newest recommendations; the one that is opened is marked."""
+    with state.database.read() as session:
+        page = recommendations.page(session, tenant, RecommendationQuery(limit=MOST_ROWS))
+    return fragment(request, "recommendations.html", {"recommendations": page.data, "opened": opened})
+
+
+@router.get("/recommendations/{recommendation_id}")
+def show_recommendation(request: Request, tenant: Tenant, state: AppState, recommendation_id: str) -> Response:
+    """Render a recommendation: what to do first, the steps of its plan, and how far they are."""
+    with state.database.read() as session:
+        plan = recommendations.found(session, tenant, recommendation_id)
+        doing = _executing(session, tenant, plan)
+    first = plan.plan[0].action if plan.best is None else "train"
+    colours = {"failed": "refused", "dead": "refused", "cancelled": ""}
+    context = {
+        "plan": plan,
+        "advice": recommendation_words.advice(plan),
+        "colour": colours.get(plan.status, {"train": "train", "stop": "skip"}.get(first, "")),
+        "number": recommendation_words.under_way(plan),
+        "doing": doing,
+        "warnings": [words.warning(one) for one in plan.warnings],
+        "known": list(recommendation_facts(plan)),
+        "plot": gains_plot(plan),
+        "steps": list(step_rows(plan)),
+        "candidates": candidates(plan),
+    }
+    return fragment(request, "recommendation.html", context)
+
+
+class _Doing(NamedTuple):
+    """What is under way, and how much of it is done."""
+
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+def _executing(session: Session, tenant: str, plan: RecommendationOut) -> _Doing:
+    """How far the step is that an executed plan is at: rollouts of its comparison, or steps of its runs."""
+    step = plan.plan[recommendation_words.under_way(plan)]
+    if plan.ended:
+        return _Doing("")
+    if step.comparison_id is not None:
+        found = comparisons.found(session, tenant, step.comparison_id)
+        at = found.progress
+        return _Doing(_comparing(session, tenant, found), *((at.done, at.total) if at is not None else ()))
+    runs = training_runs.several(session, tenant, step.training_run_ids).values()
+    going = [run for run in runs if not run.ended]
+    total = sum(run.configuration.recipe.steps for run in runs)
+    left = sum(run.configuration.recipe.steps - (run.progress.done if run.progress is not None else 0) for run in going)
+    text = f"{len(runs) - len(going)} of {words.count(len(runs), 'run')} ended; step {total - left:,} of {total:,}"
+    return _Doing(text, total - left, total)
 
 
 @router.get("/outcomes")

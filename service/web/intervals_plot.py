@@ -1,31 +1,19 @@
 """The plot of a comparison: a list of intervals, the best first, as places that its template draws.
 
-Places along the x axis are per cent of the drawing's width, so that it fits any; those along y are pixels.
+Places along y are pixels.
 """
 
-from collections.abc import Sequence
-from math import ceil, floor, log10
 from typing import NamedTuple
 
 from gapcast import comparison_words, words
 from gapcast.contract.comparisons import COMPARED_AT, Compared, ComparisonOut
-from gapcast.contract.predictions import Improvement, Interval
+from gapcast.contract.predictions import Improvement
+from service.web.scale import Bar, Scale, Tick
 
 LINE, SECOND = 38, 12
 """pixels of a configuration, and of a second interval in it"""
-MARGIN = 4.0
-"""per cent that are left beside the outermost ends"""
-MOST_TICKS = 6
 LONGEST_NAME = 34
 """characters: the table has the whole of it"""
-
-
-class Bar(NamedTuple):
-    """An interval and its middle."""
-
-    lower: float
-    upper: float
-    value: float
 
 
 class Line(NamedTuple):
@@ -43,13 +31,6 @@ class Line(NamedTuple):
     faded: bool
 
 
-class Tick(NamedTuple):
-    """A place on the axis and its label."""
-
-    x: float
-    text: str
-
-
 class IntervalPlot(NamedTuple):
     """All that is drawn, and the text that says the same."""
 
@@ -58,29 +39,6 @@ class IntervalPlot(NamedTuple):
     zero: float
     height: int
     description: str
-
-
-class _Scale:
-    """From a share to its place: 0 and every end are inside."""
-
-    def __init__(self, ends: Sequence[float]) -> None:
-        self.low, self.high = min(0.0, *ends), max(0.0, *ends)
-
-    def place(self, share: float) -> float:
-        return round(MARGIN + (100 - 2 * MARGIN) * (share - self.low) / (self.high - self.low), 2)
-
-    def bar(self, value: float | None, interval: Interval | None) -> Bar | None:
-        if value is None or interval is None:
-            return None
-        return Bar(self.place(interval.lower), self.place(interval.upper), self.place(value))
-
-    def ticks(self) -> list[Tick]:
-        """At round numbers of accuracy points: multiples of 1, 2 or 5."""
-        low, high = 100 * self.low, 100 * self.high
-        decade = 10.0 ** floor(log10((high - low) / MOST_TICKS))
-        step = next(n * decade for n in (1, 2, 5, 10) if (high - low) / (n * decade) <= MOST_TICKS)
-        marks = [step * n for n in range(ceil(low / step), floor(high / step) + 1)]
-        return [Tick(self.place(mark / 100), f"{mark:+.10g}" if mark else "0") for mark in marks]
 
 
 def intervals_plot(found: ComparisonOut) -> IntervalPlot | None:
@@ -92,7 +50,7 @@ def intervals_plot(found: ComparisonOut) -> IntervalPlot | None:
     ends += [narrow.lower, narrow.upper] if narrow is not None else []
     if not any(ends):
         return None
-    scale = _Scale(ends + [one.request.min_gain for one in found.configurations])
+    scale = Scale(ends + [one.request.min_gain for one in found.configurations])
     lines: list[Line] = []
     top = 0
     for one in found.configurations:
@@ -109,7 +67,7 @@ def _second(found: ComparisonOut) -> Improvement | None:
     return comparison_words.decisive(winner.answer, best.request) if winner is not None and best is not None else None
 
 
-def _line(one: Compared, second: Improvement | None, scale: _Scale, top: int) -> Line:
+def _line(one: Compared, second: Improvement | None, scale: Scale, top: int) -> Line:
     standing = one.standing
     fresh = scale.bar(second.value, comparison_words.narrow(second)) if second is not None else None
     name = one.name if len(one.name) <= LONGEST_NAME else f"{one.name[: LONGEST_NAME - 1]}…"

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
-from gapcast import comparison_words, words
+from gapcast import comparison_words, recommendation_words, words
 from service.kit.etags import has_current
 
 PAGE_HEADERS = {
@@ -30,7 +30,11 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
 
 
-templates.env.globals |= {"words": words, "comparison_words": comparison_words}
+templates.env.globals |= {
+    "words": words,
+    "comparison_words": comparison_words,
+    "recommendation_words": recommendation_words,
+}
 templates.env.filters |= {
     "typeset": typeset,
     "points": lambda share: typeset(words.points(share)),

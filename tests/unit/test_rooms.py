@@ -32,6 +32,7 @@ OUTSIDE = {
         "gapcast.launching",
         "gapcast.words",
         "gapcast.comparison_words",
+        "gapcast.recommendation_words",
     ),
     "service/deciding": ("service.law",),
     "service/kit": ("gapcast.contract.faults",),

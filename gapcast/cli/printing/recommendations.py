@@ -6,20 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast import recommendation_words
 from gapcast.cli.printing.lists import labels, when
 from gapcast.cli.terminal import print_table
-from gapcast.models import Considered, Recommendation, Step
-from gapcast.words import STATES, between, count, duration, listed, measured, plain_points, points, probability, warning
-
-UNITS = {"gpu_hours": "hours are GPU-hours", "worker_hours": "hours are those of a worker, with or without a GPU"}
-BOTTLENECKS = {
-    "gap": "the gaps: probes buy most.",
-    "law": "the law: runs that teach it buy most.",
-    "runs": "the runs: one more would gain most.",
-    "none": "nothing that a probe or another run would change.",
-}
-MOST_NAMES = 4
-"""of the configurations in one line"""
+from gapcast.models import Considered, Recommendation
+from gapcast.words import POINTS, STATES, between, duration, measured, plain_points, points, probability, warning
 
 
 def print_recommendation(console: Console, plan: Recommendation) -> None:
@@ -33,7 +24,9 @@ def print_recommendation(console: Console, plan: Recommendation) -> None:
         print_table(console, _considered(plan.alternatives))
     for warned in plan.warnings:
         console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}", highlight=False, soft_wrap=True)
-    console.print(f"{plan.id}: {UNITS[plan.unit]}; gains in accuracy points", highlight=False, soft_wrap=True)
+    console.print(
+        f"{plan.id}: {recommendation_words.UNITS[plan.unit]}; gains in {POINTS}", highlight=False, soft_wrap=True
+    )
 
 
 def _first_lines(plan: Recommendation) -> Iterator[str]:
@@ -42,32 +35,13 @@ def _first_lines(plan: Recommendation) -> Iterator[str]:
         yield f"[{'red' if plan.error is not None else 'cyan'}]{STATES[plan.status]}[/]{message}"
     for number, step in enumerate(plan.plan, start=1):
         state = f" [{step.status}]" if plan.request.execute else ""
-        yield f"[bold]{number}. {escape(step_in_words(plan, step))}[/]{escape(state)}"
+        yield f"[bold]{number}. {escape(recommendation_words.step(plan, step))}[/]{escape(state)}"
         yield f"   {escape(step.why)}"
-    yield (
-        f"Expected gain of the best run: {points(plan.expected_gain)} points, in {duration(3600 * plan.hours)}. "
-        f"Probing all alike and training the first: {points(plan.expected_gain_naive)}. Training the first by the law "
-        f"alone: {points(plan.expected_gain_without)}."
-    )
-    yield f"The bottleneck is {BOTTLENECKS[plan.bottleneck]}"
+    yield recommendation_words.worth(plan)
+    yield f"The bottleneck is {recommendation_words.BOTTLENECKS[plan.bottleneck]}."
     if plan.best is not None and plan.best.improvement is not None:
         name, run = plan.space[plan.best.place].name, plan.best.training_run_id
         yield f"[bold]Best run: {escape(name)}, {measured(plan.best.improvement)} points ({run})[/]"
-
-
-def step_in_words(plan: Recommendation, step: Step) -> str:
-    """Say what a step does, to which configurations, and for how long."""
-    names = plan.names(step.configurations)
-    which = listed(names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"{len(names) - MOST_NAMES} more"])
-    lasts = duration(3600 * step.hours)
-    if step.action == "stop":
-        return "Stop"
-    if step.action == "probe":
-        chosen = f"{len(names)} of them, chosen then, such as " if step.choice else ""
-        return f"Probe {chosen}{which}: {step.problems} problems each, at most {lasts}"
-    if step.choice:
-        return f"Train {count(step.runs, 'run')} of {which}: about {lasts}"
-    return f"Train {which}: about {lasts}"
 
 
 def _space(plan: Recommendation) -> Table:
@@ -94,21 +68,8 @@ def _considered(plans: Sequence[Considered]) -> Table:
     for name in ("Gain", "Takes"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in plans:
-        table.add_row(in_words(one), plain_points(one.expected_gain), duration(3600 * one.hours))
+        table.add_row(recommendation_words.considered(one), plain_points(one.expected_gain), duration(3600 * one.hours))
     return table
-
-
-def in_words(plan: Considered) -> str:
-    """Say in a few words what a plan does."""
-    parts = [f"train {plan.runs_first} first"] if plan.runs_first else []
-    if plan.problems:
-        parts.append(f"probe {plan.probed} with {plan.problems} problems each")
-    if plan.runs_in_turn:
-        parts.append(f"train {plan.runs_in_turn} of them")
-    left = plan.runs - plan.runs_first - plan.runs_in_turn
-    others = " by what those have shown" if plan.runs_first or plan.runs_in_turn else ""
-    parts.append(f"train {'the best' if left == 1 else f'the best {left}'}{others}")
-    return ", then ".join(parts)
 
 
 def print_recommendations(console: Console, plans: Sequence[Recommendation]) -> None:

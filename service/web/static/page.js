@@ -1,8 +1,8 @@
-// The page: opens predictions, training runs and comparisons, follows predictions live, and keeps the plot, the form and the address
-// in step.
+// The page: opens predictions, training runs, comparisons and recommendations, follows predictions live, and keeps the
+// plot, the form and the address in step.
 import { ApiError, LOST, follow, get, isTerminal, paced, post } from "/static/api.js";
 import * as answer from "/static/answer.js";
-import * as comparison from "/static/comparison.js";
+import { comparison, recommendation } from "/static/followed.js";
 import { PredictionForm } from "/static/form.js";
 import { showLaw, showNoLaw } from "/static/law.js";
 import { showPast } from "/static/past.js";
@@ -25,7 +25,7 @@ async function predict() {
     const prediction = await post("/v1/predictions", form.body(byId("pool").value));
     history.pushState(null, "", `/?prediction=${encodeURIComponent(prediction.id)}`);
     training.open(null);
-    comparison.open(null);
+    closeFollowed();
     openPrediction(prediction);
     showPanel("answer-title");
   } catch (error) {
@@ -112,6 +112,11 @@ function showPanel(title, block = "nearest") {
   byId(title).parentElement.scrollIntoView({ block });
 }
 
+function closeFollowed() {
+  comparison.open(null);
+  recommendation.open(null);
+}
+
 function runEnded(run) {
   if (opened?.id === run.prediction_id) answer.offer(opened).catch(known);
   drawChart(byId("family").value); // with its observation
@@ -127,23 +132,24 @@ function lawOf({ family, configuration }) {
   return new URLSearchParams({ family, teacher, divergence });
 }
 
-// Opens what the address names: a training run with its prediction, a comparison, a prediction, or the latest prediction
-// of the pool.
+// Opens what the address names: a training run with its prediction, a comparison, a recommendation, a prediction, or the
+// latest prediction of the pool.
 async function openAddress() {
   const query = new URLSearchParams(location.search);
-  const [run, compared] = await Promise.all([training.open(query.get("run")), comparison.open(query.get("comparison"))]);
-  training.list();
-  comparison.list();
+  const kinds = { run: training, comparison, recommendation };
+  const asked = Object.keys(kinds).filter((kind) => query.has(kind));
+  const [run, ...others] = await Promise.all(Object.entries(kinds).map(([kind, of]) => of.open(query.get(kind))));
+  for (const of of Object.values(kinds)) of.list();
   const id = run ? run.prediction_id : query.get("prediction");
   if (!id) {
     following.abort();
     opened = null;
     answer.nothing();
     const [{ data: recent }] = await Promise.all([get("/v1/predictions?limit=10").catch(none), showRecentOnes()]);
-    if (run ?? compared) byId("pool").value = (run ?? compared).pool;
-    const named = query.has("run") || query.has("comparison");
-    if (named) showPanel(query.has("run") ? "run-title" : "comparison-title", "start");
-    const latest = !named && recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
+    const shown = [run, ...others].find(Boolean);
+    if (shown) byId("pool").value = shown.pool;
+    if (asked.length) showPanel(`${asked[0]}-title`, "start");
+    const latest = !asked.length && recent.find(({ status, request }) => LATEST.has(status) && request.pool === byId("pool").value);
     await (latest ? openPrediction(latest) : drawChart(run ? lawOf(run) : ""));
     return;
   }
@@ -178,7 +184,7 @@ byId("view").addEventListener("submit", (event) => event.preventDefault());
 byId("pool").addEventListener("change", () => byId("pool").reportValidity() && drawChart());
 byId("family").addEventListener("change", ({ target }) => drawChart(target.value));
 addEventListener("popstate", openAddress);
-training.listen(() => (comparison.open(null), showPanel("run-title", "start")), runEnded);
+training.listen(() => (closeFollowed(), showPanel("run-title", "start")), runEnded);
 
 await form.load().catch((error) => form.fail(known(error)));
 await openAddress();

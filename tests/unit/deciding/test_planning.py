@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.deciding import Configuration, Known, Limits, Outlook, Planned, Prices, make_plan, outlook
+from service.deciding import Configuration, Known, Limits, Outlook, Planned, Prices, make_plan, outlook, run_variance
 from service.law import GapLaw, Observations
 
 RULE = {"teacher": "frozen", "divergence": "forward_kl"}
@@ -38,6 +38,11 @@ def wide() -> GapLaw:
     return law_of({"a": 0.3, "b": 2.0, "c": 1.2, "d": 0.8, "e": 1.7}, 0.06)
 
 
+@pytest.fixture(scope="module")
+def noisy() -> GapLaw:
+    return law_of({"a": 1.2, "b": 1.2, "c": 1.2}, 0.06)
+
+
 def configuration(name: str, family: str = "a") -> Configuration:
     question: dict[str, Any] = {"family": family, "cell": None, "context": None, "model": family} | RULE
     return Configuration(0, question, family, family, f"{family} {name}", rollouts=4, most=2000)
@@ -65,13 +70,17 @@ def planned(
     rollout: float = 1e-4,
     least: float = 0.0,
     had: float = -np.inf,
-    out: frozenset[int] = frozenset(),
+    trained: Sequence[int] = (),
+    seeds: bool = False,
+    now: bool = False,
 ) -> Planned:
     P = len(configurations)
     prices = Prices(np.broadcast_to(run, P).astype(float), np.full(P, rollout), np.full(P, 128.0 * 12))
     limits = Limits(hours, runs, learns, least, np.full(P, 128.0), 0.0004, had)
     view = view_of(law, configurations, measured or [None] * P)
-    return make_plan(configurations, view, prices, limits, out)
+    known_ones = measured or [None] * P
+    apart = run_variance([law], configurations, known_ones, view, np.random.SeedSequence(0)) if seeds else None
+    return make_plan(configurations, view, prices, limits, trained, apart=apart, now=now)
 
 
 def several(number: int, family: str = "a") -> list[Configuration]:
@@ -165,12 +174,88 @@ def test_below_the_least_gain_nothing_is_trained(sharp: GapLaw) -> None:
     assert planned(sharp, several(3), measured, least=0.0).plan is not None
 
 
+AHEAD = [known(0.05), known(0.32), known(0.02), known(0.04)]
+
+
+def test_a_second_seed_of_one_that_is_far_ahead_is_worth_more_than_another_one(noisy: GapLaw) -> None:
+    once = planned(noisy, several(4), AHEAD, runs=2)
+    found = planned(noisy, several(4), AHEAD, runs=2, seeds=True)
+    assert found.plan is not None
+    assert once.plan is not None
+    assert found.plan.train == (1, 1)
+    assert found.plan.hours == 2
+    view = view_of(noisy, several(4), AHEAD)
+    noise = run_variance([noisy], several(4), AHEAD, view, np.random.SeedSequence(0))[1] ** 0.5
+    larger_of_two = noise / np.pi**0.5
+    assert found.plan.gain == pytest.approx(found.without + larger_of_two, abs=0.004)
+    assert found.plan.gain > once.plan.gain + 0.02
+
+
+def test_of_several_alike_another_one_is_worth_more_than_a_second_seed(noisy: GapLaw) -> None:
+    rough = [known(0.3 + place / 1e5, 64) for place in range(4)]
+    found = planned(noisy, several(4), rough, runs=2, seeds=True, rollout=1.0)
+    assert found.plan is not None
+    assert found.plan.runs == 2
+    assert len(set(found.plan.train[:2])) == 2
+    everything = planned(noisy, several(2), rough[:2], runs=4, seeds=True, rollout=1.0)
+    assert max(plan.runs for plan in everything.considered) == 4, "two seeds of each"
+
+
+def test_a_second_seed_shares_all_but_the_runs_own_noise(noisy: GapLaw, sharp: GapLaw) -> None:
+    for law in (noisy, sharp):
+        view = view_of(law, several(4), AHEAD)
+        total = view.draws.var(axis=0)
+        own = run_variance([law], several(4), AHEAD, view, np.random.SeedSequence(0))
+        assert np.all(own < total)
+        assert np.all(own > 0.15 * total)
+        unknown: list[Known | None] = [None] * 4
+        view = view_of(law, several(4), unknown)
+        own = run_variance([law], several(4), unknown, view, np.random.SeedSequence(0))
+        assert np.all(own < 0.7 * view.draws.var(axis=0)), "its gap is shared"
+
+
+def test_noise_that_the_draws_do_not_hold_is_taken_as_far_as_they_do(noisy: GapLaw) -> None:
+    view = view_of(noisy, several(4), AHEAD)
+    own = run_variance([noisy], several(4), AHEAD, view, np.random.SeedSequence(0))
+    prices, limits = Prices(np.ones(4), np.ones(4), np.ones(4)), Limits(np.inf, 2, False, 0.0, np.ones(4), 0.0004)
+    gains = [
+        make_plan(several(4), view, prices, limits, apart=factor * own).considered[0].gain for factor in (1, 9, 99)
+    ]
+    assert gains[1] == pytest.approx(gains[2])
+    assert gains[0] <= gains[1] < gains[0] + 0.02
+
+
+def test_what_was_trained_once_may_be_trained_with_another_seed(noisy: GapLaw) -> None:
+    again = planned(noisy, several(4), AHEAD, trained=[1], had=0.37, seeds=True)
+    assert again.plan is not None
+    assert again.plan.train == (1,)
+    twice = planned(noisy, several(4), AHEAD, trained=[1, 1], had=-np.inf, seeds=True)
+    assert twice.plan is not None
+    assert 1 not in twice.plan.train
+
+
+def test_what_follows_a_probe_may_be_trained_with_two_seeds(noisy: GapLaw) -> None:
+    found = planned(noisy, several(2), runs=3, seeds=True)
+    assert max(plan.runs for plan in found.considered if plan.problems) == 3
+    once = planned(noisy, several(2), runs=3)
+    assert found.plan is not None
+    assert once.plan is not None
+    assert found.plan.gain > once.plan.gain + 0.01
+
+
+def test_a_plan_to_train_now_probes_nothing(noisy: GapLaw) -> None:
+    found = planned(noisy, several(4), runs=3, seeds=True, now=True)
+    assert {(plan.problems, plan.teaches) for plan in found.considered} == {(0, False)}
+    assert found.plan is not None
+    assert len(found.plan.train) == found.plan.runs == 3
+
+
 def test_what_was_trained_is_not_trained_again_and_sets_the_bar(sharp: GapLaw) -> None:
     measured = [known(0.3), known(0.1), known(0.05)]
-    found = planned(sharp, several(3), measured, out=frozenset({0}))
+    found = planned(sharp, several(3), measured, trained=[0])
     assert found.plan is not None
     assert 0 not in found.plan.train
-    assert planned(sharp, several(3), measured, out=frozenset({0}), had=0.5).plan is None
+    assert planned(sharp, several(3), measured, trained=[0], had=0.5).plan is None
 
 
 def test_the_same_question_has_the_same_plan(wide: GapLaw) -> None:

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from typer.testing import Result
 
-from gapcast import Client, GapcastError, InvalidRequest, Recommendation
-from gapcast.cli.printing.recommendations import in_words, print_recommendation
+from gapcast import Client, GapcastError, InvalidRequest, Recommendation, recommendation_words
+from gapcast.cli.printing.recommendations import print_recommendation
 from gapcast.contract.base import Failure
 from gapcast.contract.events import EventPage
 from gapcast.contract.recommendations import RecommendationOut
@@ -175,6 +175,18 @@ class TestPrinting:
             "The bottleneck is the law: runs that teach it buy most.",
         ]
 
+    def test_many_configurations_are_not_all_named(self) -> None:
+        many = [plan().space[0].model_copy(update={"place": place, "name": f"c{place}"}) for place in range(6)]
+        step = Step(action="probe", configurations=[5, 0, 1, 2, 3], problems=64, hours=0.5, why="So.")
+        lines = printed(plan(space=many, plan=[step])).splitlines()
+        assert lines[0] == "1. Probe c5, c0, c1, c2 and 1 more: 64 problems each, at most 30 min"
+        everyone = step.model_copy(update={"configurations": [5, 0, 1, 2, 3, 4]})
+        assert printed(plan(space=many, plan=[everyone])).startswith("1. Probe all 6: 64 problems each")
+
+    def test_two_seeds_of_one_are_said(self) -> None:
+        step = Step(action="train", configurations=[1, 1, 0], runs=3, hours=6.0, why="So.")
+        assert printed(plan(plan=[step])).startswith("1. Train b, with two seeds and a: about 6.0 h")
+
     def test_an_executed_one_says_how_far_it_is(self) -> None:
         best = Trained(place=1, training_run_id="run_1", status="succeeded", improvement=None)
         best = Trained.model_validate(best.model_dump() | {"improvement": {"value": 0.28, "se": 0.03}})
@@ -185,6 +197,37 @@ class TestPrinting:
         assert "Best run: b, +28.0 ± 3.0 points (run_1)" in said
         error = Failure(code="e", message="No [space] left.", category="server")
         assert printed(plan(request=request, status="failed", error=error)).startswith("failed: No [space] left.\n")
+
+    def test_a_frame_has_a_row_a_step_or_what_is_asked_for(self) -> None:
+        frame = plan().to_dataframe()
+        assert list(frame["action"]) == ["train", "probe", "train"]
+        assert frame["configurations"][1] == ["a", "b"]
+        assert (frame["problems"][1], frame["hours"][2]) == (64, 2.0)
+        promising = [one.model_copy(update={"p_best": one.place / 2}) for one in plan().space]
+        space = plan(space=promising).to_dataframe("space")
+        assert list(space["name"]) == ["b", "a"]
+        assert (space["gap"][0], space["predicted"][0], space["upper"][0]) == (None, 0.2, 0.3)
+        others = plan().to_dataframe("alternatives")
+        assert (others["runs_first"][0], others["expected_gain"][0]) == (1, 0.31)
+        with pytest.raises(ValueError, match=r"of: expected plan, space, alternatives, got 'steps'\."):
+            plan().to_dataframe("steps")  # type: ignore[arg-type]
+
+    def test_a_chart_has_the_gains_in_points(self) -> None:
+        spec = plan().chart().to_dict()
+        rows = spec["data"]["values"] if "data" in spec else next(iter(spec["datasets"].values()))
+        assert [row["plan"] for row in rows] == [
+            "This plan",
+            "Probing all alike and training the first",
+            "Training the first by the law alone",
+        ]
+        assert [row["gain"] for row in rows] == pytest.approx([31.0, 29.0, 25.0])
+        assert "accuracy points" in str(spec)
+
+    def test_a_notebook_shows_its_steps(self) -> None:
+        html = plan(space=[one.model_copy(update={"name": "<b>"}) for one in plan().space])._repr_html_()
+        assert html.count("<tr>") == 4
+        assert "Train &lt;b&gt;: about 2.0 h" in html
+        assert "rec_1: Expected gain of the best run: +31.0 points, in 4.5 h." in html
 
     @pytest.mark.parametrize(
         ("change", "said"),
@@ -200,4 +243,4 @@ class TestPrinting:
     )
     def test_other_plans_are_said_in_a_line(self, change: dict[str, int], said: str) -> None:
         considered = plan().alternatives[0]
-        assert in_words(Considered.model_validate(considered.model_dump() | change)) == said
+        assert recommendation_words.considered(Considered.model_validate(considered.model_dump() | change)) == said

@@ -11,27 +11,21 @@ from fastapi.testclient import TestClient
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recommendations import Step
 from service.app import create_app
+from service.comparisons import repository as comparisons
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
-from service.kinds import settle
 from service.kit.database import Database
 from service.listed_models import ModelEntry
 from service.probes import repository as probes
 from service.recommendations import executing
-from service.recommendations.executing import go_on
 from service.settings import Settings
-from service.training_runs import job as training_runs
-from service.training_runs import repository as runs
 from tests.support.comparisons import BASE, comparison, request
+from tests.support.races import end_part, first_round
+from tests.support.recommendations import CONTEXTS, DEAR, HOURS, asked, created, database_of, end, look, read
 from tests.support.results import PROBLEMS, arm, probe_result, stored
-from tests.support.training_results import training_result
 
 Body = dict[str, Any]
 
-CONTEXTS = {"all": {"kind": "hints"}, "peer": {"kind": "peer_solution"}, "talk": {"kind": "feedback"}}
-DEAR: Body = {"cost": {"seconds_per_rollout": 1e5}}
-"""rollouts: with a limit of hours nothing is probed"""
-HOURS = {"gpu_hours": 1.0}
 FAMILIES: Body = {
     "base": {"task": "lab/addition", "pool": "default", "recipe": {"steps": 40}},
     "vary": {
@@ -45,51 +39,19 @@ FAMILIES: Body = {
 """two families that no stored run is of: two runs teach which is better"""
 
 
-def asked(**more: Any) -> Body:
-    if "vary" in more:
-        return more
-    base = {"model": "lab/addition-qwen3-s", "task": "lab/addition"} | more.pop("base", {})
-    return {"base": base, "vary": {"context": CONTEXTS}} | more
-
-
 def serving(settings: Settings) -> TestClient:
     """The application with settings of a test's own, on its database."""
     return TestClient(create_app(settings), base_url="http://127.0.0.1")
 
 
-def created(client: TestClient, status: int = 201, **more: Any) -> Body:
-    answer = client.post("/v1/recommendations", json=asked(**more))
-    assert answer.status_code == status, answer.text
-    body: Body = answer.json()
-    return body
-
-
-def database_of(client: TestClient) -> Database:
-    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
-    return database
-
-
-def end(client: TestClient, run_id: str, state: JobState = JobState.succeeded, **result: Any) -> None:
-    """End a run as a worker does, and let a reconciler look."""
-    error = {"code": "e", "message": "m", "param": None, "category": "user"} if state == JobState.failed else None
-    with database_of(client).write() as session:
-        job = jobs.claim(session, runs.by_id(session, run_id).job_id, "test", 60)
-        assert job is not None
-        ended = jobs.finish(session, job.id, job.attempt, state, error)
-        assert ended is not None
-        if state == JobState.succeeded:
-            training_runs.end(session, ended, training_result(**result).model_dump(mode="json"))
-        settle(session, ended)
-    look(client)
-
-
-def look(client: TestClient) -> None:
-    go_on(database_of(client), client.app.state.gapcast.settings)  # type: ignore[attr-defined]
-
-
-def read(client: TestClient, plan: Body) -> Body:
-    found: Body = client.get(f"/v1/recommendations/{plan['id']}").json()
-    return found
+def ahead_by(rollouts: int) -> Any:
+    """A probe whose self-teacher solves so many of 4 rollouts more than the student, of each problem."""
+    counts = [index % 3 for index in range(PROBLEMS)]
+    arms = {name: arm(rollouts=4, counts=counts) for name in ("student", "none")}
+    arms["context"] = arm(rollouts=4, counts=[count + rollouts for count in counts])
+    value = rollouts / 4
+    gap = Gap(value=value, se=0.02, student=0.25, self_teacher=0.25 + value, problems=PROBLEMS, rollouts=4)
+    return probe_result(gap=gap, arms=arms)
 
 
 class TestPlans:
@@ -146,13 +108,9 @@ def test_stored_probes_count_whatever_their_size(database: Database, settings: S
     with serving(settings.model_copy(update={"database_url": database.url})) as client:
         body = asked()["base"] | {"context": CONTEXTS["talk"], "probe": {"problems": 16}}
         prediction = client.post("/v1/predictions", json=body).json()
-        counts = [index % 3 for index in range(PROBLEMS)]
-        arms = {name: arm(rollouts=4, counts=counts) for name in ("student", "none")}
-        arms["context"] = arm(rollouts=4, counts=[count + 2 for count in counts])
-        gap = Gap(value=0.5, se=0.02, student=0.25, self_teacher=0.75, problems=PROBLEMS, rollouts=4)
         with database_of(client).write() as session:
             probe = probes.by_id(session, prediction["probe_id"])
-            probes.store_result(session, probe.id, stored(probe_result(gap=gap, arms=arms)))
+            probes.store_result(session, probe.id, stored(ahead_by(2)))
         plan = created(client)
         known = {one["name"]: one for one in plan["space"]}
         assert (known["talk"]["problems"], known["talk"]["gap"]) == (16, {"value": 0.5, "se": 0.02})
@@ -163,6 +121,27 @@ def test_stored_probes_count_whatever_their_size(database: Database, settings: S
         dear = created(client, budget={"gpu_hours": 0.05})
         assert [step["action"] for step in dear["plan"]] == ["train"]
         assert dear["plan"][0]["configurations"] == [2]
+
+
+@pytest.mark.slow
+def test_a_second_seed_is_trained_where_one_is_far_ahead(database: Database, settings: Settings) -> None:
+    with serving(settings.model_copy(update={"database_url": database.url})) as client:
+        for context, ahead in (("talk", 2), ("all", 0), ("peer", 0)):
+            body = asked()["base"] | {"context": CONTEXTS[context], "probe": {"problems": 16}}
+            prediction = client.post("/v1/predictions", json=body).json()
+            with database_of(client).write() as session:
+                probe = probes.by_id(session, prediction["probe_id"])
+                probes.store_result(session, probe.id, stored(ahead_by(ahead)))
+        plan = created(client, 202, execute=True, budget={"runs": 2} | HOURS, **DEAR)
+        (step,) = plan["plan"]
+        assert (step["configurations"], step["runs"], step["choice"]) == ([2, 2], 2, False)
+        assert step["why"].endswith("A second seed is worth more here than a run of another configuration.")
+        found = [client.get(f"/v1/training_runs/{run_id}").json() for run_id in step["training_run_ids"]]
+        assert [one["seed"] for one in found] == [0, 1]
+        assert {one["configuration"]["context"]["kind"] for one in found} == {"feedback"}
+        for run_id in step["training_run_ids"]:
+            end(client, run_id)
+        assert [one["place"] for one in read(client, plan)["trained"]] == [2, 2]
 
 
 class TestRefusals:
@@ -215,7 +194,7 @@ def test_probed_ones_are_trained_by_their_predictions_if_they_gain_enough(min_ga
     asked_of = request(base=BASE | {"min_gain": min_gain})
     found = comparison(request=asked_of, picked=[1, 0, 2])
     trained = {"a": (5, "pred_second"), "b": (7, "pred_0")}
-    assert executing.picked(found, step, 2) == [trained[name] for name in chosen]
+    assert executing.picked(found, step, found.picked[:2]) == [trained[name] for name in chosen]
 
 
 def test_a_model_without_stored_runs_needs_its_cost(database: Database, settings: Settings) -> None:
@@ -252,6 +231,27 @@ class TestExecution:
         assert client.post(f"/v1/recommendations/{plan['id']}/cancel").status_code == 409
         look(client)
         assert read(client, plan) == cancelled
+
+    @pytest.mark.parametrize(("others", "is_twice"), [(0, True), (2, False)], ids=["one ahead", "alike"])
+    def test_what_follows_a_probe_may_be_another_seed(self, client: TestClient, others: int, is_twice: bool) -> None:
+        plan = created(client, status=202, execute=True, budget={"runs": 2})
+        probe, train = plan["plan"]
+        assert train["runs"] == 2
+        with database_of(client).write() as session:
+            [part] = comparisons.parts(session, [probe["comparison_id"]])
+            assert jobs.claim(session, part.job.id, "test", 60) is not None
+        first, second, _ = (probe["configurations"].index(place) for place in range(3))
+        measured = {place: ahead_by(2 if place == first else others) for place in range(3)}
+        result = {"measured": measured, "second": ahead_by(2), "eliminated": []}
+        best = first_round(leader=first, picked=[first, second], alike=[])
+        end_part(database_of(client), part.job.id, rounds=[best], **result)
+        look(client)
+        train = read(client, plan)["plan"][1]
+        runs = [client.get(f"/v1/training_runs/{run_id}").json() for run_id in train["training_run_ids"]]
+        assert len(train["configurations"]) == 2
+        assert (train["configurations"] == [0, 0]) == is_twice
+        assert [one["seed"] for one in runs] == ([0, 1] if is_twice else [0, 0])
+        assert all(one["prediction_id"] is not None for one in runs), "of the comparison's predictions"
 
     def test_a_comparison_that_ends_badly_ends_the_plan(self, client: TestClient) -> None:
         plan = created(client, status=202, execute=True)

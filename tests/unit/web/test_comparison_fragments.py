@@ -8,20 +8,18 @@ from fastapi.testclient import TestClient
 
 from gapcast import comparison_words
 from gapcast.contract.comparison_jobs import PartResult
-from gapcast.contract.comparisons import ComparisonOut, ComparisonProgress, Round, Standing, Stop
+from gapcast.contract.comparisons import ComparisonOut, ComparisonProgress, Round, Stop
 from gapcast.contract.events import EventData, JobStarted
-from gapcast.contract.predictions import Interval, Verdict
-from gapcast.contract.probes import Arm, Gap
+from gapcast.contract.predictions import Verdict
 from service.comparisons import repository
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
-from service.kinds import settle
 from service.kit.database import Database
 from service.web.intervals_plot import LONGEST_NAME, IntervalPlot, intervals_plot
 from service.web.rendering import typeset
 from tests.support.markup import Elements
-from tests.support.results import PROBLEMS, probe_result
+from tests.support.races import end_part, first_round, standing
 
 Body = dict[str, Any]
 NASTY = '</text><script>alert("name")</script> & "more"'
@@ -29,36 +27,6 @@ ASKED: Body = {
     "base": {"model": "lab/addition-qwen3-s", "task": "lab/addition", "min_gain": 0.05},
     "vary": {"context": {"hinted": {"kind": "hints"}, NASTY: {"kind": "feedback"}, "low": {"kind": "peer_solution"}}},
 }
-VALUES = (0.2, 0.3, -0.1)
-
-
-def standing(place: int, mean: float, **change: Any) -> Standing:
-    fields = {
-        "place": place,
-        "problems": 32,
-        "gap": mean,
-        "gap_se": 0.04,
-        "value": mean,
-        "interval": Interval(level=0.8, lower=mean - 0.1, upper=mean + 0.1),
-        "p_best": (0.096, 0.9, 0.004)[place],
-        "p_picked": 0.5,
-        "loss": 0.01,
-        "eliminated": place == 2,
-    }
-    return Standing.model_validate(fields | change)
-
-
-def first_round(**change: Any) -> Round:
-    fields = {
-        "number": 1,
-        "rollouts": 640,
-        "standings": [standing(place, value) for place, value in enumerate(VALUES)],
-        "leader": 1,
-        "picked": [1],
-        "p_best_picked": 0.9,
-        "alike": [0],
-    }
-    return Round.model_validate(fields | change)
 
 
 class Race:
@@ -99,24 +67,7 @@ class Race:
             repository.store_partial(session, self.job_id, told.model_dump(mode="json"))
 
     def end(self, state: JobState = JobState.succeeded, **change: Any) -> ComparisonOut:
-        fields = {
-            "measured": {place: measured(value) for place, value in enumerate(VALUES)},
-            "rounds": [first_round()],
-            "eliminated": [2],
-            "stop": "indifferent",
-            "second": measured(0.25),
-            "rollouts": 640,
-            "seconds": 4.2,
-            "loads": 1,
-        }
-        error = {"code": "e", "message": "it broke", "param": None, "category": "user"}
-        with self.database.write() as session:
-            result = PartResult.model_validate(fields | change).model_dump(mode="json")
-            if state == JobState.succeeded:
-                repository.store_result(session, self.job_id, result)
-            ended = jobs.finish(session, self.job_id, 1, state, error if state == JobState.failed else None)
-            assert ended is not None
-            settle(session, ended)
+        end_part(self.database, self.job_id, state, **change)
         return self.read()
 
     def read(self) -> ComparisonOut:
@@ -124,12 +75,6 @@ class Race:
 
     def shown(self) -> Elements:
         return part(self.client, f"comparisons/{self.id}")
-
-
-def measured(gap: float) -> Any:
-    found = Gap(value=gap, se=0.04, student=0.25, self_teacher=0.25 + gap, problems=PROBLEMS, rollouts=2)
-    arms = {name: Arm.model_validate(one) for name, one in probe_result().model_dump()["arms"].items()}
-    return probe_result(gap=found, arms=arms)
 
 
 def part(client: TestClient, path: str, **query: str) -> Elements:

@@ -240,6 +240,8 @@ class TestChart:
             "/web/training_runs/x",
             "/web/comparisons",
             "/web/comparisons/x",
+            "/web/recommendations",
+            "/web/recommendations/x",
         ):
             response = client.get(path)
             assert response.status_code == 401
