@@ -116,7 +116,7 @@ class ForecastAt(Finite):
     )
 
 
-class Before(Finite):
+class PredictedBefore(Finite):
     """The prediction before the first look; value and intervals are null and empty where the law refused."""
 
     prediction_id: str | None = Field(description="null: the run has no prediction, and the law answered for its gap")
@@ -141,7 +141,7 @@ class Forecast(Finite):
     steps: int = Field(description="of the whole run")
     baseline: float = Field(description="student accuracy before training")
     min_gain: float
-    before: Before
+    before: PredictedBefore
     curves: KnownCurves
     now: ForecastAt = Field(description="after the newest look")
     looks: list[ForecastAt] = Field(description="in order of step; at most 64, evenly spaced, the newest among them")

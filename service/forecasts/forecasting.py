@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gapcast.contract.forecasts import Before, Forecast, ForecastAt, KnownCurves
+from gapcast.contract.forecasts import Forecast, ForecastAt, KnownCurves, PredictedBefore
 from gapcast.contract.predictions import Interval
 from gapcast.contract.probes import Difference
 from service import law
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     baseline: float
     gap: Difference | None
     cov: float
-    predicted: Before | None
+    predicted: PredictedBefore | None
     min_gain: float
 
     @property
@@ -118,13 +118,13 @@ def _probe(run: Run, summary: PoolSummary, improvement_var: float) -> law.Probe:
     )
 
 
-def _before(run: Run, fitted: law.GapLaw, probe: law.Probe) -> Before:
+def _before(run: Run, fitted: law.GapLaw, probe: law.Probe) -> PredictedBefore:
     """What the law says of a run's gap, where nobody has asked before it began."""
     out = fitted.predict_improvement(probe) if run.gap is not None else None
     if out is None or bool(out.refused):
-        return Before(prediction_id=None, value=None, intervals=[])
+        return PredictedBefore(prediction_id=None, value=None, intervals=[])
     intervals = []
     for level in LEVELS:
         lower, upper = out.interval(level)
         intervals.append(Interval(level=level, lower=max(float(lower), -1.0), upper=min(float(upper), 1.0)))
-    return Before(prediction_id=None, value=float(out.mean), intervals=intervals)
+    return PredictedBefore(prediction_id=None, value=float(out.mean), intervals=intervals)

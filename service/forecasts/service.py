@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import FieldError
 from gapcast.contract.contexts import context_key
-from gapcast.contract.forecasts import Before, Forecast, ForecastRequest
+from gapcast.contract.forecasts import Forecast, ForecastRequest, PredictedBefore
 from gapcast.contract.measured import Decoding
 from gapcast.contract.predictions import Answer, Interval, PredictionRequest
 from gapcast.contract.probes import Difference, ProbeResult
@@ -158,7 +158,7 @@ def _begun(session: Session, tenant: str, run: TrainingRunOut) -> Run:
         cov=looks[-1].cov or 0.0,
         predicted=None
         if predicted is None
-        else Before(
+        else PredictedBefore(
             prediction_id=predicted.prediction_id,
             value=predicted.value,
             intervals=[Interval(level=one.level, lower=one.lower, upper=one.upper) for one in predicted.intervals],
@@ -207,7 +207,7 @@ def _of_prediction(session: Session, tenant: str, request: ForecastRequest, pred
     result = ProbeResult.model_validate(stored) if stored is not None else None
     answer = Answer.model_validate(prediction.answer)
     improvement = answer.improvement
-    before = Before(prediction_id=prediction.id, value=improvement.value, intervals=improvement.intervals)
+    before = PredictedBefore(prediction_id=prediction.id, value=improvement.value, intervals=improvement.intervals)
     gap = Difference(value=answer.gap.value, se=answer.gap.se)
     min_gain = of.min_gain if request.min_gain is None else request.min_gain
     return _sent(request, asked_of(session, prediction, of, result), gap, before, min_gain), prediction.pool
@@ -232,7 +232,9 @@ def _of_configuration(session: Session, tenant: str, request: ForecastRequest, s
     return _sent(request, asked, gap, None, request.min_gain or 0.0), pool
 
 
-def _sent(request: ForecastRequest, asked: Asked, gap: Difference | None, before: Before | None, least: float) -> Run:
+def _sent(
+    request: ForecastRequest, asked: Asked, gap: Difference | None, before: PredictedBefore | None, least: float
+) -> Run:
     baseline, steps = request.baseline, [look.step for look in request.looks]
     looks = Curve(
         t=np.array(steps) / asked.recipe.steps,
