@@ -17,6 +17,7 @@ from service.comparisons import service as comparisons
 from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
+from service.forecasts import service as forecasts
 from service.predictions import service as predictions
 from service.training_runs import service as training_runs
 from service.web import data
@@ -98,6 +99,8 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
         asked = _newest(session, tenant, job_id, [*words.ASKED, *lasting])
         last = _newest(session, tenant, job_id, [*words.HAPPENED, TrainingProgress.type])
         metrics = _newest(session, tenant, job_id, [TrainingMetrics.type])
+    goes_on = not run.ended and run.evaluations
+    forecast = forecasts.of_run(state.database, tenant, run_id, state.settings) if goes_on else None
     progress = run.progress if run.progress is not None and run.progress.phase != "baseline" else None
     if asked is not None and asked.type in words.ASKED:
         last = asked
@@ -110,7 +113,7 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
         "step": _place(run.waiting) or doing,
         "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
         "verdict": judgement(run) if run.ended else None,
-        "known": list(run_facts(run)),
+        "known": list(run_facts(run, forecast)),
     }
     return fragment(request, "training_run.html", context)
 
