@@ -17,7 +17,6 @@ from service.comparisons import service as comparisons
 from service.dependencies import AppState, Tenant
 from service.events import repository as events
 from service.events.models import Event
-from service.forecasts import service as forecasts
 from service.predictions import service as predictions
 from service.training_runs import service as training_runs
 from service.web import data
@@ -26,6 +25,7 @@ from service.web.facts import answer_facts, judged, judgement, run_facts
 from service.web.intervals_plot import intervals_plot
 from service.web.outcome_plot import outcomes_chart
 from service.web.rendering import fragment
+from service.web.run_data import live_forecast
 from service.web.summary import outcomes_message
 
 router = APIRouter(prefix="/web", include_in_schema=False)
@@ -99,8 +99,6 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
         asked = _newest(session, tenant, job_id, [*words.ASKED, *lasting])
         last = _newest(session, tenant, job_id, [*words.HAPPENED, TrainingProgress.type])
         metrics = _newest(session, tenant, job_id, [TrainingMetrics.type])
-    goes_on = not run.ended and run.evaluations
-    forecast = forecasts.of_run(state.database, tenant, run_id, state.settings) if goes_on else None
     progress = run.progress if run.progress is not None and run.progress.phase != "baseline" else None
     if asked is not None and asked.type in words.ASKED:
         last = asked
@@ -113,7 +111,7 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
         "step": _place(run.waiting) or doing,
         "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
         "verdict": judgement(run) if run.ended else None,
-        "known": list(run_facts(run, forecast)),
+        "known": list(run_facts(run, live_forecast(state, tenant, run))),
     }
     return fragment(request, "training_run.html", context)
 
