@@ -183,7 +183,13 @@ class _Whitened(NamedTuple):
         return np.asarray((self.vectors[:, :, one] * self.vectors[:, :, other]).cumsum(axis=1))
 
 
-def prior(predicted: NormalMixture, improvement_var: float, end_var: float, baseline: float) -> FloatArray:
+def prior(
+    predicted: NormalMixture,
+    improvement_var: float,
+    end_var: float,
+    baseline: float,
+    beyond_law: float = BEYOND_LAW,
+) -> FloatArray:
     """(G,) probabilities of the true end before the run has shown anything.
 
     Args:
@@ -191,9 +197,10 @@ def prior(predicted: NormalMixture, improvement_var: float, end_var: float, base
         improvement_var: sampling variance of the improvement.
         end_var: the last evaluation's part of it; the baseline's stays, as the end is over the measured one.
         baseline: measured accuracy before training.
+        beyond_law: sd by which the law's left-out errors exceed its own.
     """
     weight, mean, sd = (values[0] for values in (predicted.weight, predicted.mean, predicted.sd))
-    spread = np.sqrt(np.maximum(sd**2 - min(end_var, improvement_var), LEAST_SD**2) + BEYOND_LAW**2)
+    spread = np.sqrt(np.maximum(sd**2 - min(end_var, improvement_var), LEAST_SD**2) + beyond_law**2)
     z = (GRID[:, None] - mean) / spread
     of_law = (weight * np.exp(-0.5 * z**2) / (np.sqrt(2 * np.pi) * spread)).sum(axis=1)
     return _on_range((1 - UNLIKE) * of_law + UNLIKE / (1 + 2 * SLACK), baseline)
