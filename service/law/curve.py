@@ -40,6 +40,8 @@ WALK = 0.10
 WOBBLE = 0.03
 """sd of a look around the curve, beyond its sampling error"""
 
+ROUNDING = 1e-9
+"""of error (n + 1), which is a whole number for 19 runs and 5 %"""
 SLACK = 0.03
 """by which a true end may leave what the measured baseline allows"""
 LEAST_SD = 0.01
@@ -295,3 +297,22 @@ def forecast(before: FloatArray, of_cell: Cell, curve: Curve, baseline: float) -
 def _normalized(log_density: FloatArray) -> FloatArray:
     density = np.exp(log_density - log_density.max())
     return np.asarray(density / density.sum())
+
+
+def threshold(lowest: ArrayLike, error: float) -> float | None:
+    """Return the learnt threshold of stopping: the j-th smallest of n, j = floor(error (n + 1)).
+
+    A run is stopped when its probability of ending above the gain that is worth it falls below the threshold. A good
+    run that is like the n ones is then stopped with probability `error` at most, whether or not the model is right.
+
+    Args:
+        lowest: (n,) for each finished run that ended above that gain, the lowest such probability over its looks, by a
+            law and curves that do not know its context.
+        error: share of good runs that may be stopped.
+
+    Returns:
+        None with fewer than 1/error - 1 runs, which cannot promise that.
+    """
+    ordered = np.sort(np.asarray(lowest, dtype=np.float64))
+    j = int(error * (len(ordered) + 1) + ROUNDING)
+    return float(ordered[j - 1]) if j else None

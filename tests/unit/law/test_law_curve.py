@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from service.law.curve import BOW, GRID, MOST_LOOKS, TYPICAL_T, Cell, Curve, Finished, T, cell, forecast, prior
+from service.law.curve import (
+    BOW,
+    GRID,
+    MOST_LOOKS,
+    TYPICAL_T,
+    Cell,
+    Curve,
+    Finished,
+    T,
+    cell,
+    forecast,
+    prior,
+    threshold,
+)
 from service.law.mixture import NormalMixture
 from service.law.observations import FloatArray
 
@@ -203,3 +216,15 @@ class TestCurve:
         np.testing.assert_array_equal(run.curve.t, [0.5])
         assert run.end_var == pytest.approx(0.0002)
         assert Finished.of_improvements([1.0], [0.2], [0.02], 0.2, 0.02) is None
+
+
+class TestThreshold:
+    def test_too_few_runs_can_promise_nothing(self) -> None:
+        assert threshold(np.arange(18) / 18, 0.05) is None
+        assert threshold(np.arange(19)[::-1] / 19, 0.05) == 0.0
+        assert threshold(np.arange(39)[::-1] / 39, 0.05) == pytest.approx(1 / 39)
+
+    def test_it_stops_as_many_runs_like_those_as_it_states(self) -> None:
+        lowest = np.random.default_rng(7).beta(0.3, 2, (4000, 41))  # far from uniform: no model has to be right
+        stops = [new < (threshold(known, 0.1) or 0.0) for *known, new in lowest.tolist()]
+        assert np.mean(stops) == pytest.approx(4 / 41, abs=0.015)

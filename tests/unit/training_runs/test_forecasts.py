@@ -20,6 +20,36 @@ RECIPE = {"steps": 150, "learning_rate": 5e-4}
 GAP = Gap(value=0.3, se=0.03, student=0.25, self_teacher=0.55, problems=128, rollouts=4)
 
 
+REFUSED: list[tuple[Body, str, str]] = [
+    ({"looks": []}, "looks", "1"),
+    (
+        {"looks": [{"step": 30, "value": 0.3, "se": 0.02}, {"step": 15, "value": 0.3, "se": 0.02}]},
+        "looks.1.step",
+        "expected a step after 30, that of the look before, got 15. Sort the looks.",
+    ),
+    ({"looks": [{"step": 151, "value": 0.3, "se": 0.02}]}, "looks.0.step", "expected at most 150"),
+    ({"looks": [{"step": 0, "value": 0.3, "se": 0.02}]}, "looks.0.step", "got 0."),
+    (
+        {"looks": [{"step": 15, "value": 1.2, "se": 0.02}]},
+        "looks.0.value",
+        "expected a number from 0 to 1, got 1.2.",
+    ),
+    (
+        {"looks": [{"step": 15, "value": -0.1, "se": 0.02}]},
+        "looks.0.value",
+        "expected a number from 0 to 1, got -0.1.",
+    ),
+    ({"looks": [{"step": 15, "value": 0.3, "se": 0}]}, "looks.0.se", "above 0"),
+    ({"baseline": {"accuracy": 25, "se": 0.02}}, "baseline.accuracy", "expected a number from 0 to 1, got 25."),
+    ({"gap": {"value": 0.9, "se": 0.02}}, "gap.value", "the self-teacher's accuracy"),
+    ({"task": None}, "task", "prediction_id"),
+    ({"prediction_id": "pred_1"}, "model", "comes from the prediction"),
+    ({"pool": "none-such"}, "pool", "expected a pool that something is stored in"),
+    ({"model": "unlisted"}, "model.family", "family"),
+]
+"""changes of a request, and how each is refused"""
+
+
 def looks(*gains: float, every: int = 15) -> list[Evaluation]:
     return [
         evaluation(step=every * place, accuracy=0.25 + gain, improvement=Difference(value=gain, se=0.025))
@@ -203,40 +233,21 @@ class TestOfOthers:
         assert (found["before"]["value"], found["before"]["intervals"]) == (None, [])
         assert 0.1 < found["now"]["expected"] < 0.35
 
-    @pytest.mark.parametrize(
-        ("change", "param", "says"),
-        [
-            ({"looks": []}, "looks", "1"),
-            (
-                {"looks": [{"step": 30, "value": 0.3, "se": 0.02}, {"step": 15, "value": 0.3, "se": 0.02}]},
-                "looks.1.step",
-                "expected a step after 30, that of the look before, got 15. Sort the looks.",
-            ),
-            ({"looks": [{"step": 151, "value": 0.3, "se": 0.02}]}, "looks.0.step", "expected at most 150"),
-            ({"looks": [{"step": 0, "value": 0.3, "se": 0.02}]}, "looks.0.step", "got 0."),
-            (
-                {"looks": [{"step": 15, "value": 1.2, "se": 0.02}]},
-                "looks.0.value",
-                "expected a number from 0 to 1, got 1.2.",
-            ),
-            (
-                {"looks": [{"step": 15, "value": -0.1, "se": 0.02}]},
-                "looks.0.value",
-                "expected a number from 0 to 1, got -0.1.",
-            ),
-            ({"looks": [{"step": 15, "value": 0.3, "se": 0}]}, "looks.0.se", "above 0"),
-            ({"baseline": {"accuracy": 25, "se": 0.02}}, "baseline.accuracy", "expected a number from 0 to 1, got 25."),
-            ({"gap": {"value": 0.9, "se": 0.02}}, "gap.value", "the self-teacher's accuracy"),
-            ({"task": None}, "task", "prediction_id"),
-            ({"prediction_id": "pred_1"}, "model", "comes from the prediction"),
-            ({"pool": "none-such"}, "pool", "expected a pool that something is stored in"),
-            ({"model": "unlisted"}, "model.family", "family"),
-        ],
-    )
-    def test_what_does_not_fit_is_refused_by_name(
-        self, client: TestClient, sent: Body, change: Body, param: str, says: str
+    @pytest.mark.parametrize("accuracy", [0, 1])
+    @pytest.mark.parametrize("se", [1e-12, 1])
+    def test_the_ends_of_what_may_be_sent_have_an_answer(
+        self, client: TestClient, sent: Body, accuracy: int, se: float
     ) -> None:
-        answer = client.post("/v1/forecasts", json=sent | change)
-        assert answer.status_code == 422, answer.text
-        assert answer.json()["param"] == param
-        assert says in answer.json()["detail"]
+        del sent["gap"]
+        looks = [{"step": step, "value": step % 2, "se": se} for step in range(1, 151)]
+        found = asked(client, sent | {"baseline": {"accuracy": accuracy, "se": se}, "looks": looks})
+        assert len(found["looks"]) == 64
+        assert (found["looks"][0]["step"], found["now"]["step"]) == (1, 150)
+        for interval in found["now"]["intervals"]:
+            assert -accuracy <= interval["lower"] <= interval["upper"] <= 1 - accuracy
+
+    def test_what_does_not_fit_is_refused_by_name(self, client: TestClient, sent: Body) -> None:
+        for change, param, says in REFUSED:
+            answer = client.post("/v1/forecasts", json=sent | change)
+            assert (answer.status_code, answer.json()["param"]) == (422, param), answer.text
+            assert says in answer.json()["detail"]
