@@ -1,6 +1,7 @@
 """Where a run is expected to end: of runs that are trained here, and of those that are trained elsewhere."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,11 @@ from fastapi.testclient import TestClient
 
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import Evaluation, TrainingPartial
-from service.forecasts import service
+from service.fits import repository as fits
+from service.fits.service import refit_one
+from service.forecasts import repository, service
+from service.kit.database import Database
+from service.observations import repository as observations
 from tests.support.training_results import evaluation, training_partial, training_result
 from tests.unit.training_runs.conftest import Worker
 
@@ -185,6 +190,34 @@ class TestOfRuns:
         assert client.get("/v1/training_runs/run_none/forecast").status_code == 404
 
 
+class TestCurves:
+    def test_they_are_those_of_the_cell_and_length_that_a_fit_knew(self, database: Database) -> None:
+        cell = "lab-qwen3|lab/addition|frozen-forward_kl"
+        with database.read() as session:
+            pool = observations.pool(session, "local", "lab")
+            assert pool is not None
+            known = repository.curves(session, "local", "lab", pool.changes, cell, 120, 187.5)
+            assert len(known) == 36
+            assert all(len(row.curve) == 10 for row in known)
+            assert not repository.curves(session, "local", "lab", pool.changes, cell, 151, 200)
+            assert not repository.curves(session, "local", "lab", 0, cell, 120, 187.5)
+            assert not repository.curves(session, "local", "lab", pool.changes, "another", 120, 187.5)
+
+    def test_a_fit_from_before_a_time_is_the_newest_of_those(self, database: Database) -> None:
+        while refit_one(database):
+            pass
+        with database.read() as session:
+            pool = observations.pool(session, "local", "lab")
+            assert pool is not None
+            assert pool.fit_id is not None
+            fit = fits.get(session, "local", pool.fit_id)
+            assert fit is not None
+            later = fits.newest_before(session, "local", "lab", fit.created_at + timedelta(seconds=1))
+            assert later is not None
+            assert later.id == fit.id
+            assert fits.newest_before(session, "local", "lab", fit.created_at - timedelta(seconds=1)) is None
+
+
 class TestOfOthers:
     def test_it_is_the_same_answer_as_of_a_run_here(
         self, client: TestClient, run: Body, worker: Worker, sent: Body
@@ -206,7 +239,7 @@ class TestOfOthers:
     def test_the_same_request_has_the_same_answer_whatever_is_remembered(self, client: TestClient, sent: Body) -> None:
         first = asked(client, sent)
         assert asked(client, sent) == first
-        service._cell_of.cache_clear()  # type: ignore[attr-defined]
+        service._cell_of.cache_clear()
         assert asked(client, sent) == first
 
     def test_a_prediction_stands_for_its_configuration(
