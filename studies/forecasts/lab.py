@@ -31,9 +31,10 @@ ENDS = [0.025, 0.975]
 """of the 95 % interval"""
 
 
-def context(run: TrainedRun) -> str:
+def context(run: TrainedRun) -> str | None:
     """Return the key of what the self-teacher was shown."""
-    return context_key(run.configuration.context)
+    asked = run.configuration
+    return context_key(asked.context, asked.template_version, asked.task_revision)
 
 
 def law_of(runs: Sequence[TrainedRun]) -> GapLaw:
