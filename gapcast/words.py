@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
 from gapcast.contract.fits import Calibration, Compared, LinkWeights, OfRecipe
+from gapcast.contract.forecasts import Forecast
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
@@ -404,6 +405,25 @@ def summed_up(of: Compared | LawUsed, interval: str = "") -> str:
 def off(difference: float) -> str:
     """Write how far an outcome is from what was predicted: 2.3 more."""
     return f"{plain_points(abs(difference))} {'less' if difference < 0 else 'more'}"
+
+
+def on_track(found: Forecast) -> str:
+    """Say where a run is expected to end now, beside what was predicted before it began."""
+    now, before = found.now, found.before.value
+    narrow = now.intervals[0]
+    text = f"{points(now.expected)} now expected, {level(narrow.level)} {between(narrow.lower, narrow.upper)}"
+    if before is None:
+        text = f"{text}; nothing was predicted before"
+    else:
+        state = "on track"
+        if before > narrow.upper:
+            state = f"behind, {probability(now.p_above_min_gain)} above {points(found.min_gain)}"
+        elif before < narrow.lower:
+            state = "ahead"
+        text = f"{state}: {text}; predicted {points(before)} before"
+    if not found.curves.cold:
+        return text
+    return f"{text}; cold: {count(found.curves.runs, 'stored curve')} of such runs"
 
 
 def calibration(pool: str, found: Calibration) -> str:

@@ -19,6 +19,7 @@ from service.dependencies import State
 from service.events import endpoints as events
 from service.fits import endpoints as fits
 from service.fits.service import Refitter
+from service.forecasts import endpoints as forecasts
 from service.jobs.broker import Dispatcher
 from service.jobs.service import reconcile
 from service.kinds import settle
@@ -85,11 +86,12 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
 
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    decisions = (comparisons, recommendations)
-    for room in (predictions, *decisions, probes, training_runs, observations, fits, events, catalog, tasks):
+    decisions, trained = (comparisons, recommendations), (training_runs, forecasts)
+    for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
     found.include_router(predictions.of_fits)
+    found.include_router(forecasts.of_runs)
     return found
 
 

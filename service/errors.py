@@ -32,6 +32,12 @@ class DuplicateRun(Conflict):
     code = "duplicate_run"
 
 
+class NoLooks(Conflict):
+    """This run has not been evaluated yet; ask again after its first evaluation."""
+
+    code = "no_looks"
+
+
 class UnknownPool(InvalidRequest):
     """This pool does not exist; leave `pool` out, or import observations into it."""
 

@@ -1,4 +1,4 @@
-"""`gapcast runs`: training runs that a server has; list, show, follow, pause, resume, cancel, checkpoints."""
+"""`gapcast runs`: training runs that a server has; list, show, forecast, follow, pause, resume, cancel, checkpoints."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal
@@ -22,8 +22,8 @@ from gapcast.cli.listing import (
     id_of,
     show_list,
 )
-from gapcast.cli.printing.runs import print_checkpoints, print_run, print_runs
-from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_refusal
+from gapcast.cli.printing.runs import print_checkpoints, print_forecast, print_run, print_runs
+from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, print_json, print_refusal
 from gapcast.cli.train import follow_to_the_end, print_answer
 from gapcast.client import DEFAULT_URL, Client, GapcastError, NotFound
 from gapcast.contract.training import Status
@@ -32,7 +32,7 @@ from gapcast.models import TrainingRun
 app = typer.Typer(
     name="runs",
     no_args_is_help=True,
-    help="Training runs: list, show, follow, pause, resume, cancel, checkpoints.\n\n"
+    help="Training runs: list, show, forecast, follow, pause, resume, cancel, checkpoints.\n\n"
     "`gapcast train` queues them. Where a RUN is asked for, the id of a group stands for the runs of all of its seeds.",
 )
 
@@ -79,11 +79,27 @@ def show(runs: Runs, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show what is known of runs: gap, improvement against prediction, accuracy by step, weights."""
     with exit_on_refusal(), Client(url) as client:
         found = [client.training_runs.get(one) for one in _named(client, runs)]
-    if as_json:
-        print_answer(found)
-    else:
+        if as_json:
+            print_answer(found)
+            return
         for one in found:
-            print_run(console, one)
+            goes_on = not one.ended and one.evaluations
+            print_run(console, one, client.training_runs.forecast(one.id) if goes_on else None)
+
+
+@app.command()
+def forecast(
+    run: Annotated[str, typer.Argument(metavar="RUN", help=f"Its id: {NAMED}.")],
+    url: Url = DEFAULT_URL,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a run is expected to end, now and after each of its evaluations so far, in accuracy points."""
+    with exit_on_refusal(), Client(url) as client:
+        found = client.training_runs.forecast(id_of(client, RUNS, run))
+    if as_json:
+        print_json(found)
+    else:
+        print_forecast(console, found)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypedDict
 from gapcast.contract.base import JobStatus
 from gapcast.contract.comparisons import Budget
 from gapcast.contract.contexts import Context
+from gapcast.contract.forecasts import GivenBaseline, GivenLook, MeasuredGap
 from gapcast.contract.measured import Decoding, ModelRef
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
 from gapcast.contract.probes import ProbeSize
@@ -115,6 +116,23 @@ class TrainingRunFields(TypedDict, total=False):
     pool: str | None
     seeds: Sequence[int]
     training: TrainingBlock | Json
+
+
+class ForecastFields(TypedDict, total=False):
+    """The fields of `ForecastRequest`."""
+
+    prediction_id: str | None
+    model: str | ModelRef | Json | None
+    task: str | None
+    context: Context | Json | None
+    recipe: Recipe | Json | None
+    decoding: Decoding | Json | None
+    training: TrainedProblems | Json | None
+    gap: MeasuredGap | Json | None
+    pool: str | None
+    baseline: GivenBaseline | Json
+    looks: Sequence[GivenLook | Json]
+    min_gain: float | None
 
 
 class Named(TypedDict, total=False):

@@ -3,6 +3,7 @@
 from gapcast.contract.catalog import ContextKindOut as ContextKind
 from gapcast.contract.catalog import Model, Task
 from gapcast.contract.catalog import ProblemOut as TaskProblem
+from gapcast.contract.forecasts import Forecast, ForecastAt
 from gapcast.contract.observations import BatchOut as Batch
 from gapcast.contract.observations import Measured
 from gapcast.contract.observations import ObservationOut as Observation
@@ -124,6 +125,8 @@ __all__ = [
     "FamilyScaling",
     "Fit",
     "FitSummary",
+    "Forecast",
+    "ForecastAt",
     "Gained",
     "Gap",
     "Group",

@@ -1,6 +1,7 @@
 """The SQL of fits, and of which pools are due for one."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, or_, select, tuple_, update
@@ -29,6 +30,12 @@ def page(session: Session, tenant: str, wanted: FitQuery) -> Sequence[Fit]:
     """One page, newest first unless asked otherwise, with one row more than its limit."""
     query = select(Fit).where(Fit.tenant == tenant, *conditions(wanted, FILTERS))
     return session.execute(select_page(query, Fit.id, wanted)).scalars().all()
+
+
+def newest_before(session: Session, tenant: str, pool: str, time: datetime) -> Fit | None:
+    """Read the newest fit of a pool that was stored before a time."""
+    query = select(Fit).where(Fit.tenant == tenant, Fit.pool == pool, Fit.created_at < time)
+    return session.execute(query.order_by(Fit.id.desc()).limit(1)).scalar_one_or_none()
 
 
 class Draft(NamedTuple):

@@ -25,7 +25,7 @@ from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
-from service.kit.errors import Conflict, NotFound
+from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, answered_before, claim_key, remember
 from service.kit.ids import new_id
 from service.observations.service import find_pool
@@ -259,7 +259,7 @@ def _answer(session: Session, prediction: Prediction, law: Current, stored: Json
     request = PredictionRequest.model_validate(prediction.request)
     try:
         result = ProbeResult.model_validate(stored) if stored is not None else None
-        asked = _asked(session, prediction, request, result)
+        asked = asked_of(session, prediction, request, result)
         gap = gap_of(request, result).value
         near = repository.nearest(session, prediction.tenant, asked, request.context.kind, gap)
         given = answer(request, asked, law, result, near)
@@ -271,7 +271,7 @@ def _answer(session: Session, prediction: Prediction, law: Current, stored: Json
     _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": law.fit.id})
 
 
-def _asked(session: Session, prediction: Prediction, request: PredictionRequest, result: ProbeResult | None) -> Asked:
+def asked_of(session: Session, prediction: Prediction, request: PredictionRequest, result: ProbeResult | None) -> Asked:
     """The run that a prediction is about; what was shown is known by its probe's template and task."""
     versions: dict[str, str] = {}
     if prediction.probe_id is not None:
@@ -360,6 +360,27 @@ def cancel(session: Session, tenant: str, prediction_id: str) -> None:
 def missing(prediction_id: str) -> NotFound:
     """The error for an id that names no prediction of this tenant."""
     return NotFound(f"There is no prediction {prediction_id[:80]!r}.")
+
+
+def answered(session: Session, tenant: str, prediction_id: str) -> Prediction:
+    """Read a prediction that a run is compared with.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+        InvalidRequest: it has no answer.
+    """
+    row = repository.get(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    prediction = row[0]
+    if prediction.answer is None:
+        raise InvalidRequest(
+            f"prediction_id: {prediction_id} does not have an answer ({prediction.status}), and a run is compared with "
+            "an answer from before it. Wait for the prediction, or send its configuration without prediction_id.",
+            param="prediction_id",
+            value=prediction_id,
+        )
+    return prediction
 
 
 def state_of(session: Session, tenant: str, prediction_id: str) -> PredictionState:

@@ -21,7 +21,7 @@ from gapcast.contract.training_results import Predicted, PredictedInterval
 from service.catalog import service as catalog
 from service.kit.errors import InvalidRequest
 from service.predictions.models import Prediction
-from service.predictions.service import missing
+from service.predictions.service import answered
 from service.probes.configuring import resolve, trained_problems
 from service.settings import Settings
 from service.training_runs import repository
@@ -113,17 +113,8 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
 
 def _answered(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, str | None]:
     """An answered prediction, and the revision of the task that its probe measured."""
-    row = repository.prediction(session, tenant, prediction_id)
-    if row is None:
-        raise missing(prediction_id)
-    if row[0].answer is None:
-        raise InvalidRequest(
-            f"prediction_id: {prediction_id} does not have an answer ({row[0].status}), and a run is compared with an "
-            "answer from before it. Wait for the prediction, or send its configuration without prediction_id.",
-            param="prediction_id",
-            value=prediction_id,
-        )
-    return row
+    prediction = answered(session, tenant, prediction_id)
+    return prediction, repository.probed_revision(session, prediction.probe_id)
 
 
 def _of_prediction(made: PredictionRequest) -> TrainingRunRequest:

@@ -16,7 +16,6 @@ from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.json_paths import without
 from service.kit.pagination import Filters, conditions, of_labels, select_page
-from service.predictions.models import Prediction
 from service.probes.models import Probe
 from service.training_runs.models import Checkpoint, TrainingRun
 
@@ -136,12 +135,10 @@ def by_id(session: Session, run_id: str) -> TrainingRun:
     return session.execute(select(TrainingRun).where(TrainingRun.id == run_id)).scalar_one()
 
 
-def prediction(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, str | None] | None:
-    """A prediction, and the revision of the task that its probe measured (null: its gap was measured elsewhere)."""
+def probed_revision(session: Session, probe_id: str | None) -> str | None:
+    """The revision of the task that a prediction's probe measured; null: its gap was measured elsewhere."""
     revision = Probe.configuration["task_revision"].as_string()
-    query = select(Prediction, revision).outerjoin(Probe, Probe.id == Prediction.probe_id)
-    row = session.execute(query.where(Prediction.tenant == tenant, Prediction.id == prediction_id)).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return session.execute(select(revision).where(Probe.id == probe_id)).scalar_one_or_none()
 
 
 def _write(session: Session, run_id: str, values: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The page at `/`, what its plots and the sentences about the law are made of, and its static files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -13,12 +14,13 @@ from gapcast.contract.recipes import Divergence, Teacher
 from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose
+from service.training_runs import service as training_runs
 from service.web import data, form, fragments
 from service.web.plots import law_chart
 from service.web.points import ChartData
 from service.web.recipes import FamilyRecipe, law_key
 from service.web.rendering import PAGE_HEADERS, templates
-from service.web.run_data import read_run
+from service.web.run_data import live_forecast, read_run
 from service.web.run_plot import accuracy_chart, loss_chart
 from service.web.summary import (
     alarms,
@@ -120,7 +122,11 @@ def sizes(tenant: Tenant, state: AppState, fit: Name) -> Response:
 def run(tenant: Tenant, state: AppState, run: Name) -> Response:
     """Answer with the plots of a training run as far as it has come: accuracy by step, and the loss."""
     with state.database.read() as session:
-        curve = read_run(session, tenant, run)
+        found = training_runs.found(session, tenant, run)
+        curve = read_run(session, tenant, found)
+    forecast = live_forecast(state, tenant, found)
+    if forecast is not None:
+        curve = replace(curve, fan=[(one.level, one.lower, one.upper) for one in forecast.now.intervals])
     return JSONResponse({"accuracy": accuracy_chart(curve), "loss": loss_chart(curve)}, headers=PAGE_HEADERS)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gapcast import words
+from gapcast.contract.forecasts import Forecast
 from gapcast.contract.predictions import Answer, Improvement, Interval, LawUsed, PredictionOut, Support
 from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures
 from gapcast.contract.training import TrainedOn
@@ -255,12 +256,13 @@ def judged(predicted: Predicted | None) -> PredictedInterval | None:
     return min(intervals, key=lambda one: (one.level != 0.8, one.level), default=None)
 
 
-def run_facts(run: TrainingRunOut) -> Iterator[Fact]:
-    """Say what is known of a run; times are not among it, which a browser writes."""
+def run_facts(run: TrainingRunOut, forecast: Forecast | None = None) -> Iterator[Fact]:
+    """Say what is known of a run, and where it is expected to end; times, which a browser writes, are not among it."""
     gap, gained = run.gap, run.improvement
     yield Fact("Trains on", words.trained_on(run.training), "trained-on")
     yield Fact("Measured", _estimate(gained), "measured")
     yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
+    yield Fact("Forecast", words.on_track(forecast) if forecast is not None else None, "forecast")
     yield Fact("Gap", _estimate(gap), "gap")
     if gap is not None:
         before = f"student {words.percent(gap.student)}, self-teacher {words.percent(gap.self_teacher)}"

@@ -29,6 +29,7 @@ from service.web.intervals_plot import intervals_plot
 from service.web.outcome_plot import outcomes_chart
 from service.web.recommended import candidates, recommendation_facts, step_rows
 from service.web.rendering import fragment
+from service.web.run_data import live_forecast
 from service.web.summary import outcomes_message
 
 router = APIRouter(prefix="/web", include_in_schema=False)
@@ -114,7 +115,7 @@ def show_training_run(request: Request, tenant: Tenant, state: AppState, run_id:
         "step": _place(run.waiting) or doing,
         "metrics": TrainingMetrics.model_validate(metrics.data, extra="ignore") if metrics is not None else None,
         "verdict": judgement(run) if run.ended else None,
-        "known": list(run_facts(run)),
+        "known": list(run_facts(run, live_forecast(state, tenant, run))),
     }
     return fragment(request, "training_run.html", context)
 

@@ -175,5 +175,7 @@ class RunCurve:
     """improvement at the last step; null where nothing was predicted"""
     intervals: Sequence[tuple[float, float, float]] = ()
     """(level, lower, upper) of the predicted improvement"""
+    fan: Sequence[tuple[float, float, float]] = ()
+    """(level, lower, upper) of the improvement that is expected at the last step now, while the run goes on"""
     losses: Sequence[tuple[int, float]] = ()
     """(step, nats per token) of the steps that had a loss"""

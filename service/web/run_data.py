@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from sqlalchemy.orm import Session
 
 from gapcast.contract.events import TrainingMetrics
+from gapcast.contract.forecasts import Forecast
+from gapcast.contract.training_results import TrainingRunOut
+from service.dependencies import State
 from service.events import repository as events
+from service.forecasts import service as forecasts
 from service.training_runs import service as training_runs
 from service.web.points import Look, RunCurve
 
@@ -13,14 +17,16 @@ MOST_METRICS = 5000
 """events with metrics that are read: a run has about a hundred, and a few more for each attempt that goes on"""
 
 
-def read_run(session: Session, tenant: str, run_id: str) -> RunCurve:
-    """Read how far a run has come, from its evaluations and the metrics of its steps.
+def live_forecast(state: State, tenant: str, run: TrainingRunOut) -> Forecast | None:
+    """Forecast a run that goes on and has been evaluated."""
+    if run.ended or not run.evaluations:
+        return None
+    return forecasts.of_run(state.database, tenant, run.id, state.settings)
 
-    Raises:
-        NotFound: the tenant has no such run.
-    """
-    run = training_runs.found(session, tenant, run_id)
-    job_id = training_runs.state_of(session, tenant, run_id).job_id
+
+def read_run(session: Session, tenant: str, run: TrainingRunOut) -> RunCurve:
+    """Read how far a run has come, from its evaluations and the metrics of its steps."""
+    job_id = training_runs.state_of(session, tenant, run.id).job_id
     rows = events.after(session, tenant, [job_id], 0, MOST_METRICS, TrainingMetrics.type)
     held_out = run.improvement.held_out if run.improvement is not None else None
     looks = [

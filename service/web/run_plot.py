@@ -33,10 +33,11 @@ def accuracy_chart(curve: RunCurve) -> Spec | None:
         "student": [{"step": 0, "accuracy": POINTS * curve.baseline}, *looks],
         "looks": looks,
         "held_out": _held_out_rows(curve),
+        "fan": _fan_rows(curve, curve.baseline),
         "predicted": _predicted_rows(curve, curve.baseline),
     }
     levels = tuple(level for level, _, _ in _widest_first(curve)) if curve.predicted is not None else ()
-    made = _accuracy(bool(rows["held_out"]), levels)
+    made = _accuracy(bool(rows["held_out"]), levels, len(curve.fan) if rows["fan"] else 0)
     return {**made, "description": _describe(curve, curve.baseline, curve.self_teacher), "datasets": rows}
 
 
@@ -92,17 +93,36 @@ def _predicted_rows(curve: RunCurve, baseline: float) -> list[PlotRow]:
     return [row]
 
 
+def _fan_rows(curve: RunCurve, baseline: float) -> list[PlotRow]:
+    """From the newest look, where the accuracy is known, to the last step; the forecast speaks of these ends alone."""
+    if not curve.looks or not curve.fan or curve.looks[-1].step >= curve.steps:
+        return []
+    newest = curve.looks[-1]
+    now: PlotRow = {"step": newest.step}
+    end: PlotRow = {"step": curve.steps}
+    for index, (_, lower, upper) in enumerate(sorted(curve.fan, reverse=True)):
+        now |= {f"lower_{index}": POINTS * newest.accuracy, f"upper_{index}": POINTS * newest.accuracy}
+        end |= {f"lower_{index}": POINTS * (baseline + lower), f"upper_{index}": POINTS * (baseline + upper)}
+    return [now, end]
+
+
 def _widest_first(curve: RunCurve) -> list[tuple[float, float, float]]:
     return sorted(curve.intervals, reverse=True)
 
 
 @lru_cache(maxsize=64)
-def _accuracy(has_held_out: bool, levels: tuple[float, ...]) -> Spec:
-    """Make the specification without its rows, once for each shape; `levels` of the intervals, the widest first."""
+def _accuracy(has_held_out: bool, levels: tuple[float, ...], fan: int) -> Spec:
+    """Make the specification without its rows, once for each shape.
+
+    `levels` are those of the predicted intervals, the widest first; `fan` is how many the forecast has.
+    """
     before = (("baseline", "baseline"), ("self_teacher", "self-teacher"))
     layers = [
         named_data(name).mark_line(style=style, aria=False).encode(x=_step(), y=_share()) for name, style in before
     ]
+    bands = named_data("fan").encode(x=_step())
+    for index in range(fan):
+        layers.append(bands.mark_area(style="fan", aria=False).encode(y=_share(f"lower_{index}"), y2=f"upper_{index}"))
     looks = named_data("looks").encode(x=_step())
     layers.append(looks.mark_rule(style="look-error", aria=False).encode(y=_share("lower"), y2="upper"))
     layers += _forecast(levels)  # over the bars: it has a tooltip
@@ -182,4 +202,7 @@ def _describe(curve: RunCurve, baseline: float, self_teacher: float) -> str:
     ]
     if curve.predicted is not None:
         parts.append(f"predicted improvement {POINTS * curve.predicted:+.1f} {words.POINTS}")
+    if curve.fan:
+        level, lower, upper = min(curve.fan)
+        parts.append(f"now expected with {words.level(level)} {words.between(lower, upper)} {words.POINTS}")
     return ", ".join(parts) + ". The table of evaluations has the same numbers."

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.terminal import print_panel, print_table
-from gapcast.models import Checkpoint, Estimate, Gained, Predicted, TrainingRun
+from gapcast.models import Checkpoint, Estimate, Forecast, Gained, Predicted, TrainingRun
 from gapcast.words import (
     PHASES,
     artifact,
@@ -21,13 +21,17 @@ from gapcast.words import (
     level,
     measured,
     off,
+    on_track,
     percent,
     plain_points,
     points,
+    probability,
     run_cost,
     run_recipe,
+    sentence,
     trained_on,
     warning,
+    whole_percent,
 )
 
 COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued": "cyan"}
@@ -45,12 +49,12 @@ def print_runs_ended(console: Console, runs: Sequence[TrainingRun]) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
 
-def print_run(console: Console, run: TrainingRun) -> None:
-    """Print a run as far as it is known."""
+def print_run(console: Console, run: TrainingRun, forecast: Forecast | None = None) -> None:
+    """Print a run as far as it is known, and where it is expected to end."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in _rows(run, draws=not console.options.ascii_only):
+    for name, text in _rows(run, forecast, draws=not console.options.ascii_only):
         table.add_row(name, text)
     print_panel(console, table, run.id)
     if run.error is not None:
@@ -60,7 +64,7 @@ def print_run(console: Console, run: TrainingRun) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
 
-def _rows(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
+def _rows(run: TrainingRun, forecast: Forecast | None, *, draws: bool) -> Iterator[tuple[str, str]]:
     yield from _what(run)
     yield from _state(run)
     if run.gap is not None:
@@ -73,6 +77,8 @@ def _rows(run: TrainingRun, *, draws: bool) -> Iterator[tuple[str, str]]:
         yield "Improvement", f"[bold]{estimated(run.improvement)}[/]{after}{reached}"
     if run.predicted is not None:
         yield from _predicted(run.predicted, run.improvement)
+    if forecast is not None:
+        yield "Forecast", on_track(forecast)
     if run.improvement is not None:
         yield from _beside(run.improvement, len(run.evaluations or []))
     yield from _evaluations(run, draws=draws)
@@ -156,6 +162,25 @@ def _end(run: TrainingRun) -> Iterator[tuple[str, str]]:
         model = run.artifact
         yield "Weights", escape(model.path)
         yield "", f"the {artifact(model.kind)} of step {model.step}, {file_size(model.bytes)}, on the worker's disk"
+
+
+def print_forecast(console: Console, found: Forecast) -> None:
+    """Print where a run is expected to end, after each of its looks, in accuracy points."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    levels = [f"{level(one.level)} interval" for one in found.now.intervals]
+    names = ("Step", "Seen", "Improvement ± SE", "Expected end", *levels, f"Above {points(found.min_gain)}")
+    for name in (*names, "Without the law ± SD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for look in found.looks:
+        numbers = (measured(look.improvement), points(look.expected))
+        intervals = (between(one.lower, one.upper) for one in look.intervals)
+        above = probability(look.p_above_min_gain)
+        table.add_row(
+            *(f"{look.step} / {found.steps}", whole_percent(look.share), *numbers, *intervals, above),
+            measured(look.without_law),
+        )
+    print_table(console, table)
+    console.print(sentence(on_track(found)), highlight=False, soft_wrap=True)
 
 
 def print_runs(console: Console, runs: Sequence[TrainingRun]) -> None:

@@ -8,6 +8,7 @@ from gapcast.client.aio.connection import AsyncConnection
 from gapcast.client.aio.contexts import Contexts
 from gapcast.client.aio.events import Events
 from gapcast.client.aio.fits import Fits
+from gapcast.client.aio.forecasts import Forecasts
 from gapcast.client.aio.health import HealthChecks
 from gapcast.client.aio.models import Models
 from gapcast.client.aio.observations import Observations
@@ -44,6 +45,7 @@ class AsyncClient:
         self.comparisons = Comparisons(self._connection)
         self.recommendations = Recommendations(self._connection)
         self.training_runs = TrainingRuns(self._connection)
+        self.forecasts = Forecasts(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)
         self.pools = Pools(self._connection)

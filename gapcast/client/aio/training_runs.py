@@ -8,7 +8,7 @@ from gapcast.client.aio.resource import Resource
 from gapcast.client.fields import Order, TrainingRunFields, TrainingRunFilters
 from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.contract.training import TrainingRunRequest
-from gapcast.models import TERMINAL, Checkpoint, Event, TrainingRun
+from gapcast.models import TERMINAL, Checkpoint, Event, Forecast, TrainingRun
 
 ALL = "/v1/training_runs"
 Runs = list[TrainingRun]
@@ -99,6 +99,15 @@ class TrainingRuns(Resource):
         """
         query = query_of(TrainingRunFilters, filters)
         return await self._connection.page(TrainingRun, ALL, {**query, "limit": limit, "after": after, "order": order})
+
+    async def forecast(self, run_id: str) -> Forecast:
+        """Read where a run is expected to end, now and after each of its evaluations so far.
+
+        Raises:
+            Conflict: it has not been evaluated yet (`no_looks`).
+            GapcastError: the server refused, or no answer came.
+        """
+        return await self._connection.get(Forecast, f"{_path(run_id)}/forecast")
 
     async def pause(self, run_id: str) -> TrainingRun:
         """Stop a run at its next step with a checkpoint; the worker is free for others until it is resumed."""

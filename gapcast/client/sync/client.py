@@ -9,6 +9,7 @@ from gapcast.client.sync.connection import Connection
 from gapcast.client.sync.contexts import Contexts
 from gapcast.client.sync.events import Events
 from gapcast.client.sync.fits import Fits
+from gapcast.client.sync.forecasts import Forecasts
 from gapcast.client.sync.health import HealthChecks
 from gapcast.client.sync.models import Models
 from gapcast.client.sync.observations import Observations
@@ -45,6 +46,7 @@ class Client:
         self.comparisons = Comparisons(self._connection)
         self.recommendations = Recommendations(self._connection)
         self.training_runs = TrainingRuns(self._connection)
+        self.forecasts = Forecasts(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)
         self.pools = Pools(self._connection)

@@ -9,7 +9,7 @@ from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
 from gapcast.contract.training import TrainingRunRequest
-from gapcast.models import TERMINAL, Checkpoint, Event, TrainingRun
+from gapcast.models import TERMINAL, Checkpoint, Event, Forecast, TrainingRun
 
 ALL = "/v1/training_runs"
 Runs = list[TrainingRun]
@@ -100,6 +100,15 @@ class TrainingRuns(Resource):
         """
         query = query_of(TrainingRunFilters, filters)
         return self._connection.page(TrainingRun, ALL, {**query, "limit": limit, "after": after, "order": order})
+
+    def forecast(self, run_id: str) -> Forecast:
+        """Read where a run is expected to end, now and after each of its evaluations so far.
+
+        Raises:
+            Conflict: it has not been evaluated yet (`no_looks`).
+            GapcastError: the server refused, or no answer came.
+        """
+        return self._connection.get(Forecast, f"{_path(run_id)}/forecast")
 
     def pause(self, run_id: str) -> TrainingRun:
         """Stop a run at its next step with a checkpoint; the worker is free for others until it is resumed."""

@@ -102,6 +102,7 @@ function theme() {
       "self-teacher": { color: colour("text"), strokeWidth: 1.5, strokeDash: [2, 3] },
       forecast: { color: colour("fit"), strokeWidth: 12, strokeOpacity: 0.28 },
       "forecast-mean": { color: colour("fit"), orient: "horizontal", size: 20, thickness: 2, opacity: 1 },
+      fan: { color: colour("answer"), fillOpacity: 0.12 },
       student: { color: colour("answer"), strokeWidth: 2 },
       look: { shape: "circle", size: 42, filled: true, color: colour("answer"), opacity: 1 },
       "look-error": { color: colour("answer"), strokeWidth: 1.2, strokeOpacity: 0.5 },

@@ -48,7 +48,7 @@ export async function show(found, { accuracy, loss }) {
   put(found);
   byId("run-key").hidden = !accuracy;
   byId("run-nothing").hidden = Boolean(accuracy);
-  for (const name of ["held-out", "predicted"]) {
+  for (const name of ["held-out", "predicted", "fan"]) {
     const rows = accuracy?.datasets[name.replace("-", "_")] ?? [];
     byId("run-key").querySelector(`[data-key=${name}]`).hidden = rows.length === 0;
   }

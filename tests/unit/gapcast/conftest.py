@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from gapcast import Client
 from gapcast.cli.main import app
+from service.kit.database import Database
 from tests.support.product import serving
 
 Row = dict[str, Any]
@@ -25,9 +26,23 @@ typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[a
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("served"), {"GAPCAST_WORKER": "off"}) as (client, _):
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the server."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def server(served: Path) -> Iterator[str]:
+    with serving(served, {"GAPCAST_WORKER": "off"}) as (client, _):
         yield client.url
+
+
+@pytest.fixture
+def stored(server: str, served: Path) -> Iterator[Database]:
+    """The server's own database, to write what a worker would."""
+    database = Database(f"sqlite:///{served / 'data' / 'gapcast.db'}")
+    yield database
+    database.engine.dispose()
 
 
 @pytest.fixture

@@ -13,14 +13,16 @@ from gapcast.contract.events import (
     TrainingProgress,
     TrainingResumed,
 )
+from gapcast.contract.forecasts import Forecast
 from gapcast.contract.probes import Difference
 from gapcast.contract.training_results import Phase
-from gapcast.words import duration
+from gapcast.words import duration, on_track
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.probes import repository as probes
 from service.slots import repository as slots
+from service.web.rendering import typeset
 from tests.support.asking import run_of
 from tests.support.markup import Elements
 from tests.support.training_results import evaluation, training_metrics, training_partial, training_result
@@ -184,6 +186,17 @@ class TestRun:
         assert found.rows("#evaluations-rows") == [["10", "56.0 %", "+31.0 ± 4.0", ""]]
         tell(client, worker.job_of(run["id"]), training_metrics(2, None))
         assert part(client, path).text_of("[data-slot=latest]").startswith("no context, no loss · ")
+
+    def test_it_says_if_it_is_on_track(self, client: TestClient, run: Body, worker: Worker) -> None:
+        path, slot = f"training_runs/{run['id']}", "[data-slot=forecast]"
+        worker.claim(run["id"])
+        worker.tell(run["id"], training_partial(evaluations=[]))
+        assert not part(client, path).has(slot)
+        worker.tell(run["id"], training_partial(evaluations=[evaluation(held_out=None)]))
+        forecast = Forecast.model_validate(client.get(f"/v1/{path}/forecast").json())
+        assert part(client, path).text_of(slot) == typeset(on_track(forecast))
+        worker.end(run["id"])
+        assert not part(client, path).has(slot)
 
     def test_an_ended_one_is_judged(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])

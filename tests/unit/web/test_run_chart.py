@@ -90,6 +90,16 @@ def test_without_a_prediction_there_is_no_band() -> None:
     assert "predicted" not in spec["description"]
 
 
+def test_what_is_expected_now_opens_from_the_newest_look_to_the_last_step() -> None:
+    begun = replace(RUN, looks=RUN.looks[:1], fan=[(0.8, 0.16, 0.3), (0.95, 0.1, 0.36)])
+    spec = drawn(begun)
+    alt.LayerChart.validate(spec)
+    assert rows(spec, "fan", "x", "y", "y2") == [(10, 45, 45), (20, 35, 61), (10, 45, 45), (20, 41, 55)]
+    assert "now expected with 80 % +16.0 to +30.0 accuracy points" in spec["description"]
+    for run in (RUN, replace(begun, looks=()), replace(begun, looks=RUN.looks)):
+        assert not layers(drawn(run), "fan")
+
+
 def test_held_out_problems_have_a_line_and_a_baseline_of_their_own() -> None:
     assert rows(drawn(RUN), "held-out") == [(0, 20), (10, 30), (20, 25)]
     for run in (replace(RUN, held_out_baseline=None), BEGUN):

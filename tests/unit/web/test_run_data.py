@@ -97,3 +97,16 @@ def test_a_run_that_is_not_there_is_a_problem(client: TestClient) -> None:
     response = client.get("/web/run.json", params={"run": "run_1"})
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_a_running_run_is_drawn_with_what_is_expected_of_it(client: TestClient, run: Body, worker: Worker) -> None:
+    worker.claim(run["id"])
+    worker.tell(run["id"], training_partial(evaluations=[evaluation()]))
+    _, end = drawn(client, run)["accuracy"]["datasets"]["fan"]
+    now = client.get(f"/v1/training_runs/{run['id']}/forecast").json()["now"]
+    expected = {level["level"]: (level["lower"], level["upper"]) for level in now["intervals"]}
+    assert end["step"] == 20
+    assert (end["lower_0"], end["upper_0"]) == pytest.approx([25 + 100 * value for value in expected[0.95]])
+    assert (end["lower_1"], end["upper_1"]) == pytest.approx([25 + 100 * value for value in expected[0.8]])
+    worker.end(run["id"])
+    assert drawn(client, run)["accuracy"]["datasets"]["fan"] == []
