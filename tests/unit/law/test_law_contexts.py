@@ -364,7 +364,8 @@ def test_a_record_from_before_contexts_answers_as_it_did():
     law = GapLaw.from_record(written["record"])
     out, expected = law.predict_improvement(Probe(**written["probe"])), written["answer"]
     assert out.mean.tolist() == expected["mean"]
-    assert out.quantiles([0.025, 0.1, 0.9, 0.975]).tolist() == expected["quantiles"]
+    # bit by bit on one machine; another's mathematics may round the bisection's last step otherwise
+    assert out.quantiles([0.025, 0.1, 0.9, 0.975]) == pytest.approx(np.array(expected["quantiles"]), rel=1e-12)
     assert out.p_positive.tolist() == expected["p_positive"]
     assert out.p_collapse.tolist() == expected["p_collapse"]
     assert [one.code.value for one in out.warnings] == expected["codes"]

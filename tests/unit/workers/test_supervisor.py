@@ -435,7 +435,3 @@ class TestSweep:
         KINDS["training"].sweep(database, settings)
         assert folder.exists() == stays
         assert unknown.exists()
-
-
-def test_every_kind_knows_its_name() -> None:
-    assert {name: kind.name for name, kind in KINDS.items()} == {"probe": "probe", "training": "training"}
