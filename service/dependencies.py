@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
-from sqlalchemy.orm import Session
 
 from service.kit.auth import current_tenant
-from service.kit.database import Database
+from service.kit.database import Database, WriteSession
 from service.settings import Settings
 
 
@@ -41,7 +40,7 @@ class State:
     database: Database
     broker: Broker
     refitter: Refitter
-    settle: Callable[[Session, Any], None]
+    settle: Callable[[WriteSession, Any], None]
     """Ends what waits for a job that has ended."""
 
 

@@ -6,12 +6,11 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 import structlog
-from sqlalchemy.orm import Session
 
 import service
 from service.jobs.kind import JobEnd, Kind
 from service.jobs.models import Job
-from service.kit.database import Database
+from service.kit.database import Database, WriteSession
 
 log = structlog.get_logger()
 
@@ -40,7 +39,7 @@ def prepare(database: Database, job: Job) -> None:
         end.prepare(database, job)
 
 
-def settle(session: Session, job: Job) -> None:
+def settle(session: WriteSession, job: Job) -> None:
     """End a job's own row and all that waits for it, in the transaction that ends the job."""
     for end in _ends(job):
         end.settle(session, job)

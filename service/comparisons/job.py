@@ -6,6 +6,7 @@ from service.comparisons import repository
 from service.comparisons import service as comparisons
 from service.jobs.kind import Configuration, Kind, Places, Result
 from service.jobs.models import Job
+from service.kit.database import WriteSession
 from service.settings import Settings
 
 
@@ -38,7 +39,7 @@ class ComparisonJob(Kind):
         """With the part."""
         repository.store_result(session, job.id, result)
 
-    def settle(self, session: Session, job: Job) -> None:
+    def settle(self, session: WriteSession, job: Job) -> None:
         """Ask for the next round, or end the comparison."""
         comparisons.advance(session, job)
 

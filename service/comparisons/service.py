@@ -111,7 +111,7 @@ def _by_model(found: Sequence[Contestant], places: Iterable[int]) -> list[list[i
     return list(groups.values())
 
 
-def _ask(session: Session, comparison: Comparison, found: Sequence[Contestant], plan: Mapping[int, int]) -> None:
+def _ask(session: WriteSession, comparison: Comparison, found: Sequence[Contestant], plan: Mapping[int, int]) -> None:
     """Queue what the next round needs: one job a model; alone, it goes on by itself."""
     groups = _by_model(found, plan)
     for group in groups:
@@ -119,7 +119,7 @@ def _ask(session: Session, comparison: Comparison, found: Sequence[Contestant], 
         _queue(session, comparison, {"of": group[0], "plan": wanted, "decides": len(groups) == 1, "second": None})
 
 
-def _queue(session: Session, comparison: Comparison, asked: JsonObject) -> None:
+def _queue(session: WriteSession, comparison: Comparison, asked: JsonObject) -> None:
     part_id = new_id("cpart")
     job = jobs.add(session, tenant=comparison.tenant, kind=KIND, queue=QUEUE, subject_id=comparison.id)
     repository.add_part(
@@ -133,8 +133,7 @@ def _queue(session: Session, comparison: Comparison, asked: JsonObject) -> None:
             "asked": asked,
         },
     )
-    if isinstance(session, WriteSession):
-        session.wake(QUEUE, job.id)
+    session.wake(QUEUE, job.id)
 
 
 def configuration_of(session: Session, part: ComparisonPart) -> ComparisonConfiguration:
@@ -187,7 +186,7 @@ def _seconds_left(request: ComparisonRequest, story: Story) -> float | None:
     return min(left) if left else None
 
 
-def advance(session: Session, job: Job) -> None:
+def advance(session: WriteSession, job: Job) -> None:
     """Go on after a part of a comparison has ended, in the transaction that ends its job."""
     part = repository.part_of(session, job.id)
     comparison = repository.locked(session, part.comparison_id)
@@ -221,7 +220,7 @@ def _end(session: Session, comparison: Comparison, status: JobState, values: dic
         events.add(session, comparison.tenant, comparison.id, told, f"comparison.{status}")
 
 
-def cancel(session: Session, tenant: str, comparison_id: str, settle: Settle) -> None:
+def cancel(session: WriteSession, tenant: str, comparison_id: str, settle: Settle) -> None:
     """Cancel a comparison and its jobs, which `settle` ends; what was measured is kept.
 
     Raises:

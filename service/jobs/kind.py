@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import JsonObject
 from gapcast.contract.waiting import Queue
 from service.jobs.models import Job
-from service.kit.database import Database
+from service.kit.database import Database, WriteSession
 from service.settings import Settings
 
 Configuration = JsonObject
@@ -26,7 +26,7 @@ class JobEnd(ABC):
         """Compute what a success will need, before the transaction that ends the job locks anything."""
 
     @abstractmethod
-    def settle(self, session: Session, job: Job) -> None:
+    def settle(self, session: WriteSession, job: Job) -> None:
         """End what waits for the job, in the transaction that ends it, whoever ends it."""
 
 
@@ -67,7 +67,7 @@ class Kind(JobEnd):
     def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Keep what of an event belongs elsewhere, too."""
 
-    def settle(self, session: Session, job: Job) -> None:
+    def settle(self, session: WriteSession, job: Job) -> None:
         """End the job's own row, in the transaction that ends the job."""
 
     def sweep(self, database: Database, settings: Settings) -> None:

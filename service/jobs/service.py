@@ -13,7 +13,7 @@ from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository
 from service.jobs.models import Job, JobState
-from service.kit.database import Database
+from service.kit.database import Database, WriteSession
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 SECONDS_LEFT = "seconds_left"
 """beside a running job's progress: how long it still takes at its pace, once that is known"""
 
-Settle = Callable[[Session, Job], None]
+Settle = Callable[[WriteSession, Job], None]
 """Called in the transaction that ends a job, whoever ends it, so that what waits for the job ends with it."""
 
 LOST = {
@@ -72,7 +72,7 @@ def _running(job: repository.Running, place: repository.Place, tenant: str) -> R
     )
 
 
-def record_return(session: Session, job: Job, settle: Settle) -> None:
+def record_return(session: WriteSession, job: Job, settle: Settle) -> None:
     """Write down that an attempt came to nothing, and settle the job if that was the last one."""
     error = job.error or LOST
     if JobState(job.state).is_terminal:

@@ -116,7 +116,7 @@ def page(session: Session, tenant: str, wanted: ProbeQuery) -> Page[ProbeOut]:
     return Page.of([_show(*row) for row in repository.page(session, tenant, wanted)], wanted.limit)
 
 
-def cancel(session: Session, tenant: str, probe_id: str, settle: Settle) -> None:
+def cancel(session: WriteSession, tenant: str, probe_id: str, settle: Settle) -> None:
     """Cancel a probe's job and all that waits for it, which `settle` ends.
 
     Raises:

@@ -110,7 +110,7 @@ def create(
     return recommendation_id
 
 
-def cancel(session: Session, tenant: str, recommendation_id: str, settle: Settle) -> None:
+def cancel(session: WriteSession, tenant: str, recommendation_id: str, settle: Settle) -> None:
     """Cancel a plan that is executed, and all that it has started.
 
     Raises:
