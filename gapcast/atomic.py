@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a file under a hidden name beside it and rename it, over one that is there.
+    """Write a file under a hidden name beside it, flush it to the disk, and rename it, over one that is there.
 
     Raises:
         OSError: the file cannot be written; nothing of it is left.
@@ -17,7 +17,9 @@ def write_atomically(file: Path, text: str) -> None:
     hidden = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
         hidden.write_text(text)
+        flush(hidden)
         hidden.replace(file)
+        flush(file.parent)
     finally:
         hidden.unlink(missing_ok=True)
 

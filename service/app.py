@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import multiprocessing
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from service.catalog import endpoints as catalog
 from service.comparisons import endpoints as comparisons
 from service.dependencies import State
 from service.events import endpoints as events
+from service.events.watching import Watching
 from service.fits import endpoints as fits
 from service.fits.service import Refitter
 from service.forecasts import endpoints as forecasts
@@ -29,6 +31,7 @@ from service.kit.database import Database
 from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
 from service.kit.limits import BodyLimit, LocalNamesOnly, OwnPagesOnly
+from service.kit.process import die_with_parent, hide_environment
 from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
@@ -99,9 +102,19 @@ API = _api()
 """Every resource; made once, as it takes longer than all else that an application is made of"""
 
 
+def _belong_to_parent() -> None:
+    """End this process with the server that has started it, and keep the environment to itself as that does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        hide_environment()
+        die_with_parent(parent.pid)
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application; without arguments from the environment, as uvicorn's factory."""
-    settings = settings or Settings()
+    """Build the application; without arguments from the environment, as one of uvicorn's several processes."""
+    if settings is None:
+        settings = Settings()
+        _belong_to_parent()
     logs.configure(settings)
 
     @asynccontextmanager
@@ -109,7 +122,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         dispatcher = Dispatcher(settings)
         database = Database(settings.database_url, dispatcher.wake)
         refitter = Refitter(database, settings.reconcile_seconds)
-        state = State(settings, database, dispatcher, refitter, settle)
+        watching = Watching(database, settings.max_streams)
+        state = State(settings, database, dispatcher, refitter, watching, settle)
         app.state.gapcast = state
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)

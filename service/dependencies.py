@@ -5,7 +5,8 @@ connection is taken and given back within one thread. A session as a parameter w
 with every thread waiting for a connection, none would be left to give one back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -32,6 +33,28 @@ class Refitter(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """One stream of events."""
+
+    ids: Sequence[str] | None
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait until something is written for it; False if the time is over first."""
+        ...
+
+
+class Watching(Protocol):
+    """The streams of events that are open."""
+
+    def require_place(self, tenant: str) -> None:
+        """Raise when the tenant has as many as it may."""
+        ...
+
+    def watch(self, tenant: str, ids: Sequence[str] | None) -> AbstractContextManager[Watcher]:
+        """Open one more."""
+        ...
+
+
 @dataclass
 class State:
     """What the application holds from its start to its end."""
@@ -40,6 +63,7 @@ class State:
     database: Database
     broker: Broker
     refitter: Refitter
+    watching: Watching
     settle: Callable[[WriteSession, Any], None]
     """Ends what waits for a job that has ended."""
 

@@ -26,6 +26,13 @@ class TooManyJobs(GapcastError):
     code = "too_many_jobs"
 
 
+class TooManyStreams(GapcastError):
+    """Too many streams of events are open; close one first."""
+
+    status = 429
+    code = "too_many_streams"
+
+
 class DuplicateRun(Conflict):
     """A run of this configuration with this seed exists already; send another seed."""
 

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from service.jobs.embedded import EmbeddedWorker
 from service.kit.database import Database, place_of, sqlite_file
 from service.kit.file_lock import FileLock, Held
 from service.kit.process import hide_environment, refuse
+from service.kit.protocol import Protocol
 from service.logs import configure
 from service.migrate import migrate
 from service.settings import Settings
@@ -30,6 +32,10 @@ log = structlog.get_logger()
 
 GRACE = 3
 """seconds that open requests get at the end"""
+MOST_OPEN = 4096
+"""connections of one API process: ten times the streams of a tenant, and far beyond what it can work on at a time"""
+OTHER_FILES = 256
+"""of one API process: those of the database, and of the libraries"""
 BACKLOG = 2048
 """connections that may wait to be accepted; uvicorn's own number"""
 
@@ -146,11 +152,26 @@ def _config(app: FastAPI | str, processes: int) -> uvicorn.Config:
         app,
         factory=isinstance(app, str),
         workers=processes,
+        http=Protocol,
+        limit_concurrency=_connections(),
         log_config=None,  # its lines are written as ours are
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE,
     )
+
+
+def _connections() -> int:
+    """Return how many connections one process may hold; the limit of open files is raised for them as far as it goes.
+
+    One more is answered 503 at once. Without this number a process would run out of files, and then accept nobody.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_OPEN + OTHER_FILES if most == resource.RLIM_INFINITY else min(most, MOST_OPEN + OTHER_FILES)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    return max(wanted - OTHER_FILES, 64)
 
 
 class Reports:

@@ -66,8 +66,20 @@ class Settings(BaseSettings):
     training_seconds: float = Field(
         604800, gt=0, description="seconds that one attempt of a training run may run (a week)"
     )
+    silence_seconds: float = Field(
+        1800,
+        gt=0,
+        description="seconds without a word from a probe's process after which it counts as crashed; loading a large "
+        "model is silent",
+    )
+    training_silence_seconds: float = Field(
+        7200, gt=0, description="the same for a training run's process, whose steps can be long"
+    )
     max_queued_jobs: int = Field(
         200, ge=1, description="jobs of one tenant that may wait or run; the answer to one more is 429"
+    )
+    max_streams: int = Field(
+        500, ge=1, description="streams of events that one tenant may have open in one API process; then 429"
     )
     max_body_bytes: int = Field(1 << 20, ge=1024, description="bytes; the answer to a larger body is 413")
     max_import_bytes: int = Field(32 << 20, ge=1024, description="bytes; the same for an import of observations")

@@ -12,7 +12,7 @@ from gapcast.contract.lists import ComparisonQuery
 from service.comparisons import service
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import Follow, Subject, answer_events
+from service.events.stream import OF_EVENTS, Follow, Subject, answer_events
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
@@ -89,7 +89,7 @@ def cancel_comparison(comparison_id: str, state: AppState, tenant: Tenant) -> Co
     return _read(state, tenant, comparison_id)
 
 
-@router.get("/{comparison_id}/events", response_model=EventPage, responses=problems(NotFound))
+@router.get("/{comparison_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
 async def comparison_events(
     comparison_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:
@@ -100,4 +100,4 @@ async def comparison_events(
             at = service.state_of(session, tenant, comparison_id)
             return Subject(tenant, [comparison_id, *at.job_ids], at.ended)
 
-    return await answer_events(state.database, look, follow)
+    return await answer_events(state, look, follow)

@@ -5,14 +5,23 @@ that resumes after an id misses none.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject
 from gapcast.contract.events import EventData
 from service.events.models import Event
 from service.kit.clock import now
+
+
+class Written(NamedTuple):
+    """An event's id, and whom it is for."""
+
+    id: int
+    tenant: str
+    subject_id: str
 
 
 def add(session: Session, tenant: str, subject_id: str, event: EventData, kind: str = "") -> None:
@@ -46,3 +55,14 @@ def newest(session: Session, tenant: str, subject_id: str, kinds: Iterable[str])
     """Read the newest event of a subject that is of one of these types."""
     query = select(Event).where(Event.tenant == tenant, Event.subject_id == subject_id, Event.type.in_(kinds))
     return session.execute(query.order_by(Event.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def newest_id(session: Session) -> int:
+    """Read the highest id of all events; 0 before the first one."""
+    return session.execute(select(func.coalesce(func.max(Event.id), 0))).scalar_one()
+
+
+def written_after(session: Session, last_id: int) -> list[Written]:
+    """Read whom the events after an id are for, of all tenants."""
+    rows = session.execute(select(Event.id, Event.tenant, Event.subject_id).where(Event.id > last_id))
+    return [Written(*row) for row in rows]

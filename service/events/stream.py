@@ -1,6 +1,5 @@
 """Events as a JSON page, or as server-sent events that resume after `Last-Event-ID`."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -12,15 +11,15 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from gapcast.contract.events import EventOut, EventPage
+from service.dependencies import State, Watching
+from service.errors import TooManyStreams
 from service.events import repository
 from service.events.presenting import event_out
 from service.kit.database import Database
-from service.kit.errors import InvalidRequest
+from service.kit.errors import InvalidRequest, NotFound
 
-POLL = 0.25
-"""seconds between two looks for new events: a person sees progress as it comes, the database hardly notices"""
 KEEPALIVE = 15.0
-"""seconds of silence after which a comment is sent, so that proxies keep the connection"""
+"""seconds of silence after which the stream looks by itself, and sends a comment so that proxies keep the connection"""
 BATCH = 500
 
 
@@ -44,6 +43,10 @@ class Following:
 
 
 Follow = Annotated[Following, Depends()]
+
+
+OF_EVENTS = (NotFound, InvalidRequest, TooManyStreams)
+"""the errors of an endpoint that answers with a resource's events"""
 
 
 def wants_stream(accept: str) -> bool:
@@ -76,37 +79,46 @@ def event_page(
     )
 
 
-def event_stream(database: Database, look: Callable[[], Subject], after: str | None) -> EventSourceResponse:
-    """Stream events until the subject has ended and all of them were sent."""
-    start = _number(after, "Last-Event-ID")
+def event_stream(
+    database: Database, watching: Watching, look: Callable[[], Subject], first: Subject, after: str | None
+) -> EventSourceResponse:
+    """Stream events until the subject has ended and all of them were sent.
 
-    def read(last: int) -> tuple[list[EventOut], bool]:
+    Raises:
+        TooManyStreams: the tenant has as many streams as it may.
+    """
+    start = _number(after, "Last-Event-ID")
+    watching.require_place(first.tenant)
+
+    def read(last: int) -> tuple[list[EventOut], Subject, bool]:
         subject = look()  # first: what ended before this look has written its last event before the next
         with database.read() as session:
             rows = repository.after(session, subject.tenant, subject.ids, last, BATCH)
-        return [event_out(row) for row in rows], subject.ended and len(rows) < BATCH
+        return [event_out(row) for row in rows], subject, len(rows) == BATCH
 
     async def stream() -> AsyncIterator[bytes]:
-        last, silent = start, 0.0
-        while True:
-            rows, done = await run_in_threadpool(read, last)
-            for row in rows:
-                yield format_sse_event(data_str=json.dumps(row.model_dump()), event=row.type, id=row.id)
-                last, silent = int(row.id), 0.0
-            if done:
-                return
-            if silent >= KEEPALIVE:
-                yield KEEPALIVE_COMMENT
-                silent = 0.0
-            await asyncio.sleep(POLL)
-            silent += POLL
+        last = start
+        with watching.watch(first.tenant, first.ids) as watcher:
+            while True:
+                rows, subject, more = await run_in_threadpool(read, last)
+                watcher.ids = subject.ids
+                for row in rows:
+                    yield format_sse_event(data_str=json.dumps(row.model_dump()), event=row.type, id=row.id)
+                    last = int(row.id)
+                if more:
+                    continue
+                if subject.ended:
+                    return
+                if not await watcher.wait(KEEPALIVE):
+                    yield KEEPALIVE_COMMENT
 
     return EventSourceResponse(stream(), headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
-async def answer_events(database: Database, look: Callable[[], Subject], follow: Following) -> Response | EventPage:
-    """A page of one subject's events, or a stream of them where the client accepts that."""
+async def answer_events(state: State, look: Callable[[], Subject], follow: Following) -> Response | EventPage:
+    """Answer with a page of one subject's events, or with a stream of them where the client accepts that."""
     subject = await run_in_threadpool(look)
     if wants_stream(follow.accept):
-        return event_stream(database, look, follow.last_event_id or follow.after)
-    return await run_in_threadpool(event_page, database, subject, follow.after, follow.limit)
+        after = follow.last_event_id or follow.after
+        return event_stream(state.database, state.watching, look, subject, after)
+    return await run_in_threadpool(event_page, state.database, subject, follow.after, follow.limit)

@@ -49,6 +49,10 @@ class Kind(JobEnd):
     def seconds(self, settings: Settings) -> float:
         """How long one attempt may run."""
 
+    def silence(self, settings: Settings) -> float:
+        """Return for how many seconds its child may say nothing."""
+        return settings.silence_seconds
+
     @abstractmethod
     def configuration(self, session: Session, job: Job) -> Configuration:
         """Return what the child does."""

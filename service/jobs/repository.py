@@ -37,7 +37,7 @@ class Place(NamedTuple):
     at: datetime
     """by the clock of the database"""
     ahead: int
-    """queued jobs that are due before it"""
+    """queued jobs that are due and were created before it"""
     workers: int
     slots: int
     """of these workers together"""
@@ -90,7 +90,7 @@ def count_live(session: Session, tenant: str) -> int:
 
 
 def next_due(session: Session, queue: str, kinds: Collection[str], besides: Collection[str]) -> str | None:
-    """Return the id of the job of a queue that has been due the longest.
+    """Return the id of the oldest job of a queue that is due: one that was taken back goes before younger ones.
 
     Args:
         session: of a read.
@@ -105,14 +105,14 @@ def next_due(session: Session, queue: str, kinds: Collection[str], besides: Coll
         Job.kind.in_(kinds),
         Job.id.not_in(besides),
     )
-    return session.execute(due.order_by(Job.available_at, Job.id).limit(1)).scalar_one_or_none()
+    return session.execute(due.order_by(Job.created_at, Job.id).limit(1)).scalar_one_or_none()
 
 
 def place(session: Session, job: Job) -> Place:
     """Read where a queued job stands in its queue, in one statement."""
     mine, other, running = aliased(Job), aliased(Job), aliased(Job)
-    before = tuple_(other.available_at, other.id) < tuple_(mine.available_at, mine.id)
-    queued = and_(other.queue == job.queue, other.state == JobState.queued)
+    before = tuple_(other.created_at, other.id) < tuple_(mine.created_at, mine.id)
+    queued = and_(other.queue == job.queue, other.state == JobState.queued, other.available_at <= now())
     ahead = select(func.count()).select_from(other).join(mine, before).where(queued, mine.id == job.id)
     alive = and_(Slots.queue == job.queue, Slots.expires_at > now())
     counts = select(

@@ -5,12 +5,15 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
+import re
 
 from fastapi import Request
 
 from service.kit.errors import Unauthorized
 
 LOCAL_TENANT = "local"
+_HOST = re.compile(r"(\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9.-]+))(:[0-9]{1,5})?")
+"""RFC 9110's Host: a name or address and a port, with nothing before or behind"""
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="gapcast", charset="UTF-8"'}
 _SEND_IT = (
     "Send `Authorization: Bearer KEY`; the `gapcast` command and the Python client take KEY from GAPCAST_API_KEY."
@@ -35,9 +38,8 @@ def is_loopback(host: str) -> bool:
 
 def is_local_name(host_header: str) -> bool:
     """True if a Host header names this machine's loopback, with or without a port."""
-    name = host_header.strip()
-    bare = name[1 : name.find("]")] if name.startswith("[") else name.partition(":")[0]
-    return is_loopback(bare)
+    named = _HOST.fullmatch(host_header.strip())
+    return named is not None and is_loopback((named["address"] or named["name"]).lower())
 
 
 def presented_key(header: str) -> str | None:

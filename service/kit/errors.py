@@ -70,6 +70,13 @@ class MalformedJson(GapcastError):
     code = "malformed_json"
 
 
+class TwoLengths(GapcastError):
+    """The request has both Content-Length and Transfer-Encoding; send one of them."""
+
+    status = 400
+    code = "two_lengths"
+
+
 class Unauthorized(GapcastError):
     """This server needs an API key, sent as `Authorization: Bearer KEY`."""
 

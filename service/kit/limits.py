@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.kit.auth import is_local_name
-from service.kit.errors import BodyTooLarge, ForeignOrigin, MisdirectedRequest
+from service.kit.errors import BodyTooLarge, ForeignOrigin, MisdirectedRequest, TwoLengths
 from service.kit.problems import problem_response
 
 
 class BodyLimit:
     """Answer 413 as soon as a body is known to be over `limit` bytes; it is never held in memory.
+
+    A body that comes with two lengths is refused with 400.
 
     `larger` gives paths a limit of their own.
     """
@@ -28,6 +30,10 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
+        if "transfer-encoding" in request.headers and "content-length" in request.headers:
+            # of two lengths a proxy before us may believe the other one (RFC 9112, 6.3)
+            await problem_response(request, TwoLengths(headers={"Connection": "close"}))(scope, receive, send)
+            return
         limit = self.larger.get(scope["path"], self.limit)
         error = BodyTooLarge(f"The body has more than {limit} bytes, the most that this endpoint accepts.")
         declared = request.headers.get("content-length", "")

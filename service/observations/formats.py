@@ -83,11 +83,19 @@ def read(body: bytes, form: Format) -> Iterator[Row]:
     for number, row in enumerate(readers[form](body), start=1):
         if not isinstance(row, dict):
             raise InvalidFile(f"row {number}: expected an object with fields, got {shown(row)}.")
-        if number > MOST_ROWS:
-            raise InvalidFile(f"expected at most {MOST_ROWS} rows in one import, got more. Split the file.")
         yield row
     if not number:
         raise InvalidFile("the file does not contain a row.")
+
+
+def _at_most(rows: int) -> None:
+    """Refuse a file by its number of rows, before any of them is checked.
+
+    Raises:
+        InvalidFile: it has too many.
+    """
+    if rows > MOST_ROWS:
+        raise InvalidFile(f"expected at most {MOST_ROWS} rows in one import, got {rows}. Split the file.")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Row:
@@ -122,11 +130,14 @@ def _read_json(body: bytes) -> Iterable[Any]:
         content = content["observations"]
     if not isinstance(content, list):
         raise InvalidFile(f"observations: expected a list of rows, got {shown(content)}.")
+    _at_most(len(content))
     return content
 
 
 def _read_ndjson(body: bytes) -> Iterable[Any]:
-    for number, line in enumerate(_text(body).split("\n"), start=1):
+    lines = _text(body).split("\n")
+    _at_most(sum(bool(line.strip()) for line in lines))
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
                 yield json.loads(line, object_pairs_hook=_unique)
@@ -135,8 +146,11 @@ def _read_ndjson(body: bytes) -> Iterable[Any]:
 
 
 def _read_csv(body: bytes) -> Iterable[Row]:
-    reader = csv.reader(io.StringIO(_text(body), newline=""), strict=True)
+    text = _text(body)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
+        if body.count(b"\n") > MOST_ROWS:  # a cell may hold lines of its own
+            _at_most(sum(1 for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row) - 1)
         header = next(reader, None)
         if header is None:
             raise InvalidFile("the file is empty. Write the names of the columns into its first line.")
@@ -229,8 +243,7 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
                 param=field.name,
             )
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    if metadata.num_rows > MOST_ROWS:
-        raise InvalidFile(f"expected at most {MOST_ROWS} rows in one import, got {metadata.num_rows}. Split the file.")
+    _at_most(metadata.num_rows)
     if sum(group.total_byte_size for group in groups) > MOST_UNPACKED:
         raise InvalidFile(f"the file unpacks to more than {MOST_UNPACKED >> 20} MiB. Split it.")
     if sum(group.column(index).num_values for group in groups for index in range(group.num_columns)) > MOST_VALUES:

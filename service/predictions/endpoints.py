@@ -12,7 +12,7 @@ from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import PredictionAnswer, PredictionBody, PredictionList, PredictionOut
 from service.dependencies import AppState, State, Tenant
 from service.errors import OldFit, TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import Follow, Subject, answer_events
+from service.events.stream import OF_EVENTS, Follow, Subject, answer_events
 from service.fits import service as fits
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
@@ -125,7 +125,7 @@ def cancel_prediction(prediction_id: str, state: AppState, tenant: Tenant) -> Pr
     return _read(state, tenant, prediction_id)
 
 
-@router.get("/{prediction_id}/events", response_model=EventPage, responses=problems(NotFound))
+@router.get("/{prediction_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
 async def prediction_events(
     prediction_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:
@@ -136,7 +136,7 @@ async def prediction_events(
             at = service.state_of(session, tenant, prediction_id)
             return Subject(tenant, [prediction_id, *([at.job_id] if at.job_id else [])], at.ended)
 
-    return await answer_events(state.database, look, follow)
+    return await answer_events(state, look, follow)
 
 
 @of_fits.get("/{fit_id}/calibration", responses={**problems(NotFound, OldFit), **problems(InvalidRequest)})

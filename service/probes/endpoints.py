@@ -12,7 +12,7 @@ from gapcast.contract.probes import ProbeOut, ProbeRequest
 from gapcast.contract.sizing import SizeOut, SizeRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import Follow, Subject, answer_events
+from service.events.stream import OF_EVENTS, Follow, Subject, answer_events
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
@@ -89,7 +89,7 @@ def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
     return _read(state, tenant, probe_id)
 
 
-@router.get("/{probe_id}/events", response_model=EventPage, responses=problems(NotFound))
+@router.get("/{probe_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
 async def probe_events(probe_id: str, state: AppState, tenant: Tenant, follow: Follow) -> Response | EventPage:
     """Follow a probe: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 
@@ -98,4 +98,4 @@ async def probe_events(probe_id: str, state: AppState, tenant: Tenant, follow: F
             at = service.state_of(session, tenant, probe_id)
             return Subject(tenant, [at.job_id], at.ended)
 
-    return await answer_events(state.database, look, follow)
+    return await answer_events(state, look, follow)

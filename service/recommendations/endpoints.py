@@ -11,7 +11,7 @@ from gapcast.contract.lists import RecommendationQuery
 from gapcast.contract.recommendations import RecommendationOut, RecommendationRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
-from service.events.stream import Follow, Subject, answer_events
+from service.events.stream import OF_EVENTS, Follow, Subject, answer_events
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
@@ -95,7 +95,7 @@ def cancel_recommendation(recommendation_id: str, state: AppState, tenant: Tenan
     return _read(state, tenant, recommendation_id)
 
 
-@router.get("/{recommendation_id}/events", response_model=EventPage, responses=problems(NotFound))
+@router.get("/{recommendation_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
 async def recommendation_events(
     recommendation_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:
@@ -106,4 +106,4 @@ async def recommendation_events(
             at = service.state_of(session, tenant, recommendation_id)
             return Subject(tenant, at.subjects, at.ended)
 
-    return await answer_events(state.database, look, follow)
+    return await answer_events(state, look, follow)

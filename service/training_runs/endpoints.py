@@ -12,7 +12,7 @@ from gapcast.contract.training import TrainingRunRequest
 from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.dependencies import AppState, State, Tenant
 from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
-from service.events.stream import Follow, Subject, answer_events
+from service.events.stream import OF_EVENTS, Follow, Subject, answer_events
 from service.kit.accepted import idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
@@ -108,7 +108,7 @@ def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> Trainin
     return _read(state, tenant, run_id)
 
 
-@router.get("/{run_id}/events", response_model=EventPage, responses=problems(NotFound))
+@router.get("/{run_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
 async def training_run_events(run_id: str, state: AppState, tenant: Tenant, follow: Follow) -> Response | EventPage:
     """Follow a training run: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 
@@ -117,4 +117,4 @@ async def training_run_events(run_id: str, state: AppState, tenant: Tenant, foll
             at = service.state_of(session, tenant, run_id)
             return Subject(tenant, [run_id, at.job_id], at.state.is_terminal)
 
-    return await answer_events(state.database, look, follow)
+    return await answer_events(state, look, follow)

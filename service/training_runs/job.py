@@ -42,6 +42,10 @@ class TrainingJob(Kind):
         """How long one attempt may run."""
         return settings.training_seconds
 
+    def silence(self, settings: Settings) -> float:
+        """Return for how many seconds it may say nothing: a step of a large model is long."""
+        return settings.training_silence_seconds
+
     def configuration(self, session: Session, job: Job) -> Configuration:
         """The run's."""
         return runs.by_id(session, job.subject_id).configuration

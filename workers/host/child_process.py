@@ -115,6 +115,14 @@ class Child:
         """Ask the child itself, and nothing that it has started, to save its work and end."""
         self._process.terminate()
 
+    def is_stopped(self) -> bool:
+        """True if a signal has stopped the child, as SIGSTOP does; False where the system does not say."""
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] in {"T", "t"}
+
     def kill(self) -> None:
         """End the child and all that it started; vLLM's engine process would outlive it."""
         try:

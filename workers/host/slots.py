@@ -1,4 +1,4 @@
-"""A worker's slots: each runs one job of its queue at a time, the one that has been due the longest.
+"""A worker's slots: each runs one job of its queue at a time, the oldest one that is due.
 
 The jobs table says what is due. A wake-up only makes idle slots look at once, and so none is kept for a busy one.
 """

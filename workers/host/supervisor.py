@@ -132,9 +132,10 @@ class _Attempt:
 
     def _watch(self, child: Child) -> JsonObject:
         """Keep the lease and store what the child says until it has a result."""
-        limit = self._kind.seconds(self._settings)
-        started = beat = written = looked = time.monotonic()
+        limit, silence = self._kind.seconds(self._settings), self._kind.silence(self._settings)
+        started = beat = written = looked = heard = time.monotonic()
         held_until = beat + self._settings.lease_seconds
+        stopped = 0.0  # seconds
         patience: float | None = None  # until when a child that was asked to stop is waited for
         asked = Asked(cancel=False, pause=False)
         lines = child.lines()
@@ -147,6 +148,7 @@ class _Attempt:
                 raise
             moment = time.monotonic()
             if line is not None:
+                heard = moment
                 result = self._take(line)
                 if result is not None:
                     return result
@@ -161,9 +163,14 @@ class _Attempt:
             if moment - started > limit:
                 message = f"The job ran longer than {limit:g} s, the most that one attempt may run."
                 raise Failed({"code": "time_limit", "message": message, "param": None, "category": "user"})
+            if moment - heard > silence:
+                raise Crashed(f"the child has said nothing for {silence:g} s, the most that it may be silent")
             write = bool(self._inbox) and moment - written >= PROGRESS
             try:
                 if write or moment - beat >= self._settings.heartbeat_seconds:
+                    stopped = stopped + moment - beat if child.is_stopped() else 0.0
+                    if stopped > self._settings.lease_seconds:
+                        raise Crashed(f"the child has been stopped by a signal (SIGSTOP) for {stopped:.0f} s")
                     asked = self._beat()
                     held_until = moment + self._settings.lease_seconds
                     beat = written = looked = moment

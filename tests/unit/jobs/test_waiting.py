@@ -134,13 +134,27 @@ class TestWaiting:
 
 
 class TestNextDue:
-    def test_the_one_that_has_been_due_the_longest(self, database: Database) -> None:
-        late, early = add(database, due=-1), add(database, due=-2)
+    def test_the_oldest_one_that_is_due(self, database: Database) -> None:
+        first, second = add(database, due=-1), add(database, due=-2)
         add(database, due=60)
         add(database, "training", due=-3)
-        assert next_due(database, "probes") == early
-        assert next_due(database, "probes", early) == late
-        assert next_due(database, "probes", early, late) is None
+        assert next_due(database, "probes") == first
+        assert next_due(database, "probes", first) == second
+        assert next_due(database, "probes", first, second) is None
+
+    def test_one_that_was_taken_back_is_before_those_that_were_asked_for_later(self, database: Database) -> None:
+        lost, young = add(database), add(database)
+        with database.write() as session:
+            claimed = jobs.claim(session, lost, "worker", -1)
+            assert claimed is not None
+            assert [job.id for job in jobs.take_back_expired(session, 3, {"code": "worker_lost"})] == [lost]
+        assert next_due(database, "probes") == young  # while it waits a second, so that a crash does not spin
+        with database.write() as session:
+            session.execute(update(Job).where(Job.id == lost).values(available_at=now(-0.1)))
+        assert next_due(database, "probes") == lost
+        why = waiting(database, young)
+        assert why is not None
+        assert why.ahead == 1
 
     def test_only_what_is_queued_and_known_here(self, database: Database) -> None:
         start(database, add(database))

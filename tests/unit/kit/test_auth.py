@@ -66,13 +66,26 @@ def test_health_is_open(guarded: TestClient) -> None:
         assert guarded.get("/healthz").status_code == 200
 
 
-def test_another_name_for_the_loopback_is_refused(client: TestClient) -> None:
-    answer = client.get("/v1/models", headers={"Host": "rebound.example"})
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rebound.example",
+        "localhost:8480@evil",
+        "localhost.evil",
+        "127.0.0.1:80:80",
+        "[::1",
+        "[::1]evil",
+        "localhost:",
+        "",
+    ],
+)
+def test_another_name_for_the_loopback_is_refused(client: TestClient, host: str) -> None:
+    answer = client.get("/v1/models", headers={"Host": host})
     assert answer.status_code == 421
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8321", "[::1]:8321", "127.0.0.2"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8321", "[::1]:8321", "127.0.0.2", "LOCALHOST"])
 def test_every_name_of_the_loopback_is_served(client: TestClient, host: str) -> None:
     assert client.get("/v1/models", headers={"Host": host}).status_code == 200
 

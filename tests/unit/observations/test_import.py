@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from gapcast.contract.observations import MOST_LOOKS
 from service.app import create_app
 from service.law import GapLaw
-from service.observations import formats
+from service.observations import formats, service
 from service.observations.formats import MEDIA_TYPES, MOST_TEXT, columns, flat, write
 from service.settings import Settings
 from tests.support.rows import Row, run
@@ -477,3 +477,23 @@ def test_an_imported_pool_predicts_as_the_law_of_its_rows(client: TestClient) ->
         )
     )
     assert shown["slope"] == pytest.approx(law.coefficients("qwen3").slope.mean, abs=1e-12)
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv"])
+def test_a_file_with_too_many_rows_is_refused_before_any_is_checked(
+    refusing: TestClient, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "MOST_ROWS", 3)
+    checked: list[Row] = []
+    monkeypatch.setattr(service, "prepare", lambda row, *_: checked.append(row))
+    bodies = {
+        "json": json.dumps({"observations": [{}] * 4}),
+        "ndjson": "{}\n\n" * 4,
+        "csv": 'external_id,name\n"a\nb",n\nb,n\nc,n\nd,n\n',
+    }
+    answer = refusing.post(
+        "/v1/observations", content=bodies[form], headers={"Content-Type": formats.MEDIA_TYPES[form]}
+    )
+    assert answer.status_code == 422
+    assert "expected at most 3 rows in one import, got 4" in answer.json()["detail"]
+    assert not checked

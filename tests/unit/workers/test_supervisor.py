@@ -280,6 +280,27 @@ class TestLines:
         job = job_of(database, job_id)
         assert (job.state, (job.error or {})["code"]) == ("failed", "time_limit")
 
+    def test_a_child_that_is_silent_for_too_long_counts_as_crashed(
+        self, database: Database, settings: Settings, job_id: str, run: Callable[[str, str], None]
+    ) -> None:
+        settings.training_silence_seconds, settings.silence_seconds = 1.0, 3600
+        talks = 'for step in range(1, 15):\n    event("progress", done=step, total=20)\n    time.sleep(0.1)\n'
+        run(job_id, f"{talks}checkpoint(14)\ntime.sleep(600)")
+        job = job_of(database, job_id)
+        assert (job.state, job.failures, (job.error or {})["code"]) == ("queued", 1, "worker_crashed")
+        assert "said nothing for 1 s" in (job.error or {})["message"]
+        assert published(database) == [(1, 14)]
+
+    def test_a_child_that_a_signal_has_stopped_counts_as_crashed(
+        self, database: Database, settings: Settings, job_id: str, run: Callable[[str, str], None]
+    ) -> None:
+        settings.lease_seconds, settings.heartbeat_seconds = 1.0, 0.2
+        run(job_id, "checkpoint(3)\nos.kill(os.getpid(), signal.SIGSTOP)")
+        job = job_of(database, job_id)
+        assert (job.state, job.failures) == ("queued", 1)
+        assert "SIGSTOP" in (job.error or {})["message"]
+        assert published(database) == [(1, 3)]
+
     def test_a_child_knows_where_everything_is(
         self, database: Database, settings: Settings, job_id: str, run: Callable[[str, str], None]
     ) -> None:
