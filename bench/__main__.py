@@ -1,6 +1,6 @@
 """`make bench`: every benchmark against its peer, one table."""
 
-from bench import api, compare, crowd, first_light, law, observations, probe, train, train_loss
+from bench import api, compare, crowd, first_light, law, observations, probe, train, train_loss, watchers
 
 if __name__ == "__main__":
     api.main()
@@ -12,3 +12,4 @@ if __name__ == "__main__":
     probe.main()
     train.main()
     train_loss.main()
+    watchers.main()

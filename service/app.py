@@ -22,6 +22,7 @@ from service.events.watching import Watching
 from service.fits import endpoints as fits
 from service.fits.service import Refitter
 from service.forecasts import endpoints as forecasts
+from service.jobs import endpoints as workers
 from service.jobs.broker import Dispatcher
 from service.jobs.service import reconcile
 from service.kinds import settle
@@ -90,7 +91,7 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
     decisions, trained = (comparisons, recommendations), (training_runs, forecasts)
-    for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks):
+    for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks, workers):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
     found.include_router(predictions.of_fits)

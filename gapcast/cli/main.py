@@ -22,6 +22,7 @@ from gapcast.cli.recommend import recommend
 from gapcast.cli.size import size
 from gapcast.cli.terminal import console, errors, note_json, plain_unless_terminal, report_waits
 from gapcast.cli.train import train
+from gapcast.cli.workers import workers
 from gapcast.launching import module_command, safe_environment
 
 app = typer.Typer(
@@ -129,6 +130,7 @@ app.command()(size)
 app.command()(train)
 app.command()(law)
 app.command()(contexts)
+app.command()(workers)
 GROUPS = (predictions, comparisons, recommendations, probes, runs, observations, pools, fits, tasks, model_commands)
 for group in GROUPS:
     app.add_typer(group.app)

@@ -13,6 +13,7 @@ from gapcast.contract.predictions import LawUsed as Law
 from gapcast.contract.sizing import ExpectedOut as Expected
 from gapcast.contract.sizing import SizeOut as ProbeSize
 from gapcast.contract.sizing import Variation
+from gapcast.contract.workers import WorkerOut as Worker
 from gapcast.models.comparisons import (
     Budget,
     Compared,
@@ -177,4 +178,5 @@ __all__ = [
     "Variation",
     "Warned",
     "Winner",
+    "Worker",
 ]

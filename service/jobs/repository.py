@@ -129,6 +129,29 @@ def place(session: Session, job: Job) -> Place:
     return Place(at, ahead_of_it, workers, slots, [Running(*row[4:]) for row in rows if row.subject_id is not None])
 
 
+class Holding(NamedTuple):
+    """A job that runs, and the worker that holds it; `at` is the moment of the look."""
+
+    worker: str | None
+    running: Running
+    at: datetime
+
+
+def holding(session: Session) -> list[Holding]:
+    """Read the jobs that run, the oldest first; at most MOST_RUNNING."""
+    shown = [getattr(Job, name) for name in Running._fields]
+    query = select(Job.worker, now(), *shown).where(Job.state == JobState.running)
+    rows = session.execute(query.order_by(Job.started_at).limit(MOST_RUNNING))
+    return [Holding(worker, Running(*running), at) for worker, at, *running in rows]
+
+
+def count_due(session: Session) -> dict[str, int]:
+    """Count the jobs of each queue that are due and have not started."""
+    due = (Job.state == JobState.queued, Job.available_at <= now())
+    rows = session.execute(select(Job.queue, func.count()).where(*due).group_by(Job.queue))
+    return {queue: number for queue, number in rows}  # noqa: C416
+
+
 def _chosen(query: Select[str]) -> Select[str]:
     """Pick rows that no other transaction holds; materialized, so that the choice is made once."""
     locked = query.with_for_update(skip_locked=True).cte("chosen").prefix_with("MATERIALIZED")

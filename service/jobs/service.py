@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from datetime import datetime
 from math import inf
 
 import structlog
@@ -9,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.events import JobPaused, JobRetrying
 from gapcast.contract.waiting import RunningJob, Waiting
+from gapcast.contract.workers import WorkerOut, WorkerQueue
 from service.errors import TooManyJobs
 from service.events import repository as events
 from service.jobs import repository
 from service.jobs.models import Job, JobState
 from service.kit.database import Database, WriteSession
 from service.settings import Settings
+from service.slots import repository as slots
 
 log = structlog.get_logger()
 
@@ -54,7 +57,7 @@ def waiting_of(session: Session, job: Job) -> Waiting | None:
     if job.state != JobState.queued:
         return None
     place = repository.place(session, job)
-    shown = [_running(one, place, job.tenant) for one in place.running]
+    shown = [_running(one, place.at, job.tenant) for one in place.running]
     # a job that will end soon by its pace, else the oldest one
     first = min(shown, key=lambda one: inf if one.seconds_left is None else one.seconds_left, default=None)
     free = place.slots - len(shown) > place.ahead
@@ -63,13 +66,32 @@ def waiting_of(session: Session, job: Job) -> Waiting | None:
     )
 
 
-def _running(job: repository.Running, place: repository.Place, tenant: str) -> RunningJob:
+def _running(job: repository.Running, at: datetime, tenant: str) -> RunningJob:
     return RunningJob(
         id=job.subject_id if job.tenant == tenant else None,
         kind=job.kind,
-        seconds=(place.at - job.started_at).total_seconds(),
+        seconds=(at - job.started_at).total_seconds(),
         seconds_left=(job.progress or {}).get(SECONDS_LEFT),
     )
+
+
+def workers(session: Session, tenant: str) -> list[WorkerOut]:
+    """Return the workers that have given a sign of life lately, by name; jobs of other tenants have no id."""
+    queued, rows = repository.count_due(session), repository.holding(session)
+    by_worker: dict[str, list[RunningJob]] = {}
+    for job in rows:
+        by_worker.setdefault(job.worker or "", []).append(_running(job.running, job.at, tenant))
+    found: dict[str, WorkerOut] = {}
+    for sign, at in slots.alive(session):
+        queue = WorkerQueue.model_validate(
+            {"queue": sign.queue, "slots": sign.slots, "queued": queued.get(sign.queue, 0)}
+        )
+        seen = (at - sign.expires_at).total_seconds() + slots.GONE
+        one = found.setdefault(
+            sign.worker, WorkerOut(name=sign.worker, queues=[], seen_seconds=seen, jobs=by_worker.get(sign.worker, []))
+        )
+        one.queues.append(queue)
+    return list(found.values())
 
 
 def record_return(session: WriteSession, job: Job, settle: Settle) -> None:

@@ -1,8 +1,9 @@
 """The SQL of the slots that workers have: a worker's signs of life."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
-from sqlalchemy import delete, or_
+from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -31,3 +32,9 @@ def forget(session: Session, worker: str) -> None:
     """Forget a worker that stops or has died."""
     gone = or_(Slots.worker == worker, Slots.expires_at < now())
     session.execute(delete(Slots).where(gone).execution_options(synchronize_session=False))
+
+
+def alive(session: Session) -> list[tuple[Slots, datetime]]:
+    """Read the slots of the workers that are not gone, by worker and queue, and the moment of the look."""
+    query = select(Slots, now()).where(Slots.expires_at > now()).order_by(Slots.worker, Slots.queue)
+    return [(row, at) for row, at in session.execute(query)]

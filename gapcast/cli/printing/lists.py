@@ -1,4 +1,4 @@
-"""Tables of predictions, probes, pools and fits."""
+"""Tables of predictions, probes, pools, fits and workers."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,8 +8,9 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_table
 from gapcast.contract.labels import Labelled
-from gapcast.models import FitSummary, Pool, Prediction, Probe
-from gapcast.words import measured, points
+from gapcast.contract.waiting import RunningJob
+from gapcast.models import FitSummary, Pool, Prediction, Probe, Worker
+from gapcast.words import duration, measured, points
 
 
 def labels(of: Labelled) -> str:
@@ -65,6 +66,22 @@ def print_fits(console: Console, fits: Sequence[FitSummary]) -> None:
     for one in fits:
         table.add_row(one.id, when(one.created_at), escape(one.pool), str(one.n))
     print_table(console, table)
+
+
+def print_workers(console: Console, workers: Iterable[Worker]) -> None:
+    """Print workers as a table."""
+    table = _table(("Worker", "Queue"), ("Slots", "Queued"), ("Running", "Seen"))
+    for one in workers:
+        queues = [(queue.queue, str(queue.slots), str(queue.queued)) for queue in one.queues]
+        jobs = "\n".join(_job(job) for job in one.jobs) or "nothing"
+        columns = ("\n".join(column) for column in zip(*queues, strict=True))
+        table.add_row(escape(one.name), *columns, escape(jobs), f"{duration(one.seen_seconds)} ago")
+    print_table(console, table)
+
+
+def _job(job: RunningJob) -> str:
+    left = f", about {duration(job.seconds_left)} left" if job.seconds_left is not None else ""
+    return f"{job.kind} {job.id or 'of another tenant'}, for {duration(job.seconds)}{left}"
 
 
 def _table(texts: Sequence[str], numbers: Sequence[str], last: Sequence[str]) -> Table:

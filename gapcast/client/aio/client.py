@@ -18,6 +18,7 @@ from gapcast.client.aio.probes import Probes
 from gapcast.client.aio.recommendations import Recommendations
 from gapcast.client.aio.tasks import Tasks
 from gapcast.client.aio.training_runs import TrainingRuns
+from gapcast.client.aio.workers import Workers
 
 
 class AsyncClient:
@@ -52,6 +53,7 @@ class AsyncClient:
         self.tasks = Tasks(self._connection)
         self.models = Models(self._connection)
         self.contexts = Contexts(self._connection)
+        self.workers = Workers(self._connection)
         self.events = Events(self._connection)
         self.health = HealthChecks(self._connection)
 

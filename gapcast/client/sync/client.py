@@ -19,6 +19,7 @@ from gapcast.client.sync.probes import Probes
 from gapcast.client.sync.recommendations import Recommendations
 from gapcast.client.sync.tasks import Tasks
 from gapcast.client.sync.training_runs import TrainingRuns
+from gapcast.client.sync.workers import Workers
 
 
 class Client:
@@ -53,6 +54,7 @@ class Client:
         self.tasks = Tasks(self._connection)
         self.models = Models(self._connection)
         self.contexts = Contexts(self._connection)
+        self.workers = Workers(self._connection)
         self.events = Events(self._connection)
         self.health = HealthChecks(self._connection)
 

@@ -23,7 +23,7 @@ from gapcast.contract.training import TrainingRunRequest
 ROOT = Path(__file__).parents[3]
 RESOURCES = {
     *("pools", "predictions", "probes", "recommendations", "tasks", "training_runs"),
-    *("comparisons", "contexts", "events", "fits", "forecasts", "health", "models", "observations"),
+    *("comparisons", "contexts", "events", "fits", "forecasts", "health", "models", "observations", "workers"),
 }
 
 
