@@ -66,7 +66,8 @@ def main() -> None:
             pid = server.process.pid
             idle = asyncio.run(watch(client.url, probe.id, 0, pid))
             busy = asyncio.run(watch(client.url, probe.id, streams, pid))
-    print(f"{'PostgreSQL' if url else 'SQLite'}: {idle:.1%} of a core without streams, {busy:.1%} with {streams} idle ones")
+    database = "PostgreSQL" if url else "SQLite"
+    print(f"{database}: {idle:.1%} of a core without streams, {busy:.1%} with {streams} idle ones")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from gapcast.contract.waiting import QUEUES
 from service.jobs.messages import broker_queue
 from tests.conftest import need
 from tests.support import malformed
-from tests.support.product import GAPCAST, ask, ended, eventually, serving, working
+from tests.support.product import GAPCAST, alive, ask, children_of, ended, eventually, serving, working
 from tests.support.queues import not_held_up, starts
 from tests.support.terminal import Terminal
 
@@ -189,6 +189,24 @@ def test_servers_on_shared_services_share_a_folder_and_end_with_ctrl_c(tmp_path:
             second.close()
     assert first.text.endswith("\nGapcast is stopping.\n")
     assert secret not in first.text + second.text
+
+
+def test_a_killed_server_leaves_no_process_and_its_port_is_free(tmp_path: Path, postgres_url: str) -> None:
+    need("127.0.0.1", 6379, "Redis")
+    settings = {
+        "GAPCAST_DATABASE_URL": postgres_url,
+        "GAPCAST_BROKER_URL": "redis://127.0.0.1:6379/8",
+        "GAPCAST_API_WORKERS": "3",
+        "GAPCAST_WORKER": "on",
+    }
+    with serving(tmp_path, settings) as (client, server):
+        begun = children_of(server.process.pid)
+        assert len(begun) >= 4  # three that answer, and a worker; multiprocessing may have one of its own
+        server.process.kill()
+        eventually(lambda: not any(map(alive, begun)), 20, known=lambda: [pid for pid in begun if alive(pid)])
+        port = client.url.rpartition(":")[2]
+    with serving(tmp_path, settings | {"GAPCAST_PORT": port}) as (client, _):
+        assert client.url.endswith(f":{port}")
 
 
 def answers(client: Client) -> bool:
