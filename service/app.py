@@ -5,8 +5,10 @@ import hashlib
 import multiprocessing
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI
@@ -31,7 +33,8 @@ from service.kit.auth import current_tenant, is_loopback
 from service.kit.database import Database
 from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
-from service.kit.limits import BodyLimit, LocalNamesOnly, OwnPagesOnly
+from service.kit.limits import BodyLimit, HeadAsGet, LocalNamesOnly, OwnPagesOnly
+from service.kit.openapi import complete
 from service.kit.process import die_with_parent, hide_environment
 from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
@@ -111,6 +114,16 @@ def _belong_to_parent() -> None:
         die_with_parent(parent.pid)
 
 
+def _completed(generate: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """Make the OpenAPI document once, with the errors that FastAPI does not know of."""
+
+    @cache
+    def document() -> dict[str, Any]:
+        return complete(generate())
+
+    return document
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application; without arguments from the environment, as one of uvicorn's several processes."""
     if settings is None:
@@ -151,6 +164,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # as they are: include_router would analyse each of them once more for every application
     app.router.routes += [*API.routes, *health.router.routes]
     guarded = [Depends(current_tenant)]
+    app.openapi = _completed(app.openapi)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)
     problems.install(app)
@@ -161,5 +175,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     larger = {"/v1/observations": settings.max_import_bytes, "/v1/tasks": settings.max_task_bytes}
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
     app.add_middleware(InFlight)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(RequestId)
     return app

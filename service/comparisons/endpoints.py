@@ -89,7 +89,7 @@ def cancel_comparison(comparison_id: str, state: AppState, tenant: Tenant) -> Co
     return _read(state, tenant, comparison_id)
 
 
-@router.get("/{comparison_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
+@router.get("/{comparison_id}/events", response_model=EventPage, responses=OF_EVENTS)
 async def comparison_events(
     comparison_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:

@@ -17,6 +17,7 @@ from service.events import repository
 from service.events.presenting import event_out
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest, NotFound
+from service.kit.problems import Responses, problems
 
 KEEPALIVE = 15.0
 """seconds of silence after which the stream looks by itself, and sends a comment so that proxies keep the connection"""
@@ -45,8 +46,10 @@ class Following:
 Follow = Annotated[Following, Depends()]
 
 
-OF_EVENTS = (NotFound, InvalidRequest, TooManyStreams)
-"""the errors of an endpoint that answers with a resource's events"""
+OF_EVENTS: Responses = problems(NotFound, InvalidRequest, TooManyStreams) | {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "A page, or a stream."}
+}
+"""the `responses=` of an endpoint that answers with a resource's events"""
 
 
 def wants_stream(accept: str) -> bool:

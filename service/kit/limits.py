@@ -128,3 +128,22 @@ def _is_of(origin: str, host: str) -> bool:
         )
     except ValueError:  # no port, or no IPv6 address
         return False
+
+
+class HeadAsGet:
+    """Answer HEAD as GET without the body, wherever GET is answered; of events as a page, as a stream has no end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept"]
+        await self.app(scope | {"method": "GET", "headers": headers}, receive, without_body)

@@ -1,8 +1,11 @@
-"""Schemas for bodies that an endpoint reads by itself."""
+"""The OpenAPI document: schemas of bodies that an endpoint reads by itself, and errors that any request can meet."""
 
 from typing import Any
 
 from pydantic import BaseModel
+
+from service.kit import errors
+from service.kit.problems import MEDIA_TYPE, problems
 
 OpenApi = dict[str, Any]
 """A part of an OpenAPI document: a JSON Schema, or what describes an operation."""
@@ -26,3 +29,45 @@ def inlined(model: type[BaseModel]) -> OpenApi:
 
     resolved: OpenApi = resolve(schema)
     return resolved
+
+
+PREFIX = "/v1/"
+ANYWHERE = (errors.Unauthorized, errors.MisdirectedRequest, errors.Unavailable, errors.Overloaded)
+"""what every request of the API can meet"""
+UNSAFE = (errors.ForeignOrigin, errors.TwoLengths, errors.BodyTooLarge)
+"""what those that change something can meet besides"""
+WITH_BODY = (errors.MalformedJson, errors.UnsupportedMediaType)
+VALIDATION = "#/components/schemas/HTTPValidationError"
+PROBLEM = "#/components/schemas/Problem"
+
+
+def complete(document: OpenApi) -> OpenApi:
+    """Add the errors that middleware and the key raise, and give all errors their media type."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if path.startswith(PREFIX):
+                unsafe = UNSAFE if method != "get" else ()
+                body = WITH_BODY if "requestBody" in operation else ()
+                _add(operation["responses"], (*ANYWHERE, *unsafe, *body))
+            for response in operation["responses"].values():
+                _as_problem(response)
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which nothing answers with
+        document.get("components", {}).get("schemas", {}).pop(name, None)
+    return document
+
+
+def _add(responses: OpenApi, kinds: tuple[type[errors.GapcastError], ...]) -> None:
+    for kind in kinds:
+        entry = {"description": "", "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM}}}}
+        known = responses.setdefault(str(kind.status), entry)
+        if f"`{kind.code}`" not in known["description"]:
+            known["description"] = f"{known['description']} {problems(kind)[kind.status]['description']}".strip()
+
+
+def _as_problem(response: OpenApi) -> None:
+    content = response.get("content", {})
+    schema = content.get("application/json", {}).get("schema", {})
+    if schema.get("$ref") in {PROBLEM, VALIDATION}:
+        response["content"] = {MEDIA_TYPE: {"schema": {"$ref": PROBLEM}}}
+        if schema["$ref"] == VALIDATION:
+            response["description"] = f"`{errors.InvalidRequest.code}`: {errors.InvalidRequest.__doc__}"

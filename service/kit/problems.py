@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from gapcast.contract.faults import ABSENT, sentence
 from service.kit.errors import (
@@ -107,6 +108,13 @@ def from_validation(error: RequestValidationError, content_type: str | None) -> 
     return InvalidRequest(detail, param=rows[0].param if rows else None, errors=rows)
 
 
+def _methods(app: FastAPI, path: str) -> list[str]:
+    """Return the methods that a path takes; Starlette names those of the first of its routes alone."""
+    routes = [route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    methods = {method for route in routes for method in route.methods or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
@@ -127,6 +135,8 @@ def install(app: FastAPI) -> None:
         ours = GapcastError(str(error.detail), headers=dict(error.headers or {}))
         ours.status = error.status_code
         ours.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            ours.headers["Allow"] = ", ".join(_methods(app, request.url.path))
         return problem_response(request, ours)
 
     @app.exception_handler(DataError)

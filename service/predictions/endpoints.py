@@ -125,7 +125,7 @@ def cancel_prediction(prediction_id: str, state: AppState, tenant: Tenant) -> Pr
     return _read(state, tenant, prediction_id)
 
 
-@router.get("/{prediction_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
+@router.get("/{prediction_id}/events", response_model=EventPage, responses=OF_EVENTS)
 async def prediction_events(
     prediction_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:

@@ -89,7 +89,7 @@ def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
     return _read(state, tenant, probe_id)
 
 
-@router.get("/{probe_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
+@router.get("/{probe_id}/events", response_model=EventPage, responses=OF_EVENTS)
 async def probe_events(probe_id: str, state: AppState, tenant: Tenant, follow: Follow) -> Response | EventPage:
     """Follow a probe: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 

@@ -95,7 +95,7 @@ def cancel_recommendation(recommendation_id: str, state: AppState, tenant: Tenan
     return _read(state, tenant, recommendation_id)
 
 
-@router.get("/{recommendation_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
+@router.get("/{recommendation_id}/events", response_model=EventPage, responses=OF_EVENTS)
 async def recommendation_events(
     recommendation_id: str, state: AppState, tenant: Tenant, follow: Follow
 ) -> Response | EventPage:

@@ -108,7 +108,7 @@ def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> Trainin
     return _read(state, tenant, run_id)
 
 
-@router.get("/{run_id}/events", response_model=EventPage, responses=problems(*OF_EVENTS))
+@router.get("/{run_id}/events", response_model=EventPage, responses=OF_EVENTS)
 async def training_run_events(run_id: str, state: AppState, tenant: Tenant, follow: Follow) -> Response | EventPage:
     """Follow a training run: a JSON page of events, or with `Accept: text/event-stream` a stream that ends with it."""
 
