@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-trl test-gpu vllm-cpu law-plots lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-fuzz test-gpu vllm-cpu law-plots lint format bench serve lab clean
 
 check: lint test
 
@@ -36,6 +36,13 @@ $(VENV)/.trl: $(VENV)/.dev tests/trl/requirements.txt
 	@$(PIP) -r tests/trl/requirements.txt
 	@touch $@
 
+# in an environment of its own: it pins other versions than we do
+$(VENV)/fuzz/.installed: $(VENV)/.dev tests/fuzz/requirements.txt
+	@echo "Installing schemathesis ..."
+	@test -x $(VENV)/fuzz/bin/python || $(BIN)/python -m venv $(VENV)/fuzz
+	@$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check install -q -r tests/fuzz/requirements.txt
+	@touch $@
+
 $(VENV)/.docs: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -e ".[docs]"
@@ -48,7 +55,7 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not gpu"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not fuzz and not gpu"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser. By files, for what they share
 # (a server, a broker's queue), and in the files' order: the longest, those that kill, come first.
@@ -59,6 +66,10 @@ test-slow: $(VENV)/.dev
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm
 	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m vllm tests/vllm
+
+# made-up requests to every operation of the API; GAPCAST_FUZZ_EXAMPLES=100 for a long run
+test-fuzz: $(VENV)/fuzz/.installed
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m fuzz tests/fuzz
 
 # our losses against TRL's, and TRL's trainers with the callback that makes an observation of their runs
 test-trl: $(VENV)/.trl

@@ -114,12 +114,12 @@ def _belong_to_parent() -> None:
         die_with_parent(parent.pid)
 
 
-def _completed(generate: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+def _completed(generate: Callable[[], dict[str, Any]], *, keyed: bool) -> Callable[[], dict[str, Any]]:
     """Make the OpenAPI document once, with the errors that FastAPI does not know of."""
 
     @cache
     def document() -> dict[str, Any]:
-        return complete(generate())
+        return complete(generate(), keyed=keyed)
 
     return document
 
@@ -164,7 +164,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # as they are: include_router would analyse each of them once more for every application
     app.router.routes += [*API.routes, *health.router.routes]
     guarded = [Depends(current_tenant)]
-    app.openapi = _completed(app.openapi)  # type: ignore[method-assign]
+    app.openapi = _completed(app.openapi, keyed=key is not None)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)
     problems.install(app)

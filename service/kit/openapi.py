@@ -41,13 +41,21 @@ VALIDATION = "#/components/schemas/HTTPValidationError"
 PROBLEM = "#/components/schemas/Problem"
 
 
-def complete(document: OpenApi) -> OpenApi:
-    """Add the errors that middleware and the key raise, and give all errors their media type."""
+def complete(document: OpenApi, *, keyed: bool) -> OpenApi:
+    """Add the key, the errors that it and middleware raise, and the media type of errors.
+
+    Args:
+        document: FastAPI's, changed in place.
+        keyed: requests need the API key.
+    """
+    schemes = {"key": {"type": "http", "scheme": "bearer", "description": "The API key, where the server has one."}}
+    document.setdefault("components", {})["securitySchemes"] = schemes
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if path.startswith(PREFIX):
                 unsafe = UNSAFE if method != "get" else ()
                 body = WITH_BODY if "requestBody" in operation else ()
+                operation["security"] = [{"key": []}] if keyed else [{"key": []}, {}]
                 _add(operation["responses"], (*ANYWHERE, *unsafe, *body))
             for response in operation["responses"].values():
                 _as_problem(response)

@@ -75,15 +75,17 @@ def eventually(
 
 
 @contextmanager
-def serving(folder: Path, settings: dict[str, str], cwd: Path | None = None) -> Iterator[tuple[Client, Process]]:
-    """`gapcast serve` on a free port."""
+def serving(
+    folder: Path, settings: dict[str, str], cwd: Path | None = None, key: str | None = None
+) -> Iterator[tuple[Client, Process]]:
+    """`gapcast serve` on a free port; `key` is its API key, if it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     given = {"GAPCAST_DATA_DIR": str(folder / "data"), "GAPCAST_PORT": "0"} | settings
     server = Process([GAPCAST, "serve"], given, folder / "serve.log", cwd)
     try:
         found = eventually(lambda: re.search(r"listens on (\S+)", server.text) or server.process.poll() is not None)
         assert not isinstance(found, bool), server.text
-        with Client(found.group(1)) as client:
+        with Client(found.group(1), key) as client:
             eventually(lambda: _ready(client))
             yield client, server
     finally:
