@@ -27,10 +27,10 @@ _CHARACTERS = str.maketrans(
     | dict.fromkeys("\u200b\u2060\ufeff", "")
     | dict.fromkeys("×·⋅∙∗＊", "*")
     | dict.fromkeys("÷⁄∕／", "/")
-    | dict.fromkeys("≈≃≅∼＝", "=")
+    | dict.fromkeys("≃≅∼", "≈")
     | dict.fromkeys("≤≥≠＜＞", "<")
     | dict.fromkeys("πθφ∞√ℯ", SYMBOL)
-    | {"．": ".", "＋": "+", "％": "%", "＄": "$", "’": "'", "°": " deg ", "（": "(", "）": ")"}
+    | {"．": ".", "＝": "=", "＋": "+", "％": "%", "＄": "$", "’": "'", "°": " deg ", "（": "(", "）": ")"}
     | {character: f" {text} " for character, text in _FRACTIONS.items()}
 )
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
@@ -52,7 +52,8 @@ _COMMANDS = (
     (re.compile(r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|textstyle)(?![a-zA-Z])"), ""),
     (re.compile(r"\\(?:times|cdot|ast)(?![a-zA-Z])"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])"), "/"),
-    (re.compile(r"\\(?:approx|simeq|sim|cong|doteq|equiv)(?![a-zA-Z])"), "="),
+    (re.compile(r"\\(?:approx|simeq|sim|cong|doteq)(?![a-zA-Z])"), "≈"),
+    (re.compile(r"\\equiv(?![a-zA-Z])"), "="),
     (re.compile(r"\\(?:leq?|geq?|lt|gt|neq?|leqslant|geqslant|in)(?![a-zA-Z])"), "<"),
     (re.compile(r"\\(?:pm|mp)(?![a-zA-Z])"), "±"),
     (re.compile(r"\\([$%#&])"), r"\1"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from gapcast.contract.arithmetic import AMOUNT, MOST_DIGITS, NotANumber, amount, leading_value
+from gapcast.contract.arithmetic import AMOUNT, MOST_DIGITS, NotANumber, amount, leading_value, value_of
 from gapcast.contract.notation import OPAQUE, SYMBOL, plain
 
 TAIL = 10_000
@@ -43,8 +43,9 @@ _NUMBER = re.compile(
 )
 _RELATION = re.compile("[<>±]")
 _CURRENCY = re.compile(r"[$€£¥₹₩₽]|\b(?:USD|EUR|GBP|Rs\.?|dollars?\b(?=\s*$))")
-_REMARK = re.compile(r"(?<=[\s\w])\s\(\s*[^\W\d_]{2}.*$", re.DOTALL)
+_REMARK = re.compile(r"(?<=[\s\w])\s\(\s*[^\W\d_]{2}[^()]*\)?$")
 _SEVERAL = re.compile(r"[,;]|\b(?:and|or)\b")
+_EXPRESSION = re.compile(r"[+*/^]|-|\d\s?[^\W\d_]")
 _INSIDE = re.compile(r"\([^()]*\)")
 _PREFIX = re.compile(r"[^\d(+.\-]*")
 _WORDS = re.compile(rf"(?:[^\W\d_]+(?:[\s:]+|(?<=[{NO_BLANKS}]))|\s|:)*")
@@ -56,8 +57,8 @@ UNIT_LETTERS = frozenset("mgshlLNJWVAKCFΩµ") | {"\N{GREEK SMALL LETTER MU}"}
 """units of one letter; any other letter after a number is a variable, as in `2x`"""
 _MARKUP = re.compile(r"[\s*_`\"'=:~]+")
 _LEAD = re.compile(
-    r"(?:[\s*_`\"'$:=~\[({]|(?i:about|approximately|approx\.|roughly|exactly|just|only|simply|therefore|thus|equal to|"
-    r"a total of|equals)\b|(?<![\w])[a-zA-Z]\s?(?==))*"
+    r"(?:[\s*_`\"'$:=≈~\[({]|(?i:about|approximately|approx\.|roughly|exactly|just|only|simply|therefore|thus|equal to|"
+    r"a total of|equals)\b|(?<![\w])[a-zA-Z]\s?(?=[=≈]))*"
 )
 _OTHERS = re.compile(r"\s*(?:(?i:or|and|to)\b|,|;)\s*[$€£¥₹(]?-?\d")
 
@@ -120,11 +121,14 @@ def parse_number(text: str) -> Number | None:
     text = _CURRENCY.sub(" ", text)
     if _RELATION.search(text):
         return None
-    *left, right = text.rstrip("=").split("=")
-    if _SEVERAL.search(_INSIDE.sub("", " ".join(left))):
-        return None
-    found = _whole(right.strip())
-    return None if found is None else Number(found.value, found.percent, shown, found.scale)
+    for part in text.split("≈"):  # an exact value comes before its approximation
+        *left, right = part.rstrip("= ").split("=")
+        if not all(_is_name(name) or value_of(name) is not None for name in left):
+            return None
+        found = _whole(right.strip())
+        if found is not None:
+            return Number(found.value, found.percent, shown, found.scale)
+    return None
 
 
 def stated_number(text: str) -> Number | None:
@@ -165,6 +169,12 @@ def _whole(text: str) -> Number | None:
     if not _UNIT.fullmatch(rest) or _is_variable(rest):
         return None
     return Number(value, percent, text, scale)
+
+
+def _is_name(left: str) -> bool:
+    """True if what stands before an equals sign is a name or words: `x`, `f(2)`, `Total`; not `2x + z`, `x = 1, y`."""
+    outside = _INSIDE.sub("", left)
+    return not _SEVERAL.search(outside) and not _EXPRESSION.search(outside)
 
 
 def _is_variable(rest: str) -> bool:

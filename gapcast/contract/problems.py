@@ -17,6 +17,12 @@ from gapcast.contract.faults import shown
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.tagged import NAMED_AS_SENT
 
+SCORING_VERSION = "2"
+"""Version of how completions of file tasks are scored: how thinking is left out, how an answer is found, what is equal.
+
+It changes whenever a verifier scores any completion otherwise, so that no probe from before answers in its place.
+"""
+
 MOST_TEXT = 262_144
 """characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""
 MOST_TESTS = 256

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.problems import ChoiceVerifier, NumericVerifier, Verifier
 from workers.failures import JobError
-from workers.tasks.answers import chosen_letters, number
+from workers.tasks.answers import STATED, chosen_letters, number
 from workers.tasks.plugins import Plugin
 from workers.tasks.protocol import Problem, Verdict, wrong
 
-WHOLE = {r"last \boxed{}", "last <answer>", "stated answer"}
-"""places that say what the answer is, even if it is not a number"""
 NO_NUMBER = "There is no number in the completion."
 
 Verify = Callable[[Problem, str], Verdict]
@@ -67,7 +65,7 @@ def numeric(completion: str, answer: str, spec: NumericVerifier) -> Verdict:
         raise JobError("verifier_failed", f"The answer {answer[:100]!r} is not a number.", "task")
     got, place = number(completion)
     if got is None:
-        return wrong(f"The {place} is not a number." if place in WHOLE else NO_NUMBER, answer, completion)
+        return wrong(f"The {place} is not a number." if place in STATED else NO_NUMBER, answer, completion)
     if got.equals(expected, spec.relative_tolerance):
         return Verdict(1.0, "The number is right.", read=got.text)
     return wrong(f"The {place} is wrong.", answer, got.text, got.text)

@@ -8,8 +8,13 @@ from gapcast.contract.numbers import Number, last_number, parse_number, stated_n
 
 MOST_BOXED = 1000
 r"""characters of a `\boxed{}` that are read: an answer is short, and a completion may be cut off inside one"""
+MOST_WHOLE = 100
+"""characters of a completion that is nothing but a number, with a few words around it"""
 MOST_STATED = 500
 """characters of a statement: a sentence or a line"""
+
+STATED = frozenset({r"last \boxed{}", "last <answer>", "last line with ####", "stated answer"})
+"""places that say what the answer is, even if it is not a number"""
 
 _TAG = re.compile(r"<(?P<closes>/?)(?:final_?)?answer>", re.IGNORECASE)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s?\{")
@@ -61,14 +66,16 @@ def number(completion: str) -> tuple[Number | None, str]:
     """Return the number that a completion gives as its answer, None if it is not one, and where it was looked for.
 
     The first of these that exists decides: the last `<answer>`, within which the others are looked for; the last box,
-    which has to be a number as a whole; the last line `#### 12`; the last statement of the answer; the last number.
+    which has to be a number as a whole, unless a "final answer is" comes after it; a short text that is a number as a
+    whole; the last line `#### 12`; the last statement of the answer; the last number.
     """
     tag = tagged(completion)
     text = completion if tag is None else tag
-    boxed = last_boxed(text)
-    if boxed is not None:
-        return parse_number(boxed), r"last \boxed{}"
-    whole = parse_number(text)
+    box = deque(boxes(text), maxlen=1)
+    if box:
+        _, end, boxed = box[0]
+        return _final(text[end:]) or (parse_number(boxed), r"last \boxed{}")
+    whole = parse_number(text) if len(text) <= MOST_WHOLE and "\n" not in text else None
     if whole is not None:
         return whole, "completion" if tag is None else "last <answer>"
     for line in reversed(deque(_HASHES.finditer(text), maxlen=8)):
@@ -84,6 +91,14 @@ def number(completion: str) -> tuple[Number | None, str]:
         if verb or statement["final"] or not _MORE.search(_REMARK.sub("", _after_first(clause))):
             return stated_number(clause), "stated answer"
     return last_number(text), place
+
+
+def _final(text: str) -> tuple[Number | None, str] | None:
+    """Return the number of a "final answer is", None if there is none."""
+    for statement in reversed(deque(_STATEMENT.finditer(text), maxlen=8)):
+        if statement["final"] and _MORE.search(clause := sentence(text, statement.end())):
+            return stated_number(clause), "stated answer"
+    return None
 
 
 def sentence(text: str, start: int) -> str:
