@@ -24,13 +24,13 @@ CMD ["gapcast", "serve", "--host", "0.0.0.0", "--port", "8321", "--no-worker"]
 
 FROM base AS worker-gpu
 # vLLM's CUDA build takes an older numpy than the rest needs
-RUN grep -v '^numpy' constraints.txt > gpu.txt && pip install -c gpu.txt ".[worker,vllm]" && rm -rf /build
+RUN grep -v '^numpy' constraints.txt > gpu.txt && pip install -c gpu.txt ".[worker,math,vllm]" && rm -rf /build
 WORKDIR /data
 USER gapcast
 CMD ["gapcast", "worker"]
 
 FROM base AS worker
-RUN pip install -c constraints.txt ".[worker]" && rm -rf /build
+RUN pip install -c constraints.txt ".[worker,math]" && rm -rf /build
 WORKDIR /data
 USER gapcast
 CMD ["gapcast", "worker"]

@@ -19,7 +19,7 @@ $(VENV)/.worker: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.worker
 	@echo "Installing what the tests need ..."
-	@$(PIP) -e ".[worker,dev]"
+	@$(PIP) -e ".[worker,math,dev]"
 	@touch $@
 
 # vLLM's Python code with CPU kernels of a third party: for the tests of the engines on a machine without a GPU

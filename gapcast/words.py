@@ -563,3 +563,13 @@ def curve(values: Sequence[float], most: int = 40) -> str:
     low, high = min(values), max(values)
     heights = [(value - low) / (high - low) if high > low else 0.5 for value in values]
     return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
+
+
+def scored_outputs(outputs: int, right: int, partly: int, unread: int, labelled: int, agree: int) -> str:
+    """Summarize what a verifier says of outputs, and how often it agrees with their labels."""
+    parts = [f"{outputs:,} outputs: {right:,} right ({right / outputs:.1%})"]
+    if partly:
+        parts.append(f"{partly:,} in part")
+    parts.append(f"{outputs - right - partly:,} wrong, in {unread:,} of which no answer was found")
+    text = ", ".join(parts) + "."
+    return f"{text} {agree:,} of {labelled:,} labels agree." if labelled else text

@@ -10,6 +10,7 @@ import typer
 from gapcast.cli.exits import exit_code
 from gapcast.cli.listing import show_list
 from gapcast.cli.printing.catalog import print_problems, print_task, print_tasks
+from gapcast.cli.scoring import score
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, first, print_json, say
 from gapcast.client import DEFAULT_URL, Client, FieldRefusal, GapcastError
 from gapcast.client.fields import Split
@@ -18,7 +19,9 @@ from gapcast.contract.problems import VerifierKind
 from gapcast.models import TaskProblem
 
 app = typer.Typer(
-    name="tasks", no_args_is_help=True, help="What a gap is measured on: add a file of problems, list, show."
+    name="tasks",
+    no_args_is_help=True,
+    help="What a gap is measured on: add a file of problems, list, show, score outputs.",
 )
 
 
@@ -90,6 +93,9 @@ def refusal_line(row: FieldRefusal, file: Path) -> str:
     place = f"{at[1]} {at[2]}"
     field = f", {at[3]}" if at[3] else ""
     return f"{file}: {place}{field}: {told.removeprefix(f'{place}: ')}"
+
+
+app.command()(score)
 
 
 @app.command("list")

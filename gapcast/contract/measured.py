@@ -69,6 +69,9 @@ class MeasuredConfiguration(Strict):
     task_revision: str = Field(description="SHA-256 of the task's problems and verifier")
     context: Context
     template_version: str
+    scoring_version: str | None = Field(
+        None, description="of the verifiers that score file tasks; null for the lab's tasks, whose scores never change"
+    )
     decoding: Decoding
     group_size: int | None = Field(None, description="the recipe's, where the context depends on the group; else null")
     engine: EngineName = "auto"

@@ -17,6 +17,12 @@ from gapcast.contract.faults import shown
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.tagged import NAMED_AS_SENT
 
+SCORING_VERSION = "2"
+"""Version of how completions of file tasks are scored: how thinking is left out, how an answer is found, what is equal.
+
+It changes whenever a verifier scores any completion otherwise, so that no probe from before answers in its place.
+"""
+
 MOST_TEXT = 262_144
 """characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""
 MOST_TESTS = 256
@@ -168,14 +174,34 @@ class ExactVerifier(VerifierOptions):
 
 
 class NumericVerifier(VerifierOptions):
-    r"""The completion's last number, or the one in its last `\boxed{}`, equals the answer."""
+    """The number that the completion states as its answer, or its last number, equals the answer."""
 
     kind: Literal["numeric"] = "numeric"
-    relative_tolerance: float = Field(1e-6, ge=0, le=1)
+    relative_tolerance: float = Field(
+        1e-6, ge=0, le=1, description="share of the answer; up to 1e-5 whole numbers must be equal all the same"
+    )
 
     def answer_fault(self, answer: str) -> str | None:
         """Require a number."""
-        return f"expected a number, got {shown(answer)}." if parse_number(answer) is None else None
+        if parse_number(answer) is not None:
+            return None
+        return (
+            f"expected a number such as 3250, 3,250, -2.5, 2/3, \\frac{{2}}{{3}} or 40 km, got {shown(answer)}. "
+            "Write it as a number, or take the verifier math for formulas."
+        )
+
+
+class MathVerifier(VerifierOptions):
+    r"""The completion's last `\boxed{}`, or its last formula, equals the answer as mathematics: LaTeX, sets, intervals.
+
+    Formulas are compared by the library math-verify, in a process of its own.
+    """
+
+    starts_processes = True
+
+    kind: Literal["math"] = "math"
+    seconds: float = Field(5.0, gt=0, le=60, description="processor seconds that one comparison may take")
+    digits: int = Field(6, ge=1, le=15, description="decimal digits to which numbers must agree")
 
 
 class ChoiceVerifier(VerifierOptions):
@@ -251,6 +277,7 @@ class PluginVerifier(VerifierOptions):
 Verifier = Annotated[
     ExactVerifier
     | NumericVerifier
+    | MathVerifier
     | ChoiceVerifier
     | RegexVerifier
     | PythonTestsVerifier
@@ -261,11 +288,11 @@ Verifier = Annotated[
 ]
 
 
-VerifierKind = Literal["exact", "numeric", "choice", "regex", "python_tests", "json_schema", "plugin"]
+VerifierKind = Literal["exact", "numeric", "math", "choice", "regex", "python_tests", "json_schema", "plugin"]
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401
-    """Read a JSON text; `NaN` and infinities, which Python would read, are refused.
+    """Read a JSON text; `NaN`, infinities and a key that stands twice, which Python would read, are refused.
 
     Raises:
         ValueError: it is not JSON.
@@ -273,10 +300,17 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
     """
 
     def refuse(name: str) -> None:
-        # a verdict's note has these words, and a self-teacher is shown them: they belong to the template's version
-        raise ValueError(f"{name} is no JSON value")
+        raise ValueError(f"{name} is not a JSON value")
 
-    return json.loads(text, parse_constant=refuse)
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, value in found:
+            if name in values:
+                raise ValueError(f"the key {name[:80]!r} stands twice in an object")
+            values[name] = value
+        return values
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=pairs)
 
 
 class TaskIn(Strict):

@@ -9,6 +9,7 @@ from gapcast.contract.catalog import Model, Task
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
+from gapcast.contract.problems import SCORING_VERSION
 from gapcast.contract.training import FEWEST_PROBLEMS, MOST_PROBLEMS, USUAL_PROBLEMS, TrainedProblems
 from gapcast.words import count
 from service.catalog import service as catalog
@@ -198,6 +199,7 @@ def resolve(
         task_revision=known_task.revision,
         context=context,
         template_version=TEMPLATE_VERSION,
+        scoring_version=None if known_task.source == "lab" else SCORING_VERSION,
         decoding=decoding,
         group_size=group_size if context.needs_group else None,
         engine=engine,

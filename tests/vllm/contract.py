@@ -209,6 +209,8 @@ class ChatContract:
     def test_thinking_is_asked_of_the_template(self, chat_engine: Engine, reference: TransformersEngine) -> None:
         tokens = chat_engine.encode("12+34=?", thinking=True)
         assert reference.tokenizer.decode(tokens) == "[user] 12+34=?\n[assistant] <think>"
+        assert chat_engine.opens_thinking(thinking=True)
+        assert not chat_engine.opens_thinking()
 
     def test_a_template_that_refuses_is_told(self, chat_engine: Engine) -> None:
         assert refusal(chat_engine, [{"role": "tool", "content": "4"}]) == "chat_template_failed"

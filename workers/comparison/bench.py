@@ -17,7 +17,7 @@ from workers.sampling.arms import Draw, Rollout, Rows, Sampler, sampling_of
 from workers.sampling.drawn import DrawnProblems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
 from workers.sampling.statistics import differences, variance_components
-from workers.tasks import Task, load_task
+from workers.tasks import Task, load_task, require_scoring_version
 
 AT_ONCE = 256
 """problems of every configuration that are measured together"""
@@ -81,6 +81,7 @@ class Bench:
         self._members = {member.place: member for member in configuration.members}
         first = configuration.members[0].probe
         require_template_version(first.template_version)
+        require_scoring_version(first.scoring_version)
         self._task: Task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
         loaded = load_engine(first.engine, resources.source, configuration.model_revision, first.model_options)
         self._fingerprint, self._shape = loaded.fingerprint(), prompt_shape(loaded)

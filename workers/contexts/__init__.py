@@ -7,7 +7,6 @@ from workers.contexts.leak import leak
 from workers.contexts.material import Attempt, Material
 from workers.contexts.prompts import prompt_shape, require_fit, student_prompt, teacher_prompt
 from workers.contexts.templates import Shape
-from workers.contexts.thinking import answer_part
 
 __all__ = [
     "Attempt",
@@ -15,7 +14,6 @@ __all__ = [
     "BuiltContext",
     "Material",
     "Shape",
-    "answer_part",
     "build_context",
     "clean_hints",
     "extract_hints",

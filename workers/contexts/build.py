@@ -5,8 +5,9 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from gapcast.contract.arithmetic import MOST_DIGITS
 from gapcast.contract.contexts import Context, NoneContext, StaticContext
-from gapcast.contract.numbers import MOST_DIGITS, Number, parse_number
+from gapcast.contract.numbers import Number, parse_number
 from workers.contexts.kinds import BUILDERS, Block, BuiltContext
 from workers.contexts.material import Material
 from workers.tasks import Problem, Task, derive_seed, derive_unit

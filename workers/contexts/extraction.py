@@ -9,9 +9,9 @@ from workers.contexts.kinds import peer_solution
 from workers.contexts.material import Material
 from workers.contexts.prompts import require_fit
 from workers.contexts.templates import EXTRACTION, EXTRACTION_STOP, Shape, fill
-from workers.contexts.thinking import CLOSES, answer_part
 from workers.engines import Engine, Prompt, Request, Sampling
 from workers.tasks import Problem, derive_seed
+from workers.tasks.answers import answer_part, closes_thinking
 
 HINT_TOKENS = 256
 """Room for three hints of some 60 words, which is what the prompt asks for; a quarter of the context of a model that
@@ -42,7 +42,7 @@ def clean_hints(text: str, *, truncated: bool, shape: Shape) -> str | None:
     A truncated text ends with its last whole sentence or line. Where a chat model's closes no thinking, it may be the
     thinking itself: templates of models that always think open it in the prompt, so that no tag shows it.
     """
-    if truncated and shape == "chat" and CLOSES not in text:
+    if truncated and shape == "chat" and not closes_thinking(text):
         return None
     hints = answer_part(text)
     if truncated:

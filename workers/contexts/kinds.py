@@ -22,9 +22,9 @@ from gapcast.contract.contexts import (
 from workers.contexts.feedback import feedback_text
 from workers.contexts.material import Material
 from workers.contexts.templates import fill
-from workers.contexts.thinking import answer_part
 from workers.failures import JobError
 from workers.tasks import Problem, Task
+from workers.tasks.answers import answer_part
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from workers.contexts.matching import stands_in
-from workers.contexts.thinking import answer_part
 from workers.tasks import Problem
+from workers.tasks.answers import answer_part
 
 SHINGLE_WORDS = 8
 """Two texts of their own on one problem seldom share eight words in a row; the length is usual in n-gram tests for

@@ -6,6 +6,7 @@ from typing import Any
 
 from workers.engines.protocol import Prompt, Request, Sampling
 from workers.failures import JobError
+from workers.tasks.answers import opens_thinking
 
 
 class PromptEncoder:
@@ -40,6 +41,10 @@ class PromptEncoder:
         if not tokens:
             raise empty_prompt()
         return tuple(int(token) for token in tokens)
+
+    def opens_thinking(self, *, thinking: bool = False) -> bool:
+        """True if the template's prompts end inside a thinking part (`Engine.opens_thinking`)."""
+        return self.has_chat_template and opens_thinking(self._render(messages_of("1+1=?"), thinking))
 
     def _tokens(self, text: str, *, special: bool) -> list[int]:
         if self._fast is not None:

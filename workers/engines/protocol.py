@@ -63,6 +63,9 @@ class Engine(Protocol):
                 template has no such mode.
         """
 
+    def opens_thinking(self, *, thinking: bool = False) -> bool:
+        """True if the chat template's prompts end inside a thinking part, so that completions begin there."""
+
     def generate(
         self,
         requests: Sequence[Request],

@@ -22,6 +22,7 @@ from workers.engines.protocol import Prompt, Request, Sample, Sampling
 from workers.engines.source import ModelSource
 from workers.engines.vllm_ways import base_seed, require_temperature
 from workers.failures import JobError
+from workers.tasks.answers import opens_thinking
 
 NO_TEMPLATE = "provide a chat template"
 """What vLLM's refusal of a chat speaks of where the model has no template."""
@@ -36,6 +37,8 @@ PLAIN: JsonObject = {
     "return_token_ids": True,
 }
 
+PROMPT_END = 16
+"""Tokens at a prompt's end that become text, to see whether they open a thinking part: a tag has at most ten."""
 FLOOR = -9999.0
 """What vLLM's server tells in the place of an infinite log-probability."""
 
@@ -99,6 +102,20 @@ class ServerEngine:
         if not tokens:
             raise empty_prompt()
         return tokens
+
+    def opens_thinking(self, *, thinking: bool = False) -> bool:
+        """True if the template's prompts end inside a thinking part (`Engine.opens_thinking`), by the server's words.
+
+        Raises:
+            JobError: `engine_incompatible` where the server cannot turn tokens into text.
+        """
+        if not self.has_chat_template:
+            return False
+        tokens = self._chat("1+1=?", thinking)[-PROMPT_END:]
+        text = self._server.post(f"{self._server.root}/detokenize", {"tokens": list(tokens)}).get("prompt")
+        if not isinstance(text, str):
+            raise incompatible("its /detokenize gives no text, as vLLM's does")
+        return opens_thinking(text)
 
     def generate(
         self,

@@ -118,6 +118,10 @@ class TransformersEngine:
         """The tokens of a prompt (`Engine.encode`)."""
         return self._prompts.encode(prompt, thinking=thinking)
 
+    def opens_thinking(self, *, thinking: bool = False) -> bool:
+        """True if the template's prompts end inside a thinking part (`Engine.opens_thinking`)."""
+        return self._prompts.opens_thinking(thinking=thinking)
+
     def generate(
         self,
         requests: Sequence[Request],

@@ -44,6 +44,10 @@ class ReplicaEngine:
         """The tokens of a prompt."""
         return self._engine.encode(prompt, thinking=thinking)
 
+    def opens_thinking(self, *, thinking: bool = False) -> bool:
+        """As the engine's."""
+        return self._engine.opens_thinking(thinking=thinking)
+
     @torch.no_grad()  # type: ignore[untyped-decorator] # torch's own
     def push(self) -> None:
         """Takes the student's weights as they are now."""

@@ -30,6 +30,7 @@ from workers.opsd.warnings import Warnings
 from workers.opsd.world import ALONE, World
 from workers.resources import Resources
 from workers.sampling.statistics import Scores
+from workers.tasks import require_scoring_version
 
 METRICS = 100
 """Events with metrics in a run, about: a curve that a page can draw."""
@@ -58,6 +59,7 @@ def run_training(
         ValueError: `options.processes` is not the size of the world.
     """
     require_template_version(configuration.template_version)
+    require_scoring_version(configuration.scoring_version)
     processes = configuration.options.processes
     if processes > 1 and configuration.engine == "vllm":
         raise JobError(

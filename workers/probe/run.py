@@ -23,7 +23,7 @@ from workers.sampling.arms import Sampler, sampling_of
 from workers.sampling.drawn import DrawnProblems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
 from workers.sampling.schedule import LOOK, portions
-from workers.tasks import Problem, Task, load_task
+from workers.tasks import Problem, Task, load_task, require_scoring_version
 
 AT_ONCE = 1024
 """Rollouts of one arm that are drawn together: enough to keep a GPU's batch full, few enough that a probe of thousands
@@ -44,6 +44,7 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     """
     started = time.monotonic()
     require_template_version(configuration.template_version)
+    require_scoring_version(configuration.scoring_version)
     task = load_task(configuration.task, configuration.task_revision, resources.task_folder)
     problems = DrawnProblems(task, configuration.problems, configuration.seed)
     loaded = load_engine(

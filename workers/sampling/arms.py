@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from os import cpu_count
 
@@ -11,13 +12,11 @@ import numpy as np
 
 from gapcast.contract import probes as contract
 from gapcast.contract.measured import MeasuredConfiguration
-from workers.contexts import answer_part, require_fit, student_prompt
+from workers.contexts import require_fit, student_prompt
 from workers.engines import Engine, Prompt, Request, Sample, Sampling
 from workers.sampling.statistics import Scores, counts
 from workers.tasks import Problem, Task, Verdict, derive_seed
-
-CLOSED = "</think>"
-"""ends the thinking in every template that we know of; the beginning is often part of the prompt"""
+from workers.tasks.answers import answer_part, closes_thinking, opens_thinking
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,14 @@ class Sampler:
 
     def verify(self, problem: Problem, sample: Sample) -> Verdict:
         """Score a completion's answer; thinking that was cut off has none."""
-        unfinished = self.thinking and CLOSED not in sample.text
-        return self.task.verify(problem, "" if unfinished else answer_part(sample.text))
+        opened = self._prompts_open_thinking if self.engine.has_chat_template else opens_thinking(problem.text)
+        # a model's own tags may be special tokens, which the text lacks
+        unfinished = self.thinking and sample.truncated and not closes_thinking(sample.text)
+        return self.task.verify(problem, "" if unfinished else answer_part(sample.text, opened=opened))
+
+    @cached_property
+    def _prompts_open_thinking(self) -> bool:
+        return self.engine.opens_thinking(thinking=self.thinking)
 
 
 def _take(drawn: Iterable[list[Sample]], count: int) -> list[Sample]:

@@ -130,6 +130,10 @@ class RememberingEngine:
         """As the engine's."""
         return self.inner.encode(prompt, thinking=thinking)
 
+    def opens_thinking(self, *, thinking: bool = False) -> bool:
+        """As the engine's."""
+        return self.inner.opens_thinking(thinking=thinking)
+
     def generate(
         self,
         requests: Sequence[Request],

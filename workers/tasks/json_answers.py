@@ -10,6 +10,7 @@ from referencing.exceptions import Unresolvable
 
 from gapcast.contract.problems import JsonSchemaVerifier, parse_json
 from workers.failures import JobError
+from workers.tasks.answers import json_text
 from workers.tasks.json_patterns import LimitedValidator, PatternTimeout, pattern_time
 from workers.tasks.protocol import Problem, Verdict, wrong
 
@@ -39,8 +40,8 @@ class JsonAnswers:
         expected = "JSON that fits the schema" if problem.answer is None else problem.answer
         fault = self._fault(problem, text)
         if fault is None:
-            return Verdict(1.0, "The JSON is right.")
-        return wrong(fault, expected, text)
+            return Verdict(1.0, "The JSON is right.", read=text)
+        return wrong(fault, expected, text, text or None)
 
     def _fault(self, problem: Problem, text: str) -> str | None:
         if len(text) > MOST_JSON:
@@ -71,17 +72,6 @@ class JsonAnswers:
                 "verifier_failed", f"The task's json_schema has a $ref out of itself: {error}", "task"
             ) from error
         return None
-
-
-def json_text(completion: str) -> str:
-    """What stands in the last ```` ```json ```` block; the whole completion where there is none."""
-    start = completion.rfind("```json")
-    if start < 0:
-        return completion.strip()
-    inside = completion[start + len("```json") :]
-    # a JSON text can hold ``` within a string, but no line that begins with it
-    end = inside.find("\n```")
-    return (inside[:end] if end >= 0 else inside.rpartition("```")[0] or inside).strip()
 
 
 def _describe(violation: ValidationError) -> str:

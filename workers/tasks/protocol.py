@@ -63,6 +63,8 @@ class Verdict:
     note: str
     """What was found, in a sentence that does not give away the answer."""
     failures: tuple[Case, ...] = field(default=())
+    read: str | None = None
+    """What was read as the completion's answer; None where nothing was, or the verifier reads all of it."""
 
     @property
     def success(self) -> bool:
@@ -70,10 +72,10 @@ class Verdict:
         return self.score >= 1.0
 
 
-def wrong(note: str, expected: str, got: str) -> Verdict:
+def wrong(note: str, expected: str, got: str, read: str | None = None) -> Verdict:
     """The verdict on a completion that scores 0, with one failing case; what is too long of `got` is left out."""
     shown = got if len(got) <= MOST_SHOWN else f"{got[:MOST_SHOWN]} ..."
-    return Verdict(0.0, note, (Case(None, expected, shown),))
+    return Verdict(0.0, note, (Case(None, expected, shown),), read)
 
 
 class Task(Protocol):

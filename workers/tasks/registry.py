@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from gapcast.contract.problems import SCORING_VERSION
 from workers.failures import JobError
 from workers.tasks.addition import AdditionTask
 from workers.tasks.cipher import CipherTask
@@ -49,6 +50,22 @@ def load_task(name: str, revision: str | None = None, folder: Path | None = None
             "server",
         )
     return _runnable(task)
+
+
+def require_scoring_version(version: str | None) -> None:
+    """Refuse a configuration that was made for other verifiers than this worker has; None is any.
+
+    Raises:
+        JobError: `scoring_version_mismatch`.
+    """
+    if version not in {None, SCORING_VERSION}:
+        raise JobError(
+            "scoring_version_mismatch",
+            f"scoring_version: expected {SCORING_VERSION!r}, that of this worker's verifiers, got {version!r}. Run the "
+            "same release of Gapcast on the server and on the worker.",
+            "scoring_version",
+            "server",
+        )
 
 
 def _runnable(task: Task) -> Task:

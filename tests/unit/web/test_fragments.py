@@ -126,7 +126,7 @@ class TestPrediction:
             found = part(client, path)
             assert found.text_of("#progress-text") == f"{done} of 2,000 rollouts"
             steps.append(found.attributes_of("#live")["data-step"])
-        assert found.text_of("#progress-gap") == "Gap so far −1.2 ± 3.0 points, 25 problems"  # noqa: RUF001
+        assert found.text_of("#progress-gap") == "Gap so far −1.2 ± 3.0 points, 25 problems"
         assert found.attributes_of("#progress-bar")["value"] == "300"
         assert steps[0] == steps[1], "not spoken again within a quarter"
 
@@ -206,7 +206,7 @@ class TestRun:
         assert found.text_of("[data-slot=headline]") == "Outside its 80 % interval"
         less = 100 * (ended["predicted"]["value"] + 0.2)
         assert found.text_of("[data-slot=text]") == (
-            f"Its accuracy changed by −20.0 accuracy points, {less:.1f} less than predicted."  # noqa: RUF001
+            f"Its accuracy changed by −20.0 accuracy points, {less:.1f} less than predicted."
         )
         assert found.attributes_of("#run-now")["data-status"] == "ended"
         facts = found.facts()

@@ -49,6 +49,14 @@ def test_thinking_needs_a_template_that_knows_it() -> None:
     assert len(does_not) == len(thinks) + len("<none>")
 
 
+def test_says_where_a_template_opens_the_thinking_part_itself() -> None:
+    assert encoder(CONTENT + "<think>\n").opens_thinking()
+    switch = encoder(CONTENT + "<think>\n{% if not enable_thinking %}\n</think>\n\n{% endif %}")
+    assert switch.opens_thinking(thinking=True)
+    assert not switch.opens_thinking()
+    assert not encoder(None).opens_thinking()
+
+
 def test_messages_need_a_template() -> None:
     error = refusal(None)
     assert (error.code, error.param) == ("no_chat_template", "task")

@@ -285,6 +285,7 @@ class TestRefusals:
             ({"task": "none-such"}, "task_not_found"),
             ({"task_revision": "sha256:0"}, "task_revision_mismatch"),
             ({"template_version": "0"}, "template_version_mismatch"),
+            ({"scoring_version": "0"}, "scoring_version_mismatch"),
             ({"decoding": Decoding(max_tokens=250)}, "context_too_long"),
         ],
     )

@@ -33,9 +33,15 @@ def verify(completion: str, answer: str | None = None, schema: dict[str, Any] = 
         '```json {"n": 1} ```',
         '```json\n{"n": 1, "s": "a ``` inside"}\n```',
         '```json\n{"n": 1}',
+        '```\n{"n": 1}\n```',
+        '```json\n{"n": 1}\n```\nRun:\n```bash\ncat a.json\n```',
+        '{"n": 2}? No: {"n": 1}\n\nThis is the JSON [1].',
+        '<answer>{"n": 1}</answer>',
+        '<tool_call>\n{"n": 1}\n</tool_call>',
+        '<answer>```json\n{"n": 1}\n```</answer> as in {"n": "x"}',
     ],
 )
-def test_the_last_block_counts_or_else_the_whole_completion(completion: str) -> None:
+def test_finds_the_json_that_is_meant(completion: str) -> None:
     assert verify(completion).success
 
 
@@ -43,7 +49,9 @@ def test_the_last_block_counts_or_else_the_whole_completion(completion: str) -> 
     ("completion", "note"),
     [
         ("n is 1", "There is no JSON"),
-        ('{"n": NaN}', "NaN is no JSON value"),
+        ('{"n": 2, "n": 1}', "There is no JSON: the key 'n' stands twice in an object"),
+        ('{"m": {"n": 1}, }', "There is no JSON"),
+        ('{"n": NaN}', "NaN is not a JSON value"),
         ("{}", "'n' is a required property"),
         ('{"n": "x"}', "$.n: 'x' is not of type 'integer'"),
         ("[" * 100_000, "longer than"),
