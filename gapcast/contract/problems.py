@@ -216,9 +216,25 @@ class PythonTestsVerifier(VerifierOptions):
     starts_processes = True
 
     kind: Literal["python_tests"] = "python_tests"
-    seconds: float = Field(10.0, gt=0, le=120, description="seconds that all tests of one completion may take")
+    seconds: float = Field(
+        10.0, gt=0, le=3600, description="seconds of processor time that all tests of one completion may take"
+    )
+    test_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        exclude_if=lambda value: value is None,
+        description="seconds of processor time that each test may take; null: only all of them have a limit",
+    )
     memory_mb: int = Field(512, ge=64, le=16384, description="MiB that a completion's program may take")
     partial: bool = Field(False, description="score the share of passed tests in place of all or nothing")
+    float_tolerance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: value == 0,
+        description="absolute or relative distance within which a printed or returned decimal is the expected one",
+    )
 
 
 class JsonSchemaVerifier(VerifierOptions):

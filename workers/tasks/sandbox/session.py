@@ -79,9 +79,7 @@ class Session:
         if process.stderr is not None:
             process.stderr.close()
 
-    def run(
-        self, program: str, stdin: str, seconds: float | None = None, wall_seconds: float | None = None
-    ) -> Outcome:
+    def run(self, program: str, stdin: str, seconds: float | None = None, wall_seconds: float | None = None) -> Outcome:
         """Run a program on an input until it ends or a limit is reached."""
         self.ready()
         deadline = time.monotonic() + (self.limits.wall_seconds if wall_seconds is None else wall_seconds)
@@ -108,9 +106,15 @@ class Session:
             self._close(channel)
 
     @contextlib.contextmanager
-    def talk(self, mode: str, deadline: float, seconds: float | None = None) -> Iterator[Channel]:
-        """Start a process that serves or judges (`harness.run`); what it prints goes nowhere."""
+    def talk(
+        self, mode: str, deadline: float, seconds: float | None = None, message_bytes: int = 0
+    ) -> Iterator[Channel]:
+        """Start a process that serves or judges (`harness.run`); what it prints goes nowhere.
+
+        A message of it may have `message_bytes`, or what a channel takes anyway.
+        """
         channel = self._open(mode, [os.open(os.devnull, os.O_RDWR) for _ in range(3)], deadline, seconds)
+        channel.most_bytes = max(channel.most_bytes, message_bytes)
         try:
             yield channel
         finally:
