@@ -15,7 +15,7 @@ from gapcast.contract.problems import PythonTestsVerifier
 from gapcast.contract.test_code import CannotHold, TestCode, read_test
 from workers.failures import JobError
 from workers.tasks.code_blocks import extract_code
-from workers.tasks.protocol import Case, Verdict
+from workers.tasks.protocol import Case, Problem, Verdict
 from workers.tasks.sandbox import Channel, Ended, Limits, SandboxUnavailable, Session, Status, borrowed, check
 from workers.tasks.sandbox.plain import read_json
 from workers.tasks.sandbox.printed import same_output, same_value
@@ -54,6 +54,36 @@ def verify_python(completion: str, tests: Sequence[Test], fn_name: str | None, s
             return run.verdict(tests)
     except SandboxUnavailable as error:
         raise unavailable(str(error)) from error
+
+
+def reference_fault(problem: Problem, spec: PythonTestsVerifier) -> str | None:
+    """Return why the problem's tests do not hold for its reference solution, with the test's line; None if they do.
+
+    Such tests would count against every model: one needs what the sandbox does not have, or cannot be told from here.
+
+    Raises:
+        JobError: `sandbox_unavailable`.
+    """
+    require_sandbox()
+    tests = problem.tests
+    code = extract_code(problem.reference_solution or "", problem.fn_name)
+    with _Run(code, problem.fn_name, spec.model_copy(update={"partial": False})) as run:
+        try:
+            verdict = run.verdict(tests)
+        except JobError as error:
+            return str(error)
+        if verdict.success:
+            return None
+        if not verdict.failures:
+            return verdict.note
+        place, test, case = f"test {run.ran}", tests[run.ran - 1], verdict.failures[0]
+        if isinstance(test, str) and run.failed_line is not None:
+            place += f", line {run.failed_line}, `{test.splitlines()[run.failed_line - 1].strip()}`"
+        what = "" if case.input is None else f" from {case.input}"
+        return (
+            f"{place}: expected it to hold for the reference solution, got {case.got}{what}. "
+            "Correct the test or the solution; docs/sandbox.md says what a test can compare."
+        )
 
 
 def require_sandbox() -> None:
@@ -95,6 +125,7 @@ class _Run:
         self._code, self._fn_name, self._spec = code, fn_name, spec
         self.failed_line: int | None = None
         """the line of the last test that failed, where it is known"""
+        self.ran = 0
         self._left = {"program": spec.seconds, "judge": spec.seconds}
         """seconds of processor time"""
         self._deadline = time.monotonic() + WALL_SECONDS + WALL_FACTOR * spec.seconds
@@ -114,21 +145,22 @@ class _Run:
     def verdict(self, tests: Sequence[Test]) -> Verdict:
         """Run them."""
         failures: list[Case] = []
-        passed = ran = 0
+        passed = self.ran = 0
         for test in tests:
             try:
                 failure = self._timed(test)
             except _Uncompiled as error:
                 return Verdict(0.0, f"The code does not compile: {_cut(str(error))}.")
-            ran += 1
+            self.ran += 1
+            self.failed_line = None
             passed += failure is None
             if failure is not None:
                 failures.append(failure)
                 if not self._spec.partial:
                     break
         note = f"{passed} of {len(tests)} tests passed."
-        if ran < len(tests):
-            note = f"Test {ran} of {len(tests)} failed; those before it passed, those after it were not run."
+        if self.ran < len(tests):
+            note = f"Test {self.ran} of {len(tests)} failed; those before it passed, those after it were not run."
         score = passed / len(tests) if self._spec.partial else float(passed == len(tests))
         return Verdict(score, note, tuple(failures))
 
@@ -138,7 +170,7 @@ class _Run:
             try:
                 return self._asserts(test, read_test(test, self._fn_name))
             except CannotHold as error:
-                raise _invalid(f"A test of the task {error}") from error
+                raise _invalid(f"Test {self.ran + 1} of the problem {error}") from error
         if test.get("testtype", "stdin") == "stdin":
             return self._stdin(test["input"], test["output"])
         return self._functional(test["input"], test["output"])
@@ -166,7 +198,7 @@ class _Run:
         try:
             wanted = [read_json(text) for text in (*lines, expected)][-1]
         except (ValueError, RecursionError) as error:
-            raise _invalid(f"A functional test of the task is not JSON: {error}") from error
+            raise _invalid(f"Test {self.ran + 1} of the problem is not JSON: {error}") from error
         try:
             with self._serve(len(expected)) as program:
                 answer = program.ask({"do": "entry", "name": self._fn_name, "lines": lines})
