@@ -147,12 +147,12 @@ class _Run:
         failures: list[Case] = []
         passed = self.ran = 0
         for test in tests:
+            self.failed_line = None
             try:
                 failure = self._timed(test)
             except _Uncompiled as error:
                 return Verdict(0.0, f"The code does not compile: {_cut(str(error))}.")
             self.ran += 1
-            self.failed_line = None
             passed += failure is None
             if failure is not None:
                 failures.append(failure)
