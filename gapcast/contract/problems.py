@@ -3,7 +3,6 @@
 Imports pydantic alone, because the worker's child process reads it too and must not import database code.
 """
 
-import ast
 import hashlib
 import json
 import re
@@ -16,6 +15,7 @@ from gapcast.contract.base import FieldError, JsonObject, JsonSchema, Strict
 from gapcast.contract.faults import shown
 from gapcast.contract.numbers import parse_number
 from gapcast.contract.tagged import NAMED_AS_SENT
+from gapcast.contract.test_code import CannotHold, read_test
 
 SCORING_VERSION = "2"
 """Version of how completions of file tasks are scored: how thinking is left out, how an answer is found, what is equal.
@@ -25,8 +25,10 @@ It changes whenever a verifier scores any completion otherwise, so that no probe
 
 MOST_TEXT = 262_144
 """characters of one field of a problem: some 64,000 tokens, longer than a probe's prompt can be of use"""
-MOST_TESTS = 256
-"""test cases of one problem"""
+MOST_TEST_TEXT = 1 << 24
+"""characters of one input or output of a test: LiveCodeBench's longest have a few million"""
+MOST_TESTS = 1024
+"""test cases of one problem: LiveCodeBench has up to 100, APPS some hundred"""
 MOST_PROBLEMS = 200_000
 """problems of one task: the largest probe draws 100,000, and as many may be held out"""
 
@@ -39,6 +41,7 @@ def _no_nul(text: str) -> str:
 
 
 Text = Annotated[str, Field(max_length=MOST_TEXT), AfterValidator(_no_nul)]
+TestText = Annotated[str, Field(max_length=MOST_TEST_TEXT), AfterValidator(_no_nul)]
 
 
 class Long(Strict):
@@ -66,15 +69,18 @@ class Message(Long):
     content: Text = Field(min_length=1)
 
 
-class TestCase(Long):
+class TestCase(Strict):
     """One case in LiveCodeBench's shape.
 
     `stdin`: the program reads `input` and must print `output`. `functional`: `input` holds one JSON value a line, the
     arguments of the problem's `fn_name`, and `output` is its result as JSON.
     """
 
-    input: Text
-    output: Text
+    __test__ = False
+    model_config = ConfigDict(str_max_length=MOST_TEST_TEXT)
+
+    input: TestText
+    output: TestText
     testtype: Literal["stdin", "functional"] = "stdin"
 
 
@@ -105,12 +111,16 @@ class ProblemIn(Long):
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
-    def _functional_tests_name_their_function(self) -> Self:
+    def _tests_can_be_run(self) -> Self:
         functional = any(isinstance(test, TestCase) and test.testtype == "functional" for test in self.tests or [])
         if functional and not self.fn_name:
             raise ValueError("functional tests call a function. Name it in fn_name.")
         if self.fn_name is not None and (not self.fn_name.isidentifier() or iskeyword(self.fn_name)):
             raise FieldError("fn_name", "expected the name of a Python function", self.fn_name)
+        for number, test in enumerate(self.tests or []):
+            fault = test_fault(test, self.fn_name)
+            if fault is not None:
+                raise FieldError(f"tests.{number}", fault)
         return self
 
     @field_validator("prompt")
@@ -120,26 +130,19 @@ class ProblemIn(Long):
             raise ValueError("expected a message of the role user, got none. Add one.")
         return prompt
 
-    @field_validator("tests")
-    @classmethod
-    def _tests_can_be_run(cls, tests: list[TestCase | str] | None) -> list[TestCase | str] | None:
-        for number, test in enumerate(tests or []):
-            fault = _assert_fault(test) if isinstance(test, str) else _functional_fault(test)
-            if fault is not None:
-                raise FieldError(str(number), fault)
-        return tests
 
-
-def _assert_fault(test: str) -> str | None:
+def test_fault(test: TestCase | str, fn_name: str | None) -> str | None:
+    """Return why a test cannot hold, whatever the program is; None where it can."""
+    if not isinstance(test, str):
+        return _functional_fault(test)
     try:
-        parsed = ast.parse(test)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"is not Python: {error}."
-    return (
-        None
-        if any(isinstance(node, ast.Assert) for node in ast.walk(parsed))
-        else "does not contain an `assert`. Add one."
-    )
+        read_test(test, fn_name)
+    except CannotHold as error:
+        return str(error)
+    return None
+
+
+test_fault.__test__ = False  # type: ignore[attr-defined]
 
 
 def _functional_fault(test: TestCase) -> str | None:
@@ -242,9 +245,25 @@ class PythonTestsVerifier(VerifierOptions):
     starts_processes = True
 
     kind: Literal["python_tests"] = "python_tests"
-    seconds: float = Field(10.0, gt=0, le=120, description="seconds that all tests of one completion may take")
+    seconds: float = Field(
+        10.0, gt=0, le=3600, description="seconds of processor time that all tests of one completion may take"
+    )
+    test_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        exclude_if=lambda value: value is None,
+        description="seconds of processor time that each test may take; null: only all of them have a limit",
+    )
     memory_mb: int = Field(512, ge=64, le=16384, description="MiB that a completion's program may take")
     partial: bool = Field(False, description="score the share of passed tests in place of all or nothing")
+    float_tolerance: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        exclude_if=lambda value: value == 0,
+        description="absolute or relative distance within which a printed or returned decimal is the expected one",
+    )
 
 
 class JsonSchemaVerifier(VerifierOptions):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import IO
 
@@ -96,7 +97,8 @@ def prepare(raw: IO[bytes], form: Form, task: TaskIn, unpacked: IO[bytes], out: 
     if form == "parquet":
         unpack(raw, unpacked, most_bytes)
     problems = Problems(task, out, WORD[form])
-    problems.take(read(unpacked if form == "parquet" else raw))
+    with closing(read(unpacked if form == "parquet" else raw)) as lines:
+        problems.take(lines)
     return Prepared(task, problems, out)
 
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from os import cpu_count
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from gapcast.contract import probes as contract
 from gapcast.contract.measured import MeasuredConfiguration
 from workers.contexts import require_fit, student_prompt
 from workers.engines import Engine, Prompt, Request, Sample, Sampling
+from workers.processors import usable_processors
 from workers.sampling.statistics import Scores, counts
 from workers.tasks import Problem, Task, Verdict, derive_seed
 from workers.tasks.answers import answer_part, closes_thinking, opens_thinking
@@ -107,7 +107,7 @@ class Sampler:
     @property
     def verifiers(self) -> int:
         """Completions that a slow verifier may have at a time."""
-        return cpu_count() or 1
+        return usable_processors()
 
     def verify(self, problem: Problem, sample: Sample) -> Verdict:
         """Score a completion's answer; thinking that was cut off has none."""

@@ -4,9 +4,10 @@ import json
 import os
 import weakref
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from pydantic import ValidationError
 
@@ -17,6 +18,9 @@ from workers.tasks.verifiers import verifier
 
 HEADER = "task.json"
 PROBLEMS = "problems.jsonl"
+LONG_LINE = 1 << 20
+"""bytes of a problem whose tests are read each time they are run: a probe holds its problems, and hidden tests may take
+megabytes each"""
 
 
 class FileTask:
@@ -129,12 +133,41 @@ class _Lines(Sequence[Problem]):
     def __getitem__(self, index: int | slice) -> Problem | list[Problem]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        offset = self._offsets[index]
-        line = os.pread(self._file.descriptor, self._lengths[index], offset)  # threads share no position
+        line = self._read(index)
         try:
-            return _problem(ProblemIn.model_validate_json(line))
+            problem = _problem(ProblemIn.model_validate_json(line))
+            if len(line) > LONG_LINE:
+                return replace(
+                    problem, tests=_Tests(lambda: json.loads(self._read(index))["tests"], len(problem.tests))
+                )
+            return problem
         except ValidationError as error:
-            raise _broken(self._folder, f"{PROBLEMS}, byte {offset}", error) from error
+            raise _broken(self._folder, f"{PROBLEMS}, byte {self._offsets[index]}", error) from error
+
+    def _read(self, index: int) -> bytes:
+        return os.pread(self._file.descriptor, self._lengths[index], self._offsets[index])  # threads share no position
+
+
+class _Tests(Sequence[Any]):
+    """The tests of one problem, which are read when they are run and not kept."""
+
+    def __init__(self, read: Callable[[], list[Any]], count: int) -> None:
+        self._read, self._count = read, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._read())
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...  # noqa: ANN401
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._read()[index]
 
 
 def _problem(fields: ProblemIn) -> Problem:

@@ -27,7 +27,7 @@ class Problem:
     prompt: str | tuple[Mapping[str, str], ...]
     """A text, or chat messages `{"role", "content"}`."""
     answer: str | None = None
-    tests: tuple[Any, ...] = ()
+    tests: Sequence[Any] = ()
     """As `gapcast.contract.problems.TestCase` (as dictionaries), or `assert` statements."""
     fn_name: str | None = None
     reference_solution: str | None = None

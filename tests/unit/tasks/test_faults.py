@@ -15,6 +15,16 @@ from tests.unit.tasks.conftest import count, lines, problem, sender
 
 GOOD = problem(id="good")
 
+MOST_LINE = 1 << 22
+"""the limit in these tests: what is told of a longer line does not depend on how much longer lines may be"""
+
+
+@pytest.fixture(autouse=True)
+def shorter_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_files, "MOST_LINE", MOST_LINE)
+    monkeypatch.setattr(task_files, "LONG_LINE", MOST_LINE >> 4)
+
+
 WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     # what the second line has, the verifier, and the field that is told
     ("numeric", "prompt", problem(prompt=None), "got nothing"),
@@ -47,9 +57,14 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("regex", "answer", problem(answer="a{99999999999999999999}"), "regular expression"),
     ("python_tests", "tests", problem(answer=None), "the verifier"),
     ("python_tests", "tests.0.output", problem(tests=[{"input": "1"}]), "got nothing"),
-    ("python_tests", "tests.1", problem(tests=["assert True", 3]), "expected a case with input and output"),
+    ("python_tests", "tests.1", problem(tests=["assert f()", 3]), "expected a case with input and output"),
     ("python_tests", "tests.0", problem(tests=["a\x00"]), "NUL"),
-    ("python_tests", "tests", problem(tests=["assert True"] * 257), "1 to 256 items, or null, got a list of 257 items"),
+    (
+        "python_tests",
+        "tests",
+        problem(tests=["assert f()"] * 1025),
+        "1 to 1024 items, or null, got a list of 1025 items",
+    ),
     (
         "python_tests",
         "tests.0.testtype",
@@ -76,7 +91,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 def test_a_wrong_line_is_named_with_its_field(
     refusing: TestClient, verifier: str, field: str, row: dict[str, Any], told: str
 ) -> None:
-    good = {"choice": GOOD | {"answer": "A"}, "python_tests": GOOD | {"tests": ["assert True"]}}.get(verifier, GOOD)
+    good = {"choice": GOOD | {"answer": "A"}, "python_tests": GOOD | {"tests": ["assert f()"]}}.get(verifier, GOOD)
     rows = [good, {**good, "id": None}, row] if row.get("id") == "line-3" else [good, row]
     if row.get("id") == "line-3":  # the second line has no id of its own, so it has taken its number's
         rows[2]["id"] = "line-2"
@@ -109,9 +124,9 @@ BROKEN: list[tuple[bytes, str, str]] = [
     (b'{"prompt": "a", "answer": 1 "id": "b"}', "lines.1", "Expecting ',' delimiter"),
     (b'{"prompt": "a", "tests": [{"input": 1, "input": 2}]}', "lines.1.tests", "'input' appears twice"),
     (
-        b'{"prompt": "' + b"x" * task_files.MOST_LINE + b'"}\n{"a": 1}\n',
+        b'{"prompt": "' + b"x" * MOST_LINE + b'"}\n{"a": 1}\n',
         "lines.1.prompt",
-        f"at most {task_files.MOST_LINE}",
+        f"at most {MOST_LINE}",
     ),
     (lines(problem(split="held_out")), "split", "held out"),
     (b"PAR1 is another form", "lines.1", "not JSON"),
@@ -136,7 +151,7 @@ def test_the_first_twenty_faults_are_told_and_a_huge_line_is_passed_over(refusin
     assert len(sender(refusing)(lines(many)).json()["errors"]) == 20
 
 
-LONG = b"x" * task_files.MOST_LINE
+LONG = b"x" * MOST_LINE
 TOO_LONG: list[tuple[bytes, str]] = [
     # a line, and the field in which it is too long
     (b'{"answer": "1", "prompt": "' + LONG + b'"}', ".prompt"),
@@ -158,7 +173,7 @@ TOO_LONG: list[tuple[bytes, str]] = [
 def test_a_line_that_is_too_long_is_told_with_its_field(refusing: TestClient, line: bytes, field: str) -> None:
     content = sender(refusing)(lines(GOOD) + line).json()
     assert (content["code"], content["param"]) == ("invalid_file", f"lines.2{field}")
-    assert f"expected at most {task_files.MOST_LINE} bytes, got {len(line)}." in content["detail"]
+    assert f"expected at most {MOST_LINE} bytes, got {len(line)}." in content["detail"]
 
 
 def test_more_problems_than_a_task_may_have(refusing: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

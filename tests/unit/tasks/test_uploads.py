@@ -301,7 +301,7 @@ def test_a_parameter_that_is_not_known_is_refused(client: TestClient, send: Send
     ("change", "told"),
     [
         ({"tests": ["assert ("]}, "is not Python"),
-        ({"tests": ["import os"]}, "does not contain an `assert`"),
+        ({"tests": ["import os"]}, "does not run an `assert`"),
         ({"tests": [{"input": "not json", "output": "1", "testtype": "functional"}], "fn_name": "f"}, "is not JSON"),
         ({"tests": ["assert f()"], "fn_name": "class"}, "expected the name of a Python function"),
         (

@@ -6,11 +6,12 @@ import os
 from collections import deque
 from collections.abc import Iterator
 
+from workers.processors import usable_processors
 from workers.tasks.sandbox.outcome import Limits
 from workers.tasks.sandbox.session import Session
 
-MOST_IDLE = 16
-"""sandboxes that are kept: two for each of eight completions verified side by side, some 20 MB each"""
+MOST_IDLE = 2 * max(8, usable_processors())
+"""sandboxes that are kept: two for each completion that is verified side by side, some 20 MB each"""
 
 _idle: deque[Session] = deque()
 """the one used last is taken first; adding and taking are atomic, so threads need no lock"""

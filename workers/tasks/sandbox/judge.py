@@ -1,256 +1,214 @@
-"""The tests' side of a test: runs `assert` statements in a process of their own, which has never seen the program.
+"""The tests' side of a test: runs them in a process of their own, which has never seen the program.
 
-The program's functions are called over the channel; what stands for them and for their results here is a `Remote`.
-So what the program does to its own process, an object that equals everything, `sys.exit(0)`, another `print`, has no
-hold on the assertions. What is said of a failure is the last call of the program and what came of it, taken from the
-channel and never from the assertions, which hold what is expected. Standard library only.
+The program's functions are called over the channel (`conversation`); what stands for them and for their results here is
+a `Remote`. So what the program does to its own process, an object that equals everything, `sys.exit(0)`, another
+`print`, has no hold on the assertions. What is said of a failure is the last call of the program and what came of it,
+taken from the channel and never from the assertions, which hold what is expected. Standard library only.
 """
 
 import ast
 import builtins
 import importlib
-from collections.abc import Callable
+import sys
+import traceback
+import types
+from collections.abc import Callable, Collection
 from typing import Any, BinaryIO
 
-from workers.tasks.sandbox import messages, plain, preload
+from workers.tasks.sandbox import messages, preload
+from workers.tasks.sandbox.conversation import HERE, Conversation
+from workers.tasks.sandbox.remote import Remote, Using
 
-LONGEST_CALL = 1900
-"""characters of a call that are told: the worker shows some more and need not cut it again"""
-
-
-class ProgramError(Exception):
-    """The program raised something that is none of Python's own exceptions."""
-
-
-class Remote:
-    """An object of the program. It equals only objects of the program, never a plain value.
-
-    What it contains is looked for among its items, here: the object itself might claim to contain everything.
-    """
-
-    _ask: Callable[..., Any]
-    _named = False
-    """Whether `repr` is the source, which asks the program for nothing."""
-
-    def __init__(self, number: int, source: str) -> None:
-        self._number = number
-        self._source = source
-
-    def __call__(self, *args: Any, **keywords: Any) -> Any:  # noqa: ANN401, D102
-        return self._ask("call", on=self._number, of=self._source, args=list(args), keywords=keywords)
-
-    def _do(self, operation: str, *args: Any) -> Any:  # noqa: ANN401
-        return self._ask(operation, on=self._number, of=self._source, args=list(args))
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._do("attribute", name)
-
-    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
-        if name.startswith("_"):
-            super().__setattr__(name, value)
-        else:
-            self._do("set_attribute", name, value)
-
-    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401
-        return self._do("item", key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401
-        self._do("set_item", key, value)
-
-    def __delitem__(self, key: Any) -> None:  # noqa: ANN401
-        self._do("delete_item", key)
-
-    def __iter__(self) -> Any:  # noqa: ANN401
-        return iter(self._do("items"))
-
-    def __len__(self) -> int:
-        return int(self._do("length"))
-
-    def __bool__(self) -> bool:
-        return bool(self._do("truth"))
-
-    def __str__(self) -> str:
-        return str(self._do("text"))
-
-    def __repr__(self) -> str:
-        return self._source if Remote._named else str(self._do("repr"))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Remote) and bool(self._do("same", other))
-
-    def __hash__(self) -> int:
-        return int(self._do("hash"))
-
-
-def _number(value: Any) -> int:  # noqa: ANN401
-    if isinstance(value, Remote):
-        return value._number
-    raise TypeError(f"a {type(value).__name__} cannot be handed to the program: plain values and its own objects can")
+FILE = "test.py"
+"""what a traceback calls the tests"""
 
 
 def run(stream: BinaryIO, header: messages.Message) -> int:
-    """Run the assertions in `header["source"]` and send what came out, which is this side's to say."""
-    conversation = _Conversation(stream)
-    Remote._ask = staticmethod(conversation.ask)
+    """Run the tests in `header["source"]` and send what came out, which is this side's to say.
+
+    The rest of the header is that of `gapcast.contract.test_code.TestCode`, and `fn_name`.
+    """
+    conversation = Conversation(stream)
+    Using._ask = staticmethod(conversation.ask)
+    tests = _Tests(header, conversation)
+    expected, got, invalid = None, None, None
     try:
-        tree = ast.parse(header["source"])
-        modules, wanted = _free_names(tree, header["fn_name"])
-        tree = _Comparisons(wanted).visit(tree)
-        code = compile(ast.fix_missing_locations(tree), "test.py", "exec", dont_inherit=True)
+        code = tests.compiled()
     except (SyntaxError, ValueError, RecursionError) as error:
-        messages.send(stream, {"invalid": messages.describe(error)})
+        messages.send(stream, {"invalid": f"does not compile: {messages.describe(error)}"})
         return 1
-    expected, got = None, None
+    line: int | None = None
     try:
-        names = {name: importlib.import_module(name) for name in modules}
-        given = wanted.intersection(conversation.ask("names", names=sorted(wanted)))  # it may claim to give more
-        names |= {name: conversation.ask("name", name=name) for name in sorted(given)}
-        exec(code, names | {"__name__": "test", _Comparisons.NAME: _equal})  # noqa: S102 - what this sandbox is for
+        tests.run(code)
     except Unequal as error:
-        expected = error.expected
-    except NameError as error:
-        got = messages.describe(error) if error.name in wanted else None
-    except BaseException:  # noqa: S110 - the text of the tests' own errors may say what is expected
-        pass
+        expected, line = error.expected, _line(error)
+    except BaseException as error:  # the text of the tests' own errors may say what is expected
+        line = _line(error)
+        if error is not conversation.raised:
+            if isinstance(error, NameError) and error.name in header["names"]:
+                got = messages.describe(error)
+            elif isinstance(error, ImportError):
+                invalid = f"imports what the sandbox does not have, in line {line}: {messages.describe(error)}"
     else:
-        messages.send(stream, {"passed": True})
-        return 0
+        if tests.asserted:
+            messages.send(stream, {"passed": True})
+            return 0
+        got = "No assertion was reached."
+    if invalid is not None:
+        messages.send(stream, {"invalid": invalid})
+        return 1
     got = conversation.got() or got
-    messages.send(stream, {"passed": False, "call": conversation.call, "got": got, "expected": expected})
+    messages.send(stream, {"passed": False, "call": conversation.call, "got": got, "expected": expected, "line": line})
     return 0
 
 
-class _Conversation:
-    """What is asked of the program, with the last call and what came of it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._answer: Any = None
-        self.call: str | None = None
-        """The source of the last call, with its arguments' values; None while nothing was called."""
-
-    def ask(self, operation: str, **request: Any) -> Any:  # noqa: ANN401
-        given = request.get("args", [])
-        source = self._source(operation, request)
-        noted = operation in {"call", "item", "length", "attribute"}
-        if noted:
-            self.call, self._answer = _cut(source), None
-        try:
-            if "args" in request:
-                request["args"] = plain.encode(given, _number)
-            if "keywords" in request:
-                request["keywords"] = plain.encode(request["keywords"], _number)
-        except TypeError as error:
-            self._answer = {"raised": "TypeError", "message": str(error)}
-            raise
-        messages.send(self._stream, {"ask": {"do": operation, **request}, "call": self.call})
-        answer = messages.receive(self._stream)
-        if noted:
-            self._answer = answer
-        if "raised" in answer:
-            kind = getattr(builtins, answer["raised"], None)
-            known = isinstance(kind, type) and issubclass(kind, Exception)
-            raise (kind if known else ProgramError)(answer["message"])  # type: ignore[misc]
-
-        def make(number: int) -> Remote:
-            return Remote(number, source)
-
-        for old, new in zip(given, plain.decode(answer.get("changed", []), make), strict=False):
-            _change(old, new)
-        return plain.decode(answer["value"], make)
-
-    def got(self) -> str | None:
-        """What the last call came to; None where nothing was called."""
-        if self.call is None:
-            return None
-        answer = self._answer
-        try:
-            if "raised" in answer:
-                return str(answer["message"])
-            value, changed = (plain.decode(answer.get(part), self._shown) for part in ("value", "changed"))
-            return _named(value) if changed is None else f"{_named(value)}; its arguments became {_named(changed)}"
-        except BaseException:
-            return "The program gave no result."
-
-    def _shown(self, number: int) -> Remote:
-        """An object that stays in the program, under what the program calls it."""
-        return Remote(number, str(self.ask("repr", on=number, args=[])))
-
-    @staticmethod
-    def _source(operation: str, request: messages.Message) -> str:
-        """What the test could have written for this."""
-        if operation == "name":
-            return str(request["name"])
-        of = request.pop("of", "")
-        arguments = list(map(_named, request.get("args", [])))
-        if operation == "call":
-            arguments += [f"{name}={_named(value)}" for name, value in request["keywords"].items()]
-            return f"{of}({', '.join(arguments)})"
-        if operation == "attribute":
-            return f"{of}.{request['args'][0]}"
-        if operation == "item":
-            return f"{of}[{', '.join(arguments)}]"
-        return f"{'len' if operation == 'length' else operation}({of})"
+def _line(error: BaseException) -> int | None:
+    """The line of the tests in which it was raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == FILE]
+    return lines[-1] if lines else None
 
 
-def _named(value: Any) -> str:  # noqa: ANN401
-    """The value's `repr`; objects of the program by their source, without asking the program."""
-    Remote._named = True
-    try:
-        return repr(value)
-    except Exception:  # a test's own class may raise anything
-        return f"<{type(value).__name__}>"
-    finally:
-        Remote._named = False
+class _Tests:
+    def __init__(self, header: messages.Message, conversation: Conversation) -> None:
+        self._header, self._conversation = header, conversation
+        self.asserted = False
+        """True once an assertion held"""
+        self._raises: set[int] = set()
+        """the lines of `raise` statements"""
+
+    def compiled(self) -> types.CodeType:
+        tree = ast.parse(self._header["source"])
+        self._raises = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.Raise)}
+        changed = _Assertions(set(self._header["names"])).visit(tree)
+        return compile(ast.fix_missing_locations(changed), FILE, "exec", dont_inherit=True)
+
+    def run(self, code: types.CodeType) -> None:
+        """Run them; an exception means that they failed."""
+        names = self._names()
+        module = types.ModuleType(HERE)
+        module.__dict__.update(names)
+        sys.modules[HERE] = module
+        exec(code, vars(module))  # noqa: S102 - what this sandbox is for
+        for name in self._header["functions"]:
+            vars(module)[name]()
+        if self._header["check"] is not None:
+            vars(module)[self._header["check"]](names.get(self._header["fn_name"]))
+        for name in self._header["cases"]:
+            self._run_case(vars(module)[name])
+        if self._conversation.failed is not None:
+            raise self._conversation.failed
+        self.asserted = self.asserted or bool(self._raises)
+
+    def _names(self) -> preload.Namespace:
+        header, ask = self._header, self._conversation.ask
+        usual = preload.generous_builtins() if header["usual"] else {}
+        names: preload.Namespace = {name: importlib.import_module(name) for name in header["modules"]}
+        names |= {name: usual[name] for name in header["usual"]}
+        given = set(header["names"]).intersection(ask("names", names=header["names"]))  # it may claim to give more
+        for name in sorted(given):
+            value = ask("name", name=name)
+            if isinstance(value, Remote | type):
+                names[name] = value
+        missing = header["fn_name"] if header["check"] is not None and header["fn_name"] not in given else None
+        if missing is not None:
+            raise NameError(f"name {missing!r} is not defined", name=missing)
+        Remote.leave = staticmethod(self._exit)
+        names["__builtins__"] = _Builtins(ask, given - names.keys())
+        return names | {_Assertions.HOLDS: self._holds, _Assertions.EQUAL: self._equal, _Assertions.NOTED: self._noted}
+
+    def _run_case(self, kind: Any) -> None:  # noqa: ANN401
+        """Call the test methods of a class of unittest's or pytest's."""
+        import unittest
+
+        if isinstance(kind, type) and issubclass(kind, unittest.TestCase):
+            for case in unittest.defaultTestLoader.loadTestsFromTestCase(kind):
+                result = unittest.TestResult()
+                case.run(result)
+                if not result.wasSuccessful():
+                    raise Unequal(None)
+                self.asserted = self.asserted or not result.skipped
+            return
+        for name in sorted(vars(kind)):
+            if name.startswith("test"):
+                made = kind()
+                for method in ("setup_method", name, "teardown_method"):
+                    if hasattr(made, method):
+                        getattr(made, method)()
+
+    def _holds(self, value: Any) -> None:  # noqa: ANN401
+        if not value:
+            raise Unequal(None)
+        self.asserted = True
+
+    def _equal(self, left: Any, right: Any, expected: str | None) -> None:  # noqa: ANN401
+        if not left == right:
+            raise Unequal(expected)
+        self.asserted = True
+
+    def _noted(self) -> None:
+        """A handler was reached: tests that expect an exception have no other assertion."""
+        self.asserted = True
+
+    def _exit(self, manager: Remote, kind: Any, error: Any) -> bool:  # noqa: ANN401
+        """Leave the program's context manager; it may keep to itself what it raised or the tests raise on purpose."""
+        swallowed = bool(manager._do("exit", kind, error))
+        if error is None:
+            return False
+        return swallowed and (error is self._conversation.raised or _line(error) in self._raises)
 
 
-def _cut(source: str) -> str:
-    return source if len(source) <= LONGEST_CALL else f"{source[:LONGEST_CALL]} ..."
+class _Builtins(dict[str, Any]):
+    """Python's builtins, and names of the program that hold plain values: asked each time, as the program sets them."""
 
+    def __init__(self, ask: Callable[..., Any], names: Collection[str]) -> None:
+        super().__init__(vars(builtins))
+        self._ask, self._names = ask, names
 
-def _change(old: Any, new: Any) -> None:  # noqa: ANN401
-    """Bring an argument that the call changed in place up to date."""
-    if isinstance(old, list):
-        old[:] = new
-    elif isinstance(old, dict | set):
-        old.clear()
-        old.update(new)
+    def __missing__(self, name: str) -> Any:  # noqa: ANN401
+        if name in self._names:
+            return self._ask("name", name=name)
+        raise KeyError(name)
 
 
 class Unequal(AssertionError):
-    """An `assert a == b` that did not hold."""
+    """An `assert` that did not hold, of `assert a == b` with what is expected."""
 
     def __init__(self, expected: str | None) -> None:
         super().__init__()
         self.expected = expected
 
 
-def _equal(left: Any, right: Any, expected: str | None) -> None:  # noqa: ANN401
-    if not left == right:
-        raise Unequal(expected)
+class _Assertions(ast.NodeTransformer):
+    """Makes assertions calls, so that they are counted; `assert call == value`, either way round, says the value."""
 
-
-class _Comparisons(ast.NodeTransformer):
-    """Makes `assert call == value`, either way round, say what the value is in the test."""
-
-    NAME = "__assert_equal__"
+    HOLDS, EQUAL, NOTED = "__assert_holds__", "__assert_equal__", "__assert_noted__"
 
     def __init__(self, wanted: set[str]) -> None:
         self._wanted = wanted
 
     def visit_Assert(self, node: ast.Assert) -> ast.stmt:
         test = node.test
-        if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
-            return node
-        left, right = test.left, test.comparators[0]
-        values = [value for one, value in ((left, right), (right, left)) if self._is_call(one) and _is_plain(value)]
-        call = ast.parse(f"{self.NAME}(0, 0, {ast.unparse(values[0]) if values else None!r})").body[0]
-        assert isinstance(call, ast.Expr)  # noqa: S101 - for the type checker
-        assert isinstance(call.value, ast.Call)  # noqa: S101
-        call.value.args[:2] = [left, right]
-        return ast.copy_location(call, node)
+        arguments = [test]
+        name = self.HOLDS
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
+            left, right = test.left, test.comparators[0]
+            values = [value for one, value in ((left, right), (right, left)) if self._is_call(one) and _is_plain(value)]
+            arguments = [left, right, ast.Constant(ast.unparse(values[0]) if values else None)]
+            name = self.EQUAL
+        call = ast.Call(ast.Name(name, ast.Load()), arguments, [])
+        return ast.copy_location(ast.Expr(call), node)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
+        self.generic_visit(node)
+        noted = ast.Expr(ast.Call(ast.Name(self.NOTED, ast.Load()), [], []))
+        node.body.insert(0, ast.copy_location(noted, node.body[0]))
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        """Leave out `unittest.main()`: the cases are run in any case."""
+        if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "unittest.main":
+            return ast.copy_location(ast.Pass(), node)
+        return node
 
     def _is_call(self, node: ast.expr) -> bool:
         return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self._wanted
@@ -259,15 +217,3 @@ class _Comparisons(ast.NodeTransformer):
 def _is_plain(node: ast.expr) -> bool:
     """Whether it says by itself what it is."""
     return all(hasattr(builtins, part.id) for part in ast.walk(node) if isinstance(part, ast.Name))
-
-
-def _free_names(tree: ast.AST, fn_name: str | None) -> tuple[set[str], set[str]]:
-    """What the tests use and do not define: standard modules of which they take attributes, and the program's names."""
-    used = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    inside = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    free = {node.id for node in used if isinstance(node.ctx, ast.Load)}
-    free -= {node.id for node in used if not isinstance(node.ctx, ast.Load)}
-    bare = {node.id for node in used if id(node) not in inside}
-    modules = {name for name in free - bare if name in (*preload.COMMON, *preload.OTHERS)}
-    # a program that redefines `abs` must not decide what the tests' `abs` is, unless that is what is tested
-    return modules, {name for name in free - modules if name == fn_name or not hasattr(builtins, name)}

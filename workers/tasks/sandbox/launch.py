@@ -20,6 +20,7 @@ import json  # noqa: E402
 import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
+import time  # noqa: E402
 from typing import TypedDict  # noqa: E402
 
 from workers.tasks.sandbox import confine, harness, preload, seccomp  # noqa: E402
@@ -29,6 +30,14 @@ CONTROL, CHANNEL = 3, 3
 MEGABYTE = 1 << 20
 PACKET = 4096
 """bytes of a control packet: a few short fields"""
+END = b"end"
+"""the control packet that ends the running program"""
+PROCESS_CLOCK = 2
+"""CPUCLOCK_SCHED: the processor time of all threads of a process"""
+PROCESSORS = os.cpu_count() or 1
+"""seconds of processor time that a program can use in a second"""
+SHORTEST_WAIT = 0.002
+"""seconds between two looks at the clock, which bound how late a program is killed"""
 
 
 def main() -> None:
@@ -80,7 +89,8 @@ class Job(TypedDict):
 
     mode: str
     memory_mb: int
-    cpu_seconds: int
+    seconds: float
+    """of the processor"""
 
 
 def _serve(control: socket.socket, space: int) -> bool:
@@ -88,15 +98,45 @@ def _serve(control: socket.socket, space: int) -> bool:
     packet, descriptors, _, _ = socket.recv_fds(control, PACKET, 4)
     if not packet:
         return False
+    if packet == END:  # for a program that had already ended
+        return True
     job: Job = json.loads(packet)
     pid = os.fork()
     if pid == 0:
         _become_program(job, descriptors, space)
     for descriptor in descriptors:
         os.close(descriptor)
-    _, status = os.waitpid(pid, 0)
-    control.send(json.dumps({"code": os.waitstatus_to_exitcode(status)}).encode())
+    late = _watch(control, pid, job["seconds"])
+    _, status, usage = os.wait4(pid, 0)
+    ended = {"code": os.waitstatus_to_exitcode(status), "late": late, "seconds": usage.ru_utime + usage.ru_stime}
+    control.send(json.dumps(ended).encode())
     return True
+
+
+def _watch(control: socket.socket, pid: int, seconds: float) -> bool:
+    """Wait for the program's end; kill it when the worker asks, or (then True) when its processor time is over."""
+    clock = ~pid << 3 | PROCESS_CLOCK  # clock_getcpuclockid(3)
+    process = os.pidfd_open(pid)
+    ready = select.poll()
+    ready.register(process, select.POLLIN)
+    ready.register(control, select.POLLIN)
+    late = False
+    try:
+        while True:
+            left = seconds - time.clock_gettime(clock)
+            if left <= 0:
+                late = True
+                break
+            events = dict(ready.poll(1000 * max(left / PROCESSORS, SHORTEST_WAIT)))
+            if process in events:
+                return False
+            if events:
+                control.recv(PACKET)  # END, or nothing: the worker has gone
+                break
+        os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(process)
+    return late
 
 
 def _become_program(job: Job, descriptors: list[int], space: int) -> None:
@@ -106,7 +146,8 @@ def _become_program(job: Job, descriptors: list[int], space: int) -> None:
         for number, descriptor in enumerate(descriptors):  # these are above 3, so none is overwritten
             os.dup2(descriptor, number)
         os.closerange(CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
-        confine.limit_resources(space + job["memory_mb"] * MEGABYTE, job["cpu_seconds"])
+        # the kernel's own limit has whole seconds: it is there in case that the watch fails
+        confine.limit_resources(space + job["memory_mb"] * MEGABYTE, int(job["seconds"]) + 2)
         seccomp.install(seccomp.assemble(os.uname().machine, os.getpid()))
     except (confine.Refused, OSError) as error:
         os.write(2, f"the program was not run: {error}".encode())

@@ -16,7 +16,7 @@ CHUNK = 65536
 STDERR_BYTES = 8192
 """of standard error that are kept: a traceback of twenty frames"""
 MESSAGE_BYTES = 4 << 20
-"""of one message: the longest text of a task file fits however it is escaped (six bytes a character)"""
+"""of one message, where no longer result is expected"""
 
 
 class Channel:
@@ -25,6 +25,7 @@ class Channel:
     def __init__(self, sock: socket.socket, deadline: float, ended: Callable[[float], Status]) -> None:
         self._socket, self._deadline, self._ended = sock, deadline, ended
         self._received = b""
+        self.most_bytes = MESSAGE_BYTES
 
     def close(self) -> None:
         """Let the process know that nothing more is asked."""
@@ -67,7 +68,7 @@ class Channel:
                 raise Ended(self._ended(self._deadline))
             parts.append(chunk)
             size += len(chunk)
-            if size > MESSAGE_BYTES:
+            if size > self.most_bytes:
                 raise Ended(Status.output_limit)
         line, _, self._received = b"".join(parts).partition(b"\n")
         return line

@@ -23,9 +23,11 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 START_SECONDS = 30.0
 """a start takes 0.1 s; a machine that swaps takes longer, and a program must not fail because of it"""
 LINGER_SECONDS = 0.5
-"""a process that is asked no more ends within milliseconds; one that does not is killed"""
+"""for what a program wrote before it was ended"""
 PACKET = 4096
 """bytes of a control packet: a few short fields"""
+END = b"end"
+"""the control packet that ends the running program"""
 
 
 class Session:
@@ -39,6 +41,8 @@ class Session:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.used = 0.0
+        """seconds of processor time that the last program took; what it was given where that is not known"""
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._running = False
@@ -75,36 +79,42 @@ class Session:
         if process.stderr is not None:
             process.stderr.close()
 
-    def run(self, program: str, stdin: str, seconds: float | None = None) -> Outcome:
+    def run(self, program: str, stdin: str, seconds: float | None = None, wall_seconds: float | None = None) -> Outcome:
         """Run a program on an input until it ends or a limit is reached."""
         self.ready()
-        started = time.monotonic()
-        deadline = started + (self.limits.seconds if seconds is None else seconds)
+        deadline = time.monotonic() + (self.limits.wall_seconds if wall_seconds is None else wall_seconds)
         pipes = [os.pipe() for _ in range(3)]
         output = Output([pipes[0][1], pipes[1][0], pipes[2][0]], self.limits.output_bytes)
         channel: Channel | None = None
         try:
-            channel = self._open("program", [pipes[0][0], pipes[1][1], pipes[2][1]], deadline)
+            channel = self._open("program", [pipes[0][0], pipes[1][1], pipes[2][1]], deadline, seconds)
             answer = channel.ask({"source": program})
             if "syntax" in answer:
-                return Outcome(Status.syntax, stderr_tail=str(answer["syntax"]), seconds=time.monotonic() - started)
+                self._end()
+                return Outcome(Status.syntax, stderr_tail=str(answer["syntax"]), seconds=self.used)
             status = output.collect(stdin.encode("utf-8", "surrogatepass"), deadline)
             if status is None:
                 status = self.ended(deadline)
             else:
-                self.kill()
-            return Outcome(status, output.stdout, output.stderr, time.monotonic() - started)
+                self._end()
+            return Outcome(status, output.stdout, output.stderr, self.used)
         except Ended as end:  # before anything of the program ran
             output.collect(b"", time.monotonic() + LINGER_SECONDS)
-            return Outcome(end.status, stderr_tail=output.stderr, seconds=time.monotonic() - started)
+            return Outcome(end.status, stderr_tail=output.stderr, seconds=self.used)
         finally:
             output.close()
             self._close(channel)
 
     @contextlib.contextmanager
-    def talk(self, mode: str, deadline: float) -> Iterator[Channel]:
-        """Start a process that serves or judges (`harness.run`); what it prints goes nowhere."""
-        channel = self._open(mode, [os.open(os.devnull, os.O_RDWR) for _ in range(3)], deadline)
+    def talk(
+        self, mode: str, deadline: float, seconds: float | None = None, message_bytes: int = 0
+    ) -> Iterator[Channel]:
+        """Start a process that serves or judges (`harness.run`); what it prints goes nowhere.
+
+        A message of it may have `message_bytes`, or what a channel takes anyway.
+        """
+        channel = self._open(mode, [os.open(os.devnull, os.O_RDWR) for _ in range(3)], deadline, seconds)
+        channel.most_bytes = max(channel.most_bytes, message_bytes)
         try:
             yield channel
         finally:
@@ -113,40 +123,57 @@ class Session:
     def _close(self, channel: Channel | None) -> None:
         if channel is not None:
             channel.close()
-        if self._running:
-            self.ended(time.monotonic() + LINGER_SECONDS)
+        self._end()
+
+    def _end(self) -> None:
+        """End the running program, if it has not ended by itself; the sandbox stays."""
+        if not self._running or self._control is None:
+            return
+        with contextlib.suppress(OSError):  # then nothing is heard either
+            self._control.send(END)
+        if self._take_end(time.monotonic() + START_SECONDS) is None:
+            self.kill()
 
     def ended(self, deadline: float) -> Status:
-        """Wait for the running program's end; at the deadline it is killed."""
-        if self._control is None:
+        """Wait for the running program's end; at the deadline it is ended."""
+        status = self._take_end(deadline)
+        if status is None:
+            self._end()
+        return status or Status.timeout
+
+    def _take_end(self, deadline: float) -> Status | None:
+        """How the running program ended; None if it still runs at the deadline."""
+        if self._control is None or not self._running:
             return Status.timeout
         try:
             self._control.settimeout(max(deadline - time.monotonic(), 0.001))
             packet = self._control.recv(PACKET)
         except TimeoutError:
-            self.kill()
-            return Status.timeout
+            return None
         except OSError:
             packet = b""
         if not packet:  # the sandbox was killed as a whole
             self.kill()
             return Status.killed
         self._running = False
-        code = json.loads(packet)["code"]
+        end = json.loads(packet)
+        self.used, code = end["seconds"], end["code"]
         if code == OUT_OF_MEMORY:
             return Status.memory
+        if end["late"] or code == -signal.SIGXCPU:
+            return Status.timeout
         if code in (-signal.SIGKILL, -signal.SIGSYS):
             return Status.killed
-        return Status.timeout if code == -signal.SIGXCPU else Status.ok if code == 0 else Status.error
+        return Status.ok if code == 0 else Status.error
 
-    def _open(self, mode: str, descriptors: list[int], deadline: float) -> Channel:
+    def _open(self, mode: str, descriptors: list[int], deadline: float, seconds: float | None) -> Channel:
         """Fork a process in the sandbox, with these as its standard descriptors; they are closed here."""
         here, there = socket.socketpair()
         try:
             self.ready()
             assert self._control is not None  # noqa: S101 - for the type checker
-            left = max(deadline - time.monotonic(), 0)
-            job = {"mode": mode, "memory_mb": self.limits.memory_mb, "cpu_seconds": int(left) + 2}
+            self.used = self.limits.seconds if seconds is None else seconds
+            job = {"mode": mode, "memory_mb": self.limits.memory_mb, "seconds": self.used}
             self._control.settimeout(START_SECONDS)
             socket.send_fds(self._control, [json.dumps(job).encode()], [*descriptors, there.fileno()])
             self._running = True
