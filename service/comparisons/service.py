@@ -21,7 +21,7 @@ from service.comparisons.configuring import (
     questions,
     require_first_round,
 )
-from service.comparisons.ending import answer_of
+from service.comparisons.ending import Answers, answers_of, store
 from service.comparisons.models import PENDING, Comparison, ComparisonPart
 from service.comparisons.presenting import show
 from service.comparisons.repository import ComparisonState
@@ -186,8 +186,31 @@ def _seconds_left(request: ComparisonRequest, story: Story) -> float | None:
     return min(left) if left else None
 
 
-def advance(session: WriteSession, job: Job) -> None:
-    """Go on after a part of a comparison has ended, in the transaction that ends its job."""
+def answers_with(session: Session, job: Job, told: JsonObject) -> Answers | None:
+    """Answer a comparison that ends with the result of this job; None if it goes on. Nothing is stored."""
+    result = PartResult.model_validate(told)
+    if result.second is None:
+        return None
+    part = repository.part_of(session, job.id)
+    story = Story.read([one for one in repository.parts(session, [part.comparison_id]) if one.row.id != part.id])
+    story.add(result)
+    return _answers(session, repository.by_id(session, part.comparison_id), story)
+
+
+def _answers(session: Session, comparison: Comparison, story: Story) -> Answers:
+    found = [Contestant.model_validate(one) for one in comparison.members["list"]]
+    law = fits.fixed(session, comparison.tenant, comparison.fit_id)
+    return answers_of(session, comparison, found, story, law)
+
+
+def advance(session: WriteSession, job: Job, answers: Answers | None) -> None:
+    """Go on after a part of a comparison has ended, in the transaction that ends its job.
+
+    Args:
+        session: a session that writes.
+        job: as it has ended.
+        answers: what `answers_with` has computed; where nothing is, it is done here.
+    """
     part = repository.part_of(session, job.id)
     comparison = repository.locked(session, part.comparison_id)
     if comparison.status != PENDING:
@@ -203,9 +226,8 @@ def advance(session: WriteSession, job: Job) -> None:
     repository.set_round(session, comparison.id, comparison.round + 1)
     session.refresh(comparison)
     if story.second is not None:
-        law = fits.fixed(session, comparison.tenant, comparison.fit_id)
-        answer = answer_of(session, comparison, found, story, law, job.id)
-        _end(session, comparison, JobState.succeeded, {"answer": answer})
+        stored = store(session, comparison, answers or _answers(session, comparison, story), job.id)
+        _end(session, comparison, JobState.succeeded, {"answer": stored})
     elif story.stop is not None:
         _queue(session, comparison, {"of": story.leader, "plan": None, "decides": False, "second": story.leader})
     elif result.next:
