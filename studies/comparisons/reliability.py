@@ -175,9 +175,15 @@ def main() -> None:
             if np.isfinite([found.width, found.width_afresh]).all():  # the law refuses nothing of what is left
                 ended[kind].append(found)
     every = [each for of_kind in ended.values() for each in of_kind]
-    for kind, of_kind in [*ended.items(), ("all", every)]:
+    for kind, of_kind in ended.items():
         for which in ("first", "last"):
             reliability(of_kind, which, kind)
+    print("\n| true gaps | comparisons | the leader's mean P(best) | it was best |")
+    print("|---|---|---|---|")
+    for kind, of_kind in ended.items():
+        claimed = np.mean([each.last.max() for each in of_kind])
+        right = np.mean([each.last.argmax() == each.best for each in of_kind])
+        print(f"| {kind} | {len(of_kind)} | {claimed:.3f} | {right:.3f} |")
     print("\n| true gaps | comparisons | covered by its own probe | too high, points | by the fresh one | too high |")
     print("|---|---|---|---|---|---|")
     for kind, of_kind in [*ended.items(), ("all", every)]:
