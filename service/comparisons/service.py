@@ -13,14 +13,7 @@ from gapcast.contract.lists import ComparisonQuery
 from gapcast.contract.spaces import Space
 from gapcast.contract.waiting import Queue
 from service.comparisons import repository
-from service.comparisons.configuring import (
-    Contestant,
-    contestants,
-    equal_split,
-    first_plan,
-    questions,
-    require_first_round,
-)
+from service.comparisons.configuring import Contest, Contestant, contest_of, first_plan, questions
 from service.comparisons.ending import Answers, answers_of, store
 from service.comparisons.models import PENDING, Comparison, ComparisonPart
 from service.comparisons.presenting import show
@@ -35,7 +28,7 @@ from service.jobs.service import Settle, require_room, waiting_of
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
 from service.kit.errors import Conflict, NotFound
-from service.kit.idempotency import Idempotency, claim_key
+from service.kit.idempotency import Idempotency, claim_key, was_used
 from service.kit.ids import new_id
 from service.predictions import repository as prediction_rows
 from service.predictions.service import law_for
@@ -56,18 +49,47 @@ def law_of(database: Database, tenant: str, request: Space, settings: Settings) 
     return for_each(request.asked[:1], lambda one: law_for(database, tenant, one, settings), request.where)[0]
 
 
+def prepare(
+    database: Database,
+    tenant: str,
+    request: ComparisonRequest,
+    settings: Settings,
+    idempotency: Idempotency | None = None,
+) -> Contest | None:
+    """Look up all that is compared before anything is locked; None for a key that was used: what it has made answers.
+
+    Raises:
+        UnknownModel: no worker can load the first one's.
+        UnknownPool: there is no such pool.
+        InvalidRequest: a configuration cannot be probed, or the budget is too small.
+    """
+    with database.read() as session:
+        if was_used(session, tenant, idempotency):
+            return None
+    law = law_of(database, tenant, request, settings)
+    with database.read() as session:
+        return contest_of(session, tenant, request, law, settings)
+
+
 def create(
     session: WriteSession,
     tenant: str,
     request: ComparisonRequest,
-    law: Current,
+    contest: Contest | None,
     settings: Settings,
     idempotency: Idempotency | None = None,
 ) -> str:
     """Store a comparison and the jobs of its first round; returns its id.
 
+    Args:
+        session: a session that writes.
+        tenant: who asks.
+        request: what is compared.
+        contest: what `prepare` has made of it.
+        settings: how many jobs of this tenant may wait.
+        idempotency: key and hash of the body.
+
     Raises:
-        InvalidRequest: a configuration cannot be probed, or the budget is too small.
         TooManyJobs: there is no room for its jobs.
     """
     comparison_id = new_id("cmp")
@@ -75,9 +97,9 @@ def create(
         first = claim_key(session, tenant, *idempotency, comparison_id)
         if first != comparison_id:
             return first
-    found = contestants(session, tenant, request, law, settings)
-    contest = questions(found, law).contest()
-    require_first_round(request, found, contest)
+    if contest is None:
+        raise ValueError("only the request of a key that was used comes without what it compares")
+    found, law, split = contest
     comparison = repository.add(
         session,
         {
@@ -90,7 +112,7 @@ def create(
             "fit_id": law.fit.id,
             "members": {
                 "list": [one.model_dump(mode="json") for one in found],
-                "equal_split": equal_split(found, contest),
+                "equal_split": split,
             },
             "status": PENDING,
             "round": 0,

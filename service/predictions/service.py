@@ -24,7 +24,7 @@ from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
 from service.kit.errors import Conflict, InvalidRequest, NotFound
-from service.kit.idempotency import Idempotency, answered_before, claim_key, find_key, remember
+from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
@@ -95,8 +95,9 @@ def prepare(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    if _was_used(database, tenant, idempotency):
-        return []
+    with database.read() as session:
+        if was_used(session, tenant, idempotency):
+            return []
     law = law_for(database, tenant, request, settings)
     with database.read() as session:
         return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
@@ -114,18 +115,12 @@ def prepare_all(
     Raises:
         InvalidRequest: names the fields that do not fit by their requests' places.
     """
-    if _was_used(database, tenant, idempotency):
-        return []
+    with database.read() as session:
+        if was_used(session, tenant, idempotency):
+            return []
     asked = list(zip(requests, laws_for(database, tenant, requests, settings), strict=True))
     with database.read() as session:
         return prepared(session, tenant, for_each(asked, lambda one: resolved(session, tenant, *one, settings)))
-
-
-def _was_used(database: Database, tenant: str, idempotency: Idempotency | None) -> bool:
-    if idempotency is None:
-        return False
-    with database.read() as session:
-        return find_key(session, tenant, *idempotency) is not None
 
 
 def create(

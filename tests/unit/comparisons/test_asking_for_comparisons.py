@@ -7,8 +7,9 @@ from fastapi.testclient import TestClient
 
 from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
 from gapcast.contract.predictions import Answer
-from service.comparisons import repository
+from service.comparisons import configuring, repository
 from service.comparisons import service as comparisons
+from service.comparisons.configuring import Questions, questions
 from service.jobs import repository as jobs
 from service.kit.database import Database
 from service.predictions import answering
@@ -177,3 +178,20 @@ def test_the_end_asks_the_law_while_others_can_write(client: TestClient, monkeyp
     assert (ended["status"], ended["winner"]["place"]) == ("succeeded", 1)
     assert all(one["answer"]["improvement"]["value"] is not None for one in ended["configurations"])
     assert was_locked == [False] * 4
+
+
+def test_what_is_compared_is_looked_up_while_others_can_write(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, was_locked = database_of(client), list[bool]()
+
+    def noted(found: Any, law: Any) -> Questions:
+        was_locked.append(database._write_lock.locked())  # type: ignore[union-attr]
+        return questions(found, law)
+
+    monkeypatch.setattr(configuring, "questions", noted)
+    headers = {"Idempotency-Key": "k"}
+    first = client.post("/v1/comparisons", json=comparison(), headers=headers)
+    assert (first.status_code, was_locked) == (202, [False])
+    again = client.post("/v1/comparisons", json=comparison(), headers=headers)
+    assert (again.json()["id"], len(was_locked)) == (first.json()["id"], 1)
