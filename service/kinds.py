@@ -4,15 +4,19 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import Any
 
 import structlog
 
 import service
-from service.jobs.kind import JobEnd, Kind
+from service.jobs.kind import JobEnd, Kind, Result
 from service.jobs.models import Job
 from service.kit.database import Database, WriteSession
 
 log = structlog.get_logger()
+
+Prepared = list[Any]
+"""what each end has computed before the transaction"""
 
 
 def _job_modules() -> list[ModuleType]:
@@ -21,11 +25,11 @@ def _job_modules() -> list[ModuleType]:
 
 
 _MODULES = _job_modules()
-KINDS: dict[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES if hasattr(module, "KIND")}
-WAITING: list[JobEnd] = [module.WAITING for module in _MODULES if hasattr(module, "WAITING")]
+KINDS: dict[str, Kind[Any]] = {module.KIND.name: module.KIND for module in _MODULES if hasattr(module, "KIND")}
+WAITING: list[JobEnd[Any]] = [module.WAITING for module in _MODULES if hasattr(module, "WAITING")]
 
 
-def _ends(job: Job) -> list[JobEnd]:
+def _ends(job: Job) -> list[JobEnd[Any]]:
     kind = KINDS.get(job.kind)
     if kind is None:  # stored by another version of the product: the others' ends must not fail for it
         log.warning("unknown_kind_of_job", job=job.id, kind=job.kind)
@@ -33,13 +37,13 @@ def _ends(job: Job) -> list[JobEnd]:
     return [kind, *WAITING]
 
 
-def prepare(database: Database, job: Job) -> None:
+def prepare(database: Database, job: Job, result: Result) -> Prepared:
     """Compute what the success of a job will need, before the transaction that ends it."""
-    for end in _ends(job):
-        end.prepare(database, job)
+    return [end.prepare(database, job, result) for end in _ends(job)]
 
 
-def settle(session: WriteSession, job: Job) -> None:
+def settle(session: WriteSession, job: Job, prepared: Prepared | None = None) -> None:
     """End a job's own row and all that waits for it, in the transaction that ends the job."""
-    for end in _ends(job):
-        end.settle(session, job)
+    ends = _ends(job)
+    for end, of_end in zip(ends, prepared or [None] * len(ends), strict=True):
+        end.settle(session, job, of_end)

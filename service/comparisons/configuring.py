@@ -74,6 +74,31 @@ class Questions(NamedTuple):
         return [deciding.Configuration(**dict(one)) for one in self.competitors]
 
 
+class Contest(NamedTuple):
+    """A comparison that can begin.
+
+    Attributes:
+        contestants: its configurations. law: that they are compared under.
+        equal_split: rollouts of every configuration's own probe.
+    """
+
+    contestants: list[Contestant]
+    law: Current
+    equal_split: int
+
+
+def contest_of(session: Session, tenant: str, request: ComparisonRequest, law: Current, settings: Settings) -> Contest:
+    """Look up all that is compared, and ask the law where it may be; a session that reads is enough.
+
+    Raises:
+        InvalidRequest: a configuration cannot be probed, or the budget is too small.
+    """
+    found = contestants(session, tenant, request, law, settings)
+    contest = questions(found, law).contest()
+    require_first_round(request, found, contest)
+    return Contest(found, law, equal_split(found, contest))
+
+
 def contestants(session: Session, tenant: str, request: Space, law: Current, settings: Settings) -> list[Contestant]:
     """Look up the names of every configuration.
 

@@ -57,9 +57,9 @@ async def create_comparison(
     idempotency = idempotency_of(PATH, idempotency_key, request)
 
     def store() -> str:
-        law = service.law_of(state.database, tenant, request, state.settings)
+        contest = service.prepare(state.database, tenant, request, state.settings, idempotency)
         with state.database.write() as session:
-            return service.create(session, tenant, request, law, state.settings, idempotency)
+            return service.create(session, tenant, request, contest, state.settings, idempotency)
 
     return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
 

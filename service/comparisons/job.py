@@ -4,13 +4,14 @@ from sqlalchemy.orm import Session
 
 from service.comparisons import repository
 from service.comparisons import service as comparisons
+from service.comparisons.ending import Answers
 from service.jobs.kind import Configuration, Kind, Places, Result
 from service.jobs.models import Job
-from service.kit.database import WriteSession
+from service.kit.database import Database, WriteSession
 from service.settings import Settings
 
 
-class ComparisonJob(Kind):
+class ComparisonJob(Kind[Answers]):
     """The rounds of one model: what it has drawn is remembered in a file, so it can be killed at any time."""
 
     name = comparisons.KIND
@@ -39,9 +40,14 @@ class ComparisonJob(Kind):
         """With the part."""
         repository.store_result(session, job.id, result)
 
-    def settle(self, session: WriteSession, job: Job) -> None:
+    def prepare(self, database: Database, job: Job, result: Result) -> Answers | None:
+        """Answer all configurations, if the comparison ends with this."""
+        with database.read() as session:
+            return comparisons.answers_with(session, job, result)
+
+    def settle(self, session: WriteSession, job: Job, prepared: Answers | None = None) -> None:
         """Ask for the next round, or end the comparison."""
-        comparisons.advance(session, job)
+        comparisons.advance(session, job, prepared)
 
 
 KIND = ComparisonJob()

@@ -13,15 +13,8 @@ from gapcast.contract.lists import ComparisonQuery
 from gapcast.contract.spaces import Space
 from gapcast.contract.waiting import Queue
 from service.comparisons import repository
-from service.comparisons.configuring import (
-    Contestant,
-    contestants,
-    equal_split,
-    first_plan,
-    questions,
-    require_first_round,
-)
-from service.comparisons.ending import answer_of
+from service.comparisons.configuring import Contest, Contestant, contest_of, first_plan, questions
+from service.comparisons.ending import Answers, answers_of, store
 from service.comparisons.models import PENDING, Comparison, ComparisonPart
 from service.comparisons.presenting import show
 from service.comparisons.repository import ComparisonState
@@ -35,7 +28,7 @@ from service.jobs.service import Settle, require_room, waiting_of
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
 from service.kit.errors import Conflict, NotFound
-from service.kit.idempotency import Idempotency, claim_key
+from service.kit.idempotency import Idempotency, claim_key, was_used
 from service.kit.ids import new_id
 from service.predictions import repository as prediction_rows
 from service.predictions.service import law_for
@@ -56,18 +49,47 @@ def law_of(database: Database, tenant: str, request: Space, settings: Settings) 
     return for_each(request.asked[:1], lambda one: law_for(database, tenant, one, settings), request.where)[0]
 
 
+def prepare(
+    database: Database,
+    tenant: str,
+    request: ComparisonRequest,
+    settings: Settings,
+    idempotency: Idempotency | None = None,
+) -> Contest | None:
+    """Look up all that is compared before anything is locked; None for a key that was used: what it has made answers.
+
+    Raises:
+        UnknownModel: no worker can load the first one's.
+        UnknownPool: there is no such pool.
+        InvalidRequest: a configuration cannot be probed, or the budget is too small.
+    """
+    with database.read() as session:
+        if was_used(session, tenant, idempotency):
+            return None
+    law = law_of(database, tenant, request, settings)
+    with database.read() as session:
+        return contest_of(session, tenant, request, law, settings)
+
+
 def create(
     session: WriteSession,
     tenant: str,
     request: ComparisonRequest,
-    law: Current,
+    contest: Contest | None,
     settings: Settings,
     idempotency: Idempotency | None = None,
 ) -> str:
     """Store a comparison and the jobs of its first round; returns its id.
 
+    Args:
+        session: a session that writes.
+        tenant: who asks.
+        request: what is compared.
+        contest: what `prepare` has made of it.
+        settings: how many jobs of this tenant may wait.
+        idempotency: key and hash of the body.
+
     Raises:
-        InvalidRequest: a configuration cannot be probed, or the budget is too small.
         TooManyJobs: there is no room for its jobs.
     """
     comparison_id = new_id("cmp")
@@ -75,9 +97,9 @@ def create(
         first = claim_key(session, tenant, *idempotency, comparison_id)
         if first != comparison_id:
             return first
-    found = contestants(session, tenant, request, law, settings)
-    contest = questions(found, law).contest()
-    require_first_round(request, found, contest)
+    if contest is None:
+        raise ValueError("only the request of a key that was used comes without what it compares")
+    found, law, split = contest
     comparison = repository.add(
         session,
         {
@@ -90,7 +112,7 @@ def create(
             "fit_id": law.fit.id,
             "members": {
                 "list": [one.model_dump(mode="json") for one in found],
-                "equal_split": equal_split(found, contest),
+                "equal_split": split,
             },
             "status": PENDING,
             "round": 0,
@@ -186,8 +208,31 @@ def _seconds_left(request: ComparisonRequest, story: Story) -> float | None:
     return min(left) if left else None
 
 
-def advance(session: WriteSession, job: Job) -> None:
-    """Go on after a part of a comparison has ended, in the transaction that ends its job."""
+def answers_with(session: Session, job: Job, told: JsonObject) -> Answers | None:
+    """Answer a comparison that ends with the result of this job; None if it goes on. Nothing is stored."""
+    result = PartResult.model_validate(told)
+    if result.second is None:
+        return None
+    part = repository.part_of(session, job.id)
+    story = Story.read([one for one in repository.parts(session, [part.comparison_id]) if one.row.id != part.id])
+    story.add(result)
+    return _answers(session, repository.by_id(session, part.comparison_id), story)
+
+
+def _answers(session: Session, comparison: Comparison, story: Story) -> Answers:
+    found = [Contestant.model_validate(one) for one in comparison.members["list"]]
+    law = fits.fixed(session, comparison.tenant, comparison.fit_id)
+    return answers_of(session, comparison, found, story, law)
+
+
+def advance(session: WriteSession, job: Job, answers: Answers | None) -> None:
+    """Go on after a part of a comparison has ended, in the transaction that ends its job.
+
+    Args:
+        session: a session that writes.
+        job: as it has ended.
+        answers: what `answers_with` has computed; where nothing is, it is done here.
+    """
     part = repository.part_of(session, job.id)
     comparison = repository.locked(session, part.comparison_id)
     if comparison.status != PENDING:
@@ -203,9 +248,8 @@ def advance(session: WriteSession, job: Job) -> None:
     repository.set_round(session, comparison.id, comparison.round + 1)
     session.refresh(comparison)
     if story.second is not None:
-        law = fits.fixed(session, comparison.tenant, comparison.fit_id)
-        answer = answer_of(session, comparison, found, story, law, job.id)
-        _end(session, comparison, JobState.succeeded, {"answer": answer})
+        stored = store(session, comparison, answers or _answers(session, comparison, story), job.id)
+        _end(session, comparison, JobState.succeeded, {"answer": stored})
     elif story.stop is not None:
         _queue(session, comparison, {"of": story.leader, "plan": None, "decides": False, "second": story.leader})
     elif result.next:

@@ -37,10 +37,11 @@ class Story:
         for part in parts:
             written = part.row.result or part.row.partial
             if written is not None:
-                story._add(PartResult.model_validate(written))
+                story.add(PartResult.model_validate(written))
         return story
 
-    def _add(self, part: PartResult) -> None:
+    def add(self, part: PartResult) -> None:
+        """Put the next part's result to it."""
         self.rounds += part.rounds
         self.eliminated = sorted({*self.eliminated, *part.eliminated})
         self.known |= part.known

@@ -33,7 +33,8 @@ from service.law import GapLaw, Observations
 from service.law.curve import Cell, Curve, Finished, cell
 from service.observations import repository as observations
 from service.observations.repository import AnyRow
-from service.predictions.service import answered, asked_of
+from service.predictions.answering import asked_of, probe_of
+from service.predictions.service import answered
 from service.probes import repository as probe_rows
 from service.probes.configuring import trained_elsewhere, trained_problems
 from service.settings import Settings
@@ -210,7 +211,8 @@ def _of_prediction(session: Session, tenant: str, request: ForecastRequest, pred
     before = PredictedBefore(prediction_id=prediction.id, value=improvement.value, intervals=improvement.intervals)
     gap = Difference(value=answer.gap.value, se=answer.gap.se)
     min_gain = of.min_gain if request.min_gain is None else request.min_gain
-    return _sent(request, asked_of(session, prediction, of, result), gap, before, min_gain), prediction.pool
+    asked = asked_of(of, prediction.family, probe_of(session, prediction), result)
+    return _sent(request, asked, gap, before, min_gain), prediction.pool
 
 
 def _of_configuration(session: Session, tenant: str, request: ForecastRequest, settings: Settings) -> tuple[Run, str]:

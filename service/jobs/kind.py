@@ -1,7 +1,7 @@
 """What a kind of job decides; all else about a job is the supervisor's and the reconciler's."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -19,18 +19,25 @@ Result = JsonObject
 """What a child has measured, as JSON: the dump of a result of the contract."""
 
 
-class JobEnd(ABC):
+Prepared = TypeVar("Prepared")
+
+
+class JobEnd(ABC, Generic[Prepared]):
     """What the end of a job brings. A domain whose rows wait for jobs has one, as `WAITING` in its `job.py`."""
 
-    def prepare(self, database: Database, job: Job) -> None:  # noqa: B027
-        """Compute what a success will need, before the transaction that ends the job locks anything."""
+    def prepare(self, database: Database, job: Job, result: Result) -> Prepared | None:
+        """Compute what a success with this result will need, before the transaction that ends the job begins."""
+        return None
 
     @abstractmethod
-    def settle(self, session: WriteSession, job: Job) -> None:
-        """End what waits for the job, in the transaction that ends it, whoever ends it."""
+    def settle(self, session: WriteSession, job: Job, prepared: Prepared | None = None) -> None:
+        """End what waits for the job, in the transaction that ends it, whoever ends it.
+
+        Nothing is `prepared` where the job was not ended by the worker that measured its result.
+        """
 
 
-class Kind(JobEnd):
+class Kind(JobEnd[Prepared]):
     """One kind of job. Whoever writes holds the job's row: all of it is fenced.
 
     The whole of a kind is a domain's `job.py`, which has it as `KIND`, and the child's entry point in the workers.
@@ -71,7 +78,7 @@ class Kind(JobEnd):
     def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Keep what of an event belongs elsewhere, too."""
 
-    def settle(self, session: WriteSession, job: Job) -> None:
+    def settle(self, session: WriteSession, job: Job, prepared: Prepared | None = None) -> None:
         """End the job's own row, in the transaction that ends the job."""
 
     def sweep(self, database: Database, settings: Settings) -> None:

@@ -79,6 +79,15 @@ def find_key(session: Session, tenant: str, key: str, hashed: str) -> Idempotenc
     return row
 
 
+def was_used(session: Session, tenant: str, idempotency: Idempotency | None) -> bool:
+    """True if a key was claimed before: nothing needs to be looked up for its request.
+
+    Raises:
+        IdempotencyMismatch: it was used with another body.
+    """
+    return idempotency is not None and find_key(session, tenant, *idempotency) is not None
+
+
 def answered_before(session: Session, tenant: str, key: str, hashed: str) -> Answered:
     """Return the answer that is kept with a key which was claimed before.
 

@@ -73,9 +73,9 @@ async def create_prediction(
     if isinstance(request, list):
 
         def store_all() -> list[str]:
-            laws = service.laws_for(state.database, tenant, request, state.settings)
+            asked = service.prepare_all(state.database, tenant, request, state.settings, idempotency)
             with state.database.write() as session:
-                return service.create_all(session, tenant, request, laws, state.settings, idempotency)
+                return service.create_all(session, tenant, asked, state.settings, idempotency)
 
         def read_all(ids: list[str]) -> PredictionList:
             with state.database.read() as session:
@@ -88,9 +88,9 @@ async def create_prediction(
         return await accepted(response, None, store_all, read_all, all_ended, prefer)
 
     def store() -> str:
-        law = service.law_for(state.database, tenant, request, state.settings)
+        asked = service.prepare(state.database, tenant, request, state.settings, idempotency)
         with state.database.write() as session:
-            return service.create(session, tenant, request, law, state.settings, idempotency)
+            return service.create(session, tenant, asked, state.settings, idempotency)
 
     return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
 

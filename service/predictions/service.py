@@ -1,23 +1,21 @@
 """Predictions: ask, share a probe, answer when it is measured."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import Failure, JsonObject, Page
-from gapcast.contract.contexts import context_key
+from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import Ended, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionList, PredictionOut, PredictionRequest
-from gapcast.contract.probes import ProbeConfiguration, ProbeResult, ProbeSize
+from gapcast.contract.probes import ProbeSize
 from gapcast.contract.waiting import Waiting
 from service.catalog import service as catalog
 from service.events import repository as events
 from service.fits import service as fits
-from service.fits.asked import Asked
 from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -26,11 +24,11 @@ from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import for_each
 from service.kit.errors import Conflict, InvalidRequest, NotFound
-from service.kit.idempotency import Idempotency, answered_before, claim_key, remember
+from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
-from service.predictions.answer import answer, gap_of
+from service.predictions.answering import Answered, Prepared, Question, answer_to, prepared, question_of
 from service.predictions.models import PENDING, Prediction
 from service.predictions.repository import PredictionState
 from service.probes import repository as probe_rows
@@ -42,18 +40,6 @@ from service.settings import Settings
 from service.tasks.service import known_task
 
 log = structlog.get_logger()
-
-
-class Question(NamedTuple):
-    """A request with names looked up and defaults filled in, which the answer records."""
-
-    request: PredictionRequest
-    family: str
-    law: Current
-    probe: ProbeConfiguration | None
-    """None: it brings a gap"""
-    most: int | None
-    """problems of its task; None: it brings a gap"""
 
 
 def law_for(database: Database, tenant: str, request: PredictionRequest, settings: Settings) -> Current:
@@ -92,22 +78,65 @@ def _pool_of(request: PredictionRequest, settings: Settings) -> str:
     return request.pool or catalog.default_pool(known)
 
 
+def prepare(
+    database: Database,
+    tenant: str,
+    request: PredictionRequest,
+    settings: Settings,
+    idempotency: Idempotency | None = None,
+) -> list[Prepared]:
+    """Look up what a request asks, and answer it if its gap is known, before anything is locked.
+
+    Nothing is looked up for a key that was used: what it has made answers.
+
+    Raises:
+        UnknownModel: no worker can load it, and no gap is given.
+        UnknownPool: there is no such pool.
+        UnknownTask: there is no such task.
+        InvalidRequest: the parts do not fit each other.
+    """
+    with database.read() as session:
+        if was_used(session, tenant, idempotency):
+            return []
+    law = law_for(database, tenant, request, settings)
+    with database.read() as session:
+        return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
+
+
+def prepare_all(
+    database: Database,
+    tenant: str,
+    requests: Sequence[PredictionRequest],
+    settings: Settings,
+    idempotency: Idempotency | None = None,
+) -> list[Prepared]:
+    """Do the same for several requests.
+
+    Raises:
+        InvalidRequest: names the fields that do not fit by their requests' places.
+    """
+    with database.read() as session:
+        if was_used(session, tenant, idempotency):
+            return []
+    asked = list(zip(requests, laws_for(database, tenant, requests, settings), strict=True))
+    with database.read() as session:
+        return prepared(session, tenant, for_each(asked, lambda one: resolved(session, tenant, *one, settings)))
+
+
 def create(
     session: WriteSession,
     tenant: str,
-    request: PredictionRequest,
-    law: Current,
+    asked: Sequence[Prepared],
     settings: Settings,
     idempotency: Idempotency | None = None,
 ) -> str:
-    """Store a prediction, answered at once where its probe is known; returns its id.
+    """Store a prediction, with its answer where its probe is known; returns its id.
 
     Args:
         session: a session that writes.
         tenant: who asks.
-        request: the configuration.
-        law: what `law_for` found for it.
-        settings: the models that may be loaded, and how many jobs of this tenant may wait (TooManyJobs).
+        asked: what `prepare` has made of the request.
+        settings: how many jobs of this tenant may wait (TooManyJobs).
         idempotency: key and hash of the body.
     """
     prediction_id = new_id("pred")
@@ -115,16 +144,14 @@ def create(
         first = claim_key(session, tenant, *idempotency, prediction_id)
         if first != prediction_id:
             return first
-    question = resolved(session, tenant, request, law, settings)
-    _store(session, tenant, {prediction_id: question}, _probes_of(session, tenant, [question], settings))
+    _store(session, tenant, {prediction_id: asked[0]}, _probes_of(session, tenant, asked, settings))
     return prediction_id
 
 
 def create_all(
     session: WriteSession,
     tenant: str,
-    requests: Sequence[PredictionRequest],
-    laws: Sequence[Current],
+    asked: Sequence[Prepared],
     settings: Settings,
     idempotency: Idempotency | None = None,
 ) -> list[str]:
@@ -133,69 +160,72 @@ def create_all(
     Args:
         session: a session that writes.
         tenant: who asks.
-        requests: the configurations.
-        laws: what `laws_for` found for them.
-        settings: the models that may be loaded, and how many jobs of this tenant may wait (TooManyJobs).
+        asked: what `prepare_all` has made of the requests.
+        settings: how many jobs of this tenant may wait (TooManyJobs).
         idempotency: key and hash of the whole body.
-
-    Raises:
-        InvalidRequest: names the fields that do not fit by their requests' places.
     """
-    ids = [new_id("pred") for _ in requests]
+    ids = [new_id("pred") for _ in asked]
     if idempotency is not None:
         batch_id = new_id("batch")
         if claim_key(session, tenant, *idempotency, batch_id) != batch_id:
             before: list[str] = answered_before(session, tenant, *idempotency)["ids"]
             return before
         remember(session, tenant, idempotency.key, {"ids": ids})
-    asked = list(zip(requests, laws, strict=True))
-    questions = for_each(asked, lambda one: resolved(session, tenant, *one, settings))
-    found = _probes_of(session, tenant, questions, settings)
-    _store(session, tenant, dict(zip(ids, questions, strict=True)), found)
+    _store(session, tenant, dict(zip(ids, asked, strict=True)), _probes_of(session, tenant, asked, settings))
     return ids
 
 
-def add_answered(session: Session, tenant: str, question: Question, probe: Probe) -> str:
+def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe) -> str:
     """Store a prediction of a probe that is measured, with its answer; returns its id."""
     prediction_id = new_id("pred")
-    _store(session, tenant, {prediction_id: question}, {probe.key: probe})
+    _store(session, tenant, {prediction_id: asked}, {probe.key: probe})
     return prediction_id
 
 
-def _probes_of(
-    session: WriteSession, tenant: str, questions: Sequence[Question], settings: Settings
-) -> dict[str, Probe]:
-    configurations = [one.probe for one in questions if one.probe is not None]
+def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], settings: Settings) -> dict[str, Probe]:
+    configurations = [one.question.probe for one in asked if one.question.probe is not None]
     return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
 
 
-def _store(session: Session, tenant: str, questions: Mapping[str, Question], found: Mapping[str, Probe]) -> None:
-    """Store predictions by id, each answered at once where its gap is known; `found` are their probes by key."""
-    rows, known = [], []
-    for prediction_id, asked in questions.items():
-        probe = found[asked.probe.key] if asked.probe is not None else None
+def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: Mapping[str, Probe]) -> None:
+    """Store predictions by id, with an answer where the gap is known; `found` are their probes by key."""
+    rows, results = [], []
+    for prediction_id, (question, _) in asked.items():
+        probe = found[question.probe.key] if question.probe is not None else None
         result = probe.result if probe is not None else None
-        known.append(result)
+        results.append(result)
         rows.append(
             {
                 "id": prediction_id,
                 "tenant": tenant,
                 "status": PENDING,
-                "pool": asked.law.fit.pool,
-                "name": asked.request.name,
-                "tags": asked.request.tags,
-                "family": asked.family,
+                "pool": question.law.fit.pool,
+                "name": question.request.name,
+                "tags": question.request.tags,
+                "family": question.family,
                 "probe_id": probe.id if probe is not None else None,
                 "job_id": probe.job_id if probe is not None and result is None else None,
-                "request": asked.request.model_dump(mode="json"),
+                "request": question.request.model_dump(mode="json"),
             }
         )
     predictions = repository.add_all(session, rows)
     for prediction in predictions:
         events.add(session, tenant, prediction.id, PredictionCreated(probe_id=prediction.probe_id))
-    for prediction, asked, result in zip(predictions, questions.values(), known, strict=True):
-        if asked.probe is None or result is not None:
-            _answer(session, prediction, asked.law, result)
+    for prediction, (question, answer), result in zip(predictions, asked.values(), results, strict=True):
+        if question.probe is None or result is not None:
+            _answer(session, prediction, question, answer, result)
+
+
+def _answer(
+    session: Session, prediction: Prediction, question: Question, known: Answered | None, result: JsonObject | None
+) -> None:
+    """End a pending prediction whose probe has this result.
+
+    What was `known` before the transaction is its answer, unless another result is stored by now.
+    """
+    if known is None or known.result != result:
+        known = answer_to(session, prediction.tenant, question, result)
+    _end(session, prediction, known.status, known.values)
 
 
 def resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Question:
@@ -247,59 +277,17 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
     return Question(filled, family, law, None, None)
 
 
-def _answer(session: Session, prediction: Prediction, law: Current, stored: JsonObject | None) -> None:
-    """Answer a pending prediction under a law of its pool, in the caller's transaction.
-
-    Args:
-        session: a session that writes.
-        prediction: the question.
-        law: its pool's.
-        stored: its probe's result; None: it brought a gap.
-    """
-    request = PredictionRequest.model_validate(prediction.request)
-    try:
-        result = ProbeResult.model_validate(stored) if stored is not None else None
-        asked = asked_of(session, prediction, request, result)
-        gap = gap_of(request, result).value
-        near = repository.nearest(session, prediction.tenant, asked, request.context.kind, gap)
-        given = answer(request, asked, law, result, near)
-    except Exception:
-        log.exception("prediction_not_computed", prediction=prediction.id)
-        error = Failure(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
-        _end(session, prediction, JobState.failed, {"error": error.model_dump()})
-        return
-    _end(session, prediction, JobState.succeeded, {"answer": given.model_dump(mode="json"), "fit_id": law.fit.id})
-
-
-def asked_of(session: Session, prediction: Prediction, request: PredictionRequest, result: ProbeResult | None) -> Asked:
-    """The run that a prediction is about; what was shown is known by its probe's template and task."""
-    versions: dict[str, str] = {}
-    if prediction.probe_id is not None:
-        configuration = probe_rows.by_id(session, prediction.probe_id).configuration
-        versions = {name: configuration[name] for name in ("template_version", "task_revision")}
-    components = result.variance if result is not None else None
-    return Asked(
-        family=prediction.family,
-        task=request.task,
-        recipe=request.recipe,
-        training_problems=request.trained_on.problems if request.trained_on is not None else None,
-        context=context_key(request.context, **versions),
-        model=request.model.name,
-        gap_spread=components.sigma_d2 if components is not None else None,
-        thinking=request.decoding.thinking,
-    )
-
-
 def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:
     if repository.end(session, prediction.id, {"status": status.value, **values}):
         told = Ended.model_validate({"error": values["error"]} if values.get("error") else {})
         events.add(session, prediction.tenant, prediction.id, told, f"prediction.{status}")
 
 
-def prepare_answers(database: Database, job: Job) -> None:
-    """Make the fits that are due of pools whose predictions wait for this job, before its end locks anything.
+def prepare_answers(database: Database, job: Job, result: JsonObject) -> dict[str, Answered]:
+    """Answer the predictions that wait for this job, by their ids, before its end locks anything.
 
-    A fit that fails costs no measurement: the answer comes from the stored one, and says that it is behind.
+    Fits that their pools are due are made here. A fit that fails costs no measurement: the answer comes from the stored
+    one, and says that it is behind.
     """
     with database.read() as session:
         pools = {(row.tenant, row.pool) for row in repository.waiting_for(session, job.id)}
@@ -310,28 +298,38 @@ def prepare_answers(database: Database, job: Job) -> None:
             raise
         except Exception:
             log.exception("fit_not_made", pool=pool, job=job.id)
+    with database.read() as session:
+        return {one.id: answer_to(session, one.tenant, question, result) for one, question in _waiting(session, job)}
 
 
-def answer_waiting(session: Session, job: Job) -> None:
+def _waiting(session: Session, job: Job) -> Iterator[tuple[Prediction, Question]]:
+    """The predictions that wait for a job, each with the newest law that is stored: nothing is fitted here."""
+    laws: dict[str, Current | None] = {}
+    for prediction in repository.waiting_for(session, job.id):
+        if prediction.pool not in laws:
+            laws[prediction.pool] = fits.stored(session, find_pool(session, prediction.tenant, prediction.pool))
+        law = laws[prediction.pool]
+        if law is None:
+            raise RuntimeError(f"{prediction.id} was stored before its pool was fitted")
+        yield prediction, question_of(session, prediction, law)
+
+
+def answer_waiting(session: Session, job: Job, known: Mapping[str, Answered]) -> None:
     """End every prediction that waits for this job, in the transaction that ends the job.
 
-    Each is answered under the newest fit that is stored: this transaction fits nothing.
+    Args:
+        session: a session that writes.
+        job: as it has ended.
+        known: what `prepare_answers` has answered. One that was asked for since then is answered here.
     """
-    waiting = repository.waiting_for(session, job.id)
-    if not waiting:
-        return
-    result = probe_rows.by_id(session, job.subject_id).result if job.state == JobState.succeeded else None
-    laws: dict[str, Current | None] = {}
-    for prediction in waiting:
-        if job.state == JobState.succeeded:
-            if prediction.pool not in laws:
-                laws[prediction.pool] = fits.stored(session, find_pool(session, prediction.tenant, prediction.pool))
-            law = laws[prediction.pool]
-            if law is None:
-                raise RuntimeError(f"{prediction.id} was stored before its pool was fitted")
-            _answer(session, prediction, law, result)
-        else:
+    if job.state != JobState.succeeded:
+        for prediction in repository.waiting_for(session, job.id):
             _end(session, prediction, JobState(job.state), {"error": job.error})
+        return
+    result = None
+    for prediction, question in _waiting(session, job):
+        result = result or probe_rows.by_id(session, job.subject_id).result
+        _answer(session, prediction, question, known.get(prediction.id), result)
 
 
 def cancel(session: Session, tenant: str, prediction_id: str) -> None:

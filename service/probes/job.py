@@ -8,7 +8,7 @@ from service.probes import repository as probes
 from service.settings import Settings
 
 
-class ProbeJob(Kind):
+class ProbeJob(Kind[None]):
     """A probe: what it has drawn is remembered in a file as it goes, so it can be killed at any time."""
 
     name = "probe"

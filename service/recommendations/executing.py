@@ -21,7 +21,7 @@ from gapcast.contract.training_results import TrainingRunOut
 from service import deciding
 from service.catalog.service import own_pool
 from service.comparisons import service as comparisons
-from service.comparisons.configuring import contestants, questions
+from service.comparisons.configuring import contest_of, contestants, questions
 from service.errors import DuplicateRun, TooManyJobs
 from service.events import repository as events
 from service.fits.service import Current
@@ -287,7 +287,7 @@ def _probe(
     wanted = {place: min(step.problems or 0, one.most) for place, one in enumerate(found)}
     rollouts = deciding.cost(questions(found, law).contest(), {}, wanted)
     of = of.model_copy(update={"budget": Budget(rollouts=rollouts)})
-    return comparisons.create(session, row.tenant, of, law, settings)
+    return comparisons.create(session, row.tenant, of, contest_of(session, row.tenant, of, law, settings), settings)
 
 
 def _train(session: WriteSession, row: Recommendation, request: TrainingRunRequest, settings: Settings) -> str:

@@ -13,7 +13,8 @@ from service.events import repository as events
 from service.fits.service import Current
 from service.jobs.service import Settle
 from service.kit.database import Database, WriteSession
-from service.kit.errors import Conflict, GapcastError, NotFound
+from service.kit.each import for_each
+from service.kit.errors import Conflict, NotFound
 from service.kit.idempotency import Idempotency, claim_key
 from service.kit.ids import new_id
 from service.recommendations import repository
@@ -37,29 +38,19 @@ def plan(database: Database, tenant: str, request: RecommendationRequest, settin
     """Make a plan; nothing is locked meanwhile.
 
     Raises:
-        UnknownModel, UnknownTask, UnknownPool, InvalidRequest: a configuration cannot be probed, or trained where the
-            plan is to be executed; nothing tells what a run costs; or the budget is below one run.
+        UnknownModel, UnknownTask, UnknownPool, InvalidRequest: configurations cannot be probed, or trained where the
+            plan is to be executed, each named by its place; nothing tells what a run costs; or the budget is below one
+            run.
     """
     law = comparisons.law_of(database, tenant, request, settings)
     with database.read() as session:
         advice = advise(session, tenant, request, law, settings)
         if request.execute:
-            _require_trainable(session, tenant, request, law, settings)
+            pool = law.fit.pool
+            for_each(request.asked, lambda one: plan_run(session, tenant, run_of(one, pool), settings), request.where)
     if advice is None:
         raise RuntimeError("a budget that buys no run is refused")
     return Advised(advice, law)
-
-
-def _require_trainable(
-    session: Session, tenant: str, request: RecommendationRequest, law: Current, settings: Settings
-) -> None:
-    for place, one in enumerate(request.asked):
-        try:
-            plan_run(session, tenant, run_of(one, law.fit.pool), settings)
-        except GapcastError as error:
-            where = request.where(place)
-            error.detail, error.param = f"{where}: {error.detail}", f"{where}.{error.param}" if error.param else where
-            raise
 
 
 def create(

@@ -30,7 +30,7 @@ OVER = (JobState.succeeded, JobState.cancelled)
 """how a job ends that nobody wants to look into: its checkpoints go, those of a failed one stay"""
 
 
-class TrainingJob(Kind):
+class TrainingJob(Kind[None]):
     """A training run: asked to stop, its child writes a checkpoint first."""
 
     name = "training"
@@ -73,7 +73,7 @@ class TrainingJob(Kind):
         if name == CHECKPOINT:
             publish_checkpoint(session, job, data)
 
-    def settle(self, session: Session, job: Job) -> None:
+    def settle(self, session: Session, job: Job, prepared: None = None) -> None:
         """End the run."""
         end_without_result(session, job)
 

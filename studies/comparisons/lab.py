@@ -25,6 +25,7 @@ COMPARISONS, CONTEXTS, ROLLOUTS = 40, 6, 4
 OWN_SIZE = 128
 """the default probe's problems; `most` is four times as many"""
 SPLITS = (16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+SPLITS_SHOWN = (16, 32, 64, 128, 256, 512)
 CLOSE = 0.01
 
 
@@ -112,6 +113,11 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for world, outcome in [*lines.items(), ("all", _joined(list(lines.values())))]:
         print(f"| {world} | {outcome.row()} |")
+    print("\n| equal split: best or within 1 point | " + " | ".join(f"{size} problems" for size in SPLITS_SHOWN) + " |")
+    print("|---" * (1 + len(SPLITS_SHOWN)) + "|")
+    for world, outcome in lines.items():
+        right = (outcome.split <= CLOSE).mean(axis=0)
+        print(f"| {world} | " + " | ".join(f"{100 * right[SPLITS.index(size)]:.1f} %" for size in SPLITS_SHOWN) + " |")
 
 
 class Outcome(NamedTuple):

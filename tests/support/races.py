@@ -9,7 +9,7 @@ from gapcast.contract.probes import Arm, Gap
 from service.comparisons import repository
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
-from service.kinds import settle
+from service.kinds import prepare, settle
 from service.kit.database import Database
 from tests.support.results import PROBLEMS, probe_result
 
@@ -64,10 +64,14 @@ def end_part(database: Database, job_id: str, state: JobState = JobState.succeed
         "loads": 1,
     }
     error = {"code": "e", "message": "it broke", "param": None, "category": "user"}
+    result = PartResult.model_validate(fields | change).model_dump(mode="json")
+    with database.read() as session:
+        job = jobs.get(session, job_id)
+    assert job is not None
+    prepared = prepare(database, job, result) if state == JobState.succeeded else None
     with database.write() as session:
-        result = PartResult.model_validate(fields | change).model_dump(mode="json")
         if state == JobState.succeeded:
             repository.store_result(session, job_id, result)
         ended = jobs.finish(session, job_id, 1, state, error if state == JobState.failed else None)
         assert ended is not None
-        settle(session, ended)
+        settle(session, ended, prepared)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from typing import Any
 
 import stamina
 import structlog
@@ -92,7 +93,7 @@ class _Attempt:
     """One attempt of a job, from its claim to its end."""
 
     def __init__(
-        self, job: Job, kind: Kind, settings: Settings, database: Database, stop: threading.Event, worker: str
+        self, job: Job, kind: Kind[Any], settings: Settings, database: Database, stop: threading.Event, worker: str
     ) -> None:
         self._job, self._kind, self._worker = job, kind, worker
         self._settings, self._database, self._stop = settings, database, stop
@@ -235,7 +236,7 @@ class _Attempt:
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _end(self, result: JsonObject) -> None:
         job = self._job
-        prepare(self._database, job)
+        prepared = prepare(self._database, job, result)
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
             if ended is None:
@@ -243,7 +244,7 @@ class _Attempt:
             self._store(session, self._inbox.lasting)
             self._kind.store_result(session, ended, result)
             events.add(session, job.tenant, job.id, JobSucceeded(attempt=job.attempt))
-            settle(session, ended)
+            settle(session, ended, prepared)
         log.info("job_succeeded", job=job.id, attempt=job.attempt)
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)

@@ -6,11 +6,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
-from service.comparisons import repository
+from gapcast.contract.predictions import Answer
+from service.comparisons import configuring, repository
 from service.comparisons import service as comparisons
+from service.comparisons.configuring import Questions, questions
 from service.jobs import repository as jobs
 from service.kit.database import Database
+from service.predictions import answering
+from service.predictions.answer import answer
 from tests.support.comparisons import round_, standing
+from tests.support.races import end_part
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +159,39 @@ def test_the_leader_is_shown_first_and_those_that_are_out_last(client: TestClien
         repository.store_partial(session, part.job.id, told.model_dump(mode="json"))
     shown = client.get(f"/v1/comparisons/{made['id']}").json()["configurations"]
     assert [one["place"] for one in shown] == [2, 0, 1]
+
+
+def test_the_end_asks_the_law_while_others_can_write(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, was_locked = database_of(client), list[bool]()
+
+    def noted(*asked: Any) -> Answer:
+        was_locked.append(database._write_lock.locked())  # type: ignore[union-attr]
+        return answer(*asked)
+
+    made = client.post("/v1/comparisons", json=comparison()).json()
+    monkeypatch.setattr(answering, "answer", noted)
+    with database.write() as session:
+        job_id = repository.parts(session, [made["id"]])[0].job.id
+        assert jobs.claim(session, job_id, "test", 60) is not None
+    end_part(database, job_id)
+    ended = client.get(f"/v1/comparisons/{made['id']}").json()
+    assert (ended["status"], ended["winner"]["place"]) == ("succeeded", 1)
+    assert all(one["answer"]["improvement"]["value"] is not None for one in ended["configurations"])
+    assert was_locked == [False] * 4
+
+
+def test_what_is_compared_is_looked_up_while_others_can_write(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, was_locked = database_of(client), list[bool]()
+
+    def noted(found: Any, law: Any) -> Questions:
+        was_locked.append(database._write_lock.locked())  # type: ignore[union-attr]
+        return questions(found, law)
+
+    monkeypatch.setattr(configuring, "questions", noted)
+    headers = {"Idempotency-Key": "k"}
+    first = client.post("/v1/comparisons", json=comparison(), headers=headers)
+    assert (first.status_code, was_locked) == (202, [False])
+    again = client.post("/v1/comparisons", json=comparison(), headers=headers)
+    assert (again.json()["id"], len(was_locked)) == (first.json()["id"], 1)

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.base import JsonObject, Warned
+from gapcast.contract.predictions import Answer
 from gapcast.contract.probes import Control, Controls, Gap, Leak
 from gapcast.words import warning
 from service.fits import service as fits
@@ -14,6 +15,8 @@ from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kinds import prepare, settle
 from service.kit.database import Database
+from service.predictions import answering
+from service.predictions.answer import answer
 from service.predictions.models import Prediction
 from service.probes import repository as probes
 from service.settings import Settings
@@ -41,14 +44,17 @@ def end_job(
     client: TestClient, job_id: str, state: JobState, error: Body | None = None, result: JsonObject = RESULT
 ) -> None:
     """Do what a worker does with a measured probe."""
-    with database_of(client).write() as session:
+    database = database_of(client)
+    with database.write() as session:
         job = jobs.claim(session, job_id, "test", 60)
-        assert job is not None
+    assert job is not None
+    prepared = prepare(database, job, result) if state == JobState.succeeded else None
+    with database.write() as session:
         ended = jobs.finish(session, job_id, job.attempt, state, error)
         assert ended is not None
         if state == JobState.succeeded:
             probes.store_result(session, ended.subject_id, result)
-        settle(session, ended)
+        settle(session, ended, prepared)
 
 
 def test_a_new_question_is_accepted_and_says_where_to_look(client: TestClient, configuration: Body) -> None:
@@ -391,12 +397,48 @@ def test_a_fit_that_fails_loses_no_measurement(
     created = client.post("/v1/predictions", json=configuration | {"pool": "mine"}).json()
     store(0.35)
     monkeypatch.setattr(fits, "draft", broken)
-    database, job_id = database_of(client), job_of(client, created)
-    with database.read() as session:
-        job = jobs.get(session, job_id)
-    assert job is not None
-    prepare(database, job)
-    end_job(client, job_id, JobState.succeeded)
+    end_job(client, job_of(client, created), JobState.succeeded)
     answered = client.get(f"/v1/predictions/{created['id']}").json()
     assert answered["status"] == "succeeded"
     assert "fit_behind" in [warning["code"] for warning in answered["warnings"]]
+
+
+def test_the_law_is_asked_while_others_can_write(
+    client: TestClient, configuration: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, was_locked = database_of(client), list[bool]()
+
+    def noted(*asked: Any) -> Answer:
+        was_locked.append(database._write_lock.locked())  # type: ignore[union-attr]
+        return answer(*asked)
+
+    monkeypatch.setattr(answering, "answer", noted)
+    created = client.post("/v1/predictions", json=configuration).json()
+    assert was_locked == []
+    end_job(client, job_of(client, created), JobState.succeeded)
+    assert client.get(f"/v1/predictions/{created['id']}").json()["status"] == "succeeded"
+    given = {name: value for name, value in configuration.items() if name != "probe"}
+    given["gap"] = {"value": 0.2, "se": 0.02, "student": 0.4}
+    for asked, status in ((configuration, 200), (given, 200), ([configuration, given, given], 200)):
+        assert client.post("/v1/predictions", json=asked).status_code == status
+    assert was_locked == [False] * 6
+
+
+def test_a_prediction_that_was_asked_for_at_the_last_moment_is_answered_too(
+    client: TestClient, configuration: Body
+) -> None:
+    first = client.post("/v1/predictions", json=configuration).json()
+    database, job_id = database_of(client), job_of(client, first)
+    with database.write() as session:
+        job = jobs.claim(session, job_id, "test", 60)
+    assert job is not None
+    prepared = prepare(database, job, RESULT)
+    second = client.post("/v1/predictions", json=configuration | {"levels": [0.5]}).json()
+    with database.write() as session:
+        ended = jobs.finish(session, job_id, job.attempt, JobState.succeeded)
+        assert ended is not None
+        probes.store_result(session, ended.subject_id, RESULT)
+        settle(session, ended, prepared)
+    found = [client.get(f"/v1/predictions/{one['id']}").json() for one in (first, second)]
+    assert [one["status"] for one in found] == ["succeeded"] * 2
+    assert found[0]["improvement"]["value"] == found[1]["improvement"]["value"]

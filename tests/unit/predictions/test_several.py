@@ -178,12 +178,12 @@ class TestKey:
 def test_lists_that_overlap_are_stored_side_by_side(database: Database, settings: Settings, seeds: Any) -> None:
     """Each list has an order of its own: no two wait for each other for ever, and nothing is measured twice."""
     requests = {number: PredictionRequest.model_validate(body) for number, body in enumerate(seeds(*range(12)))}
-    law = service.law_for(database, "local", requests[0], settings)
 
     def ask(seed: int) -> list[str]:
-        asked = [requests[number] for number in random.Random(seed).sample(range(12), 8)]
+        wanted = [requests[number] for number in random.Random(seed).sample(range(12), 8)]
+        asked = service.prepare_all(database, "local", wanted, settings)
         with database.write() as session:
-            return service.create_all(session, "local", asked, [law] * len(asked), settings)
+            return service.create_all(session, "local", asked, settings)
 
     with ThreadPoolExecutor(8) as beside:
         made = list(beside.map(ask, range(24)))

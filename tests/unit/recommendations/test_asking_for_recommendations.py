@@ -175,11 +175,16 @@ class TestRefusals:
         assert self.refused(refusing, asked() | change)[0] == param
 
     def test_what_is_executed_must_be_trainable(self, refusing: TestClient) -> None:
-        body = asked(base={"recipe": {"teacher": "live"}}, cost={"hours_per_run": 1})
+        vary = {"context": CONTEXTS, "recipe.teacher": ["live", "frozen"]}
+        base = {"model": "lab/addition-qwen3-s", "task": "lab/addition"}
+        body = {"base": base, "vary": vary, "cost": {"hours_per_run": 1}}
         assert refusing.post("/v1/recommendations", json=body).status_code == 201
-        param, message = self.refused(refusing, body | {"execute": True})
-        assert param.endswith("recipe.teacher")
-        assert "not trained" in message
+        answer = refusing.post("/v1/recommendations", json=body | {"execute": True})
+        assert answer.status_code == 422
+        faults = answer.json()["errors"]
+        assert [one["param"] for one in faults] == [f"vary[{name}, teacher live].recipe.teacher" for name in CONTEXTS]
+        assert all("not trained" in one["message"] for one in faults)
+        assert answer.json()["detail"].count("not trained") == 3
 
     def test_an_id_that_is_not_there(self, refusing: TestClient) -> None:
         assert refusing.get("/v1/recommendations/rec_1").status_code == 404

@@ -422,9 +422,9 @@ class TestStopping:
     ) -> None:
         monkeypatch.setattr(supervisor, "LOOK", 60)  # it hears of the stop first
         request = PredictionRequest.model_validate(configuration)
-        law = predictions.law_for(database, "local", request, settings)
+        asked = predictions.prepare(database, "local", request, settings)
         with database.write() as session:
-            prediction_id = predictions.create(session, "local", request, law, settings)
+            prediction_id = predictions.create(session, "local", asked, settings)
             job_id = predictions.state_of(session, "local", prediction_id).job_id
         assert job_id is not None
         script = "print(json.dumps({'event': 'probe.progress', 'data': {}}), flush=True)\ntime.sleep(600)"
