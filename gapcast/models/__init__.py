@@ -38,6 +38,8 @@ from gapcast.models.fits import (
     FamilyScaling,
     Fit,
     FitSummary,
+    ForecastCalibration,
+    ForecastsCalibration,
     Group,
     Homogeneity,
     LentPool,
@@ -49,6 +51,7 @@ from gapcast.models.fits import (
     Residuals,
     Scaling,
     SizeSlope,
+    StopCalibration,
     Trend,
 )
 from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Prediction
@@ -127,6 +130,8 @@ __all__ = [
     "FitSummary",
     "Forecast",
     "ForecastAt",
+    "ForecastCalibration",
+    "ForecastsCalibration",
     "Gained",
     "Gap",
     "Group",
@@ -167,6 +172,7 @@ __all__ = [
     "Spent",
     "Standing",
     "Step",
+    "StopCalibration",
     "Task",
     "TaskProblem",
     "Trained",

@@ -6,6 +6,7 @@ contexts' runs, those of the study of links among them. Errors are of the measur
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -154,7 +155,8 @@ def finished(row: Row) -> Finished:
     return Finished(looks(row), end_of(row), end_var(row))
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Seen:
     """A run that was forecast by a law and curves that do not know its context."""
 
     row: Row
@@ -180,8 +182,6 @@ class Seen(NamedTuple):
     def at(self, share: float) -> int:
         """Return the place of its look at a share of the steps."""
         return int(np.argmin(np.abs(self.curve.t - share)))
-
-    __hash__ = object.__hash__
 
 
 def seen(rows: Sequence[Row], more: Sequence[Row]) -> list[Seen]:
