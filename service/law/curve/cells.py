@@ -19,7 +19,7 @@ from service.law.curve.grids import (
     T,
 )
 from service.law.curve.looks import Finished
-from service.law.curve.shapes import Whitened, covariance, shapes
+from service.law.curve.shapes import Whitened, covariance, shapes, straying_of_ways
 from service.law.observations import FloatArray
 
 FEWEST = 3
@@ -109,7 +109,7 @@ def evidence(run: Finished) -> Evidence:
 def _log_likelihood(run: Finished) -> FloatArray:
     """(parts of straying, T, bows) log density of a run's looks: N(D; Y h + b x, C + v h h')."""
     h, x = shapes(run.curve.t)
-    C = covariance(h, x, run.curve) + run.end_var * h[:, :, None] * h[:, None, :]
+    C = covariance(h, x, run.curve, straying_of_ways()) + run.end_var * h[:, :, None] * h[:, None, :]
     parts = Whitened.of(C, run.curve.gain - run.end * h, x)
     quadratic = parts.sums(0, 0)[:, -1:] - 2 * BOW * parts.sums(0, 1)[:, -1:] + BOW**2 * parts.sums(1, 1)[:, -1:]
     return np.asarray(-0.5 * quadratic - parts.log_sd[:, -1:]).reshape(len(STRAYING), len(T), len(BOW))

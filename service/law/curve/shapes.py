@@ -15,14 +15,18 @@ def shapes(t: FloatArray) -> tuple[FloatArray, FloatArray]:
     return h, h - t
 
 
-def covariance(h: FloatArray, x: FloatArray, curve: Curve) -> FloatArray:
-    """(W, K, K) covariance of a run's looks around the curve of its end."""
+def straying_of_ways() -> FloatArray:
+    """(W,) part of straying of each way."""
+    return np.repeat(STRAYING, len(T))
+
+
+def covariance(h: FloatArray, x: FloatArray, curve: Curve, part: FloatArray) -> FloatArray:
+    """(W, K, K) covariance of a run's looks around the curve of its end, which strays by a part (W,)."""
     t, rest = curve.t, 1 - h
     bridge = np.minimum(t[:, None], t) - np.outer(t, t)
     stray = OWN_BOW**2 * x[:, :, None] * x[:, None, :] + WALK**2 * bridge + WOBBLE**2 * np.eye(len(t))
-    part = np.repeat(STRAYING, len(T))[:, None, None]
     measured = curve.baseline_var * rest[:, :, None] * rest[:, None, :] + np.diag(curve.var)
-    return np.asarray(part**2 * stray + measured)
+    return np.asarray(part[:, None, None] ** 2 * stray + measured)
 
 
 class Whitened(NamedTuple):

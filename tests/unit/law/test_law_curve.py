@@ -170,7 +170,7 @@ class TestForecast:
                     likelihood += of_cell.weight[way, j] * off.pdf(seen.gain - GRID[:, None] * h - bow * x)
             expected = before() * likelihood
             expected /= expected.sum()
-            np.testing.assert_allclose(found.end[k], expected, atol=1e-10)
+            np.testing.assert_allclose(found.end[k], expected, atol=1e-8)
             assert found.mean[k] == pytest.approx(expected @ GRID)
             flat = np.where(before() > 0, likelihood, 0)
             flat /= flat.sum()
