@@ -39,6 +39,8 @@ from gapcast.models.fits import (
     FamilyScaling,
     Fit,
     FitSummary,
+    ForecastCalibration,
+    ForecastsCalibration,
     Group,
     Homogeneity,
     LentPool,
@@ -50,6 +52,7 @@ from gapcast.models.fits import (
     Residuals,
     Scaling,
     SizeSlope,
+    StopCalibration,
     Trend,
 )
 from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Prediction
@@ -128,6 +131,8 @@ __all__ = [
     "FitSummary",
     "Forecast",
     "ForecastAt",
+    "ForecastCalibration",
+    "ForecastsCalibration",
     "Gained",
     "Gap",
     "Group",
@@ -168,6 +173,7 @@ __all__ = [
     "Spent",
     "Standing",
     "Step",
+    "StopCalibration",
     "Task",
     "TaskProblem",
     "Trained",

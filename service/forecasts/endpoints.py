@@ -1,17 +1,25 @@
-"""POST /v1/forecasts, and GET /v1/training_runs/{id}/forecast."""
+"""POST /v1/forecasts, and what training runs and fits have of forecasts."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+
+from gapcast.contract.base import Level
+from gapcast.contract.fits import Calibration
 from gapcast.contract.forecasts import Forecast, ForecastRequest
 from service.dependencies import AppState, Tenant
 from service.errors import NoLooks, OldFit, UnknownPool
+from service.fits import service as fits
 from service.forecasts import service
+from service.forecasts.calibrating import calibration
 from service.kit.errors import BodyTooLarge, InvalidRequest, MalformedJson, NotFound
 from service.kit.problems import problems
 
 router = APIRouter(prefix="/forecasts", tags=["forecasts"])
 of_runs = APIRouter(prefix="/training_runs", tags=["training_runs"])
 """what of a run is about its end"""
+of_fits = APIRouter(prefix="/fits", tags=["fits"])
+"""what of a fit is about predictions and forecasts"""
 
 
 @router.post("", responses=problems(UnknownPool, NotFound, InvalidRequest, MalformedJson, BodyTooLarge))
@@ -24,3 +32,16 @@ def create_forecast(request: ForecastRequest, state: AppState, tenant: Tenant) -
 def get_forecast(run_id: str, state: AppState, tenant: Tenant) -> Forecast:
     """Get where a run is expected to end, now and after each of its evaluations so far."""
     return service.of_run(state.database, tenant, run_id, state.settings)
+
+
+@of_fits.get("/{fit_id}/calibration", responses={**problems(NotFound, OldFit), **problems(InvalidRequest)})
+def get_calibration(
+    state: AppState,
+    tenant: Tenant,
+    fit_id: str,
+    level: Annotated[list[Level] | None, Query(max_length=8, description="0.5, 0.8 and 0.95 unless named")] = None,
+) -> Calibration:
+    """Get how the predictions turned out whose outcomes this fit knows, and forecasts of its finished runs."""
+    with state.database.read() as session:
+        fit = fits.get(session, tenant, fit_id)
+        return calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))
