@@ -21,12 +21,13 @@ CURVE = (
 def curves(
     session: Session, tenant: str, pool: str, changes: int, cell: str, least: float, most: float
 ) -> Sequence[AnyRow]:
-    """The runs of a cell that counted in a pool's fit and did not collapse, of so many steps, the newest first."""
+    """The runs of a cell that counted in a pool's fit and came to their end, of so many steps, the newest first."""
     query = select(*CURVE).where(
         observed_at(tenant, pool, changes),
         Observation.cell == cell,
         Observation.steps.between(least, most),
         Observation.curve.is_not(None),
+        Observation.stopped_at.is_(None),
         Observation.improvement.is_not(None),
         ~Observation.collapsed,
     )

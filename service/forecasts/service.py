@@ -38,35 +38,32 @@ from service.probes import repository as probe_rows
 from service.probes.configuring import trained_elsewhere, trained_problems
 from service.settings import Settings
 from service.tasks.service import known_task
-from service.training_runs import service as training_runs
 
 LIKE = 1.25
 """factor within which the steps of two runs are alike: T, a share of the steps, does not carry over to other lengths"""
 
 
-def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> Forecast:
+def of_run(database: Database, tenant: str, run: TrainingRunOut, settings: Settings) -> Forecast:
     """Forecast a run that is trained here, or was.
 
     A run that has ended is forecast by a law from before its observation was stored.
 
     Raises:
-        NotFound: there is no such run.
         NoLooks: it has not been evaluated yet.
         OldFit: another version of the law wrote the fit from before its end.
     """
     with database.read() as session:
-        run = training_runs.found(session, tenant, run_id)
         begun = _begun(session, tenant, run)
         pool = _pool_of(session, tenant, run, settings)
         stored = observations.get(session, tenant, run.observation_id) if run.observation_id is not None else None
         fit = fit_rows.newest_before(session, tenant, pool, stored.created_at) if stored is not None else None
         before = Current(fit, fits.laws_of(fit), 0) if fit is not None else None
     if stored is None:
-        return _forecast(database, tenant, begun, fits.current(database, tenant, pool), run_id)
+        return _forecast(database, tenant, begun, fits.current(database, tenant, pool), run.id)
     if before is None:
         unfitted = Laws({(Target.TRAIN, None): GapLaw().fit(_nothing())})
-        return forecast_of(begun, Speaking(unfitted, PoolSummary(), pool, None), cell([]), run_id)
-    return _forecast(database, tenant, begun, before, run_id)
+        return forecast_of(begun, Speaking(unfitted, PoolSummary(), pool, None), cell([]), run.id)
+    return _forecast(database, tenant, begun, before, run.id)
 
 
 def of_request(database: Database, tenant: str, request: ForecastRequest, settings: Settings) -> Forecast:
@@ -121,7 +118,8 @@ def _is_alike(row: AnyRow, asked: Asked) -> bool:
 
 
 def _finished(row: AnyRow) -> Finished | None:
-    looks = row.curve or []  # null in the JSON of rows without one
+    # null in the JSON of rows without one
+    looks = [look for look in row.curve or [] if look.get("source") != "rollouts"]
     t = [look["step"] / row.steps for look in looks]
     gain, se = ([look[name] for look in looks] for name in ("improvement", "se"))
     return Finished.of_improvements(t, gain, se, row.improvement, row.improvement_se) if looks else None

@@ -206,7 +206,7 @@ def pause(session: Session, tenant: str, run_id: str) -> None:
 
 
 def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) -> None:
-    """Queue a paused run, which goes on from its last checkpoint.
+    """Queue a paused run, which goes on from its last checkpoint; one that had put itself aside goes on to its end.
 
     Raises:
         NotFound: there is no such run.
@@ -220,5 +220,6 @@ def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) 
             raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; train its configuration again.")
         raise Conflict(f"{run_id} is {at.state}, not paused, so it cannot be resumed.")
     require_room(session, tenant, settings.max_queued_jobs, 0)
+    repository.release(session, run_id)
     events.add(session, tenant, job.id, JobResumed())
     session.wake(KIND.queue, job.id)
