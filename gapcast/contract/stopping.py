@@ -27,6 +27,11 @@ class StopRule(Strict):
     )
     cold: bool = Field(False, description="true: stop in a cold cell too, of which fewer than 3 curves are stored")
 
+    @property
+    def resolved(self) -> "StopRule":
+        """The same with the usual error where neither error nor alpha was sent."""
+        return self if self.alpha is not None or self.error is not None else self.model_copy(update={"error": ERROR})
+
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
         if self.error is not None and self.alpha is not None:

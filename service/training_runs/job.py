@@ -11,7 +11,9 @@ from gapcast.contract.events import Ended, TrainingCheckpoint, TrainingRunHeld
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import Held, TrainedRun, TrainingOutcome, TrainingResult
 from service.catalog.service import own_pool
+from service.errors import OldFit
 from service.events import repository as events
+from service.forecasts import service as forecasts
 from service.jobs import repository as jobs
 from service.jobs.kind import Configuration, Kind, Places, Result
 from service.jobs.models import Job, JobState
@@ -21,6 +23,7 @@ from service.observations import service as observations
 from service.settings import Settings
 from service.training_runs import repository as runs
 from service.training_runs.models import TrainingRun
+from service.training_runs.presenting import run_out
 
 log = structlog.get_logger()
 
@@ -45,8 +48,13 @@ class TrainingJob(Kind):
         return settings.training_seconds
 
     def configuration(self, session: Session, job: Job) -> Configuration:
-        """The run's."""
-        return runs.by_id(session, job.subject_id).configuration
+        """The run's. The first attempt fixes the law that forecasts it: later ones come to the same decisions."""
+        run = runs.by_id(session, job.subject_id)
+        law = run.watched_by
+        if law is not None and "fit_id" not in law:
+            fit_id = forecasts.newest_fit(session, job.tenant, law["pool"])
+            runs.watch(session, run.id, {"pool": law["pool"], "fit_id": fit_id})
+        return run.configuration
 
     def resources(self, session: Session, job: Job, settings: Settings) -> Places:
         """Where earlier attempts left their checkpoints, as far as this machine has them, and where new ones go."""
@@ -57,6 +65,7 @@ class TrainingJob(Kind):
             "export_folder": str(settings.data_dir / "models" / run.id),
             "card": {"run_id": run.id, "pool": run.pool, "family": run.family, "predicted": run.predicted},
             "released": run.released,
+            "watch": watch_of(session, run),
         }
 
     def store_partial(self, session: Session, job: Job, partial: Result) -> None:
@@ -125,6 +134,19 @@ def end(session: Session, job: Job, told: JsonObject) -> None:
     if estimate is not None and observation_id is not None:
         observations.supersede(session, run.tenant, estimate, f"{run.id} was resumed and measured: {observation_id}")
     runs.store_result(session, run.id, result, observation_id)
+
+
+def watch_of(session: Session, run: TrainingRun) -> JsonObject | None:
+    """Return what a run's child forecasts it by; None if that is not known, or cannot be read any more."""
+    law, row = run.watched_by, runs.get(session, run.tenant, run.id)
+    if law is None or row is None:
+        return None
+    fit_id = law.get("fit_id")
+    try:
+        return forecasts.given(session, run.tenant, run_out(row), law["pool"], fit_id).model_dump(mode="json")
+    except OldFit:  # the service was updated while the run went on
+        log.warning("run_not_forecast", run=run.id, fit=fit_id)
+        return None
 
 
 def put_aside(session: Session, job: Job, told: JsonObject) -> None:

@@ -1,7 +1,7 @@
 """Stored training runs and their checkpoints."""
 
 from datetime import datetime
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from sqlalchemy import (
     BigInteger,
@@ -26,8 +26,9 @@ from service.kit.labels import Labelled
 class WatchedBy(TypedDict):
     """The law that forecasts a run while it goes on."""
 
-    fit_id: str | None
-    """null: its pool had none, and the published slopes speak"""
+    pool: str
+    fit_id: NotRequired[str | None]
+    """since its first attempt, and in all of them; null: the pool had none, and the published slopes speak"""
 
 
 class Checkpoint(Base):
@@ -85,5 +86,5 @@ class TrainingRun(Labelled, Base):
     released: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
     """true once somebody has resumed it after that: it goes on to its end, whatever a rule says"""
     watched_by: Mapped[WatchedBy | None] = mapped_column(Json)
-    """the fit that it is forecast under, in all of its attempts; null: none has begun"""
+    """the law that it is forecast by; null: an older version has stored it, and it is not"""
     created_at: Mapped[datetime] = mapped_column(Timestamp)

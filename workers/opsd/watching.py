@@ -1,5 +1,6 @@
 """What is decided at the looks of a run: where it will end, and if it goes on (docs: LIVE)."""
 
+import traceback
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -38,6 +39,10 @@ class Watcher:
 
     def __init__(self, job: Job, parts: Parts, record: Record, watch: Watch | None) -> None:
         self._job, self._record, self._watch = job, record, watch
+        if watch is None and job.configuration.options.stop is not None:
+            record.warnings.add(
+                "not_forecast", "This worker cannot forecast the run, so training.stop does not stop it."
+            )
         self._fingerprint = parts.engine.fingerprint()
         configuration, recipe = job.configuration, job.configuration.recipe
         self._pilot, self._released = configuration.pilot_step, job.resources.released
@@ -60,15 +65,24 @@ class Watcher:
         if self._watch is None:
             return
         scores = (self._record.before.student, after) if after is not None else None
-        first = self._job.world.first
-        # one process decides for all
-        looked = self._job.world.all(self._watch.look(self._record.partial(), step, scores) if first else None)[0]
+        world = self._job.world
+        looked = world.all(self._ask(self._watch, step, scores) if world.first else None)[0]  # one decides for all
         if looked is None:
             return
         self._job.emit(looked.forecast)
         known = self._record.stop
         if looked.stop is not None and not self._released and (known is None or looked.stop.carried_out):
             self.stop(looked.stop)
+
+    def _ask(self, watch: Watch, step: int, scores: tuple[Scores, Scores] | None) -> Looked | None:
+        try:
+            return watch.look(self._record.partial(), step, scores)
+        except Exception as error:  # days of training are not to be lost over what they would come to
+            traceback.print_exc()
+            self._record.warnings.add(
+                "not_forecast", f"The run could not be forecast at step {step} ({type(error).__name__}: {error})."[:500]
+            )
+            return None
 
     def stop(self, stop: EarlyStop) -> None:
         """Keep and tell what a rule has said."""
