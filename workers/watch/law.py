@@ -64,10 +64,11 @@ class LawWatch:
 def harmed(before: Scores, after: Scores, looks: int) -> bool:
     """Return True if a run's problems are solved less often than before training, beyond doubt.
 
-    The sequence holds for any number of problems; its risk at look k is 1 / (k (k + 1)) of the whole, which sums to one.
+    The sequence holds for any number of problems; look k has 1 / (k (k + 1)) of the whole risk, which sums to one.
 
     Args:
-        before: (problems, rollouts) before the first step. after: the same problems now.
+        before: (problems, rollouts) before the first step.
+        after: the same problems now.
         looks: evaluations so far, this one among them.
     """
     return smaller(after.mean(axis=1), before.mean(axis=1), HARM / (looks * (looks + 1)))
