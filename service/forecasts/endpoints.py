@@ -1,4 +1,4 @@
-"""POST /v1/forecasts, and what training runs and fits have of forecasts."""
+"""POST /v1/forecasts, and what fits have of forecasts; those of a run stand with the other endpoints of runs."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from gapcast.contract.base import Level
 from gapcast.contract.fits import Calibration
 from gapcast.contract.forecasts import Forecast, ForecastRequest
 from service.dependencies import AppState, Tenant
-from service.errors import NoLooks, OldFit, UnknownPool
+from service.errors import OldFit, UnknownPool
 from service.fits import service as fits
 from service.forecasts import service
 from service.forecasts.calibrating import calibration
@@ -16,8 +16,6 @@ from service.kit.errors import BodyTooLarge, InvalidRequest, MalformedJson, NotF
 from service.kit.problems import problems
 
 router = APIRouter(prefix="/forecasts", tags=["forecasts"])
-of_runs = APIRouter(prefix="/training_runs", tags=["training_runs"])
-"""what of a run is about its end"""
 of_fits = APIRouter(prefix="/fits", tags=["fits"])
 """what of a fit is about predictions and forecasts"""
 
@@ -26,12 +24,6 @@ of_fits = APIRouter(prefix="/fits", tags=["fits"])
 def create_forecast(request: ForecastRequest, state: AppState, tenant: Tenant) -> Forecast:
     """Forecast a run that is trained elsewhere from its baseline and its looks so far; nothing is stored."""
     return service.of_request(state.database, tenant, request, state.settings)
-
-
-@of_runs.get("/{run_id}/forecast", responses=problems(NotFound, NoLooks, OldFit))
-def get_forecast(run_id: str, state: AppState, tenant: Tenant) -> Forecast:
-    """Get where a run is expected to end, now and after each of its evaluations so far."""
-    return service.of_run(state.database, tenant, run_id, state.settings)
 
 
 @of_fits.get("/{fit_id}/calibration", responses={**problems(NotFound, OldFit), **problems(InvalidRequest)})
