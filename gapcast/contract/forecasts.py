@@ -1,11 +1,13 @@
 """Forecasts: where a run that has begun will end, from what was predicted and from its evaluations so far."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from gapcast.contract.base import FieldError, Finite, PoolName, Strict
 from gapcast.contract.contexts import Context
+from gapcast.contract.faults import shown
 from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.observations import MOST_LOOKS
 from gapcast.contract.predictions import Interval
@@ -15,14 +17,22 @@ from gapcast.contract.training import TrainedProblems
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 StandardError = Annotated[float, Field(gt=0, le=1)]
+Fingerprint = Annotated[str, Field(min_length=1, max_length=128)]
+
+NO_ERROR = (
+    "expected a standard error over rollouts, got nothing. Add it, or send evaluation.problems and evaluation.rollouts "
+    "to assume one from."
+)
 
 
 class GivenBaseline(Strict):
     """The student before training, on the problems of the looks; shares (0.1 = 10 accuracy points)."""
 
     accuracy: Accuracy
-    se: StandardError = Field(
-        description="standard error of `accuracy` over its rollouts, the problems taken as they are"
+    se: StandardError | None = Field(
+        None,
+        description="standard error of `accuracy` over its rollouts, the problems taken as they are; null: assumed "
+        "from `evaluation`",
     )
 
 
@@ -31,7 +41,25 @@ class GivenLook(Strict):
 
     step: int = Field(ge=1, le=1_000_000_000, description="optimizer steps done")
     value: Accuracy = Field(description="accuracy at this step, on the baseline's problems; a share")
-    se: StandardError = Field(description="standard error of `value` over its rollouts")
+    se: StandardError | None = Field(
+        None, description="standard error of `value` over its rollouts; null: assumed from `evaluation`"
+    )
+    problems: int | None = Field(
+        None, ge=2, le=10_000_000, description="that it was measured on; null: as many as in `evaluation`"
+    )
+    fingerprint: Fingerprint | None = Field(
+        None, description="of the problems that it was measured on; null: that of `evaluation`"
+    )
+
+
+class Evaluated(Strict):
+    """The problems that the baseline and every look are measured on: the same ones in all of them."""
+
+    problems: int | None = Field(None, ge=2, le=10_000_000)
+    rollouts: int | None = Field(None, ge=1, le=100_000, description="per problem")
+    fingerprint: Fingerprint | None = Field(
+        None, description="names these problems, such as a hash of their ids: a look with another one is refused"
+    )
 
 
 class MeasuredGap(Strict):
@@ -41,8 +69,8 @@ class MeasuredGap(Strict):
     se: float = Field(gt=0, le=1, description="standard error of the gap")
 
 
-class ForecastRequest(Strict):
-    """A run that is trained elsewhere: a prediction's configuration or one that is sent, and its looks so far."""
+class RunElsewhere(Strict):
+    """A run that is trained elsewhere: a prediction's configuration or one that is sent, and its baseline."""
 
     prediction_id: str | None = Field(
         None, min_length=1, max_length=64, description="the answered prediction whose configuration is trained"
@@ -60,8 +88,7 @@ class ForecastRequest(Strict):
         None, description="the observations to forecast from; null: `lab` for the lab's models, `default` for others"
     )
     baseline: GivenBaseline
-    looks: list[GivenLook] = Field(min_length=1, max_length=MOST_LOOKS, description="in order of step")
-    min_gain: float | None = Field(None, ge=-1, le=1, description="null: the prediction's, else 0")
+    evaluation: Evaluated = Field(default_factory=Evaluated)
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> Self:
@@ -80,26 +107,66 @@ class ForecastRequest(Strict):
                 f"expected baseline.accuracy + gap.value, the self-teacher's accuracy, from 0 to 1, got {teacher:.4g}."
             )
             raise FieldError("gap.value", message, self.gap.value)
-        last = 0
-        for index, look in enumerate(self.looks):
+        if self.baseline.se is None and not self.assumes_errors:
+            raise FieldError("baseline.se", NO_ERROR)
+        return self
+
+    @property
+    def assumes_errors(self) -> bool:
+        """True if a standard error that is not sent can be assumed."""
+        return self.evaluation.problems is not None and self.evaluation.rollouts is not None
+
+    def check_looks(self, looks: Sequence[GivenLook], last: int = 0) -> None:
+        """Refuse looks that are out of order, without a standard error, or on other problems.
+
+        Args:
+            looks: of the run.
+            last: the step that they come after.
+
+        Raises:
+            FieldError: names the first such look.
+        """
+        for index, look in enumerate(looks):
             if look.step <= last:
                 message = f"expected a step after {last}, that of the look before, got {look.step}. Sort the looks."
                 raise FieldError(f"looks.{index}.step", message, look.step)
             last = look.step
-        if self.prediction_id is None:
-            self.check_steps((self.recipe or Recipe()).steps)
-        return self
+            if look.se is None and not self.assumes_errors:
+                raise FieldError(f"looks.{index}.se", NO_ERROR)
+            for name in ("problems", "fingerprint"):
+                known, sent = getattr(self.evaluation, name), getattr(look, name)
+                if sent is not None and known is not None and sent != known:
+                    message = (
+                        f"expected {shown(known)}, as in evaluation.{name}, got {shown(sent)}. A curve is of one set "
+                        "of problems: evaluate on the baseline's, or measure the baseline anew and start another run."
+                    )
+                    raise FieldError(f"looks.{index}.{name}", message, sent)
 
-    def check_steps(self, steps: int) -> None:
+    @staticmethod
+    def check_steps(looks: Sequence[GivenLook], steps: int) -> None:
         """Refuse a look beyond the run's last step.
 
         Raises:
             FieldError: names the first such look.
         """
-        for index, look in enumerate(self.looks):
+        for index, look in enumerate(looks):
             if look.step > steps:
                 message = f"expected at most {steps}, the steps of the run (recipe.steps), got {look.step}."
                 raise FieldError(f"looks.{index}.step", message, look.step)
+
+
+class ForecastRequest(RunElsewhere):
+    """A run that is trained elsewhere and its looks so far."""
+
+    looks: list[GivenLook] = Field(min_length=1, max_length=MOST_LOOKS, description="in order of step")
+    min_gain: float | None = Field(None, ge=-1, le=1, description="null: the prediction's, else 0")
+
+    @model_validator(mode="after")
+    def _looks_fit(self) -> Self:
+        self.check_looks(self.looks)
+        if self.prediction_id is None:
+            self.check_steps(self.looks, (self.recipe or Recipe()).steps)
+        return self
 
 
 class ForecastAt(Finite):

@@ -1,6 +1,8 @@
 """Forecasts: the law that speaks of a run, the curves of finished runs like it, and the run's looks so far."""
 
 import threading
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from cachetools import LRUCache, cached
@@ -8,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import FieldError
 from gapcast.contract.contexts import context_key
-from gapcast.contract.forecasts import Forecast, ForecastRequest, PredictedBefore
+from gapcast.contract.forecasts import Forecast, ForecastRequest, GivenLook, PredictedBefore, RunElsewhere
 from gapcast.contract.measured import Decoding
 from gapcast.contract.predictions import Answer, Interval, PredictionRequest
 from gapcast.contract.probes import Difference, ProbeResult
@@ -29,7 +31,7 @@ from service.forecasts import repository
 from service.forecasts.forecasting import Run, Speaking, forecast_of
 from service.kit.database import Database
 from service.kit.errors import InvalidRequest
-from service.law import GapLaw, Observations
+from service.law import GapLaw, Observations, paired
 from service.law.curve import Cell, Curve, Finished, cell
 from service.observations import repository as observations
 from service.observations.repository import AnyRow
@@ -42,6 +44,9 @@ from service.training_runs import service as training_runs
 
 LIKE = 1.25
 """factor within which the steps of two runs are alike: T, a share of the steps, does not carry over to other lengths"""
+
+LEAST_WITHIN = 0.02
+"""of p (1 - p), however few rollouts fail: the floor of a look's variance (docs: LIVE, "The model")"""
 
 
 def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> Forecast:
@@ -69,8 +74,10 @@ def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> 
     return _forecast(database, tenant, begun, before, run_id)
 
 
-def of_request(database: Database, tenant: str, request: ForecastRequest, settings: Settings) -> Forecast:
-    """Forecast a run that is trained elsewhere; nothing is stored.
+def of_request(
+    database: Database, tenant: str, request: ForecastRequest, settings: Settings, run_id: str | None = None
+) -> Forecast:
+    """Forecast a run that is trained elsewhere; nothing is stored. `run_id` names it in the answer.
 
     Raises:
         NotFound: there is no such prediction.
@@ -78,12 +85,88 @@ def of_request(database: Database, tenant: str, request: ForecastRequest, settin
         InvalidRequest: the parts do not fit each other.
     """
     with database.read() as session:
-        begun, pool = (
-            _of_prediction(session, tenant, request, request.prediction_id)
-            if request.prediction_id is not None
-            else _of_configuration(session, tenant, request, settings)
+        described = describe(session, tenant, request, settings)
+    described.check_steps(request.looks)
+    begun = described.begun(request)
+    return _forecast(database, tenant, begun, fits.current(database, tenant, described.pool), run_id)
+
+
+class Described(NamedTuple):
+    """A run that is trained elsewhere, as its request describes it.
+
+    Attributes:
+        asked: what is trained. gap: None: unknown.
+        before: what was predicted of it; None: nothing was.
+        min_gain: the prediction's. pool: that it is forecast from.
+        request: the configuration, the prediction's or as it was sent.
+    """
+
+    asked: Asked
+    gap: Difference | None
+    before: PredictedBefore | None
+    min_gain: float
+    pool: str
+    request: PredictionRequest
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.asked.recipe.steps
+
+    def check_steps(self, looks: Sequence[GivenLook]) -> None:
+        """Refuse a look beyond the run's last step.
+
+        Raises:
+            InvalidRequest: names it.
+        """
+        try:
+            RunElsewhere.check_steps(looks, self.steps)
+        except FieldError as fault:
+            raise InvalidRequest(f"{fault.param}: {fault.message}", param=fault.param, value=fault.value) from None
+
+    def begun(self, request: ForecastRequest) -> Run:
+        """Return the run with its looks so far."""
+        baseline, steps = request.baseline, [look.step for look in request.looks]
+        looks = Curve(
+            t=np.array(steps) / self.steps,
+            gain=np.array([look.value for look in request.looks]) - baseline.accuracy,
+            var=np.array([look_se(request, look) for look in request.looks]) ** 2,
+            baseline_var=baseline_se(request) ** 2,
         )
-    return _forecast(database, tenant, begun, fits.current(database, tenant, pool))
+        least = self.min_gain if request.min_gain is None else request.min_gain
+        return Run(self.asked, steps, looks, baseline.accuracy, self.gap, 0.0, self.before, least)
+
+
+def describe(session: Session, tenant: str, request: RunElsewhere, settings: Settings) -> Described:
+    """Return what a run is in the law's terms.
+
+    Raises:
+        NotFound: there is no such prediction.
+        InvalidRequest: the parts do not fit each other.
+    """
+    if request.prediction_id is not None:
+        return _of_prediction(session, tenant, request.prediction_id)
+    return _of_configuration(session, tenant, request, settings)
+
+
+def baseline_se(request: RunElsewhere) -> float:
+    """The standard error of the baseline over its rollouts, as sent or assumed."""
+    sent = request.baseline.se
+    return sent if sent is not None else _assumed(request, request.baseline.accuracy, "w_student")
+
+
+def look_se(request: RunElsewhere, look: GivenLook) -> float:
+    """The standard error of a look over its rollouts, as sent or assumed."""
+    return look.se if look.se is not None else _assumed(request, look.value, "w_teacher")
+
+
+def _assumed(request: RunElsewhere, accuracy: float, within: Literal["w_student", "w_teacher"]) -> float:
+    """Assume how rollouts vary about problems that are like the law's (docs: LAW, "Acceptance")."""
+    problems, rollouts = request.evaluation.problems, request.evaluation.rollouts
+    if problems is None or rollouts is None:
+        raise ValueError("the schema lets no request through that has neither a standard error nor these")
+    assumed = paired.assumed_components(request.baseline.accuracy, accuracy - request.baseline.accuracy)
+    return float((max(getattr(assumed, within), LEAST_WITHIN) / problems / rollouts) ** 0.5)
 
 
 def _forecast(database: Database, tenant: str, run: Run, current: Current, run_id: str | None = None) -> Forecast:
@@ -196,53 +279,44 @@ def _pool_of(session: Session, tenant: str, run: TrainingRunOut, settings: Setti
     return run.pool if is_own else usual
 
 
-def _of_prediction(session: Session, tenant: str, request: ForecastRequest, prediction_id: str) -> tuple[Run, str]:
+def _of_prediction(session: Session, tenant: str, prediction_id: str) -> Described:
     prediction = answered(session, tenant, prediction_id)
     of = PredictionRequest.model_validate(prediction.request)
-    try:
-        request.check_steps(of.recipe.steps)
-    except FieldError as fault:
-        raise InvalidRequest(f"{fault.param}: {fault.message}", param=fault.param, value=fault.value) from None
     stored = probe_rows.by_id(session, prediction.probe_id).result if prediction.probe_id is not None else None
     result = ProbeResult.model_validate(stored) if stored is not None else None
     answer = Answer.model_validate(prediction.answer)
     improvement = answer.improvement
     before = PredictedBefore(prediction_id=prediction.id, value=improvement.value, intervals=improvement.intervals)
     gap = Difference(value=answer.gap.value, se=answer.gap.se)
-    min_gain = of.min_gain if request.min_gain is None else request.min_gain
-    return _sent(request, asked_of(session, prediction, of, result), gap, before, min_gain), prediction.pool
+    return Described(asked_of(session, prediction, of, result), gap, before, of.min_gain, prediction.pool, of)
 
 
-def _of_configuration(session: Session, tenant: str, request: ForecastRequest, settings: Settings) -> tuple[Run, str]:
+def _of_configuration(session: Session, tenant: str, request: RunElsewhere, settings: Settings) -> Described:
     if request.model is None or request.task is None or request.context is None:
         raise ValueError("the schema lets no request through that has neither a prediction nor these")
     task, wanted = known_task(session, tenant, request.task), request.training or TrainedProblems()
     training = trained_elsewhere(wanted) if task is None else trained_problems(wanted, task)
+    of = PredictionRequest(
+        model=request.model,
+        task=request.task,
+        context=request.context,
+        recipe=request.recipe or Recipe(),
+        decoding=request.decoding or Decoding(),
+        training=wanted,
+        pool=request.pool,
+    )
     asked = Asked(
         family=catalog.family_of(settings.models, request.model),
-        task=request.task,
-        recipe=request.recipe or Recipe(),
+        task=of.task,
+        recipe=of.recipe,
         training_problems=training.problems if isinstance(training.problems, int) else None,
-        context=context_key(request.context),
-        model=request.model.name,
-        thinking=(request.decoding or Decoding()).thinking,
+        context=context_key(of.context),
+        model=of.model.name,
+        thinking=of.decoding.thinking,
     )
     pool = request.pool or catalog.default_pool(catalog.listed_model(settings.models, request.model.name))
     gap = Difference(value=request.gap.value, se=request.gap.se) if request.gap is not None else None
-    return _sent(request, asked, gap, None, request.min_gain or 0.0), pool
-
-
-def _sent(
-    request: ForecastRequest, asked: Asked, gap: Difference | None, before: PredictedBefore | None, least: float
-) -> Run:
-    baseline, steps = request.baseline, [look.step for look in request.looks]
-    looks = Curve(
-        t=np.array(steps) / asked.recipe.steps,
-        gain=np.array([look.value for look in request.looks]) - baseline.accuracy,
-        var=np.array([look.se for look in request.looks]) ** 2,
-        baseline_var=baseline.se**2,
-    )
-    return Run(asked, steps, looks, baseline.accuracy, gap, 0.0, before, least)
+    return Described(asked, gap, None, 0.0, pool, of)
 
 
 def _nothing() -> Observations:
