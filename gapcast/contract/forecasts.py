@@ -116,40 +116,45 @@ class RunElsewhere(Strict):
         """True if a standard error that is not sent can be assumed."""
         return self.evaluation.problems is not None and self.evaluation.rollouts is not None
 
-    def check_looks(self, looks: Sequence[GivenLook], last: int = 0) -> None:
+    def check_looks(self, looks: Sequence[GivenLook], before: Sequence[GivenLook] = (), first: int = 0) -> None:
         """Refuse looks that are out of order, without a standard error, or on other problems.
 
         Args:
             looks: of the run.
-            last: the step that they come after.
+            before: the run's looks that they come after.
+            first: the index by which a fault names the first of `looks`.
 
         Raises:
             FieldError: names the first such look.
         """
-        for index, look in enumerate(looks):
+        last = before[-1].step if before else 0
+        for index, look in enumerate(looks, start=first):
             if look.step <= last:
                 message = f"expected a step after {last}, that of the look before, got {look.step}. Sort the looks."
                 raise FieldError(f"looks.{index}.step", message, look.step)
             last = look.step
             if look.se is None and not self.assumes_errors:
                 raise FieldError(f"looks.{index}.se", NO_ERROR)
-            for name in ("problems", "fingerprint"):
-                known, sent = getattr(self.evaluation, name), getattr(look, name)
-                if sent is not None and known is not None and sent != known:
+        for name in ("problems", "fingerprint"):
+            known = next((one for part in (self.evaluation, *before) if (one := getattr(part, name)) is not None), None)
+            for index, look in enumerate(looks, start=first):
+                sent = getattr(look, name)
+                known = sent if known is None else known
+                if sent not in {None, known}:
                     message = (
-                        f"expected {shown(known)}, as in evaluation.{name}, got {shown(sent)}. A curve is of one set "
-                        "of problems: evaluate on the baseline's, or measure the baseline anew and start another run."
+                        f"expected {shown(known)}, as before, got {shown(sent)}. A curve is of one set of problems: "
+                        "evaluate on those of the baseline, or measure the baseline anew and start another run."
                     )
                     raise FieldError(f"looks.{index}.{name}", message, sent)
 
     @staticmethod
-    def check_steps(looks: Sequence[GivenLook], steps: int) -> None:
-        """Refuse a look beyond the run's last step.
+    def check_steps(looks: Sequence[GivenLook], steps: int, first: int = 0) -> None:
+        """Refuse a look beyond the run's last step; a fault names the first look by the index `first`.
 
         Raises:
             FieldError: names the first such look.
         """
-        for index, look in enumerate(looks):
+        for index, look in enumerate(looks, start=first):
             if look.step > steps:
                 message = f"expected at most {steps}, the steps of the run (recipe.steps), got {look.step}."
                 raise FieldError(f"looks.{index}.step", message, look.step)
@@ -204,7 +209,9 @@ class Forecast(Finite):
     """Where a run is expected to end, now and after each look so far."""
 
     object: Literal["forecast"] = "forecast"
-    run_id: str | None = Field(description="null: the run is trained elsewhere")
+    run_id: str | None = Field(
+        description="of a run that is trained here, or of an external run; null: nothing of it is stored"
+    )
     steps: int = Field(description="of the whole run")
     baseline: float = Field(description="student accuracy before training")
     min_gain: float

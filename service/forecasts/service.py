@@ -63,21 +63,26 @@ def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> 
         run = training_runs.found(session, tenant, run_id)
         begun = _begun(session, tenant, run)
         pool = _pool_of(session, tenant, run, settings)
-        stored = observations.get(session, tenant, run.observation_id) if run.observation_id is not None else None
-        fit = fit_rows.newest_before(session, tenant, pool, stored.created_at) if stored is not None else None
-        before = Current(fit, fits.laws_of(fit), 0) if fit is not None else None
-    if stored is None:
-        return _forecast(database, tenant, begun, fits.current(database, tenant, pool), run_id)
-    if before is None:
-        unfitted = Laws({(Target.TRAIN, None): GapLaw().fit(_nothing())})
-        return forecast_of(begun, Speaking(unfitted, PoolSummary(), pool, None), cell([]), run_id)
-    return _forecast(database, tenant, begun, before, run_id)
+    return _forecast(database, tenant, begun, pool, run_id, run.observation_id)
 
 
 def of_request(
-    database: Database, tenant: str, request: ForecastRequest, settings: Settings, run_id: str | None = None
+    database: Database,
+    tenant: str,
+    request: ForecastRequest,
+    settings: Settings,
+    run_id: str | None = None,
+    observation_id: str | None = None,
 ) -> Forecast:
-    """Forecast a run that is trained elsewhere; nothing is stored. `run_id` names it in the answer.
+    """Forecast a run that is trained elsewhere; nothing is stored.
+
+    Args:
+        database: what is known of other runs.
+        tenant: whose it is.
+        request: the run and its looks.
+        settings: the server's.
+        run_id: what the run is called in the answer.
+        observation_id: its end; the law is then one from before that was stored.
 
     Raises:
         NotFound: there is no such prediction.
@@ -88,7 +93,7 @@ def of_request(
         described = describe(session, tenant, request, settings)
     described.check_steps(request.looks)
     begun = described.begun(request)
-    return _forecast(database, tenant, begun, fits.current(database, tenant, described.pool), run_id)
+    return _forecast(database, tenant, begun, described.pool, run_id, observation_id)
 
 
 class Described(NamedTuple):
@@ -169,7 +174,20 @@ def _assumed(request: RunElsewhere, accuracy: float, within: Literal["w_student"
     return float((max(getattr(assumed, within), LEAST_WITHIN) / problems / rollouts) ** 0.5)
 
 
-def _forecast(database: Database, tenant: str, run: Run, current: Current, run_id: str | None = None) -> Forecast:
+def _forecast(
+    database: Database, tenant: str, run: Run, pool: str, run_id: str | None, observation_id: str | None
+) -> Forecast:
+    """Forecast by the law of today, or where the run has ended by the newest one that did not know its end."""
+    if observation_id is None:
+        current = fits.current(database, tenant, pool)
+    else:
+        with database.read() as session:
+            stored = observations.get(session, tenant, observation_id)
+            fit = fit_rows.newest_before(session, tenant, pool, stored.created_at) if stored is not None else None
+        if fit is None:
+            unfitted = Laws({(Target.TRAIN, None): GapLaw().fit(_nothing())})
+            return forecast_of(run, Speaking(unfitted, PoolSummary(), pool, None), cell([]), run_id)
+        current = Current(fit, fits.laws_of(fit), 0)
     with database.read() as session:
         known = _cell_of(session, tenant, current.fit, run.asked)
     speaking = Speaking(current.laws, current.summary, current.fit.pool, current.fit.id)
