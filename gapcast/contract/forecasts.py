@@ -89,6 +89,7 @@ class RunElsewhere(Strict):
     )
     baseline: GivenBaseline
     evaluation: Evaluated = Field(default_factory=Evaluated)
+    min_gain: float | None = Field(None, ge=-1, le=1, description="null: the prediction's, else 0")
 
     @model_validator(mode="after")
     def _one_way_of_saying_it(self) -> Self:
@@ -164,7 +165,6 @@ class ForecastRequest(RunElsewhere):
     """A run that is trained elsewhere and its looks so far."""
 
     looks: list[GivenLook] = Field(min_length=1, max_length=MOST_LOOKS, description="in order of step")
-    min_gain: float | None = Field(None, ge=-1, le=1, description="null: the prediction's, else 0")
 
     @model_validator(mode="after")
     def _looks_fit(self) -> Self:

@@ -14,7 +14,10 @@ class StopRule(Strict):
     """Stop a run that will probably not gain enough."""
 
     min_gain: float | None = Field(
-        None, ge=-1, le=1, description="the improvement that makes a run worth it; null: the prediction's, else 0"
+        None,
+        ge=-1,
+        le=1,
+        description="the improvement that makes a run worth it; null: the prediction's, else 0",
     )
     error: float | None = Field(
         None, gt=0, le=0.5, description="share of good runs that may be stopped; null: 0.05, unless `alpha` is sent"

@@ -78,6 +78,7 @@ def _forecast(database: Database, row: ExternalRun, settings: Settings) -> Forec
     with database.read() as session:
         if request.pool is not None and observations.pool(session, row.tenant, request.pool) is None:
             del fields["pool"]  # this run will be its first: until then the usual pool speaks
-    least = request.stop.min_gain if request.stop is not None else None
-    asked = ForecastRequest(**fields, looks=service.looks_of(row), min_gain=least)
+    if request.stop is not None and request.stop.min_gain is not None:
+        fields["min_gain"] = request.stop.min_gain
+    asked = ForecastRequest(**fields, looks=service.looks_of(row))
     return of_request(database, row.tenant, asked, settings, row.id, row.observation_id)
