@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from gapcast.contract.base import FieldError, Finite, PoolName, Strict
+from gapcast.contract.base import FieldError, Finite, JsonObject, PoolName, Strict
 from gapcast.contract.contexts import Context
 from gapcast.contract.faults import shown
 from gapcast.contract.measured import Decoding, NamedModel
@@ -221,3 +221,32 @@ class Forecast(Finite):
     looks: list[ForecastAt] = Field(description="in order of step; at most 64, evenly spaced, the newest among them")
     pool: str
     fit_id: str | None = Field(description="the law that speaks; null: no fit is older than the run's end")
+
+
+class StopRule(Finite):
+    """The rule that stops a run which will not be worth it: p_above_min_gain below a threshold."""
+
+    min_gain: float
+    threshold: float = Field(description="of `p_above_min_gain`, at looks from 5 to 75 % of the steps")
+    learnt: bool = Field(description="true: from the good runs that are stored; false: it is `alpha`")
+    good_runs: int = Field(description="finished runs of the pool, with curves, that gained more than `min_gain`")
+    error: float | None = Field(
+        description="share of good runs, like those, that a learnt threshold stops at most; null: nothing is learnt"
+    )
+    alpha: float = Field(description="the threshold where none can be learnt")
+    cold: bool = Field(description="true: it may stop a run of a cold cell, too")
+
+
+class ForecastGiven(BaseModel):
+    """All that a worker's child needs to forecast its run: it has no database.
+
+    `service.law.curve.Grounds` writes and reads `grounds`.
+    """
+
+    grounds: JsonObject
+    steps: int
+    min_gain: float
+    predicted: PredictedBefore | None = Field(description="null: nothing was predicted of the run")
+    pool: str
+    fit_id: str | None
+    rule: StopRule | None = Field(description="null: the run is not to be stopped")

@@ -10,7 +10,7 @@ from gapcast.contract.probes import Difference
 from gapcast.contract.recipes import Recipe
 from service.catalog import service as catalog
 from service.external_runs.models import ExternalRun
-from service.forecasts.service import Described, baseline_se, look_se
+from service.forecasts.elsewhere import Described, baseline_se, look_se
 from service.kit.errors import Conflict, InvalidRequest
 from service.observations.formats import Row
 from service.settings import Settings

@@ -15,7 +15,7 @@ from service.catalog import service as catalog
 from service.external_runs import repository
 from service.external_runs.models import RUNNING, ExternalRun
 from service.external_runs.outcomes import row_of
-from service.forecasts.service import describe
+from service.forecasts.elsewhere import describe
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, claim_key, keep_subject
 from service.kit.ids import new_id

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from gapcast.contract.recipes import Recipe, cell_of
 from service.fits.summary import PoolSummary
-from service.fits.tuning import Tuned, Tuning, in_mode
+from service.fits.tuning import Tuned, Tuning, in_mode, leaf_of
 
 
 class Asked(NamedTuple):
@@ -60,5 +60,4 @@ class Asked(NamedTuple):
 
     def leaf(self, summary: PoolSummary) -> str:
         """The law's name of its cell and tuning."""
-        found, cell = self.tuned(summary), self.moded_cell
-        return found.leaf if found is not None else f"{cell}|{self.tuning}" if cell in summary.cells else cell
+        return leaf_of(summary.cells, self.moded_cell, self.tuning)

@@ -4,7 +4,7 @@ A run of known length counts where its steps end, and by its curve wherever it h
 every dose. Runs that were tuned otherwise than most of their cell are cells of their own (docs/law.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -62,9 +62,8 @@ class Laws:
         if not doses:
             law = self.on(target)
             return None if law is None else Answering(law, None)
-        wanted = list(Dose).index(Dose.of(steps))
-        nearest = min(doses, key=lambda dose: (abs(list(Dose).index(dose) - wanted), dose))
-        return Answering(self._laws[target, nearest], nearest)
+        dose = nearest(doses, steps)
+        return Answering(self._laws[target, dose], dose)
 
     def to_record(self) -> Record:
         """Write them as JSON values; two doses with one law have it once."""
@@ -94,6 +93,12 @@ class Laws:
         )
 
 
+def nearest(doses: Iterable[Dose], steps: int) -> Dose:
+    """Return the dose of a number of steps, or the nearest one that there is."""
+    wanted = list(Dose).index(Dose.of(steps))
+    return min(doses, key=lambda dose: (abs(list(Dose).index(dose) - wanted), dose))
+
+
 IMPROVEMENT = {Target.TRAIN: "improvement", Target.HELD_OUT: "held_out_improvement"}
 SE = {Target.TRAIN: "improvement_se", Target.HELD_OUT: "held_out_se"}
 
@@ -109,6 +114,14 @@ def fit(table: "Table", lent: "Table | None" = None) -> Laws:
             for dose, found in table.by_dose(target).items():
                 laws[target, dose] = whole if found is None else GapLaw().fit(found, lent=others)
     return Laws(laws)
+
+
+def fit_answering(table: "Table", lent: "Table | None", steps: int) -> GapLaw:
+    """Fit the one law, on training problems, that ``Laws.answering`` of the same rows would return."""
+    doses = table.by_dose(Target.TRAIN)
+    found = doses[nearest(doses, steps)] if doses else None
+    others = lent.at_ends(Target.TRAIN) if lent is not None else None
+    return GapLaw().fit(table.at_ends(Target.TRAIN) if found is None else found, lent=others)
 
 
 class Table:

@@ -61,6 +61,12 @@ def in_mode(cell: str, thinking: bool | None) -> str:
     return f"{cell}|thinking" if thinking else cell
 
 
+def leaf_of(known: Cells, cell: str, tuning: str) -> str:
+    """Return the law's name of a cell, in its decoding mode, and a tuning."""
+    found = known.get(cell, {}).get(tuning)
+    return found.leaf if found is not None else f"{cell}|{tuning}" if cell in known else cell
+
+
 def cells(column: Mapping[str, Sequence[Any]]) -> tuple[Cells, list[str | None]]:
     """Return the runs of each cell by tuning, and the law's cell of each row.
 

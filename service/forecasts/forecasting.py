@@ -1,19 +1,15 @@
-"""From a law, a cell's curves and a run's looks to a forecast; pure, no database."""
+"""From a law, a cell's curves and a run's looks to a forecast; pure: a worker's child uses it without a database."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gapcast.contract.forecasts import Forecast, ForecastAt, KnownCurves, PredictedBefore
+from gapcast.contract.forecasts import Forecast, ForecastAt, ForecastGiven, KnownCurves, PredictedBefore, StopRule
 from gapcast.contract.predictions import Interval
 from gapcast.contract.probes import Difference
-from service import law
-from service.fits.asked import Asked
-from service.fits.laws import Laws, Target
-from service.fits.summary import PoolSummary
-from service.law import predicting
-from service.law.curve import Cell, Curve, forecast, prior
+from gapcast.contract.training_results import Evaluation
+from service.law.curve import Begun, Curve, Grounds, Rule
 
 LEVELS = (0.8, 0.95)
 UNKNOWN_GAP = Difference(value=0.0, se=0.5)
@@ -24,21 +20,27 @@ class Run(NamedTuple):
     """A run that has begun.
 
     Attributes:
-        asked: what is trained. steps: of its looks.
-        looks: its curve. baseline: its measured accuracy before training.
-        gap: None: unknown. cov: covariance of the gap's sampling error with the improvement's.
-        predicted: what was predicted of it; None: nothing was.
-        min_gain: the improvement that makes it worth it.
+        steps: of its looks. looks: its curve.
+        baseline: its measured accuracy before training.
+        gap: None: unknown.
+        cov: covariance of the gap's sampling error with the improvement's.
     """
 
-    asked: Asked
     steps: Sequence[int]
     looks: Curve
     baseline: float
     gap: Difference | None
     cov: float
-    predicted: PredictedBefore | None
-    min_gain: float
+
+    @classmethod
+    def of(cls, baseline: float, gap: Difference, evaluations: Sequence[Evaluation], steps: int) -> "Run":
+        """Read the evaluations, one at least, of a run of so many steps."""
+        gains = [one.improvement for one in evaluations]
+        curve = Curve.of_improvements(
+            [one.step / steps for one in evaluations], [gain.value for gain in gains], [gain.se for gain in gains]
+        )
+        known = Difference(value=gap.value, se=gap.se)
+        return cls([one.step for one in evaluations], curve, baseline, known, evaluations[0].cov or 0.0)
 
     @property
     def thinned(self) -> "Run":
@@ -48,79 +50,108 @@ class Run(NamedTuple):
         return self._replace(looks=looks, steps=[kept[share] for share in looks.t.tolist()])
 
 
-class Speaking(NamedTuple):
-    """The laws that speak of a run; `fit_id` None: the published slopes alone do."""
+class Standing(NamedTuple):
+    """What the forecasts of a run stand on.
 
-    laws: Laws
-    summary: PoolSummary
+    Attributes:
+        grounds: the law, the question to it, and the run's cell.
+        steps: of the whole run.
+        min_gain: the improvement that makes it worth it.
+        predicted: what was predicted of it; None: nothing was.
+        pool, fit_id: whose law it is; `fit_id` None: the published slopes alone speak.
+        rule: None: the run is not to be stopped.
+    """
+
+    grounds: Grounds
+    steps: int
+    min_gain: float
+    predicted: PredictedBefore | None
     pool: str
     fit_id: str | None
+    rule: StopRule | None = None
 
-
-def forecast_of(run: Run, speaking: Speaking, known: Cell, run_id: str | None = None) -> Forecast:
-    """Forecast a run's end after each of its looks."""
-    run = run.thinned
-    answering = speaking.laws.answering(Target.TRAIN, run.asked.recipe.steps)
-    fitted = answering.law if answering is not None else speaking.laws.whole
-    end_var = float(run.looks.var[-1])
-    improvement_var = min(end_var + run.looks.baseline_var, 1.0)  # the most that the law takes for a difference
-    probe = _probe(run, speaking.summary, improvement_var)
-    mixture = predicting.mixture(fitted.state_, probe).merged()
-    found = forecast(prior(mixture, improvement_var, end_var, run.baseline), known, run.looks, run.baseline)
-    lowest, low, high, highest = found.quantiles([0.025, 0.1, 0.9, 0.975]).T
-    above = found.p_above(run.min_gain)
-    looks = [
-        ForecastAt(
-            step=step,
-            share=float(run.looks.t[k]),
-            improvement=Difference(
-                value=float(run.looks.gain[k]), se=float(np.sqrt(run.looks.var[k] + run.looks.baseline_var))
-            ),
-            expected=float(found.mean[k]),
-            intervals=[
-                Interval(level=LEVELS[0], lower=float(low[k]), upper=float(high[k])),
-                Interval(level=LEVELS[1], lower=float(lowest[k]), upper=float(highest[k])),
-            ],
-            p_above_min_gain=float(np.clip(above[k], 0.0, 1.0)),
-            without_law=Difference(value=float(found.alone_mean[k]), se=float(found.alone_sd[k])),
+    @property
+    def given(self) -> ForecastGiven:
+        """The same for a child, as JSON values."""
+        return ForecastGiven(
+            grounds=self.grounds.to_record(), **{name: getattr(self, name) for name in self._fields[1:]}
         )
-        for k, step in enumerate(run.steps)
-    ]
-    return Forecast(
-        run_id=run_id,
-        steps=run.asked.recipe.steps,
-        baseline=run.baseline,
-        min_gain=run.min_gain,
-        before=run.predicted or _before(run, fitted, probe),
-        curves=KnownCurves(runs=known.runs, cold=known.cold),
-        now=looks[-1],
-        looks=looks,
-        pool=speaking.pool,
-        fit_id=speaking.fit_id,
-    )
+
+    @classmethod
+    def read(cls, given: ForecastGiven) -> "Standing":
+        """Read what `given` wrote.
+
+        Raises:
+            ValueError: another version of the law wrote it.
+        """
+        return cls(Grounds.from_record(given.grounds), **{name: getattr(given, name) for name in cls._fields[1:]})
+
+    def stops(self, at: ForecastAt) -> bool:
+        """Return True if the rule stops the run at this look."""
+        if self.rule is None:
+            return False
+        rule = Rule(**self.rule.model_dump(exclude={"min_gain"}))
+        return rule.stops(at.share, at.p_above_min_gain, is_cold=self.grounds.cell.cold)
 
 
-def _probe(run: Run, summary: PoolSummary, improvement_var: float) -> law.Probe:
-    asked, gap = run.asked, run.gap or UNKNOWN_GAP
-    return law.Probe(
-        gap=gap.value,
-        gap_var=gap.se**2,
-        family=asked.family,
-        cell=asked.leaf(summary),
-        baseline=run.baseline,
-        teacher=asked.recipe.law_teacher,
-        divergence=asked.recipe.divergence,
-        improvement_var=improvement_var,
-        cov=float(np.clip(run.cov, -gap.se * improvement_var**0.5, gap.se * improvement_var**0.5)),
-        context=asked.context,
-        model=asked.model,
-        gap_spread=np.nan if asked.gap_spread is None else asked.gap_spread,
-    )
+class Forecaster:
+    """Forecasts one run; the law is asked at the first look alone, as later ones change nothing of its answer."""
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+        self._asked: tuple[Any, ...] | None = None
+
+    def forecast(self, run: Run, run_id: str | None = None) -> Forecast:
+        """Forecast the end after each look so far, one at least; `run` is the same one at every call."""
+        run, standing = run.thinned, self._standing
+        if self._asked is None:
+            gap = run.gap or UNKNOWN_GAP
+            begun = Begun(run.baseline, gap.value, gap.se**2, run.cov)
+            end_var, baseline_var = float(run.looks.var[0]), run.looks.baseline_var
+            self._asked = (
+                standing.grounds.begin(begun, end_var, baseline_var),
+                standing.predicted or _before(run, standing.grounds, begun, end_var + baseline_var),
+            )
+        expected, before = self._asked
+        found = expected.after(run.looks)
+        lowest, low, high, highest = found.quantiles([0.025, 0.1, 0.9, 0.975]).T
+        above = found.p_above(standing.min_gain)
+        looks = [
+            ForecastAt(
+                step=step,
+                share=float(run.looks.t[k]),
+                improvement=Difference(
+                    value=float(run.looks.gain[k]), se=float(np.sqrt(run.looks.var[k] + run.looks.baseline_var))
+                ),
+                expected=float(found.mean[k]),
+                intervals=[
+                    Interval(level=LEVELS[0], lower=float(low[k]), upper=float(high[k])),
+                    Interval(level=LEVELS[1], lower=float(lowest[k]), upper=float(highest[k])),
+                ],
+                p_above_min_gain=float(np.clip(above[k], 0.0, 1.0)),
+                without_law=Difference(value=float(found.alone_mean[k]), se=float(found.alone_sd[k])),
+            )
+            for k, step in enumerate(run.steps)
+        ]
+        known = standing.grounds.cell
+        return Forecast(
+            run_id=run_id,
+            steps=standing.steps,
+            baseline=run.baseline,
+            min_gain=standing.min_gain,
+            before=before,
+            curves=KnownCurves(runs=known.runs, cold=known.cold),
+            now=looks[-1],
+            looks=looks,
+            pool=standing.pool,
+            fit_id=standing.fit_id,
+        )
 
 
-def _before(run: Run, fitted: law.GapLaw, probe: law.Probe) -> PredictedBefore:
+def _before(run: Run, grounds: Grounds, begun: Begun, improvement_var: float) -> PredictedBefore:
     """What the law says of a run's gap, where nobody has asked before it began."""
-    out = fitted.predict_improvement(probe) if run.gap is not None else None
+    probe = grounds.probe(begun, min(improvement_var, 1.0))
+    out = grounds.law.predict_improvement(probe) if run.gap is not None else None
     if out is None or bool(out.refused):
         return PredictedBefore(prediction_id=None, value=None, intervals=[])
     intervals = []

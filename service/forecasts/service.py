@@ -1,52 +1,25 @@
 """Forecasts: the law that speaks of a run, the curves of finished runs like it, and the run's looks so far."""
 
-import threading
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
-
-import numpy as np
-from cachetools import LRUCache, cached
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import FieldError
 from gapcast.contract.contexts import context_key
-from gapcast.contract.forecasts import Forecast, ForecastRequest, GivenLook, PredictedBefore, RunElsewhere
-from gapcast.contract.measured import Decoding
-from gapcast.contract.predictions import Answer, Interval, PredictionRequest
-from gapcast.contract.probes import Difference, ProbeResult
-from gapcast.contract.recipes import Recipe
-from gapcast.contract.training import TrainedProblems
-from gapcast.contract.training_results import Evaluation, TrainingRunOut
+from gapcast.contract.forecasts import Forecast, ForecastRequest, PredictedBefore
+from gapcast.contract.predictions import Interval, PredictionRequest
+from gapcast.contract.training_results import TrainingRunOut
 from service.catalog import service as catalog
 from service.errors import NoLooks
 from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.fits.asked import Asked
-from service.fits.laws import Laws, Target
-from service.fits.models import Fit
 from service.fits.service import Current
-from service.fits.summary import PoolSummary
-from service.fits.tuning import Tuning
-from service.forecasts import repository
-from service.forecasts.forecasting import Run, Speaking, forecast_of
+from service.forecasts.elsewhere import describe
+from service.forecasts.forecasting import Forecaster, Run
+from service.forecasts.standing import About, standing, without_fit
 from service.kit.database import Database
-from service.kit.errors import InvalidRequest
-from service.law import GapLaw, Observations, paired
-from service.law.curve import Cell, Curve, Finished, cell
 from service.observations import repository as observations
-from service.observations.repository import AnyRow
-from service.predictions.service import answered, asked_of
-from service.probes import repository as probe_rows
-from service.probes.configuring import trained_elsewhere, trained_problems
+from service.predictions.service import answered
 from service.settings import Settings
-from service.tasks.service import known_task
 from service.training_runs import service as training_runs
-
-LIKE = 1.25
-"""factor within which the steps of two runs are alike: T, a share of the steps, does not carry over to other lengths"""
-
-LEAST_WITHIN = 0.02
-"""of p (1 - p), however few rollouts fail: the floor of a look's variance (docs: LIVE, "The model")"""
 
 
 def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> Forecast:
@@ -61,9 +34,9 @@ def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> 
     """
     with database.read() as session:
         run = training_runs.found(session, tenant, run_id)
-        begun = _begun(session, tenant, run)
+        begun, about = _begun(session, tenant, run)
         pool = _pool_of(session, tenant, run, settings)
-    return _forecast(database, tenant, begun, pool, run_id, run.observation_id)
+    return _forecast(database, tenant, begun, about, pool, run_id, run.observation_id)
 
 
 def of_request(
@@ -88,94 +61,17 @@ def of_request(
         NotFound: there is no such prediction.
         UnknownPool: there is no such pool.
         InvalidRequest: the parts do not fit each other.
+        OldFit: another version of the law wrote the fit from before its end.
     """
     with database.read() as session:
         described = describe(session, tenant, request, settings)
     described.check_steps(request.looks)
-    begun = described.begun(request)
-    return _forecast(database, tenant, begun, described.pool, run_id, observation_id)
-
-
-class Described(NamedTuple):
-    """A run that is trained elsewhere, as its request describes it.
-
-    Attributes:
-        asked: what is trained. gap: None: unknown.
-        before: what was predicted of it; None: nothing was.
-        min_gain: the prediction's. pool: that it is forecast from.
-        request: the configuration, the prediction's or as it was sent.
-    """
-
-    asked: Asked
-    gap: Difference | None
-    before: PredictedBefore | None
-    min_gain: float
-    pool: str
-    request: PredictionRequest
-
-    @property
-    def steps(self) -> int:
-        """Of the whole run."""
-        return self.asked.recipe.steps
-
-    def check_steps(self, looks: Sequence[GivenLook]) -> None:
-        """Refuse a look beyond the run's last step.
-
-        Raises:
-            InvalidRequest: names it.
-        """
-        try:
-            RunElsewhere.check_steps(looks, self.steps)
-        except FieldError as fault:
-            raise InvalidRequest(f"{fault.param}: {fault.message}", param=fault.param, value=fault.value) from None
-
-    def begun(self, request: ForecastRequest) -> Run:
-        """Return the run with its looks so far."""
-        baseline, steps = request.baseline, [look.step for look in request.looks]
-        looks = Curve(
-            t=np.array(steps) / self.steps,
-            gain=np.array([look.value for look in request.looks]) - baseline.accuracy,
-            var=np.array([look_se(request, look) for look in request.looks]) ** 2,
-            baseline_var=baseline_se(request) ** 2,
-        )
-        least = self.min_gain if request.min_gain is None else request.min_gain
-        return Run(self.asked, steps, looks, baseline.accuracy, self.gap, 0.0, self.before, least)
-
-
-def describe(session: Session, tenant: str, request: RunElsewhere, settings: Settings) -> Described:
-    """Return what a run is in the law's terms.
-
-    Raises:
-        NotFound: there is no such prediction.
-        InvalidRequest: the parts do not fit each other.
-    """
-    if request.prediction_id is not None:
-        return _of_prediction(session, tenant, request.prediction_id)
-    return _of_configuration(session, tenant, request, settings)
-
-
-def baseline_se(request: RunElsewhere) -> float:
-    """The standard error of the baseline over its rollouts, as sent or assumed."""
-    sent = request.baseline.se
-    return sent if sent is not None else _assumed(request, request.baseline.accuracy, "w_student")
-
-
-def look_se(request: RunElsewhere, look: GivenLook) -> float:
-    """The standard error of a look over its rollouts, as sent or assumed."""
-    return look.se if look.se is not None else _assumed(request, look.value, "w_teacher")
-
-
-def _assumed(request: RunElsewhere, accuracy: float, within: Literal["w_student", "w_teacher"]) -> float:
-    """Assume how rollouts vary about problems that are like the law's (docs: LAW, "Acceptance")."""
-    problems, rollouts = request.evaluation.problems, request.evaluation.rollouts
-    if problems is None or rollouts is None:
-        raise ValueError("the schema lets no request through that has neither a standard error nor these")
-    assumed = paired.assumed_components(request.baseline.accuracy, accuracy - request.baseline.accuracy)
-    return float((max(getattr(assumed, within), LEAST_WITHIN) / problems / rollouts) ** 0.5)
+    run, about = described.run(request), described.about(request)
+    return _forecast(database, tenant, run, about, described.pool, run_id, observation_id)
 
 
 def _forecast(
-    database: Database, tenant: str, run: Run, pool: str, run_id: str | None, observation_id: str | None
+    database: Database, tenant: str, run: Run, about: About, pool: str, run_id: str | None, observation_id: str | None
 ) -> Forecast:
     """Forecast by the law of today, or where the run has ended by the newest one that did not know its end."""
     if observation_id is None:
@@ -185,50 +81,14 @@ def _forecast(
             stored = observations.get(session, tenant, observation_id)
             fit = fit_rows.newest_before(session, tenant, pool, stored.created_at) if stored is not None else None
         if fit is None:
-            unfitted = Laws({(Target.TRAIN, None): GapLaw().fit(_nothing())})
-            return forecast_of(run, Speaking(unfitted, PoolSummary(), pool, None), cell([]), run_id)
+            return Forecaster(without_fit(about, pool)).forecast(run, run_id)
         current = Current(fit, fits.laws_of(fit), 0)
     with database.read() as session:
-        known = _cell_of(session, tenant, current.fit, run.asked)
-    speaking = Speaking(current.laws, current.summary, current.fit.pool, current.fit.id)
-    return forecast_of(run, speaking, known, run_id)
+        found = standing(session, current, about)
+    return Forecaster(found).forecast(run, run_id)
 
 
-def _cell_key(_: Session, tenant: str, fit: Fit, asked: Asked) -> tuple[object, ...]:
-    return tenant, fit.id, asked.moded_cell, asked.tuning, asked.recipe.schedule, asked.recipe.steps
-
-
-@cached(LRUCache[tuple[object, ...], Cell](256), key=_cell_key, condition=threading.Condition())
-def _cell_of(session: Session, tenant: str, fit: Fit, asked: Asked) -> Cell:
-    """Learn from the finished runs like this one that a fit was made of, those of the pools that it borrows included.
-
-    A fit never changes, so what they say is computed once.
-    """
-    steps = asked.recipe.steps
-    pools = [(fit.pool, fit.changes), *((one.pool, one.changes) for one in (fit.summary or PoolSummary()).lent)]
-    found: list[Finished | None] = []
-    known: set[str] = set()
-    for pool, changes in pools:
-        rows = repository.curves(session, tenant, pool, changes, asked.cell, steps / LIKE, steps * LIKE)
-        found += [_finished(row) for row in rows if row.content not in known and _is_alike(row, asked)]
-        known |= {row.content for row in rows}  # a copy in a borrowed pool counts once
-    return cell([one for one in found if one is not None])
-
-
-def _is_alike(row: AnyRow, asked: Asked) -> bool:
-    tuning = Tuning.of(row.learning_rate, row.adaptation, row.training_problems).name
-    schedule = row.schedule or "constant"
-    return (tuning, bool(row.thinking), schedule) == (asked.tuning, asked.thinking, asked.recipe.schedule)
-
-
-def _finished(row: AnyRow) -> Finished | None:
-    looks = row.curve or []  # null in the JSON of rows without one
-    t = [look["step"] / row.steps for look in looks]
-    gain, se = ([look[name] for look in looks] for name in ("improvement", "se"))
-    return Finished.of_improvements(t, gain, se, row.improvement, row.improvement_se) if looks else None
-
-
-def _begun(session: Session, tenant: str, run: TrainingRunOut) -> Run:
+def _begun(session: Session, tenant: str, run: TrainingRunOut) -> tuple[Run, About]:
     """Read a run's looks.
 
     Raises:
@@ -239,10 +99,14 @@ def _begun(session: Session, tenant: str, run: TrainingRunOut) -> Run:
         raise NoLooks(f"{run.id} is {run.status} and its baseline is not measured yet. {_first(run)}")
     if not looks:
         raise NoLooks(f"{run.id} is {run.status} and has not been evaluated yet. {_first(run)}")
-    steps = [one.step for one in looks]
-    predicted = run.predicted
+    return Run.of(run.baseline, run.gap, looks, configuration.recipe.steps), about_run(session, tenant, run)
+
+
+def about_run(session: Session, tenant: str, run: TrainingRunOut) -> About:
+    """Read what a run is, what was predicted of it, and what makes it worth it: its prediction's, else any gain."""
+    configuration, predicted = run.configuration, run.predicted
     versions = {"template_version": configuration.template_version, "task_revision": configuration.task_revision}
-    return Run(
+    return About(
         asked=Asked(
             family=run.family,
             task=configuration.task,
@@ -252,11 +116,6 @@ def _begun(session: Session, tenant: str, run: TrainingRunOut) -> Run:
             model=configuration.model,
             thinking=configuration.decoding.thinking,
         ),
-        steps=steps,
-        looks=_curve(looks, configuration.recipe.steps),
-        baseline=run.baseline,
-        gap=Difference(value=run.gap.value, se=run.gap.se),
-        cov=looks[-1].cov or 0.0,
         predicted=None
         if predicted is None
         else PredictedBefore(
@@ -275,13 +134,6 @@ def _first(run: TrainingRunOut) -> str:
     return f"Ask again after step {first}, where its first evaluation is (training.evaluate_every)."
 
 
-def _curve(looks: list[Evaluation], steps: int) -> Curve:
-    gains = [one.improvement for one in looks]
-    return Curve.of_improvements(
-        [one.step / steps for one in looks], [one.value for one in gains], [one.se for one in gains]
-    )
-
-
 def _min_gain(session: Session, tenant: str, prediction_id: str | None) -> float:
     if prediction_id is None:
         return 0.0
@@ -295,47 +147,3 @@ def _pool_of(session: Session, tenant: str, run: TrainingRunOut, settings: Setti
     usual = catalog.default_pool(catalog.listed_model(settings.models, run.configuration.model))
     is_own = run.pool != catalog.DEFAULT_POOL and observations.pool(session, tenant, run.pool) is not None
     return run.pool if is_own else usual
-
-
-def _of_prediction(session: Session, tenant: str, prediction_id: str) -> Described:
-    prediction = answered(session, tenant, prediction_id)
-    of = PredictionRequest.model_validate(prediction.request)
-    stored = probe_rows.by_id(session, prediction.probe_id).result if prediction.probe_id is not None else None
-    result = ProbeResult.model_validate(stored) if stored is not None else None
-    answer = Answer.model_validate(prediction.answer)
-    improvement = answer.improvement
-    before = PredictedBefore(prediction_id=prediction.id, value=improvement.value, intervals=improvement.intervals)
-    gap = Difference(value=answer.gap.value, se=answer.gap.se)
-    return Described(asked_of(session, prediction, of, result), gap, before, of.min_gain, prediction.pool, of)
-
-
-def _of_configuration(session: Session, tenant: str, request: RunElsewhere, settings: Settings) -> Described:
-    if request.model is None or request.task is None or request.context is None:
-        raise ValueError("the schema lets no request through that has neither a prediction nor these")
-    task, wanted = known_task(session, tenant, request.task), request.training or TrainedProblems()
-    training = trained_elsewhere(wanted) if task is None else trained_problems(wanted, task)
-    of = PredictionRequest(
-        model=request.model,
-        task=request.task,
-        context=request.context,
-        recipe=request.recipe or Recipe(),
-        decoding=request.decoding or Decoding(),
-        training=wanted,
-        pool=request.pool,
-    )
-    asked = Asked(
-        family=catalog.family_of(settings.models, request.model),
-        task=of.task,
-        recipe=of.recipe,
-        training_problems=training.problems if isinstance(training.problems, int) else None,
-        context=context_key(of.context),
-        model=of.model.name,
-        thinking=of.decoding.thinking,
-    )
-    pool = request.pool or catalog.default_pool(catalog.listed_model(settings.models, request.model.name))
-    gap = Difference(value=request.gap.value, se=request.gap.se) if request.gap is not None else None
-    return Described(asked, gap, None, 0.0, pool, of)
-
-
-def _nothing() -> Observations:
-    return Observations(gap=[], gap_var=[], improvement=[], improvement_var=[], family=[])

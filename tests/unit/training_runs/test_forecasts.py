@@ -11,7 +11,7 @@ from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import Evaluation, TrainingPartial
 from service.fits import repository as fits
 from service.fits.service import refit_one
-from service.forecasts import repository, service
+from service.forecasts import repository, standing
 from service.kit.database import Database
 from service.observations import repository as observations
 from tests.support.training_results import evaluation, training_partial, training_result
@@ -239,7 +239,7 @@ class TestOfOthers:
     def test_the_same_request_has_the_same_answer_whatever_is_remembered(self, client: TestClient, sent: Body) -> None:
         first = asked(client, sent)
         assert asked(client, sent) == first
-        service._cell_of.cache_clear()
+        standing.cell_of.cache_clear()
         assert asked(client, sent) == first
 
     def test_a_prediction_stands_for_its_configuration(

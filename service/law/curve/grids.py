@@ -1,0 +1,25 @@
+"""Grids and constants of the model of a run's curve (docs: LIVE, "The model")."""
+
+import numpy as np
+
+GRID = np.linspace(-1.0, 1.0, 401)
+"""true ends over the measured baseline"""
+T = np.geomspace(0.015, 1.5, 13)
+BOW = np.linspace(-0.15, 0.35, 11)
+BOW_SD = 0.12
+TYPICAL_T = np.array([0.03, 0.05, 0.08, 0.12, 0.18, 0.27, 0.40])
+"""medians of T that a cell may have"""
+T_CENTRE, T_CENTRE_SD, T_SD = 0.10, 0.6, 0.5
+"""prior of that median, its log sd, and the log sd of a run's T around it"""
+
+# LIVE's R, chosen on 101 real runs; they are not fitted from a user's runs: with 16 runs that was worse.
+UNLIKE = 0.10
+"""rho: share of runs that end anywhere"""
+BEYOND_LAW = 0.10
+"""omega: sd by which the law's left-out errors exceed its own"""
+OWN_BOW = 0.10
+"""tau_B: sd of a run's bow around its cell's"""
+WALK = 0.10
+"""sd of the bridge that a curve strays along"""
+WOBBLE = 0.03
+"""sd of a look around the curve, beyond its sampling error"""
