@@ -3,12 +3,16 @@
 from gapcast.contract.external_runs import ExternalRunOut
 from gapcast.contract.forecasts import Forecast, ForecastRequest, RunElsewhere
 from gapcast.contract.probes import Difference
+from gapcast.contract.stopping import StopRule
 from service.external_runs import repository, service
 from service.external_runs.models import RUNNING, ExternalRun
 from service.external_runs.presenting import run_out
-from service.external_runs.ruling import rulings
+from service.external_runs.ruling import completed, rulings
+from service.fits import repository as fits
+from service.forecasts.rules import rule_for
 from service.forecasts.service import of_request
 from service.kit.database import Database
+from service.law.curve import Rule
 from service.observations import repository as observations
 from service.settings import Settings
 
@@ -39,7 +43,7 @@ def rule(database: Database, tenant: str, run_id: str, settings: Settings) -> No
         return
     judged = row.ruling["step"] if row.ruling is not None else 0
     seed = str(request.seed) if request.seed is not None else row.id
-    said = rulings(forecast, request.stop, None, seed, judged)
+    said = rulings(forecast, _rule(database, tenant, request.stop, forecast), seed, judged)
     if not said:
         return
     announced = [one.step for one in said if one.reason in {"hopeless", "kept_going"}]
@@ -53,6 +57,16 @@ def rule(database: Database, tenant: str, run_id: str, settings: Settings) -> No
                 ruling=said[-1].model_dump(mode="json"),
                 announced=again.announced or next(iter(announced), None),
             )
+
+
+def _rule(database: Database, tenant: str, asked: StopRule, forecast: Forecast) -> Rule:
+    """Learn the threshold from what the law that speaks knows."""
+    with database.read() as session:
+        fit = fits.get(session, tenant, forecast.fit_id or "")
+        if fit is None:
+            raise RuntimeError(f"{forecast.fit_id} has spoken and is not there")
+        found = rule_for(session, fit, forecast.min_gain, completed(asked))
+    return Rule(**found.model_dump(exclude={"min_gain"}))
 
 
 def pilot(database: Database, tenant: str, run_id: str, settings: Settings) -> Difference | None:

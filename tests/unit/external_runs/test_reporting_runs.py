@@ -282,6 +282,18 @@ class TestStopping:
         found = look(client, run, *curve(0.11, 0.17, 0.2))
         assert (found["ruling"]["stop"], found["ruling"]["reason"], found["announced"]) == (False, "worth_it", None)
 
+    def test_the_threshold_of_a_stated_error_is_learnt_from_finished_runs(self, client: TestClient, sent: Body) -> None:
+        learnt = [
+            look(client, begin(client, sent | {"stop": {"min_gain": 0.05, "error": error}, "seed": 1}), *curve(0.1))
+            for error in (0.05, 0.2)
+        ]
+        assert all(one["ruling"]["learnt"] for one in learnt)  # the lab has 36 of them
+        assert learnt[0]["ruling"]["threshold"] < learnt[1]["ruling"]["threshold"]
+        usual = look(client, begin(client, sent | {"stop": {"min_gain": 0.05}, "seed": 1}), *curve(0.1))
+        assert usual["ruling"] == learnt[0]["ruling"]
+        few = look(client, begin(client, sent | {"stop": {"min_gain": 0.05, "error": 0.001}}), *curve(0.1))
+        assert (few["ruling"]["learnt"], few["ruling"]["threshold"]) == (False, 0.1)
+
     def test_one_stop_in_ten_is_announced_and_not_carried_out(self, client: TestClient, sent: Body) -> None:
         reasons = []
         for seed in range(17, 20):
