@@ -92,7 +92,6 @@ def _api() -> APIRouter:
         found.include_router(room.router)
     found.include_router(observations.pools_router)
     found.include_router(predictions.of_fits)
-    found.include_router(forecasts.of_runs)
     return found
 
 

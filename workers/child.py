@@ -4,8 +4,9 @@ The job: `{"entry", "stops_gently", "configuration", "resources", "parent_pid"}`
 
 It imports no database and no broker code and is given no credentials. Lines: `{"event": name, "data": {...}}` while it
 goes, then one `{"result": {...}}` or `{"error": {code, message, param, category}}`. SIGTERM asks a job that stops
-gently to save its work: its last line is `{"paused": {"step": N}}`. Of a run in several processes of which one died,
-the last line is `{"crashed": message}`, or there is none.
+gently to save its work: its last line is `{"paused": {"step": N, "held": null}}`; that of a run which puts itself
+aside says why in `held`. Of a run in several processes of which one died, the last line is `{"crashed": message}`, or
+there is none.
 """
 
 import gc
@@ -76,7 +77,8 @@ def last_line(work: Callable[[], BaseModel]) -> Line:
     except RankDied:
         raise
     except Paused as paused:
-        return {"paused": {"step": paused.step}}
+        held = paused.held.model_dump(mode="json", warnings="error") if paused.held is not None else None
+        return {"paused": {"step": paused.step, "held": held}}
     except JobError as error:
         return {"error": error.as_dict()}
     except MemoryError:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from gapcast.contract.training_results import Held
+
 
 class JobError(Exception):
     """A job failed for a reason that has a name.
@@ -34,11 +36,14 @@ def out_of_memory(what: str) -> JobError:
 
 
 class Paused(Exception):
-    """A training run was asked to stop and has written its checkpoint after `step` optimizer steps."""
+    """A training run has written its checkpoint after `step` optimizer steps and stops.
 
-    def __init__(self, step: int) -> None:
+    It was asked to, or puts itself aside, as `held` says.
+    """
+
+    def __init__(self, step: int, held: Held | None = None) -> None:
         super().__init__(f"paused after step {step}")
-        self.step = step
+        self.step, self.held = step, held
 
 
 class RankDied(Exception):

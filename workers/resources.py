@@ -26,6 +26,10 @@ class Resources:
     """Where the trained model goes; null: nowhere."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """What the model's card says beside the run's own figures: `run_id` and what was `predicted`."""
+    watch: Mapping[str, Any] | None = None
+    """Of a training run: the law, the curves and the rule by which it is forecast at its looks."""
+    released: bool = False
+    """True if somebody has resumed a training run that had put itself aside: it goes on to its end."""
 
     @classmethod
     def read(cls, model: str, content: dict[str, Any]) -> "Resources":
@@ -41,6 +45,8 @@ class Resources:
             },
             checkpoints=tuple(map(Path, content.get("checkpoints") or ())),
             card=content.get("card") or {},
+            watch=content.get("watch"),
+            released=bool(content.get("released")),
         )
 
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from gapcast.contract.base import Failure, Warned
 from gapcast.contract.comparison_jobs import PartResult
 from gapcast.contract.comparisons import ComparisonProgress, Round
+from gapcast.contract.forecasts import ForecastAt, KnownCurves, PredictedBefore
 from gapcast.contract.probes import Gap, ProbeResult, Progress
-from gapcast.contract.training_results import Evaluation, RunProgress, TrainingPartial
+from gapcast.contract.training_results import EarlyStop, Evaluation, HeldBy, RunProgress, TrainingPartial
 
 
 class EventData(BaseModel):
@@ -65,6 +66,8 @@ class JobPaused(EventData):
     type = "job.paused"
     attempt: int
     step: int | None = None
+    held: HeldBy | None = None
+    """why it has put itself aside; null: somebody asked for it"""
     failures: int = 0
     error: Failure | None = None
 
@@ -246,6 +249,9 @@ class TrainingMetrics(EventData):
     tokens_per_second: float
     missing: dict[str, int]
     """Rollouts without a context, by reason."""
+    entropy: float | None = None
+    """Mean negative log-probability of the tokens that the student drew, in nats: an estimate of its entropy. null: no
+    token was drawn, or the worker did not report it."""
     seconds: StepSeconds | None = None
     """null in events of a worker that did not measure them"""
 
@@ -254,6 +260,22 @@ class TrainingEvaluated(Evaluation, EventData):
     """One look at the student while it was trained."""
 
     type = "training.evaluated"
+
+
+class TrainingForecast(EventData):
+    """The end of a run as it is expected after a look, under the law that was the newest when the run began."""
+
+    type = "training.forecast"
+    now: ForecastAt
+    before: PredictedBefore
+    min_gain: float
+    curves: KnownCurves
+
+
+class TrainingStop(EarlyStop, EventData):
+    """A rule says that the run should end before its last step; `carried_out` says if it does."""
+
+    type = "training.stop"
 
 
 class TrainingCheckpoint(EventData):
@@ -278,6 +300,16 @@ class TrainingWarning(Warned, EventData):
     """Something to know about the run before its number is trusted."""
 
     type = "training.warning"
+
+
+class TrainingRunHeld(EventData):
+    """A run has put itself aside: after its pilot, or because a rule has stopped it. Resumed, it goes on to its end."""
+
+    type = "training_run.held"
+    by: HeldBy
+    step: int
+    observation_id: str | None
+    """the observation that it is until then; null: it is none"""
 
 
 class PredictionCreated(EventData):

@@ -18,6 +18,8 @@ VarianceSource = Literal["given", "counts", "assumed"]
 """The source of a variance: sent; made from counts per problem, arms paired; or assumed from means, problems and
 rollouts (docs/law.md)."""
 
+LookSource = Literal["evaluation", "rollouts"]
+
 MOST_PROVENANCE = 16_384
 """bytes of JSON"""
 
@@ -184,7 +186,8 @@ class PastRecipe(RecipeClass, RowPart):
 class Look(RowPart):
     """One evaluation of a run while it was trained; shares (0.1 is 10 accuracy points).
 
-    Under a constant learning rate it is the outcome of a run of that many steps.
+    Under a constant learning rate it is the outcome of a run of that many steps. One of source `rollouts` is the mean
+    of whole passes over the training problems, from the rollouts that the run was trained on; `step` is their mean.
     """
 
     step: int = Field(ge=1, le=1_000_000_000, description="optimizer steps done")
@@ -193,6 +196,11 @@ class Look(RowPart):
     cov: float = Field(0.0, ge=-1, le=1, description="covariance of its sampling error with the gap's")
     held_out: float | None = Field(None, ge=-1, le=1, description="the improvement on held-out problems")
     held_out_se: float | None = Field(None, gt=0, le=1, description="standard error of `held_out`")
+    source: LookSource = Field(
+        "evaluation",
+        description="what was scored: fresh samples, or the run's own rollouts",
+        exclude_if=lambda source: source == "evaluation",  # rows from before there was the field say the same
+    )
 
     @model_validator(mode="after")
     def _held_out_with_its_error(self) -> Self:
@@ -253,6 +261,13 @@ class ObservationIn(Labelled, RowPart):
         max_length=MOST_LOOKS,
         description="the run's evaluations, in order of step; null: only its end is known",
     )
+    stopped_at: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="the step that the run was stopped at before its last; `improvement` is then not its last value, "
+        "but an estimate of its end that does not use the law, with that one's error. null: it was let finish",
+    )
     prediction_id: str | None = Field(
         None, min_length=1, max_length=64, description="the prediction whose outcome this is; closes its calibration"
     )
@@ -312,16 +327,23 @@ class ObservationIn(Labelled, RowPart):
 
     def _check_curve(self) -> None:
         steps = self.recipe.steps if self.recipe is not None else None
-        last = 0
+        last = dict.fromkeys(get_args(LookSource), 0)
         for index, look in enumerate(self.curve or ()):
-            if look.step <= last:
-                message = f"expected a step after {last}, that of the look before, got {look.step}. Sort the looks."
+            if look.step <= last[look.source]:
+                message = (
+                    f"expected a step after {last[look.source]}, that of the look before, got {look.step}. Sort the "
+                    "looks."
+                )
                 raise FieldError(f"curve.{index}.step", message, look.step)
-            last = look.step
-        if steps is not None and last > steps:
-            index = len(self.curve or ()) - 1
-            message = f"expected at most {steps}, the steps of the run (recipe.steps), got {last}."
-            raise FieldError(f"curve.{index}.step", message, last)
+            last[look.source] = look.step
+            if steps is not None and look.step > steps:
+                message = f"expected at most {steps}, the steps of the run (recipe.steps), got {look.step}."
+                raise FieldError(f"curve.{index}.step", message, look.step)
+        if self.stopped_at is not None and (steps is None or self.stopped_at >= steps):
+            expected = "recipe.steps, the steps that the run was to have" if steps is None else f"a step before {steps}"
+            message = f"expected {expected}, got {'nothing' if steps is None else self.stopped_at}. "
+            advice = "Add recipe.steps." if steps is None else "Leave stopped_at out of a run that was let finish."
+            raise FieldError("stopped_at", message + advice, self.stopped_at)
 
 
 def _check_notes(name: str, notes: Any, depth: int = 0) -> None:  # noqa: ANN401
@@ -436,6 +458,7 @@ class ObservationOut(Labelled, Identified):
     collapsed: bool
     training_problems: int | None = None
     curve: list[Look] | None = Field(None, description="the run's evaluations; null: only its end is known")
+    stopped_at: int | None = Field(None, description="the step that the run was stopped at; null: it was let finish")
     prediction_id: str | None
     excluded: bool
     excluded_reason: str | None

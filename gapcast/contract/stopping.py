@@ -14,10 +14,7 @@ class StopRule(Strict):
     """Stop a run that will probably not gain enough."""
 
     min_gain: float | None = Field(
-        None,
-        ge=-1,
-        le=1,
-        description="the improvement that makes a run worth it; null: the prediction's, else 0",
+        None, ge=-1, le=1, description="the improvement that makes a run worth it; null: the prediction's, else 0"
     )
     error: float | None = Field(
         None, gt=0, le=0.5, description="share of good runs that may be stopped; null: 0.05, unless `alpha` is sent"
@@ -29,6 +26,11 @@ class StopRule(Strict):
         description="in place of `error`: stop once the probability of an improvement above `min_gain` is below this",
     )
     cold: bool = Field(False, description="true: stop in a cold cell too, of which fewer than 3 curves are stored")
+
+    @property
+    def resolved(self) -> "StopRule":
+        """The same with the usual error where neither error nor alpha was sent."""
+        return self if self.alpha is not None or self.error is not None else self.model_copy(update={"error": ERROR})
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:

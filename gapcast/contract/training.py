@@ -12,6 +12,7 @@ from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.stopping import StopRule
 
 LATER_FIELDS = (
     *("trust_rate", "alpha", "token_clip", "skip_tokens"),
@@ -96,6 +97,12 @@ class TrainingOptions(Strict):
         None, ge=1, description=f"steps between two checkpoints; null: {EVALUATIONS} in a run"
     )
     stop_on_collapse: bool = Field(True, description="end the run when half of the baseline is lost beyond noise")
+    stop: StopRule | None = Field(
+        None, description="stop the run once it will probably not gain enough; it can be resumed. null: never"
+    )
+    pilot: float | None = Field(
+        None, gt=0, lt=1, description="share of the steps after which the run pauses with a forecast; null: it does not"
+    )
     micro_batch: int | None = Field(
         None, ge=1, description="rollouts in one forward and backward pass; null: as many as a token budget takes"
     )
@@ -184,6 +191,12 @@ class TrainingConfiguration(MeasuredConfiguration):
     def evaluate_every(self) -> int:
         """Steps between two evaluations."""
         return self.options.evaluate_every or max(1, self.recipe.steps // EVALUATIONS)
+
+    @property
+    def pilot_step(self) -> int | None:
+        """The step after which it pauses with a forecast; None if it does not."""
+        share = self.options.pilot
+        return None if share is None else max(1, round(share * self.recipe.steps))
 
     @property
     def checkpoint_every(self) -> int:

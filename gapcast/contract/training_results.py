@@ -10,7 +10,13 @@ from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training import Status, TrainedOn, TrainingConfiguration
 from gapcast.contract.waiting import Waiting
 
-StoppedBy = Literal["steps", "collapse"]
+Rule = Literal["futility", "harm", "collapse"]
+"""What ends a run before its last step: it will probably not gain enough, it has lost for sure, it has lost half."""
+
+StoppedBy = Literal["steps", "collapse", "futility", "harm"]
+
+HeldBy = Literal["pilot", "futility", "harm"]
+"""Why a run has put itself aside."""
 
 Phase = Literal["baseline", "training", "evaluation", "export"]
 
@@ -41,6 +47,34 @@ class Evaluation(StepImprovement):
     )
 
 
+class RolloutLook(Finite):
+    """A look that cost nothing: the mean of whole passes over the training problems, from the run's own rollouts."""
+
+    step: int = Field(description="the mean step whose weights drew them")
+    improvement: Difference = Field(description="mean score minus the baseline of the same problems")
+    passes: int
+    rollouts: int = Field(description="of all problems together")
+
+
+class EarlyStop(Finite):
+    """The word of a rule that a run should end before its last step."""
+
+    step: int
+    rule: Rule
+    carried_out: bool = Field(
+        True, description="false: announced alone. One futile run in ten goes on, so that the rule can be checked"
+    )
+    improvement: Difference | None = Field(
+        None,
+        description="the improvement at the last step as the run's own curve shows it, without the law, and its "
+        "standard error; null: after a collapse, whose end is measured",
+    )
+    p_above_min_gain: float | None = Field(None, description="of the last step's improvement, by law and curve")
+    threshold: float | None = Field(None, description="the probability below which the run is stopped")
+    learnt: bool | None = Field(None, description="true: the threshold is that of `error`, learnt from finished runs")
+    min_gain: float | None = None
+
+
 class Artifact(BaseModel):
     """The trained weights as a model folder on the worker's machine."""
 
@@ -56,6 +90,9 @@ class RunCost(Finite):
 
     seconds: float
     gpu_hours: float | None = Field(None, description="0 on a machine without a GPU")
+    evaluation_seconds: float | None = Field(
+        None, description="of `seconds`: baseline, gap and every evaluation; null: not recorded"
+    )
     rollouts: int | None = None
     tokens: int | None = None
 
@@ -95,6 +132,12 @@ class TrainingOutcome(Finite):
     collapsed: bool
     held_out: HeldOutResult | None
     evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
+    rollout_looks: list[RolloutLook] | None = Field(
+        None, description="the run's own rollouts, pass by pass; null: it does not evaluate all that it trains on"
+    )
+    stopped_at: int | None = Field(
+        None, description="the step that a rule stopped the run at: `improvement` is then the estimate of its end"
+    )
     counts: ArmCounts | None = Field(None, description="null: left out where runs are read to be shown")
     cost: WorkerCost
     versions: dict[str, str]
@@ -106,6 +149,11 @@ class TrainingResult(TrainingOutcome):
     gap: Gap
     best: StepImprovement
     stopped_by: StoppedBy
+    stop: EarlyStop | None = Field(
+        None,
+        description="what a rule has said of the run; left out where none has",
+        exclude_if=lambda stop: stop is None,
+    )
     steps: int
     warnings: list[Warned] = Field(default_factory=list)
     artifact: Artifact | None = None
@@ -118,7 +166,17 @@ class TrainingPartial(Finite):
     baseline: float
     gap: Gap
     evaluations: list[Evaluation] | None = Field(None, description="null: left out where runs are listed")
+    rollout_looks: list[RolloutLook] | None = None
+    stop: EarlyStop | None = None
     warnings: list[Warned] = Field(default_factory=list)
+
+
+class Held(Finite):
+    """A run that has put itself aside."""
+
+    step: int
+    by: HeldBy
+    outcome: TrainingOutcome | None = Field(None, description="of a run that a rule has stopped: its observation")
 
 
 class TrainedRun(Labelled):
@@ -223,8 +281,15 @@ class TrainingRunOut(Labelled, Identified):
     evaluations: list[Evaluation] | None = Field(
         None, description="grow while the run goes on; left out where runs are listed"
     )
+    rollout_looks: list[RolloutLook] | None = Field(
+        None, description="the run's own rollouts, pass by pass, against the baseline of the same problems"
+    )
     collapsed: bool | None = None
     stopped_by: StoppedBy | None = None
+    stop: EarlyStop | None = Field(None, description="what a rule has said of the run; null: nothing")
+    held: HeldBy | None = Field(
+        None, description="why a paused run has put itself aside; null: it has not. Resumed, it goes on to its end"
+    )
     predicted: Predicted | None = None
     observation_id: str | None = None
     warnings: list[Warned] = Field(default_factory=list)
@@ -241,6 +306,11 @@ class TrainingRunOut(Labelled, Identified):
     def ended(self) -> bool:
         """True if it will never change again; a paused one can be resumed."""
         return self.status in TERMINAL
+
+    @property
+    def rests(self) -> bool:
+        """True if it does not go on by itself: it has ended, or has put itself aside."""
+        return self.ended or self.held is not None
 
 
 class CheckpointOut(Identified):

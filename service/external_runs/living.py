@@ -7,7 +7,7 @@ from gapcast.contract.stopping import StopRule
 from service.external_runs import repository, service
 from service.external_runs.models import RUNNING, ExternalRun
 from service.external_runs.presenting import run_out
-from service.external_runs.ruling import completed, rulings
+from service.external_runs.ruling import rulings
 from service.fits import repository as fits
 from service.forecasts.rules import rule_for
 from service.forecasts.service import of_request
@@ -62,10 +62,8 @@ def rule(database: Database, tenant: str, run_id: str, settings: Settings) -> No
 def _rule(database: Database, tenant: str, asked: StopRule, forecast: Forecast) -> Rule:
     """Learn the threshold from what the law that speaks knows."""
     with database.read() as session:
-        fit = fits.get(session, tenant, forecast.fit_id or "")
-        if fit is None:
-            raise RuntimeError(f"{forecast.fit_id} has spoken and is not there")
-        found = rule_for(session, fit, forecast.min_gain, completed(asked))
+        fit = fits.get(session, tenant, forecast.fit_id) if forecast.fit_id is not None else None
+        found = rule_for(session, fit, forecast.min_gain, asked.resolved)
     return Rule(**found.model_dump(exclude={"min_gain"}))
 
 

@@ -3,15 +3,10 @@
 import hashlib
 
 from gapcast.contract.forecasts import Forecast, ForecastAt
-from gapcast.contract.stopping import ERROR, Reason, Ruling, StopRule
+from gapcast.contract.stopping import Reason, Ruling
 from gapcast.words import ruling
 from service.law.curve import Rule, is_checked
 from service.law.curve.stopping import FIRST, LAST
-
-
-def completed(rule: StopRule) -> StopRule:
-    """Return a rule with its stated error, unless it has a threshold of its own."""
-    return rule if rule.alpha is not None else rule.model_copy(update={"error": rule.error or ERROR})
 
 
 def rulings(forecast: Forecast, rule: Rule, seed: str, after: int = 0) -> list[Ruling]:

@@ -217,8 +217,10 @@ class Table:
 
 
 def _looks(curve: Sequence[JsonObject], target: Target) -> Iterator[Look]:
-    """The evaluations on one target, as the law takes them."""
+    """The evaluations on one target, as the law takes them; a run's own rollouts are of no step of their own."""
     for look in curve:
+        if look.get("source") == "rollouts":
+            continue
         if target is Target.TRAIN:
             yield Look(look["step"], look["improvement"], look["se"] ** 2, look.get("cov", 0.0))
         elif look.get("held_out") is not None:

@@ -31,7 +31,8 @@ class Likeness(NamedTuple):
 
 def finished(row: AnyRow) -> Finished | None:
     """Read a stored run's curve; None without a look before its end."""
-    looks = row.curve or []  # null in the JSON of rows without one
+    # null in the JSON of rows without one; the run's own rollouts come after its evaluations
+    looks = sorted(row.curve or [], key=lambda look: look["step"])
     t = [look["step"] / row.steps for look in looks]
     gain, se = ([look[name] for look in looks] for name in ("improvement", "se"))
     return Finished.of_improvements(t, gain, se, row.improvement, row.improvement_se) if looks else None

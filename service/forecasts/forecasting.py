@@ -8,7 +8,7 @@ import numpy as np
 from gapcast.contract.forecasts import Forecast, ForecastAt, ForecastGiven, KnownCurves, PredictedBefore, StopRule
 from gapcast.contract.predictions import Interval
 from gapcast.contract.probes import Difference
-from gapcast.contract.training_results import Evaluation
+from gapcast.contract.training_results import Evaluation, RolloutLook
 from service.law.curve import Begun, Curve, Grounds, Rule
 
 LEVELS = (0.8, 0.95)
@@ -24,6 +24,7 @@ class Run(NamedTuple):
         baseline: its measured accuracy before training.
         gap: None: unknown.
         cov: covariance of the gap's sampling error with the improvement's.
+        end_var: sampling variance that its end will be measured with; None: that of its first look.
     """
 
     steps: Sequence[int]
@@ -31,16 +32,30 @@ class Run(NamedTuple):
     baseline: float
     gap: Difference | None
     cov: float
+    end_var: float | None = None
 
     @classmethod
-    def of(cls, baseline: float, gap: Difference, evaluations: Sequence[Evaluation], steps: int) -> "Run":
-        """Read the evaluations, one at least, of a run of so many steps."""
-        gains = [one.improvement for one in evaluations]
+    def of(
+        cls,
+        baseline: float,
+        gap: Difference,
+        evaluations: Sequence[Evaluation],
+        steps: int,
+        rollout_looks: Sequence[RolloutLook] = (),
+    ) -> "Run":
+        """Read the looks, one at least, of a run of so many steps: evaluations and passes of its own rollouts."""
+        looks = sorted((*evaluations, *rollout_looks), key=lambda look: look.step)
+        gains = [one.improvement for one in looks]
         curve = Curve.of_improvements(
-            [one.step / steps for one in evaluations], [gain.value for gain in gains], [gain.se for gain in gains]
+            [one.step / steps for one in looks], [gain.value for gain in gains], [gain.se for gain in gains]
         )
         known = Difference(value=gap.value, se=gap.se)
-        return cls([one.step for one in evaluations], curve, baseline, known, evaluations[0].cov or 0.0)
+        if not evaluations:
+            return cls([one.step for one in looks], curve, baseline, known, 0.0)
+        first = evaluations[0]  # its end is measured like this one, and its baseline was
+        var = first.improvement.se**2 / 2
+        curve = curve._replace(baseline_var=var)
+        return cls([one.step for one in looks], curve, baseline, known, first.cov or 0.0, var)
 
     @property
     def thinned(self) -> "Run":
@@ -107,7 +122,8 @@ class Forecaster:
         if self._asked is None:
             gap = run.gap or UNKNOWN_GAP
             begun = Begun(run.baseline, gap.value, gap.se**2, run.cov)
-            end_var, baseline_var = float(run.looks.var[0]), run.looks.baseline_var
+            end_var = float(run.looks.var[0]) if run.end_var is None else run.end_var
+            baseline_var = run.looks.baseline_var
             self._asked = (
                 standing.grounds.begin(begun, end_var, baseline_var),
                 standing.predicted or _before(run, standing.grounds, begun, end_var + baseline_var),

@@ -28,12 +28,13 @@ CURVE = (
 def curves(
     session: Session, tenant: str, pool: str, changes: int, cell: str, least: float, most: float
 ) -> Sequence[AnyRow]:
-    """The runs of a cell that counted in a pool's fit and did not collapse, of so many steps, the newest first."""
+    """The runs of a cell that counted in a pool's fit and came to their end, of so many steps, the newest first."""
     query = select(*CURVE).where(
         observed_at(tenant, pool, changes),
         Observation.cell == cell,
         Observation.steps.between(least, most),
         Observation.curve.is_not(None),
+        Observation.stopped_at.is_(None),
         Observation.improvement.is_not(None),
         ~Observation.collapsed,
     )
@@ -41,7 +42,7 @@ def curves(
 
 
 def ended(session: Session, tenant: str, pool: str, changes: int, most: int) -> Sequence[AnyRow]:
-    """The runs with curves of every cell that counted in a pool's fit and did not collapse, the newest first."""
+    """The runs with curves of every cell that counted in a pool's fit and came to their end, the newest first."""
     query = select(*FITTED, Observation.content).where(_ended(tenant, pool, changes))
     return session.execute(query.order_by(Observation.id.desc()).limit(most)).all()
 
@@ -66,5 +67,6 @@ def _ended(tenant: str, pool: str, changes: int) -> ColumnElement[bool]:
         Observation.steps.is_not(None),
         Observation.baseline.is_not(None),
         Observation.improvement.is_not(None),
+        Observation.stopped_at.is_(None),
         ~Observation.collapsed,
     )

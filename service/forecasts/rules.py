@@ -38,20 +38,20 @@ class Asked(Protocol):
         """True if a run of a cold cell may be stopped, too."""
 
 
-def rule_for(session: Session, fit: Fit, min_gain: float, asked: Asked) -> StopRule:
+def rule_for(session: Session, fit: Fit | None, min_gain: float, asked: Asked) -> StopRule:
     """Make the rule that a run is stopped by, from the finished runs that a fit knows.
 
     The first one of a fit takes seconds where it learns, a law for each part of the contexts.
 
     Args:
         session: reads.
-        fit: the law that speaks of the run.
+        fit: the law that speaks of the run; None: its pool has none, and nothing is learnt.
         min_gain: improvement below which the run is not worth it.
         asked: how careful to be.
     """
     alpha = ALPHA if asked.alpha is None else asked.alpha
     good: list[float] = []
-    if asked.error is not None:
+    if asked.error is not None and fit is not None:
         known = repository.count_ended(session, fit.tenant, fit.pool, fit.changes, min_gain)
         if known >= needed(asked.error):
             good = lowest_of(known_ends(session, fit), min_gain, cold=asked.cold)

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from gapcast.contract.contexts import context_key
-from gapcast.contract.forecasts import Forecast, ForecastRequest, PredictedBefore
+from gapcast.contract.forecasts import Forecast, ForecastGiven, ForecastRequest, PredictedBefore
 from gapcast.contract.predictions import Interval, PredictionRequest
 from gapcast.contract.training_results import TrainingRunOut
 from service.catalog import service as catalog
@@ -14,29 +14,27 @@ from service.fits.asked import Asked
 from service.fits.service import Current
 from service.forecasts.elsewhere import describe
 from service.forecasts.forecasting import Forecaster, Run
+from service.forecasts.rules import rule_for
 from service.forecasts.standing import About, standing, without_fit
 from service.kit.database import Database
 from service.observations import repository as observations
 from service.predictions.service import answered
 from service.settings import Settings
-from service.training_runs import service as training_runs
 
 
-def of_run(database: Database, tenant: str, run_id: str, settings: Settings) -> Forecast:
+def of_run(database: Database, tenant: str, run: TrainingRunOut, settings: Settings) -> Forecast:
     """Forecast a run that is trained here, or was.
 
     A run that has ended is forecast by a law from before its observation was stored.
 
     Raises:
-        NotFound: there is no such run.
         NoLooks: it has not been evaluated yet.
         OldFit: another version of the law wrote the fit from before its end.
     """
     with database.read() as session:
-        run = training_runs.found(session, tenant, run_id)
         begun, about = _begun(session, tenant, run)
-        pool = _pool_of(session, tenant, run, settings)
-    return _forecast(database, tenant, begun, about, pool, run_id, run.observation_id)
+        pool = law_pool(session, tenant, run.prediction_id, run.pool, run.configuration.model, settings)
+    return _forecast(database, tenant, begun, about, pool, run.id, run.observation_id)
 
 
 def of_request(
@@ -94,16 +92,45 @@ def _begun(session: Session, tenant: str, run: TrainingRunOut) -> tuple[Run, Abo
     Raises:
         NoLooks: there are none.
     """
-    configuration, looks = run.configuration, run.evaluations or []
+    configuration, looks, passes = run.configuration, run.evaluations or [], run.rollout_looks or []
     if run.baseline is None or run.gap is None:
         raise NoLooks(f"{run.id} is {run.status} and its baseline is not measured yet. {_first(run)}")
-    if not looks:
+    if not looks and not passes:
         raise NoLooks(f"{run.id} is {run.status} and has not been evaluated yet. {_first(run)}")
-    return Run.of(run.baseline, run.gap, looks, configuration.recipe.steps), about_run(session, tenant, run)
+    begun = Run.of(run.baseline, run.gap, looks, configuration.recipe.steps, passes)
+    return begun, about_run(session, tenant, run)
+
+
+def newest_fit(session: Session, tenant: str, pool: str) -> str | None:
+    """Name the fit that is to forecast a run that begins: the newest of a pool; None: it was never fitted."""
+    found = observations.pool(session, tenant, pool)
+    return found.fit_id if found is not None else None
+
+
+def given(session: Session, tenant: str, run: TrainingRunOut, pool: str, fit_id: str | None) -> ForecastGiven:
+    """Return what a run's child forecasts it by, under one fit; with the rule that stops it, if that was asked for.
+
+    The first rule of a fit takes seconds where it learns.
+
+    Raises:
+        OldFit: another version of the law wrote the fit.
+    """
+    about, stop = about_run(session, tenant, run), run.configuration.options.stop
+    if fit_id is None:
+        found = without_fit(about, pool)
+    else:
+        found = standing(session, fits.fixed(session, tenant, fit_id), about)
+    if stop is not None:
+        fit = fits.get(session, tenant, fit_id) if fit_id is not None else None
+        found = found._replace(rule=rule_for(session, fit, about.min_gain, stop.resolved))
+    return found.given
 
 
 def about_run(session: Session, tenant: str, run: TrainingRunOut) -> About:
-    """Read what a run is, what was predicted of it, and what makes it worth it: its prediction's, else any gain."""
+    """Read what a run is, what was predicted of it, and what makes it worth it.
+
+    That is the gain that its stopping rule was given, else its prediction's, else any.
+    """
     configuration, predicted = run.configuration, run.predicted
     versions = {"template_version": configuration.template_version, "task_revision": configuration.task_revision}
     return About(
@@ -123,7 +150,7 @@ def about_run(session: Session, tenant: str, run: TrainingRunOut) -> About:
             value=predicted.value,
             intervals=[Interval(level=one.level, lower=one.lower, upper=one.upper) for one in predicted.intervals],
         ),
-        min_gain=_min_gain(session, tenant, run.prediction_id),
+        min_gain=_min_gain(session, tenant, run),
     )
 
 
@@ -134,16 +161,24 @@ def _first(run: TrainingRunOut) -> str:
     return f"Ask again after step {first}, where its first evaluation is (training.evaluate_every)."
 
 
-def _min_gain(session: Session, tenant: str, prediction_id: str | None) -> float:
-    if prediction_id is None:
+def _min_gain(session: Session, tenant: str, run: TrainingRunOut) -> float:
+    stop = run.configuration.options.stop
+    if stop is not None and stop.min_gain is not None:
+        return stop.min_gain
+    if run.prediction_id is None:
         return 0.0
-    return PredictionRequest.model_validate(answered(session, tenant, prediction_id).request).min_gain
+    return PredictionRequest.model_validate(answered(session, tenant, run.prediction_id).request).min_gain
 
 
-def _pool_of(session: Session, tenant: str, run: TrainingRunOut, settings: Settings) -> str:
-    """The pool of the run's prediction, else the run's; a shipped pool's law speaks of runs that go into `default`."""
-    if run.prediction_id is not None:
-        return answered(session, tenant, run.prediction_id).pool
-    usual = catalog.default_pool(catalog.listed_model(settings.models, run.configuration.model))
-    is_own = run.pool != catalog.DEFAULT_POOL and observations.pool(session, tenant, run.pool) is not None
-    return run.pool if is_own else usual
+def law_pool(
+    session: Session, tenant: str, prediction_id: str | None, pool: str, model: str, settings: Settings
+) -> str:
+    """Name the pool whose law speaks of a run: its prediction's, else that of its observation.
+
+    A shipped pool's law speaks of runs that go into `default`.
+    """
+    if prediction_id is not None:
+        return answered(session, tenant, prediction_id).pool
+    usual = catalog.default_pool(catalog.listed_model(settings.models, model))
+    is_own = pool != catalog.DEFAULT_POOL and observations.pool(session, tenant, pool) is not None
+    return pool if is_own else usual

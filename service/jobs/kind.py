@@ -64,6 +64,9 @@ class Kind(JobEnd):
     def store_result(self, session: Session, job: Job, result: Result) -> None:
         """Keep the result, in the transaction that ends the job."""
 
+    def hold(self, session: WriteSession, job: Job, held: JsonObject) -> None:
+        """Keep why a child has put its job aside, in the transaction that pauses it."""
+
     def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
         """Keep what of an event belongs elsewhere, too."""
 

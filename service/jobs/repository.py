@@ -240,9 +240,12 @@ def release(session: Session, job_id: str, attempt: int, max_failures: int, erro
     return session.execute(statement).scalar_one_or_none()
 
 
-def hand_back(session: Session, job_id: str, attempt: int) -> Job | None:
-    """Take a running job from its worker, which is no failure of the job: cancelled or paused if asked, else queued."""
-    cancel, pause = (column.is_not(None) for column in REQUESTS)
+def hand_back(session: Session, job_id: str, attempt: int, *, hold: bool = False) -> Job | None:
+    """Take a running job from its worker, which is no failure of the job: cancelled or paused if asked, else queued.
+
+    With `hold` its child asks to be put aside.
+    """
+    cancel, pause = Job.cancel_requested_at.is_not(None), or_(Job.pause_requested_at.is_not(None), literal(hold))
     statement = (
         update(Job)
         .where(_held(job_id, attempt))

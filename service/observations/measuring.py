@@ -54,6 +54,7 @@ class Values(NamedTuple):
     training_problems: int | None
     thinking: bool | None
     curve: list[JsonObject] | None
+    stopped_at: int | None
     prediction_id: str | None
     excluded: bool
     excluded_reason: str | None
@@ -125,6 +126,7 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
         training_problems=row.training_problems,
         thinking=row.thinking,
         curve=[look.model_dump(exclude_none=True) for look in row.curve] if row.curve else None,
+        stopped_at=row.stopped_at,
         prediction_id=row.prediction_id,
         excluded=row.excluded,
         excluded_reason=row.excluded_reason,
@@ -185,9 +187,14 @@ def _before(part: MeasuredIn | None) -> float | None:
 
 
 def _steps(row: ObservationIn) -> int | None:
-    """Steps that were trained: a run that was stopped has a curve that ends before its recipe."""
-    if row.curve:
-        return row.curve[-1].step
+    """Steps that the improvement is of.
+
+    A run that ended early, as after a collapse, has a curve that ends before its recipe. Of one that a rule has stopped
+    the improvement is an estimate of the recipe's last step.
+    """
+    evaluated = [look.step for look in row.curve or () if look.source == "evaluation"]
+    if evaluated and row.stopped_at is None:
+        return evaluated[-1]
     return row.recipe.steps if row.recipe is not None else None
 
 

@@ -112,6 +112,8 @@ class Observation(Labelled, Base):
     """decoding mode of the gap and the improvements; null: not said, which counts as without"""
     curve: Mapped[list[JsonObject] | None] = mapped_column(Json)
     """looks in order of step"""
+    stopped_at: Mapped[int | None] = mapped_column(BigInteger)
+    """the step that a rule stopped the run at: its improvement is an estimate of its end; null: it was let finish"""
     prediction_id: Mapped[str | None] = mapped_column(String(64))
     """the prediction whose outcome this is"""
     added_at: Mapped[int] = mapped_column(BigInteger)

@@ -35,6 +35,7 @@ def observation_out(row: Observation) -> ObservationOut:
         collapsed=row.collapsed,
         training_problems=row.training_problems,
         curve=[Look.model_validate(look) for look in row.curve] if row.curve else None,
+        stopped_at=row.stopped_at,
         prediction_id=row.prediction_id,
         excluded=row.excluded,
         excluded_reason=row.excluded_reason,

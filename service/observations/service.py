@@ -46,7 +46,10 @@ READ_ONLY = (
     "can still be made from {name!r}."
 )
 EXPORT_PAGE = 2_000
-LEFT_OUT = {"gap", "improvement", "counts", "problem_ids", "evaluations", "warnings", "artifact"}
+LEFT_OUT = {
+    *("gap", "improvement", "counts", "problem_ids", "evaluations", "rollout_looks", "stopped_at"),
+    *("warnings", "artifact"),
+}
 """what of a run's result is no part of its observation's notes: it has its own place there, or it grows"""
 
 
@@ -318,6 +321,13 @@ def change(session: Session, tenant: str, observation_id: str, patch: Observatio
     events.add(session, tenant, row.id, told(pool=row.pool, reason=patch.reason))
 
 
+def supersede(session: Session, tenant: str, observation_id: str, reason: str) -> None:
+    """Exclude an observation that a better one of the same run stands in place of, unless it is excluded already."""
+    row = find(session, tenant, observation_id)
+    if not row.excluded:
+        change(session, tenant, observation_id, ObservationPatch(excluded=True, reason=reason))
+
+
 def refuse_shipped(name: str) -> None:
     """Let no one change a pool that ships with Gapcast.
 
@@ -522,6 +532,7 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
         recipe=PastRecipe.model_validate({name: recipe.get(name) for name in PastRecipe.model_fields}),
         **{name: outcome.pop(name) for name in ("baseline", "cov", "collapsed")},
         curve=_curve(run),
+        stopped_at=run.outcome.stopped_at,
         gap=GapIn(value=gap.value, se=gap.se, **size),
         gap_spread=_gap_spread(run),
         improvement=ImprovementIn(value=improvement.value, se=improvement.se, **size),
@@ -554,7 +565,7 @@ def _held_out(run: TrainedRun) -> HeldOutIn | None:
 
 
 def _curve(run: TrainedRun) -> list[Look] | None:
-    """The run's evaluations whose covariances its version recorded; None if there are none."""
+    """The run's evaluations whose covariances its version recorded, and its own rollouts; None without any."""
     looks = [
         Look(
             step=one.step,
@@ -567,4 +578,8 @@ def _curve(run: TrainedRun) -> list[Look] | None:
         for one in run.outcome.evaluations or ()
         if one.cov is not None
     ]
-    return looks or None
+    own = [
+        Look(step=one.step, improvement=one.improvement.value, se=one.improvement.se, source="rollouts")
+        for one in run.outcome.rollout_looks or ()
+    ]
+    return [*looks, *own] if looks or own else None

@@ -98,7 +98,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
         **dict(_trained(request, of, task)),
         rollouts=size.rollouts,
         held_out_problems=_held_out(request.training, task),
-        options=_options(request.training, measured, recipe.steps),
+        options=_options(request.training, measured, recipe.steps, of.min_gain if of is not None else 0.0),
     )
     return Plan(
         configuration,
@@ -166,7 +166,7 @@ def _held_out(block: TrainingBlock, task: Task) -> int:
     return asked
 
 
-def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int) -> TrainingOptions:
+def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int, min_gain: float) -> TrainingOptions:
     for name, usual in (("tensor_parallel", 1), ("quantization", None)):
         value = getattr(measured.model_options, name)
         if value != usual:
@@ -190,7 +190,17 @@ def _options(block: TrainingBlock, measured: MeasuredConfiguration, steps: int) 
             param="training.processes",
             value=block.processes,
         )
-    return TrainingOptions(**block.model_dump(include=set(TrainingOptions.model_fields)))
+    if block.pilot is not None and round(block.pilot * steps) >= steps:
+        raise InvalidRequest(
+            f"training.pilot: expected a share that ends before the last of {steps} steps, got {block.pilot:g}, which "
+            f"ends at step {round(block.pilot * steps)}. Send a smaller one.",
+            param="training.pilot",
+            value=block.pilot,
+        )
+    options = TrainingOptions(**block.model_dump(include=set(TrainingOptions.model_fields)))
+    if options.stop is not None and options.stop.min_gain is None:
+        options.stop.min_gain = min_gain
+    return options
 
 
 def _predicted(prediction: Prediction) -> Predicted:

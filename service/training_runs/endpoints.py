@@ -7,12 +7,14 @@ from fastapi import APIRouter, Query, Response
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
+from gapcast.contract.forecasts import Forecast
 from gapcast.contract.lists import PageQuery, TrainingRunQuery
 from gapcast.contract.training import TrainingRunRequest
 from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.dependencies import AppState, State, Tenant
-from service.errors import DuplicateRun, TooManyJobs, UnknownModel, UnknownTask
+from service.errors import DuplicateRun, NoLooks, OldFit, TooManyJobs, UnknownModel, UnknownTask
 from service.events.stream import Follow, Subject, answer_events
+from service.forecasts import service as forecasts
 from service.kit.accepted import idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
@@ -66,13 +68,19 @@ def list_training_runs(
 
 @router.get("/{run_id}", responses=problems(NotFound))
 async def get_training_run(run_id: str, state: AppState, tenant: Tenant, prefer: Prefer = None) -> TrainingRunOut:
-    """Get one training run; with `Prefer: wait=N`, once it has ended or the time is over."""
+    """Get one training run; with `Prefer: wait=N`, once it has ended or put itself aside, or the time is over."""
 
     def ended() -> bool:
         with state.database.read() as session:
-            return service.state_of(session, tenant, run_id).state.is_terminal
+            return service.state_of(session, tenant, run_id).rests
 
     return await when_ended(partial(_read, state, tenant, run_id), ended, prefer)
+
+
+@router.get("/{run_id}/forecast", responses=problems(NotFound, NoLooks, OldFit))
+def get_forecast(run_id: str, state: AppState, tenant: Tenant) -> Forecast:
+    """Get where a run is expected to end, now and after each of its evaluations so far."""
+    return forecasts.of_run(state.database, tenant, _read(state, tenant, run_id), state.settings)
 
 
 @router.get("/{run_id}/checkpoints", responses=problems(NotFound, InvalidRequest))
@@ -102,7 +110,7 @@ def pause_training_run(run_id: str, state: AppState, tenant: Tenant) -> Training
 
 @router.post("/{run_id}/resume", responses=problems(NotFound, Conflict, TooManyJobs))
 def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
-    """Queue a paused run; it goes on from its last checkpoint."""
+    """Queue a paused run; it goes on from its last checkpoint, and to its end if it had put itself aside."""
     with state.database.write() as session:
         service.resume(session, tenant, run_id, state.settings)
     return _read(state, tenant, run_id)
@@ -115,6 +123,6 @@ async def training_run_events(run_id: str, state: AppState, tenant: Tenant, foll
     def look() -> Subject:
         with state.database.read() as session:
             at = service.state_of(session, tenant, run_id)
-            return Subject(tenant, [run_id, at.job_id], at.state.is_terminal)
+            return Subject(tenant, [run_id, at.job_id], at.rests)
 
     return await answer_events(state.database, look, follow)

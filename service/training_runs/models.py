@@ -1,14 +1,34 @@
 """Stored training runs and their checkpoints."""
 
 from datetime import datetime
+from typing import NotRequired, TypedDict
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gapcast.contract.base import JsonObject
 from service.kit.clock import Timestamp
 from service.kit.database import Base, Json
 from service.kit.labels import Labelled
+
+
+class WatchedBy(TypedDict):
+    """The law that forecasts a run while it goes on."""
+
+    pool: str
+    fit_id: NotRequired[str | None]
+    """since its first attempt, and in all of them; null: the pool had none, and the published slopes speak"""
 
 
 class Checkpoint(Base):
@@ -60,4 +80,11 @@ class TrainingRun(Labelled, Base):
     """what is known of a run without a result"""
     result: Mapped[JsonObject | None] = mapped_column(Json)
     observation_id: Mapped[str | None] = mapped_column(ForeignKey("observations.id"))
+    """of its end; of a run that a rule has stopped, of the estimate of its end"""
+    held: Mapped[str | None] = mapped_column(String(16))
+    """why it has put itself aside; null: it has not, or goes on again"""
+    released: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    """true once somebody has resumed it after that: it goes on to its end, whatever a rule says"""
+    watched_by: Mapped[WatchedBy | None] = mapped_column(Json)
+    """the law that it is forecast by; null: an older version has stored it, and it is not"""
     created_at: Mapped[datetime] = mapped_column(Timestamp)

@@ -1,11 +1,14 @@
 """A stored run as the API shows it; pure, no database."""
 
+from pydantic import TypeAdapter
+
 from gapcast.contract.base import Failure
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import (
     BestStep,
     CheckpointOut,
     CheckpointRef,
+    HeldBy,
     HeldOutImprovement,
     MeasuredImprovement,
     Predicted,
@@ -46,8 +49,11 @@ def run_out(row: Row, waiting: Waiting | None = None) -> TrainingRunOut:
         gap=known.gap if known is not None else None,
         improvement=improvement,
         evaluations=known.evaluations if known is not None else None,
+        rollout_looks=known.rollout_looks if known is not None else None,
         collapsed=result.collapsed if result is not None else None,
         stopped_by=result.stopped_by if result is not None else None,
+        stop=known.stop if known is not None else None,
+        held=held_by(run) if state is JobState.paused else None,
         predicted=_judged(run, improvement),
         observation_id=run.observation_id,
         warnings=known.warnings if known is not None else [],
@@ -60,6 +66,11 @@ def run_out(row: Row, waiting: Waiting | None = None) -> TrainingRunOut:
         started_at=rfc3339(job.started_at) if job.started_at is not None else None,
         finished_at=rfc3339(job.finished_at) if job.finished_at is not None else None,
     )
+
+
+def held_by(run: TrainingRun) -> HeldBy | None:
+    """Return why a run has put itself aside, as it was written."""
+    return TypeAdapter(HeldBy).validate_python(run.held) if run.held is not None else None
 
 
 def _progress(job: Job, state: JobState) -> RunProgress | None:

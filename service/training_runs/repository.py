@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session, defer
 from gapcast.contract.base import JsonObject
 from gapcast.contract.events import TrainingCheckpoint
 from gapcast.contract.lists import PageQuery, TrainingRunQuery
-from gapcast.contract.training_results import TrainingPartial, TrainingResult
+from gapcast.contract.training_results import HeldBy, TrainingPartial, TrainingResult
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.ids import new_id
 from service.kit.json_paths import without
 from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.probes.models import Probe
-from service.training_runs.models import Checkpoint, TrainingRun
+from service.training_runs.models import Checkpoint, TrainingRun, WatchedBy
 
 NEVER_SHOWN = (("counts",), ("problem_ids",))
 """what of a result grows with its problems and only its statistics need"""
@@ -65,6 +65,13 @@ class RunState(NamedTuple):
 
     job_id: str
     state: JobState
+    held: bool
+    """True if the run has put itself aside"""
+
+    @property
+    def rests(self) -> bool:
+        """True if it does not go on by itself."""
+        return self.state.is_terminal or self.held
 
 
 def add(session: Session, rows: Sequence[dict[str, Any]]) -> set[str]:
@@ -125,9 +132,9 @@ def made_together(session: Session, tenant: str, group_id: str) -> list[Row]:
 
 def state(session: Session, tenant: str, run_id: str) -> RunState | None:
     """Read what a run's job does: this is asked several times a second."""
-    query = select(TrainingRun.job_id, Job.state).join(Job, Job.id == TrainingRun.job_id)
+    query = select(TrainingRun.job_id, Job.state, TrainingRun.held).join(Job, Job.id == TrainingRun.job_id)
     row = session.execute(query.where(TrainingRun.tenant == tenant, TrainingRun.id == run_id)).one_or_none()
-    return None if row is None else RunState(row[0], JobState(row[1]))
+    return None if row is None else RunState(row[0], JobState(row[1]), row[2] is not None)
 
 
 def by_id(session: Session, run_id: str) -> TrainingRun:
@@ -156,6 +163,23 @@ def store_result(session: Session, run_id: str, result: TrainingResult, observat
     _write(
         session, run_id, {"result": result.model_dump(mode="json"), "partial": None, "observation_id": observation_id}
     )
+
+
+def watch(session: Session, run_id: str, watched_by: WatchedBy) -> None:
+    """Write the fit that a run is forecast under."""
+    _write(session, run_id, {"watched_by": watched_by})
+
+
+def hold(session: Session, run_id: str, by: HeldBy, observation_id: str | None) -> None:
+    """Write that a run has put itself aside, and the observation that it is until it goes on."""
+    _write(session, run_id, {"held": by, "observation_id": observation_id})
+
+
+def release(session: Session, run_id: str) -> None:
+    """Let a run that had put itself aside go on to its end."""
+    statement = update(TrainingRun).where(TrainingRun.id == run_id, TrainingRun.held.is_not(None))
+    values = {"held": None, "released": True}
+    session.execute(statement.values(values).execution_options(synchronize_session=False))
 
 
 def free_key(session: Session, run_id: str) -> None:

@@ -20,6 +20,7 @@ from gapcast.contract.training import TrainingRunRequest
 from gapcast.contract.training_results import CheckpointOut, TrainingRunOut
 from service.errors import DuplicateRun
 from service.events import repository as events
+from service.forecasts import service as forecasts
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.jobs.service import require_room, waiting_of
@@ -63,6 +64,8 @@ def create(
             return first
     planned = plan(session, tenant, request, settings)
     require_room(session, tenant, settings.max_queued_jobs, len(run_ids))
+    model = planned.configuration.model
+    law = forecasts.law_pool(session, tenant, request.prediction_id, planned.pool, model, settings)
     made: dict[str, str] = {}
     rows = []
     for run_id, seed in zip(run_ids, request.seeds, strict=True):
@@ -83,6 +86,7 @@ def create(
                 "parameters": planned.parameters,
                 "configuration": configuration.model_dump(mode="json"),
                 "predicted": planned.predicted.model_dump() if planned.predicted is not None else None,
+                "watched_by": {"pool": law},
                 "created_at": now(),
             }
         )
@@ -206,7 +210,7 @@ def pause(session: Session, tenant: str, run_id: str) -> None:
 
 
 def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) -> None:
-    """Queue a paused run, which goes on from its last checkpoint.
+    """Queue a paused run, which goes on from its last checkpoint; one that had put itself aside goes on to its end.
 
     Raises:
         NotFound: there is no such run.
@@ -220,5 +224,6 @@ def resume(session: WriteSession, tenant: str, run_id: str, settings: Settings) 
             raise Conflict(f"{run_id} has ended ({at.state}) and cannot be resumed; train its configuration again.")
         raise Conflict(f"{run_id} is {at.state}, not paused, so it cannot be resumed.")
     require_room(session, tenant, settings.max_queued_jobs, 0)
+    repository.release(session, run_id)
     events.add(session, tenant, job.id, JobResumed())
     session.wake(KIND.queue, job.id)

@@ -21,7 +21,7 @@ def live_forecast(state: State, tenant: str, run: TrainingRunOut) -> Forecast | 
     """Forecast a run that goes on and has been evaluated."""
     if run.ended or not run.evaluations:
         return None
-    return forecasts.of_run(state.database, tenant, run.id, state.settings)
+    return forecasts.of_run(state.database, tenant, run, state.settings)
 
 
 def read_run(session: Session, tenant: str, run: TrainingRunOut) -> RunCurve:

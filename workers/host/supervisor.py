@@ -56,11 +56,14 @@ class LeaseLost(Exception):
 
 
 class Stopped(Exception):
-    """The job is to be paused, or its worker stops; `step` is where it goes on, if it says so."""
+    """The job is to be paused, or its worker stops; `step` is where it goes on, if it says so.
 
-    def __init__(self, step: int | None = None) -> None:
+    `held` is why its child has put it aside; None: somebody asked for it.
+    """
+
+    def __init__(self, step: int | None = None, held: JsonObject | None = None) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.held = step, held
 
 
 class Cancelled(Exception):
@@ -117,7 +120,7 @@ class _Attempt:
         except Crashed as crash:
             self._give_back({"code": "worker_crashed", "message": str(crash), "param": None, "category": "server"})
         except Stopped as stopped:
-            self._hand_back(stopped.step)
+            self._hand_back(stopped.step, stopped.held)
         except LeaseLost:
             log.warning("lease_lost", job=job.id, attempt=job.attempt)
         except Exception as error:
@@ -188,7 +191,7 @@ class _Attempt:
                 raise Crashed(error["message"])
             raise Failed(error)
         if "paused" in line:
-            raise Stopped(line["paused"]["step"])
+            raise Stopped(**line["paused"])
         if "event" in line:
             self._inbox.take(line["event"], line["data"])
             return None
@@ -264,17 +267,20 @@ class _Attempt:
         log.warning("job_crashed", job=job.id, attempt=job.attempt, error=error["message"])
 
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
-    def _hand_back(self, step: int | None) -> None:
+    def _hand_back(self, step: int | None, held: JsonObject | None) -> None:
         """When the job is to be paused or the worker stops: no failure is counted."""
         job = self._job
         with self._database.write() as session:
-            back = jobs.hand_back(session, job.id, job.attempt)
+            back = jobs.hand_back(session, job.id, job.attempt, hold=held is not None)
             if back is None:
                 return
             self._store(session, self._inbox.lasting)
             ends: dict[JobState, type[EventData]] = {JobState.paused: JobPaused, JobState.cancelled: JobCancelled}
             told = ends.get(JobState(back.state), JobHandedBack)
-            events.add(session, job.tenant, job.id, told.model_validate({"attempt": job.attempt, "step": step}))
+            data = {"attempt": job.attempt, "step": step} | ({"held": held["by"]} if held is not None else {})
+            events.add(session, job.tenant, job.id, told.model_validate(data, extra="ignore"))
             if JobState(back.state).is_terminal:
                 settle(session, back)
+            elif held is not None:
+                self._kind.hold(session, back, held)
         log.info("job_handed_back", job=job.id, attempt=job.attempt, state=back.state)

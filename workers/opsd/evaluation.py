@@ -1,5 +1,6 @@
 """What a run measures: its baseline and its gap before it trains, and how far it has come while it does."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,9 +84,12 @@ class Evaluator:
     rollouts: int
     rollouts_drawn: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)
+    seconds: float = field(default=0.0, init=False)
+    """that evaluations took, baseline and gap among them"""
 
     def before(self, context: Context, group_size: int | None) -> Before:
         """Baseline and gap, with the same weights on both sides."""
+        began = time.monotonic()
         teacher = SelfTeacher(self.sampler, {"train-context": context}, self.rollouts, group_size)
         plain = self._plain("before")
         tables = self.sampler.draw([*plain, *teacher.peers("train-peers", self.problems)])
@@ -95,13 +99,16 @@ class Evaluator:
         taught = arm_of("train-context", teacher.draw(self.problems, rows, peers)["train-context"].rows)
         self._count(taught)
         held_out = arm_of("held-out-before", tables[1]).scores if self.held_out else None
+        self.seconds += time.monotonic() - began
         return Before(arm_of("train-before", rows).scores, taught.scores, held_out)
 
     def after(self, name: str) -> tuple[Scores, Scores | None]:
         """The student's scores of now, on the training and on the held-out problems."""
+        began = time.monotonic()
         arms = [arm_of(name, table) for table in self.sampler.draw(self._plain(name))]
         for arm in arms:
             self._count(arm)
+        self.seconds += time.monotonic() - began
         return arms[0].scores, arms[1].scores if self.held_out else None
 
     def _plain(self, name: str) -> list[Draw]:

@@ -6,11 +6,13 @@ from typing import Any
 
 from gapcast.contract.base import JsonObject, Warned
 from gapcast.contract.events import TrainingGap, TrainingPartialMessage, TrainingProgress, TrainingResumed
-from gapcast.contract.training_results import Evaluation
+from gapcast.contract.training_results import EarlyStop, Evaluation
 from workers.failures import JobError
 from workers.opsd.checkpoint import last_good
+from workers.opsd.degenerate import Output
 from workers.opsd.evaluation import Before, best_of
 from workers.opsd.parts import Job, Parts
+from workers.opsd.passes import Passes
 from workers.opsd.warnings import Warnings
 
 
@@ -21,6 +23,8 @@ class Spent:
     seconds: float = 0.0
     rollouts: int = 0
     tokens: int = 0
+    evaluation_seconds: float | None = None
+    """of `seconds`; None: an older version did not count them"""
 
 
 @dataclass
@@ -36,7 +40,13 @@ class Record:
     """True if any rollout had a context."""
     moved: bool = False
     """True if any step had a gradient other than zero."""
-    earlier: Spent = Spent()
+    passes: Passes = field(default_factory=Passes)
+    """Looks at the run's own rollouts."""
+    output: Output = field(default_factory=Output)
+    """What the student's rollouts looked like at the start, and lately."""
+    stop: EarlyStop | None = None
+    """What a rule has said of the run."""
+    earlier: Spent = Spent(evaluation_seconds=0.0)
     """In attempts before this one."""
 
     @property
@@ -55,6 +65,8 @@ class Record:
             baseline=self.before.baseline,
             gap=self.before.gap,
             evaluations=self.evaluations,
+            rollout_looks=self.passes.looks or None,
+            stop=self.stop,
             warnings=self.warnings.all,
         )
 
@@ -67,6 +79,9 @@ class Record:
             "best_path": self.best_path,
             "taught": self.taught,
             "moved": self.moved,
+            "passes": self.passes.as_dict(),
+            "output": asdict(self.output),
+            "stop": self.stop.model_dump(mode="json") if self.stop is not None else None,
             "spent": asdict(spent),
         }
 
@@ -81,6 +96,9 @@ class Record:
             best_path=state["best_path"],
             taught=state["taught"],
             moved=state["moved"],
+            passes=Passes.read(state.get("passes")),  # what older versions did not keep begins here
+            output=Output(**state.get("output", {})),
+            stop=EarlyStop.model_validate(state["stop"]) if state.get("stop") else None,
             earlier=Spent(**state["spent"]),
         )
 

@@ -17,6 +17,7 @@ from workers.contexts import (
     teacher_prompt,
 )
 from workers.engines import Request
+from workers.opsd.passes import Scored
 from workers.opsd.stopwatch import Stopwatch
 from workers.sampling.arms import Sampler
 from workers.tasks import Problem, derive_seed
@@ -43,6 +44,11 @@ class StepRollouts:
     truncated: int
     missing: Counter[str]
     """Rollouts without a context, by reason."""
+    scored: list[Scored]
+    """By problem, in the order of the step's."""
+    surprise: float | None
+    """Mean negative log-probability of the tokens that were drawn, in nats: an estimate of the student's entropy. None:
+    no token was drawn."""
 
 
 def draw_step(
@@ -66,7 +72,7 @@ def draw_step(
         require_fit(problem, len(tokens), sampler.sampling.max_tokens, engine.context_length)
         requests.append(Request(tokens, group, derive_seed("rollouts", seed, step, problem.id, *again)))
     with stopwatch.timing("rollouts"):
-        drawn = engine.generate(requests, sampler.sampling)
+        drawn = engine.generate(requests, sampler.sampling, logprobs=True)
     with stopwatch.timing("verification"):
         rows = sampler.verified(batch, drawn)
     samples = [rollout.sample for row in rows for rollout in row]
@@ -90,6 +96,7 @@ def draw_step(
         shown = engine.encode(teacher_prompt(problem, built, shape), thinking=sampler.thinking)
         require_fit(problem, len(shown), len(sample.token_ids), engine.context_length)
         lessons.append(Lesson(requests[index // group].tokens, shown, sample.token_ids))
+    surprises = [-logprob for sample in samples for logprob in sample.logprobs]
     return StepRollouts(
         lessons,
         len(samples),
@@ -97,6 +104,11 @@ def draw_step(
         sum(len(sample.token_ids) for sample in samples),
         sum(sample.truncated for sample in samples),
         missing,
+        [
+            Scored(problem.id, [rollout.verdict.score for rollout in row])
+            for problem, row in zip(batch, rows, strict=True)
+        ],
+        sum(surprises) / len(surprises) if surprises else None,
     )
 
 

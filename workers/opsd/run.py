@@ -10,7 +10,9 @@ from gapcast.contract.events import Emit, TrainingEvaluated, TrainingProgress
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import (
     Artifact,
+    EarlyStop,
     Evaluation,
+    Held,
     HeldOutResult,
     Phase,
     Predicted,
@@ -27,6 +29,7 @@ from workers.opsd.keeping import Keeper
 from workers.opsd.parts import Job, Parts, load_parts
 from workers.opsd.record import Record, Spent, begun, resumed
 from workers.opsd.warnings import Warnings
+from workers.opsd.watching import Watch, Watcher
 from workers.opsd.world import ALONE, World
 from workers.resources import Resources
 from workers.sampling.statistics import Scores
@@ -41,6 +44,7 @@ def run_training(
     emit: Emit,
     stop: Callable[[], bool] = lambda: False,
     world: World = ALONE,
+    watch: Watch | None = None,
 ) -> TrainingResult:
     """Measures baseline and gap, trains, measures again; returns the observation.
 
@@ -52,9 +56,12 @@ def run_training(
     draw what one would draw; losses and weights differ from its own by rounding, and any number of them goes on from
     any checkpoint. The first alone writes, and its result counts.
 
+    `watch` forecasts the run at its looks and speaks for its rules; without one nothing is forecast, and a rule that
+    needs a forecast stops nothing.
+
     Raises:
         JobError: the configuration cannot be trained on this worker.
-        Paused: `stop()` was true after a step, in any process; its checkpoint is written.
+        Paused: `stop()` was true after a step, in any process, or the run puts itself aside; its checkpoint is written.
         ValueError: `options.processes` is not the size of the world.
     """
     require_template_version(configuration.template_version)
@@ -71,7 +78,7 @@ def run_training(
     started, job = time.monotonic(), Job(configuration, resources, emit, stop, world)
     parts, warnings = load_parts(job), Warnings(emit)
     record = resumed(job, parts, warnings)
-    run = _Run(job, parts, record or begun(job, parts, warnings), started)
+    run = _Run(job, parts, record or begun(job, parts, warnings), started, watch)
     if record is None:
         run.checkpoint()
     return run.finish()
@@ -80,11 +87,11 @@ def run_training(
 class _Run:
     """A run that has begun: trains to the end and says how it goes."""
 
-    def __init__(self, job: Job, parts: Parts, record: Record, started: float) -> None:
+    def __init__(self, job: Job, parts: Parts, record: Record, started: float, watch: Watch | None) -> None:
         self._job, self._configuration, self._emit = job, job.configuration, job.emit
         self._parts, self._record, self._started = parts, record, started
         self._student, self._trainer, self._evaluator = parts.student, parts.trainer, parts.evaluator
-        self._keeper = Keeper(job, parts, record)
+        self._keeper, self._watcher = Keeper(job, parts, record), Watcher(job, parts, record, watch)
         self._drawn = self._tokens = 0
 
     def checkpoint(self) -> None:
@@ -95,6 +102,7 @@ class _Run:
         """Trains to the end, exports, and returns the result."""
         recipe, steps = self._configuration.recipe, self._configuration.recipe.steps
         self._progress("training")
+        self._rest_if_held()  # whoever lost the attempt before this one may not have heard that it was
         while self._trainer.done < steps and not self._record.has_collapsed:
             metrics = self._trainer.step()
             step = metrics.step
@@ -107,17 +115,37 @@ class _Run:
             self._progress("training")
             # the last one, too: what follows may take as long as a tenth of the run
             due = step % self._configuration.checkpoint_every == 0 or step == steps
-            if step % self._configuration.evaluate_every == 0 and step < steps:
-                due |= self._evaluate(f"step-{step}")
+            due |= self._look(step, has_passed=self._watcher.step(metrics, self._parts))
             asked = self._job.world.any(self._job.stop())
-            if due or asked:
+            held = self._held()
+            if due or asked or held:
                 self.checkpoint()
-            if asked:
-                raise Paused(step)
+            if asked or held:
+                raise Paused(step, held)
         return self._result("collapse" if self._record.has_collapsed else "steps")
 
-    def _evaluate(self, name: str) -> bool:
-        """Looks how far the student has come; returns whether this is the best so far, whose weights are kept."""
+    def _held(self) -> Held | None:
+        return self._watcher.held(self._trainer.done, self._cost()) if self._trainer.done else None
+
+    def _rest_if_held(self) -> None:
+        held = self._held()
+        if held is not None:
+            raise Paused(held.step, held)
+
+    def _look(self, step: int, *, has_passed: bool) -> bool:
+        """Evaluate where that is due, and forecast; return whether this is the best so far, whose weights are kept."""
+        is_due = step % self._configuration.evaluate_every == 0 or self._watcher.is_pilots_end(step)
+        if step == self._configuration.recipe.steps or not (is_due or has_passed):
+            return False
+        scores = self._evaluate(f"step-{step}") if is_due else None
+        if not self._record.has_collapsed:
+            self._watcher.look(step, scores)
+        self._emit(self._record.partial())
+        last = self._record.evaluations[-1] if scores is not None else None
+        return last is not None and best_of(self._record.evaluations) is last and last.improvement.value > 0
+
+    def _evaluate(self, name: str) -> Scores:
+        """Look how far the student has come."""
         self._progress("evaluation")
         with self._student.passes():
             scores, held_out = self._evaluator.after(name)
@@ -128,8 +156,9 @@ class _Run:
             if self._configuration.options.stop_on_collapse:
                 told.collapsed = True
         self._tell(told)
-        self._emit(self._record.partial())
-        return best_of(self._record.evaluations) is told and told.improvement.value > 0
+        if told.collapsed:
+            self._watcher.stop(EarlyStop(step=told.step, rule="collapse"))
+        return scores
 
     def _warn_of_collapse(self) -> None:
         self._record.warnings.add(
@@ -156,10 +185,12 @@ class _Run:
 
     def _total(self) -> Spent:
         """What the run has cost in all its attempts."""
+        evaluating = self._record.earlier.evaluation_seconds
         return Spent(
             seconds=self._record.earlier.seconds + time.monotonic() - self._started,
             rollouts=self._record.earlier.rollouts + self._drawn + self._evaluator.rollouts_drawn,
             tokens=self._record.earlier.tokens + self._tokens + self._evaluator.tokens,
+            evaluation_seconds=None if evaluating is None else evaluating + self._evaluator.seconds,
         )
 
     # --- the end
@@ -194,6 +225,8 @@ class _Run:
             stopped_by=stopped_by,
             steps=self._trainer.done,
             evaluations=self._record.evaluations,
+            rollout_looks=self._record.passes.looks or None,
+            stop=self._record.stop,
             warnings=self._record.warnings.all,
             artifact=artifact,
             cost=self._cost(),

@@ -14,6 +14,7 @@ from gapcast.contract.training import TrainingOptions
 from workers.failures import JobError, out_of_memory
 from workers.opsd.losses import Objective, divergence_sums
 from workers.opsd.network import Packed
+from workers.opsd.passes import Scored
 from workers.opsd.rollouts import Lesson, batches, draw_step
 from workers.opsd.sharding import number, placed, shard, whole
 from workers.opsd.stopwatch import Stopwatch
@@ -60,6 +61,8 @@ class Trainer:
         )
         self._batches = batches(problems, recipe.problems_per_step, sampler.seed)
         self.done = 0
+        self.scored: Sequence[Scored] = ()
+        """the rollouts of the last step, by problem"""
 
     def step(self) -> TrainingMetrics:
         """Draws rollouts from the weights as they are, and learns from those that have a context.
@@ -98,7 +101,7 @@ class Trainer:
             self.teacher.follow()
             with stopwatch.timing("weight_sync"):
                 self._pushed()
-        self.done = step
+        self.done, self.scored = step, drawn.scored
         seconds = stopwatch.read()
         return TrainingMetrics(
             step=step,
@@ -113,6 +116,7 @@ class Trainer:
             tokens=drawn.tokens,
             tokens_per_second=drawn.tokens / max(seconds.total, 1e-9),
             missing=dict(drawn.missing),
+            entropy=drawn.surprise,
             seconds=seconds,
         )
 

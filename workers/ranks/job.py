@@ -23,5 +23,7 @@ def run(work: Work) -> TrainingResult:
     if training.options.processes > 1:
         return run_on_ranks(training, resources, work.write, work.stop)
     from workers.opsd import run_training
+    from workers.watch import LawWatch
 
-    return run_training(training, resources, work.emit, work.stop)
+    watch = LawWatch.read(training, resources.watch)
+    return run_training(training, resources, work.emit, work.stop, watch=watch)

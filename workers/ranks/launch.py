@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from gapcast.contract.training import TrainingConfiguration
-from gapcast.contract.training_results import TrainingResult
+from gapcast.contract.training_results import Held, TrainingResult
 from gapcast.launching import module_command, safe_environment
 from workers.failures import JobError, Paused, RankDied
 from workers.ranks.places import ERROR, JOB, SIGNALLED, STOP
@@ -67,7 +67,8 @@ def run_on_ranks(
             torchrun.kill()  # and with it the ranks, where something went wrong here
             torchrun.wait()
         if "paused" in last:
-            raise Paused(last["paused"]["step"])
+            paused = last["paused"]
+            raise Paused(paused["step"], Held.model_validate(paused["held"]) if paused["held"] is not None else None)
         if "result" not in last:
             raise _failure(folder, code)
         return TrainingResult.model_validate(last["result"])

@@ -25,13 +25,15 @@ def main() -> None:
     from workers.opsd import run_training
     from workers.opsd.world import World
     from workers.resources import Resources
+    from workers.watch import LawWatch
 
     rank = os.environ["RANK"]
     configuration = TrainingConfiguration.model_validate(job["configuration"])
     resources = Resources.read(configuration.model, job["resources"])
 
-    emit = emitter(write if rank == "0" else lambda line: None)
-    line = last_line(lambda: run_training(configuration, resources, emit, (folder / STOP).exists, World.join()))
+    emit, stop = emitter(write if rank == "0" else lambda line: None), (folder / STOP).exists
+    watch = LawWatch.read(configuration, resources.watch)
+    line = last_line(lambda: run_training(configuration, resources, emit, stop, World.join(), watch))
     if "error" in line:
         # torchrun ends the ranks that are left while they may be at it
         write_atomically(folder / ERROR.replace("*", rank), json.dumps(line["error"]))

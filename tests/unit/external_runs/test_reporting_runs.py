@@ -315,3 +315,21 @@ class TestStopping:
             found = look(client, begin(client, body), *looks)
             assert found["ruling"]["reason"] == reason
             assert found["ruling"]["stop"] is (reason == "hopeless")
+
+    def test_a_stopped_run_is_stored_with_the_estimate_of_its_looks(self, client: TestClient, sent: Body) -> None:
+        run = begin(client, sent | {"pool": "mine", "stop": {"min_gain": 0.2, "alpha": 0.3}, "seed": 1})
+        looked = look(client, run, *curve(*[-0.05] * 4))
+        assert looked["ruling"]["stop"]
+        answer = client.post(f"{PATH}/{run['id']}/end", json={"stopped": True})
+        assert answer.status_code == 200, answer.text
+        ended = answer.json()
+        assert (ended["status"], ended["announced"]) == ("stopped", looked["announced"])
+        stored = client.get(f"/v1/observations/{ended['observation_id']}").json()
+        estimate = looked["forecast"]["now"]["without_law"]
+        assert (stored["stopped_at"], stored["recipe"]["steps"]) == (60, 150)
+        assert stored["improvement"]["value"] == pytest.approx(estimate["value"])
+        assert stored["improvement"]["se"] == pytest.approx(estimate["se"])
+        assert stored["improvement"]["value"] != pytest.approx(-0.05, abs=1e-3)  # not its last value
+        # and it teaches no curve: nobody saw its end
+        nexts = look(client, begin(client, sent | {"pool": "mine"}), *curve(0.1))
+        assert nexts["forecast"]["curves"]["runs"] == 0

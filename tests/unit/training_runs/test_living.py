@@ -111,7 +111,9 @@ class TestShown:
         }
         for name in ("baseline", "gap", "evaluations", "warnings", "collapsed", "stopped_by", "artifact", "versions"):
             assert found[name] == RESULT[name], name
-        assert found["cost"] == {name: RESULT["cost"][name] for name in ("seconds", "gpu_hours", "rollouts", "tokens")}
+        assert found["cost"] == {
+            name: RESULT["cost"][name] for name in ("seconds", "gpu_hours", "evaluation_seconds", "rollouts", "tokens")
+        }
         assert (found["status"], found["progress"], found["error"]) == ("succeeded", None, None)
         assert found["finished_at"] is not None
         assert not {"counts", "problem_ids"} & found.keys()
