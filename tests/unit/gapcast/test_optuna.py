@@ -51,9 +51,6 @@ def test_hopeless_trials_are_pruned_and_good_ones_finish(connected: Client, pool
     pruner = GapPruner(lambda trial: run(trial, pool=pool), {"min_gain": 0.1, "alpha": 0.3, "cold": True}, connected)
     found = study(pruner, pool)
     found.optimize(objective, n_trials=3, callbacks=[pruner.end])
-    for one in connected.external_runs.list(pool=pool):
-        full = connected.external_runs.get(one.id)
-        print(full.ruling, [round(look.p_above_min_gain, 2) for look in full.forecast.looks], full.forecast.curves)
     assert [trial.state.name for trial in found.trials] == ["COMPLETE", "PRUNED", "COMPLETE"]
     assert max(found.trials[1].intermediate_values) < 120  # the rule does not speak after 75 % of the steps
     runs = list(connected.external_runs.list(pool=pool))[::-1]
