@@ -458,6 +458,25 @@ def pilot_command(prediction_id: str) -> str:
     return f"To see a loser early: gapcast train --prediction {prediction_id} --pilot 20%"
 
 
+RULINGS = {
+    "hopeless": "stop: {chance}, below the threshold of {threshold}",
+    "worth_it": "go on: {chance}, not below the threshold of {threshold}",
+    "too_early": "go on: {chance}, but no run is stopped before 5 % of its steps",
+    "too_late": "go on: {chance}, but no run is stopped after 75 % of its steps",
+    "cold": "go on: {chance}, but {curves} of such runs is too few to stop one by",
+    "kept_going": "go on: {chance}, below the threshold of {threshold}, but one stop in ten is not carried out, so "
+    "that the rule can be checked",
+}
+"""by the reason of a stopping rule's ruling"""
+
+
+def ruling(reason: str, p_above: float, min_gain: float, threshold: float, curves: int) -> str:
+    """Say what a stopping rule says after a look, and why."""
+    chance = f"{probability(p_above)} above {points(min_gain)}"
+    named = {"threshold": probability(threshold), "curves": count(curves, "stored curve")}
+    return RULINGS[reason].format(chance=chance, **named)
+
+
 def calibration(pool: str, found: Calibration) -> str:
     """Say how often the intervals held what came, how wide they were and how far off their middles."""
     left_out = [f"{n:,} {LEFT_OUT.get(reason, reason)}" for reason, n in found.left_out.items() if n]

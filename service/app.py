@@ -21,6 +21,7 @@ from service.comparisons import endpoints as comparisons
 from service.dependencies import State
 from service.events import endpoints as events
 from service.events.watching import Watching
+from service.external_runs import endpoints as external_runs
 from service.fits import endpoints as fits
 from service.fits.service import Refitter
 from service.forecasts import endpoints as forecasts
@@ -93,7 +94,7 @@ def _keep_reconciling(state: State, stop: threading.Event) -> None:
 
 def _api() -> APIRouter:
     found = APIRouter(prefix="/v1", dependencies=[Depends(current_tenant)])
-    decisions, trained = (comparisons, recommendations), (training_runs, forecasts)
+    decisions, trained = (comparisons, recommendations), (training_runs, forecasts, external_runs)
     for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks, workers):
         found.include_router(room.router)
     found.include_router(observations.pools_router)

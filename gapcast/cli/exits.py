@@ -12,6 +12,7 @@ class Exit(IntEnum):
     FAILED = 1
     REFUSED = 2
     NO_SERVER = 3
+    STOP = 4
     INTERRUPTED = 130
 
 
@@ -20,6 +21,7 @@ MEANINGS = {
     Exit.FAILED: "the work that was asked for failed or was cancelled",
     Exit.REFUSED: "the command, a file, the key or the request is wrong: correct it",
     Exit.NO_SERVER: "the server does not answer, or failed: try again",
+    Exit.STOP: "the stopping rule says to stop the run (`gapcast track`)",
     Exit.INTERRUPTED: "Ctrl-C; the work goes on",
 }
 TABLE = "Exit codes:\n\n" + "\n\n".join(f"{code.value}: {meaning}" for code, meaning in MEANINGS.items())

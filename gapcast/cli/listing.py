@@ -50,6 +50,7 @@ PREDICTIONS = Resource("prediction", "predictions", "pred_", lambda client: clie
 PROBES = Resource("probe", "probes", "probe_", lambda client: client.probes.list)
 COMPARISONS = Resource("comparison", "comparisons", "cmp_", lambda client: client.comparisons.list)
 RECOMMENDATIONS = Resource("recommendation", "recommendations", "rec_", lambda client: client.recommendations.list)
+EXTERNAL_RUNS = Resource("external run", "external", "ext_", lambda client: client.external_runs.list)
 RUNS = Resource("run", "runs", "run_", lambda client: client.training_runs.list)
 OBSERVATIONS = Resource("observation", "observations", "obs_", lambda client: client.observations.list)
 FITS = Resource("fit", "fits", "fit_", lambda client: client.fits.list)

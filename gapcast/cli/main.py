@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from gapcast._version import __version__
-from gapcast.cli import comparisons, fits, observations, pools, predictions, probes, recommendations, runs, tasks
+from gapcast.cli import comparisons, external, fits, observations, pools, predictions, probes, recommendations, runs
 from gapcast.cli import models as model_commands
+from gapcast.cli import tasks as task_commands
 from gapcast.cli.compare import compare
 from gapcast.cli.contexts import contexts
 from gapcast.cli.demo import run_demo
@@ -21,6 +22,7 @@ from gapcast.cli.probe import probe
 from gapcast.cli.recommend import recommend
 from gapcast.cli.size import size
 from gapcast.cli.terminal import console, errors, note_json, plain_unless_terminal, report_waits
+from gapcast.cli.track import track
 from gapcast.cli.train import train
 from gapcast.cli.workers import workers
 from gapcast.launching import module_command, safe_environment
@@ -128,10 +130,14 @@ app.command()(recommend)
 app.command()(probe)
 app.command()(size)
 app.command()(train)
+app.command()(track)
 app.command()(law)
 app.command()(contexts)
 app.command()(workers)
-GROUPS = (predictions, comparisons, recommendations, probes, runs, observations, pools, fits, tasks, model_commands)
+GROUPS = (
+    *(predictions, comparisons, recommendations, probes, runs, external, observations),
+    *(pools, fits, task_commands, model_commands),
+)
 for group in GROUPS:
     app.add_typer(group.app)
 

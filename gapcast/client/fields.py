@@ -6,13 +6,16 @@ from typing import Any, Literal, TypedDict
 from gapcast.contract.base import JobStatus
 from gapcast.contract.comparisons import Budget
 from gapcast.contract.contexts import Context
-from gapcast.contract.forecasts import GivenBaseline, GivenLook, MeasuredGap
+from gapcast.contract.external_runs import ExternalStatus
+from gapcast.contract.forecasts import Evaluated, GivenBaseline, GivenLook, MeasuredGap
 from gapcast.contract.measured import Decoding, ModelRef
+from gapcast.contract.observations import ImprovementIn
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.recommendations import HoursAndRuns, KnownCost
 from gapcast.contract.sizing import CostOf, Expected
+from gapcast.contract.stopping import StopRule
 from gapcast.contract.training import Status, TrainedProblems, TrainingBlock, TrainingSize
 
 Json = Mapping[str, Any]
@@ -131,8 +134,42 @@ class ForecastFields(TypedDict, total=False):
     gap: MeasuredGap | Json | None
     pool: str | None
     baseline: GivenBaseline | Json
+    evaluation: Evaluated | Json
     looks: Sequence[GivenLook | Json]
     min_gain: float | None
+
+
+class ExternalRunFields(TypedDict, total=False):
+    """The fields of `ExternalRunRequest`."""
+
+    name: str | None
+    tags: Sequence[str]
+    prediction_id: str | None
+    model: str | ModelRef | Json | None
+    task: str | None
+    context: Context | Json | None
+    recipe: Recipe | Json | None
+    decoding: Decoding | Json | None
+    training: TrainedProblems | Json | None
+    gap: MeasuredGap | Json | None
+    pool: str | None
+    baseline: GivenBaseline | Json
+    evaluation: Evaluated | Json
+    min_gain: float | None
+    external_id: str | None
+    stop: StopRule | Json | None
+    seed: int | None
+
+
+class RunEndFields(TypedDict, total=False):
+    """The fields of `RunEnd`."""
+
+    stopped: bool
+    gap: MeasuredGap | Json | None
+    improvement: ImprovementIn | Json | None
+    cov: float | None
+    collapsed: bool | None
+    provenance: Json
 
 
 class Named(TypedDict, total=False):
@@ -190,6 +227,17 @@ class TrainingRunFilters(Named, total=False):
     verdict: Verdict | None
     prediction_id: str | None
     group_id: str | None
+
+
+class ExternalRunFilters(Named, total=False):
+    """Which external runs are listed."""
+
+    external_id: str | None
+    model: str | None
+    task: str | None
+    pool: str | None
+    status: ExternalStatus | None
+    prediction_id: str | None
 
 
 class ObservationFilters(Named, total=False):

@@ -1,11 +1,13 @@
 """Forecasts: where a run that has begun will end, from what was predicted and from its evaluations so far."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from gapcast.contract.base import FieldError, Finite, JsonObject, PoolName, Strict
 from gapcast.contract.contexts import Context
+from gapcast.contract.faults import shown
 from gapcast.contract.measured import Decoding, NamedModel
 from gapcast.contract.observations import MOST_LOOKS
 from gapcast.contract.predictions import Interval
@@ -15,14 +17,22 @@ from gapcast.contract.training import TrainedProblems
 
 Accuracy = Annotated[float, Field(ge=0, le=1)]
 StandardError = Annotated[float, Field(gt=0, le=1)]
+Fingerprint = Annotated[str, Field(min_length=1, max_length=128)]
+
+NO_ERROR = (
+    "expected a standard error over rollouts, got nothing. Add it, or send evaluation.problems and evaluation.rollouts "
+    "to assume one from."
+)
 
 
 class GivenBaseline(Strict):
     """The student before training, on the problems of the looks; shares (0.1 = 10 accuracy points)."""
 
     accuracy: Accuracy
-    se: StandardError = Field(
-        description="standard error of `accuracy` over its rollouts, the problems taken as they are"
+    se: StandardError | None = Field(
+        None,
+        description="standard error of `accuracy` over its rollouts, the problems taken as they are; null: assumed "
+        "from `evaluation`",
     )
 
 
@@ -31,7 +41,25 @@ class GivenLook(Strict):
 
     step: int = Field(ge=1, le=1_000_000_000, description="optimizer steps done")
     value: Accuracy = Field(description="accuracy at this step, on the baseline's problems; a share")
-    se: StandardError = Field(description="standard error of `value` over its rollouts")
+    se: StandardError | None = Field(
+        None, description="standard error of `value` over its rollouts; null: assumed from `evaluation`"
+    )
+    problems: int | None = Field(
+        None, ge=2, le=10_000_000, description="that it was measured on; null: as many as in `evaluation`"
+    )
+    fingerprint: Fingerprint | None = Field(
+        None, description="of the problems that it was measured on; null: that of `evaluation`"
+    )
+
+
+class Evaluated(Strict):
+    """The problems that the baseline and every look are measured on: the same ones in all of them."""
+
+    problems: int | None = Field(None, ge=2, le=10_000_000)
+    rollouts: int | None = Field(None, ge=1, le=100_000, description="per problem")
+    fingerprint: Fingerprint | None = Field(
+        None, description="names these problems, such as a hash of their ids: a look with another one is refused"
+    )
 
 
 class MeasuredGap(Strict):
@@ -41,8 +69,8 @@ class MeasuredGap(Strict):
     se: float = Field(gt=0, le=1, description="standard error of the gap")
 
 
-class ForecastRequest(Strict):
-    """A run that is trained elsewhere: a prediction's configuration or one that is sent, and its looks so far."""
+class RunElsewhere(Strict):
+    """A run that is trained elsewhere: a prediction's configuration or one that is sent, and its baseline."""
 
     prediction_id: str | None = Field(
         None, min_length=1, max_length=64, description="the answered prediction whose configuration is trained"
@@ -60,7 +88,7 @@ class ForecastRequest(Strict):
         None, description="the observations to forecast from; null: `lab` for the lab's models, `default` for others"
     )
     baseline: GivenBaseline
-    looks: list[GivenLook] = Field(min_length=1, max_length=MOST_LOOKS, description="in order of step")
+    evaluation: Evaluated = Field(default_factory=Evaluated)
     min_gain: float | None = Field(None, ge=-1, le=1, description="null: the prediction's, else 0")
 
     @model_validator(mode="after")
@@ -80,26 +108,70 @@ class ForecastRequest(Strict):
                 f"expected baseline.accuracy + gap.value, the self-teacher's accuracy, from 0 to 1, got {teacher:.4g}."
             )
             raise FieldError("gap.value", message, self.gap.value)
-        last = 0
-        for index, look in enumerate(self.looks):
-            if look.step <= last:
-                message = f"expected a step after {last}, that of the look before, got {look.step}. Sort the looks."
-                raise FieldError(f"looks.{index}.step", message, look.step)
-            last = look.step
-        if self.prediction_id is None:
-            self.check_steps((self.recipe or Recipe()).steps)
+        if self.baseline.se is None and not self.assumes_errors:
+            raise FieldError("baseline.se", NO_ERROR)
         return self
 
-    def check_steps(self, steps: int) -> None:
-        """Refuse a look beyond the run's last step.
+    @property
+    def assumes_errors(self) -> bool:
+        """True if a standard error that is not sent can be assumed."""
+        return self.evaluation.problems is not None and self.evaluation.rollouts is not None
+
+    def check_looks(self, looks: Sequence[GivenLook], before: Sequence[GivenLook] = (), first: int = 0) -> None:
+        """Refuse looks that are out of order, without a standard error, or on other problems.
+
+        Args:
+            looks: of the run.
+            before: the run's looks that they come after.
+            first: the index by which a fault names the first of `looks`.
 
         Raises:
             FieldError: names the first such look.
         """
-        for index, look in enumerate(self.looks):
+        last = before[-1].step if before else 0
+        for index, look in enumerate(looks, start=first):
+            if look.step <= last:
+                message = f"expected a step after {last}, that of the look before, got {look.step}. Sort the looks."
+                raise FieldError(f"looks.{index}.step", message, look.step)
+            last = look.step
+            if look.se is None and not self.assumes_errors:
+                raise FieldError(f"looks.{index}.se", NO_ERROR)
+        for name in ("problems", "fingerprint"):
+            known = next((one for part in (self.evaluation, *before) if (one := getattr(part, name)) is not None), None)
+            for index, look in enumerate(looks, start=first):
+                sent = getattr(look, name)
+                known = sent if known is None else known
+                if sent not in {None, known}:
+                    message = (
+                        f"expected {shown(known)}, as before, got {shown(sent)}. A curve is of one set of problems: "
+                        "evaluate on those of the baseline, or measure the baseline anew and start another run."
+                    )
+                    raise FieldError(f"looks.{index}.{name}", message, sent)
+
+    @staticmethod
+    def check_steps(looks: Sequence[GivenLook], steps: int, first: int = 0) -> None:
+        """Refuse a look beyond the run's last step; a fault names the first look by the index `first`.
+
+        Raises:
+            FieldError: names the first such look.
+        """
+        for index, look in enumerate(looks, start=first):
             if look.step > steps:
                 message = f"expected at most {steps}, the steps of the run (recipe.steps), got {look.step}."
                 raise FieldError(f"looks.{index}.step", message, look.step)
+
+
+class ForecastRequest(RunElsewhere):
+    """A run that is trained elsewhere and its looks so far."""
+
+    looks: list[GivenLook] = Field(min_length=1, max_length=MOST_LOOKS, description="in order of step")
+
+    @model_validator(mode="after")
+    def _looks_fit(self) -> Self:
+        self.check_looks(self.looks)
+        if self.prediction_id is None:
+            self.check_steps(self.looks, (self.recipe or Recipe()).steps)
+        return self
 
 
 class ForecastAt(Finite):
@@ -137,7 +209,9 @@ class Forecast(Finite):
     """Where a run is expected to end, now and after each look so far."""
 
     object: Literal["forecast"] = "forecast"
-    run_id: str | None = Field(description="null: the run is trained elsewhere")
+    run_id: str | None = Field(
+        description="of a run that is trained here, or of an external run; null: nothing of it is stored"
+    )
     steps: int = Field(description="of the whole run")
     baseline: float = Field(description="student accuracy before training")
     min_gain: float

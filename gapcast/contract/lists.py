@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from gapcast.contract.accepted import listed
 from gapcast.contract.base import POOL_PATTERN, FieldError, JobStatus, Strict
+from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.labels import MOST_TAGS, Tag
 from gapcast.contract.nearest import nearest
 from gapcast.contract.predictions import Verdict
@@ -120,6 +121,20 @@ class TrainingRunQuery(PageQuery):
     verdict: Verdict | None = Field(None, description="the verdict of the run's prediction")
     prediction_id: str | None = _ID
     group_id: str | None = _ID
+
+
+class ExternalRunQuery(PageQuery):
+    """Which external runs are listed."""
+
+    id_prefix: str | None = _id_prefix("ext")
+    name: str | None = _name("exactly this name")
+    tag: list[Tag] = _TAG
+    external_id: str | None = _name("exactly this external_id")
+    model: str | None = _name("the model's name")
+    task: str | None = _name("the task's name")
+    pool: str | None = _POOL
+    status: ExternalStatus | None = None
+    prediction_id: str | None = _ID
 
 
 class ObservationFilters(Query):

@@ -109,13 +109,13 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Measure student and self-teacher, or read what the run's first start has measured."""
-        with _unharmed("before the first step"):
+        with unharmed("before the first step"):
             file = Path(args.output_dir) / BEFORE_FILE
             if state.global_step:
                 self._measured = _read(file, state.global_step)
                 return
             problems = None if self._problem_ids is None else len(self._problem_ids)
-            with _evaluating(kwargs["model"]) as model:
+            with evaluating(kwargs["model"]) as model:
                 before = self._count(self._before, model, kwargs, "before", problems)
                 found: Measured = {"external_id": self._run.external_id, "before": before}
                 if self._self_teacher is not None:
@@ -130,8 +130,8 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
         measured, self._measured = self._measured, None
         if measured is None:
             return
-        with _unharmed("after the last step"):
-            with _evaluating(kwargs["model"]) as model:
+        with unharmed("after the last step"):
+            with evaluating(kwargs["model"]) as model:
                 after = self._count(self._after, model, kwargs, "after", len(measured["before"]))
             if not state.is_world_process_zero:
                 return
@@ -143,13 +143,8 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
     def _count(
         self, given: Counts | Evaluate, model: object, kwargs: Mapping[str, Any], name: str, problems: int | None
     ) -> list[float]:
-        counts = [float(one) for one in (given(model, kwargs.get("processing_class")) if callable(given) else given)]
-        if len(counts) < 2 or len(counts) != (problems or len(counts)):
-            raise ValueError(f"{name}: counts of {problems or 'at least 2'} problems are needed, {len(counts)} came")
-        wrong = [one for one in counts if not 0 <= one <= self._rollouts]
-        if wrong:
-            raise ValueError(f"{name}: {wrong[0]} is not a sum of {self._rollouts} scores between 0 and 1")
-        return counts
+        counts = given(model, kwargs.get("processing_class")) if callable(given) else given
+        return checked(counts, name, self._rollouts, problems)
 
     def _row(self, measured: Measured, after: Counts, args: Any, state: Any, model: Any) -> Row:  # noqa: ANN401
         before = measured["before"]
@@ -193,18 +188,33 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
         logger.info("Gapcast: stored observation %s", self.observation_id)
 
 
+def checked(counts: Counts, name: str, rollouts: int, problems: int | None) -> list[float]:
+    """Return counts of every problem.
+
+    Raises:
+        ValueError: they are of another number of problems, or are no sums of scores.
+    """
+    found = [float(one) for one in counts]
+    if len(found) < 2 or len(found) != (problems or len(found)):
+        raise ValueError(f"{name}: counts of {problems or 'at least 2'} problems are needed, {len(found)} came")
+    wrong = [one for one in found if not 0 <= one <= rollouts]
+    if wrong:
+        raise ValueError(f"{name}: {wrong[0]} is not a sum of {rollouts} scores between 0 and 1")
+    return found
+
+
 @contextmanager
-def _unharmed(when: str) -> Iterator[None]:
-    """Whatever goes wrong is logged and ends here: the weights of a long run are worth more than its observation."""
+def unharmed(when: str, lost: str = "this run becomes no observation") -> Iterator[None]:
+    """Log whatever goes wrong and end it here: the weights of a long run are worth more than its observation."""
     try:
         yield
     except Exception:
-        logger.warning("Gapcast: this run becomes no observation: what is done %s has failed", when, exc_info=True)
+        logger.warning("Gapcast: %s: what is done %s has failed", lost, when, exc_info=True)
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[Any]:  # noqa: ANN401
-    """The model without dropout, and afterwards as it was."""
+def evaluating(model: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Give the model without dropout, and leave it as it was."""
     was = model.training
     model.eval()
     try:

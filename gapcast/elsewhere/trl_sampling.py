@@ -16,6 +16,8 @@ Text = str | list[Message]
 """A prompt or a completion as TRL's datasets and reward functions have it: plain, or chat messages"""
 
 ARMS = ("before", "self-teacher", "after")
+PER_LOOK = 1_000_003
+"""between the seeds of a run's looks: a prime above any number of seeds and processes that somebody counts up"""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,14 @@ class Arms(TypedDict):
     before: Callable[[Any, Any], list[float]]
     self_teacher: Callable[[Any, Any], list[float]]
     after: Callable[[Any, Any], list[float]]
+
+
+class LookArms(TypedDict):
+    """The arms of a run's looks: each function takes the model and the processing class and returns sums of scores."""
+
+    rollouts: int
+    student: Callable[[Any, Any], list[float]]
+    self_teacher: Callable[[Any, Any], list[float]]
 
 
 class Sampled:
@@ -88,6 +98,7 @@ class Sampled:
         self.rollouts = rollouts or int(config.num_generations)
         self._batch_size, self._seed = batch_size, seed
         self._groups: list[list[Attempt]] | None = None
+        self._looks = 0
 
     def arms(self) -> Arms:
         """Return what `ObservationCallback` takes."""
@@ -97,6 +108,19 @@ class Sampled:
             "self_teacher": self.self_teacher,
             "after": self.after,
         }
+
+    def looks(self) -> LookArms:
+        """Return what `SelfDistillationEvaluation` and `ForecastCallback` take."""
+        return {"rollouts": self.rollouts, "student": self.look, "self_teacher": self.self_teacher}
+
+    def look(self, model: Any, processing_class: Any) -> list[float]:  # noqa: ANN401
+        """The student's sums of scores as it is now; its rollouts are what the next contexts are made of.
+
+        Every look draws afresh, and leaves another random state: else the training would draw the same after each.
+        """
+        counts = self.before(model, processing_class)
+        self._looks += 1
+        return counts
 
     def before(self, model: Any, processing_class: Any) -> list[float]:  # noqa: ANN401
         """The student's sums of scores; its rollouts are what the self-teacher's contexts are made of."""
@@ -133,7 +157,7 @@ class Sampled:
         encoded = self._cut([self._encode(processor, one) for group in prompts for one in group], arm)
         sampling = self._sampling(model, tokenizer)
         self._require_room(model, encoded, arm)
-        transformers.set_seed(len(ARMS) * self._seed + ARMS.index(arm))
+        transformers.set_seed(len(ARMS) * self._seed + ARMS.index(arm) + self._looks * PER_LOOK)
         order = sorted(range(len(encoded)), key=lambda place: len(encoded[place]))  # little padding in a batch
         completions: dict[int, list[int]] = {}
         for start in range(0, len(order), self._batch_size):
@@ -143,7 +167,7 @@ class Sampled:
             ).to(model.device)
             out = model.generate(**batch, generation_config=sampling)[:, batch["input_ids"].shape[1] :]
             completions |= zip(places, (_until(row, sampling.eos_token_id) for row in out.tolist()), strict=True)
-        transformers.set_seed(self._config.seed + self._config.process_index)
+        transformers.set_seed(self._config.seed + self._config.process_index + self._looks * PER_LOOK)
         return self._scored(tokenizer, [completions[place] for place in range(len(order))])
 
     def _encode(self, processor: Any, prompt: Text) -> list[int]:  # noqa: ANN401

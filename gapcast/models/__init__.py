@@ -3,6 +3,7 @@
 from gapcast.contract.catalog import ContextKindOut as ContextKind
 from gapcast.contract.catalog import Model, Task
 from gapcast.contract.catalog import ProblemOut as TaskProblem
+from gapcast.contract.external_runs import ExternalRunOut as ExternalRun
 from gapcast.contract.forecasts import Forecast, ForecastAt
 from gapcast.contract.observations import BatchOut as Batch
 from gapcast.contract.observations import Measured
@@ -13,6 +14,7 @@ from gapcast.contract.predictions import LawUsed as Law
 from gapcast.contract.sizing import ExpectedOut as Expected
 from gapcast.contract.sizing import SizeOut as ProbeSize
 from gapcast.contract.sizing import Variation
+from gapcast.contract.stopping import Ruling
 from gapcast.contract.workers import WorkerOut as Worker
 from gapcast.models.comparisons import (
     Budget,
@@ -126,6 +128,7 @@ __all__ = [
     "Evaluation",
     "Event",
     "Expected",
+    "ExternalRun",
     "FamilyScaling",
     "Fit",
     "FitSummary",
@@ -168,6 +171,7 @@ __all__ = [
     "Residuals",
     "Round",
     "RowWarned",
+    "Ruling",
     "Scaling",
     "SizeSlope",
     "Spent",

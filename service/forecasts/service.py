@@ -1,16 +1,10 @@
 """Forecasts: the law that speaks of a run, the curves of finished runs like it, and the run's looks so far."""
 
-import numpy as np
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import FieldError
 from gapcast.contract.contexts import context_key
 from gapcast.contract.forecasts import Forecast, ForecastGiven, ForecastRequest, PredictedBefore
-from gapcast.contract.measured import Decoding
-from gapcast.contract.predictions import Answer, Interval, PredictionRequest
-from gapcast.contract.probes import Difference, ProbeResult
-from gapcast.contract.recipes import Recipe
-from gapcast.contract.training import TrainedProblems
+from gapcast.contract.predictions import Interval, PredictionRequest
 from gapcast.contract.training_results import TrainingRunOut
 from service.catalog import service as catalog
 from service.errors import NoLooks
@@ -18,19 +12,14 @@ from service.fits import repository as fit_rows
 from service.fits import service as fits
 from service.fits.asked import Asked
 from service.fits.service import Current
+from service.forecasts.elsewhere import describe
 from service.forecasts.forecasting import Forecaster, Run
 from service.forecasts.rules import rule_for
 from service.forecasts.standing import About, standing, without_fit
 from service.kit.database import Database
-from service.kit.errors import InvalidRequest
-from service.law.curve import Curve
 from service.observations import repository as observations
-from service.predictions.answering import asked_of, probe_of
 from service.predictions.service import answered
-from service.probes import repository as probe_rows
-from service.probes.configuring import trained_elsewhere, trained_problems
 from service.settings import Settings
-from service.tasks.service import known_task
 
 
 def of_run(database: Database, tenant: str, run: TrainingRunOut, settings: Settings) -> Forecast:
@@ -45,34 +34,53 @@ def of_run(database: Database, tenant: str, run: TrainingRunOut, settings: Setti
     with database.read() as session:
         begun, about = _begun(session, tenant, run)
         pool = law_pool(session, tenant, run.prediction_id, run.pool, run.configuration.model, settings)
-        stored = observations.get(session, tenant, run.observation_id) if run.observation_id is not None else None
-        fit = fit_rows.newest_before(session, tenant, pool, stored.created_at) if stored is not None else None
-        before = Current(fit, fits.laws_of(fit), 0) if fit is not None else None
-    if stored is None:
-        return _forecast(database, begun, about, fits.current(database, tenant, pool), run.id)
-    if before is None:
-        return Forecaster(without_fit(about, pool)).forecast(begun, run.id)
-    return _forecast(database, begun, about, before, run.id)
+    return _forecast(database, tenant, begun, about, pool, run.id, run.observation_id)
 
 
-def of_request(database: Database, tenant: str, request: ForecastRequest, settings: Settings) -> Forecast:
+def of_request(
+    database: Database,
+    tenant: str,
+    request: ForecastRequest,
+    settings: Settings,
+    run_id: str | None = None,
+    observation_id: str | None = None,
+) -> Forecast:
     """Forecast a run that is trained elsewhere; nothing is stored.
+
+    Args:
+        database: what is known of other runs.
+        tenant: whose it is.
+        request: the run and its looks.
+        settings: the server's.
+        run_id: what the run is called in the answer.
+        observation_id: its end; the law is then one from before that was stored.
 
     Raises:
         NotFound: there is no such prediction.
         UnknownPool: there is no such pool.
         InvalidRequest: the parts do not fit each other.
+        OldFit: another version of the law wrote the fit from before its end.
     """
     with database.read() as session:
-        run, about, pool = (
-            _of_prediction(session, tenant, request, request.prediction_id)
-            if request.prediction_id is not None
-            else _of_configuration(session, tenant, request, settings)
-        )
-    return _forecast(database, run, about, fits.current(database, tenant, pool))
+        described = describe(session, tenant, request, settings)
+    described.check_steps(request.looks)
+    run, about = described.run(request), described.about(request)
+    return _forecast(database, tenant, run, about, described.pool, run_id, observation_id)
 
 
-def _forecast(database: Database, run: Run, about: About, current: Current, run_id: str | None = None) -> Forecast:
+def _forecast(
+    database: Database, tenant: str, run: Run, about: About, pool: str, run_id: str | None, observation_id: str | None
+) -> Forecast:
+    """Forecast by the law of today, or where the run has ended by the newest one that did not know its end."""
+    if observation_id is None:
+        current = fits.current(database, tenant, pool)
+    else:
+        with database.read() as session:
+            stored = observations.get(session, tenant, observation_id)
+            fit = fit_rows.newest_before(session, tenant, pool, stored.created_at) if stored is not None else None
+        if fit is None:
+            return Forecaster(without_fit(about, pool)).forecast(run, run_id)
+        current = Current(fit, fits.laws_of(fit), 0)
     with database.read() as session:
         found = standing(session, current, about)
     return Forecaster(found).forecast(run, run_id)
@@ -174,55 +182,3 @@ def law_pool(
     usual = catalog.default_pool(catalog.listed_model(settings.models, model))
     is_own = pool != catalog.DEFAULT_POOL and observations.pool(session, tenant, pool) is not None
     return pool if is_own else usual
-
-
-def _of_prediction(
-    session: Session, tenant: str, request: ForecastRequest, prediction_id: str
-) -> tuple[Run, About, str]:
-    prediction = answered(session, tenant, prediction_id)
-    of = PredictionRequest.model_validate(prediction.request)
-    try:
-        request.check_steps(of.recipe.steps)
-    except FieldError as fault:
-        raise InvalidRequest(f"{fault.param}: {fault.message}", param=fault.param, value=fault.value) from None
-    stored = probe_rows.by_id(session, prediction.probe_id).result if prediction.probe_id is not None else None
-    result = ProbeResult.model_validate(stored) if stored is not None else None
-    answer = Answer.model_validate(prediction.answer)
-    improvement = answer.improvement
-    before = PredictedBefore(prediction_id=prediction.id, value=improvement.value, intervals=improvement.intervals)
-    gap = Difference(value=answer.gap.value, se=answer.gap.se)
-    min_gain = of.min_gain if request.min_gain is None else request.min_gain
-    asked = asked_of(of, prediction.family, probe_of(session, prediction), result)
-    return _sent(request, of.recipe.steps, gap), About(asked, before, min_gain), prediction.pool
-
-
-def _of_configuration(
-    session: Session, tenant: str, request: ForecastRequest, settings: Settings
-) -> tuple[Run, About, str]:
-    if request.model is None or request.task is None or request.context is None:
-        raise ValueError("the schema lets no request through that has neither a prediction nor these")
-    task, wanted = known_task(session, tenant, request.task), request.training or TrainedProblems()
-    training = trained_elsewhere(wanted) if task is None else trained_problems(wanted, task)
-    asked = Asked(
-        family=catalog.family_of(settings.models, request.model),
-        task=request.task,
-        recipe=request.recipe or Recipe(),
-        training_problems=training.problems if isinstance(training.problems, int) else None,
-        context=context_key(request.context),
-        model=request.model.name,
-        thinking=(request.decoding or Decoding()).thinking,
-    )
-    pool = request.pool or catalog.default_pool(catalog.listed_model(settings.models, request.model.name))
-    gap = Difference(value=request.gap.value, se=request.gap.se) if request.gap is not None else None
-    return _sent(request, asked.recipe.steps, gap), About(asked, None, request.min_gain or 0.0), pool
-
-
-def _sent(request: ForecastRequest, of: int, gap: Difference | None) -> Run:
-    baseline, steps = request.baseline, [look.step for look in request.looks]
-    looks = Curve(
-        t=np.array(steps) / of,
-        gain=np.array([look.value for look in request.looks]) - baseline.accuracy,
-        var=np.array([look.se for look in request.looks]) ** 2,
-        baseline_var=baseline.se**2,
-    )
-    return Run(steps, looks, baseline.accuracy, gap, 0.0)

@@ -20,6 +20,7 @@ from gapcast.contract.faults import shown
 from gapcast.contract.observations import MOST_PROVENANCE
 from service.errors import InvalidFile
 from service.observations.columns import columns, count_columns
+from service.observations.curves import COLUMN
 
 Row = dict[str, Any]
 """A row as people send it or get it, before it is checked."""
@@ -236,6 +237,7 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
             or pa.types.is_floating(kind)
             or pa.types.is_boolean(kind)
             or pa.types.is_null(kind)
+            or (field.name == "curve" and _is_looks(kind))
         ):
             raise InvalidFile(
                 f"{field.name}: expected a column of texts, numbers, booleans or lists of numbers, got the type "
@@ -251,13 +253,21 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
     return texts
 
 
+def _is_looks(kind: pa.DataType) -> bool:
+    """True for a mapping of numbers, as the looks of a curve are."""
+    return pa.types.is_struct(kind) and all(
+        pa.types.is_integer(part.type) or pa.types.is_floating(part.type) or part.name == "source" for part in kind
+    )
+
+
 def _names(names: list[str]) -> list[str]:
     known = {*columns(), *_JSON_COLUMNS}
     for name in names:
-        if name not in known:
+        if name not in known and not COLUMN.fullmatch(name):
             raise InvalidFile(
-                f"column {name[:80]!r} is not known. The columns are {', '.join(columns())}, and with counts per "
-                f"problem {', '.join(sorted(_JSON_COLUMNS - set(columns())))}.",
+                f"column {name[:80]!r} is not known. The columns are {', '.join(columns())}, with counts per problem "
+                f"{', '.join(sorted(_JSON_COLUMNS - set(columns())))}, and for a curve accuracy@STEP or "
+                "improvement@STEP with se@STEP, such as accuracy@30.",
                 param=name[:80],
             )
         if names.count(name) > 1:

@@ -34,6 +34,7 @@ from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.observations import repository
+from service.observations.curves import with_curve
 from service.observations.formats import Row
 from service.observations.measuring import CONTENT, Prepared, Values, gap_spread, prepare
 from service.observations.models import Observation, Pool
@@ -69,7 +70,10 @@ def check(rows: Iterable[Row | TrainedRun], pool: str | None = None, tags: Seque
     wrong = 0
     for index, row in enumerate(rows):
         try:
-            observation = row_of_run(row) if isinstance(row, TrainedRun) else ObservationIn.model_validate(row)
+            if isinstance(row, TrainedRun):
+                observation = row_of_run(row)
+            else:
+                observation = ObservationIn.model_validate(with_curve(row))
             prepared.append(prepare(observation, pool, tags))
             continue
         except ValidationError as error:

@@ -7,6 +7,7 @@ from gapcast.client.aio.comparisons import Comparisons
 from gapcast.client.aio.connection import AsyncConnection
 from gapcast.client.aio.contexts import Contexts
 from gapcast.client.aio.events import Events
+from gapcast.client.aio.external_runs import ExternalRuns
 from gapcast.client.aio.fits import Fits
 from gapcast.client.aio.forecasts import Forecasts
 from gapcast.client.aio.health import HealthChecks
@@ -47,6 +48,7 @@ class AsyncClient:
         self.recommendations = Recommendations(self._connection)
         self.training_runs = TrainingRuns(self._connection)
         self.forecasts = Forecasts(self._connection)
+        self.external_runs = ExternalRuns(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)
         self.pools = Pools(self._connection)

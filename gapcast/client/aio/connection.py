@@ -18,6 +18,7 @@ from gapcast.contract.events import EventPage
 
 LOOK_SECONDS = 1.0
 """between two looks at things that are followed together: a step takes about as long, and dozens of them ask little"""
+NO_CONTENT = 204
 MOST_EVENTS = 500
 """that a server gives at once"""
 
@@ -171,6 +172,8 @@ class AsyncConnection:
             raise failure(error, self.url) from error
         if response.is_error:
             raise refusal(response, self.url, with_key=self._with_key)
+        if response.status_code == NO_CONTENT:
+            return None
         try:
             return response.json()
         except ValueError as error:

@@ -8,6 +8,7 @@ from gapcast.client.sync.comparisons import Comparisons
 from gapcast.client.sync.connection import Connection
 from gapcast.client.sync.contexts import Contexts
 from gapcast.client.sync.events import Events
+from gapcast.client.sync.external_runs import ExternalRuns
 from gapcast.client.sync.fits import Fits
 from gapcast.client.sync.forecasts import Forecasts
 from gapcast.client.sync.health import HealthChecks
@@ -48,6 +49,7 @@ class Client:
         self.recommendations = Recommendations(self._connection)
         self.training_runs = TrainingRuns(self._connection)
         self.forecasts = Forecasts(self._connection)
+        self.external_runs = ExternalRuns(self._connection)
         self.observations = Observations(self._connection)
         self.fits = Fits(self._connection)
         self.pools = Pools(self._connection)

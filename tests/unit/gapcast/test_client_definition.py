@@ -13,6 +13,7 @@ from gapcast import AsyncClient, Client
 from gapcast.client import fields
 from gapcast.contract import lists
 from gapcast.contract.comparisons import ComparisonRequest
+from gapcast.contract.external_runs import ExternalRunRequest, RunEnd
 from gapcast.contract.forecasts import ForecastRequest
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import ProbeRequest
@@ -23,7 +24,8 @@ from gapcast.contract.training import TrainingRunRequest
 ROOT = Path(__file__).parents[3]
 RESOURCES = {
     *("pools", "predictions", "probes", "recommendations", "tasks", "training_runs"),
-    *("comparisons", "contexts", "events", "fits", "forecasts", "health", "models", "observations", "workers"),
+    *("comparisons", "contexts", "events", "external_runs", "fits", "forecasts", "health", "models", "observations"),
+    "workers",
 }
 
 
@@ -73,6 +75,8 @@ def test_both_clients_have_the_same_methods() -> None:
         (fields.RecommendationFields, RecommendationRequest),
         (fields.TrainingRunFields, TrainingRunRequest),
         (fields.ForecastFields, ForecastRequest),
+        (fields.ExternalRunFields, ExternalRunRequest),
+        (fields.RunEndFields, RunEnd),
     ],
 )
 def test_every_field_of_a_request_is_a_keyword_argument(given: Any, request_class: type[BaseModel]) -> None:
