@@ -12,7 +12,7 @@ from gapcast.contract.faults import sentence, unknown_field
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
 from service.errors import InvalidFile
 from service.tasks.mapping import Columns, present
-from service.tasks.presets import advice, detect
+from service.tasks.presets import detect, unknown_columns
 from service.tasks.task_files import Fault, Line
 from service.tasks.told import MOST_FAULTS, Faults
 
@@ -37,7 +37,6 @@ class Problems:
         self._hash = TaskHash(task)
         self._lines_of: dict[bytes, int] = {}
         self._faults = Faults(word)
-        self._advice = ""
         self.counts = {"train": 0, "held_out": 0}
         self.hint_levels = self.with_hints = self.with_reference_solution = self.with_privileged_context = 0
         self.bytes = 0
@@ -77,7 +76,9 @@ class Problems:
             row |= {name: _unquoted(row[name]) for name in LISTS if name in row}
         unknown = sorted(row.keys() - ProblemIn.model_fields.keys())[:MOST_FAULTS]
         if unknown:
-            self._advice = self._advice or advice(detect(line.row))
+            layout = detect(line.row)
+            if layout is not None:
+                return [Fault(line.number, unknown[0], unknown_columns(unknown, layout))]
             return [Fault(line.number, name, unknown_field(name, ProblemIn.model_fields)) for name in unknown]
         try:
             problem = ProblemIn.model_validate(row)
@@ -124,8 +125,7 @@ class Problems:
         first = " ".join(one.with_value for one in errors[:3])
         others = len(errors) - 3 + self._faults.others
         more = f" And {others} more." if others > 0 else ""
-        detail = f"Nothing was stored. {first}{more} {self._advice}".strip()
-        raise InvalidFile(detail, param=errors[0].param, errors=errors)
+        raise InvalidFile(f"Nothing was stored. {first}{more}", param=errors[0].param, errors=errors)
 
 
 def _unquoted(cell: Any) -> Any:  # noqa: ANN401

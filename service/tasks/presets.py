@@ -125,4 +125,4 @@ def unknown_columns(names: Sequence[str], layout: Preset | None) -> str:
 
 def advice(layout: Preset | None) -> str:
     """What to send so that such a file is read; nothing where nobody knows."""
-    return f"The file looks like {layout}: add from={layout}." if layout is not None else ""
+    return f"The file looks like {layout}: add from={layout} (--from {layout})." if layout is not None else ""

@@ -51,10 +51,10 @@ class Faults:
         row = {"type": "told", "loc": (field,), "msg": message, "input": fault.value}
         problem = field_problems([row], f"{self._word}s.{fault.line}")[0]
         if more:
-            where = ", ".join(map(str, self._lines[key])) + (", ..." if more > FIRST else "")
+            where = ", ".join(map(str, self._lines[key])) + (", ..." if more > FIRST else ".")
             plural = "s" if more > 1 else ""
             problem.message = (
-                f"{naming(problem.message, problem.value)} The same in {more} more {self._word}{plural}: {where}."
+                f"{naming(problem.message, problem.value)} The same in {more} more {self._word}{plural}: {where}"
             )
         return problem
 

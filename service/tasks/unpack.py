@@ -49,6 +49,11 @@ class Refused(Exception):
         self.param = param
 
 
+def _column(name: str) -> str:
+    """The place of a column in what is told."""
+    return f"columns.{name[:80]}"
+
+
 def limit() -> None:
     """Take no more memory and time than a proper file needs; where the system has no such limits, there are none."""
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
@@ -69,7 +74,7 @@ def rows(file: pq.ParquetFile, most_bytes: int, wanted: Collection[str] | None) 
     names = [name for name in schema.names if wanted is None or name in wanted]
     for name in names:
         if schema.names.count(name) > 1:
-            raise Refused(f"column {name!r} appears twice. Leave one of them out.", name)
+            raise Refused(f"column {name!r} appears twice. Leave one of them out.", _column(name))
     if metadata.num_rows > MOST_PROBLEMS:
         raise Refused(TOO_MANY.format(MOST_PROBLEMS, metadata.num_rows))
     if wanted is None:
@@ -78,7 +83,7 @@ def rows(file: pq.ParquetFile, most_bytes: int, wanted: Collection[str] | None) 
         _check_type(name, schema.field(name).type)
     if sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)) > most_bytes:
         largest = _largest_column(metadata)
-        raise Refused(f"{TOO_MUCH.format(most_bytes)}, most of it in column {largest!r}", largest)
+        raise Refused(f"{TOO_MUCH.format(most_bytes)}, most of it in column {largest!r}", _column(largest))
     done = 0
     batch: pa.RecordBatch | None = None
     try:
@@ -99,7 +104,7 @@ def _check_names(file: pq.ParquetFile) -> None:
     readable = [name for name in file.schema_arrow.names if _readable(file.schema_arrow.field(name).type)]
     first = next(file.iter_batches(batch_size=1, columns=readable, use_threads=False), None)
     row = first.to_pylist()[0] if first is not None and first.num_rows else {}
-    raise Refused(unknown_columns(unknown, detect(row)), unknown[0][:80])
+    raise Refused(unknown_columns(unknown, detect(row)), _column(unknown[0]))
 
 
 def _largest_column(metadata: pq.FileMetaData) -> str:
@@ -146,7 +151,7 @@ def _too_large(file: pq.ParquetFile, done: int, names: list[str]) -> Refused:
                 if read >= last:
                     break
         except MemoryError:
-            return Refused(TOO_LARGE.format(f"{where}: column {name!r}", "unpacks"), name)
+            return Refused(TOO_LARGE.format(f"{where}: column {name!r}", "unpacks"), _column(name))
     return Refused(TOO_LARGE.format(where, "unpack"))
 
 
@@ -155,7 +160,7 @@ def _check_type(name: str, kind: pa.DataType) -> None:
         raise Refused(
             f"{name}: expected a column of texts, numbers, lists of them, or structs with the fields of a test or a "
             f"message, got the type {str(kind)[:80]}.",
-            name,
+            _column(name),
         )
 
 
@@ -189,7 +194,7 @@ def csv_lines(file: IO[bytes], wanted: Collection[str] | None) -> Iterator[str]:
     names = [name.strip() for name in header]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise Refused(f"column {twice[:80]!r} appears twice. Leave one of them out.", twice[:80])
+        raise Refused(f"column {twice[:80]!r} appears twice. Leave one of them out.", _column(twice))
     for number, cells in enumerate(_chained(first, table), start=1):
         if len(cells) != len(names):
             raise Refused(f"row {number}: expected {len(names)} cells, got {len(cells)}.", f"rows.{number}")
@@ -197,7 +202,9 @@ def csv_lines(file: IO[bytes], wanted: Collection[str] | None) -> Iterator[str]:
         if number == 1 and wanted is None:
             unknown = [name for name in names if name not in ProblemIn.model_fields]
             if unknown:
-                raise Refused(unknown_columns(unknown, "mmlu" if is_mmlu_row(header) else detect(row)), unknown[0][:80])
+                raise Refused(
+                    unknown_columns(unknown, "mmlu" if is_mmlu_row(header) else detect(row)), _column(unknown[0])
+                )
         if number > MOST_PROBLEMS:
             raise Refused(TOO_MANY.format(MOST_PROBLEMS, "more"))
         yield json.dumps(row, ensure_ascii=False, separators=(",", ":"))
