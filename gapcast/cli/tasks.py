@@ -66,7 +66,9 @@ def add(
     verifier: Verifier = None,
     layout: Layout = None,
     columns: Columns = None,
-    accept: Annotated[bool, typer.Option("--accept", help="Use the task whatever its self-check finds.")] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Use the task at once, whatever its self-check finds.")
+    ] = False,
     options: Options = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Of a completion, where a configuration leaves it open (default: 512).")
@@ -98,7 +100,8 @@ def add(
             )
         except GapcastError as error:
             _refused(error, file)
-        task = _checked(client, task)
+        if task.status == "checking":
+            task = _checked(client, task)
     if as_json:
         print_json(task)
     else:

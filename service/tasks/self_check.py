@@ -32,12 +32,13 @@ def begin(session: WriteSession, row: StoredTask, most_jobs: int, *, accept: boo
     """
     if accept and not row.accepted:
         repository.change(session, row.id, accepted=True, status=repository.READY)
-    if row.self_check is not None or _is_live(session, row):
+    checked = row.self_check is not None and row.status != "refused"  # another version may see it otherwise
+    if checked or _is_live(session, row):
         return
     require_room(session, row.tenant, most_jobs)
     job = jobs.add(session, tenant=row.tenant, kind=KIND, queue=QUEUE, subject_id=row.id)
     status = repository.READY if accept or row.accepted or row.status == repository.READY else "checking"
-    repository.change(session, row.id, check_job_id=job.id, status=status, error=None)
+    repository.change(session, row.id, check_job_id=job.id, status=status, self_check=None, error=None)
     session.wake(QUEUE, job.id)
 
 

@@ -133,6 +133,8 @@ def _reference_of_another(task: FileTask, problems: Sequence[Problem], place: in
         return None
     for step in range(1, min(LOOK, len(problems))):
         other = problems[(place + step) % len(problems)]
-        if (other.answer, other.tests) != (mine.answer, mine.tests) and _reference(task, other) is not None:
-            return _reference(task, other)
+        reference = _reference(task, other)
+        differs = (other.answer, other.tests) != (mine.answer, mine.tests) and reference != _reference(task, mine)
+        if differs and reference is not None:
+            return reference
     return None

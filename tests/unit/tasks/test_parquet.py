@@ -75,7 +75,7 @@ BROKEN: list[tuple[bytes, str | None, str]] = [
     (lines(problem()), None, "not Parquet, or is damaged"),
     (parquet_of({"prompt": ["a"], "answer": ["1"], "colour": ["red"]}), "columns.colour", "The columns are prompt"),
     (parquet_of({"prompt": [b"a"], "answer": ["1"]}), "columns.prompt", "got the type binary"),
-    (parquet_of({"prompt": ["a"], "answer": [{"x": [b"1"]}]}), "columns.answer", "got the type binary"),
+    (parquet_of({"prompt": ["a"], "answer": [{"x": [b"1"]}]}), "columns.answer", "got the type struct"),
     (
         parquet_of({"prompt": pa.array([], pa.string()), "answer": pa.array([], pa.string())}),
         None,
@@ -183,7 +183,7 @@ print(json.dumps([done.returncode, done.stderr.decode(), resource.getrusage(reso
 def unpacked(body: bytes, folder: Path) -> tuple[int, str, int]:
     """Exit status, what was told, and the most memory in KiB, measured from a small process of its own."""
     (folder / "file").write_bytes(body)
-    unpacking = module_command("service.tasks.unpack", str(1 << 40))
+    unpacking = module_command("service.tasks.unpack", "parquet", str(1 << 40), "null")
     command = [sys.executable, "-P", "-c", LAUNCHER, str(folder / "file"), *unpacking]
     environment = safe_environment(os.environ) | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     status, told, memory = json.loads(
@@ -233,7 +233,7 @@ def test_few_files_are_unpacked_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     def unpack_one(_: int) -> bytes:
         with scratch(tmp_path) as packed, scratch(tmp_path) as unpacked:
             packed.write(body)
-            unpack(packed, unpacked, 1 << 20)
+            unpack("parquet", packed, unpacked, 1 << 20, None)
             unpacked.seek(0)
             return unpacked.read()
 
