@@ -22,7 +22,7 @@ MOST_SHOWN = 5
 """ids of problems that are told of each fault"""
 LOOK = 20
 """problems among which one with another answer is looked for: choices repeat, but seldom so often"""
-SILLY = "There is no way to tell.\\n\\n```python\\npass\\n```"
+SILLY = "There is no way to tell.\n\n```python\npass\n```"
 """no answer of any kind, and a program that does nothing"""
 NOT_AN_ANSWER = frozenset({"regex", "python_tests", "plugin"})
 """verifiers whose `answer` is a pattern, nothing, or known to a plugin alone"""

@@ -40,7 +40,8 @@ def work(client: TestClient) -> bool:
 
 def asked(client: TestClient) -> Any:
     body = {"model": {"name": "lab/addition-qwen3-s"}, "task": "mine/maths", "context": {"kind": "reference_solution"}}
-    return client.post("/v1/probes", json=body | {"probe": {"problems": 4}})
+    size = {"probe": {"problems": 4}, "decoding": {"max_tokens": 16}}
+    return client.post("/v1/probes", json=body | size)
 
 
 def test_a_task_is_used_once_it_is_checked(client: TestClient, send: Send) -> None:
