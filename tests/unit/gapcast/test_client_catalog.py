@@ -130,7 +130,7 @@ def test_what_cannot_be_sent_is_refused_before(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").touch()
     with Client("http://127.0.0.1:9") as client:
         with pytest.raises(ValueError, match=r"\.parquet"):
-            client.tasks.create(tmp_path / "x.csv", "mine/x", "exact")
+            client.tasks.create(tmp_path / "x.txt", "mine/x", "exact")
         with pytest.raises(ValueError, match="JSON"):
             client.tasks.create(tmp_path / "x.jsonl", "mine/x", "numeric", options={"relative_tolerance": float("nan")})
         with pytest.raises(FileNotFoundError):
