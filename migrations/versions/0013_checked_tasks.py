@@ -1,4 +1,4 @@
-"""The self-check of an uploaded task; those of earlier versions are ready, as they were."""
+"""The self-check of an uploaded task, where those of earlier versions are ready; decoding modes of both axes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,8 +18,11 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("check_job_id", sa.String(length=64), nullable=True))
     op.add_column("tasks", sa.Column("self_check", JSON, nullable=True))
     op.add_column("tasks", sa.Column("error", JSON, nullable=True))
+    op.add_column("observations", sa.Column("mode", sa.String(length=32), nullable=True))
+    op.execute(sa.text("UPDATE observations SET mode = 'thinking' WHERE thinking"))
 
 
 def downgrade() -> None:
+    op.drop_column("observations", "mode")
     for name in ("error", "self_check", "check_job_id", "accepted", "status"):
         op.drop_column("tasks", name)

@@ -14,7 +14,7 @@ MOST_RUNS = 1000
 CURVE = (
     *(Observation.content, Observation.curve, Observation.steps, Observation.improvement, Observation.improvement_se),
     *(Observation.learning_rate, Observation.adaptation, Observation.training_problems),
-    *(Observation.thinking, Observation.schedule),
+    *(Observation.mode, Observation.schedule),
 )
 
 

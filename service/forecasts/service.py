@@ -117,7 +117,7 @@ def _cell_of(session: Session, tenant: str, fit: Fit, asked: Asked) -> Cell:
 def _is_alike(row: AnyRow, asked: Asked) -> bool:
     tuning = Tuning.of(row.learning_rate, row.adaptation, row.training_problems).name
     schedule = row.schedule or "constant"
-    return (tuning, bool(row.thinking), schedule) == (asked.tuning, asked.thinking, asked.recipe.schedule)
+    return (tuning, row.mode, schedule) == (asked.tuning, asked.mode, asked.recipe.schedule)
 
 
 def _finished(row: AnyRow) -> Finished | None:
@@ -149,7 +149,7 @@ def _begun(session: Session, tenant: str, run: TrainingRunOut) -> Run:
             training_problems=run.training.problems,
             context=context_key(configuration.context, **versions),
             model=configuration.model,
-            thinking=configuration.decoding.thinking,
+            mode=configuration.decoding.mode,
         ),
         steps=steps,
         looks=_curve(looks, configuration.recipe.steps),
@@ -225,7 +225,7 @@ def _of_configuration(session: Session, tenant: str, request: ForecastRequest, s
         training_problems=training.problems if isinstance(training.problems, int) else None,
         context=context_key(request.context),
         model=request.model.name,
-        thinking=(request.decoding or Decoding()).thinking,
+        mode=(request.decoding or Decoding()).mode,
     )
     pool = request.pool or catalog.default_pool(catalog.listed_model(settings.models, request.model.name))
     gap = Difference(value=request.gap.value, se=request.gap.se) if request.gap is not None else None

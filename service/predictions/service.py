@@ -227,7 +227,7 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         configuration = configuration.model_copy(update={"target_se": target})
     parts = {
         "model": found.reference,
-        "decoding": configuration.decoding,
+        "decoding": configuration.decoding.model_copy(update={"evaluation": request.decoding.evaluation}),
         "probe": found.size,
         "pool": law.fit.pool,
     }
@@ -286,7 +286,7 @@ def asked_of(session: Session, prediction: Prediction, request: PredictionReques
         context=context_key(request.context, **versions),
         model=request.model.name,
         gap_spread=components.sigma_d2 if components is not None else None,
-        thinking=request.decoding.thinking,
+        mode=request.decoding.mode,
     )
 
 
