@@ -564,6 +564,15 @@ def waits(why: Waiting | None) -> str:
     return f"waiting for {why.running.id or 'another job'} ({far}){behind}"
 
 
+def decoding_mode(mode: str | None) -> str:
+    """Say how a gap and an improvement were decoded."""
+    parts = (mode or "").split("/")
+    if len(parts) == 1:
+        return "with thinking" if parts[0] else "without thinking"
+    student, teacher, evaluation = ("thinking" if part == "thinking" else "not thinking" for part in parts)
+    return f"with the student {student}, the teacher {teacher} and the evaluated student {evaluation}"
+
+
 def log_ratio(found: LogRatio) -> str:
     """Say how much the context changes what the student finds likely."""
     tenth = f"a tenth of the tokens carries {whole_percent(found.top_tenth)} of the change"

@@ -7,16 +7,22 @@ from typing import Annotated
 
 import typer
 
-from gapcast.cli.exits import exit_code
+from gapcast.cli.exits import Exit, exit_code
 from gapcast.cli.listing import show_list
 from gapcast.cli.printing.catalog import print_problems, print_task, print_tasks
 from gapcast.cli.scoring import score
+from gapcast.cli.task_checking import check_here
 from gapcast.cli.terminal import AsJson, Url, console, exit_on_refusal, first, print_json, say
 from gapcast.client import DEFAULT_URL, Client, FieldRefusal, GapcastError
 from gapcast.client.fields import Split
+from gapcast.contract.catalog import LEAST_SHARE, SelfCheck
 from gapcast.contract.faults import naming
-from gapcast.contract.problems import VerifierKind
-from gapcast.models import TaskProblem
+from gapcast.contract.problems import Preset, VerifierKind
+from gapcast.models import Task, TaskProblem
+from gapcast.task_words import checking, refused_task, self_check
+
+OF_OPTIONS = {"name", "options", "map", "from", "verifier"}
+"""parameters that options of these names set"""
 
 app = typer.Typer(
     name="tasks",
@@ -37,12 +43,36 @@ def _check_options(text: str | None) -> str | None:
     return text
 
 
+File = Annotated[
+    Path, typer.Argument(help="A .jsonl, .ndjson, .json, .csv or .parquet file (or packed, .gz): one problem a row.")
+]
+Verifier = Annotated[
+    VerifierKind | None, typer.Option(help="How a completion is scored (default: as the --from layout says).")
+]
+Layout = Annotated[Preset | None, typer.Option("--from", help="The public layout that the file has.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help="The column of a field, such as prompt=question or answer=reward_model.ground_truth; may be repeated.",
+        show_default=False,
+    ),
+]
+Options = Annotated[str | None, typer.Option(callback=_check_options, help="The verifier's, a JSON object.")]
+
+
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="A .jsonl, .ndjson or .parquet file: one problem a line or row.")],
+    file: File,
     name: Annotated[str, typer.Option(help="Lower-case, such as mine/additions.")],
-    verifier: Annotated[VerifierKind, typer.Option(help="How a completion is scored.")],
-    options: Annotated[str | None, typer.Option(callback=_check_options, help="The verifier's, a JSON object.")] = None,
+    verifier: Verifier = None,
+    layout: Layout = None,
+    columns: Columns = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Use the task at once, whatever its self-check finds.")
+    ] = False,
+    options: Options = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Of a completion, where a configuration leaves it open (default: 512).")
     ] = None,
@@ -50,31 +80,106 @@ def add(
     url: Url = DEFAULT_URL,
     as_json: AsJson = False,
 ) -> None:
-    """Store a file of problems: all of them, or none.
+    """Store a file of problems: all of them, or none. A worker then checks that it scores them as it must.
 
     A line is {"prompt": ..., "answer": ...}; reference_solution, privileged_context, hints, tests, id and split may
-    stand beside them. Other content under a name that is there is a new revision, which the name means from then on.
+    stand beside them. --from reads a public layout, --map names columns of your own. Other content under a name that is
+    there is a new revision, which the name means once it is ready.
+
+    Exit codes: 0 it is ready, 1 its self-check has refused it, 2 the file was refused.
     """
     with exit_on_refusal(), Client(url) as client:
         try:
-            given = json.loads(options) if options is not None else None
-            task = client.tasks.create(file, name, verifier, options=given, max_tokens=max_tokens, preamble=preamble)
+            task = client.tasks.create(
+                file,
+                name,
+                verifier,
+                layout=layout,
+                columns=_mapped(columns),
+                accept=accept,
+                options=json.loads(options) if options is not None else None,
+                max_tokens=max_tokens,
+                preamble=preamble,
+            )
         except GapcastError as error:
             _refused(error, file)
+        if task.status == "checking":
+            task = _checked(client, task)
     if as_json:
         print_json(task)
     else:
         print_task(console, task)
+    if task.status == "refused":
+        say(refused_task(task))
+        raise typer.Exit(Exit.FAILED)
+
+
+def _mapped(columns: list[str] | None) -> dict[str, str]:
+    """FIELD=COLUMN texts by field; what is wrong with one the server says."""
+    parts = (text.partition("=") for text in columns or [])
+    return {field.strip(): column.strip() for field, _, column in parts}
+
+
+def _checked(client: Client, task: Task) -> Task:
+    """Say how the self-check goes, until it has ended."""
+    told = ""
+
+    def report(seen: Task) -> None:
+        nonlocal told
+        line = checking(seen)
+        if line != told:
+            say(line)
+        told = line
+
+    return client.tasks.wait(task, report)
+
+
+@app.command()
+def check(
+    file: File,
+    verifier: Verifier = None,
+    layout: Layout = None,
+    columns: Columns = None,
+    options: Options = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a file of problems on this machine as `add` would, without a server; nothing is stored.
+
+    Exit codes: 0 `add` would take it, 1 its self-check would refuse it, 2 the file would be refused.
+    """
+    with exit_on_refusal():
+        request = {"verifier": verifier, "options": options, "layout": layout, "columns": columns or []}
+        ended = check_here(file, request)
+    if "refused" in ended:
+        _say_refused(ended["refused"]["detail"], ended["refused"]["errors"], file, param=ended["refused"]["param"])
+        raise typer.Exit(Exit.REFUSED)
+    if "result" not in ended:
+        say(f"{file}: {ended['error']['message']}")
+        raise typer.Exit(Exit.FAILED)
+    found = SelfCheck.model_validate(ended["result"])
+    if as_json:
+        print_json(found)
+    else:
+        for line in self_check(found):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if found.share < LEAST_SHARE:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _say_refused(detail: str, rows: list[FieldRefusal], file: Path, *, param: str | None) -> None:
+    for row in rows:
+        say(refusal_line(row, file))
+    if not rows:
+        text = detail.removeprefix("Nothing was stored. ")
+        say(f"--{text}" if param in OF_OPTIONS else f"{file}: {text}")
 
 
 def _refused(error: GapcastError, file: Path) -> None:
     """Say what is wrong and what that means for the store, and end."""
-    for row in error.errors:
-        say(refusal_line(row, file))
-    if not error.errors:
-        text = str(error).removeprefix("Nothing was stored. ")
-        option = error.param in {"name", "options"}
-        say(f"--{text}" if option else text if error.code == "unreachable" else f"{file}: {text}")
+    if error.code == "unreachable":
+        say(str(error))
+    else:
+        _say_refused(str(error), error.errors, file, param=error.param)
     if 400 <= error.status < 500 or error.code == "unreachable":
         say("Nothing was stored.")
     else:
@@ -86,7 +191,9 @@ def refusal_line(row: FieldRefusal, file: Path) -> str:
     """Return the fault of one field: `problems.jsonl: line 3, answer: ...`, or `--max-tokens: ...`."""
     told = row["message"].removeprefix(f"{row['param']}: ")
     told = naming(told, row.get("value")) if told == row["message"] else told  # else it names its value already
-    at = re.fullmatch(r"(line|row)s\.(\d+)\.?(.*)", row["param"])
+    at = re.fullmatch(r"(line|row|item)s\.(\d+)\.?(.*)", row["param"])
+    if row["param"].startswith("columns."):
+        return f"{file}: {told}"
     if at is None:
         option, dot, field = row["param"].partition(".")
         return f"--{option.replace('_', '-')}: {field}{': ' if dot else ''}{told}"

@@ -23,8 +23,8 @@ ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".parquet": "parquet",
 }
-TASK_MEDIA_TYPES = {ending: MEDIA_TYPES[ENDINGS[ending]] for ending in (".jsonl", ".ndjson", ".parquet")}
-"""of a task's file, by its ending"""
+PACKED = ".gz"
+"""the ending of a task's file that is unpacked before it is sent"""
 STORING = httpx2.Timeout(75.0, read=600.0)
 """seconds; 100,000 rows, the most that one import takes, need about a minute where two cores are busy"""
 CHECKING = httpx2.Timeout(75.0, read=900.0)
@@ -46,16 +46,12 @@ def format_of(path: Path) -> Format:
 
 
 def task_media_type(path: Path) -> str:
-    """Return the media type of a task's file by its ending.
+    """Return the media type of a task's file by its ending, or by the one before `.gz`.
 
     Raises:
         ValueError: none has this ending.
     """
-    media = TASK_MEDIA_TYPES.get(path.suffix.lower())
-    if media is None:
-        endings = ", ".join(TASK_MEDIA_TYPES)
-        raise ValueError(f"{path}: expected a file ending in {endings}, got {path.suffix or 'no ending'!r}.")
-    return media
+    return MEDIA_TYPES[format_of(path.with_suffix("") if path.suffix.lower() == PACKED else path)]
 
 
 @contextmanager

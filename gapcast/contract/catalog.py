@@ -4,8 +4,12 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from gapcast.contract.base import Identified, JsonObject, JsonSchema
+from gapcast.contract.base import Failure, Finite, Identified, JsonObject, JsonSchema
 from gapcast.contract.contexts import ContextKind
+from gapcast.contract.waiting import Waiting
+
+LEAST_SHARE = 0.95
+"""of problems whose check holds: of fewer the file or the verifier is wrong, and no gap on it means anything"""
 
 
 class Model(BaseModel):
@@ -20,6 +24,40 @@ class Model(BaseModel):
     chat_template: bool | None = None
     context_length: int | None = Field(None, description="tokens of prompt and completion together; null: not known")
     thinking: bool | None = Field(None, description="true: a thinking mode can be chosen; null: not known")
+
+
+Completion = Literal["reference", "empty", "silly", "other"]
+"""What a self-check scores: the reference solution or answer, nothing, a text that is no answer, another problem's."""
+
+
+class CheckFault(BaseModel):
+    """A kind of completion that does not score as it must, and the problems of which."""
+
+    completion: Completion
+    problems: int
+    first: list[str] = Field(description="ids of the first ones")
+    note: str = Field(description="the verifier's note, or its error, on the first one")
+
+
+class SelfCheck(Finite):
+    """Scores of completions whose score is known: each reference must score 1, and what is no answer 0."""
+
+    share: float = Field(description="of the checked problems, those whose completions all score as they must")
+    checked: int
+    problems: int = Field(description="of the task; of slow verifiers some are checked, evenly spread")
+    without_reference: int = Field(description="checked problems of which no right completion is known")
+    faults: list[CheckFault]
+    seconds: float
+
+
+class CheckProgress(BaseModel):
+    """How far a self-check is."""
+
+    done: int
+    problems: int
+
+
+TaskStatus = Literal["checking", "ready", "refused"]
 
 
 class Task(BaseModel):
@@ -42,6 +80,14 @@ class Task(BaseModel):
     revision: str
     bytes: int | None = None
     created_at: str | None = None
+    status: TaskStatus = Field(
+        "ready", description="a task is used once it is ready; refused: its self-check found too much, or did not run"
+    )
+    accepted: bool = Field(False, description="true: it is used whatever its self-check finds")
+    self_check: SelfCheck | None = Field(None, description="null: it has not ended, or the task is older than checks")
+    progress: CheckProgress | None = Field(None, description="of the self-check; null in lists")
+    waiting: Waiting | None = Field(None, description="why the self-check has not started; null in lists")
+    error: Failure | None = Field(None, description="why the self-check has no result")
 
 
 class ContextKindOut(BaseModel):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel
 
 from gapcast.contract.base import Failure, Warned
+from gapcast.contract.catalog import CheckProgress
 from gapcast.contract.comparison_jobs import PartResult
 from gapcast.contract.comparisons import ComparisonProgress, Round
 from gapcast.contract.forecasts import ForecastAt, KnownCurves, PredictedBefore
@@ -129,6 +130,12 @@ class ProbeCancelRequested(EventData):
     """Somebody asked for the probe to be cancelled."""
 
     type = "probe.cancel_requested"
+
+
+class TaskChecked(CheckProgress, EventData):
+    """How far the self-check of a task is, in problems."""
+
+    type = "check.progress"
 
 
 class ComparisonProgressed(ComparisonProgress, EventData):

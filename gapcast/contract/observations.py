@@ -12,6 +12,7 @@ from gapcast.contract.base import FieldError, Identified, PoolName, Strict
 from gapcast.contract.contexts import ContextKind
 from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
+from gapcast.contract.measured import mode_of
 from gapcast.contract.recipes import RecipeClass, Teacher, counted_teacher
 
 VarianceSource = Literal["given", "counts", "assumed"]
@@ -138,6 +139,12 @@ class GapIn(MeasuredIn):
 
     student: Counts | None = Field(None, description="sum of each problem's scores without the context")
     self_teacher: Counts | None = Field(None, description="the same with the context")
+    teacher_thinking: bool | None = Field(
+        None,
+        exclude_if=lambda mode: mode is None,
+        description="the self-teacher's mode, where student, self-teacher and evaluation do not all have one mode; "
+        "`thinking` is then the student's, and the improvement says its own. Such runs are a cell of their own",
+    )
 
 
 class ImprovementIn(MeasuredIn):
@@ -309,7 +316,16 @@ class ObservationIn(Labelled, RowPart):
     @property
     def thinking(self) -> bool | None:
         """The decoding mode that the gap and the improvements were measured in; None: not said."""
-        return next(iter(self._modes().values()), None)
+        modes = self._modes()
+        return modes.get("improvement", modes.get("held_out", modes.get("gap")))
+
+    @property
+    def mode(self) -> str | None:
+        """The modes of both axes in one word (`mode_of`)."""
+        teacher = self.gap.teacher_thinking
+        if teacher is None:
+            return mode_of(*[bool(self.thinking)] * 3)
+        return mode_of(bool(self.gap.thinking), teacher, bool(self.thinking))
 
     def _modes(self) -> dict[str, bool]:
         parts = {"gap": self.gap, "improvement": self.improvement, "held_out": self.held_out}
@@ -317,6 +333,12 @@ class ObservationIn(Labelled, RowPart):
 
     def _check_modes(self) -> None:
         modes = self._modes()
+        if self.gap.teacher_thinking is not None:
+            missing = next((name for name in ("gap", "improvement") if getattr(self, name) and name not in modes), None)
+            if missing is not None:
+                message = "expected true or false beside gap.teacher_thinking, got nothing. Say each mode."
+                raise FieldError(f"{missing}.thinking", message)
+            modes.pop("gap")  # a set-up whose modes differ is a cell of its own
         for name, mode in modes.items():
             if mode != self.thinking:
                 message = (
@@ -425,6 +447,9 @@ class Measured(BaseModel):
     rollouts: int | None = None
     variance: VarianceSource = Field("given", description="the source of `se`")
     thinking: bool | None = Field(None, description="true: measured in thinking mode; null: not said")
+    teacher_thinking: bool | None = Field(
+        None, exclude_if=lambda mode: mode is None, description="of a gap: the self-teacher's mode, where modes differ"
+    )
 
 
 class MeasuredHeldOut(Measured):

@@ -103,6 +103,13 @@ class ProblemIn(Long):
     id: str | None = Field(None, min_length=1, max_length=255, description="null: `line-N`")
     split: Literal["train", "held_out"] = "train"
 
+    @field_validator("id", mode="before")
+    @classmethod
+    def _any_id_is_a_text(cls, value: Any) -> Any:  # noqa: ANN401
+        if value is None or isinstance(value, str):
+            return value
+        return value.text if isinstance(value, Written) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+
     @field_validator("answer", mode="before")
     @classmethod
     def _numbers_are_text(cls, value: Any) -> Any:  # noqa: ANN401
@@ -308,6 +315,21 @@ Verifier = Annotated[
 
 
 VerifierKind = Literal["exact", "numeric", "math", "choice", "regex", "python_tests", "json_schema", "plugin"]
+
+Preset = Literal[
+    "gsm8k",
+    "math",
+    "mmlu",
+    "humaneval",
+    "mbpp",
+    "livecodebench",
+    "apps",
+    "verl",
+    "trl",
+    "sdft",
+    "sciknoweval",
+]
+"""A public layout of task files that is read as it is."""
 
 
 def parse_json(text: str) -> Any:  # noqa: ANN401

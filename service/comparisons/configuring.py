@@ -157,7 +157,7 @@ def _question(one: Contestant, law: Current) -> JsonObject:
         training_problems=trained.problems if trained is not None else None,
         context=context_key(request.context, template_version=own.template_version, task_revision=own.task_revision),
         model=request.model.name,
-        thinking=request.decoding.thinking,
+        mode=request.decoding.mode,
     )
     return {
         "family": asked.family,

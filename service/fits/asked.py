@@ -15,7 +15,7 @@ class Asked(NamedTuple):
         training_problems: that it trains on; None: nobody says how many.
         context: key of what the self-teacher is shown. model: its name.
         gap_spread: variance over problems of the true gap.
-        thinking: decoding mode of its gap and its improvement.
+        mode: decoding mode of its gap and its improvement (`gapcast.contract.measured.mode_of`).
     """
 
     family: str
@@ -25,7 +25,7 @@ class Asked(NamedTuple):
     context: str | None
     model: str
     gap_spread: float | None = None
-    thinking: bool = False
+    mode: str | None = None
 
     @property
     def cell(self) -> str:
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     @property
     def moded_cell(self) -> str:
         """Its cell in its decoding mode."""
-        return in_mode(self.cell, self.thinking)
+        return in_mode(self.cell, self.mode)
 
     @property
     def adaptation(self) -> str:

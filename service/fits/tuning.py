@@ -2,7 +2,7 @@
 
 Runs of one cell that were tuned alike stay the cell; those tuned otherwise are cells of their own beside it, under the
 same family: what the family's cells say of each other, they say of tunings (docs/law.md). So are runs that were
-measured in thinking mode.
+measured in thinking mode, and those whose student, teacher and evaluation think differently.
 """
 
 import math
@@ -56,9 +56,9 @@ Cells = dict[str, dict[str, Tuned]]
 """By cell in its decoding mode and name of the tuning."""
 
 
-def in_mode(cell: str, thinking: bool | None) -> str:
+def in_mode(cell: str, mode: str | None) -> str:
     """Name a cell in a decoding mode; without thinking, or where nobody says, it is the cell itself."""
-    return f"{cell}|thinking" if thinking else cell
+    return cell if mode is None else f"{cell}|{mode}"
 
 
 def leaf_of(known: Cells, cell: str, tuning: str) -> str:
@@ -73,9 +73,7 @@ def cells(column: Mapping[str, Sequence[Any]]) -> tuple[Cells, list[str | None]]
     The tuning that most runs of a cell have is the cell itself; of equals, the first by name.
     """
     told = ("learning_rate", "adaptation", "training_problems")
-    modes = [
-        cell and in_mode(cell, thinking) for cell, thinking in zip(column["cell"], column["thinking"], strict=True)
-    ]
+    modes = [cell and in_mode(cell, mode) for cell, mode in zip(column["cell"], column["mode"], strict=True)]
     keys = list(zip(modes, *(column[name] for name in told), strict=True))
     counts = Counter(keys)
     tuning = {key: Tuning.of(*key[1:]).name for key in counts}

@@ -147,7 +147,7 @@ def _of_configuration(session: Session, tenant: str, request: RunElsewhere, sett
         training_problems=training.problems if isinstance(training.problems, int) else None,
         context=context_key(of.context),
         model=of.model.name,
-        thinking=of.decoding.thinking,
+        mode=of.decoding.mode,
     )
     pool = request.pool or catalog.default_pool(catalog.listed_model(settings.models, request.model.name))
     gap = Difference(value=request.gap.value, se=request.gap.se) if request.gap is not None else None

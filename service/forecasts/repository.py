@@ -21,7 +21,7 @@ CURVE = (
         Observation.improvement_se,
     ),
     *(Observation.learning_rate, Observation.adaptation, Observation.training_problems),
-    *(Observation.thinking, Observation.schedule),
+    *(Observation.mode, Observation.schedule),
 )
 
 

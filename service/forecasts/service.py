@@ -141,7 +141,7 @@ def about_run(session: Session, tenant: str, run: TrainingRunOut) -> About:
             training_problems=run.training.problems,
             context=context_key(configuration.context, **versions),
             model=configuration.model,
-            thinking=configuration.decoding.thinking,
+            mode=configuration.decoding.mode,
         ),
         predicted=None
         if predicted is None

@@ -57,7 +57,7 @@ _WHOLE = {
 _REAL = {"parameters", "baseline", "gap_spread", "held_out.baseline", "cov"} | {
     name for name in columns() if name.endswith((".value", ".se", "_rate"))
 }
-_FLAGS = {"collapsed", "excluded", *(name for name in columns() if name.endswith(".thinking"))}
+_FLAGS = {"collapsed", "excluded", *(name for name in columns() if name.endswith("thinking"))}
 
 csv.field_size_limit(MOST_CELL)
 

@@ -53,6 +53,7 @@ class Values(NamedTuple):
     adaptation: str | None
     training_problems: int | None
     thinking: bool | None
+    mode: str | None
     curve: list[JsonObject] | None
     stopped_at: int | None
     prediction_id: str | None
@@ -125,6 +126,7 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
         adaptation=None if recipe is None else "full" if recipe.lora_rank is None else "lora",
         training_problems=row.training_problems,
         thinking=row.thinking,
+        mode=row.mode,
         curve=[look.model_dump(exclude_none=True) for look in row.curve] if row.curve else None,
         stopped_at=row.stopped_at,
         prediction_id=row.prediction_id,

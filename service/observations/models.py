@@ -109,7 +109,9 @@ class Observation(Labelled, Base):
     """full or lora"""
     training_problems: Mapped[int | None] = mapped_column(BigInteger)
     thinking: Mapped[bool | None] = mapped_column(Boolean)
-    """decoding mode of the gap and the improvements; null: not said, which counts as without"""
+    """decoding mode of the improvements, and of the gap where `mode` does not say otherwise; null: not said"""
+    mode: Mapped[str | None] = mapped_column(String(32))
+    """all of them in one word (`gapcast.contract.measured.mode_of`), which names its cell; null: without thinking"""
     curve: Mapped[list[JsonObject] | None] = mapped_column(Json)
     """looks in order of step"""
     stopped_at: Mapped[int | None] = mapped_column(BigInteger)

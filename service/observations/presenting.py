@@ -27,7 +27,7 @@ def observation_out(row: Observation) -> ObservationOut:
         recipe=row.provenance.get("recipe"),
         version=row.version,
         baseline=row.baseline,
-        gap=_measured(row, row.gap, row.gap_se, measured.get("gap")),
+        gap=_gap(row, measured.get("gap")),
         gap_spread=row.gap_spread,
         improvement=_gain(row, row.improvement, row.improvement_se, measured.get("improvement")),
         held_out=_held_out(row, measured.get("held_out")),
@@ -43,6 +43,15 @@ def observation_out(row: Observation) -> ObservationOut:
         provenance={name: value for name, value in row.provenance.items() if name not in {"context", "recipe"}},
         created_at=rfc3339(row.created_at),
     )
+
+
+def _gap(row: Observation, how: HowMeasured | None) -> Measured:
+    found = _measured(row, row.gap, row.gap_se, how)
+    apart = (row.mode or "").split("/")
+    if len(apart) > 1:
+        student, teacher, _ = (part == "thinking" for part in apart)
+        found.thinking, found.teacher_thinking = student, teacher
+    return found
 
 
 def _measured(row: Observation, value: float, se: float, how: HowMeasured | None) -> Measured:

@@ -87,7 +87,7 @@ FITTED = (
     *(Observation.context, Observation.gap_spread),
     *(Observation.held_out_improvement, Observation.held_out_se, Observation.held_out_baseline),
     *(Observation.steps, Observation.problems_per_step, Observation.schedule, Observation.curve),
-    *(Observation.learning_rate, Observation.adaptation, Observation.training_problems, Observation.thinking),
+    *(Observation.learning_rate, Observation.adaptation, Observation.training_problems, Observation.mode),
 )
 """What a fit and its diagnostics read of a row."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import FieldError
 from gapcast.contract.events import ObservationExcluded, ObservationIncluded
 from gapcast.contract.lists import ObservationFilters, ObservationQuery
+from gapcast.contract.measured import AXES
 from gapcast.contract.nearest import did_you_mean
 from gapcast.contract.observations import (
     BatchOut,
@@ -189,7 +190,7 @@ class Known(NamedTuple):
 
 def _beside(row: Observation | Values) -> tuple[Any, ...]:
     """What is kept with a row and is no part of what it says."""
-    return (row.excluded, row.provenance, row.name, row.tags, row.thinking)
+    return (row.excluded, row.provenance, row.name, row.tags, row.thinking, row.mode)
 
 
 def _joined(first: Known, prediction_id: str | None) -> bool:
@@ -524,7 +525,9 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
     problems = configuration.pop("problems")
     configuration.pop("evaluation_problems", None)
     size = {"problems": run.configuration.evaluated, "rollouts": configuration.pop("rollouts"), "variance": "counts"}
-    size["thinking"] = run.configuration.decoding.thinking
+    decoding = run.configuration.decoding
+    student, teacher, evaluated = (decoding.of(axis).thinking for axis in AXES)
+    apart = {} if student == teacher == evaluated else {"teacher_thinking": teacher}
     gap, improvement = run.outcome.gap, run.outcome.improvement
     return ObservationIn(
         name=run.name,
@@ -537,9 +540,9 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
         **{name: outcome.pop(name) for name in ("baseline", "cov", "collapsed")},
         curve=_curve(run),
         stopped_at=run.outcome.stopped_at,
-        gap=GapIn(value=gap.value, se=gap.se, **size),
+        gap=GapIn(value=gap.value, se=gap.se, thinking=student, **apart, **size),
         gap_spread=_gap_spread(run),
-        improvement=ImprovementIn(value=improvement.value, se=improvement.se, **size),
+        improvement=ImprovementIn(value=improvement.value, se=improvement.se, thinking=evaluated, **size),
         held_out=_held_out(run),
         training_problems=problems,
         provenance=configuration | outcome | ({"recipe_options": more} if more else {}),
@@ -547,9 +550,10 @@ def row_of_run(run: TrainedRun) -> ObservationIn:
 
 
 def _gap_spread(run: TrainedRun) -> float | None:
-    """Variance over problems of the true gap, where the run kept its counts."""
+    """Variance over problems of the true gap, where the run kept the counts of both of its sides."""
     counts, rollouts = run.outcome.counts, run.configuration.rollouts
-    return None if counts is None else gap_spread(counts.before, counts.context, rollouts)
+    apart = run.configuration.decoding.of("student") != run.configuration.decoding.of("evaluation")
+    return None if counts is None or apart else gap_spread(counts.before, counts.context, rollouts)
 
 
 def _held_out(run: TrainedRun) -> HeldOutIn | None:
@@ -564,7 +568,7 @@ def _held_out(run: TrainedRun) -> HeldOutIn | None:
         problems=found.problems,
         rollouts=run.configuration.rollouts,
         variance="counts",
-        thinking=run.configuration.decoding.thinking,
+        thinking=run.configuration.decoding.of("evaluation").thinking,
     )
 
 

@@ -125,5 +125,5 @@ def asked_of(
         context=context_key(request.context, **versions),
         model=request.model.name,
         gap_spread=components.sigma_d2 if components is not None else None,
-        thinking=request.decoding.thinking,
+        mode=request.decoding.mode,
     )

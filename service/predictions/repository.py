@@ -173,7 +173,7 @@ def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[b
     of_task = Observation.task == asked.task
     if asked.context is not None:
         shown = [of_task, Observation.context == asked.context]
-        mode = Observation.thinking.is_(True) if asked.thinking else Observation.thinking.is_not(True)
+        mode = Observation.mode.is_not_distinct_from(asked.mode)
         configuration = [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
         recipe = asked.recipe
         tuned = (

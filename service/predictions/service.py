@@ -257,7 +257,7 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         configuration = configuration.model_copy(update={"target_se": target})
     parts = {
         "model": found.reference,
-        "decoding": configuration.decoding,
+        "decoding": configuration.decoding.model_copy(update={"evaluation": request.decoding.evaluation}),
         "probe": found.size,
         "pool": law.fit.pool,
     }

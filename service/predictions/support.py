@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterator, Sequence
 from gapcast.contract.predictions import Missing, NearRun, PredictionRequest, Support
 from gapcast.contract.probes import ProbeResult
 from gapcast.contract.recipes import Recipe
+from gapcast.words import decoding_mode
 from service.fits.asked import Asked
 from service.fits.laws import Answering
 from service.fits.summary import PoolSummary
-from service.fits.tuning import Tuned, in_mode
+from service.fits.tuning import Tuned
 from service.law import dose
 from service.law.dose import Collapses, Dose
 
@@ -94,12 +95,13 @@ def missing(
         yield from _spoiled(request, result)
     stored = summary.cells.get(asked.moded_cell, {})
     runs = sum(one.runs for one in stored.values())
-    if not stored and in_mode(asked.cell, not asked.thinking) in summary.cells:
-        theirs, ours = ("without", "with") if asked.thinking else ("with", "without")
+    others = [one for one in summary.cells if one == asked.cell or one.startswith(f"{asked.cell}|")]
+    if not stored and others:
+        theirs, ours = decoding_mode(others[0].removeprefix(asked.cell).removeprefix("|")), decoding_mode(asked.mode)
         message = (
-            f"The stored runs of this family, task and recipe class were measured {theirs} thinking, and this one is "
-            f"asked {ours} it (decoding.thinking). A gap of one mode does not predict the other. Train {FEWEST_RUNS} "
-            f"runs {ours} thinking, or ask in the stored mode."
+            f"The stored runs of this family, task and recipe class were measured {theirs}, and this one is asked "
+            f"{ours} (decoding.thinking). A gap of one mode does not predict the other. Train {FEWEST_RUNS} runs "
+            f"{ours}, or ask in the stored mode."
         )
         yield Missing(code="mode_new", message=message)
     elif runs < FEWEST_RUNS:

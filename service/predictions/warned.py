@@ -5,7 +5,6 @@ from gapcast.contract.predictions import HeldOutAnswer, PredictionRequest, Targe
 from gapcast.contract.probes import FEW_PROBLEMS, Gap, ProbeResult
 from service import law
 from service.fits.service import Current
-from service.fits.tuning import in_mode
 from service.law.similar import similar
 from service.predictions.support import MOST_SPOILED, uncovered
 
@@ -37,7 +36,7 @@ def of_pool(request: PredictionRequest, family: str, cell: str, pool: Current) -
         warned.append(Warned(code="fit_behind", message=message))
     recipe = request.recipe
     known = pool.law.points(family, teacher=recipe.law_teacher, divergence=recipe.divergence)
-    if known and not {cell, in_mode(cell, thinking=True)} & pool.law.cells_:
+    if known and not any(one == cell or one.startswith(f"{cell}|") for one in pool.law.cells_):
         message = (
             f"No stored run of {family} is of this task and recipe class ({recipe.recipe_class}); the interval "
             "rests on its other runs whose teacher moves, or stays, as this one's does."

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.catalog import Model, Task
 from gapcast.contract.contexts import TEMPLATE_VERSION, Context
-from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
+from gapcast.contract.measured import AXES, Decoding, EngineName, MeasuredConfiguration, ModelOptions, ModelRef
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize, controls_of
 from gapcast.contract.problems import SCORING_VERSION
 from gapcast.contract.training import FEWEST_PROBLEMS, MOST_PROBLEMS, USUAL_PROBLEMS, TrainedProblems
@@ -96,8 +96,10 @@ def configure(
         controls = controls_of(context, size.controls)
     except ValueError as error:
         raise InvalidRequest(f"probe.controls: {error}", param="probe.controls", value=size.controls) from error
+    # a probe evaluates no trained student
+    decoding = resolved.measured.decoding.model_copy(update={"evaluation": None})
     configuration = ProbeConfiguration(
-        **dict(resolved.measured),
+        **dict(resolved.measured) | {"decoding": decoding},
         problems=size.problems,
         rollouts=size.rollouts,
         seed=size.seed,
@@ -190,7 +192,9 @@ def resolve(
     family = model.family or known_model.family
     reference = model.model_copy(update={"revision": known_model.revision, "family": family})
     decoding = decoding.model_copy(update={"max_tokens": decoding.max_tokens or known_task.max_tokens})
-    _check_decoding(decoding, known_model)
+    for axis in AXES:
+        at = "decoding" if getattr(decoding, axis) is None else f"decoding.{axis}"
+        _check_decoding(decoding.of(axis), known_model, at)
     measured = MeasuredConfiguration(
         model=known_model.name,
         model_revision=known_model.revision,
@@ -239,19 +243,19 @@ def _check_served(options: ModelOptions, model: Model) -> None:
             )
 
 
-def _check_decoding(decoding: Decoding, model: Model) -> None:
+def _check_decoding(decoding: Decoding, model: Model, at: str) -> None:
     """Refuse what is known to end in a failure once the model is loaded."""
     if decoding.thinking and model.thinking is False:
         raise InvalidRequest(
-            f"decoding.thinking: expected false, as {model.name} does not have a thinking mode, got true.",
-            param="decoding.thinking",
+            f"{at}.thinking: expected false, as {model.name} does not have a thinking mode, got true.",
+            param=f"{at}.thinking",
             value=True,
         )
     most = decoding.max_tokens or 0
     if model.context_length is not None and most >= model.context_length:
         raise InvalidRequest(
-            f"decoding.max_tokens: expected fewer than {model.context_length}, the tokens of prompt and completion "
+            f"{at}.max_tokens: expected fewer than {model.context_length}, the tokens of prompt and completion "
             f"that {model.name} takes, got {most}.",
-            param="decoding.max_tokens",
+            param=f"{at}.max_tokens",
             value=most,
         )

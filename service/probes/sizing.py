@@ -136,7 +136,7 @@ def _question(
         problems if isinstance(problems, int) else None,
         context,
         request.model.name,
-        thinking=request.decoding.thinking,
+        mode=request.decoding.mode,
     )
     answering = pool.laws.answering(Target.TRAIN, recipe.steps)
     return answering.law if answering is not None else pool.law, {

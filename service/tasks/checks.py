@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, Any
 
 from pydantic import ValidationError
 
@@ -11,12 +11,13 @@ from gapcast.contract.base import FieldError
 from gapcast.contract.faults import sentence, unknown_field
 from gapcast.contract.problems import MOST_PROBLEMS, ProblemIn, TaskHash, TaskIn, canonical
 from service.errors import InvalidFile
-from service.kit.errors import FieldProblem
-from service.kit.problems import field_problems
+from service.tasks.mapping import Columns, present
+from service.tasks.presets import detect, unknown_columns
 from service.tasks.task_files import Fault, Line
+from service.tasks.told import MOST_FAULTS, Faults
 
-MOST_ERRORS = 20
-"""lines whose faults are told: who has more wants to see the first ones"""
+LISTS = ("prompt", "tests", "hints")
+"""fields that a CSV cell may hold as JSON"""
 MISMATCHES = {"string_type", "list_type", "model_type"}
 """how pydantic says that a value is none of a choice's branches"""
 CHOICES = {
@@ -29,12 +30,13 @@ CHOICES = {
 class Problems:
     """The problems of one file, as far as it has been read: counts, hash and canonical lines, but no problem itself."""
 
-    def __init__(self, task: TaskIn, out: IO[bytes], word: str) -> None:
+    def __init__(self, task: TaskIn, out: IO[bytes], word: str, columns: Columns, *, cells: bool = False) -> None:
+        """Begin without a problem; `cells`: each value is a text, as in CSV."""
         self._task, self._out, self._word = task, out, word
+        self._columns, self._cells = columns, cells
         self._hash = TaskHash(task)
         self._lines_of: dict[bytes, int] = {}
-        self._errors: list[FieldProblem] = []
-        self._wrong = 0
+        self._faults = Faults(word)
         self.counts = {"train": 0, "held_out": 0}
         self.hint_levels = self.with_hints = self.with_reference_solution = self.with_privileged_context = 0
         self.bytes = 0
@@ -51,12 +53,9 @@ class Problems:
             InvalidFile: names line, field and value of the first faults.
         """
         for line in lines:
-            faults = [line] if isinstance(line, Fault) else self._check(line)
-            self._errors += [self._told(fault) for fault in faults]
-            self._wrong += bool(faults)
-            if self._wrong == MOST_ERRORS:
-                break
-        if self._errors:
+            for fault in [line] if isinstance(line, Fault) else self._check(line):
+                self._faults.add(fault)
+        if self._faults:
             self._refuse()
         if not sum(self.counts.values()):
             raise InvalidFile("Nothing was stored. The file does not contain a problem.")
@@ -69,11 +68,20 @@ class Problems:
             )
 
     def _check(self, line: Line) -> list[Fault]:
-        unknown = sorted(line.row.keys() - ProblemIn.model_fields.keys())[:MOST_ERRORS]
+        try:
+            row = present(self._columns.problem(line.row))
+        except FieldError as fault:
+            return [Fault(line.number, fault.param, fault.message, fault.value)]
+        if self._cells:
+            row |= {name: _unquoted(row[name]) for name in LISTS if name in row}
+        unknown = sorted(row.keys() - ProblemIn.model_fields.keys())[:MOST_FAULTS]
         if unknown:
+            layout = detect(line.row)
+            if layout is not None:
+                return [Fault(line.number, unknown[0], unknown_columns(unknown, layout))]
             return [Fault(line.number, name, unknown_field(name, ProblemIn.model_fields)) for name in unknown]
         try:
-            problem = ProblemIn.model_validate(line.row)
+            problem = ProblemIn.model_validate(row)
         except ValidationError as error:
             return faults_of(error, line.number)
         verifier = self._task.verifier
@@ -96,7 +104,7 @@ class Problems:
             ]
         if len(self._lines_of) > MOST_PROBLEMS:
             raise InvalidFile(f"Nothing was stored. The file has more than {MOST_PROBLEMS} problems. Split it.")
-        if not self._errors:
+        if not self._faults:
             self._keep(problem)
         return []
 
@@ -112,18 +120,22 @@ class Problems:
             self.with_reference_solution += problem.reference_solution is not None
             self.with_privileged_context += problem.privileged_context is not None
 
-    def _told(self, fault: Fault) -> FieldProblem:
-        message = f"{self._word} {fault.line}: {fault.message}"
-        # a name may be anything: half a surrogate pair, a megabyte
-        field = fault.field[:80].encode(errors="backslashreplace").decode()
-        row = {"type": "told", "loc": (field,), "msg": message, "input": fault.value}
-        return field_problems([row], f"{self._word}s.{fault.line}")[0]
-
     def _refuse(self) -> None:
-        first = " ".join(one.with_value for one in self._errors[:3])
-        more = f" And {len(self._errors) - 3} more." if len(self._errors) > 3 else ""
-        shown = self._errors[:MOST_ERRORS]
-        raise InvalidFile(f"Nothing was stored. {first}{more}", param=shown[0].param, errors=shown)
+        errors = self._faults.told()
+        first = " ".join(one.with_value for one in errors[:3])
+        others = len(errors) - 3 + self._faults.others
+        more = f" And {others} more." if others > 0 else ""
+        raise InvalidFile(f"Nothing was stored. {first}{more}", param=errors[0].param, errors=errors)
+
+
+def _unquoted(cell: Any) -> Any:  # noqa: ANN401
+    """A list that stands in a cell as JSON; any other text as it is."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith("["):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
 
 
 def faults_of(error: ValidationError, line: int) -> list[Fault]:

@@ -1,6 +1,6 @@
 """/v1/tasks: task files of one's own, and the bundled ones."""
 
-from typing import IO, Annotated
+from typing import IO, Annotated, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -9,9 +9,9 @@ from gapcast.contract.accepted import listed
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.catalog import ProblemOut, Task
 from gapcast.contract.lists import ProblemQuery
-from gapcast.contract.problems import ProblemIn, TaskIn, VerifierKind
+from gapcast.contract.problems import Preset, ProblemIn, TaskIn, VerifierKind
 from service.dependencies import AppState, State, Tenant
-from service.errors import InvalidFile
+from service.errors import InvalidFile, TooManyJobs
 from service.kit.errors import (
     BodyTooLarge,
     IdempotencyMismatch,
@@ -25,6 +25,7 @@ from service.kit.ids import new_id
 from service.kit.openapi import OpenApi, inlined
 from service.kit.problems import problems
 from service.tasks import service, task_files, uploads
+from service.tasks.mapping import Columns, columns_of
 
 router = APIRouter(prefix="/tasks", tags=["catalog"])
 
@@ -50,7 +51,8 @@ _BODY: OpenApi = {
     responses={
         200: {"model": Task, "description": "This content is stored already under this name."},
         **problems(
-            *(InvalidFile, InvalidRequest, IdempotencyMismatch, UnsupportedMediaType, BodyTooLarge, Unavailable),
+            *(InvalidFile, InvalidRequest, IdempotencyMismatch, UnsupportedMediaType, BodyTooLarge),
+            *(Unavailable, TooManyJobs),
         ),
     },
 )
@@ -60,19 +62,29 @@ async def create_task(
     state: AppState,
     tenant: Tenant,
     name: Annotated[str, Query(max_length=255, description=TaskIn.model_fields["name"].description)],
-    verifier: VerifierKind,
+    verifier: Annotated[
+        VerifierKind | None, Query(description="how a completion is scored; null: what `from` says of its layout")
+    ] = None,
     max_tokens: Annotated[int | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
     preamble: Annotated[str | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
     options: Annotated[str | None, Query(description="the verifier's options, a JSON object")] = None,
+    layout: Annotated[Preset | None, Query(alias="from", description="the public layout that the file has")] = None,
+    mapped: Annotated[
+        list[str] | None,
+        Query(alias="map", description="FIELD=COLUMN, where a column has another name than its field; may be repeated"),
+    ] = None,
+    accept: Annotated[bool, Query(description="use the task whatever its self-check finds")] = False,
     idempotency_key: IdempotencyKey = None,
     content_type: Annotated[str, Header()] = "",
 ) -> Task:
-    """Store a task file (JSON lines or Parquet, as its Content-Type says): all of its problems, or none.
+    """Store a task file (JSON lines, a JSON array, CSV or Parquet, as its Content-Type says): all problems, or none.
 
-    Other content under the same name becomes a new revision, and the name then means this revision. The same
-    content again is answered with 200. Tasks are never changed or deleted: a probe names the revision that it measured.
+    A worker then checks it: each reference solution must score 1, and what is no answer 0. Below 95 % of its problems
+    the task is refused, unless `accept` is true. Other content under the same name becomes a new revision, which the
+    name means once it is ready. The same content again is answered with 200. Tasks are never changed or deleted: a
+    probe names the revision that it measured.
     """
-    known = ("name", "verifier", "max_tokens", "preamble", "options")
+    known = ("name", "verifier", "max_tokens", "preamble", "options", "from", "map", "accept")
     for parameter in request.query_params:
         if parameter not in known:
             raise InvalidRequest(
@@ -88,36 +100,50 @@ async def create_task(
             param="Content-Encoding",
         )
     given: dict[str, str | int | None] = {"max_tokens": max_tokens, "preamble": preamble}
-    task = uploads.header(name, verifier, options, {key: value for key, value in given.items() if value is not None})
+    settings = {key: value for key, value in given.items() if value is not None}
+    columns = columns_of(layout, mapped or [])
+    task = uploads.header(name, verifier, options, settings, layout)
+    upload = _Upload(task, form, columns, accept)
     with task_files.scratch(state.settings.data_dir) as raw:
         content = await task_files.receive(request.stream(), raw)
-        hashed = body_hash(f"/v1/tasks?{task.model_dump_json()}&{form}", content)
+        read = f"{form}&{layout}&{sorted(columns.paths.items())}&{accept}"
+        hashed = body_hash(f"/v1/tasks?{task.model_dump_json()}&{read}", content)
         key = (idempotency_key, hashed) if idempotency_key is not None else None
-        stored, is_new = await run_in_threadpool(_take, state, tenant, task, form, raw, key)
+        stored, is_new = await run_in_threadpool(_take, state, tenant, upload, raw, key)
     response.status_code = 201 if is_new else 200
     return stored
 
 
-def _take(
-    state: State, tenant: str, task: TaskIn, form: task_files.Form, raw: IO[bytes], key: tuple[str, str] | None
-) -> tuple[Task, bool]:
+class _Upload(NamedTuple):
+    """What a file is sent with."""
+
+    task: TaskIn
+    form: task_files.Form
+    columns: Columns
+    accept: bool
+
+
+def _take(state: State, tenant: str, upload: _Upload, raw: IO[bytes], key: tuple[str, str] | None) -> tuple[Task, bool]:
     """Check and store; a key that was used answers with what it made, before the work of reading the file again."""
     if key is not None:
         with state.database.read() as session:
             known = find_key(session, tenant, *key)
             if known is not None:
                 return Task.model_validate(known.response), True
-    folder = state.settings.data_dir
+    settings = state.settings
+    folder, most = settings.data_dir, settings.max_queued_jobs
     with task_files.scratch(folder) as unpacked, task_files.scratch(folder) as checked:
-        prepared = uploads.prepare(raw, form, task, unpacked, checked, state.settings.max_task_bytes)
+        prepared = uploads.prepare(
+            raw, upload.form, upload.task, unpacked, checked, settings.max_task_bytes, upload.columns
+        )
         with state.database.write() as session:
             if key is None:
-                return uploads.store(session, tenant, prepared)
+                return uploads.store(session, tenant, prepared, accept=upload.accept, most_jobs=most)
             upload_id = new_id("upload")
             if claim_key(session, tenant, *key, upload_id) != upload_id:
                 again = find_key(session, tenant, *key)
                 return Task.model_validate(again.response if again is not None else None), True
-            stored, is_new = uploads.store(session, tenant, prepared)
+            stored, is_new = uploads.store(session, tenant, prepared, accept=upload.accept, most_jobs=most)
             remember(session, tenant, key[0], stored.model_dump(mode="json"))
             return stored, is_new
 
@@ -140,7 +166,12 @@ def list_problems(
 
 
 @router.get("/{name:path}", responses=problems(NotFound))
-def get_task(state: AppState, tenant: Tenant, name: str) -> Task:
-    """Get the newest revision of a task."""
+def get_task(
+    state: AppState,
+    tenant: Tenant,
+    name: str,
+    revision: Annotated[str | None, Query(description="of the task; null: what its name means", max_length=80)] = None,
+) -> Task:
+    """Get a task, with its self-check: the newest revision that is ready, or the one that is asked for."""
     with state.database.read() as session:
-        return service.show_task(session, tenant, name)
+        return service.show_task(session, tenant, name, revision)

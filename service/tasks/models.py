@@ -2,16 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gapcast.contract.base import JsonObject
 from gapcast.contract.problems import TaskIn
 from service.kit.clock import Timestamp
-from service.kit.database import Base, JsonOf
+from service.kit.database import Base, Json, JsonOf
 
 
 class StoredTask(Base):
-    """One revision of a task; it never changes, but for the time at which it was last sent."""
+    """One revision of a task; its content never changes, but for the time at which it was last sent, and its check."""
 
     __tablename__ = "tasks"
     __table_args__ = (UniqueConstraint("tenant", "name", "revision"),)
@@ -34,6 +35,14 @@ class StoredTask(Base):
     created_at: Mapped[datetime] = mapped_column(Timestamp)
     uploaded_at: Mapped[datetime] = mapped_column(Timestamp)
     """when this content was last sent: the newest is what the name means, also when it is an older one sent again"""
+    status: Mapped[str] = mapped_column(String(16))
+    """`gapcast.contract.catalog.TaskStatus`"""
+    accepted: Mapped[bool] = mapped_column(Boolean)
+    check_job_id: Mapped[str | None] = mapped_column(String(64))
+    self_check: Mapped[JsonObject | None] = mapped_column(Json)
+    """`gapcast.contract.catalog.SelfCheck`"""
+    error: Mapped[JsonObject | None] = mapped_column(Json)
+    """why the newest check has no result"""
 
 
 class StoredProblem(Base):

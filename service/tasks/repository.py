@@ -1,7 +1,7 @@
 """The SQL of uploaded tasks."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from sqlalchemy import Row, Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,17 +19,21 @@ ProblemRow = Row[tuple[int, str, str, str]]
 """number, problem_id, split, body"""
 
 
+READY = "ready"
+ORDER = ((StoredTask.status == READY).desc(), StoredTask.uploaded_at.desc(), StoredTask.id.desc())
+"""What a name means: the revision that was sent last of those that are ready, else the one that was sent last."""
+
+
 def newest(session: Session, tenant: str, name: str) -> StoredTask | None:
-    """The revision that a name means."""
+    """The revision that a name means; where none is ready, the newest of the others."""
     query = select(StoredTask).where(StoredTask.tenant == tenant, StoredTask.name == name)
-    query = query.order_by(StoredTask.uploaded_at.desc(), StoredTask.id.desc()).limit(1)
+    query = query.order_by(*ORDER).limit(1)
     return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
 
 def newest_of_all(session: Session, tenant: str) -> Sequence[StoredTask]:
     """What each name means, by name."""
-    order = (StoredTask.uploaded_at.desc(), StoredTask.id.desc())
-    place = func.row_number().over(partition_by=StoredTask.name, order_by=order).label("place")
+    place = func.row_number().over(partition_by=StoredTask.name, order_by=ORDER).label("place")
     placed = select(StoredTask, place).where(StoredTask.tenant == tenant).subquery()
     row = aliased(StoredTask, placed)
     return session.execute(select(row).where(placed.c.place == 1).order_by(placed.c.name)).scalars().all()
@@ -51,7 +55,7 @@ class NewProblem(TypedDict):
     """its canonical line"""
 
 
-def add(session: Session, tenant: str, task: TaskIn, revision: str, **columns: str | int) -> StoredTask:
+def add(session: Session, tenant: str, task: TaskIn, revision: str, **columns: Any) -> StoredTask:  # noqa: ANN401
     """Store a revision without its problems; returns the one that is there, under another id if it was there before.
 
     A second request with the same content waits here until the first has committed or rolled back.
@@ -61,8 +65,20 @@ def add(session: Session, tenant: str, task: TaskIn, revision: str, **columns: s
         tenant=tenant, name=task.name, revision=revision, header=task, created_at=now(), uploaded_at=now(), **columns
     )
     session.execute(statement.on_conflict_do_nothing())
-    query = select(StoredTask).filter_by(tenant=tenant, name=task.name, revision=revision)
-    return session.execute(query).scalar_one()
+    query = select(StoredTask).filter_by(tenant=tenant, name=task.name, revision=revision).with_for_update()
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one()
+
+
+def by_id(session: Session, task_id: str) -> StoredTask:
+    """Read one revision of any tenant; for workers, which serve them all."""
+    query = select(StoredTask).where(StoredTask.id == task_id)
+    return session.execute(query.execution_options(populate_existing=True)).scalar_one()
+
+
+def change(session: Session, task_id: str, **columns: Any) -> None:  # noqa: ANN401
+    """Write how a revision's check stands."""
+    statement = update(StoredTask).where(StoredTask.id == task_id).values(**columns)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def add_problems(session: Session, tenant: str, task_id: str, rows: Sequence[NewProblem]) -> None:

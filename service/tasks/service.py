@@ -5,13 +5,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import FieldError, Page
-from gapcast.contract.catalog import ProblemOut, Task
+from gapcast.contract.base import Failure, FieldError, Page
+from gapcast.contract.catalog import CheckProgress, ProblemOut, SelfCheck, Task
 from gapcast.contract.contexts import Context
 from gapcast.contract.lists import ProblemQuery
 from gapcast.contract.nearest import did_you_mean
 from service.catalog.service import bundled, names_of
 from service.errors import UnknownTask
+from service.jobs import repository as jobs
+from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.errors import InvalidRequest, NotFound
 from service.tasks import repository
@@ -22,7 +24,7 @@ MOST_SHOWN_TEXT, MOST_SHOWN_ITEMS = 2_000, 8
 
 
 def task_of(row: StoredTask) -> Task:
-    """A stored task as it is shown."""
+    """A stored task as lists show it."""
     verifier = row.header.verifier
     return Task(
         id=row.id,
@@ -41,7 +43,22 @@ def task_of(row: StoredTask) -> Task:
         revision=row.revision,
         bytes=row.bytes,
         created_at=rfc3339(row.created_at),
+        status=row.status,
+        accepted=row.accepted,
+        self_check=SelfCheck.model_validate(row.self_check) if row.self_check is not None else None,
+        error=Failure.model_validate(row.error) if row.error is not None else None,
     )
+
+
+def show_stored(session: Session, row: StoredTask) -> Task:
+    """A stored task with its check as far as it is."""
+    task = task_of(row)
+    job = jobs.get(session, row.check_job_id) if row.check_job_id is not None else None
+    if job is not None and task.self_check is None and task.error is None:
+        task.waiting = waiting_of(session, job)
+        shown = job.progress if job.state == "running" else None
+        task.progress = CheckProgress.model_validate(shown) if shown is not None else None
+    return task
 
 
 def is_bundled(name: str) -> bool:
@@ -54,13 +71,17 @@ def tasks(session: Session, tenant: str) -> list[Task]:
     return [*bundled().tasks, *(task_of(row) for row in repository.newest_of_all(session, tenant))]
 
 
+def _bundled(name: str) -> Task | None:
+    return next((task for task in bundled().tasks if task.name == name), None)
+
+
 def known_task(session: Session, tenant: str, name: str) -> Task | None:
-    """The newest revision of a task; null when there is none of this name."""
-    found = next((task for task in bundled().tasks if task.name == name), None)
+    """The newest revision of a task that is ready; null when there is none of this name."""
+    found = _bundled(name)
     if found is not None:
         return found
     row = repository.newest(session, tenant, name)
-    return task_of(row) if row is not None else None
+    return task_of(row) if row is not None and row.status == repository.READY else None
 
 
 def find_task(session: Session, tenant: str, name: str) -> Task:
@@ -71,6 +92,7 @@ def find_task(session: Session, tenant: str, name: str) -> Task:
     """
     task = known_task(session, tenant, name)
     if task is None:
+        _require_ready(repository.newest(session, tenant, name))
         names = [task.name for task in tasks(session, tenant)]
         raise UnknownTask(
             f"task: expected a listed task, got {name[:80]!r}.{did_you_mean(name, names)} `gapcast tasks list` and "
@@ -81,13 +103,32 @@ def find_task(session: Session, tenant: str, name: str) -> Task:
     return task
 
 
-def show_task(session: Session, tenant: str, name: str) -> Task:
-    """One task.
+def _require_ready(row: StoredTask | None) -> None:
+    if row is None:
+        return
+    if row.status == "checking":
+        why = f"whose self-check has not ended. GET /v1/tasks/{row.name} says how far it is"
+    else:
+        why = "which its self-check has refused. Send the file again with accept=true to use it all the same"
+    raise UnknownTask(f"task: expected a task that is ready, got {row.name!r}, {why}.", param="task", value=row.name)
+
+
+def show_task(session: Session, tenant: str, name: str, revision: str | None = None) -> Task:
+    """One task: of a revision, or as what its name means.
 
     Raises:
-        NotFound: there is none of this name.
+        NotFound: there is none of this name, or no such revision.
     """
-    task = known_task(session, tenant, name)
+    task = _bundled(name)
+    if task is not None and revision in (None, task.revision):
+        return task
+    if revision is None:
+        row = repository.newest(session, tenant, name)
+    else:
+        row = repository.revision(session, tenant, name, revision)
+        if row is None:
+            raise NotFound(f"There is no revision {revision[:80]!r} of a task {name[:80]!r}.")
+    task = show_stored(session, row) if row is not None else None
     if task is None:
         near = did_you_mean(name, [task.name for task in tasks(session, tenant)])
         raise NotFound(f"There is no task {name[:80]!r}.{near} GET /v1/tasks lists the tasks.")

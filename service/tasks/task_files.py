@@ -1,7 +1,7 @@
 """Task files as they come: received into a file without a name, and read line by line; knows no database.
 
-A file without a name is gone when it is closed, also when the process dies. Of a Parquet file a process of its own
-makes JSON lines first (`service.tasks.unpack`), so one reader serves both.
+A file without a name is gone when it is closed, also when the process dies. Of a Parquet or CSV file and of a JSON
+array a process of its own makes JSON lines first (`service.tasks.unpack`), so one reader serves all.
 """
 
 import errno
@@ -10,7 +10,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Collection, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -26,11 +26,13 @@ from gapcast.launching import module_command, safe_environment
 from service.errors import InvalidFile
 from service.kit.errors import Unavailable
 
-Form = Literal["ndjson", "parquet"]
+Form = Literal["ndjson", "json", "csv", "parquet"]
 
 MEDIA_TYPES: dict[str, Form] = {
     "application/x-ndjson": "ndjson",
     "application/jsonl": "ndjson",
+    "application/json": "json",
+    "text/csv": "csv",
     "application/vnd.apache.parquet": "parquet",
 }
 MOST_LINE = 1 << 26
@@ -49,8 +51,9 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 BOM = b"\xef\xbb\xbf"
 KEY = re.compile(r'[\s{,]*("(?:[^"\\]|\\.)*")\s*:\s*')
 """the key of an object's next field, with what stands around it"""
-WORD: dict[Form, str] = {"ndjson": "line", "parquet": "row"}
+WORD: dict[Form, str] = {"ndjson": "line", "json": "item", "csv": "row", "parquet": "row"}
 """what errors count"""
+NAMES: dict[Form, str] = {"ndjson": "JSON lines", "json": "JSON", "csv": "CSV", "parquet": "Parquet"}
 
 
 class Fault(NamedTuple):
@@ -109,15 +112,45 @@ async def receive(pieces: AsyncIterator[bytes], file: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
-    """Write the rows of a Parquet file as JSON lines.
+def form_in(file: IO[bytes], form: Form) -> Form:
+    """The form of what is there: a file sent as JSON may be JSON lines."""
+    if form != "json":
+        return form
+    file.seek(0)
+    return "json" if file.read(PIECE).removeprefix(BOM).lstrip().startswith(b"[") else "ndjson"
+
+
+def require_few(file: IO[bytes], most: int) -> None:
+    """Refuse more lines than a task may have problems, before any is parsed.
+
+    Raises:
+        InvalidFile: there are more.
+    """
+    file.seek(0)
+    found = 0
+    while piece := file.readline(PIECE):
+        found += bool(piece.endswith(b"\n") and piece.strip())
+    if found > most:
+        raise InvalidFile(f"Nothing was stored. expected at most {most} problems, got {found} lines. Split the file.")
+
+
+def unpack(form: Form, packed: IO[bytes], lines: IO[bytes], most_bytes: int, columns: Collection[str] | None) -> None:
+    """Write the rows of a Parquet or CSV file, or the items of a JSON array, as JSON lines.
+
+    Args:
+        form: of the file.
+        packed: the file.
+        lines: takes the lines.
+        most_bytes: that may be written.
+        columns: that are read; None: all, and each must be a field of a problem.
 
     Raises:
         InvalidFile: it is none, or holds or unpacks to what is not taken here.
     """
     packed.seek(0)
     passed_on = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"}}
-    command = module_command("service.tasks.unpack", str(most_bytes))
+    wanted = json.dumps(None if columns is None else sorted(columns))
+    command = module_command("service.tasks.unpack", form, str(most_bytes), wanted)
     try:
         with UNPACKED_AT_ONCE:
             done = subprocess.run(
@@ -137,7 +170,7 @@ def unpack(packed: IO[bytes], lines: IO[bytes], most_bytes: int) -> None:
         told = json.loads(done.stderr.strip().split(b"\n")[-1])
     except ValueError:
         told = {
-            "message": "the file is not Parquet, is damaged, or unpacks to more than this server reads",
+            "message": f"the file is not {NAMES[form]}, is damaged, or unpacks to more than this server reads",
             "param": None,
         }
     raise InvalidFile(told["message"], param=told["param"])

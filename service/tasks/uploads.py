@@ -5,24 +5,27 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, get_args
 
 from pydantic import ValidationError
-from sqlalchemy.orm import Session
 
+from gapcast.contract.accepted import listed
 from gapcast.contract.base import JsonObject
 from gapcast.contract.catalog import Task
-from gapcast.contract.problems import TaskIn, parse_json
+from gapcast.contract.problems import MOST_PROBLEMS, Preset, TaskIn, VerifierKind, parse_json
+from service.kit.database import WriteSession
 from service.kit.errors import InvalidRequest
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.listed_models import LAB_PREFIX
-from service.tasks import repository
+from service.tasks import repository, self_check
 from service.tasks.checks import Problems
+from service.tasks.mapping import Columns
 from service.tasks.options import schema_fault, unstorable
+from service.tasks.presets import LAYOUTS
 from service.tasks.repository import NewProblem
-from service.tasks.service import task_of
-from service.tasks.task_files import WORD, Form, read, unpack
+from service.tasks.service import show_stored
+from service.tasks.task_files import WORD, Form, form_in, read, require_few, unpack
 
 RESERVED = (LAB_PREFIX, "gapcast/")
 """beginnings of the bundled tasks' names"""
@@ -41,13 +44,29 @@ class Prepared:
     file: IO[bytes]
 
 
-def header(name: str, verifier: str, options: str | None, settings: Mapping[str, str | int]) -> TaskIn:
+def header(
+    name: str,
+    verifier: str | None,
+    options: str | None,
+    settings: Mapping[str, str | int],
+    preset: Preset | None = None,
+) -> TaskIn:
     """What a task file is uploaded with, checked; `options` is a JSON object.
+
+    A preset says which verifier its problems have, and that one's options, where they are not given.
 
     Raises:
         InvalidRequest: names what does not fit.
     """
     given = _read_options(options)
+    layout = LAYOUTS[preset] if preset is not None else None
+    if layout is not None and verifier in (None, layout.verifier):
+        verifier, given = layout.verifier, layout.options | given
+    if verifier is None:
+        why = f", as a file of the layout {preset} does not say it" if preset is not None else ""
+        raise InvalidRequest(
+            f"verifier: expected one of {listed(get_args(VerifierKind))}{why}, got nothing. Name one.", param="verifier"
+        )
     try:
         task = TaskIn.model_validate({"name": name, "verifier": {"kind": verifier} | given, **settings})
     except ValidationError as error:
@@ -88,24 +107,41 @@ def _refused(param: str, message: str, options: object) -> InvalidRequest:
     return InvalidRequest(f"{param}: {message}.", param=param, value=str(options)[:80])
 
 
-def prepare(raw: IO[bytes], form: Form, task: TaskIn, unpacked: IO[bytes], out: IO[bytes], most_bytes: int) -> Prepared:
-    """Check a whole file; `unpacked` takes a Parquet file's rows and `out` what will be stored.
+def prepare(
+    raw: IO[bytes],
+    form: Form,
+    task: TaskIn,
+    unpacked: IO[bytes],
+    out: IO[bytes],
+    most_bytes: int,
+    columns: Columns | None = None,
+) -> Prepared:
+    """Check a whole file; `unpacked` takes the rows of a table and `out` what will be stored.
 
     Raises:
         InvalidFile: names line and field of the first faults.
     """
-    if form == "parquet":
-        unpack(raw, unpacked, most_bytes)
-    problems = Problems(task, out, WORD[form])
-    with closing(read(unpacked if form == "parquet" else raw)) as lines:
-        problems.take(lines)
+    columns = columns or Columns()
+    form = form_in(raw, form)
+    if form != "ndjson":
+        unpack(form, raw, unpacked, most_bytes, columns.read)
+    lines = raw if form == "ndjson" else unpacked
+    require_few(lines, MOST_PROBLEMS)
+    problems = Problems(task, out, WORD[form], columns, cells=form == "csv")
+    with closing(read(lines)) as rows:
+        problems.take(rows)
     return Prepared(task, problems, out)
 
 
-def store(session: Session, tenant: str, prepared: Prepared) -> tuple[Task, bool]:
-    """Store a task in the caller's transaction; False where the name has this content already.
+def store(
+    session: WriteSession, tenant: str, prepared: Prepared, *, accept: bool = False, most_jobs: int = 200
+) -> tuple[Task, bool]:
+    """Store a task in the caller's transaction, and ask for its check; False where the name has this content already.
 
-    Either way the name means this content from now on.
+    Either way the name means this content once it is ready.
+
+    Raises:
+        TooManyJobs: the tenant has `most_jobs` that wait or run.
     """
     task, problems, task_id = prepared.task, prepared.problems, new_id("task")
     stored = repository.add(
@@ -121,6 +157,8 @@ def store(session: Session, tenant: str, prepared: Prepared) -> tuple[Task, bool
         with_reference_solution=problems.with_reference_solution,
         with_privileged_context=problems.with_privileged_context,
         bytes=problems.bytes,
+        status=repository.READY if accept else "checking",
+        accepted=accept,
     )
     is_new = stored.id == task_id
     if is_new:
@@ -128,7 +166,9 @@ def store(session: Session, tenant: str, prepared: Prepared) -> tuple[Task, bool
             repository.add_problems(session, tenant, task_id, rows)
     else:
         repository.touch(session, stored.id)
-    return task_of(stored), is_new
+    self_check.begin(session, stored, most_jobs, accept=accept)
+    session.refresh(stored)
+    return show_stored(session, stored), is_new
 
 
 def _batches(file: IO[bytes]) -> Iterator[list[NewProblem]]:

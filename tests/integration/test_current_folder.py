@@ -90,7 +90,7 @@ def test_the_embedded_product_answers_and_trains(decoys: Decoys, tmp_path: Path,
     with serving(tmp_path, ELSEWHERE, decoys.folder) as (client, _):
         assert ended(client, client.predictions.create(configuration)).status == "succeeded"
         parquet.write_table(pa.Table.from_pylist([{"prompt": "1+1=", "answer": "2"}]), tmp_path / "sums.parquet")
-        client.tasks.create(tmp_path / "sums.parquet", "mine/sums", "exact")
+        client.tasks.create(tmp_path / "sums.parquet", "mine/sums", "exact", accept=True)
         # options.processes: two ranks, started by torchrun
         training = {"problems": 16, "processes": 2, "held_out_problems": 8}
         body = run_of(configuration) | {"recipe": {"steps": 2, "problems_per_step": 8}, "training": training}

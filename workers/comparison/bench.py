@@ -147,12 +147,13 @@ class Bench:
         def told(samples: int) -> None:
             self._report(samples)
 
+        decoding = probe.decoding.of("student")
         sampler = SharingSampler(
             self._engine,
             self._task,
-            sampling_of(probe, self._task),
+            sampling_of(decoding, self._task),
             probe.seed,
-            probe.decoding.thinking,
+            decoding.thinking,
             told,
             shared=self._shared,
             scope=f"{probe.decoding.model_dump_json()} {probe.seed}",

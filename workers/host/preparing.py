@@ -13,7 +13,7 @@ from workers.host.child_process import Failed
 
 
 def places(session: Session, tenant: str, configuration: JsonObject, settings: Settings, worker: str) -> JsonObject:
-    """Return model and task, as `workers.resources.Resources` reads them in the child; not every job has a task.
+    """Return model and task, as `workers.resources.Resources` reads them in the child; not every job has both.
 
     Raises:
         Failed: this worker has no such model, another revision of it, or no whole task.
@@ -35,7 +35,9 @@ def places(session: Session, tenant: str, configuration: JsonObject, settings: S
 
 
 def _entry(configuration: JsonObject, settings: Settings, worker: str) -> ModelEntry | None:
-    """The model in this worker's settings, which may not be the server's; null for one of the lab's."""
+    """The model in this worker's settings, which may not be the server's; null for the lab's, and for no model."""
+    if "model" not in configuration:
+        return None
     name, revision = configuration["model"], configuration["model_revision"]
     if name.startswith(LAB_PREFIX):
         return None

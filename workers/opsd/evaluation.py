@@ -26,6 +26,13 @@ class Before:
     self_teacher: Scores
     held_out: Scores | None
     """Null where the run has no held-out problems."""
+    asked: Scores | None = None
+    """The student's that the self-teacher is compared with, where that decodes otherwise than an evaluation."""
+
+    @property
+    def untaught(self) -> Scores:
+        """The student's side of the gap."""
+        return self.student if self.asked is None else self.asked
 
     @property
     def baseline(self) -> float:
@@ -36,11 +43,11 @@ class Before:
     def gap(self) -> Gap:
         """Self-teacher minus student."""
         problems, rollouts = self.student.shape
-        measured = estimate(self.self_teacher, self.student)
+        measured = estimate(self.self_teacher, self.untaught)
         return Gap(
             value=measured.value,
             se=measured.se,
-            student=self.baseline,
+            student=float(self.untaught.mean()),
             self_teacher=float(self.self_teacher.mean()),
             problems=problems,
             rollouts=rollouts,
@@ -52,7 +59,7 @@ class Before:
 
     def covariance(self, after: Scores) -> float:
         """Covariance of the sampling errors of gap and improvement: they share the baseline (LAW.md, Model)."""
-        return sampling_covariance(differences(self.self_teacher, self.student), differences(after, self.student))
+        return sampling_covariance(differences(self.self_teacher, self.untaught), differences(after, self.student))
 
     def counts(self, after: Scores) -> ArmCounts:
         """The sums of every problem's scores."""
@@ -69,9 +76,8 @@ class Before:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "Before":
         """From a checkpoint."""
-        student, self_teacher = (np.array(content[name], dtype=np.float64) for name in ("student", "self_teacher"))
-        held_out = content["held_out"]
-        return cls(student, self_teacher, None if held_out is None else np.array(held_out, dtype=np.float64))
+        scores = {name: None if rows is None else np.array(rows, dtype=np.float64) for name, rows in content.items()}
+        return cls(**scores)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -79,6 +85,9 @@ class Evaluator:
     """Draws fresh samples for every look, so that no two share any; problems and decoding stay the same."""
 
     sampler: Sampler
+    student: Sampler
+    """Draws the student's side of the gap; the sampler itself where both decode alike."""
+    teacher: Sampler
     problems: Sequence[Problem]
     held_out: Sequence[Problem]
     rollouts: int
@@ -90,17 +99,22 @@ class Evaluator:
     def before(self, context: Context, group_size: int | None) -> Before:
         """Baseline and gap, with the same weights on both sides."""
         began = time.monotonic()
-        teacher = SelfTeacher(self.sampler, {"train-context": context}, self.rollouts, group_size)
-        plain = self._plain("before")
-        tables = self.sampler.draw([*plain, *teacher.peers("train-peers", self.problems)])
-        for table in tables:
-            self._count(arm_of("plain", table))
+        teacher = SelfTeacher(self.teacher, {"train-context": context}, self.rollouts, group_size)
+        plain, peers_of = self._plain("before"), teacher.peers("train-peers", self.problems)
+        alike = self.student is self.sampler
+        tables = self.sampler.draw([*plain, *peers_of] if alike else plain)
         rows, peers = tables[0], tables[len(plain) :]
+        if not alike:
+            asked = Draw.plain("train-asked", self.problems, self.rollouts)
+            rows, *peers = self.student.draw([asked, *peers_of])
+        for table in tables if alike else [*tables, rows, *peers]:
+            self._count(arm_of("plain", table))
         taught = arm_of("train-context", teacher.draw(self.problems, rows, peers)["train-context"].rows)
         self._count(taught)
         held_out = arm_of("held-out-before", tables[1]).scores if self.held_out else None
         self.seconds += time.monotonic() - began
-        return Before(arm_of("train-before", rows).scores, taught.scores, held_out)
+        before = arm_of("train-before", tables[0]).scores
+        return Before(before, taught.scores, held_out, None if alike else arm_of("train-asked", rows).scores)
 
     def after(self, name: str) -> tuple[Scores, Scores | None]:
         """The student's scores of now, on the training and on the held-out problems."""

@@ -69,15 +69,16 @@ def load_parts(job: Job) -> Parts:
     trained = TransformersEngine.load(origin, configuration.model_options, on_cpu=world.size > 1)
     student = Student(trained, configuration.recipe, configuration.options, seed)
     engine, push = rollout_engine(configuration, trained, origin, student, world)
-    sampling, thinking = sampling_of(configuration, task), configuration.decoding.thinking
-    sampler = SharedSampler(engine, task, sampling, seed, thinking, world=world)
+    decoding = configuration.decoding.of("student")
+    sampler = SharedSampler(engine, task, sampling_of(decoding, task), seed, decoding.thinking, world=world)
+    teacher, evaluated = (sampler.decoding_as(configuration.decoding.of(axis)) for axis in ("teacher", "evaluation"))
     context, recipe, options = configuration.context, configuration.recipe, configuration.options
     return Parts(
         origin,
         student,
-        Trainer(student, sampler, problems, context, recipe, options, push, world),
+        Trainer(student, sampler, teacher, problems, context, recipe, options, push, world),
         engine,
         push,
         engine.model if isinstance(engine, ReplicaEngine) else trained.model,
-        Evaluator(sampler, problems[: configuration.evaluated], held_out, configuration.rollouts),
+        Evaluator(evaluated, sampler, teacher, problems[: configuration.evaluated], held_out, configuration.rollouts),
     )

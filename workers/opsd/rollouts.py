@@ -52,11 +52,18 @@ class StepRollouts:
 
 
 def draw_step(
-    sampler: Sampler, context: Context, batch: Sequence[Problem], group: int, step: int, stopwatch: Stopwatch
+    sampler: Sampler,
+    teacher: Sampler,
+    context: Context,
+    batch: Sequence[Problem],
+    group: int,
+    step: int,
+    stopwatch: Stopwatch,
 ) -> StepRollouts:
     """Draws `group` rollouts of every problem from the weights that the step starts with.
 
-    A rollout's group is the step's rollouts of its problem; wrong contexts are made of the step's other problems.
+    The student's decoding is the sampler's; the teacher reads its prompt in the mode of its own. A rollout's group is
+    the step's rollouts of its problem; wrong contexts are made of the step's other problems.
 
     Raises:
         JobError: a prompt leaves no room for its completion (`context_too_long`).
@@ -83,7 +90,7 @@ def draw_step(
     scores = [material.group[material.place].verdict.score for material in materials]
     shape = prompt_shape(engine)
     hint_seed = derive_seed("hints", seed, step)
-    materials = extract_hints(engine, context, materials, sampler.sampling, hint_seed, shape)
+    materials = extract_hints(engine, context, materials, teacher.sampling, hint_seed, shape)
     lessons: list[Lesson] = []
     missing: Counter[str] = Counter()
     for index, (material, sample) in enumerate(zip(materials, samples, strict=True)):
@@ -93,7 +100,7 @@ def draw_step(
             missing[built.reason] += 1
             continue
         problem = material.problem
-        shown = engine.encode(teacher_prompt(problem, built, shape), thinking=sampler.thinking)
+        shown = engine.encode(teacher_prompt(problem, built, shape), thinking=teacher.thinking)
         require_fit(problem, len(shown), len(sample.token_ids), engine.context_length)
         lessons.append(Lesson(requests[index // group].tokens, shown, sample.token_ids))
     surprises = [-logprob for sample in samples for logprob in sample.logprobs]

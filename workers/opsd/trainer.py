@@ -40,6 +40,7 @@ class Trainer:
         self,
         student: Student,
         sampler: Sampler,
+        teacher: Sampler,
         problems: Sequence[Problem],
         context: Context,
         recipe: Recipe,
@@ -52,7 +53,7 @@ class Trainer:
         if world.size > 1:
             shard(student.network, student.precision, world)
             self.teacher.shard()
-        self._sampler, self._problems, self._context = sampler, problems, context
+        self._sampler, self._teacher, self._problems, self._context = sampler, teacher, problems, context
         self._recipe, self._options, self._pushed = recipe, options, pushed
         self._objective = Objective.of(recipe)
         self._pad = next(iter(sorted(student.end)), 0)
@@ -79,7 +80,9 @@ class Trainer:
         rate = learning_rate(self._recipe, step)
         batch = next(self._batches)
         with self.student.passes():
-            drawn = draw_step(self._sampler, self._context, batch, self._recipe.group_size, step, stopwatch)
+            drawn = draw_step(
+                *(self._sampler, self._teacher, self._context, batch), self._recipe.group_size, step, stopwatch
+            )
         lessons = [lesson for lesson in drawn.lessons if len(lesson.completion) > self._recipe.skip_tokens]
         tokens = sum(len(lesson.completion) - self._recipe.skip_tokens for lesson in lessons)
         loss = agreement = norm = None

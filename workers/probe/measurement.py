@@ -38,7 +38,8 @@ class Measurement:
         controls = {"placebo": context.placebo, "shuffled_feedback": context.shuffled_feedback}
         contexts: dict[str, Context] = {"context": context}
         contexts |= {name: make() for name, make in controls.items() if name in configuration.controls}
-        self._teacher = SelfTeacher(sampler, contexts, configuration.rollouts, configuration.group_size)
+        self._taught = sampler.decoding_as(configuration.decoding.of("teacher"))
+        self._teacher = SelfTeacher(self._taught, contexts, configuration.rollouts, configuration.group_size)
         self.arms = {name: Arm(name) for name in ("student", "none", *contexts)}
         self._ratios = LogRatios()
         self._leaks: Counter[str] = Counter()
@@ -84,7 +85,7 @@ class Measurement:
             completion = row[0].sample.token_ids
             if built[0].text is None or not completion:
                 continue
-            prompt = engine.encode(prompts[0], thinking=thinking)
+            prompt = engine.encode(prompts[0], thinking=self._taught.thinking)
             if len(prompt) + len(completion) <= engine.context_length:
                 with_context.append((prompt, completion))
                 without.append((engine.encode(student_prompt(problem), thinking=thinking), completion))

@@ -94,12 +94,13 @@ def _measure(
             progress.scored = scored
         emit(progress)
 
+    decoding = configuration.decoding.of("student")
     sampler = Sampler(
         engine,
         task,
-        sampling_of(configuration, task),
+        sampling_of(decoding, task),
         configuration.seed,
-        configuration.decoding.thinking,
+        decoding.thinking,
         report,
         lambda verdicts: report(0, verdicts),
     )

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
+from typing import Self
 
 import numpy as np
 
 from gapcast.contract import probes as contract
-from gapcast.contract.measured import MeasuredConfiguration
+from gapcast.contract.measured import Decoding
 from workers.contexts import require_fit, student_prompt
 from workers.engines import Engine, Prompt, Request, Sample, Sampling
 from workers.processors import usable_processors
@@ -104,6 +105,13 @@ class Sampler:
                 self.scored(1)
         return found
 
+    def decoding_as(self, decoding: Decoding) -> Self:
+        """Itself where it decodes so, else one that does."""
+        sampling = sampling_of(decoding, self.task)
+        if (sampling, decoding.thinking) == (self.sampling, self.thinking):
+            return self
+        return replace(self, sampling=sampling, thinking=decoding.thinking)
+
     @property
     def verifiers(self) -> int:
         """Completions that a slow verifier may have at a time."""
@@ -178,7 +186,6 @@ def arm_of(name: str, table: Rows) -> Arm:
     return arm
 
 
-def sampling_of(configuration: MeasuredConfiguration, task: Task) -> Sampling:
+def sampling_of(decoding: Decoding, task: Task) -> Sampling:
     """The decoding with the task's own token limit filled in."""
-    decoding = configuration.decoding
     return Sampling(decoding.temperature, decoding.top_p, decoding.max_tokens or task.max_tokens, tuple(decoding.stop))

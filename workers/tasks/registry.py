@@ -38,7 +38,7 @@ def load_task(name: str, revision: str | None = None, folder: Path | None = None
             `verifier_failed`, or `sandbox_unavailable` for a task that runs code: before a model is loaded for it.
     """
     if folder is not None:
-        return _runnable(FileTask(folder, revision))
+        return load_file_task(folder, revision)
     if name not in task_names():
         raise JobError("task_not_found", f"There is no task {name!r} on this worker.", "task")
     task = _bundled(name)
@@ -49,7 +49,9 @@ def load_task(name: str, revision: str | None = None, folder: Path | None = None
             "task_revision",
             "server",
         )
-    return _runnable(task)
+    if isinstance(task, FileTask):
+        _require_runnable(task)
+    return task
 
 
 def require_scoring_version(version: str | None) -> None:
@@ -68,9 +70,19 @@ def require_scoring_version(version: str | None) -> None:
         )
 
 
-def _runnable(task: Task) -> Task:
-    if isinstance(task, FileTask) and task.verifier == "python_tests":
+def load_file_task(folder: Path, revision: str | None = None) -> FileTask:
+    """The task in a folder; a `revision` must be the one that it has.
+
+    Raises:
+        JobError: as of `load_task`.
+    """
+    task = FileTask(folder, revision)
+    _require_runnable(task)
+    return task
+
+
+def _require_runnable(task: FileTask) -> None:
+    if task.verifier == "python_tests":
         from workers.tasks.python_tests import require_sandbox  # only such a task needs the sandbox
 
         require_sandbox()
-    return task

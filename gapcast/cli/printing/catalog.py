@@ -10,6 +10,7 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_table
 from gapcast.models import ContextKind, Model, Task, TaskProblem
+from gapcast.task_words import STATUSES, self_check, share_of
 from gapcast.words import model_size
 
 MOST_TEXT = 400
@@ -48,11 +49,20 @@ def _short(revision: str) -> str:
 def print_tasks(console: Console, tasks: list[Task]) -> None:
     """Print tasks, one a line."""
     table = _table(
-        "Task", "Source", "Verifier", "To train", "Held out", "Hints", "Revision", right=("To train", "Held out")
+        "Task",
+        "Source",
+        "Verifier",
+        "To train",
+        "Held out",
+        "Hints",
+        "Check",
+        "Revision",
+        right=("To train", "Held out"),
     )
     for one in tasks:
         numbers = (str(one.train_problems), str(one.held_out_problems), str(one.hint_levels))
-        table.add_row(escape(one.name), one.source, one.verifier, *numbers, escape(_short(one.revision)))
+        texts = (*numbers, share_of(one), escape(_short(one.revision)))
+        table.add_row(escape(one.name), one.source, one.verifier, *texts)
     print_table(console, table)
 
 
@@ -83,6 +93,14 @@ def _task_rows(task: Task) -> Iterator[tuple[str, str]]:
         yield "", f"with hints (at most {task.hint_levels})"
     yield "Completions", f"at most {task.max_tokens} tokens, unless a configuration sets it"
     yield "Preamble", task.preamble
+    if task.source == "upload":
+        accepted = ", accepted whatever its self-check finds" if task.accepted else ""
+        yield "Status", f"{STATUSES[task.status]}{accepted}"
+    if task.self_check is not None:
+        for number, line in enumerate(self_check(task.self_check)):
+            yield "" if number else "Self-check", line
+    if task.error is not None:
+        yield "Self-check", f"did not run: {task.error.message}"
     if task.created_at is not None:
         yield "Stored", task.created_at
 

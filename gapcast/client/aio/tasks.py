@@ -1,33 +1,50 @@
 """`client.tasks`: what a gap is measured on."""
 
+import asyncio
+import gzip
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
 from gapcast.client.fields import Split
-from gapcast.client.files import CHECKING, PIECE, task_media_type
+from gapcast.client.files import CHECKING, PACKED, PIECE, task_media_type
 from gapcast.client.requests import MOST_A_PAGE, name_path, without_nones
-from gapcast.contract.problems import VerifierKind
+from gapcast.contract.problems import Preset, VerifierKind
 from gapcast.models import Task, TaskProblem
 
 ALL = "/v1/tasks"
+LOOK = 0.5
+"""seconds between two looks at a check, which may take less than one"""
 
 
 class FileBody:
     """A file as a request's body, read from the disk as it is sent, and from its beginning each time it is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.size = path.stat().st_size
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.size = file.seek(0, os.SEEK_END)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with self._path.open("rb") as file:
-            while piece := file.read(PIECE):
-                yield piece
+        self._file.seek(0)
+        while piece := self._file.read(PIECE):
+            yield piece
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Open a file; of one that is packed with gzip, what it unpacks to."""
+    if path.suffix.lower() != PACKED:
+        return path.open("rb")
+    unpacked = TemporaryFile()  # noqa: SIM115 - the caller closes it
+    with gzip.open(path, "rb") as packed:
+        shutil.copyfileobj(packed, unpacked)
+    unpacked.seek(0)
+    return unpacked
 
 
 class Tasks(Resource):
@@ -37,22 +54,30 @@ class Tasks(Resource):
         self,
         path: str | os.PathLike[str],
         name: str,
-        verifier: VerifierKind,
+        verifier: VerifierKind | None = None,
         *,
+        layout: Preset | None = None,
+        columns: Mapping[str, str] | None = None,
+        accept: bool = False,
         options: Mapping[str, Any] | None = None,
         max_tokens: int | None = None,
         preamble: str | None = None,
         idempotency_key: str | None = None,
     ) -> Task:
-        """Store a task file, .jsonl, .ndjson or .parquet: all of its problems, or none.
+        """Store a task file, .jsonl, .ndjson, .json, .csv or .parquet: all of its problems, or none.
 
-        The same content again is the same revision; other content under the same name is a new one, which the name
-        means from then on. A post whose answer is lost is repeated under the same `idempotency_key`.
+        A worker then checks it, and until then its status is `checking`; `wait` waits for that. The same content again
+        is the same revision; other content under the same name is a new one, which the name means once it is ready. A
+        post whose answer is lost is repeated under the same `idempotency_key`.
 
         Args:
-            path: the file; its ending gives its format.
+            path: the file; its ending gives its format, `.gz` after it that it is packed.
             name: lower-case, such as `mine/additions`.
-            verifier: how completions are scored.
+            verifier: how completions are scored; None: as the layout says.
+            layout: the public layout that the file has, such as `gsm8k`.
+            columns: the column of each field that has another name in the file, `{"prompt": "question"}`; a value
+                inside a column is `reward_model.ground_truth`.
+            accept: use the task whatever its self-check finds.
             options: the verifier's.
             max_tokens: of a completion, where a configuration leaves it open; None: 512.
             preamble: the default text of the context kind `static`; None: a plain one.
@@ -67,26 +92,40 @@ class Tasks(Resource):
         file = Path(path)
         media = task_media_type(file)
         given = json.dumps(dict(options), allow_nan=False) if options is not None else None
-        body = FileBody(file)
-        answer = await self._connection.create(
-            ALL,
-            idempotency_key,
-            {"Content-Type": media, "Content-Length": str(body.size)},
-            params=without_nones(
-                {"name": name, "verifier": verifier, "options": given, "max_tokens": max_tokens, "preamble": preamble}
-            ),
-            content=body,
-            timeout=CHECKING,
-        )
+        params = {"name": name, "verifier": verifier, "options": given, "max_tokens": max_tokens, "preamble": preamble}
+        read = {"from": layout, "map": [f"{field}={column}" for field, column in (columns or {}).items()] or None}
+        with opened(file) as content:
+            body = FileBody(content)
+            answer = await self._connection.create(
+                ALL,
+                idempotency_key,
+                {"Content-Type": media, "Content-Length": str(body.size)},
+                params=without_nones(params | read | {"accept": "true" if accept else None}),
+                content=body,
+                timeout=CHECKING,
+            )
         return self._connection.read(Task, answer)
+
+    async def wait(self, task: Task, report: Callable[[Task], None] = lambda _: None) -> Task:
+        """Wait until a task has been checked, and return it with its `self_check`.
+
+        Args:
+            task: as `create` has returned it.
+            report: called with the task at each look.
+        """
+        while task.self_check is None and task.error is None:
+            report(task)
+            await asyncio.sleep(LOOK)
+            task = await self.get(task.name, revision=task.revision)
+        return task
 
     async def list(self) -> AsyncPage[Task]:
         """List the tasks, the bundled ones, then uploaded ones in their newest revisions, all on one page."""
         return await self._connection.page(Task, ALL, {})
 
-    async def get(self, name: str) -> Task:
-        """Read the newest revision of a task."""
-        return await self._connection.get(Task, f"{ALL}/{name_path(name)}")
+    async def get(self, name: str, *, revision: str | None = None) -> Task:
+        """Read a task: the newest revision that is ready, or the one that is asked for."""
+        return await self._connection.get(Task, f"{ALL}/{name_path(name)}", {"revision": revision})
 
     async def problems(
         self, name: str, *, split: Split | None = None, limit: int = MOST_A_PAGE, after: str | None = None

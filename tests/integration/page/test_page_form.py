@@ -81,7 +81,7 @@ def columned(tmp_path_factory, address) -> str:
     ]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     with Client(address) as client:
-        return client.tasks.create(path, "mine/sums", "exact", max_tokens=16).name
+        return client.tasks.create(path, "mine/sums", "exact", accept=True, max_tokens=16).name
 
 
 def opened(browser: webdriver.Chrome, address: str) -> None:

@@ -40,7 +40,7 @@ def test_whole_lists(connected: Client, path: str, kind: type[BaseModel]) -> Non
 def test_an_uploaded_task_and_its_problems(connected: Client, tmp_path: Path, pool: str) -> None:
     file, name = tmp_path / "sums.jsonl", f"mine/{pool}"
     file.write_text(json.dumps({"prompt": "1+1=", "answer": "2", "hints": ["x"]}) + "\n")
-    connected.tasks.create(file, name, "exact")
+    connected.tasks.create(file, name, "exact", accept=True)
     assert missing(Task, ask(connected, "GET", f"/v1/tasks/{name}")) == []
     assert missing(Page[ProblemOut], ask(connected, "GET", f"/v1/tasks/{name}/problems")) == []
 

@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 class TestTasks:
     def test_a_file_is_added_listed_and_shown(self, gapcast: Run, connected: Client, file: Path, name: str) -> None:
         options = ["--options", '{"ignore_case": true}', "--max-tokens", "16", "--preamble", "Add [them]."]
-        added = gapcast("tasks", "add", file, "--name", name, "--verifier", "regex", *options)
+        added = gapcast("tasks", "add", file, "--name", name, "--verifier", "regex", "--accept", *options)
         assert added.exit_code == 0, added.output
         task = connected.tasks.get(name)
         assert task.verifier_options == {"whole": True, "ignore_case": True}
@@ -52,7 +52,9 @@ class TestTasks:
         assert shown.stderr == "There are more: --after line-3\n"
 
     def test_for_programs_it_is_json(self, gapcast: Run, file: Path, name: str) -> None:
-        added = json.loads(gapcast("tasks", "add", file, "--name", name, "--verifier", "exact", "--json").stdout)
+        added = json.loads(
+            gapcast("tasks", "add", file, "--name", name, "--verifier", "exact", "--accept", "--json").stdout
+        )
         shown = json.loads(gapcast("tasks", "show", name, "--json").stdout)
         assert shown["task"]["id"] == added["id"]
         assert [one["id"] for one in shown["problems"]] == ["line-1", "line-2", "line-3"]
@@ -99,7 +101,7 @@ class TestTasks:
     def test_what_cannot_be_sent_is_said(self, gapcast: Run, tmp_path: Path, file: Path) -> None:
         given = ["--name", "x", "--verifier", "exact"]
         assert "No such file" in gapcast("tasks", "add", tmp_path / "none.jsonl", *given).stderr
-        assert ".parquet" in gapcast("tasks", "add", tmp_path / "x.csv", *given).stderr
+        assert ".parquet" in gapcast("tasks", "add", tmp_path / "x.txt", *given).stderr
         away = gapcast("tasks", "add", file, *given, "--url", "http://127.0.0.1:9")
         assert (away.exit_code, "gapcast serve" in away.stderr) == (3, True)
         assert away.stderr.endswith("Nothing was stored.\n")
@@ -169,4 +171,4 @@ class TestContexts:
     def name_of_task(self, connected: Client, file: Path, name: str) -> str:
         rows = [json.loads(line) | {"hints": ["starts with 0"]} for line in file.read_text().splitlines()]
         file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        return connected.tasks.create(file, name, "exact", max_tokens=16).name
+        return connected.tasks.create(file, name, "exact", accept=True, max_tokens=16).name

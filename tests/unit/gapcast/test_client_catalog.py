@@ -54,7 +54,7 @@ def test_a_task_file_is_stored_once_whatever_its_format(
         parquet.write_table(pa.Table.from_pylist(sums), file)
     else:
         write(file, sums)
-    stored = connected.tasks.create(file, name, "exact", max_tokens=16, preamble="Add.")
+    stored = connected.tasks.create(file, name, "exact", accept=True, max_tokens=16, preamble="Add.")
     assert (stored.name, stored.source, stored.verifier, stored.train_problems) == (name, "upload", "exact", 120)
     assert (stored.max_tokens, stored.preamble, stored.with_hints, stored.with_reference_solution) == (
         16,
@@ -62,15 +62,18 @@ def test_a_task_file_is_stored_once_whatever_its_format(
         120,
         0,
     )
-    assert connected.tasks.create(file, name, "exact", max_tokens=16, preamble="Add.").revision == stored.revision
+    assert (
+        connected.tasks.create(file, name, "exact", accept=True, max_tokens=16, preamble="Add.").revision
+        == stored.revision
+    )
     assert connected.tasks.get(name).id == stored.id
     assert [one.id for one in connected.tasks.list() if one.name == name] == [stored.id]
 
 
 def test_other_content_is_a_new_revision(connected: Client, tmp_path: Path, name: str, sums: list[Sum]) -> None:
-    first = connected.tasks.create(write(tmp_path / "a.jsonl", sums), name, "numeric")
+    first = connected.tasks.create(write(tmp_path / "a.jsonl", sums), name, "numeric", accept=True)
     second = connected.tasks.create(
-        write(tmp_path / "b.jsonl", sums), name, "numeric", options={"relative_tolerance": 0.01}
+        write(tmp_path / "b.jsonl", sums), name, "numeric", accept=True, options={"relative_tolerance": 0.01}
     )
     assert first.revision != second.revision
     assert connected.tasks.get(name).verifier_options == {"relative_tolerance": 0.01}
@@ -78,7 +81,7 @@ def test_other_content_is_a_new_revision(connected: Client, tmp_path: Path, name
 
 def test_problems_come_in_the_files_order(connected: Client, tmp_path: Path, name: str, sums: list[Sum]) -> None:
     rows = [row | {"split": "held_out" if index % 2 else "train"} for index, row in enumerate(sums)]
-    connected.tasks.create(write(tmp_path / "sums.jsonl", rows), name, "exact")
+    connected.tasks.create(write(tmp_path / "sums.jsonl", rows), name, "exact", accept=True)
     assert [one.id for one in connected.tasks.problems(name)] == [row["id"] for row in sums]
     held_out = connected.tasks.problems(name, limit=2, after="10", split="held_out").data
     assert [(one.id, one.number, one.split) for one in held_out] == [("11", 12, "held_out"), ("13", 14, "held_out")]
@@ -91,7 +94,7 @@ def test_every_mistake_is_named_by_line_and_field(connected: Client, tmp_path: P
         tmp_path / "x.jsonl", [{"prompt": "1+1=", "answer": "2"}, {"prompt": "1+1="}, {"prompt": 3, "answer": "2"}]
     )
     with pytest.raises(GapcastError) as refused:
-        connected.tasks.create(file, name, "exact")
+        connected.tasks.create(file, name, "exact", accept=True)
     assert (refused.value.code, [one["param"] for one in refused.value.errors]) == (
         "invalid_file",
         ["lines.2.answer", "lines.3.prompt"],
@@ -105,7 +108,7 @@ def test_a_post_whose_answer_is_lost_is_sent_again_from_its_beginning(
 ) -> None:
     between = relay(0)
     with Client(between.url) as client:
-        stored = client.tasks.create(write(tmp_path / "sums.jsonl", sums), name, "exact")
+        stored = client.tasks.create(write(tmp_path / "sums.jsonl", sums), name, "exact", accept=True)
     assert (between.connections, stored.train_problems) == (2, 120)
     assert connected.tasks.get(name).id == stored.id
 
@@ -118,16 +121,16 @@ def test_a_file_that_is_too_large_is_refused_before_all_of_it_is_sent(tmp_path: 
         serving(tmp_path / "server", {"GAPCAST_WORKER": "off", "GAPCAST_MAX_TASK_BYTES": "2048"}) as (client, _),
         pytest.raises(GapcastError, match="2048 bytes") as refused,
     ):
-        client.tasks.create(file, "mine/large", "exact")
+        client.tasks.create(file, "mine/large", "exact", accept=True)
     assert refused.value.status == 413
 
 
 def test_what_cannot_be_sent_is_refused_before(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").touch()
+    (tmp_path / "x.txt").touch()
     (tmp_path / "x.jsonl").touch()
     with Client("http://127.0.0.1:9") as client:
         with pytest.raises(ValueError, match=r"\.parquet"):
-            client.tasks.create(tmp_path / "x.csv", "mine/x", "exact")
+            client.tasks.create(tmp_path / "x.txt", "mine/x", "exact")
         with pytest.raises(ValueError, match="JSON"):
             client.tasks.create(tmp_path / "x.jsonl", "mine/x", "numeric", options={"relative_tolerance": float("nan")})
         with pytest.raises(FileNotFoundError):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gapcast import AsyncClient, Client, Event, GapcastError, Prediction
-from gapcast.client.aio.tasks import FileBody
+from gapcast.client.aio.tasks import FileBody, opened
 from gapcast.contract.contexts import HintsContext
 from gapcast.contract.measured import ModelRef
 from gapcast.contract.predictions import GivenGap, PredictionRequest
@@ -166,11 +166,12 @@ class TestAsynchronously:
     def test_a_task_is_sent_from_its_file(self, server: str, pool: str, tmp_path: Path) -> None:
         file = tmp_path / "sums.jsonl"
         file.write_text("".join(json.dumps({"prompt": f"{n}+0=", "answer": str(n)}) + "\n" for n in range(4000)))
-        assert FileBody(file).size > 1 << 16
+        with opened(file) as content:
+            assert FileBody(content).size > 1 << 16
 
         async def use() -> int:
             async with AsyncClient(server) as client:
-                task = await client.tasks.create(file, f"mine/{pool}", "exact")
+                task = await client.tasks.create(file, f"mine/{pool}", "exact", accept=True)
                 problems = await client.tasks.problems(task.name, limit=3)
                 assert [one.number for one in problems.data] == [1, 2, 3]
                 return task.train_problems

@@ -133,7 +133,7 @@ class TestCreate:
             lines = [
                 f'{{"prompt": "{number}", "answer": "1", "reference_solution": "1"}}' for number in range(problems)
             ]
-            query = {"name": "mine", "verifier": "exact", "max_tokens": 16}
+            query = {"name": "mine", "verifier": "exact", "max_tokens": 16, "accept": "true"}
             sent = {"Content-Type": "application/x-ndjson"}
             assert client.post("/v1/tasks", params=query, content="\n".join(lines), headers=sent).status_code == 201
 

@@ -142,11 +142,13 @@ def test_a_broken_file_is_refused(refusing: TestClient, body: bytes, param: str,
     assert count(refusing, "tasks") == count(refusing, "problems") == 0
 
 
-def test_the_first_twenty_faults_are_told_and_a_huge_line_is_passed_over(refusing: TestClient) -> None:
+def test_each_fault_is_told_once_and_a_huge_line_is_passed_over(refusing: TestClient) -> None:
     huge = b'{"prompt": "' + b"x" * 10_000_000 + b'"}\n'
     errors = sender(refusing)(huge + lines(*[problem(answer="x")] * 30)).json()["errors"]
-    assert [one["param"] for one in errors] == ["lines.1.prompt", *(f"lines.{line}.answer" for line in range(2, 21))]
+    assert [one["param"] for one in errors] == ["lines.1.prompt", "lines.2.answer"]
     assert "got 10000015." in errors[0]["message"]
+    told = "line 2: expected a number, got 'x'. The same in 29 more lines: 3, 4, 5, 6, 7, ..."
+    assert errors[1]["message"] == told
     many = {f"field {index}": index for index in range(10_000)}
     assert len(sender(refusing)(lines(many)).json()["errors"]) == 20
 
@@ -220,7 +222,7 @@ def test_what_is_said_beside_the_file_is_checked(refusing: TestClient, param: st
 
 def test_other_media_types_and_packed_bodies_are_refused(refusing: TestClient) -> None:
     send = sender(refusing)
-    assert send(lines(GOOD), "application/json").json()["code"] == "unsupported_media_type"
+    assert send(lines(GOOD), "application/xml").json()["code"] == "unsupported_media_type"
     packed = send(lines(GOOD), headers={"Content-Encoding": "gzip"})
     assert (packed.status_code, packed.json()["param"]) == (415, "Content-Encoding")
 

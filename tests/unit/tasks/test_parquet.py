@@ -73,9 +73,9 @@ BROKEN: list[tuple[bytes, str | None, str]] = [
     (b"", None, "not Parquet, or is damaged"),
     (b"PAR1 and then nothing", None, "not Parquet, or is damaged"),
     (lines(problem()), None, "not Parquet, or is damaged"),
-    (parquet_of({"prompt": ["a"], "answer": ["1"], "colour": ["red"]}), "colour", "The columns are prompt"),
-    (parquet_of({"prompt": [b"a"], "answer": ["1"]}), "prompt", "got the type binary"),
-    (parquet_of({"prompt": ["a"], "answer": [{"x": [b"1"]}]}), "answer", "got the type binary"),
+    (parquet_of({"prompt": ["a"], "answer": ["1"], "colour": ["red"]}), "columns.colour", "The columns are prompt"),
+    (parquet_of({"prompt": [b"a"], "answer": ["1"]}), "columns.prompt", "got the type binary"),
+    (parquet_of({"prompt": ["a"], "answer": [{"x": [b"1"]}]}), "columns.answer", "got the type struct"),
     (
         parquet_of({"prompt": pa.array([], pa.string()), "answer": pa.array([], pa.string())}),
         None,
@@ -139,7 +139,7 @@ def test_a_file_that_unpacks_to_more_than_is_taken(client: TestClient, send: Sen
         answer = send(body, PARQUET)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_file")
         assert "unpacks to more than 1048576 bytes" in answer.json()["detail"]
-        assert answer.json()["param"] == ("prompt" if body is said else "rows.105")
+        assert answer.json()["param"] == ("columns.prompt" if body is said else "rows.105")
 
 
 def bomb() -> bytes:
@@ -183,7 +183,7 @@ print(json.dumps([done.returncode, done.stderr.decode(), resource.getrusage(reso
 def unpacked(body: bytes, folder: Path) -> tuple[int, str, int]:
     """Exit status, what was told, and the most memory in KiB, measured from a small process of its own."""
     (folder / "file").write_bytes(body)
-    unpacking = module_command("service.tasks.unpack", str(1 << 40))
+    unpacking = module_command("service.tasks.unpack", "parquet", str(1 << 40), "null")
     command = [sys.executable, "-P", "-c", LAUNCHER, str(folder / "file"), *unpacking]
     environment = safe_environment(os.environ) | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     status, told, memory = json.loads(
@@ -204,7 +204,7 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes_take_no_gigabytes(tmp_path: Pa
 @pytest.mark.slow
 def test_a_bomb_is_told_as_a_fault_of_the_file(refusing: TestClient) -> None:
     answer = sender(refusing)(bomb(), PARQUET)
-    assert (answer.status_code, answer.json()["code"], answer.json()["param"]) == (422, "invalid_file", "hints")
+    assert (answer.status_code, answer.json()["code"], answer.json()["param"]) == (422, "invalid_file", "columns.hints")
     assert "row 1: column 'hints' unpacks to more memory" in answer.json()["detail"]
 
 
@@ -233,7 +233,7 @@ def test_few_files_are_unpacked_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     def unpack_one(_: int) -> bytes:
         with scratch(tmp_path) as packed, scratch(tmp_path) as unpacked:
             packed.write(body)
-            unpack(packed, unpacked, 1 << 20)
+            unpack("parquet", packed, unpacked, 1 << 20, None)
             unpacked.seek(0)
             return unpacked.read()
 

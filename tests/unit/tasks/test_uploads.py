@@ -35,7 +35,10 @@ def test_a_file_is_stored_and_shown(client: TestClient, send: Send) -> None:
     assert answer.status_code == 201
     task = answer.json()
     assert task["id"].startswith("task_")
-    assert task == client.get("/v1/tasks/mine/maths").json() == client.get("/v1/tasks").json()["data"][-1]
+    assert task.pop("waiting")["queue"] == "probes"
+    task["waiting"] = None
+    assert task == client.get("/v1/tasks/mine/maths").json() | {"waiting": None}
+    assert task == client.get("/v1/tasks").json()["data"][-1]
     kept = {name: task[name] for name in task if name not in {"id", "revision", "created_at", "bytes"}}
     assert kept == {
         "object": "task",
@@ -51,6 +54,12 @@ def test_a_file_is_stored_and_shown(client: TestClient, send: Send) -> None:
         "with_hints": 2,
         "with_reference_solution": 1,
         "with_privileged_context": 1,
+        "status": "ready",
+        "accepted": True,
+        "self_check": None,
+        "progress": None,
+        "waiting": None,
+        "error": None,
     }
 
 
@@ -147,7 +156,7 @@ def upload(database: Database, folder: Path, body: bytes, name: str = "mine", te
         raw.write(body)
         prepared = uploads.prepare(raw, "ndjson", task, unpacked, out, 1 << 30)
         with database.write() as session:
-            return uploads.store(session, tenant, prepared)
+            return uploads.store(session, tenant, prepared, accept=True)
 
 
 def test_two_uploads_at_once(database: Database, tmp_path: Path) -> None:
@@ -262,7 +271,7 @@ for n, name in ((1_000, "small"), (100_000, "large")):
             raw.write(json.dumps(row).encode() + b"\\n")
         prepared = uploads.prepare(raw, "ndjson", uploads.header(name, "numeric", None, {}), unpacked, out, 1 << 30)
         with database.write() as session:
-            task, _ = uploads.store(session, "local", prepared)
+            task, _ = uploads.store(session, "local", prepared, accept=True)
     with database.read() as session:
         export_task(session, "local", name, task.revision, folder / "tasks")
     print(task.train_problems, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

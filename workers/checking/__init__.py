@@ -1,0 +1,1 @@
+"""A task file is checked on this machine, without a server (`gapcast tasks check`)."""
