@@ -345,6 +345,16 @@ def context(asked: Context) -> str:
     return ", ".join([_context(asked.kind, asked.options), *_wrong(asked.options)])
 
 
+def asked_about(model: str, task: str, of: Context) -> str:
+    """Name what is measured or trained: lab/addition-qwen3-s on lab/addition, context hints, 2 shown."""
+    return f"{model} on {task}, context {context(of)}"
+
+
+def labels(name: str | None, tags: Sequence[str]) -> str:
+    """Write a name and tags in one cell."""
+    return "  ".join([*([name] if name else []), *(f"#{tag}" for tag in tags)])
+
+
 def shown_context(key: str) -> str:
     """Name the context that a key is of, by its options or by the name that people gave it."""
     said = json.loads(key)
@@ -531,6 +541,11 @@ def run_cost(cost: RunCost) -> str:
 def artifact(kind: str) -> str:
     """Name what a run leaves."""
     return {"lora": "LoRA adapter", "full": "model"}.get(kind, kind)
+
+
+def when(time: str) -> str:
+    """Write a time of the API (RFC 3339, UTC) to the minute; where it stands says that it is UTC."""
+    return f"{time[:10]} {time[11:16]}"
 
 
 def duration(seconds: float) -> str:

@@ -167,6 +167,7 @@ class PredictionFilters(ProbeFilters, total=False):
 class ComparisonFilters(Named, total=False):
     """Which comparisons are listed."""
 
+    model: str | None
     task: str | None
     pool: str | None
     status: JobStatus | None
@@ -175,6 +176,7 @@ class ComparisonFilters(Named, total=False):
 class RecommendationFilters(Named, total=False):
     """Which recommendations are listed."""
 
+    model: str | None
     task: str | None
     pool: str | None
     status: JobStatus | None

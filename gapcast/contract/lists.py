@@ -91,6 +91,7 @@ class ComparisonQuery(PageQuery):
     id_prefix: str | None = _id_prefix("cmp")
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
+    model: str | None = _name("a model that is compared")
     task: str | None = _name("the task's name")
     pool: str | None = _POOL
     status: JobStatus | None = None
@@ -102,6 +103,7 @@ class RecommendationQuery(PageQuery):
     id_prefix: str | None = _id_prefix("rec")
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
+    model: str | None = _name("a model that may be trained")
     task: str | None = _name("the task's name")
     pool: str | None = _POOL
     status: JobStatus | None = None

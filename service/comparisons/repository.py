@@ -11,7 +11,7 @@ from gapcast.contract.lists import ComparisonQuery
 from service.comparisons.models import PENDING, Comparison, ComparisonPart
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
-from service.kit.pagination import Filters, conditions, of_labels, select_page
+from service.kit.pagination import Filters, conditions, holds, of_labels, select_page
 
 LIVE = (JobState.queued, JobState.running)
 
@@ -36,6 +36,7 @@ def _status() -> Any:  # noqa: ANN401
 
 FILTERS: Filters = {
     **of_labels(Comparison, Comparison.id),
+    "model": holds(Comparison.request),
     "task": Comparison.members["list"][0]["request"]["task"].as_string(),
     "pool": Comparison.pool,
     "status": _status(),

@@ -107,6 +107,17 @@ def from_validation(error: RequestValidationError, content_type: str | None) -> 
     return InvalidRequest(detail, param=rows[0].param if rows else None, errors=rows)
 
 
+def _detail(request: Request, error: HTTPException) -> str:
+    """Return the sentence about a path or a method that the API does not have; Starlette's for anything else."""
+    path = repr(request.url.path[:80])
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is no path {path}. The API's paths begin with /v1/; GET /openapi.json lists them."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return f"method: expected {allowed} for the path {path}, got {request.method}. Use {allowed}."
+    return str(error.detail)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
@@ -124,7 +135,7 @@ def install(app: FastAPI) -> None:
             return problem_response(
                 request, MalformedJson("The body is not JSON: wrong encoding, or nested too deeply.")
             )
-        ours = GapcastError(str(error.detail), headers=dict(error.headers or {}))
+        ours = GapcastError(_detail(request, error), headers=dict(error.headers or {}))
         ours.status = error.status_code
         ours.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem_response(request, ours)

@@ -9,11 +9,12 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import JsonObject
 from gapcast.contract.lists import RecommendationQuery
 from service.kit.clock import now
-from service.kit.pagination import Filters, conditions, of_labels, select_page
+from service.kit.pagination import Filters, conditions, holds, of_labels, select_page
 from service.recommendations.models import EXECUTING, Recommendation
 
 FILTERS: Filters = {
     **of_labels(Recommendation, Recommendation.id),
+    "model": holds(Recommendation.request),
     "task": Recommendation.task,
     "pool": Recommendation.pool,
     "status": Recommendation.status,

@@ -20,6 +20,7 @@ from gapcast.words import (
     recipe,
     shown_context,
     summed_up,
+    when,
 )
 
 UNLIKELY = 0.05
@@ -30,7 +31,8 @@ RULED_OUT = 0.05
 
 def print_law(console: Console, fit: Fit, unusual: Residuals, scaling: list[FamilyScaling]) -> None:
     """Print a fit: each family's law, diagnostics, slopes by size, unusual runs."""
-    _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {count(fit.n, 'run')}, made {fit.created_at}")
+    made = f"{count(fit.n, 'run')}, made {when(fit.created_at)} UTC"
+    _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {made}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Family, teacher, divergence", overflow="fold")
     table.add_column("Runs", justify="right")
