@@ -9,12 +9,14 @@ from typer import Context, TyperException
 from typer.core import TyperGroup
 
 from gapcast.cli.exits import Exit
-from gapcast.cli.terminal import note_json, print_faults
+from gapcast.cli.terminal import note_json, print_faults, say
 from gapcast.contract.accepted import listed
 from gapcast.contract.faults import sentence, shown
 from gapcast.contract.nearest import did_you_mean, nearest
 
 QUOTED = re.compile(r"'([^']*)'")
+HELP = "NoArgsIsHelpError"
+"""what typer raises for a group without a command; its message is the help"""
 CHOICE = "is not one of"
 """what typer says of a value that is not among an option's choices, which follow it in quotes"""
 
@@ -41,11 +43,13 @@ class Commands(TyperGroup):
 
 def _report(error: TyperException) -> None:
     context: Context | None = getattr(error, "ctx", None)
-    text = error.format_message()
-    if context is None or text == context.get_help():  # a group without a command
-        sys.stderr.write(f"{text}\n")
-        return
-    print_faults([_told(error, context), f"`{context.command_path} --help` shows what it takes."])
+    if type(error).__name__ == HELP:
+        if error.message:  # else it is printed already, in boxes
+            say(error.message)
+    elif context is None:
+        print_faults([error.format_message()])
+    else:
+        print_faults([_told(error, context), f"`{context.command_path} --help` shows what it takes."])
 
 
 def _told(error: TyperException, context: Context) -> str:
