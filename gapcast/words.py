@@ -293,6 +293,17 @@ def collapses(p_collapse: float, support: Support | None = None) -> str:
     return f"{probability(p_collapse)} probability: {source}"
 
 
+def chances(found: Improvement, support: Support | None) -> list[tuple[str, str]]:
+    """Name and say each probability of a prediction, for every place that shows one.
+
+    Another number of a prediction is shown everywhere by one more row here.
+    """
+    if found.value is None:
+        return []
+    rows = [("Collapses", collapses(found.p_collapse, support))]
+    return rows if found.p_positive is None else [("Improves", improves(found.p_positive)), *rows]
+
+
 def collapse(stopped_by: str | None) -> str:
     """Say what a collapse is, and whether the run ended with it."""
     ended = ", and the run ended there" if stopped_by == "collapse" else ""

@@ -66,7 +66,7 @@ def begins(key: InstrumentedAttribute[str]) -> Condition:
     return condition
 
 
-def holds(column: InstrumentedAttribute[Any]) -> Condition:
+def holds(column: ColumnElement[Any]) -> Condition:
     """Make the filter of JSON that holds a text as one of its values, wherever it stands."""
 
     def condition(text: str) -> ColumnElement[bool]:

@@ -15,14 +15,13 @@ from gapcast.words import (
     STATES,
     asked_about,
     between,
-    collapses,
+    chances,
     count,
     duration,
     estimated,
     expected,
     gained,
     gpu_hours,
-    improves,
     law_status,
     level,
     link_weights,
@@ -83,9 +82,8 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row("", "[yellow]a mixture of these two, as beyond the stored gaps neither is ruled out:[/]")
         for branch in improvement.branches:
             table.add_row("", _side(branch))
-        if improvement.p_positive is not None:
-            table.add_row("Improves", improves(improvement.p_positive))
-            table.add_row("Collapses", collapses(improvement.p_collapse, support))
+        for name, text in chances(improvement, support):
+            table.add_row(name, text)
     if prediction.held_out is not None:
         found = prediction.held_out
         on = (
