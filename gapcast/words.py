@@ -195,7 +195,7 @@ def plain(name: str) -> str:
 
 
 class Verdict(NamedTuple):
-    """What a prediction advises, and why."""
+    """The advice of a prediction, and why."""
 
     name: str
     reason: str
@@ -226,7 +226,7 @@ def with_interval(found: Improvement) -> str:
 
 
 def _before(support: Support | None) -> str:
-    """What the same run gained with other seeds."""
+    """Say what the same run gained with other seeds."""
     runs = [run for run in support.nearest if run.same == "run"] if support is not None else []
     if not runs:
         return ""

@@ -1,4 +1,4 @@
-"""What is to be compared, as a user gives it: files, `--vary` and the other options, and what is wrong with them."""
+"""A comparison as a user asks for it: files, `--vary` and the other options, and what is wrong with them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

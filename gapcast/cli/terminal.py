@@ -105,7 +105,7 @@ def say(line: str) -> None:
 
 
 class Written(Protocol):
-    """What a user has written and a server may refuse: a configuration, several, a comparison."""
+    """A request that a user has written and a server may refuse: a configuration, several, a comparison."""
 
     def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
         """Return the lines to print about fields and what is wrong with them."""

@@ -154,7 +154,7 @@ class ObservationExport(ObservationFilters):
 
 
 class ObservationImport(Query):
-    """Where the rows of a batch go, and the tags that each of them gets."""
+    """The pool of a batch of rows, and the tags that each of them gets."""
 
     pool: str | None = Field(
         None, pattern=POOL_PATTERN, description="the pool of all rows; null: each row's own `pool`"

@@ -31,7 +31,7 @@ FAR = 3
 
 
 def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple[str, str]]:
-    """What keeps a gap from being an artefact, as rows of a table."""
+    """Yield the controls that tell a gap from an artefact, as rows of a table."""
     if net_gap is not None:
         yield "Net gap", f"{estimated(net_gap)}, self-teacher minus placebo"
     if controls.none is None:

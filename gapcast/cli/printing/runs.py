@@ -119,7 +119,7 @@ def _state(run: TrainingRun) -> Iterator[tuple[str, str]]:
 
 
 def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[str, str]]:
-    """What was said before the run, and whether it held."""
+    """Yield the prediction from before the run, and if it held."""
     if predicted.value is None:
         yield "Predicted", f"nothing, {predicted.prediction_id} was refused"
         return
