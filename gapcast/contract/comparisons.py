@@ -29,7 +29,7 @@ Stop = Literal["decided", "indifferent", "law", "budget", "most_problems"]
 
 
 class Budget(Strict):
-    """The limits of the cost of choosing, without the second probe of the winner; the first limit that is reached ends it."""
+    """The limits of the cost of choosing, without the winner's second probe; the first limit reached ends it."""
 
     rollouts: int | None = Field(
         None,
