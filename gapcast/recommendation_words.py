@@ -25,7 +25,7 @@ MOST_NAMES = 4
 
 
 class Advice(NamedTuple):
-    """What to do first, or what has come of it, and why."""
+    """The first thing to do, or its outcome, and why."""
 
     headline: str
     reason: str

@@ -208,7 +208,7 @@ def plain(name: str) -> str:
 
 
 class Verdict(NamedTuple):
-    """What a prediction advises, and why."""
+    """The advice of a prediction, and why."""
 
     name: str
     reason: str
@@ -239,7 +239,7 @@ def with_interval(found: Improvement) -> str:
 
 
 def _before(support: Support | None) -> str:
-    """What the same run gained with other seeds."""
+    """Say what the same run gained with other seeds."""
     runs = [run for run in support.nearest if run.same == "run"] if support is not None else []
     if not runs:
         return ""
@@ -306,6 +306,17 @@ def collapses(p_collapse: float, support: Support | None = None) -> str:
     return f"{probability(p_collapse)} probability: {source}"
 
 
+def chances(found: Improvement, support: Support | None) -> list[tuple[str, str]]:
+    """Name and say each probability of a prediction, for every place that shows one.
+
+    Another number of a prediction is shown everywhere by one more row here.
+    """
+    if found.value is None:
+        return []
+    rows = [("Collapses", collapses(found.p_collapse, support))]
+    return rows if found.p_positive is None else [("Improves", improves(found.p_positive)), *rows]
+
+
 def collapse(stopped_by: str | None) -> str:
     """Say what a collapse is, and whether the run ended with it."""
     ended = ", and the run ended there" if stopped_by == "collapse" else ""
@@ -356,6 +367,16 @@ def context(asked: Context) -> str:
     if isinstance(asked.options, PlaceboOptions):
         return ", ".join([f"placebo of {_context(asked.options.of, asked.options.options)}", *_wrong(asked.options)])
     return ", ".join([_context(asked.kind, asked.options), *_wrong(asked.options)])
+
+
+def asked_about(model: str, task: str, of: Context) -> str:
+    """Name what is measured or trained: lab/addition-qwen3-s on lab/addition, context hints, 2 shown."""
+    return f"{model} on {task}, context {context(of)}"
+
+
+def labels(name: str | None, tags: Sequence[str]) -> str:
+    """Write a name and tags in one cell."""
+    return "  ".join([*([name] if name else []), *(f"#{tag}" for tag in tags)])
 
 
 def shown_context(key: str) -> str:
@@ -611,6 +632,11 @@ def run_cost(cost: RunCost) -> str:
 def artifact(kind: str) -> str:
     """Name what a run leaves."""
     return {"lora": "LoRA adapter", "full": "model"}.get(kind, kind)
+
+
+def when(time: str) -> str:
+    """Write a time of the API (RFC 3339, UTC) to the minute; where it stands says that it is UTC."""
+    return f"{time[:10]} {time[11:16]}"
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
-"""What is to be compared, as a user gives it: files, `--vary` and the other options, and what is wrong with them."""
+"""A comparison as a user asks for it: files, `--vary` and the other options, and what is wrong with them."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ OPTIONS = {
     "budget.minutes": "--budget-minutes",
 }
 """The options that set a field of the request."""
+MEMBER = re.compile(r"vary\[[^]]*\]\.(.+)")
+"""a field of one of the configurations that `vary` has made"""
 WHOLE = frozenset({"base", "vary", "configurations"})
 """Fields by which a file is the request itself, and not one of the configurations."""
 
@@ -117,7 +120,8 @@ class Asked:
     def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
         """Return the lines to print about fields of the request, each where its user has written it."""
         lines = []
-        for param, message in faults:
+        for at, told in faults:
+            param, message = self._without_member(at, told)
             head, _, rest = param.partition(".")
             option = next((field for field in self._varied if f"{param}.".startswith(f"vary.{field}.")), None)
             if option is not None:
@@ -131,6 +135,13 @@ class Asked:
             else:
                 lines += self.options.refusals([(param, message)])
         return [*dict.fromkeys(lines)]  # an option that does not fit does not fit any of them
+
+    def _without_member(self, param: str, message: str) -> tuple[str, str]:
+        """Return the place of a fault that the server found in one varied configuration where it was written."""
+        at = MEMBER.fullmatch(param)
+        if at is None or self._base is None or any(f"{at[1]}.".startswith(f"{field}.") for field in self._varied):
+            return param, message
+        return f"base.{at[1]}", message.removeprefix(f"{param}: ")
 
 
 def _items(many: Any) -> Iterable[tuple[int, Any]]:  # noqa: ANN401

@@ -40,7 +40,7 @@ def watch_comparison(events: Iterable[Event], comparison: Comparison, console: C
 
 
 class Followed:
-    """What is known of a comparison, and how it is shown."""
+    """The state of a comparison, and how it is shown."""
 
     def __init__(self, comparison: Comparison, console: Console) -> None:
         self._console = console

@@ -12,6 +12,7 @@ from gapcast.cli.listing import (
     NAMED,
     After,
     Limit,
+    OfModel,
     OfName,
     OfPool,
     OfStatus,
@@ -40,6 +41,7 @@ NOT_ADVISED = frozenset({"skip", "refused"})
 def list_(
     limit: Limit = 20,
     after: After = None,
+    model: OfModel = None,
     task: OfTask = None,
     pool: OfPool = None,
     status: OfStatus = None,
@@ -49,7 +51,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List comparisons, newest first; predicted improvements in accuracy points."""
-    wanted = filters(tag, task=task, pool=pool, status=status, name=name)
+    wanted = filters(tag, model=model, task=task, pool=pool, status=status, name=name)
     with exit_on_refusal(), Client(url) as client:
         show_list(
             "comparisons",
@@ -57,6 +59,8 @@ def list_(
             lambda size: client.comparisons.list(limit=size, after=after, **wanted),
             print_comparisons,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

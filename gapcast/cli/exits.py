@@ -30,5 +30,5 @@ TABLE = "Exit codes:\n\n" + "\n\n".join(f"{code.value}: {meaning}" for code, mea
 
 def exit_code(error: GapcastError) -> Exit:
     """Return the exit code for what the client raised."""
-    passing = isinstance(error, Unreachable | AnswerLost | ServerFault | RateLimited)
+    passing = isinstance(error, Unreachable | AnswerLost | ServerFault | RateLimited) and error.code != "invalid_url"
     return Exit.NO_SERVER if passing else Exit.REFUSED

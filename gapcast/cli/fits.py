@@ -34,6 +34,8 @@ def list_(
             lambda size: client.fits.list(limit=size, after=after, **wanted),
             print_fits,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

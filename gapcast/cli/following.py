@@ -90,7 +90,7 @@ def _progress(console: Console) -> Progress:
 
 
 class _Followed:
-    """What is known of one measurement, and how it is shown.
+    """The state of one measurement, and how it is shown.
 
     Args:
         progress: where its bar goes.

@@ -1,8 +1,9 @@
 """Lists and ids, alike for every resource: filters, one shape of JSON, unique prefixes of ids and `latest`."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -97,6 +98,8 @@ def show_list(
     show: Callable[[Console, list[Kind]], None],
     *,
     as_json: bool,
+    client: Client | None = None,
+    wanted: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Print the first items of a list, and how to read on.
 
@@ -106,8 +109,16 @@ def show_list(
         pages: asks for the list in pages of so many items.
         show: prints them.
         as_json: print the JSON that the API answers a list with.
+        client: of the server.
+        wanted: the filters; if nothing matches, a model, task or pool among them that does not exist is named.
+
+    Raises:
+        GapcastError: the server refused, and names a filter by its option; or no answer came.
     """
-    items, more = first(limit, pages)
+    try:
+        items, more = first(limit, pages)
+    except InvalidRequest as error:
+        raise _by_options(error) from error
     last = getattr(items[-1], "id", None) if items else None
     if as_json:
         print_json_list(items, last, more=more)
@@ -115,8 +126,33 @@ def show_list(
         show(console, items)
     else:
         console.print(f"No {things} were found.", highlight=False)
+    if client is not None and not items:
+        for line in _unknown(client, wanted):
+            say(line)
     if more and last is not None:
         say(f"There are more: --after {last}")
+
+
+def _by_options(error: InvalidRequest) -> InvalidRequest:
+    """Return a list's refusal with its parameters as the options that set them."""
+
+    def option(param: str) -> str:
+        return f"--{param.partition('.')[0].removesuffix('_id').replace('_', '-')}"
+
+    rows = [row | {"param": option(row["param"])} for row in error.errors]
+    message = " ".join(f"{row['param']}: {row['message']}" for row in rows) or str(error)
+    return InvalidRequest(message, status=error.status, code=error.code, param=error.param, errors=rows)
+
+
+def _unknown(client: Client, wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence about each filter's name that the server does not have."""
+    find = {"model": client.models.get, "task": client.tasks.get, "pool": client.pools.get}
+    for field, get in find.items():
+        try:
+            if field in wanted:
+                get(wanted[field])
+        except NotFound as error:
+            yield str(error)
 
 
 def print_json_list(items: Sequence[BaseModel], last: str | None = None, *, more: bool = False) -> None:

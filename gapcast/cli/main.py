@@ -24,11 +24,13 @@ from gapcast.cli.size import size
 from gapcast.cli.terminal import console, errors, note_json, plain_unless_terminal, report_waits
 from gapcast.cli.track import track
 from gapcast.cli.train import train
+from gapcast.cli.usage import Commands
 from gapcast.cli.workers import workers
 from gapcast.launching import module_command, safe_environment
 
 app = typer.Typer(
     name="gapcast",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -301,6 +301,8 @@ def list_(
             lambda size: client.observations.list(limit=size, after=after, order=order, **wanted),
             print_observations,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

@@ -63,6 +63,8 @@ def list_(
             lambda size: client.predictions.list(limit=size, after=after, **wanted),
             print_predictions,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

@@ -55,6 +55,8 @@ def list_(
             lambda size: client.probes.list(limit=size, after=after, **wanted),
             print_probes,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

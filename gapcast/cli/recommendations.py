@@ -11,6 +11,7 @@ from gapcast.cli.listing import (
     RECOMMENDATIONS,
     After,
     Limit,
+    OfModel,
     OfName,
     OfPool,
     OfStatus,
@@ -38,6 +39,7 @@ Named = Annotated[str, typer.Argument(metavar="RECOMMENDATION", help=f"Its id: {
 def list_(
     limit: Limit = 20,
     after: After = None,
+    model: OfModel = None,
     task: OfTask = None,
     pool: OfPool = None,
     status: OfStatus = None,
@@ -47,7 +49,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List recommendations, newest first; expected gains in accuracy points."""
-    wanted = filters(tag, task=task, pool=pool, status=status, name=name)
+    wanted = filters(tag, model=model, task=task, pool=pool, status=status, name=name)
     with exit_on_refusal(), Client(url) as client:
         show_list(
             "recommendations",
@@ -55,6 +57,8 @@ def list_(
             lambda size: client.recommendations.list(limit=size, after=after, **wanted),
             print_recommendations,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

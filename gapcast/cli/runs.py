@@ -71,6 +71,8 @@ def list_(
             lambda size: client.training_runs.list(limit=size, after=after, **wanted),
             print_runs,
             as_json=as_json,
+            client=client,
+            wanted=wanted,
         )
 
 

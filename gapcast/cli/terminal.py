@@ -105,7 +105,7 @@ def say(line: str) -> None:
 
 
 class Written(Protocol):
-    """What a user has written and a server may refuse: a configuration, several, a comparison."""
+    """A request that a user has written and a server may refuse: a configuration, several, a comparison."""
 
     def refusals(self, faults: Iterable[tuple[str, str]]) -> list[str]:
         """Return the lines to print about fields and what is wrong with them."""
@@ -129,12 +129,17 @@ def print_refusal(error: GapcastError, configuration: "Written | None" = None) -
         say(str(error))
 
 
-def refuse(lines: Sequence[str]) -> NoReturn:
-    """Print what is wrong with a command or a file, before a server is asked, and exit with 2."""
+def print_faults(lines: Sequence[str]) -> None:
+    """Print what is wrong with a command or a file, before a server is asked; with --json a problem object too."""
     if _json_asked.get():
         print_json({"title": "Invalid command", "status": 0, "code": "invalid_command", "detail": "\n".join(lines)})
     for line in lines:
         say(line)
+
+
+def refuse(lines: Sequence[str]) -> NoReturn:
+    """Print what is wrong with a command or a file, and exit with 2."""
+    print_faults(lines)
     raise typer.Exit(Exit.REFUSED)
 
 

@@ -5,6 +5,8 @@ from typing import Any, NotRequired, TypedDict
 import httpx2
 from pydantic import ValidationError
 
+from gapcast.client.requests import DEFAULT_URL
+
 NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol)
 PROBLEM = "application/problem+json"
 """the media type of every error of Gapcast's (RFC 9457); what stands before it, such as a proxy, sends others"""
@@ -24,8 +26,8 @@ class GapcastError(Exception):
 
     Attributes:
         status: the HTTP status; 0 when no answer came.
-        code: the problem's code, such as `unknown_model`; without an answer `unreachable` (nothing was sent) or
-            `answer_lost` (what was sent may have taken effect).
+        code: the problem's code, such as `unknown_model`; without an answer `invalid_url`, `unreachable` (nothing was
+            sent) or `answer_lost` (what was sent may have taken effect).
         param: the field that does not fit.
         errors: every field that does not fit, with its message.
         retry_after: seconds after which the server asks to be tried again; None: it does not say.
@@ -126,9 +128,11 @@ def refusal(response: httpx2.Response, url: str, *, with_key: bool) -> GapcastEr
 
 def failure(error: httpx2.HTTPError | httpx2.InvalidURL, url: str) -> GapcastError:
     """Turn a request without an answer into an exception."""
+    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        advice = f"Write http://{url}." if "://" not in url else "Check its host and its port."
+        message = f"expected the address of a server, such as {DEFAULT_URL}, got {url!r}. {advice}"
+        return Unreachable(message, code="invalid_url")
     what = str(error) or type(error).__name__
-    if isinstance(error, httpx2.InvalidURL):
-        return Unreachable(f"{url!r} is not the address of a server: {what}")
     kind, code = (Unreachable, "unreachable") if isinstance(error, NOTHING_SENT) else (AnswerLost, "answer_lost")
     return kind(f"{url}: no answer ({what}). Is `gapcast serve` running there?", code=code)
 

@@ -204,6 +204,7 @@ class PredictionFilters(ProbeFilters, total=False):
 class ComparisonFilters(Named, total=False):
     """Which comparisons are listed."""
 
+    model: str | None
     task: str | None
     pool: str | None
     status: JobStatus | None
@@ -212,6 +213,7 @@ class ComparisonFilters(Named, total=False):
 class RecommendationFilters(Named, total=False):
     """Which recommendations are listed."""
 
+    model: str | None
     task: str | None
     pool: str | None
     status: JobStatus | None

@@ -1,4 +1,4 @@
-"""What a worker's child gets of a comparison, and what it gives: the rounds of one model."""
+"""The part of a comparison that a worker's child measures, and its result: the rounds of one model."""
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ class Competitor(Strict):
 
 
 class Known(Finite):
-    """What is known of one configuration; `service.deciding.Known` says what its fields mean."""
+    """The state of one configuration; `service.deciding.Known` describes its fields."""
 
     differences: list[float]
     gap: float
@@ -62,7 +62,7 @@ class ComparisonConfiguration(Strict):
 
 
 class PartResult(Finite):
-    """What a job of a comparison has measured and decided."""
+    """The measurements and the decision of one job of a comparison."""
 
     measured: dict[int, ProbeResult] = Field(default_factory=dict)
     known: dict[int, Known] = Field(default_factory=dict)

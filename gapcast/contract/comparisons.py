@@ -29,7 +29,7 @@ Stop = Literal["decided", "indifferent", "law", "budget", "most_problems"]
 
 
 class Budget(Strict):
-    """What may be spent on choosing; the second probe of the winner comes on top. Whichever is over first ends it."""
+    """The limits of the cost of choosing, without the winner's second probe; the first limit reached ends it."""
 
     rollouts: int | None = Field(
         None,
@@ -106,7 +106,7 @@ class ComparisonProgress(Finite):
 
 
 class Spent(Finite):
-    """What a comparison has cost."""
+    """The cost of a comparison."""
 
     rollouts: int = Field(description="to choose, all arms; what configurations share counts once")
     second_probe: int = Field(0, description="rollouts of the winner's second probe")

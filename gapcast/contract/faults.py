@@ -151,7 +151,10 @@ def naming(message: str, value: object) -> str:
     message = ended(message)
     if value is None or ", got " in message or repr(value) in message:
         return message
-    return f"{message[:-1]} (got {value!r}){message[-1]}"
+    first, stop, rest = message.partition(". ")
+    if not stop:
+        first, stop = message[:-1], message[-1]
+    return f"{first} (got {value!r}){stop}{rest}"
 
 
 def shown(value: object) -> str:

@@ -254,7 +254,7 @@ class ContextSpread(OfRecipe, Finite):
 
 
 class ContextEffects(Finite):
-    """What a version of the law says of the contexts that it has runs of."""
+    """The effects of the contexts that a version of the law has runs of."""
 
     object: Literal["list"] = "list"
     fit_id: str

@@ -206,7 +206,7 @@ class KnownCurves(BaseModel):
 
 
 class Forecast(Finite):
-    """Where a run is expected to end, now and after each look so far."""
+    """The expected end of a run, now and after each look so far."""
 
     object: Literal["forecast"] = "forecast"
     run_id: str | None = Field(

@@ -92,6 +92,7 @@ class ComparisonQuery(PageQuery):
     id_prefix: str | None = _id_prefix("cmp")
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
+    model: str | None = _name("a model that is compared")
     task: str | None = _name("the task's name")
     pool: str | None = _POOL
     status: JobStatus | None = None
@@ -103,6 +104,7 @@ class RecommendationQuery(PageQuery):
     id_prefix: str | None = _id_prefix("rec")
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
+    model: str | None = _name("a model that may be trained")
     task: str | None = _name("the task's name")
     pool: str | None = _POOL
     status: JobStatus | None = None
@@ -167,7 +169,7 @@ class ObservationExport(ObservationFilters):
 
 
 class ObservationImport(Query):
-    """Where the rows of a batch go, and the tags that each of them gets."""
+    """The pool of a batch of rows, and the tags that each of them gets."""
 
     pool: str | None = Field(
         None, pattern=POOL_PATTERN, description="the pool of all rows; null: each row's own `pool`"

@@ -17,7 +17,7 @@ Unit = Literal["gpu_hours", "worker_hours"]
 
 
 class HoursAndRuns(Strict):
-    """What may be spent, on probes and runs together."""
+    """The limits of what probes and runs together may cost."""
 
     gpu_hours: float | None = Field(
         None, gt=0, le=1e6, description="on a machine without a GPU hours of a worker; null: only the runs are limited"
@@ -26,7 +26,7 @@ class HoursAndRuns(Strict):
 
 
 class KnownCost(Strict):
-    """What a run and a rollout cost, in place of what stored ones tell."""
+    """The cost of a run and of a rollout, in place of that of stored ones."""
 
     hours_per_run: float | None = Field(
         None, gt=0, le=1e6, description="GPU-hours of each training run; null: from stored runs of its model"

@@ -74,7 +74,7 @@ class TrainedProblems(Strict):
 
 
 class TrainedOn(BaseModel):
-    """What a run trains on, and how often it sees each problem."""
+    """The training problems of a run, and how often it sees each."""
 
     problems: int = Field(description="training problems")
     evaluation_problems: int = Field(description="those of them on which baseline and improvement are measured")

@@ -32,7 +32,7 @@ class StepImprovement(Finite):
 class Evaluation(StepImprovement):
     """One look at the student while it was trained, on the evaluation problems; shares.
 
-    What is null was not recorded by the version that trained the run.
+    Null: the version that trained the run did not record it.
     """
 
     accuracy: float

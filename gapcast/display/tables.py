@@ -110,10 +110,7 @@ def _improvement_rows(improvement: Improvement, support: Support | None) -> list
     for interval in improvement.intervals:
         between = words.between(interval.lower, interval.upper)
         rows.append((f"{words.level(interval.level)} interval", f"{between} points"))
-    if improvement.p_positive is not None:
-        rows.append(("Improves", words.improves(improvement.p_positive)))
-    rows.append(("Collapses", words.collapses(improvement.p_collapse, support)))
-    return rows
+    return rows + words.chances(improvement, support)
 
 
 def _table(caption: str, rows: Iterable[Row], heads: Row = ()) -> str:

@@ -1,4 +1,4 @@
-"""What the API answers, as typed objects: the contract's classes under the client's names, some with a display."""
+"""The answers of the API as typed objects: the contract's classes under the client's names, some with a display."""
 
 from gapcast.contract.catalog import ContextKindOut as ContextKind
 from gapcast.contract.catalog import Model, Task

@@ -1,4 +1,4 @@
-"""What the answers of the API have in common."""
+"""The parts that several answers of the API share."""
 
 from gapcast.contract.base import TERMINAL, Warned
 from gapcast.contract.events import EventOut as Event

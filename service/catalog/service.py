@@ -105,7 +105,9 @@ def show_model(entries: Sequence[ModelEntry], name: str) -> Model:
         return find_model(entries, name)
     except UnknownModel:
         near = did_you_mean(name, [model.name for model in models(entries)])
-        raise NotFound(f"There is no model {name[:80]!r}.{near} GET /v1/models lists the models.") from None
+        raise NotFound(
+            f"There is no model {name[:80]!r}.{near} `gapcast models list` and GET /v1/models list them."
+        ) from None
 
 
 def model_source(entry: ModelEntry) -> dict[str, str | None]:

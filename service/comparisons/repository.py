@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from gapcast.contract.base import JsonObject
 from gapcast.contract.lists import ComparisonQuery
+from gapcast.contract.varying import MOST
 from service.comparisons.models import PENDING, Comparison, ComparisonPart
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
-from service.kit.pagination import Filters, conditions, of_labels, select_page
+from service.kit.pagination import Condition, Filters, conditions, holds, of_labels, select_page
 
 LIVE = (JobState.queued, JobState.running)
 
@@ -21,6 +22,13 @@ class Part(NamedTuple):
 
     row: ComparisonPart
     job: Job
+
+
+def of_model(request: InstrumentedAttribute[Any]) -> Condition:
+    """Make the filter of requests with a search space of which a configuration names this model."""
+    listed = (request["configurations"][place]["model"] for place in range(MOST))
+    models = [holds(one) for one in (request["base"]["model"], request["vary"]["model"], *listed)]
+    return lambda name: or_(*(names(name) for names in models))
 
 
 def _status() -> Any:  # noqa: ANN401
@@ -36,6 +44,7 @@ def _status() -> Any:  # noqa: ANN401
 
 FILTERS: Filters = {
     **of_labels(Comparison, Comparison.id),
+    "model": of_model(Comparison.request),
     "task": Comparison.members["list"][0]["request"]["task"].as_string(),
     "pool": Comparison.pool,
     "status": _status(),

@@ -1,4 +1,4 @@
-"""Working through a list that was sent: the faults of all its items are one error, each with its place."""
+"""Working through a list, or through several checks: all their faults are one error, each with its place."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -20,18 +20,39 @@ def for_each(items: Sequence[Item], make: Callable[[Item], Made], where: Callabl
             from the list: `3.context.kind`.
     """
     made: list[Made] = []
-    first: InvalidRequest | None = None
+    errors: list[InvalidRequest] = []
     faults: list[FieldProblem] = []
     for index, item in enumerate(items):
         try:
             made.append(make(item))
         except InvalidRequest as error:
-            first = first or error
+            errors.append(error)
             faults += _placed(error, where(index))
-    if first is not None:
-        detail = " ".join(fault.with_value for fault in faults[:3])
-        raise type(first)(detail, param=faults[0].param, errors=faults[:MOST_FAULTS])
+    _raise(errors, faults)
     return made
+
+
+def check_all(*checks: Callable[[], object]) -> None:
+    """Make every one of some checks.
+
+    Raises:
+        InvalidRequest: of the first fault's class; names the fields of every check that failed.
+    """
+    errors: list[InvalidRequest] = []
+    for check in checks:
+        try:
+            check()
+        except InvalidRequest as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    _raise(errors, [fault for error in errors for fault in error.errors])
+
+
+def _raise(errors: Sequence[InvalidRequest], faults: Sequence[FieldProblem]) -> None:
+    if errors:
+        detail = " ".join(fault.with_value for fault in faults[:3])
+        raise type(errors[0])(detail, param=faults[0].param, errors=list(faults[:MOST_FAULTS]))
 
 
 def _placed(error: InvalidRequest, place: str) -> list[FieldProblem]:

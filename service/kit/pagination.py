@@ -1,10 +1,11 @@
 """Lists: keyset pages in OpenAI's shape, and the filters that narrow them."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, Text, and_, cast
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from service.kit.labels import Labelled
@@ -61,6 +62,17 @@ def begins(key: InstrumentedAttribute[str]) -> Condition:
     def condition(prefix: str) -> ColumnElement[bool]:
         length = prefix.index("_") + 1 + ID_DIGITS
         return key.between(prefix.ljust(length, "0"), prefix.ljust(length, "f"))
+
+    return condition
+
+
+def holds(column: ColumnElement[Any]) -> Condition:
+    """Make the filter of JSON that holds a text as one of its values, wherever it stands."""
+
+    def condition(text: str) -> ColumnElement[bool]:
+        # SQLite keeps what json.dumps has written, which escapes more than PostgreSQL does
+        written = {json.dumps(text), json.dumps(text, ensure_ascii=False)}
+        return or_(*(cast(column, Text).contains(one, autoescape=True) for one in sorted(written)))
 
     return condition
 

@@ -115,6 +115,16 @@ def _methods(app: FastAPI, path: str) -> list[str]:
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
+def _detail(request: Request, error: HTTPException, allowed: str) -> str:
+    """Return the sentence about a path or a method that the API does not have; Starlette's for anything else."""
+    path = repr(request.url.path[:80])
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"There is no path {path}. The API's paths begin with /v1/; GET /openapi.json lists them."
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"method: expected {allowed} for the path {path}, got {request.method}. Use one of those."
+    return str(error.detail)
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
@@ -132,11 +142,12 @@ def install(app: FastAPI) -> None:
             return problem_response(
                 request, MalformedJson("The body is not JSON: wrong encoding, or nested too deeply.")
             )
-        ours = GapcastError(str(error.detail), headers=dict(error.headers or {}))
+        allowed = ", ".join(_methods(app, request.url.path))
+        ours = GapcastError(_detail(request, error, allowed), headers=dict(error.headers or {}))
         ours.status = error.status_code
         ours.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            ours.headers["Allow"] = ", ".join(_methods(app, request.url.path))
+            ours.headers["Allow"] = allowed
         return problem_response(request, ours)
 
     @app.exception_handler(DataError)

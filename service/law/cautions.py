@@ -114,7 +114,9 @@ def cautions(
             yield Caution(Code.LINK_UNDECIDED, message, index)
         if refusals[index]:
             room = 1 - float(probe.baseline[index])
-            message = f"an extrapolated prediction above {MOST_HEADROOM:.0%} of the headroom {room:.3f} is not made"
+            message = (
+                f"an extrapolated prediction above {100 * MOST_HEADROOM:.0f} % of the headroom {room:.3f} is not made"
+            )
             yield Caution(Code.REFUSED, message, index, {"headroom": room})
 
 

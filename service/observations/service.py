@@ -398,7 +398,7 @@ def show_pool(session: Session, tenant: str, name: str) -> Pool:
     pool = repository.pool(session, tenant, name)
     if pool is None:
         near = did_you_mean(name, [row.name for row in repository.pools(session, tenant)])
-        raise NotFound(f"There is no pool {name[:80]!r}.{near} GET /v1/pools lists the pools.")
+        raise NotFound(f"There is no pool {name[:80]!r}.{near} `gapcast pools list` and GET /v1/pools list them.")
     return pool
 
 

@@ -1,6 +1,8 @@
 """Predictions: ask, share a probe, answer when it is measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,7 +24,7 @@ from service.jobs.models import Job, JobState
 from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
-from service.kit.each import for_each
+from service.kit.each import check_all, for_each
 from service.kit.errors import Conflict, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
@@ -37,7 +39,7 @@ from service.probes import sizing
 from service.probes.configuring import configure, trained_elsewhere, trained_problems
 from service.probes.models import Probe
 from service.settings import Settings
-from service.tasks.service import known_task
+from service.tasks.service import find_task, known_task
 
 log = structlog.get_logger()
 
@@ -46,10 +48,11 @@ def law_for(database: Database, tenant: str, request: PredictionRequest, setting
     """Return the law that answers a request; a fit that its pool is due is made here, before anything is locked.
 
     Raises:
-        UnknownModel: no worker can load it, and no gap is given.
+        UnknownModel: no worker can load it, and no gap is given; the error names an unknown task and pool, too.
         UnknownPool: there is no such pool.
     """
-    return fits.current(database, tenant, _pool_of(request, settings))
+    with _all_names(database, tenant, request, settings):
+        return fits.current(database, tenant, _pool_of(request, settings))
 
 
 def laws_for(
@@ -63,12 +66,30 @@ def laws_for(
     laws: dict[str, Current] = {}
 
     def law(request: PredictionRequest) -> Current:
-        pool = _pool_of(request, settings)
-        if pool not in laws:
-            laws[pool] = fits.current(database, tenant, pool)
-        return laws[pool]
+        with _all_names(database, tenant, request, settings):
+            pool = _pool_of(request, settings)
+            if pool not in laws:
+                laws[pool] = fits.current(database, tenant, pool)
+            return laws[pool]
 
     return for_each(requests, law)
+
+
+@contextmanager
+def _all_names(database: Database, tenant: str, request: PredictionRequest, settings: Settings) -> Iterator[None]:
+    """Where the model or the pool of a request is not known, report all of its names that are not."""
+    try:
+        yield
+    except InvalidRequest:
+        pool = request.pool
+        with database.read() as session:
+            names = [] if request.gap is not None else [partial(find_task, session, tenant, request.task)]
+            check_all(
+                partial(_pool_of, request, settings),
+                *names,
+                *([] if pool is None else [partial(find_pool, session, tenant, pool)]),
+            )
+        raise
 
 
 def _pool_of(request: PredictionRequest, settings: Settings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from gapcast.contract.predictions import Missing, NearRun, PredictionRequest, Support
 from gapcast.contract.probes import ProbeResult
 from gapcast.contract.recipes import Recipe
-from gapcast.words import decoding_mode
+from gapcast.words import decoding_mode, plain_points, points, whole_percent
 from service.fits.asked import Asked
 from service.fits.laws import Answering
 from service.fits.summary import PoolSummary
@@ -139,7 +139,7 @@ def _contradicted(request: PredictionRequest, near: Sequence[NearRun]) -> Iterat
     if mean - Z80 * se <= request.min_gain:
         message = (
             f"{len(gains)} stored runs with this context, of about {recipe.steps} steps or more and a "
-            f"{recipe.recipe_class} recipe, gained {100 * mean:+.1f} +- {100 * se:.1f} points on average. "
+            f"{recipe.recipe_class} recipe, gained {points(mean)} ± {plain_points(se)} points on average. "
             "That does not show a gain, whatever the gap. Use another context, or train one more run of this one."
         )
         yield Missing(code="context_gained_little", message=message)
@@ -150,23 +150,23 @@ def _spoiled(request: PredictionRequest, result: ProbeResult) -> Iterator[Missin
     leak = result.controls.leak
     if leak is not None and min(leak.contains_answer, leak.copied) > MOST_SPOILED:
         message = (
-            f"{leak.contains_answer:.0%} of the contexts contain the answer and {leak.copied:.0%} of the answers are "
-            "copied: the gap is mostly copying, and less of it can be learned (published: a gap of 57 points, a gain "
-            "of 28). Use a context without the answer."
+            f"{whole_percent(leak.contains_answer)} of the contexts contain the answer and "
+            f"{whole_percent(leak.copied)} of the answers are copied: the gap is mostly copying, and less of it can be "
+            "learned (published: a gap of 57 points, a gain of 28). Use a context without the answer."
         )
         yield Missing(code="answer_in_context", message=message)
     truncated = result.arms["context"].truncated
     if truncated > MOST_SPOILED:
         message = (
-            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens: the gap is mostly that of "
-            "answers without an end. Raise decoding.max_tokens and probe again."
+            f"{whole_percent(truncated)} of the self-teacher's rollouts were truncated at max_tokens: the gap is "
+            "mostly that of answers without an end. Raise decoding.max_tokens and probe again."
         )
         yield Missing(code="truncated", message=message)
     missing = uncovered(request, result)
     if missing > MOST_SPOILED:
         message = (
-            f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for: the gap is "
-            "mostly that of `none`. Use a context that the task's problems have."
+            f"{whole_percent(missing)} of the rollouts had no context to read, beyond the coverage that was asked for: "
+            "the gap is mostly that of `none`. Use a context that the task's problems have."
         )
         yield Missing(code="contexts_missing", message=message)
 

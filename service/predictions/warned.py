@@ -3,6 +3,7 @@
 from gapcast.contract.base import Warned
 from gapcast.contract.predictions import HeldOutAnswer, PredictionRequest, Target, Verdict
 from gapcast.contract.probes import FEW_PROBLEMS, Gap, ProbeResult
+from gapcast.words import percent, whole_percent
 from service import law
 from service.fits.service import Current
 from service.law.similar import similar
@@ -73,7 +74,7 @@ def of_probe(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -
     none = result.controls.none
     if none is not None and abs(none.value) > 3 * none.se:
         message = (
-            f"The A/A control is {none.value:+.3f} +- {none.se:.3f}: two samples of the same prompt differ by "
+            f"The A/A control is {none.value:+.3f} ± {none.se:.3f}: two samples of the same prompt differ by "
             "more than 3 standard errors. Probe again with another seed, and distrust the gap if it stays."
         )
         numbers = {"value": none.value, "se": none.se}
@@ -84,7 +85,7 @@ def of_probe(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -
     ):
         if found is not None and found.value > 3 * found.se:
             message = (
-                f"{what} alone gives {found.value:+.3f} +- {found.se:.3f}: part of the gap is not information "
+                f"{what} alone gives {found.value:+.3f} ± {found.se:.3f}: part of the gap is not information "
                 "about the problem."
             )
             numbers = {"value": found.value, "se": found.se}
@@ -98,18 +99,18 @@ def of_probe(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -
     missing = uncovered(request, result)
     if missing > 0.1:
         message = (
-            f"{missing:.0%} of the rollouts had no context to read, beyond the coverage that was asked for; they count "
-            f"as `none` and dilute the gap. Above {MOST_SPOILED:.0%} a run is not advised."
+            f"{whole_percent(missing)} of the rollouts had no context to read, beyond the coverage that was asked for; "
+            f"they count as `none` and dilute the gap. Above {whole_percent(MOST_SPOILED)} a run is not advised."
         )
         warned.append(Warned(code="contexts_missing", message=message))
     truncated = result.arms["context"].truncated
     if truncated > 0.1:
         message = (
-            f"{truncated:.0%} of the self-teacher's rollouts were truncated at max_tokens. Raise decoding.max_tokens. "
-            f"Above {MOST_SPOILED:.0%} a run is not advised."
+            f"{whole_percent(truncated)} of the self-teacher's rollouts were truncated at max_tokens. "
+            f"Raise decoding.max_tokens. Above {whole_percent(MOST_SPOILED)} a run is not advised."
         )
         warned.append(Warned(code="truncated", message=message))
     if gap.student < 0.02 or gap.student > 0.98:
-        message = f"The student is right in {gap.student:.1%} of its rollouts: at such an end a gap says little."
+        message = f"The student is right in {percent(gap.student)} of its rollouts: at such an end a gap says little."
         warned.append(Warned(code="student_at_the_end", message=message))
     return warned

@@ -1,6 +1,7 @@
 """From what a client asks to the configuration that a probe is measured with."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from gapcast.contract.problems import SCORING_VERSION
 from gapcast.contract.training import FEWEST_PROBLEMS, MOST_PROBLEMS, USUAL_PROBLEMS, TrainedProblems
 from gapcast.words import count
 from service.catalog import service as catalog
+from service.kit.each import check_all
 from service.kit.errors import InvalidRequest
 from service.listed_models import ModelEntry
 from service.tasks import service as tasks
@@ -77,7 +79,7 @@ def configure(
     resolved = resolve(
         session,
         tenant,
-        catalog.find_model(models, model.name),
+        find_model(session, tenant, models, model, task),
         model=model,
         task=task,
         context=context,
@@ -108,6 +110,17 @@ def configure(
     )
     filled = size.model_copy(update={"engine": resolved.measured.engine, "controls": controls})
     return ResolvedProbe(resolved.reference, resolved.family, filled, configuration, resolved.task)
+
+
+def find_model(session: Session, tenant: str, models: Sequence[ModelEntry], model: ModelRef, task: str) -> Model:
+    """Look up the model of a configuration.
+
+    Raises:
+        UnknownModel: no worker can load it; the error names an unknown task, too.
+    """
+    if catalog.listed_model(models, model.name) is None:
+        check_all(partial(catalog.find_model, models, model.name), partial(tasks.find_task, session, tenant, task))
+    return catalog.find_model(models, model.name)
 
 
 def trained_problems(asked: TrainedProblems, task: Task) -> TrainedProblems:

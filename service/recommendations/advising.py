@@ -19,7 +19,7 @@ from gapcast.contract.recommendations import (
     Step,
     Unit,
 )
-from gapcast.words import count, listed
+from gapcast.words import count, listed, whole_percent
 from service import deciding
 from service.catalog.service import own_pool
 from service.comparisons.configuring import Contestant, contestants, questions
@@ -256,8 +256,8 @@ class _Words:
         share = self._planned.law_share
         return (
             f"Train {count(runs, 'run')}{of} first, it buys more than probing: the law is the bottleneck, with "
-            f"{share:.0%} of the variance of the best prediction, and choosing the other runs by these gains "
-            f"{_points(plan.gain - self._planned.at_once)} points more than choosing all at once."
+            f"{whole_percent(share)} of the variance of the best prediction, and choosing the other runs by "
+            f"these gains {_points(plan.gain - self._planned.at_once)} points more than choosing all at once."
         )
 
     def _probing(self, plan: Plan) -> str:

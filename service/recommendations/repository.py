@@ -8,12 +8,14 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject
 from gapcast.contract.lists import RecommendationQuery
+from service.comparisons.repository import of_model
 from service.kit.clock import now
 from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.recommendations.models import EXECUTING, Recommendation
 
 FILTERS: Filters = {
     **of_labels(Recommendation, Recommendation.id),
+    "model": of_model(Recommendation.request),
     "task": Recommendation.task,
     "pool": Recommendation.pool,
     "status": Recommendation.status,

@@ -131,7 +131,7 @@ def show_task(session: Session, tenant: str, name: str, revision: str | None = N
     task = show_stored(session, row) if row is not None else None
     if task is None:
         near = did_you_mean(name, [task.name for task in tasks(session, tenant)])
-        raise NotFound(f"There is no task {name[:80]!r}.{near} GET /v1/tasks lists the tasks.")
+        raise NotFound(f"There is no task {name[:80]!r}.{near} `gapcast tasks list` and GET /v1/tasks list them.")
     return task
 
 

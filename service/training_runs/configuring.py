@@ -22,7 +22,7 @@ from service.catalog import service as catalog
 from service.kit.errors import InvalidRequest
 from service.predictions.models import Prediction
 from service.predictions.service import answered
-from service.probes.configuring import resolve, trained_problems
+from service.probes.configuring import find_model, resolve, trained_problems
 from service.settings import Settings
 from service.training_runs import repository
 
@@ -66,7 +66,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
     size, recipe = asked.probe or TrainingSize(), asked.recipe or Recipe()
     if recipe.teacher == "live":
         raise InvalidRequest(f"recipe.teacher: {LIVE_NOT_TRAINED}", param="recipe.teacher", value="live")
-    known = catalog.find_model(settings.models, asked.model.name)
+    known = find_model(session, tenant, settings.models, asked.model, asked.task)
     if known.source == "server":
         raise InvalidRequest(
             f"model.name: {known.name} is on a server, so its weights cannot be trained here. List the model's "

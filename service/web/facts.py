@@ -77,10 +77,7 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
             Side(f"If {words.side(one.link, one.weight)}", one.value, _rows(improvement, one.intervals, one.value))
             for one in improvement.branches
         ],
-        "chances": [
-            Fact("Improves", words.improves(improvement.p_positive), "p-positive"),
-            Fact("Collapses", words.collapses(improvement.p_collapse, answer.support), "p-collapse"),
-        ],
+        "chances": [Fact(name, text, name.lower()) for name, text in words.chances(improvement, answer.support)],
         "held_out": list(_held_out(answer, prediction.request.min_gain)),
         "support": list(_support(answer.support, prediction.training)),
         "gap": answer.gap,

@@ -26,7 +26,7 @@ def outcomes_chart(outcomes: Sequence[OutcomePoint]) -> Spec:
     missed = sum(not one.inside for one in outcomes)
     return {
         **_specification(),
-        "description": f"Measured against predicted improvement of {len(rows)} outcomes, {missed} outside their 95% "
+        "description": f"Measured against predicted improvement of {len(rows)} outcomes, {missed} outside their 95 % "
         "interval. The table of outcomes has the same numbers.",
         "datasets": {
             "identity": [{"at": min(predicted) - MARGIN}, {"at": max(predicted) + MARGIN}],

@@ -1,1 +1,1 @@
-"""What the commands print for people: one module a resource."""
+"""The texts that commands print for people: one module a resource."""

@@ -11,7 +11,7 @@ from rich.table import Table
 from gapcast.cli.terminal import print_table
 from gapcast.models import ContextKind, Model, Task, TaskProblem
 from gapcast.task_words import STATUSES, self_check, share_of
-from gapcast.words import model_size
+from gapcast.words import model_size, when
 
 MOST_TEXT = 400
 """characters of a problem's text that are shown: enough to recognise it, and three problems fit a screen"""
@@ -35,6 +35,27 @@ def print_models(console: Console, models: list[Model]) -> None:
         texts = (escape(one.name), escape(one.family), size, one.source, context)
         table.add_row(*texts, _known(one.chat_template), _known(one.thinking), escape(_short(one.revision)))
     print_table(console, table)
+
+
+def print_model(console: Console, model: Model) -> None:
+    """Print one model, with its whole revision."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    tokens = f"{model.context_length:,} tokens" if model.context_length is not None else "?"
+    rows = {
+        "Model": model.name,
+        "Family": model.family,
+        "Weights": model_size(model.parameters) if model.parameters is not None else "?",
+        "Source": model.source,
+        "Context": tokens,
+        "Chat template": _known(model.chat_template),
+        "Thinking": _known(model.thinking),
+        "Revision": model.revision,
+    }
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    print_table(console, table, wraps=True)
 
 
 def _known(value: bool | None) -> str:
@@ -102,7 +123,7 @@ def _task_rows(task: Task) -> Iterator[tuple[str, str]]:
     if task.error is not None:
         yield "Self-check", f"did not run: {task.error.message}"
     if task.created_at is not None:
-        yield "Stored", task.created_at
+        yield "Stored", f"{when(task.created_at)} UTC"
 
 
 def print_problems(console: Console, problems: list[TaskProblem]) -> None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.cli.printing.lists import labels, when
+from gapcast.cli.printing.lists import label
 from gapcast.cli.printing.predictions import COLOURS
 from gapcast.cli.terminal import print_table
 from gapcast.comparison_words import advised, ended, probed_again, stands
@@ -28,6 +28,7 @@ from gapcast.words import (
     probability,
     verdict,
     warning,
+    when,
 )
 
 BAR = 20
@@ -49,6 +50,8 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 
 
 def _first_lines(comparison: Comparison) -> Iterator[str]:
+    if label(comparison):
+        yield escape(label(comparison))
     won = comparison.winner
     if won is not None:
         yield f"[bold {COLOURS.get(won.answer.verdict, 'white')}]{escape(advised(comparison))}[/]"
@@ -222,6 +225,6 @@ def print_comparisons(console: Console, comparisons: Sequence[Comparison]) -> No
         )
         task, name = one.configurations[0].request.task, best.name if best is not None else ""
         table.add_row(
-            one.id, when(one.created_at), escape(task), escape(name), *figures, one.status, escape(labels(one))
+            one.id, when(one.created_at), escape(task), escape(name), *figures, one.status, escape(label(one))
         )
     print_table(console, table)

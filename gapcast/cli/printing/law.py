@@ -20,6 +20,7 @@ from gapcast.words import (
     recipe,
     shown_context,
     summed_up,
+    when,
 )
 
 UNLIKELY = 0.05
@@ -30,7 +31,8 @@ RULED_OUT = 0.05
 
 def print_law(console: Console, fit: Fit, unusual: Residuals, scaling: list[FamilyScaling]) -> None:
     """Print a fit: each family's law, diagnostics, slopes by size, unusual runs."""
-    _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {count(fit.n, 'run')}, made {fit.created_at}")
+    made = f"{count(fit.n, 'run')}, made {when(fit.created_at)} UTC"
+    _print(console, f"[bold]{fit.id}[/]: pool {escape(fit.pool)}, {made}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Family, teacher, divergence", overflow="fold")
     table.add_column("Runs", justify="right")
@@ -67,7 +69,7 @@ def _print(console: Console, text: str) -> None:
 
 
 def _law(of: Coefficients) -> str:
-    """What is known of improvements, and how probable each shape is."""
+    """The improvements of a law, and how probable each shape is."""
     start = f", intercept {points(of.intercept)} ({between(*of.intercept_interval)})" if of.straight else ""
     return f"{summed_up(of)}{start}\n  {link_weights(of.links)}"
 
@@ -81,7 +83,7 @@ def borrowed(lent: Borrowed) -> str:
 
 
 def curvature(p_value: float | None) -> str:
-    """What the test of a bend says."""
+    """The result of the test of a bend."""
     if p_value is None:
         return "no straight law with enough runs to test whether improvements bend down at large gaps"
     if p_value >= UNLIKELY:
@@ -90,7 +92,7 @@ def curvature(p_value: float | None) -> str:
 
 
 def drift(found: list[Drift] | None, families: set[str]) -> list[str]:
-    """What the test of each of these families' versions says."""
+    """The result of the test of each of these families' versions."""
     if found is None:
         return ["not tested: the pool is too large for it"]
     ours = [one for one in found if one.family in families]

@@ -10,17 +10,12 @@ from gapcast.cli.terminal import print_table
 from gapcast.contract.labels import Labelled
 from gapcast.contract.waiting import RunningJob
 from gapcast.models import FitSummary, Pool, Prediction, Probe, Worker
-from gapcast.words import duration, measured, points
+from gapcast.words import context, duration, labels, measured, points, verdict, when
 
 
-def labels(of: Labelled) -> str:
-    """Write a name and tags in one cell."""
-    return "  ".join([*([of.name] if of.name else []), *(f"#{tag}" for tag in of.tags)])
-
-
-def when(created_at: str) -> str:
-    """Write a time of the API (ISO 8601, UTC) to the minute."""
-    return f"{created_at[:10]} {created_at[11:16]}"
+def label(of: Labelled) -> str:
+    """Write the name and tags of anything that has them."""
+    return labels(of.name, of.tags)
 
 
 def print_predictions(console: Console, predictions: Sequence[Prediction]) -> None:
@@ -32,10 +27,10 @@ def print_predictions(console: Console, predictions: Sequence[Prediction]) -> No
     )
     for one in predictions:
         asked = one.request
-        texts = (asked.model.name, asked.task, asked.context.kind)
+        texts = (asked.model.name, asked.task, context(asked.context))
         numbers = (measured(one.gap) if one.gap else "", _improvement(one))
-        end = one.verdict or one.status
-        table.add_row(one.id, when(one.created_at), *map(escape, texts), *numbers, end, escape(labels(one)))
+        end = verdict(one.verdict, asked.min_gain).name if one.verdict is not None else one.status
+        table.add_row(one.id, when(one.created_at), *map(escape, texts), *numbers, end, escape(label(one)))
     print_table(console, table)
 
 
@@ -44,9 +39,9 @@ def print_probes(console: Console, probes: Sequence[Probe]) -> None:
     table = _table(("Probe", "Created (UTC)", "Model", "Task", "Context"), ("Gap ± SE",), ("Status", "Name, tags"))
     for one in probes:
         asked, result = one.configuration, one.result or one.partial
-        texts = (asked.model, asked.task, asked.context.kind)
+        texts = (asked.model, asked.task, context(asked.context))
         number = measured(result.gap) if result is not None else ""
-        table.add_row(one.id, when(one.created_at), *map(escape, texts), number, one.status, escape(labels(one)))
+        table.add_row(one.id, when(one.created_at), *map(escape, texts), number, one.status, escape(label(one)))
     print_table(console, table)
 
 

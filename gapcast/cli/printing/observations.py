@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.cli.printing.lists import labels
+from gapcast.cli.printing.lists import label
 from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Batch, Observation
 from gapcast.words import count, measured, percent
@@ -76,7 +76,7 @@ def print_observation(console: Console, one: Observation) -> None:
         "Prediction": one.prediction_id or "",
         "External id": one.external_id or "",
         "Version": one.version or "",
-        "Name, tags": labels(one),
+        "Name, tags": label(one),
         "Source": one.source,
         "Remarks": remarks,
     }

@@ -1,23 +1,27 @@
 """A prediction for people."""
 
+from collections.abc import Iterator
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.printing.lists import label
 from gapcast.cli.printing.probes import control_rows
 from gapcast.cli.terminal import print_panel
 from gapcast.models import Branch, Prediction
 from gapcast.words import (
     SAME,
+    STATES,
+    asked_about,
     between,
-    collapses,
+    chances,
     count,
     duration,
     estimated,
     expected,
     gained,
     gpu_hours,
-    improves,
     law_status,
     level,
     link_weights,
@@ -48,8 +52,7 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     """Print an ended prediction: figures, verdict, warnings."""
     gap, improvement, law = prediction.gap, prediction.improvement, prediction.law
     if gap is None or improvement is None or law is None:
-        message = prediction.error.message if prediction.error is not None else "no result"
-        console.print(f"[red]{prediction.status}[/]: {escape(message)}", highlight=False)
+        _print_without_result(console, prediction)
         return
     advice = verdict(prediction.verdict, prediction.request.min_gain)
     colour = COLOURS.get(prediction.verdict or "", "white")
@@ -65,6 +68,8 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
+    for name, text in _asked(prediction):
+        table.add_row(name, text)
     size = f", {gap.problems} problems x {gap.rollouts} rollouts" if gap.problems else ", measured elsewhere"
     table.add_row("Gap", f"[bold]{estimated(gap)}[/]{size}")
     table.add_row("", f"student {percent(gap.student)}, self-teacher {percent(gap.self_teacher)}")
@@ -80,9 +85,8 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
             table.add_row("", "[yellow]a mixture of these two, as beyond the stored gaps neither is ruled out:[/]")
         for branch in improvement.branches:
             table.add_row("", _side(branch))
-        if improvement.p_positive is not None:
-            table.add_row("Improves", improves(improvement.p_positive))
-            table.add_row("Collapses", collapses(improvement.p_collapse, support))
+        for name, text in chances(improvement, support):
+            table.add_row(name, text)
     if prediction.held_out is not None:
         found = prediction.held_out
         on = (
@@ -120,6 +124,21 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     for warned in prediction.warnings:
         if warned.code != "link_undecided":  # the panel says it, in points
             console.print(f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}", highlight=False)
+
+
+def _print_without_result(console: Console, prediction: Prediction) -> None:
+    message = f": {escape(prediction.error.message)}" if prediction.error is not None else ""
+    state = f"[{'red' if prediction.ended else 'cyan'}]{STATES[prediction.status]}[/]"
+    console.print(f"{prediction.id}: {state}{message}", highlight=False, soft_wrap=True)
+    for name, text in _asked(prediction):
+        console.print(f"[bold]{name}[/]: {text}", highlight=False, soft_wrap=True)
+
+
+def _asked(prediction: Prediction) -> Iterator[tuple[str, str]]:
+    asked = prediction.request
+    yield "Asked", escape(asked_about(asked.model.name, asked.task, asked.context))
+    if label(prediction):
+        yield "Name, tags", escape(label(prediction))
 
 
 def _side(branch: Branch) -> str:

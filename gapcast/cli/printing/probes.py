@@ -6,10 +6,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.printing.lists import label
 from gapcast.cli.terminal import print_panel
 from gapcast.models import Controls, Estimate, Probe, ProbeFigures, ProbeResult
 from gapcast.words import (
+    STATES,
     arm_name,
+    asked_about,
     between,
     duration,
     estimated,
@@ -28,7 +31,7 @@ FAR = 3
 
 
 def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple[str, str]]:
-    """What keeps a gap from being an artefact, as rows of a table."""
+    """Yield the controls that tell a gap from an artefact, as rows of a table."""
     if net_gap is not None:
         yield "Net gap", f"{estimated(net_gap)}, self-teacher minus placebo"
     if controls.none is None:
@@ -56,17 +59,28 @@ def print_probe(console: Console, probe: Probe) -> None:
     found = probe.result or probe.partial
     if probe.result is None:
         message = f": {escape(probe.error.message)}" if probe.error is not None else ""
-        console.print(f"[red]{probe.status}[/]{message}", highlight=False)
+        state = f"[{'red' if probe.ended else 'cyan'}]{STATES[probe.status]}[/]"
+        head = f"{probe.id}: " if found is None else ""  # else the panel names it
+        console.print(f"{head}{state}{message}", highlight=False, soft_wrap=True)
     if found is None:
+        for name, text in _asked(probe):
+            console.print(f"[bold]{name}[/]: {text}", highlight=False, soft_wrap=True)
         console.print("Nothing was measured yet.", highlight=False)
         return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     asked = probe.configuration.problems
-    for name, text in _rows(found, asked, whole=probe.result is not None):
+    for name, text in (*_asked(probe), *_rows(found, asked, whole=probe.result is not None)):
         table.add_row(name, text)
     print_panel(console, table, probe.id)
+
+
+def _asked(probe: Probe) -> Iterator[tuple[str, str]]:
+    asked = probe.configuration
+    yield "Asked", escape(asked_about(asked.model, asked.task, asked.context))
+    if label(probe):
+        yield "Name, tags", escape(label(probe))
 
 
 def _rows(found: ProbeResult, asked: int, *, whole: bool) -> Iterator[tuple[str, str]]:

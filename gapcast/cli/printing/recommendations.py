@@ -7,10 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast import recommendation_words
-from gapcast.cli.printing.lists import labels, when
+from gapcast.cli.printing.lists import label
 from gapcast.cli.terminal import print_table
 from gapcast.models import Considered, Recommendation
-from gapcast.words import POINTS, STATES, between, duration, measured, plain_points, points, probability, warning
+from gapcast.words import POINTS, STATES, between, duration, measured, plain_points, points, probability, warning, when
 
 
 def print_recommendation(console: Console, plan: Recommendation) -> None:
@@ -30,6 +30,8 @@ def print_recommendation(console: Console, plan: Recommendation) -> None:
 
 
 def _first_lines(plan: Recommendation) -> Iterator[str]:
+    if label(plan):
+        yield escape(label(plan))
     if plan.request.execute:
         message = f": {escape(plan.error.message)}" if plan.error is not None else ""
         yield f"[{'red' if plan.error is not None else 'cyan'}]{STATES[plan.status]}[/]{message}"
@@ -86,5 +88,5 @@ def print_recommendations(console: Console, plans: Sequence[Recommendation]) -> 
         figures = (str(len(one.space)), points(one.expected_gain), duration(3600 * one.hours))
         gained = measured(best) if best is not None else ""
         texts = (one.id, when(one.created_at), escape(one.request.asked[0].task), one.bottleneck)
-        table.add_row(*texts, *figures, gained, one.status, escape(labels(one)))
+        table.add_row(*texts, *figures, gained, one.status, escape(label(one)))
     print_table(console, table)

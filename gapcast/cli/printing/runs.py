@@ -8,14 +8,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.following import command
+from gapcast.cli.printing.lists import label
 from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Checkpoint, Estimate, Forecast, Gained, Predicted, TrainingRun
 from gapcast.words import (
     HELD,
     PHASES,
     artifact,
+    asked_about,
     between,
     collapse,
+    context,
     count,
     curve,
     early_stop,
@@ -34,6 +37,7 @@ from gapcast.words import (
     sentence,
     trained_on,
     warning,
+    when,
     whole_percent,
 )
 
@@ -99,12 +103,13 @@ def _rows(run: TrainingRun, forecast: Forecast | None, *, draws: bool) -> Iterat
 def _what(run: TrainingRun) -> Iterator[tuple[str, str]]:
     asked = run.configuration
     recipe = asked.recipe
-    context = f"context {asked.context.kind}"
-    yield "Run", f"{escape(asked.model)} on {escape(asked.task)}, {context}, seed {run.seed}"
+    yield "Run", f"{escape(asked_about(asked.model, asked.task, asked.context))}, seed {run.seed}"
     yield "", f"{run_recipe(recipe.teacher, recipe.divergence)}, {count(recipe.steps, 'step')}; pool {escape(run.pool)}"
     yield "", trained_on(run.training)
     if run.group_id is not None:
         yield "", f"one of {run.group_id}"
+    if label(run):
+        yield "Name, tags", escape(label(run))
 
 
 def _state(run: TrainingRun) -> Iterator[tuple[str, str]]:
@@ -120,13 +125,13 @@ def _state(run: TrainingRun) -> Iterator[tuple[str, str]]:
     yield "Status", f"[{colour}]{run.status}[/]{at}{why}"
     if run.checkpoint is not None and run.status != "cancelled":
         size = file_size(run.checkpoint.bytes)
-        yield "", f"checkpoint of step {run.checkpoint.step} ({size}), {run.checkpoint.created_at}"
+        yield "", f"checkpoint of step {run.checkpoint.step} ({size}), {when(run.checkpoint.created_at)} UTC"
     if run.status == "paused":
         yield "", f"to go on: gapcast runs resume {run.id}"
 
 
 def _predicted(predicted: Predicted, outcome: Gained | None) -> Iterator[tuple[str, str]]:
-    """What was said before the run, and whether it held."""
+    """Yield the prediction from before the run, and if it held."""
     if predicted.value is None:
         yield "Predicted", f"nothing, {predicted.prediction_id} was refused"
         return
@@ -203,15 +208,16 @@ def print_runs(console: Console, runs: Sequence[TrainingRun]) -> None:
     for name in ("Seed", "Step", "Gap ± SE", "Improvement ± SE", "Predicted"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Group", no_wrap=True)
+    table.add_column("Name, tags", overflow="fold")
     for one in runs:
         asked, progress = one.configuration, one.progress
         colour = COLOURS.get(one.status, "red")
         status = f"[{colour}]{one.status}[/]{', collapsed' if one.collapsed else ''}"
-        names = (escape(asked.model), escape(asked.task), asked.context.kind)
+        names = (escape(asked.model), escape(asked.task), context(asked.context))
         step = f"{progress.done} / {progress.total}" if progress is not None else ""
         said = one.predicted.value if one.predicted is not None else None
         measured = (_measured(one.gap), _measured(one.improvement), points(said) if said is not None else "")
-        table.add_row(one.id, status, *names, str(one.seed), step, *measured, one.group_id or "")
+        table.add_row(one.id, status, *names, str(one.seed), step, *measured, one.group_id or "", escape(label(one)))
     print_table(console, table)
 
 
@@ -224,9 +230,9 @@ def print_checkpoints(console: Console, checkpoints: Sequence[Checkpoint]) -> No
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in ("Step", "Attempt", "Size"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("Written", "SHA-256", "Folder on the worker (the two newest and the best are kept)"):
+    for name in ("Written (UTC)", "SHA-256", "Folder on the worker (the two newest and the best are kept)"):
         table.add_column(name, no_wrap=True)
     for one in checkpoints:
         numbers = (str(one.step), str(one.attempt), file_size(one.bytes))
-        table.add_row(*numbers, one.created_at, one.sha256[:12], escape(one.path))
+        table.add_row(*numbers, when(one.created_at), one.sha256[:12], escape(one.path))
     print_table(console, table)

@@ -60,6 +60,15 @@ def test_one_job_a_model_begins_with_the_same_few_problems_for_everybody(client:
     assert [one["id"] for one in own] == [made.json()["id"]]
     assert client.get("/v1/comparisons", params={"name": "another"}).json()["data"] == []
     assert client.get("/v1/comparisons", params={"task": "lab/addition", "status": "queued"}).json()["data"]
+    for model, found in (
+        (SMALL, 1),
+        (MIDDLE, 1),
+        ("lab/addition-qwen3-m50", 0),
+        ("lab/addition", 0),
+        ("lab/addition-qwen3", 0),
+    ):
+        of = client.get("/v1/comparisons", params={"tag": "sweep", "model": model}).json()["data"]
+        assert len(of) == found, model
 
 
 def test_an_equal_split_counts_shared_arms_once(client: TestClient) -> None:

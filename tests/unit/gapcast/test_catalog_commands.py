@@ -126,6 +126,19 @@ class TestModels:
         assert lines[1].split()[:4] == ["lab/addition-qwen3-s", "lab-qwen3", "101K", "lab"]
         assert json.loads(gapcast("models", "list", "--json").stdout)["data"][0]["name"] == "lab/addition-qwen3-s"
 
+    def test_one_is_shown_with_its_whole_revision(self, gapcast: Run) -> None:
+        rows = dict(
+            line.split(maxsplit=1) for line in gapcast("models", "show", "lab/addition-qwen3-s").stdout.splitlines()
+        )
+        assert (rows["Family"].strip(), rows["Weights"].strip()) == ("lab-qwen3", "101K")
+        assert len(rows["Revision"].strip()) == len("sha256:") + 64
+        assert (
+            json.loads(gapcast("models", "show", "lab/cipher-qwen3-s", "--json").stdout)["family"] == "lab-cipher-qwen3"
+        )
+        missing = gapcast("models", "show", "lab/additon-qwen3-s")
+        assert missing.exit_code == 2
+        assert "Did you mean 'lab/addition-qwen3-s'? `gapcast models list`" in missing.stderr
+
     def test_a_folder_is_inspected_into_an_entry_of_the_settings(self, gapcast: Run) -> None:
         done = gapcast("models", "inspect", LAB_MODEL, "--name", "mine/tiny", "--family", "tiny")
         assert done.exit_code == 0, done.output

@@ -7,14 +7,17 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from gapcast.contract.lists import (
+    ComparisonQuery,
     FitQuery,
     ObservationExport,
     ObservationFilters,
     ObservationQuery,
     PredictionQuery,
     ProbeQuery,
+    RecommendationQuery,
     TrainingRunQuery,
 )
+from service.comparisons import repository as comparisons
 from service.fits import repository as fits
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
@@ -24,6 +27,7 @@ from service.kit.pagination import Filters, conditions
 from service.observations import repository as observations
 from service.predictions import repository as predictions
 from service.probes import repository as probes
+from service.recommendations import repository as recommendations
 from service.training_runs import repository as training_runs
 from tests.support.asking import run_of
 from tests.support.results import probe_result, stored
@@ -38,6 +42,8 @@ CIPHER: Body = {"task": "lab/cipher", "model": "lab/cipher-qwen3-s", "context": 
 LISTS: list[tuple[str, type[BaseModel], Filters]] = [
     ("predictions", PredictionQuery, predictions.FILTERS),
     ("probes", ProbeQuery, probes.FILTERS),
+    ("comparisons", ComparisonQuery, comparisons.FILTERS),
+    ("recommendations", RecommendationQuery, recommendations.FILTERS),
     ("training_runs", TrainingRunQuery, training_runs.FILTERS),
     ("observations", ObservationQuery, observations.FILTERS),
     ("fits", FitQuery, fits.FILTERS),
@@ -176,6 +182,25 @@ def test_probes_and_training_runs(app: TestClient, configuration: Body, given: B
     assert ids(app, "training_runs", name="r", tag=["y", "x"], status="queued") == [run_id]
     assert ids(app, "training_runs", model="lab/addition-qwen3-s", task="lab/addition") == [other, run_id]
     assert ids(app, "training_runs", task="lab/cipher") == []
+
+
+SMALL, MIDDLE = "lab/addition-qwen3-s", "lab/addition-qwen3-m"
+
+
+@pytest.mark.parametrize("models", [[SMALL], [MIDDLE], [SMALL, MIDDLE]])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_comparisons_by_every_model_in_them(app: TestClient, models: list[str], is_listed: bool) -> None:
+    contexts = [{"kind": kind} for kind in ("hints", "feedback", "all")]
+    rest = {"task": "lab/addition"}
+    if is_listed:
+        space: Body = {"configurations": [rest | {"model": m, "context": c} for m in models for c in contexts]}
+    elif len(models) == 1:
+        space = {"base": rest | {"model": {"name": models[0]}}, "vary": {"context": contexts}}
+    else:
+        space = {"base": rest, "vary": {"context": contexts, "model": models}}
+    comparison = made(app, "comparisons", space)
+    for model in (SMALL, MIDDLE, "lab/addition", "hints", "lab/addition-qwen3"):
+        assert ids(app, "comparisons", model=model) == ([comparison] if model in models else []), model
 
 
 def test_observations_and_fits(app: TestClient) -> None:

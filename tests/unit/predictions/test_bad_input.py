@@ -275,7 +275,51 @@ def test_every_error_is_a_problem(client: TestClient, path: str, status: int) ->
     assert answer.json()["status"] == status
 
 
+def test_a_wrong_path_is_named(client: TestClient) -> None:
+    detail = client.get("/v2/predictions").json()["detail"]
+    assert (
+        detail == "There is no path '/v2/predictions'. The API's paths begin with /v1/; GET /openapi.json lists them."
+    )
+    assert client.get("/openapi.json").status_code == 200
+
+
 def test_a_wrong_method_is_a_problem(client: TestClient) -> None:
-    answer = client.delete("/v1/predictions")
+    answer = client.delete("/v1/predictions/pred_0")
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
+    detail = "method: expected GET for the path '/v1/predictions/pred_0', got DELETE. Use GET."
+    assert answer.json()["detail"] == detail
+
+
+UNKNOWN: Change = {"model": {"name": "lab/additon-qwen3-s"}, "task": "lab/additon"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "params"),
+    [
+        ("predictions", UNKNOWN, ["model.name", "task"]),
+        ("predictions", UNKNOWN | {"pool": "labb"}, ["model.name", "task", "pool"]),
+        ("predictions", {"task": "lab/additon", "pool": "labb"}, ["task", "pool"]),
+        ("predictions", {"task": "lab/additon"}, ["task"]),
+        ("probes", UNKNOWN, ["model.name", "task"]),
+        ("training_runs", UNKNOWN, ["model.name", "task"]),
+    ],
+)
+def test_all_names_that_are_not_there_are_told_at_once(
+    client: TestClient, configuration: dict[str, Any], path: str, body: Change, params: list[str]
+) -> None:
+    asked = {name: configuration[name] for name in ("model", "task", "context")} | body
+    answer = client.post(f"/v1/{path}", json=asked)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert [one["param"] for one in problem["errors"]] == params
+    assert problem["param"] == params[0]
+    assert all("Did you mean 'lab" in one["message"] for one in problem["errors"])
+
+
+def test_several_predictions_tell_all_their_names_by_their_places(
+    client: TestClient, configuration: dict[str, Any]
+) -> None:
+    right = {name: configuration[name] for name in ("model", "task", "context")}
+    answer = client.post("/v1/predictions", json=[right, right | UNKNOWN])
+    assert [one["param"] for one in answer.json()["errors"]] == ["1.model.name", "1.task"]

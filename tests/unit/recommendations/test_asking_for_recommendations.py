@@ -78,6 +78,9 @@ class TestPlans:
         query = {"name": "which", "tag": "sweep", "task": "lab/addition", "pool": "lab", "status": "succeeded"}
         listed = client.get("/v1/recommendations", params=query).json()["data"]
         assert listed == [plan]
+        query["model"] = "lab/addition-qwen3-s"
+        assert client.get("/v1/recommendations", params=query).json()["data"] == [plan]
+        assert client.get("/v1/recommendations", params={"model": "lab/addition"}).json()["data"] == []
         assert len(client.get("/v1/recommendations").json()["data"]) == 2
 
     def test_one_key_makes_one_plan(self, client: TestClient) -> None:

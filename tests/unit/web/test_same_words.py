@@ -16,6 +16,7 @@ from gapcast.cli.printing.runs import print_run
 from gapcast.contract.predictions import PredictionOut
 from gapcast.contract.probes import Control, Controls
 from gapcast.contract.training_results import TrainingRunOut
+from gapcast.display.tables import prediction_table
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
 from service.kinds import settle
@@ -69,6 +70,24 @@ def prediction(client: TestClient, configuration: Body) -> PredictionOut:
         row.answer = row.answer | {"law": row.answer["law"] | {"links": links}}
         row.answer["cost"] |= {"probe_gpu_hours": 0.5, "training_seconds_estimate": 1234.0}
     return PredictionOut.model_validate(client.get(f"/v1/predictions/{made['id']}").json())
+
+
+def test_another_number_of_a_prediction_is_one_more_row_of_words(
+    client: TestClient, prediction: PredictionOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its contract, what computes it and `words.chances` are all that a field of a prediction needs."""
+    for module in ("gapcast.words", "gapcast.cli.printing.predictions"):
+        monkeypatch.setattr(f"{module}.chances", lambda found, _: [("Doubles", f"{found.p_positive} of one")])
+    console = terminal()
+    print_prediction(console, prediction)
+    assert prediction.improvement is not None
+    said = f"{prediction.improvement.p_positive} of one"
+    for shown in (
+        printed(console),
+        on_page(client, f"/web/predictions/{prediction.id}"),
+        prediction_table(prediction),
+    ):
+        assert re.search(rf"Doubles\W.*{re.escape(said)}|Doubles{re.escape(said)}", shown, re.DOTALL), shown
 
 
 def test_a_prediction_reads_the_same_in_both(client: TestClient, prediction: PredictionOut) -> None:
