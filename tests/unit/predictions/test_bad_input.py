@@ -287,7 +287,7 @@ def test_a_wrong_method_is_a_problem(client: TestClient) -> None:
     answer = client.delete("/v1/predictions/pred_0")
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
-    detail = "method: expected GET for the path '/v1/predictions/pred_0', got DELETE. Use GET."
+    detail = "method: expected GET, HEAD for the path '/v1/predictions/pred_0', got DELETE. Use one of those."
     assert answer.json()["detail"] == detail
 
 
