@@ -146,7 +146,11 @@ def _by_options(error: InvalidRequest) -> InvalidRequest:
 
 def _unknown(client: Client, wanted: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence about each filter's name that the server does not have."""
-    find = {"model": client.models.get, "task": client.tasks.get, "pool": client.pools.get}
+    find: dict[str, Callable[[str], object]] = {
+        "model": client.models.get,
+        "task": client.tasks.get,
+        "pool": client.pools.get,
+    }
     for field, get in find.items():
         try:
             if field in wanted:

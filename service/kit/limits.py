@@ -143,7 +143,7 @@ class HeadAsGet:
             return
 
         async def without_body(message: Message) -> None:
-            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         headers = [(name, value) for name, value in scope["headers"] if name != b"accept"]
-        await self.app(scope | {"method": "GET", "headers": headers}, receive, without_body)
+        await self.app({**scope, "method": "GET", "headers": headers}, receive, without_body)

@@ -9,7 +9,7 @@ from service.settings import Settings
 from service.tasks import repository, self_check
 
 
-class CheckJob(Kind):
+class CheckJob(Kind[None]):
     """The self-check of a task: nothing of it is kept before its end, so it can be killed at any time."""
 
     name = self_check.KIND
@@ -30,7 +30,7 @@ class CheckJob(Kind):
         """With the task."""
         self_check.keep(session, job.subject_id, result)
 
-    def settle(self, session: WriteSession, job: Job) -> None:
+    def settle(self, session: WriteSession, job: Job, prepared: None = None) -> None:
         """Refuse a task whose check has no result."""
         self_check.end(session, job)
 

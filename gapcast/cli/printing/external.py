@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.cli.printing.lists import labels, when
+from gapcast.cli.printing.lists import label
 from gapcast.cli.printing.runs import print_forecast
 from gapcast.cli.terminal import print_table
 from gapcast.models import ExternalRun
-from gapcast.words import on_track, percent, points, sentence
+from gapcast.words import on_track, percent, points, sentence, when
 
 
 def print_looks(console: Console, run: ExternalRun, after: int) -> None:
@@ -57,5 +57,5 @@ def print_externals(console: Console, runs: Sequence[ExternalRun]) -> None:
         gained = points(last.value - run.request.baseline.accuracy) if last is not None else ""
         texts = (run.id, when(run.created_at), run.status, escape(run.model), escape(run.task))
         accuracy = percent(last.value) if last is not None else ""
-        table.add_row(*texts, step, accuracy, gained, escape(labels(run)))
+        table.add_row(*texts, step, accuracy, gained, escape(label(run)))
     print_table(console, table)
