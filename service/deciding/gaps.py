@@ -91,9 +91,8 @@ def gaps(known: Sequence[Known | None], students: Sequence[str]) -> Gaps:
 def _likeness(alone: Gaps) -> FloatArray:
     """(P, P) precision of the measured gaps' differences that goes beyond that of the law's own prior.
 
-    True gaps ~ N(m, t^2) with any m and t one of ``SPREADS``, equally likely. log t is taken at its posterior mean: how
-    much the gaps are drawn together is then what all t say in the mean, where the mean of t^2 follows the largest ones
-    (adr 28). The law draws gaps together by ``PRIOR_SD`` in any case.
+    True gaps ~ N(m, t^2) with any m and t one of ``SPREADS``, equally likely. t^2 is taken at its posterior mean; the
+    law draws gaps together by ``PRIOR_SD`` in any case.
     """
     measured = np.flatnonzero(alone.problems)
     found, K = np.zeros_like(alone.likeness), len(measured)
@@ -106,7 +105,7 @@ def _likeness(alone: Gaps) -> FloatArray:
         inverse = np.linalg.inv(total)
         off = gap - (inverse @ gap).sum() / inverse.sum()
         log_weight[place] = -0.5 * (np.linalg.slogdet(total)[1] + np.log(inverse.sum()) + off @ inverse @ off)
-    variance = float(np.exp(2 * softmax(log_weight) @ np.log(SPREADS)))
+    variance = float(softmax(log_weight) @ SPREADS**2)
     added = max(1 / variance - 1 / PRIOR_SD**2, 0.0)
     found[np.ix_(measured, measured)] = added * (np.eye(K) - 1 / K)
     return found

@@ -4,7 +4,7 @@ Run `python -m studies.comparisons.reliability`.
 
 400 simulated worlds by LAW's generating process: three other families, and 0, 3, 6 or 20 runs of the asked one. In each
 four comparisons of six configurations are played to their end, with what six probes of 128 problems would cost. The
-true gaps are drawn as assumed (apart by any of ``SPREADS``, around any of the stored gaps): there P(best) must hold.
+true gaps are drawn as assumed (apart by any of ``SPREADS``, around any of the stored gaps): there P(best) should hold.
 Three are a stress test, as nobody draws them: gaps that all differ as much as stored ones (uniform from -.02 to .35),
 that are 3 points apart, and that are all the same. The winner is probed once more, with 128 fresh problems. Takes
 about 10 minutes on one core.

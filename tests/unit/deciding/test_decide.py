@@ -100,7 +100,7 @@ class TestStops:
         assert found.p_best_picked >= 0.95
 
     def test_indifferent(self, sharp):
-        assert look(sharp, known([0.2, 0.2], 128), Rules(indifference=0.05)).stop == "indifferent"
+        assert look(sharp, known([0.2, 0.2], 256), Rules(indifference=0.05)).stop == "indifferent"
         assert look(sharp, known([0.2, 0.2], 256)).stop is None
 
     def test_law(self, blunt):
