@@ -95,8 +95,14 @@ def read_test(source: str, fn_name: str | None = None) -> TestCode:
         )
     if runs.check is not None and fn_name is not None:
         names |= {fn_name}
-    ordered = [tuple(sorted(group)) for group in (modules, usual, names)]
-    return TestCode(*ordered, tuple(runs.functions), runs.check, tuple(runs.cases))
+    return TestCode(
+        modules=tuple(sorted(modules)),
+        usual=tuple(sorted(usual)),
+        names=tuple(sorted(names)),
+        functions=tuple(runs.functions),
+        check=runs.check,
+        cases=tuple(runs.cases),
+    )
 
 
 def _free_names(table: symtable.SymbolTable) -> set[str]:
@@ -134,11 +140,12 @@ def _starred(tree: ast.Module) -> set[str]:
 def _refuse_imports(tree: ast.Module) -> None:
     tried = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)}
     for node in ast.walk(tree):
-        packages: list[str] = []
         if isinstance(node, ast.Import):
             packages = [alias.name.partition(".")[0] for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             packages = ["" if node.level else str(node.module).partition(".")[0]]
+        else:
+            continue
         for package in packages:
             if package not in sys.stdlib_module_names and id(node) not in tried:
                 raise CannotHold(

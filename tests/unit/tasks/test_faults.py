@@ -2,8 +2,9 @@
 
 import os
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -255,3 +256,20 @@ def test_a_folder_that_takes_no_more_is_the_operators_fault(tmp_path: Path) -> N
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(tmp_path) not in raised.value.detail
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_long_line_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    def file_of(name: str) -> IO[bytes]:
+        (tmp_path / name).write_bytes(lines(problem(prompt="a"), problem(prompt="b" * task_files.LONG_LINE), GOOD))
+        return (tmp_path / name).open("rb")
+
+    with file_of("a") as a, file_of("b") as b:
+        first, second = task_files.read(a), task_files.read(b)
+        next(first), next(first), next(second)
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(next, second)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+            first.close()  # also where the rest of a file is not read
+            assert isinstance(waiting.result(timeout=60), task_files.Line)
+        second.close()

@@ -4,7 +4,7 @@ import functools
 import operator
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from workers.tasks.sandbox import messages, plain
@@ -15,6 +15,14 @@ LONGEST_CALL = 1900
 NOTED = {"call", "item", "length", "attribute"}
 """what is told of a failure"""
 METHODS = (types.BuiltinMethodType, types.MethodWrapperType)
+USES: dict[str, Callable[..., Any]] = {
+    "item": operator.getitem,
+    "length": len,
+    "truth": bool,
+    "iterate": iter,
+    "next": next,
+}
+"""what the program may do with an object of the tests' own, besides calls and attributes"""
 HERE = "__main__"
 """the module that tests are: what it defines may be used by the program"""
 
@@ -125,14 +133,15 @@ class Conversation:
         return self._made[number]
 
     def _exception(self, answer: Any) -> BaseException:  # noqa: ANN401
-        kind = exception_class(answer["raised"], self._classes, _python_exception)
+        kind: type[Any] = exception_class(answer["raised"], self._classes, _python_exception)
+        new: Callable[..., Any] = kind.__new__
         arguments = self._decode(answer["args"], "error")
         try:
-            error = kind.__new__(kind, *arguments)
+            error = new(kind, *arguments)
             if not isinstance(error, Raising):
-                error.__init__(*arguments)  # type: ignore[misc]
+                kind.__init__(error, *arguments)
         except Exception:
-            error = kind.__new__(kind)
+            error = new(kind)
         BaseException.__setattr__(error, "args", tuple(arguments))
         if isinstance(error, Raising):
             BaseException.__setattr__(error, "_content", [answer["error"]])
@@ -147,7 +156,7 @@ class Conversation:
         if kind is Remote:
             return {"object": value._content}
         if isinstance(value, type) and issubclass(value, Raising):
-            return {"error": value._content}  # type: ignore[dict-item]
+            return {"error": value._content}
         if isinstance(value, Raising):
             return {"object": [value._content[0], ""]}
         if isinstance(value, Using):
@@ -194,9 +203,7 @@ class Conversation:
             if args[0].startswith("_"):
                 raise AttributeError(args[0])
             return getattr(target, *args) if operation == "attribute" else setattr(target, *args)
-        return {"item": operator.getitem, "length": len, "truth": bool, "iterate": iter, "next": next}[operation](
-            target, *args
-        )
+        return USES[operation](target, *args)
 
 
 def _is_own(value: Any) -> bool:  # noqa: ANN401

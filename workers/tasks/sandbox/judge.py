@@ -113,7 +113,8 @@ class _Tests:
         if missing is not None:
             raise NameError(f"name {missing!r} is not defined", name=missing)
         Remote.leave = staticmethod(self._exit)
-        names["__builtins__"] = _Builtins(ask, given - names.keys())
+        if plain := given - names.keys():
+            names["__builtins__"] = _Builtins(ask, plain)
         return names | {_Assertions.HOLDS: self._holds, _Assertions.EQUAL: self._equal, _Assertions.NOTED: self._noted}
 
     def _run_case(self, kind: Any) -> None:  # noqa: ANN401

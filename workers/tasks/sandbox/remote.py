@@ -12,7 +12,7 @@ from typing import Any
 ASKED = {"__name__", "__qualname__", "__doc__", "__wrapped__", "__dict__", "__annotations__", "__cause__"}
 """attributes of this form that are asked of the program; Python looks for others by itself"""
 BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor", "lshift", "rshift"]
-ORDER = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+ORDER = ("lt", "le", "gt", "ge")
 ALONE = ("neg", "pos", "invert", "abs")
 NUMBERS: dict[str, type] = {"__int__": int, "__float__": float, "__complex__": complex}
 

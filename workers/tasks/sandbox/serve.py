@@ -170,7 +170,7 @@ class _Server:
 
     def _lineage(self, kind: type[BaseException]) -> list[Any]:
         """The program's own classes from which an exception class descends, nearest first, then one of Python's."""
-        own = []
+        own: list[Any] = []
         for ancestor in kind.__mro__:
             if getattr(builtins, ancestor.__name__, None) is ancestor:
                 return [*own, ["builtins", ancestor.__name__]]

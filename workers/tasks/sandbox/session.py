@@ -33,7 +33,7 @@ END = b"end"
 class Session:
     """One sandbox: started once, then a fork for each program, one at a time.
 
-    A program that has to be killed ends the sandbox with it; the next one gets a new one.
+    A program that has to be killed leaves it to the next one.
 
     Raises:
         SandboxUnavailable: where it cannot be started with every protection.

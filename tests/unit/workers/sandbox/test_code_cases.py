@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gapcast.contract.problems import PythonTestsVerifier, TestCase, test_fault
+from gapcast.contract.test_code import MODULES, STARRED, USUAL
 from workers.failures import JobError
 from workers.tasks.code_blocks import extract_code
 from workers.tasks.protocol import Problem, Split, Verdict
 from workers.tasks.python_tests import reference_fault, verify_python
+from workers.tasks.sandbox import preload
 
 SPEC = PythonTestsVerifier(seconds=60, memory_mb=128)
 ADDS = "a, b = map(int, input().split())\nprint(a + b)\n"
@@ -227,3 +229,9 @@ def test_a_loaded_machine_changes_no_verdict() -> None:
 @pytest.mark.slow
 def test_eight_programs_of_four_seconds_each_are_right() -> None:
     assert side_by_side(4, 10) == [1.0] * 8
+
+
+def test_the_names_that_tests_have_at_hand_are_those_of_the_sandbox() -> None:
+    assert {*preload.COMMON, *preload.OTHERS} == MODULES
+    assert preload.STARRED == STARRED
+    assert {*preload.generous_builtins()} >= USUAL

@@ -122,10 +122,29 @@ def test_memory_within_the_limit_is_given(attempt) -> None:
 )
 def test_a_program_that_does_not_end_is_killed(box: Session, program: str) -> None:
     started = time.monotonic()
-    ended = box.run(program, "", seconds=0.15)
+    ended = box.run(program, "", seconds=0.15, wall_seconds=1)
     assert ended.status is Status.timeout
     assert 0.15 <= time.monotonic() - started < 30
     assert box.run("print(1)", "").stdout == b"1\n"
+
+
+def test_the_limit_counts_the_processor_time_of_all_threads(box: Session) -> None:
+    ended = box.run("while True: pass", "", seconds=0.15)
+    assert ended.status is Status.timeout
+    assert 0.15 <= ended.seconds < 0.3
+    waiting = box.run("import time; time.sleep(0.4)", "", seconds=0.15)
+    assert waiting.status is Status.ok
+    assert waiting.seconds < 0.15
+    work = "import hashlib\nfrom threading import Thread\nx = bytes(1 << 20)\n"
+    work += "def f():\n  while True: hashlib.sha256(x)\nfor _ in '1234': Thread(target=f).start()"
+    assert 0.15 <= box.run(work, "", seconds=0.15).seconds < 0.4
+
+
+def test_a_program_cannot_lift_the_limit(box: Session) -> None:
+    lift = "import resource, signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"
+    lift += "try: resource.setrlimit(resource.RLIMIT_CPU, (999, 999))\nexcept (OSError, ValueError): pass\n"
+    lift += "signal.setitimer(signal.ITIMER_PROF, 0)\nwhile True: pass"
+    assert box.run(lift, "", seconds=0.15).status is Status.timeout
 
 
 @pytest.mark.parametrize(
@@ -208,13 +227,19 @@ def test_the_sandbox_is_started_without_an_environment(monkeypatch: pytest.Monke
 
 
 def test_no_process_is_left() -> None:
-    with Session(Limits(seconds=0.2)) as session:
+    with Session(Limits(seconds=0.2, wall_seconds=0.3)) as session:
         assert session._process is not None
         first = session._process.pid
         assert len(processes_of(first)) == 2
         assert session.run("import time; time.sleep(9)", "").status is Status.timeout
+        wait_for(lambda: len(processes_of(first)) == 2)
+        assert session.run("while True: pass", "", wall_seconds=60).status is Status.timeout
+        wait_for(lambda: len(processes_of(first)) == 2)
+        assert session.run("print(1)", "", wall_seconds=60).stdout == b"1\n"
+        assert session._process.pid == first
+        session.kill()
         wait_for(lambda: processes_of(first) == [])
-        assert session.run("print(1)", "", seconds=60).stdout == b"1\n"
+        assert session.run("print(1)", "", wall_seconds=60).stdout == b"1\n"
         second = session._process.pid
         assert len(processes_of(second)) == 2
     wait_for(lambda: processes_of(second) == [])

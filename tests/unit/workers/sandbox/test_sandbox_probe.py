@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[4]
 
+OPTIONS = {"kind", "seconds", "test_seconds", "memory_mb", "partial", "float_tolerance"}
+
 LACKING = """
 import ctypes, json, os, sys
 from gapcast.contract.problems import PythonTestsVerifier
@@ -114,7 +116,7 @@ def test_the_way_of_trying_this_out_is_not_itself_what_fails() -> None:
 
 def test_the_verifier_has_no_way_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing about a verifier or the environment switches the sandbox off."""
-    assert set(PythonTestsVerifier.model_fields) == {"kind", "seconds", "memory_mb", "partial"}
+    assert set(PythonTestsVerifier.model_fields) == OPTIONS
     for name in ("GAPCAST_SANDBOX", "GAPCAST_NO_SANDBOX", "GAPCAST_UNSAFE"):
         monkeypatch.setenv(name, "off")
     answer = verify_python("import os; os.fork()", [{"input": "", "output": ""}], None, PythonTestsVerifier())

@@ -12,6 +12,7 @@ from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn, canonical
 from workers.failures import JobError
 from workers.tasks import Split, load_task
 from workers.tasks.file_task import FileTask
+from workers.tasks.sandbox import check
 
 pytestmark = pytest.mark.slow
 
@@ -77,6 +78,25 @@ class TestFileTask:
         assert (problem.reference_solution, problem.privileged_context, problem.fn_name) == ("r", "c", "f")
         assert task.hint_levels == 3
         assert task.hint_text(problem, 2) == "one\ntwo"
+
+    def test_long_tests_are_read_when_they_are_run_and_not_kept(self, tmp_path: Path, write: Write) -> None:
+        case = {"input": "1 " * 600_000, "output": "600000", "testtype": "stdin"}
+        header = {"name": "mine/long", "verifier": {"kind": "python_tests", "memory_mb": 256}}
+        fields = {"answer": None, "tests": [case, {"input": "1", "output": "1"}]}
+        write(sums(1, **fields), TaskIn.model_validate(header))
+        task = FileTask(tmp_path)
+        tracemalloc.start()
+        problem = task.problems(Split.train)[0]
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+        tracemalloc.stop()
+        assert len(problem.tests) == 2
+        assert (
+            [test["output"] for test in problem.tests]
+            == ["600000", "1"]
+            == [problem.tests[i]["output"] for i in (0, 1)]
+        )
+        if check() is None:
+            assert task.verify(problem, "print(len(input().split()))").success
 
     def test_another_content_is_another_revision(self, tmp_path: Path, write: Write) -> None:
         revision = write(sums(9))
