@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
-from gapcast.contract.fits import Calibration, Compared, LinkWeights, OfRecipe
+from gapcast.contract.fits import Calibration, Compared, ForecastsCalibration, LinkWeights, OfRecipe, StopCalibration
 from gapcast.contract.forecasts import Forecast
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
@@ -466,6 +466,26 @@ def calibration(pool: str, found: Calibration) -> str:
     return (
         f"Of {count(found.n, 'outcome')}, {listed(held)}; the intervals were {widths} {POINTS} wide on average, and "
         f"what came was {off} {'above' if found.bias > 0 else 'below'} the prediction.{seeds}{besides}"
+    )
+
+
+def forecasts(found: ForecastsCalibration) -> str:
+    """Say how often forecasts held the ends of finished runs, and what a rule would have stopped."""
+    held = [f"{whole_percent(one.coverage)} at {whole_percent(one.share)}" for one in found.at]
+    off = [f"{plain_points(one.mae)} at {whole_percent(one.share)}" for one in found.at]
+    cold = f" For {count(found.cold, 'run')} of them too few alike are known to stop one." if found.cold else ""
+    rules = [_stopped(one) for one in found.stops if one.bad]
+    saves = f" With a stated error of {whole_percent(found.stops[0].error)} the rule {listed(rules)}." if rules else ""
+    return (
+        f"Of {count(found.runs, 'finished run')}, forecast without their context, the 95 % interval held the end of "
+        f"{listed(held)} of the steps; the expected end was {listed(off)} {POINTS} off.{cold}{saves}"
+    )
+
+
+def _stopped(one: StopCalibration) -> str:
+    good = f"{one.good_stopped:,} of {count(one.good, 'run')} that gained more than {plain_points(one.min_gain)}"
+    return (
+        f"would have stopped {good} and saved {whole_percent(one.saved or 0.0)} of the steps of the other {one.bad:,}"
     )
 
 

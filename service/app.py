@@ -91,7 +91,7 @@ def _api() -> APIRouter:
     for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
-    found.include_router(predictions.of_fits)
+    found.include_router(forecasts.of_fits)
     return found
 
 

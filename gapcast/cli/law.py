@@ -10,7 +10,7 @@ from gapcast.client import DEFAULT_URL, Client
 from gapcast.client.requests import MOST_A_PAGE
 from gapcast.contract.nearest import nearest
 from gapcast.models import ContextEffects, Fit, Residual
-from gapcast.words import calibration
+from gapcast.words import calibration, forecasts
 
 MOST_OUTLIERS = 20
 """that are shown: who has more has another law"""
@@ -88,6 +88,8 @@ def show_law(client: Client, fit: Fit, family: str | None = None, *, as_json: bo
         return
     print_law(console, fit, outliers, [one for one in sizes if len(one.sizes) > 1])
     console.print(f"[bold]Calibration[/]  {calibration(fit.pool, outcomes)}", highlight=False, soft_wrap=True)
+    if outcomes.forecasts is not None:
+        console.print(f"[bold]Forecasts[/]  {forecasts(outcomes.forecasts)}", highlight=False, soft_wrap=True)
     if not fit.n:
         pool = fit.pool
         say(f"Pool {pool} has no run yet, so this is the prior alone. Fill it: gapcast observations import FILE")

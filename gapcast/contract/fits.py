@@ -333,6 +333,40 @@ class Outcome(Finite):
     coverage_so_far: list[float] = Field(description="by level, over this outcome and all before it")
 
 
+class ForecastCalibration(Finite):
+    """How often forecasts held the end of finished runs, after a share of their steps."""
+
+    share: float = Field(description="of the steps; the last look up to there")
+    runs: int = Field(description="with such a look")
+    coverage: float = Field(description="share of the measured ends that were inside their 95 % interval")
+    lower: float = Field(description="95 % interval of the coverage, runs taken as independent")
+    upper: float
+    width: float = Field(description="mean width of the intervals")
+    mae: float = Field(description="mean absolute error of the expected end")
+    last_value_mae: float = Field(description="that of the look's own improvement, in its place")
+
+
+class StopCalibration(Finite):
+    """What the rule of stopping would have done to finished runs, its threshold learnt from those of other contexts."""
+
+    min_gain: float
+    error: float = Field(description="stated: the share of good runs that it may stop")
+    learnt: bool = Field(description="false: too few good runs are known for some, whose threshold was the usual one")
+    good: int = Field(description="runs that gained more than `min_gain`")
+    good_stopped: int
+    bad: int
+    saved: float | None = Field(description="share of the bad runs' steps that it would have saved; null: none is bad")
+
+
+class ForecastsCalibration(Finite):
+    """How forecasts of finished runs turn out, each by a law and curves that do not know the run's context."""
+
+    runs: int = Field(description="finished runs with curves, the newest 400 at most")
+    cold: int = Field(description="those of them whose cell is cold without their context: the rule lets them finish")
+    at: list[ForecastCalibration]
+    stops: list[StopCalibration]
+
+
 class Calibration(Finite):
     """How past predictions turned out; figures are null while there is no outcome."""
 
@@ -348,3 +382,6 @@ class Calibration(Finite):
     pit_histogram: list[int] = Field(description="10 bins from 0 to 1")
     levels: list[LevelCalibration]
     outcomes: list[Outcome] = Field(description="the newest 1000, oldest first")
+    forecasts: ForecastsCalibration | None = Field(
+        None, description="null: no finished run of the pool has a curve, or the server is older"
+    )

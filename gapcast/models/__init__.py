@@ -40,6 +40,8 @@ from gapcast.models.fits import (
     FamilyScaling,
     Fit,
     FitSummary,
+    ForecastCalibration,
+    ForecastsCalibration,
     Group,
     Homogeneity,
     LentPool,
@@ -51,6 +53,7 @@ from gapcast.models.fits import (
     Residuals,
     Scaling,
     SizeSlope,
+    StopCalibration,
     Trend,
 )
 from gapcast.models.predictions import Branch, Cost, Improvement, Interval, Prediction
@@ -130,6 +133,8 @@ __all__ = [
     "FitSummary",
     "Forecast",
     "ForecastAt",
+    "ForecastCalibration",
+    "ForecastsCalibration",
     "Gained",
     "Gap",
     "Group",
@@ -171,6 +176,7 @@ __all__ = [
     "Spent",
     "Standing",
     "Step",
+    "StopCalibration",
     "Task",
     "TaskProblem",
     "Trained",

@@ -18,6 +18,8 @@ from gapcast.contract.fits import (
     Drift,
     FamilyScaling,
     FitSummary,
+    ForecastCalibration,
+    ForecastsCalibration,
     Group,
     Homogeneity,
     LentPool,
@@ -29,6 +31,7 @@ from gapcast.contract.fits import (
     Residuals,
     Scaling,
     SizeSlope,
+    StopCalibration,
     Trend,
 )
 
@@ -50,6 +53,8 @@ __all__ = [
     "FamilyScaling",
     "Fit",
     "FitSummary",
+    "ForecastCalibration",
+    "ForecastsCalibration",
     "Group",
     "Homogeneity",
     "LentPool",
@@ -61,6 +66,7 @@ __all__ = [
     "Residuals",
     "Scaling",
     "SizeSlope",
+    "StopCalibration",
     "Trend",
 ]
 

@@ -13,10 +13,10 @@ from service.fits.laws import Table, fit_answering
 from service.fits.tuning import leaf_of
 from service.forecasts.finished import Likeness, finished
 from service.law import GapLaw
-from service.law.curve import Begun, Cell, Curve, Finished, Forecast, Grounds, cell
+from service.law.curve import Begun, Cell, Curve, Evidence, Finished, Forecast, Grounds, evidence, known
 from service.observations.repository import AnyRow
 
-MOST_FOLDS = 12
+MOST_FOLDS = 8
 """laws that are fitted for it, each without a part of the contexts: half a second each, once a fit"""
 
 
@@ -26,17 +26,20 @@ class LeftOut(NamedTuple):
     Attributes:
         end: its measured improvement. looks: those before its end.
         forecast: after each of them. cell: what was known of runs like it.
+        fold: the contexts that were left out, its own among them.
     """
 
     end: float
     looks: Curve
     forecast: Forecast
     cell: Cell
+    fold: int
 
 
 class _Ended(NamedTuple):
     row: AnyRow
     run: Finished
+    evidence: Evidence
     likeness: Likeness
     fold: int
 
@@ -54,7 +57,9 @@ def left_out(
     """
     folds = _folds([row.context for row in ended])
     runs = [
-        _Ended(row, run, Likeness.of(row), folds[row.context]) for row in ended if (run := finished(row)) is not None
+        _Ended(row, run, evidence(run), Likeness.of(row), folds[row.context])
+        for row in ended
+        if (run := finished(row)) is not None
     ]
     others = Table(lent, names) if lent else None
     found: list[LeftOut] = []
@@ -69,8 +74,8 @@ def left_out(
             if steps not in laws:
                 laws[steps] = fit_answering(kept, others, steps)
             if likeness not in cells:
-                like = [one.run for one in runs if one.fold != fold and likeness.to(one.likeness)]
-                cells[likeness] = cell(like)
+                like = [one.evidence for one in runs if one.fold != fold and likeness.to(one.likeness)]
+                cells[likeness] = known(len(like), like)
             found.append(_forecast(each, laws[steps], kept, cells[likeness]))
     return found
 
@@ -81,7 +86,7 @@ def _folds(contexts: Sequence[str | None]) -> dict[str | None, int]:
     return {name: place % MOST_FOLDS for place, name in enumerate(names)}
 
 
-def _forecast(each: _Ended, law: GapLaw, kept: Table, known: Cell) -> LeftOut:
+def _forecast(each: _Ended, law: GapLaw, kept: Table, of_cell: Cell) -> LeftOut:
     row, run = each.row, each.run
     recipe = recipe_class_of(row.cell)
     question = {
@@ -95,5 +100,5 @@ def _forecast(each: _Ended, law: GapLaw, kept: Table, known: Cell) -> LeftOut:
     }
     cov = row.curve[0].get("cov", row.cov)
     begun = Begun(row.baseline, row.gap, row.gap_se**2, cov)
-    expected = Grounds(law, question, known).begin(begun, float(run.curve.var[0]), run.curve.baseline_var)
-    return LeftOut(run.end, run.curve, expected.after(run.curve), known)
+    expected = Grounds(law, question, of_cell).begin(begun, float(run.curve.var[0]), run.curve.baseline_var)
+    return LeftOut(run.end, run.curve, expected.after(run.curve), of_cell, each.fold)

@@ -18,8 +18,8 @@ MOST_ENDED = 400
 """finished runs that teach, the newest: a threshold of 5 % rests on 20 of them then, and each costs milliseconds"""
 MOST_ROWS = 5_000
 """of which their laws are made, the newest"""
-_KEPT = 4
-"""fits whose finished runs stay in memory: those that runs are started under right now"""
+_KEPT = 2
+"""fits whose finished runs stay in memory: those that runs are started under right now, tens of megabytes each"""
 
 
 class Asked(Protocol):

@@ -103,7 +103,7 @@ def calibrate(
         bias_se=float(error.std(ddof=1) / np.sqrt(M)) if M > 1 else None,
         mae=float(np.abs(error).mean()),
         levels=tuple(
-            LevelCalibration(level, float(hits.mean()), *_wilson(int(hits.sum()), M), width)
+            LevelCalibration(level, float(hits.mean()), *wilson(int(hits.sum()), M), width)
             for level, hits, width in zip(levels, inside, widths, strict=True)
         ),
         pit=pit,
@@ -149,7 +149,8 @@ def _scores(left: BoolArray, y: FloatArray, z: FloatArray, stored: FloatArray) -
     return np.asarray(z[right - 1] + share * (z[right] - z[right - 1]))
 
 
-def _wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson bounds of a share of n > 0 that are independent."""
     share, z2 = hits / n, CONFIDENCE_Z**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = CONFIDENCE_Z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))

@@ -5,28 +5,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
 
-from gapcast.contract.base import Level, Page
+from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
-from gapcast.contract.fits import Calibration
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import PredictionAnswer, PredictionBody, PredictionList, PredictionOut
 from service.dependencies import AppState, State, Tenant
-from service.errors import OldFit, TooManyJobs, UnknownModel, UnknownPool, UnknownTask
+from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
 from service.events.stream import Follow, Subject, answer_events
-from service.fits import service as fits
 from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
 from service.kit.waiting import Prefer
 from service.predictions import service
-from service.predictions.calibration import calibration
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
 
 PATH = "/v1/predictions"
-of_fits = APIRouter(prefix="/fits", tags=["fits"])
-"""what of a fit is about predictions"""
 
 
 def _read(state: State, tenant: str, prediction_id: str) -> PredictionOut:
@@ -137,16 +132,3 @@ async def prediction_events(
             return Subject(tenant, [prediction_id, *([at.job_id] if at.job_id else [])], at.ended)
 
     return await answer_events(state.database, look, follow)
-
-
-@of_fits.get("/{fit_id}/calibration", responses={**problems(NotFound, OldFit), **problems(InvalidRequest)})
-def get_calibration(
-    state: AppState,
-    tenant: Tenant,
-    fit_id: str,
-    level: Annotated[list[Level] | None, Query(max_length=8, description="0.5, 0.8 and 0.95 unless named")] = None,
-) -> Calibration:
-    """Get how the predictions turned out whose outcomes this fit knows."""
-    with state.database.read() as session:
-        fit = fits.get(session, tenant, fit_id)
-        return calibration(session, fit, sorted(set(level or [0.5, 0.8, 0.95])))

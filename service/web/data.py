@@ -12,12 +12,12 @@ from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
+from service.forecasts.calibrating import calibration
 from service.law import GapLaw, Key
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
-from service.predictions.calibration import calibration
 from service.predictions.models import Prediction
 from service.predictions.service import missing
 from service.web.laws import choose, key_of, whose

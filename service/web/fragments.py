@@ -249,6 +249,7 @@ def show_outcomes(request: Request, tenant: Tenant, state: AppState, fit: Name) 
         pool, calibration, points = data.read_outcomes(session, tenant, fit)
     context = {
         "message": outcomes_message(pool, calibration),
+        "forecasts": words.forecasts(calibration.forecasts) if calibration.forecasts is not None else None,
         "spec": outcomes_chart(points) if points else None,
         "outcomes": points[::-1],
     }

@@ -5,9 +5,9 @@ h(t) = (1 - exp(-t/T)) / (1 - exp(-1/T)) and x(t) = h(t) - t: y h is the quick g
 gained early and lost by the end. At t = 1 both are settled, so the law speaks of y alone, and finished runs of T and b.
 """
 
-from service.law.curve.cells import FEWEST, Cell, cell
+from service.law.curve.cells import FEWEST, Cell, Evidence, cell, evidence, known
 from service.law.curve.ends import Forecast, forecast, prior
-from service.law.curve.grids import BEYOND_LAW, BOW, GRID, TYPICAL_T, T
+from service.law.curve.grids import BEYOND_LAW, BOW, GRID, STRAYING, TYPICAL_T, T
 from service.law.curve.grounds import Begun, Expected, Grounds
 from service.law.curve.looks import MOST_LOOKS, Curve, Finished
 from service.law.curve.stopping import (
@@ -32,10 +32,12 @@ __all__ = [
     "FEWEST",
     "GRID",
     "MOST_LOOKS",
+    "STRAYING",
     "TYPICAL_T",
     "Begun",
     "Cell",
     "Curve",
+    "Evidence",
     "Expected",
     "Finished",
     "Forecast",
@@ -43,8 +45,10 @@ __all__ = [
     "Rule",
     "T",
     "cell",
+    "evidence",
     "forecast",
     "is_checked",
+    "known",
     "lowest",
     "may_stop",
     "most_good_stopped",

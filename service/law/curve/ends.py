@@ -8,12 +8,14 @@ from numpy.typing import ArrayLike
 from service.law.curve.cells import Cell
 from service.law.curve.grids import BEYOND_LAW, BOW, GRID, UNLIKE
 from service.law.curve.looks import Curve
-from service.law.curve.shapes import Whitened, covariance, shapes
+from service.law.curve.shapes import Whitened, covariance, shapes, straying_of_ways
 from service.law.mixture import NormalMixture
 from service.law.observations import FloatArray
 
 SLACK = 0.03
 """by which a true end may leave what the measured baseline allows"""
+NEGLIGIBLE = 1e-10
+"""probability of a way or a bow, by finished runs, that is left out: its part of a forecast is not seen"""
 LEAST_SD = 0.01
 """of the law's prediction without the measurement's own noise"""
 
@@ -107,22 +109,24 @@ def _edges() -> FloatArray:
 
 def forecast(before: FloatArray, of_cell: Cell, curve: Curve, baseline: float) -> Forecast:
     """Update the prior `before` (G,) by one run's looks, once for each of them with those that came before it."""
-    h, x = shapes(curve.t)
-    parts = Whitened.of(covariance(h, x, curve), curve.gain, h, x)
+    ways, bows = (of_cell.weight.sum(axis=axis) > NEGLIGIBLE for axis in (1, 0))
+    weight, bow = of_cell.weight[ways][:, bows], BOW[bows]
+    h, x = (each[ways] for each in shapes(curve.t))
+    parts = Whitened.of(covariance(h, x, curve, straying_of_ways()[ways]), curve.gain, h, x)
     products = [[parts.sums(one, other) for other in range(3)] for one in range(3)]
     with np.errstate(divide="ignore"):
-        log_weight, log_prior = np.log(of_cell.weight), np.log(before)
+        log_weight, log_prior = np.log(weight), np.log(before)
     flat = _on_range(np.ones_like(GRID), baseline)
     ends, alone = [], []
     for k in range(len(curve.t)):
-        dd, dh, dx = (products[0][column][:, k] for column in range(3))
-        hh, hx, xx = products[1][1][:, k], products[1][2][:, k], products[2][2][:, k]
-        of_bow = dd[:, None] - 2 * BOW * dx[:, None] + BOW**2 * xx[:, None]
-        slope = BOW * hx[:, None] - dh[:, None]
-        quadratic = of_bow[:, :, None] + 2 * slope[:, :, None] * GRID + hh[:, None, None] * GRID**2
-        log_joint = log_weight[:, :, None] - 0.5 * quadratic - parts.log_sd[:, k, None, None]
-        top = log_joint.max(axis=(0, 1))
-        log_likelihood = top + np.log(np.exp(log_joint - top).sum(axis=(0, 1)))
+        dd, dh, dx = (products[0][column][:, k, None] for column in range(3))
+        hh, hx, xx = (products[one][other][:, k, None] for one, other in ((1, 1), (1, 2), (2, 2)))
+        # of each way and bow: a normal curve in the end, its top at (dh - b hx) / hh
+        constant = (log_weight - parts.log_sd[:, k, None] - 0.5 * (dd - 2 * bow * dx + bow**2 * xx)).ravel()
+        slope, curvature = (dh - bow * hx).ravel(), np.broadcast_to(hh, weight.shape).ravel()
+        log_joint = constant[:, None] + slope[:, None] * GRID - 0.5 * curvature[:, None] * GRID**2
+        top = log_joint.max(axis=0)
+        log_likelihood = top + np.log(np.exp(log_joint - top).sum(axis=0))
         ends.append(_normalized(log_prior + log_likelihood))
         alone.append(_normalized(np.where(flat > 0, log_likelihood, -np.inf)))
     return Forecast(np.stack(ends), np.stack(alone), curve.var, baseline)

@@ -9,6 +9,7 @@ from service.law.curve import (
     ALPHA,
     BOW,
     GRID,
+    STRAYING,
     Begun,
     Cell,
     Curve,
@@ -73,8 +74,9 @@ def runs(rng: np.random.Generator, of_cell: Cell, count: int) -> list[tuple[floa
     places = rng.choice(of_cell.weight.size, size=count, p=of_cell.weight.ravel())
     found = []
     for end, place in zip(ends, places, strict=True):
-        time, bow = np.unravel_index(place, of_cell.weight.shape)
-        curve = made(rng, end, float(T[time]), float(BOW[bow]), SHARES[:-1], 3e-4)
+        way, bow = np.unravel_index(place, of_cell.weight.shape)
+        part, time = STRAYING[way // len(T)], T[way % len(T)]
+        curve = made(rng, end, float(time), float(BOW[bow]), SHARES[:-1], 3e-4, float(part))
         found.append((end, forecast(BEFORE, of_cell, curve, BASELINE)))
     return found
 
