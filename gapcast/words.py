@@ -8,13 +8,14 @@ from pydantic import ValidationError
 
 from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
+from gapcast.contract.events import TrainingForecast
 from gapcast.contract.fits import Calibration, Compared, ForecastsCalibration, LinkWeights, OfRecipe, StopCalibration
 from gapcast.contract.forecasts import Forecast
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
 from gapcast.contract.training import TrainedOn
-from gapcast.contract.training_results import RunCost
+from gapcast.contract.training_results import EarlyStop, RunCost
 from gapcast.contract.waiting import Waiting
 
 POINTS = "accuracy points"
@@ -65,6 +66,18 @@ PHASES = {
 """What a training run does."""
 ASKED = {"job.pause_requested": "pausing after this step", "job.cancel_requested": "cancelling"}
 """What a job still does while the step that it is at goes on, by the event that asked for it."""
+HELD = {
+    "pilot": "its pilot is over",
+    "futility": "it will probably not gain enough",
+    "harm": "it solves fewer problems than before training",
+}
+"""Why a paused run has put itself aside."""
+STOPS = {
+    "futility": HELD["futility"],
+    "harm": HELD["harm"],
+    "collapse": "half of the baseline was lost beyond noise",
+}
+"""Why a rule says that a run should end early."""
 HAPPENED = {
     "job.started": "loading the model",
     "job.retrying": "the attempt was lost; trying again",
@@ -296,7 +309,7 @@ def collapses(p_collapse: float, support: Support | None = None) -> str:
 def collapse(stopped_by: str | None) -> str:
     """Say what a collapse is, and whether the run ended with it."""
     ended = ", and the run ended there" if stopped_by == "collapse" else ""
-    return f"half of the baseline was lost beyond noise{ended}"
+    return f"{STOPS['collapse']}{ended}"
 
 
 _WRITTEN = {"gap": points, "value": points, "baseline": percent, "step": "{:.0f}".format}
@@ -407,7 +420,7 @@ def off(difference: float) -> str:
     return f"{plain_points(abs(difference))} {'less' if difference < 0 else 'more'}"
 
 
-def on_track(found: Forecast) -> str:
+def on_track(found: Forecast | TrainingForecast) -> str:
     """Say where a run is expected to end now, beside what was predicted before it began."""
     now, before = found.now, found.before.value
     narrow = now.intervals[0]
@@ -443,6 +456,25 @@ def ruling(reason: str, p_above: float, min_gain: float, threshold: float, curve
     chance = f"{probability(p_above)} above {points(min_gain)}"
     named = {"threshold": probability(threshold), "curves": count(curves, "stored curve")}
     return RULINGS[reason].format(chance=chance, **named)
+
+
+def early_stop(stop: EarlyStop) -> str:
+    """Say what a rule says of a run, and what becomes of it."""
+    text = f"at step {stop.step:,}: {STOPS[stop.rule]}"
+    if stop.rule == "futility" and stop.p_above_min_gain is not None and stop.threshold is not None:
+        source = "learnt from finished runs" if stop.learnt else "too few finished runs to learn one"
+        above = f"{probability(stop.p_above_min_gain)} probability of more than {points(stop.min_gain or 0.0)}"
+        text = f"{text}, {above} (threshold {probability(stop.threshold)}, {source})"
+    if stop.improvement is not None:
+        text = f"{text}; its own curve leads to {measured(stop.improvement)} points"
+    if stop.carried_out:
+        return text
+    return f"{text}. It goes on: one such run in ten does, so that the rule can be checked"
+
+
+def pilot_command(prediction_id: str) -> str:
+    """Say how to see early, and cheaply, that a run will not be worth it."""
+    return f"To see a loser early: gapcast train --prediction {prediction_id} --pilot 20%"
 
 
 def calibration(pool: str, found: Calibration) -> str:

@@ -11,24 +11,41 @@ from gapcast.client import Client
 from gapcast.contract.events import (
     JobPaused,
     TrainingEvaluated,
+    TrainingForecast,
     TrainingGap,
     TrainingMetrics,
     TrainingProgress,
+    TrainingStop,
     TrainingWarning,
     content_of,
 )
 from gapcast.models import Event, TrainingRun
-from gapcast.words import ASKED, HAPPENED, PHASES, STATES, curve, duration, estimated, measured, percent, waits, warning
+from gapcast.words import (
+    ASKED,
+    HAPPENED,
+    HELD,
+    PHASES,
+    STATES,
+    curve,
+    duration,
+    early_stop,
+    estimated,
+    measured,
+    on_track,
+    percent,
+    waits,
+    warning,
+)
 
 MOST_BLOCKS = 12
 """of a curve beside a bar: a line of 80 characters holds both"""
 
 
 def follow_runs(client: Client, runs: Sequence[TrainingRun], console: Console) -> list[TrainingRun]:
-    """Show the progress of runs until all have ended, and return them as they ended."""
+    """Show the progress of runs until none goes on by itself, and return them as they are then."""
     # the answer to several seeds is a list, and lists do not say why a run waits
     known = [client.training_runs.get(one.id) if one.status == "queued" and len(runs) > 1 else one for one in runs]
-    watch_runs(client.training_runs.follow([one.id for one in known if not one.ended]), known, console)
+    watch_runs(client.training_runs.follow([one.id for one in known if not one.rests]), known, console)
     return [client.training_runs.get(one.id) for one in runs]
 
 
@@ -36,7 +53,7 @@ def watch_runs(events: Iterable[tuple[str, Event]], runs: Sequence[TrainingRun],
     """Show events of runs until there are no more."""
     columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        followed = {one.id: Followed(one, progress, named=len(runs) > 1) for one in runs if not one.ended}
+        followed = {one.id: Followed(one, progress, named=len(runs) > 1) for one in runs if not one.rests}
         for run_id, event in events:
             followed[run_id].take(event)
         for one in followed.values():
@@ -51,7 +68,7 @@ class Followed:
         self._name = f"seed {run.seed}  " if named else ""
         self._doing = self._told = self._loss = ""
         self._accuracies: dict[int, float] = {}
-        self._tenth = -1
+        self._tenth = self._forecast_at = -1
         self._first: tuple[int, datetime] | None = None
         self.bar = progress.add_task("", total=None, more="")
         why = waits(run.waiting)
@@ -70,12 +87,18 @@ class Followed:
             self._gap(begun)
         elif evaluated := content_of(event, TrainingEvaluated):
             self._evaluated(evaluated)
+        elif forecast := content_of(event, TrainingForecast):
+            self._forecast(forecast)
+        elif stop := content_of(event, TrainingStop):
+            self._say(f"[yellow]Stop[/] {early_stop(stop)}")
         elif warned := content_of(event, TrainingWarning):
             self._say(f"[yellow]Warning[/] ({warned.code}): {escape(warning(warned))}")
         elif event.type in ASKED or event.type in HAPPENED:
             self._first = None  # the time that a run waits is not what its steps take
-            then = f"; gapcast runs resume {self._id}" if event.type == JobPaused.type else ""
-            self._now(f"{(ASKED | HAPPENED)[event.type]}{then}")
+            paused = content_of(event, JobPaused)
+            why = f", as {HELD[paused.held]}" if paused is not None and paused.held is not None else ""
+            then = f"; gapcast runs resume {self._id}" if paused is not None else ""
+            self._now(f"{(ASKED | HAPPENED)[event.type]}{why}{then}")
 
     def _now(self, doing: str, *, tell: bool = True) -> None:
         """Show what a run does; in a pipe `tell` it where it is something else than what was told before."""
@@ -121,6 +144,13 @@ class Followed:
     def _gap(self, begun: TrainingGap) -> None:
         self._accuracies[0] = begun.baseline
         self._say(f"baseline {percent(begun.baseline)}, gap {estimated(begun.gap)}")
+
+    def _forecast(self, forecast: TrainingForecast) -> None:
+        """Tell it once for each evaluation: between two of them the run's own rollouts move it little."""
+        if forecast.now.step == self._forecast_at:
+            return
+        self._forecast_at = forecast.now.step
+        self._say(on_track(forecast))
 
     def _evaluated(self, seen: TrainingEvaluated) -> None:
         self._accuracies[seen.step] = seen.accuracy

@@ -1,5 +1,6 @@
 """`gapcast train`: run what was predicted, or whatever a configuration says."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from gapcast.cli.configuration import read_configuration
 from gapcast.cli.exits import Exit
 from gapcast.cli.following import command, no_longer_following
 from gapcast.cli.listing import NAMED, PREDICTIONS, id_of, print_json_list
-from gapcast.cli.printing.runs import print_runs_ended
+from gapcast.cli.printing.runs import print_held, print_runs_ended
 from gapcast.cli.run_following import follow_runs
 from gapcast.cli.terminal import (
     AsJson,
@@ -37,6 +38,27 @@ OF_A_PROBE = {"problems", "seed", "controls", "target_half_width"}
 
 OPTIONS = {"prediction_id": "--prediction", "seeds": "--seeds", "pool": "--pool"}
 """The options that set a field of the request."""
+
+
+def _check_share(text: str | None) -> str | None:
+    if text is not None:
+        share_of(text)
+    return text
+
+
+def share_of(text: str) -> float:
+    """The number of `20%`, `20 %` or `0.2`.
+
+    Raises:
+        typer.BadParameter: it is something else, or not between 0 and 1.
+    """
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"expected a share of the steps such as 20% or 0.2, got {text!r}.")
+    return share
 
 
 def _check_seeds(text: str | None) -> str | None:
@@ -73,6 +95,13 @@ def train(
         str | None, typer.Option(callback=_check_seeds, help="One run for each, such as 0,1,2 (default: 0).")
     ] = None,
     pool: Annotated[str | None, typer.Option(help="Where the observations go (default: as predictions do).")] = None,
+    pilot: Annotated[
+        str | None,
+        typer.Option(
+            callback=_check_share,
+            help="Train to this share of the steps, such as 20%, forecast the end, and pause.",
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Queue the runs and do not follow them.")] = False,
     set_: Set = None,
     name: Name = None,
@@ -88,7 +117,10 @@ def train(
 
     Ctrl-C stops following and leaves the runs alone; it prints how to follow, pause and cancel them.
 
-    Exit code 0: all succeeded (with --detach: are queued).
+    With --pilot, or where the file's `training.stop` stops it, a run pauses by itself; it then prints the end that is
+    expected, and how to go on.
+
+    Exit code 0: all succeeded or paused by themselves (with --detach: are queued).
     """
     if configuration is None and prediction is None:
         refuse(["Name a configuration file, or a prediction with --prediction."])
@@ -98,6 +130,10 @@ def train(
     given = {name: value for name, value in asked.items() if value is not None}
     read.named_by({name: OPTIONS[name] for name in given})
     body |= given | label(read, name, tag)
+    if pilot is not None:
+        read.named_by({"training.pilot": "--pilot"})
+        block = body.get("training")
+        body["training"] = (block if isinstance(block, dict) else {}) | {"pilot": share_of(pilot)}
     read.refuse_unsent("gapcast train", body)
     with exit_on_refusal(read), Client(url) as client:
         if prediction is not None:
@@ -133,8 +169,12 @@ def follow_to_the_end(client: Client, runs: Sequence[TrainingRun], url: str, *, 
     if as_json:
         print_answer(ended)
     else:
-        print_runs_ended(console, ended)
-    if any(one.status != "succeeded" for one in ended):
+        forecasts = {one.id: client.training_runs.forecast(one.id) for one in ended if one.held and one.evaluations}
+        print_runs_ended(console, ended, forecasts)
+        for one in ended:
+            if one.held is not None:
+                print_held(console, one, url)
+    if any(one.status != "succeeded" and one.held is None for one in ended):
         raise typer.Exit(Exit.FAILED)
 
 

@@ -66,7 +66,10 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
     return {
         "verdict": Verdict(advice.name, words.sentence(advice.reason), answer.verdict),
         "expected": words.expected(prediction),
-        "missing": [one.message for one in answer.support.missing] if answer.support is not None else [],
+        "missing": [
+            *([one.message for one in answer.support.missing] if answer.support is not None else []),
+            *([f"{words.pilot_command(prediction.id)}."] if answer.verdict == "pilot" else []),
+        ],
         "warnings": [words.warning(one) for one in warnings],
         "improvement": improvement,
         "intervals": _rows(improvement, improvement.intervals, improvement.value),
@@ -263,6 +266,10 @@ def run_facts(run: TrainingRunOut, forecast: Forecast | None = None) -> Iterator
     yield Fact("Measured", _estimate(gained), "measured")
     yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
     yield Fact("Forecast", words.on_track(forecast) if forecast is not None else None, "forecast")
+    if run.held is not None:
+        yield Fact("Paused", words.sentence(words.HELD[run.held]), "held")
+    if run.stop is not None and run.stop.rule != "collapse":
+        yield Fact("Stopped" if run.stop.carried_out else "Stop announced", words.early_stop(run.stop), "stop")
     yield Fact("Gap", _estimate(gap), "gap")
     if gap is not None:
         before = f"student {words.percent(gap.student)}, self-teacher {words.percent(gap.self_teacher)}"

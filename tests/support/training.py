@@ -13,11 +13,13 @@ from gapcast.contract.events import (
     EventData,
     TrainingCheckpoint,
     TrainingEvaluated,
+    TrainingForecast,
     TrainingGap,
     TrainingMetrics,
     TrainingPartialMessage,
     TrainingProgress,
     TrainingResumed,
+    TrainingStop,
     TrainingWarning,
 )
 from gapcast.contract.measured import Decoding
@@ -85,6 +87,7 @@ KINDS: dict[str, type[EventData]] = {
     for kind in (
         *(TrainingProgress, TrainingGap, TrainingMetrics, TrainingEvaluated),
         *(TrainingPartialMessage, TrainingCheckpoint, TrainingResumed, TrainingWarning),
+        *(TrainingForecast, TrainingStop),
     )
 }
 

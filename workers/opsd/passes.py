@@ -102,7 +102,7 @@ class PassCounter:
         own = max(within, 1 / (n * group + 2)) / (n * group)
         least = own + self._baseline_var + (spread / n if group == 1 else 0.0)
         return RolloutLook(
-            step=max(1, round(tally.steps / n) - 1),
+            step=max(1, round(tally.steps / n - 1)),
             improvement=Difference(value=gain, se=sqrt(max(variance, least))),
             passes=self.passes,
             rollouts=n * group,

@@ -1,21 +1,24 @@
 """Training runs for people: what was gained against what was predicted, lists, checkpoints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, stdev
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast.cli.following import command
 from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Checkpoint, Estimate, Forecast, Gained, Predicted, TrainingRun
 from gapcast.words import (
+    HELD,
     PHASES,
     artifact,
     between,
     collapse,
     count,
     curve,
+    early_stop,
     estimated,
     file_size,
     level,
@@ -38,15 +41,21 @@ COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued"
 """of a run's status; whatever else there is has gone wrong, or was stopped"""
 
 
-def print_runs_ended(console: Console, runs: Sequence[TrainingRun]) -> None:
+def print_runs_ended(console: Console, runs: Sequence[TrainingRun], forecasts: Mapping[str, Forecast]) -> None:
     """Print each of the runs that were followed, and what runs of several seeds say together."""
     for one in runs:
-        print_run(console, one)
+        print_run(console, one, forecasts.get(one.id))
     gains = [one.improvement.value for one in runs if one.improvement is not None]
     if len(gains) > 1:
         spread = f"{between(min(gains), max(gains))}, standard deviation {plain_points(stdev(gains))}"
         text = f"[bold]{len(gains)} runs[/]: improvement {points(mean(gains))} points on average ({spread})"
         console.print(text, highlight=False, soft_wrap=True)
+
+
+def print_held(console: Console, run: TrainingRun, url: str) -> None:
+    """Print what can be done about a run that has put itself aside."""
+    for what, action in (("To go on to its end", "resume"), ("To end it for good", "cancel")):
+        console.print(f"{what}: {command('runs', action, run.id, url)}", highlight=False, soft_wrap=True)
 
 
 def print_run(console: Console, run: TrainingRun, forecast: Forecast | None = None) -> None:
@@ -79,6 +88,8 @@ def _rows(run: TrainingRun, forecast: Forecast | None, *, draws: bool) -> Iterat
         yield from _predicted(run.predicted, run.improvement)
     if forecast is not None:
         yield "Forecast", on_track(forecast)
+    if run.stop is not None and run.stop.rule != "collapse":
+        yield "Stopped" if run.stop.carried_out else "Stop announced", early_stop(run.stop)
     if run.improvement is not None:
         yield from _beside(run.improvement, len(run.evaluations or []))
     yield from _evaluations(run, draws=draws)
@@ -105,7 +116,8 @@ def _state(run: TrainingRun) -> Iterator[tuple[str, str]]:
         if progress is not None
         else ""
     )
-    yield "Status", f"[{colour}]{run.status}[/]{at}"
+    why = f", as {HELD[run.held]}" if run.held is not None else ""
+    yield "Status", f"[{colour}]{run.status}[/]{at}{why}"
     if run.checkpoint is not None and run.status != "cancelled":
         size = file_size(run.checkpoint.bytes)
         yield "", f"checkpoint of step {run.checkpoint.step} ({size}), {run.checkpoint.created_at}"

@@ -216,8 +216,12 @@ class AsyncConnection:
                             raise
                     break
 
-    async def follow_all(self, paths: Mapping[str, str], ends: Collection[str]) -> AsyncIterator[tuple[str, Event]]:
+    async def follow_all(
+        self, paths: Mapping[str, str], ends: Collection[str], rests: Collection[str] = ()
+    ) -> AsyncIterator[tuple[str, Event]]:
         """Follow several subjects, whose events' paths are given by their ids, until each has had an event of `ends`.
+
+        A subject whose newest event is of `rests` is not followed any more either.
 
         Raises:
             GapcastError: the server refused one of them, or was away for 30 seconds.
@@ -232,7 +236,7 @@ class AsyncConnection:
                 for event in page.data:
                     last[subject] = event.id
                     yield subject, event
-                    if event.type in ends:
+                    if event.type in ends or (event.type in rests and event is page.data[-1] and not page.has_more):
                         del last[subject]
             if last and not behind:
                 await asyncio.sleep(LOOK_SECONDS)

@@ -214,8 +214,12 @@ class Connection:
                             raise
                     break
 
-    def follow_all(self, paths: Mapping[str, str], ends: Collection[str]) -> Iterator[tuple[str, Event]]:
+    def follow_all(
+        self, paths: Mapping[str, str], ends: Collection[str], rests: Collection[str] = ()
+    ) -> Iterator[tuple[str, Event]]:
         """Follow several subjects, whose events' paths are given by their ids, until each has had an event of `ends`.
+
+        A subject whose newest event is of `rests` is not followed any more either.
 
         Raises:
             GapcastError: the server refused one of them, or was away for 30 seconds.
@@ -230,7 +234,7 @@ class Connection:
                 for event in page.data:
                     last[subject] = event.id
                     yield subject, event
-                    if event.type in ends:
+                    if event.type in ends or (event.type in rests and event is page.data[-1] and not page.has_more):
                         del last[subject]
             if last and not behind:
                 time.sleep(LOOK_SECONDS)

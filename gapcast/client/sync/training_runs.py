@@ -8,6 +8,7 @@ from gapcast.client.fields import Order, TrainingRunFields, TrainingRunFilters
 from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
+from gapcast.contract.events import TrainingRunHeld
 from gapcast.contract.training import TrainingRunRequest
 from gapcast.models import TERMINAL, Checkpoint, Event, Forecast, TrainingRun
 
@@ -16,6 +17,8 @@ Runs = list[TrainingRun]
 """has a name here because `list` is a method of the resource"""
 ENDS = frozenset(f"training_run.{status}" for status in TERMINAL)
 """the type of a run's last event"""
+RESTS = frozenset({TrainingRunHeld.type})
+"""the type of the newest event of a run that has put itself aside"""
 
 
 class TrainingRuns(Resource):
@@ -75,7 +78,7 @@ class TrainingRuns(Resource):
         return [self._connection.read(TrainingRun, run) for run in made]
 
     def get(self, run_id: str, *, wait: float = 0) -> TrainingRun:
-        """Read a run, once it has ended or after `wait` seconds (at most 60)."""
+        """Read a run, once it does not go on by itself or after `wait` seconds (at most 60)."""
         return self._connection.get(TrainingRun, _path(run_id), wait=wait)
 
     def list(
@@ -115,7 +118,7 @@ class TrainingRuns(Resource):
         return self._connection.act(TrainingRun, "POST", f"{_path(run_id)}/pause")
 
     def resume(self, run_id: str) -> TrainingRun:
-        """Queue a paused run again; it goes on from its newest checkpoint."""
+        """Queue a paused run again; it goes on from its newest checkpoint, and to its end if it put itself aside."""
         return self._connection.act(TrainingRun, "POST", f"{_path(run_id)}/resume")
 
     def cancel(self, run_id: str) -> TrainingRun:
@@ -139,7 +142,8 @@ class TrainingRuns(Resource):
     def events(self, run_id: str) -> Iterator[Event]:
         """Follow a run's events until it has ended; a broken connection is taken up again where it broke.
 
-        A paused run has not ended: its events go on when it is resumed.
+        A paused run has not ended: its events go on when it is resumed. One that has put itself aside, after its pilot
+        or because a rule has stopped it, ends them until then.
 
         Raises:
             GapcastError: the server refused, or did not come back within 30 seconds.
@@ -147,13 +151,15 @@ class TrainingRuns(Resource):
         return self._connection.follow(f"{_path(run_id)}/events")
 
     def follow(self, run_ids: Sequence[str]) -> Iterator[tuple[str, Event]]:
-        """Follow the events of several runs as they come, each with its run's id, until all have ended.
+        """Follow the events of several runs as they come, each with its run's id, until none goes on by itself.
+
+        A run that has put itself aside, after its pilot or because a rule has stopped it, does not.
 
         Raises:
             GapcastError: the server refused one of them, or was away for 30 seconds.
         """
         paths = {run_id: f"{_path(run_id)}/events" for run_id in run_ids}
-        yield from self._connection.follow_all(paths, ENDS)
+        yield from self._connection.follow_all(paths, ENDS, RESTS)
 
 
 def _path(run_id: str) -> str:

@@ -7,13 +7,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.events import TrainingCheckpoint
-from gapcast.contract.training_results import TrainingPartial, TrainingResult
+from gapcast.contract.training_results import Held, TrainingPartial, TrainingResult
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kinds import settle
 from service.kit.database import Database
 from service.training_runs import job as training_runs
 from service.training_runs import repository as runs
+from service.training_runs.job import KIND
 from tests.support.training_results import training_result
 
 Body = dict[str, Any]
@@ -60,6 +61,16 @@ class Worker:
             if state == JobState.succeeded:
                 training_runs.end(session, ended, (result or training_result()).model_dump(mode="json"))
             settle(session, ended)
+
+    def hold(self, run_id: str, held: Held) -> None:
+        """Put a claimed run aside, as its child asks for it."""
+        with self.database.write() as session:
+            job = jobs.get(session, self.job_of(run_id))
+            assert job is not None
+            back = jobs.hand_back(session, job.id, job.attempt, hold=True)
+            assert back is not None
+            assert back.state == "paused"
+            KIND.hold(session, back, held.model_dump(mode="json"))
 
     def hand_back(self, run_id: str) -> str:
         with self.database.write() as session:
