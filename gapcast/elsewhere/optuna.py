@@ -32,7 +32,7 @@ from gapcast.models import ExternalRun
 logger = logging.getLogger(__name__)
 
 
-class GapPruner(optuna.pruners.BasePruner):  # type: ignore[misc]
+class GapPruner(optuna.pruners.BasePruner):
     """Prunes a trial when the stopping rule says that its run will probably not gain enough.
 
     Each trial is an external run of the server, with its looks and forecasts. A server that is away prunes nothing; a
