@@ -1,4 +1,4 @@
-"""POST /v1/forecasts, and what fits have of forecasts; those of a run stand with the other endpoints of runs."""
+"""POST /v1/forecasts, and the calibration of fits; those of runs stand with the other endpoints of runs."""
 
 from typing import Annotated
 

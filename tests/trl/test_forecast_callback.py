@@ -79,6 +79,9 @@ class TestARunIsForecast:
         run = callback.external_run
         assert run is not None
         assert run.announced == trainer.state.global_step == run.looks[-1].step
+        assert run.status == "stopped"
+        stored = connected.observations.get(str(run.observation_id))
+        assert (stored.stopped_at, (stored.recipe or {})["steps"]) == (run.announced, 40)
 
     def test_a_server_that_is_away_harms_nothing_and_looks_are_sent_later(
         self, connected: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -266,7 +266,7 @@ class TestEnding:
 class TestStopping:
     def test_a_hopeless_run_is_told_to_stop(self, client: TestClient, sent: Body) -> None:
         run = begin(client, sent | {"stop": {"min_gain": 0.2, "alpha": 0.1}, "seed": 1})
-        found = [look(client, run, one) for one in curve(0.0, *[-0.02] * 6)]
+        found = [look(client, run, one) for one in curve(0.2, 0.05, *[-0.02] * 5)]
         stops = [one["ruling"]["stop"] for one in found]
         assert (stops[0], stops[-1]) == (False, True)
         first = stops.index(True)
