@@ -242,6 +242,13 @@ class TestOfOthers:
         standing.cell_of.cache_clear()
         assert asked(client, sent) == first
 
+    def test_a_cell_is_read_once_a_fit(self, client: TestClient, sent: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+        standing.cell_of.cache_clear()
+        first = asked(client, sent)
+        monkeypatch.setattr(repository, "curves", None)
+        other = sent | {"looks": sent["looks"][:1]}
+        assert asked(client, other)["curves"] == first["curves"] == {"runs": 36, "cold": False}
+
     def test_a_prediction_stands_for_its_configuration(
         self, client: TestClient, configuration: Body, sent: Body
     ) -> None:
