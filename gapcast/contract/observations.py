@@ -315,9 +315,11 @@ class ObservationIn(Labelled, RowPart):
 
     @property
     def thinking(self) -> bool | None:
-        """The decoding mode that the gap and the improvements were measured in; None: not said."""
+        """The mode that the improvements, and the gap where all is one mode, were measured in; None: not said."""
         modes = self._modes()
-        return modes.get("improvement", modes.get("held_out", modes.get("gap")))
+        if self.gap.teacher_thinking is not None:  # its own part says how the gap was measured
+            modes.pop("gap", None)
+        return next(iter(modes.values()), None)
 
     @property
     def mode(self) -> str | None:
@@ -338,7 +340,7 @@ class ObservationIn(Labelled, RowPart):
             if missing is not None:
                 message = "expected true or false beside gap.teacher_thinking, got nothing. Say each mode."
                 raise FieldError(f"{missing}.thinking", message)
-            modes.pop("gap")  # a set-up whose modes differ is a cell of its own
+            modes.pop("gap", None)  # a set-up whose modes differ is a cell of its own
         for name, mode in modes.items():
             if mode != self.thinking:
                 message = (

@@ -27,20 +27,27 @@ class PromptEncoder:
         Raises:
             JobError: `no_chat_template`, `thinking_not_supported`, `chat_template_failed` or `empty_prompt`.
         """
+        # a template writes the special tokens itself: the tokenizer must not add them again
+        tokens = self._tokens(self.text(prompt, thinking=thinking), special=not self.has_chat_template)
+        if not tokens:
+            raise empty_prompt()
+        return tuple(int(token) for token in tokens)
+
+    def text(self, prompt: Prompt, *, thinking: bool = False) -> str:
+        """The text whose tokens a prompt is: of a chat what the template writes.
+
+        Raises:
+            JobError: `no_chat_template`, `thinking_not_supported` or `chat_template_failed`.
+        """
         if not self.has_chat_template:
             if not isinstance(prompt, str):
                 raise no_chat_template()
             if thinking:
                 raise thinking_not_supported()
-            tokens = self._tokens(prompt, special=True)
-        else:
-            if thinking and not self._has_thinking:
-                raise thinking_not_supported()
-            # the template writes the special tokens itself: the tokenizer must not add them again
-            tokens = self._tokens(self._render(messages_of(prompt), thinking), special=False)
-        if not tokens:
-            raise empty_prompt()
-        return tuple(int(token) for token in tokens)
+            return prompt
+        if thinking and not self._has_thinking:
+            raise thinking_not_supported()
+        return self._render(messages_of(prompt), thinking)
 
     def opens_thinking(self, *, thinking: bool = False) -> bool:
         """True if the template's prompts end inside a thinking part (`Engine.opens_thinking`)."""

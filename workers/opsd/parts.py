@@ -76,7 +76,7 @@ def load_parts(job: Job) -> Parts:
     return Parts(
         origin,
         student,
-        Trainer(student, sampler, teacher, problems, context, recipe, options, push, world),
+        Trainer(student, sampler, problems, context, recipe, options, push, world, teacher),
         engine,
         push,
         engine.model if isinstance(engine, ReplicaEngine) else trained.model,

@@ -40,20 +40,22 @@ class Trainer:
         self,
         student: Student,
         sampler: Sampler,
-        teacher: Sampler,
         problems: Sequence[Problem],
         context: Context,
         recipe: Recipe,
         options: TrainingOptions,
         pushed: Callable[[], None] = lambda: None,
         world: World = ALONE,
+        read_by: Sampler | None = None,
     ) -> None:
+        """Begin; `read_by` has the decoding in which the teacher reads its prompt; null: the sampler's."""
         self.student, self.teacher = student, Teacher(student, recipe, world)
         self._world = world
         if world.size > 1:
             shard(student.network, student.precision, world)
             self.teacher.shard()
-        self._sampler, self._teacher, self._problems, self._context = sampler, teacher, problems, context
+        self._sampler, self._read_by = sampler, read_by or sampler
+        self._problems, self._context = problems, context
         self._recipe, self._options, self._pushed = recipe, options, pushed
         self._objective = Objective.of(recipe)
         self._pad = next(iter(sorted(student.end)), 0)
@@ -81,7 +83,7 @@ class Trainer:
         batch = next(self._batches)
         with self.student.passes():
             drawn = draw_step(
-                *(self._sampler, self._teacher, self._context, batch), self._recipe.group_size, step, stopwatch
+                *(self._sampler, self._read_by, self._context, batch), self._recipe.group_size, step, stopwatch
             )
         lessons = [lesson for lesson in drawn.lessons if len(lesson.completion) > self._recipe.skip_tokens]
         tokens = sum(len(lesson.completion) - self._recipe.skip_tokens for lesson in lessons)

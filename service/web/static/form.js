@@ -24,7 +24,8 @@ export class PredictionForm {
   async load() {
     const [models, tasks, kinds] = await Promise.all(["models", "tasks", "context_kinds"].map((name) => get(`/v1/${name}`)));
     this.#models = new Map(models.data.map((model) => [model.name, model]));
-    this.#tasks = new Map(tasks.data.map((task) => [task.name, task]));
+    const ready = tasks.data.filter((task) => task.status === "ready"); // the others cannot be measured
+    this.#tasks = new Map(ready.map((task) => [task.name, task]));
     this.#kinds = new Map(kinds.data.map((kind) => [kind.kind, kind]));
     this.#fill("model.name", [...this.#models.keys()]);
     this.#fill("task", [...this.#tasks.keys()]);
@@ -128,7 +129,8 @@ export class PredictionForm {
     this.#engines(model);
     reveal(elements["decoding.thinking"], model?.thinking !== false);
     const task = this.#tasks.get(elements.task.value);
-    note("task", task ? `${count(task.train_problems)} training problems, verifier ${task.verifier.replaceAll("_", " ")}` : "");
+    const checked = task?.self_check ? `, ${(100 * task.self_check.share).toFixed(1)} % scored as they must be` : "";
+    note("task", task ? `${count(task.train_problems)} training problems, verifier ${task.verifier.replaceAll("_", " ")}${checked}` : "");
     if (task) {
       for (const name of ["probe.problems", ...TRAINED]) elements[name].max = task.train_problems;
       elements[`${OPTIONS}level`].max = task.hint_levels;

@@ -124,15 +124,15 @@ def test_runs_that_were_tuned_otherwise_are_a_cell_of_their_own() -> None:
 
 
 def test_runs_in_thinking_mode_are_a_cell_of_their_own() -> None:
-    plain = [row(number, gap, gap, thinking=(None, False)[number % 2]) for number, gap in enumerate(GAPS)]
-    thinking = [row(10 + number, gap, 0.1 * gap, thinking=True) for number, gap in enumerate(GAPS)]
+    plain = [row(number, gap, gap) for number, gap in enumerate(GAPS)]
+    thinking = [row(10 + number, gap, 0.1 * gap, mode="thinking") for number, gap in enumerate(GAPS)]
     table = fits.table(plain + thinking)
     summary, laws = summarize(plain + thinking, table, []), fits.laws.fit(table)
-    one, other = asked(), asked()._replace(thinking=True)
+    one, other = asked(), asked()._replace(mode="thinking")
     assert (one.leaf(summary), other.leaf(summary)) == (CELL, f"{CELL}|thinking")
     assert [next(iter(summary.cells[name].values())).runs for name in (one.moded_cell, other.moded_cell)] == [6, 6]
     assert predicted(laws, Target.TRAIN, 150, other.leaf(summary)) < 0.1 < 0.15 < predicted(laws, Target.TRAIN, 150)
-    slow = asked(learning_rate=1e-6)._replace(thinking=True)
+    slow = asked(learning_rate=1e-6)._replace(mode="thinking")
     assert slow.leaf(summary) == f"{CELL}|thinking|lr~1e-6,full,problems~128"
 
 

@@ -497,3 +497,25 @@ def test_a_file_with_too_many_rows_is_refused_before_any_is_checked(
     assert answer.status_code == 422
     assert "expected at most 3 rows in one import, got 4" in answer.json()["detail"]
     assert not checked
+
+
+def test_axes_that_think_differently_are_stored_and_come_back(client: TestClient) -> None:
+    row = {
+        **{"family": "f", "model": "m", "task": "t", "baseline": 0.3, "context_kind": "hints"},
+        "gap": {"value": 0.2, "se": 0.02, "thinking": False, "teacher_thinking": True},
+        "improvement": {"value": 0.2, "se": 0.02, "thinking": True},
+    }
+    assert client.post("/v1/observations?pool=mine", json={"observations": [row]}).status_code == 201
+    (shown,) = client.get("/v1/observations?pool=mine").json()["data"]
+    assert {name: shown["gap"][name] for name in ("thinking", "teacher_thinking")} == {
+        "thinking": False,
+        "teacher_thinking": True,
+    }
+    assert shown["improvement"]["thinking"] is True
+    assert "teacher_thinking" not in shown["improvement"]
+    for form, media in (("csv", "text/csv"), ("ndjson", "application/x-ndjson")):
+        body = client.get("/v1/observations/export", params={"pool": "mine", "format": form}).content
+        again = client.post(f"/v1/observations?pool=copy-{form}", content=body, headers={"Content-Type": media})
+        assert again.status_code == 201, again.text
+        (copied,) = client.get(f"/v1/observations?pool=copy-{form}").json()["data"]
+        assert (copied["gap"], copied["improvement"]) == (shown["gap"], shown["improvement"])

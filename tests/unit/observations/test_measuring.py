@@ -172,3 +172,24 @@ def test_a_row_is_of_the_mode_that_its_axes_say() -> None:
         ValidationError, match=r"expected true, as gap\.thinking, got false\. A gap in one decoding mode"
     ):
         prepared(gap=gap | {"thinking": True}, improvement=gain | {"thinking": False})
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "evaluated", "mode"),
+    [
+        (False, True, True, "plain/thinking/thinking"),
+        (False, True, False, "plain/thinking/plain"),
+        (True, True, False, "thinking/thinking/plain"),
+        (True, True, True, "thinking"),
+        (False, False, False, None),
+    ],
+)
+def test_a_row_whose_axes_think_differently_says_each_mode(
+    student: bool, teacher: bool, evaluated: bool, mode: str | None
+) -> None:
+    gap = {"value": 0.2, "se": 0.02, "thinking": student, "teacher_thinking": teacher}
+    gain = {"value": 0.25, "se": 0.03, "thinking": evaluated}
+    values, _ = prepared(gap=gap, improvement=gain)
+    assert (values["mode"], values["thinking"]) == (mode, evaluated)
+    with pytest.raises(ValidationError, match=r"expected true or false beside gap\.teacher_thinking"):
+        prepared(gap=gap, improvement={"value": 0.25, "se": 0.03})

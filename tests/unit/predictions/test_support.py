@@ -134,10 +134,20 @@ def test_a_mode_without_runs_is_at_best_a_pilot(client: TestClient) -> None:
     plain, thinking = (ask(client, **about, decoding={"thinking": mode}) for mode in (False, True))
     assert (thinking["verdict"], lacking(thinking), thinking["support"]["known"]) == ("train", [], "configuration")
     assert (plain["verdict"], lacking(plain), plain["support"]["known"]) == ("pilot", ["mode_new"], "family")
-    assert "measured with thinking, and this one is asked without it" in plain["support"]["missing"][0]["message"]
+    assert "measured with thinking, and this one is asked without thinking" in plain["support"]["missing"][0]["message"]
     assert "cold_cell" not in [one["code"] for one in plain["warnings"]]
     assert (plain["support"]["cell_runs"], thinking["support"]["cell_runs"]) == (0, 3)
     assert [run["same"] for run in plain["support"]["nearest"][:3]] == ["context"] * 3
+    apart = ask(client, **about, decoding={"teacher": {"thinking": True}, "evaluation": {"thinking": True}})
+    assert (apart["verdict"], lacking(apart)) == ("pilot", ["mode_new"])
+    told = apart["support"]["missing"][0]["message"]
+    assert "with the student not thinking, the teacher thinking and the evaluated student thinking" in told
+    for row in rows:
+        row["gap"] |= {"thinking": False, "teacher_thinking": True}
+    assert client.post("/v1/observations?pool=mine", json={"observations": rows}).status_code == 201
+    apart = ask(client, **about, decoding={"teacher": {"thinking": True}, "evaluation": {"thinking": True}})
+    assert (apart["verdict"], lacking(apart), apart["support"]["cell_runs"]) == ("train", [], 3)
+    assert ask(client, **about, decoding={"thinking": True})["support"]["cell_runs"] == 3, "the other cell is as it was"
 
 
 def test_the_most_alike_runs_come_first(client: TestClient) -> None:
