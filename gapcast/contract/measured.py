@@ -126,7 +126,9 @@ class MeasuredConfiguration(Strict):
     context: Context
     template_version: str
     scoring_version: str | None = Field(
-        None, description="of the verifiers that score file tasks; null for the lab's tasks, whose scores never change"
+        None,
+        exclude_if=lambda version: version is None,  # configurations from before have the same content
+        description="of the verifiers that score file tasks; null for the lab's tasks, whose scores never change",
     )
     decoding: Decoding
     group_size: int | None = Field(None, description="the recipe's, where the context depends on the group; else null")

@@ -82,10 +82,7 @@ class ProbeConfiguration(MeasuredConfiguration):
     @property
     def key(self) -> str:
         """The content address: SHA-256 of the canonical JSON."""
-        content = self.model_dump(mode="json")
-        if self.scoring_version is None:
-            del content["scoring_version"]  # as it was before there were versions
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -22,7 +22,7 @@ class Likeness(NamedTuple):
     def of(cls, row: AnyRow) -> "Likeness":
         """Find a stored run's."""
         tuning = Tuning.of(row.learning_rate, row.adaptation, row.training_problems).name
-        return cls(in_mode(row.cell, row.thinking), tuning, row.schedule or "constant", row.steps)
+        return cls(in_mode(row.cell, row.mode), tuning, row.schedule or "constant", row.steps)
 
     def to(self, other: "Likeness") -> bool:
         """Return True if the other run is such a run."""
