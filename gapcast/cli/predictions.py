@@ -30,7 +30,7 @@ from gapcast.cli.printing.predictions import print_prediction
 from gapcast.cli.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json, say
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import Prediction
-from gapcast.words import count
+from gapcast.words import count, pilot_command
 
 app = typer.Typer(
     name="predictions",
@@ -129,5 +129,9 @@ def show_prediction(prediction: Prediction, url: str, *, as_json: bool) -> None:
         return
     print_prediction(console, prediction)
     console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
-    if prediction.verdict == "train" and prediction.probe is not None:  # a model that was measured here
+    if prediction.probe is None:  # nor can a model be trained here that was measured elsewhere
+        return
+    if prediction.verdict == "train":
         console.print(f"To train it: gapcast train --prediction {prediction.id}", highlight=False, soft_wrap=True)
+    if prediction.verdict == "pilot":
+        console.print(pilot_command(prediction.id), highlight=False, soft_wrap=True)

@@ -44,7 +44,8 @@ class Run(NamedTuple):
         rollout_looks: Sequence[RolloutLook] = (),
     ) -> "Run":
         """Read the looks, one at least, of a run of so many steps: evaluations and passes of its own rollouts."""
-        looks = sorted((*evaluations, *rollout_looks), key=lambda look: look.step)
+        both: list[Evaluation | RolloutLook] = [*evaluations, *rollout_looks]
+        looks = sorted(both, key=lambda look: look.step)
         gains = [one.improvement for one in looks]
         curve = Curve.of_improvements(
             [one.step / steps for one in looks], [gain.value for gain in gains], [gain.se for gain in gains]

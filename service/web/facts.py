@@ -68,7 +68,7 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
         "expected": words.expected(prediction),
         "missing": [
             *([one.message for one in answer.support.missing] if answer.support is not None else []),
-            *([f"{words.pilot_command(prediction.id)}."] if answer.verdict == "pilot" else []),
+            *([f"{words.pilot_command(prediction.id)}."] if answer.verdict == "pilot" and probe is not None else []),
         ],
         "warnings": [words.warning(one) for one in warnings],
         "improvement": improvement,

@@ -13,10 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gapcast.contract.training_results import TrainingResult
+from gapcast.contract.training_results import Held, TrainingResult
 from gapcast.launching import module_command
 from service.training_runs.job import KIND
 from tests.support.training import MODEL, configuration_of, told_of
+from tests.support.watching import given_of, stop_rule
 from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
@@ -40,14 +41,16 @@ class Run:
     published: list[str] = field(default_factory=list)
     losses: dict[int, float] = field(default_factory=dict)
     attempts: int = 0
+    watch: dict[str, Any] | None = None
 
-    def attempt(self, kill_after: int | None) -> TrainingResult | None:
-        """Runs until the end, or until so many steps were told and then killed; returns the result."""
+    def attempt(self, kill_after: int | None) -> TrainingResult | Held | None:
+        """Runs until the end, or until so many steps were told and then killed; returns what came of it."""
         self.attempts += 1
         resources = {
             "checkpoints": self.published[::-1],
             "checkpoint_folder": str(self.folder / "job" / str(self.attempts)),
             "export_folder": str(self.folder / "model"),
+            "watch": self.watch,
         }
         job = JOB | {"configuration": self.configuration, "resources": resources}
         with subprocess.Popen(
@@ -66,6 +69,8 @@ class Run:
                 assert "error" not in line, line
                 if "result" in line:
                     return TrainingResult.model_validate(line["result"])
+                if "paused" in line:
+                    return Held.model_validate(line["paused"]["held"])
                 event, data = line["event"], line["data"]
                 if event == "training.checkpoint":
                     self.published.append(data["path"])
@@ -94,6 +99,8 @@ def test_often_killed_is_as_good_as_never(tmp_path: Path, name: str, kills: int)
     result = killed.attempt(None)
     assert result is not None
     assert killed.attempts == kills + 1
+    assert isinstance(result, TrainingResult)
+    assert isinstance(expected, TrainingResult)
     assert told_of(result) == told_of(expected)
     assert killed.losses == whole.losses
     files = ("student", "teacher", "optimizer")
@@ -106,3 +113,31 @@ def test_often_killed_is_as_good_as_never(tmp_path: Path, name: str, kills: int)
     assert load_file(at["killed"] / "teacher.safetensors")
     one, other = (load_file(next((run.folder / "model").glob("*.safetensors"))) for run in (whole, killed))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize(("by", "options"), [("futility", {"stop": {"min_gain": 0.1}}), ("pilot", {"pilot": 0.6})])
+def test_a_run_that_puts_itself_aside_does_so_however_often_it_was_killed(
+    tmp_path: Path, by: str, options: dict[str, Any]
+) -> None:
+    more = {"checkpoint_every": 3, "evaluate_every": 4, **options}
+    size = {"problems": 32, "rollouts": 4}
+    configuration = configuration_of(load_task("lab/addition"), {"kind": "none"}, {"steps": 20}, more, **size)
+    dumped = configuration.model_dump(mode="json")
+    watch = given_of(configuration, stop_rule(0.3) if by == "futility" else None)
+    whole = Run(tmp_path / "whole", dumped, watch=watch)
+    killed = Run(tmp_path / "killed", dumped, watch=watch)
+    expected = whole.attempt(None)
+    assert isinstance(expected, Held)
+    assert (expected.by, expected.step in range(8, 16)) == (by, True), expected
+    for steps in (5, 1, 2):
+        assert killed.attempt(kill_after=steps) is None
+    result = killed.attempt(None)
+    assert isinstance(result, Held)
+    cost = {"outcome": {"cost"}}
+    assert result.model_dump(exclude=cost) == expected.model_dump(exclude=cost)
+    assert killed.losses == whole.losses
+    # nobody may have heard of it: the next attempt says the same at once
+    again = killed.attempt(None)
+    assert isinstance(again, Held)
+    assert again.model_dump(exclude=cost) == expected.model_dump(exclude=cost)
+    assert killed.losses == whole.losses

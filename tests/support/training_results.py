@@ -5,7 +5,9 @@ from typing import Any
 from gapcast.contract.base import Warned
 from gapcast.contract.contexts import TEMPLATE_VERSION
 from gapcast.contract.events import TrainingMetrics
+from gapcast.contract.forecasts import ForecastAt
 from gapcast.contract.measured import Decoding
+from gapcast.contract.predictions import Interval
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainingConfiguration
@@ -59,6 +61,24 @@ def training_partial(**change: Any) -> TrainingPartial:
     end = training_result()
     fields = {"baseline": end.baseline, "gap": end.gap, "evaluations": end.evaluations, "warnings": end.warnings}
     return TrainingPartial(**(fields | change))
+
+
+def forecast_at(step: int, expected: float) -> ForecastAt:
+    """What is expected after a look, of a run of 150 steps."""
+    intervals = [
+        Interval(level=level, lower=expected - half, upper=expected + half)
+        for level, half in ((0.8, 0.06), (0.95, 0.1))
+    ]
+    gain = Difference(value=0.1, se=0.03)
+    return ForecastAt(
+        step=step,
+        share=step / 150,
+        improvement=gain,
+        expected=expected,
+        intervals=intervals,
+        p_above_min_gain=0.99,
+        without_law=gain,
+    )
 
 
 def training_metrics(step: int, loss: float | None = 0.25, **change: Any) -> TrainingMetrics:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gapcast.contract.forecasts import StopRule
+from gapcast.contract.forecasts import ForecastGiven, StopRule
 from gapcast.contract.training import TrainingConfiguration
 from service.forecasts.forecasting import Standing
 from service.law import GapLaw, Observations
@@ -27,10 +27,10 @@ def warm_cell() -> Cell:
     return cell([run for run in runs if run is not None])
 
 
-def watch_of(
-    configuration: TrainingConfiguration, rule: StopRule | None = None, *, cold: bool = False, seed: int | None = None
-) -> LawWatch:
-    """A watch by the law of a dozen runs whose improvements are their gaps."""
+def given_of(
+    configuration: TrainingConfiguration, rule: StopRule | None = None, *, cold: bool = False
+) -> dict[str, Any]:
+    """What a worker gives its child, by the law of a dozen runs whose improvements are their gaps."""
     gaps = [0.05 * place for place in range(12)]
     fitted = GapLaw().fit(
         Observations(gap=gaps, gap_var=[4e-4] * 12, improvement=gaps, improvement_var=[4e-4] * 12, family=[FAMILY] * 12)
@@ -39,6 +39,12 @@ def watch_of(
     grounds = Grounds(fitted, question, cell([]) if cold else warm_cell())
     least = rule.min_gain if rule is not None else 0.0
     standing = Standing(grounds, configuration.recipe.steps, least, None, "default", None, rule)
-    # what crosses the pipe
-    read = Standing.read(type(standing.given).model_validate_json(standing.given.model_dump_json()))
-    return LawWatch(read, own_seed(configuration) if seed is None else seed)
+    return standing.given.model_dump(mode="json")
+
+
+def watch_of(
+    configuration: TrainingConfiguration, rule: StopRule | None = None, *, cold: bool = False, seed: int | None = None
+) -> LawWatch:
+    """The child's watch; `seed` decides if its stops are carried out."""
+    standing = Standing.read(ForecastGiven.model_validate(given_of(configuration, rule, cold=cold)))
+    return LawWatch(standing, own_seed(configuration) if seed is None else seed)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import stamina
 import structlog
@@ -107,9 +108,7 @@ class _Attempt:
         job = self._job
         child = None
         try:
-            with self._database.read() as session:
-                resources = places(session, job.tenant, configuration, self._settings, self._worker)
-                resources |= self._kind.resources(session, job, self._settings)
+            resources = self._resources(configuration)
             job_line = {"entry": self._kind.entry, "stops_gently": self._kind.stops_gently}
             child = Child(job_line | {"configuration": configuration, "resources": resources})
             self._end(self._watch(child))
@@ -130,6 +129,19 @@ class _Attempt:
         finally:
             if child is not None:
                 child.kill()
+
+    def _resources(self, configuration: JsonObject) -> JsonObject:
+        """Find what the child needs, and keep the lease meanwhile: a rule that is learnt takes seconds."""
+        with ThreadPoolExecutor(1) as thread:
+            found = thread.submit(self._read_resources, configuration)
+            while not wait([found], self._settings.heartbeat_seconds).done:
+                self._beat()
+            return found.result()
+
+    def _read_resources(self, configuration: JsonObject) -> JsonObject:
+        with self._database.read() as session:
+            found = places(session, self._job.tenant, configuration, self._settings, self._worker)
+            return found | self._kind.resources(session, self._job, self._settings)
 
     # --- while it runs
 

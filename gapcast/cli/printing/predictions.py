@@ -23,7 +23,6 @@ from gapcast.words import (
     link_weights,
     measured,
     percent,
-    pilot_command,
     points,
     side,
     summed_up,
@@ -60,8 +59,6 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
     support = prediction.support
     for lacking in support.missing if support is not None else ():
         console.print(f"[yellow]Missing[/] ({lacking.code}): {escape(lacking.message)}", highlight=False)
-    if prediction.verdict == "pilot":
-        console.print(pilot_command(prediction.id), highlight=False, soft_wrap=True)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, stdev
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.markup import escape
@@ -41,8 +42,10 @@ COLOURS = {"succeeded": "green", "paused": "yellow", "running": "cyan", "queued"
 """of a run's status; whatever else there is has gone wrong, or was stopped"""
 
 
-def print_runs_ended(console: Console, runs: Sequence[TrainingRun], forecasts: Mapping[str, Forecast]) -> None:
-    """Print each of the runs that were followed, and what runs of several seeds say together."""
+def print_runs_ended(
+    console: Console, runs: Sequence[TrainingRun], forecasts: Mapping[str, Forecast] = MappingProxyType({})
+) -> None:
+    """Print each of the runs that were followed, with its forecast by id, and what several seeds say together."""
     for one in runs:
         print_run(console, one, forecasts.get(one.id))
     gains = [one.improvement.value for one in runs if one.improvement is not None]

@@ -13,7 +13,7 @@ import typer
 from typer.testing import Result
 
 from gapcast import Client, TrainingRun
-from gapcast.cli.train import command, request_of, seeds_of
+from gapcast.cli.train import command, request_of, seeds_of, share_of
 from tests.support.product import environment, eventually
 
 NO_WORKER = "no worker for training runs has been seen: start one with `gapcast worker`"
@@ -67,6 +67,12 @@ class TestRequest:
             with pytest.raises(typer.BadParameter, match=r"0,1,2"):
                 seeds_of(wrong)
 
+    def test_a_share_is_a_number_or_per_cent(self) -> None:
+        assert [share_of(text) for text in ("20%", "20 %", "0.2")] == [0.2, 0.2, 0.2]
+        for wrong in ("", "20", "0", "100%", "a", "-5%", "nan"):
+            with pytest.raises(typer.BadParameter, match=r"20% or 0\.2"):
+                share_of(wrong)
+
     def test_a_command_names_the_server_where_it_is_not_the_usual_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("GAPCAST_URL", "http://a")
         assert command("runs", "pause", "run_1", "http://a") == "gapcast runs pause run_1"
@@ -74,6 +80,20 @@ class TestRequest:
 
 
 class TestTrain:
+    def test_a_pilot_is_asked_for_beside_what_the_file_says(
+        self, gapcast: Run, connected: Client, configuration: Path, pool: str
+    ) -> None:
+        done = gapcast("train", configuration, "--pilot", "50%", "--detach")
+        assert done.exit_code == 0, done.output
+        (run,) = asked_for(connected, pool)
+        options = run.configuration.options
+        assert (options.pilot, options.export, run.configuration.problems) == (0.5, "none", 24)
+        connected.training_runs.cancel(run.id)
+        done = gapcast("train", configuration, "--pilot", "99%", "--seeds", "9")
+        assert done.exit_code == 2
+        assert "--pilot" in done.stderr
+        assert "ends before the last of 4 steps" in done.stderr
+
     def test_detached_it_is_queued_and_told_how_to_follow(
         self, gapcast: Run, connected: Client, configuration: Path, pool: str
     ) -> None:

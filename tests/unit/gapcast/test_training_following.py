@@ -18,16 +18,19 @@ from gapcast.contract.events import (
     JobSucceeded,
     TrainingCheckpoint,
     TrainingEvaluated,
+    TrainingForecast,
     TrainingGap,
     TrainingProgress,
     TrainingResumed,
+    TrainingStop,
     TrainingWarning,
 )
+from gapcast.contract.forecasts import KnownCurves, PredictedBefore
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import Phase
 from gapcast.models import Event, TrainingRun
 from tests.support.product import eventually
-from tests.support.training_results import training_metrics, training_run
+from tests.support.training_results import forecast_at, training_metrics, training_run
 
 GAP = Gap(value=0.143, se=0.029, student=0.252, self_teacher=0.395, problems=128, rollouts=4)
 
@@ -182,3 +185,46 @@ def test_the_time_of_a_pause_is_not_the_time_of_a_step(happens: Happening) -> No
     waiting = [happens(JobRetrying(attempt=1, failures=1, error=LOST)) for _ in range(600)]
     events = [*before, *waiting, happens(JobStarted(attempt=2, worker="w")), *happens.steps(2, 3, 100)]
     assert shown(events, "3/100 about 3 min left")
+
+
+def test_what_is_expected_is_told_once_for_each_evaluation(happens: Happening) -> None:
+    before = PredictedBefore(prediction_id="pred_1", value=0.238, intervals=[])
+    expected = [
+        happens(TrainingForecast(now=forecast_at(step, 0.21), before=before, min_gain=0.0, curves=CURVES))
+        for step in (15, 15, 30)
+    ]
+    lines = told(expected).splitlines()
+    said = "  on track: +21.0 now expected, 80 % +15.0 to +27.0; predicted +23.8 before"
+    assert lines == ["  waiting for a worker", said, said]
+
+
+CURVES = KnownCurves(runs=36, cold=False)
+
+
+def test_a_rule_says_why_it_stops_a_run_and_how_to_go_on(happens: Happening) -> None:
+    stop = {
+        "step": 45,
+        "rule": "futility",
+        "improvement": Difference(value=0.012, se=0.029),
+        "p_above_min_gain": 0.021,
+        "threshold": 0.05,
+        "learnt": True,
+        "min_gain": 0.05,
+    }
+    text = told(
+        [
+            happens(TrainingStop.model_validate(stop)),
+            happens(TrainingStop.model_validate(stop | {"carried_out": False, "learnt": False})),
+            happens(JobPaused(attempt=1, step=45, held="futility")),
+        ]
+    )
+    learnt = (
+        "at step 45: it will probably not gain enough, 2.1 % probability of more than +5.0 (threshold 5.0 %, learnt "
+        "from finished runs); its own curve leads to +1.2 ± 2.9 points"
+    )
+    assert text.splitlines()[1:] == [
+        f"  Stop {learnt}",
+        f"  Stop {learnt.replace('learnt from finished runs', 'too few finished runs to learn one')}. It goes on: one "
+        "such run in ten does, so that the rule can be checked",
+        "  paused, as it will probably not gain enough; gapcast runs resume run_1",
+    ]

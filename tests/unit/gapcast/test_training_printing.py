@@ -5,11 +5,13 @@ import pytest
 from pydantic import BaseModel
 from rich.console import Console
 
-from gapcast.cli.printing.runs import print_run, print_runs, print_runs_ended
+from gapcast.cli.printing.runs import print_held, print_run, print_runs, print_runs_ended
+from gapcast.client import DEFAULT_URL
 from gapcast.client.reading import read
 from gapcast.contract.base import Failure, Warned
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.recipes import Recipe
+from gapcast.contract.training_results import EarlyStop
 from gapcast.models import (
     Artifact,
     BestStep,
@@ -203,3 +205,18 @@ def test_a_curve_has_its_ends_and_no_more_than_fit() -> None:
     assert curve([0.3, 0.3]) == "▅▅"
     long = curve([n / 999 for n in range(1000)], 8)
     assert long == "▁▂▃▄▅▆▇█"
+
+
+def test_a_stopped_run_says_why_and_where_it_would_have_ended() -> None:
+    stop = EarlyStop(step=20, rule="harm", improvement=Difference(value=-0.05, se=0.03), p_above_min_gain=0.01)
+    text = text_of(**UNKNOWN | {"status": "paused", "held": "harm", "stop": stop})
+    assert "paused" in text
+    assert ", as it solves fewer problems than before training" in text
+    said = "at step 20: it solves fewer problems than before training; its own curve leads to -5.0 ± 3.0 points"
+    assert said in " ".join(text.replace("│", " ").split())
+    out = io.StringIO()
+    print_held(Console(file=out, width=200), run_of(**UNKNOWN | {"held": "harm"}), DEFAULT_URL)
+    assert out.getvalue().splitlines() == [
+        "To go on to its end: gapcast runs resume run_1",
+        "To end it for good: gapcast runs cancel run_1",
+    ]

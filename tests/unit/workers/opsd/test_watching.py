@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from gapcast.contract.events import TrainingCheckpoint, TrainingForecast, TrainingMetrics, TrainingStop
 from gapcast.contract.training import TrainingConfiguration
-from gapcast.contract.training_results import Held
+from gapcast.contract.training_results import EarlyStop, Held
 from tests.support.training import Told, told_of
 from tests.support.watching import stop_rule, watch_of
 from workers.failures import Paused
@@ -78,7 +78,8 @@ def kept(told: Told) -> list[Path]:
 
 
 def stopping(configuration: TrainingConfiguration, **change: Any) -> LawWatch:
-    return watch_of(configuration, **({"rule": SURE, "seed": STOPPED} | change))
+    fields: dict[str, Any] = {"rule": SURE, "seed": STOPPED}
+    return watch_of(configuration, **(fields | change))
 
 
 class TestForecasts:
@@ -173,8 +174,8 @@ class TestStop:
         assert same.model_dump(exclude={"outcome": {"cost"}}) == held.model_dump(exclude={"outcome": {"cost"}})
 
 
-def stop_of(event: TrainingStop) -> Any:
-    return type(event).__mro__[1].model_validate(event.model_dump())
+def stop_of(event: TrainingStop) -> EarlyStop:
+    return EarlyStop.model_validate(event.model_dump())
 
 
 class TestPilot:

@@ -250,8 +250,9 @@ class TestStopped:
         assert [one.model_dump(exclude_defaults=True) for one in result.warnings][:1] == FIRST_STATE["warnings"]
         assert result.cost.seconds > 1000
         state = json.loads((tmp_path / "2" / "checkpoints" / "step_1" / "state.json").read_text())
-        assert state.keys() == FIRST_STATE.keys() | {"step"}
-        assert state["spent"].keys() == FIRST_STATE["spent"].keys()
+        assert state.keys() == FIRST_STATE.keys() | {"step", "passes", "output", "stop"}
+        assert state["spent"].keys() == FIRST_STATE["spent"].keys() | {"evaluation_seconds"}
+        assert (result.cost.evaluation_seconds, result.rollout_looks) == (None, None), "nobody knows of what was before"
         assert state["evaluations"] == FIRST_STATE["evaluations"]
         assert state["before"] == FIRST_STATE["before"]
 
