@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from gapcast.contract.base import Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
 from gapcast.contract.events import TrainingForecast
+from gapcast.contract.faults import ended
 from gapcast.contract.fits import Calibration, Compared, ForecastsCalibration, LinkWeights, OfRecipe, StopCalibration
 from gapcast.contract.forecasts import Forecast
 from gapcast.contract.observations import Measured
@@ -331,9 +332,10 @@ def warning(warned: Warned) -> str:
     """Say a warning with its accuracies in points; the API's sentence has them as shares."""
     numbers = {name: _WRITTEN.get(name, plain_points)(value) for name, value in warned.numbers.items()}
     try:
-        return WARNINGS[warned.code].format_map(numbers)
+        text = WARNINGS[warned.code].format_map(numbers)
     except KeyError:  # a code without accuracies, or a warning from before its numbers were stored
-        return warned.message
+        text = warned.message
+    return ended(sentence(text))
 
 
 def recipe(of: OfRecipe) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from gapcast.contract.external_runs import ExternalRunRequest, RunEnd
 from gapcast.contract.forecasts import GivenLook, MeasuredGap
+from gapcast.contract.measured import AXES
 from gapcast.contract.observations import PastRecipe
 from gapcast.contract.probes import Difference
 from gapcast.contract.recipes import Recipe
@@ -46,7 +47,8 @@ def row_of(
     of, asked_of = described.request, described.asked
     recipe = of.recipe.model_dump(mode="json")
     listed = catalog.listed_model(settings.models, of.model.name)
-    thinking = of.decoding.thinking
+    student, teacher, evaluated = (of.decoding.of(axis).thinking for axis in AXES)
+    apart = {} if student == teacher == evaluated else {"teacher_thinking": teacher}
     errors = [(look_se(request, look) ** 2 + baseline_se(request) ** 2) ** 0.5 for look in looks]
     gains = [look.value - request.baseline.accuracy for look in looks]
     lost = -gains[-1]
@@ -67,9 +69,9 @@ def row_of(
         "recipe": {name: recipe.get(name) for name in PastRecipe.model_fields if recipe.get(name) is not None},
         "training_problems": asked_of.training_problems,
         "baseline": request.baseline.accuracy,
-        "gap": _gap(described, asked) | {"thinking": thinking},
+        "gap": _gap(described, asked) | {"thinking": student} | apart,
         "gap_spread": asked_of.gap_spread,
-        "improvement": _improvement(request, gains[-1], asked, pilot) | {"thinking": thinking},
+        "improvement": _improvement(request, gains[-1], asked, pilot) | {"thinking": evaluated},
         "cov": asked.cov,
         "collapsed": collapsed if asked.collapsed is None else asked.collapsed,
         "curve": [

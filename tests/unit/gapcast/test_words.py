@@ -91,7 +91,7 @@ class TestWarning:
 
     @pytest.mark.parametrize("code", ["from_a_newer_server", "extrapolation"])
     def test_an_unknown_code_and_a_warning_without_numbers_are_the_apis_own_sentence(self, code: str) -> None:
-        assert words.warning(Warned(code=code, message="gap 0.280 is outside")) == "gap 0.280 is outside"
+        assert words.warning(Warned(code=code, message="gap 0.280 is outside")) == "Gap 0.280 is outside."
 
 
 class TestVerdict:
