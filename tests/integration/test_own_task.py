@@ -1,5 +1,6 @@
 """A model and a task of one's own as a user brings them: real processes, from a folder and a file to a gap."""
 
+import csv
 import json
 import os
 import random
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gapcast import Client
@@ -137,3 +140,67 @@ def test_ctrl_c_lets_a_probe_go_on_and_cancelling_it_keeps_what_was_measured(gap
         assert 2 <= done < 600
         assert len(ended.partial.problem_ids or []) == done
         assert f"{done} of 600 problems x 256 rollouts" in shown
+
+
+def public(folder: Path) -> dict[str, Path]:
+    """Files of four public data sets' shapes, by layout."""
+    files = {
+        "gsm8k": folder / "test.jsonl",
+        "verl": folder / "verl.parquet",
+        "humaneval": folder / "HumanEval.jsonl",
+        "mmlu": folder / "mmlu.csv",
+    }
+    answers = range(2, 12)
+    gsm8k = [
+        {"question": f"What is {n}+1?", "answer": f"{n}+1=<<{n}+1={n + 1}>>{n + 1}\n#### {n + 1}"} for n in answers
+    ]
+    files["gsm8k"].write_text("".join(f"{json.dumps(row)}\n" for row in gsm8k))
+    verl = [
+        {
+            "data_source": "openai/gsm8k",
+            "prompt": [{"role": "user", "content": f"What is {n}+1?"}],
+            "ability": "math",
+            "reward_model": {"style": "rule", "ground_truth": str(n + 1)},
+            "extra_info": {"split": "train", "index": n, "answer": f"#### {n + 1}"},
+        }
+        for n in answers
+    ]
+    pq.write_table(pa.Table.from_pylist(verl), files["verl"])
+    humaneval = [
+        {
+            "task_id": f"HumanEval/{n}",
+            "prompt": f"def add_{n}(x):\n",
+            "entry_point": f"add_{n}",
+            "canonical_solution": f"    return x + {n}\n",
+            "test": f"def check(candidate):\n    assert candidate(1) == {n + 1}\n",
+        }
+        for n in answers
+    ]
+    files["humaneval"].write_text("".join(f"{json.dumps(row)}\n" for row in humaneval))
+    with files["mmlu"].open("w", newline="") as file:
+        csv.writer(file).writerows([f"What is {n}+1?", n, n + 1, n + 2, n + 3, "B" if n % 2 else "A"] for n in answers)
+    return files
+
+
+@pytest.mark.parametrize("layout", ["gsm8k", "verl", "humaneval", "mmlu"])
+def test_a_public_file_goes_in_with_one_command_and_its_check_is_shown(gapcast: Gapcast, layout: str) -> None:
+    name = f"public/{layout}"
+    file = str(public(gapcast.folder)[layout])
+    added = gapcast("tasks", "add", file, "--name", name, "--from", layout)
+    for words in ("100.0 % of 10 problems are scored as they must be", "10 to train and probe on", "ready"):
+        assert words in added
+    assert "100.0 %" in next(line for line in gapcast("tasks", "list").splitlines() if line.startswith(name))
+    assert gapcast("tasks", "check", file, "--from", layout).splitlines() == [
+        "100.0 % of 10 problems are scored as they must be"
+    ]
+
+
+def test_a_file_that_is_scored_wrongly_is_refused_and_says_which(gapcast: Gapcast) -> None:
+    rows = [{"prompt": "6x7=", "answer": "42", "reference_solution": "It is 42."}, {"prompt": "1+1=", "answer": "2"}]
+    (gapcast.folder / "wrong.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    options = ("wrong.jsonl", "--verifier", "exact")
+    shown = gapcast("tasks", "add", *options, "--name", "mine/wrong", expect=1)
+    for words in ("refused by its self-check", "50.0 % of 2 problems", "the reference does not score 1 (line-1)"):
+        assert words in shown
+    assert "50.0 %" in gapcast("tasks", "check", *options, expect=1)
+    assert "accepted" in gapcast("tasks", "add", *options, "--name", "mine/wrong", "--accept")
