@@ -14,8 +14,8 @@ from gapcast.contract.probes import Difference
 from service.forecasts.forecasting import Forecaster, Run, Standing
 from service.law import GapLaw
 from service.law.curve import Curve, Finished, Grounds, evidence, known
-from studies.forecasts.report import finished, law_of, links, looks, question
 from studies.forecasts.run import stored
+from studies.forecasts.seen import finished, law_of, links, looks, question
 
 GATE = 0.01
 """of the seconds of the steps between two looks"""
