@@ -68,15 +68,18 @@ def number(completion: str) -> tuple[Number | None, str]:
     r"""Return the number that a completion gives as its answer, None if it is not one, and where it was looked for.
 
     The first of these that exists decides: the last `<answer>`, within which the others are looked for; the last box,
-    which has to be a number as a whole and not one of several (`\boxed{1}, \boxed{2}`), unless a "final answer is" comes
-    after it; a short text that is a number as a whole; the last line `#### 12`; the last statement of the answer; the last number.
+    which has to be a number as a whole and not one of several (`\boxed{1}, \boxed{2}`), unless a "final answer is"
+    comes after it; a short text that is a number as a whole; the last line `#### 12`; the last statement of the answer;
+    the last number.
     """
     tag = tagged(completion)
     text = completion if tag is None else tag
     last = deque(boxes(text), maxlen=2)
     if last:
-        several = len(last) == 2 and BETWEEN.fullmatch(text[last[0][1] : last[1][0]]) and last[0][2] != last[1][2]
-        found = None if several else parse_number(last[-1][2])
+        found = parse_number(last[-1][2])
+        if found and len(last) == 2 and BETWEEN.fullmatch(text[last[0][1] : last[1][0]]):
+            before = parse_number(last[0][2])
+            found = found if before and before.equals(found, 0) else None
         return _final(text[last[-1][1] :]) or (found, r"last \boxed{}")
     whole = parse_number(text) if len(text) <= MOST_WHOLE and "\n" not in text else None
     if whole is not None:
