@@ -196,8 +196,8 @@ class NumericVerifier(VerifierOptions):
         if parse_number(answer) is not None:
             return None
         return (
-            f"expected a number such as 3250, 3,250, -2.5, 2/3, \\frac{{2}}{{3}} or 40 km, got {shown(answer)}. "
-            "Write it as a number, or take the verifier math for formulas."
+            f"expected a number, got {shown(answer)}. Write it as 3250, 3,250, -2.5, 2/3, \\frac{{2}}{{3}} or 40 km, "
+            "or take the verifier math for formulas."
         )
 
 

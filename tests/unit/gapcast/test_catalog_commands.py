@@ -66,7 +66,7 @@ class TestTasks:
         assert (done.exit_code, done.stdout) == (2, "")
         first, second, third, last = done.stderr.splitlines()
         assert first.startswith(f"{file}: line 1, answer: expected a value for the verifier `numeric`, got nothing.")
-        assert second == f"{file}: line 2, answer: expected a number, got 'two'."
+        assert second.startswith(f"{file}: line 2, answer: expected a number, got 'two'. Write it as 3250,")
         assert third.startswith(f"{file}: line 3: is not JSON")
         assert last == "Nothing was stored."
         assert gapcast("tasks", "show", name).exit_code == 2

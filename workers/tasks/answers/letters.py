@@ -5,7 +5,7 @@ from collections import deque
 from functools import cache
 
 from gapcast.contract.numbers import NO_BLANKS
-from workers.tasks.answers.stated import boxes, tagged
+from workers.tasks.answers.stated import BETWEEN, boxes, tagged
 
 MOST_LINES = 200
 """lines from the end that are searched for a letter"""
@@ -18,7 +18,6 @@ _VERBS = (
 )
 _SMALL_WORD = re.compile(rf"\s(?!(?:{_VERBS})\b)[a-z]")
 """a word that makes an article or a pronoun of the capital before it"""
-_BETWEEN = re.compile(r"[\s,;$.&]*(?:\band\b|\bor\b|和|或)?[\s,;$&]*", re.IGNORECASE)
 _MARKUP = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|mathit|bf|rm|left|right)(?![a-z])|[{}$*`\\]")
 
 
@@ -90,7 +89,7 @@ class _Letters:
         end = 0
         for start, after, inside in deque(boxes(text), maxlen=self._most):
             letters = self._inside(inside)
-            if found and letters and _BETWEEN.fullmatch(text[end:start]):
+            if found and letters and BETWEEN.fullmatch(text[end:start]):
                 found |= letters
             elif letters or found is None:
                 found = letters

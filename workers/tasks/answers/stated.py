@@ -18,6 +18,8 @@ STATED = frozenset({r"last \boxed{}", "last <answer>", "last line with ####", "s
 
 _TAG = re.compile(r"<(?P<closes>/?)(?:final_?)?answer>", re.IGNORECASE)
 _BOX = re.compile(r"\\(?:boxed|fbox)\s?\{")
+BETWEEN = re.compile(r"[\s,;$.&]*(?:\band\b|\bor\b|和|或)?[\s,;$&]*", re.IGNORECASE)
+"""what stands between two boxes that are one answer together"""
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?P<answer>[^\n]{1,200})$", re.MULTILINE)
 _STATEMENT = re.compile(
     r"(?P<final>(?i:\bfinal\s{1,3}))?"
@@ -63,18 +65,22 @@ def last_boxed(completion: str) -> str | None:
 
 
 def number(completion: str) -> tuple[Number | None, str]:
-    """Return the number that a completion gives as its answer, None if it is not one, and where it was looked for.
+    r"""Return the number that a completion gives as its answer, None if it is not one, and where it was looked for.
 
     The first of these that exists decides: the last `<answer>`, within which the others are looked for; the last box,
-    which has to be a number as a whole, unless a "final answer is" comes after it; a short text that is a number as a
-    whole; the last line `#### 12`; the last statement of the answer; the last number.
+    which has to be a number as a whole and not one of several (`\boxed{1}, \boxed{2}`), unless a "final answer is"
+    comes after it; a short text that is a number as a whole; the last line `#### 12`; the last statement of the answer;
+    the last number.
     """
     tag = tagged(completion)
     text = completion if tag is None else tag
-    box = deque(boxes(text), maxlen=1)
-    if box:
-        _, end, boxed = box[0]
-        return _final(text[end:]) or (parse_number(boxed), r"last \boxed{}")
+    last = deque(boxes(text), maxlen=2)
+    if last:
+        found = parse_number(last[-1][2])
+        if found and len(last) == 2 and BETWEEN.fullmatch(text[last[0][1] : last[1][0]]):
+            before = parse_number(last[0][2])
+            found = found if before and before.equals(found, 0) else None
+        return _final(text[last[-1][1] :]) or (found, r"last \boxed{}")
     whole = parse_number(text) if len(text) <= MOST_WHOLE and "\n" not in text else None
     if whole is not None:
         return whole, "completion" if tag is None else "last <answer>"

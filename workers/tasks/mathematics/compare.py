@@ -6,6 +6,7 @@ from typing import Any
 
 from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 
+from gapcast.contract.numbers import parse_number
 from workers.tasks.answers.stated import last_boxed
 
 logging.disable(logging.WARNING)  # the library warns that nobody limits its time: the process's owner does
@@ -36,7 +37,7 @@ def _read(text: str, *, whole: bool) -> list[Any]:
     formula = f"${text.strip().rstrip('.')}$"
     bare = len(text) <= MOST_FORMULA and not _DELIMITED.search(text)
     texts = [text, formula] if bare else [text]
-    if bare and whole and _FORMULA.search(text):
+    if bare and whole and (_FORMULA.search(text) or ("," in text and parse_number(text) is None)):
         texts.reverse()
     boxed = last_boxed(text)
     if boxed is not None:

@@ -60,6 +60,26 @@ class TestNumeric:
         assert verify({"kind": "numeric"}, "forty-two", "42").note == "There is no number in the completion."
         assert verify({"kind": "numeric"}, r"42 \boxed{?}", "42").note == r"The last \boxed{} is not a number."
 
+    @pytest.mark.parametrize(
+        ("completion", "right"),
+        [
+            ("The answer is 42. Check: 84/2=42, 3/1=3", 1),
+            ("**Final Answer**\n\n42\n\n(after 3 steps)", 1),
+            ("Answer: 3 apples and 39 pears make 42 fruits.", 1),
+            ("The answer is therefore 6*7 = 42", 1),
+            (r"\boxed{41}. The final answer is 42. I hope it is correct.", 1),
+            ("<answer>41</answer> 42", 0),
+            (r"\boxed{41}, \boxed{42}", 0),
+            (r"\boxed{42} and again \boxed{42}", 1),
+            ("The answer is 41 or 42", 0),
+            (r"The answer is $42\pi$", 0),
+            (r"<answer>\boxed{42}</answer>", 1),
+            ("正解は42です", 1),
+        ],
+    )
+    def test_the_stated_answer_counts(self, completion: str, right: float) -> None:
+        assert verify({"kind": "numeric"}, completion, "42").score == right
+
     def test_the_tolerance_is_the_tasks(self) -> None:
         assert not verify({"kind": "numeric"}, "3.14", "3.1416").success
         assert verify({"kind": "numeric", "relative_tolerance": 0.01}, "3.14", "3.1416").success
@@ -86,12 +106,19 @@ class TestChoice:
             "A good idea is to look at (A) and (B).\nI take (C)",
             "I would rule out A and B.\nC) because it floats",
             "A good one is\nC",
+            "Neither A nor B fits. The answer must be C",
+            "A is wrong, (C) is right.",
+            "答案：C",
+            "I choose C, because B sinks.",
+            r"$\boxed{\textbf{(C)}\ 12}$",
         ],
     )
     def test_finds_the_chosen_letter(self, completion: str) -> None:
         assert verify({"kind": "choice"}, completion, "C").success
 
-    @pytest.mark.parametrize("completion", ["A or C", "The answer is A or C.", "Either (A) or (C)."])
+    @pytest.mark.parametrize(
+        "completion", ["A or C", "The answer is A or C.", "Either (A) or (C).", r"\boxed{A}, \boxed{C}"]
+    )
     def test_what_is_unclear_scores_nothing_and_says_so(self, completion: str) -> None:
         verdict = verify({"kind": "choice"}, completion, "C")
         assert verdict.score == 0
