@@ -83,7 +83,7 @@ def test_a_pause_stops_all_after_the_same_step(start: Start) -> None:
     child.ask_to_stop()
     *_, checkpoint, paused = rest(lines)
     assert checkpoint["event"] == "training.checkpoint"
-    assert paused == {"paused": {"step": checkpoint["data"]["step"]}}
+    assert paused == {"paused": {"step": checkpoint["data"]["step"], "held": None}}
     assert (Path(checkpoint["data"]["path"]) / "manifest.json").exists()
     gone(pids)
 

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
+from gapcast.contract.forecasts import ForecastGiven
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.training import TrainingRunRequest
 from service.events.models import Event
@@ -314,6 +315,8 @@ class TestLines:
         (given,) = [data for name, data in told(database, job_id) if name == "training.given"]
         run_row = run_of(database, job_id)
         assert (given["entry"], given["configuration"]) == ("workers.ranks.job:run", run_row.configuration)
+        watch = ForecastGiven.model_validate(given["resources"].pop("watch"))
+        assert (watch.steps, watch.rule) == (run_row.configuration["recipe"]["steps"], None)
         assert given["resources"] == {
             "source": None,
             "task_folder": None,
@@ -321,6 +324,7 @@ class TestLines:
             "checkpoint_folder": str(settings.data_dir / "training" / job_id / "3"),
             "export_folder": str(settings.data_dir / "models" / run_row.id),
             "card": {"run_id": run_row.id, "pool": "mine", "family": "lab-qwen3", "predicted": None},
+            "released": False,
         }
 
 
@@ -329,6 +333,15 @@ class TestStopping:
     def pause(self, database: Database, job_id: str) -> None:
         with database.write() as session:
             assert jobs.request_pause(session, job_id) is not None
+
+    def test_a_child_may_put_its_run_aside(
+        self, database: Database, job_id: str, run: Callable[[str, str], None]
+    ) -> None:
+        run(job_id, 'say(paused={"step": 8, "held": {"step": 8, "by": "pilot"}})')
+        job = job_of(database, job_id)
+        assert (job.state, job.failures, job.worker) == ("paused", 0, None)
+        assert told(database, job_id)[-1] == ("job.paused", {"attempt": 1, "step": 8, "held": "pilot"})
+        assert run_of(database, job_id).held == "pilot"
 
     def test_a_silent_child_is_asked_to_pause_and_saves_its_work(
         self, database: Database, job_id: str, run: Callable[[str, str], None]
