@@ -80,7 +80,7 @@ LAYOUTS: dict[Preset, Layout] = {
         *(_has("kind", "dataset", "elo", "prompt"), layouts.sciknoweval),
     ),
     "math": Layout(
-        *("numeric", {}, frozenset({"problem", "solution", "answer", "unique_id", "id"})),
+        *("math", {}, frozenset({"problem", "solution", "answer", "unique_id", "id"})),
         *(_has("problem", "solution"), layouts.math),
     ),
     "sdft": Layout(

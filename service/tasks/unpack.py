@@ -36,7 +36,7 @@ TOO_MUCH = "the file unpacks to more than {} bytes, the most this server takes (
 TOO_LARGE = "{} {} to more memory than one may take; write smaller pages, or a smaller file"
 NOT_TEXT = "row {}: is not UTF-8 ({})"
 BROKEN = "the file is not {}, or is damaged: {}"
-MOST_CELL = 1 << 22
+MOST_CELL = 1 << 25
 """characters of a CSV cell, as a line of the other forms may have"""
 TOO_MANY = "expected at most {} rows in one task, got {}. Split the file."
 

@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from pydantic import ValidationError
 
-from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn
+from gapcast.contract.problems import ProblemIn, TaskHash, TaskIn, Verifier
 from workers.failures import JobError
 from workers.tasks.protocol import Problem, Split, Verdict
 from workers.tasks.verifiers import verifier
@@ -71,6 +71,11 @@ class FileTask:
     def verifier(self) -> str:
         """The verifier's kind."""
         return self._header.verifier.kind
+
+    @property
+    def spec(self) -> Verifier:
+        """The verifier with its options."""
+        return self._header.verifier
 
     @property
     def max_tokens(self) -> int:

@@ -8,11 +8,12 @@ and the verifier takes a bare answer for a completion.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 from typing import NamedTuple
 
 from gapcast.contract.catalog import CheckFault, Completion, SelfCheck
+from gapcast.contract.problems import PythonTestsVerifier
 from workers.failures import JobError
+from workers.processors import usable_processors
 from workers.tasks.file_task import FileTask
 from workers.tasks.protocol import Problem, Split, Verdict
 
@@ -56,7 +57,7 @@ def check(task: FileTask, report: Report) -> SelfCheck:
     most = min(total, MOST_SLOW) if task.slow else total
     faults: dict[Completion, CheckFault] = {}
     checked = right = without = 0
-    with ThreadPoolExecutor(cpu_count() or 1 if task.slow else 1) as pool:
+    with ThreadPoolExecutor(usable_processors() if task.slow else 1) as pool:
         for one in pool.map(lambda place: _checked(task, *place), _spread(task, most, total)):
             checked += 1
             right += not one.faults
@@ -109,8 +110,16 @@ def _checked(task: FileTask, problems: Sequence[Problem], place: int) -> Checked
             faults.append((completion, str(error)))
             break
         if not _as_it_must(completion, verdict):
-            faults.append((completion, f"scored {verdict.score:g}: {verdict.note}"))
+            faults.append((completion, _why(task, problem, completion, verdict)))
     return Checked(problem, reference is not None, faults)
+
+
+def _why(task: FileTask, problem: Problem, completion: Completion, verdict: Verdict) -> str:
+    if completion == "reference" and isinstance(task.spec, PythonTestsVerifier):
+        from workers.tasks.python_tests import reference_fault  # only such a task needs the sandbox
+
+        return reference_fault(problem, task.spec) or verdict.note
+    return f"scored {verdict.score:g}: {verdict.note}"
 
 
 def _as_it_must(completion: Completion, verdict: Verdict) -> bool:
