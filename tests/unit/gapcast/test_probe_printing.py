@@ -106,7 +106,10 @@ def test_what_is_known_of_a_cancelled_probe() -> None:
 
 def test_a_failed_probe_says_why() -> None:
     error = Failure(code="x", message="no [such] file", category="server")
-    assert text_of(status="failed", result=None, error=error) == "failed: no [such] file\nNothing was measured yet.\n"
+    first, asked, *rest = text_of(status="failed", result=None, error=error).splitlines()
+    assert first.endswith(": failed: no [such] file")
+    assert asked.startswith("Asked: ")
+    assert rest == ["Nothing was measured yet."]
 
 
 def test_an_interval_stays_within_what_accuracies_allow() -> None:

@@ -116,7 +116,7 @@ def test_where_nobody_watches_a_run_is_told_in_lines(happens: Happening) -> None
         "  step 1 of 20  loss 0.25, score 30.0 %",
         "  step 2 of 20  loss 0.25, score 30.0 %",
         "  step 2: accuracy 38.2 %, improvement +13.0 ± 2.9, held out +2.0 ± 3.0 points",
-        "  Warning (no_learning): nothing [was] learned",
+        "  Warning (no_learning): Nothing [was] learned.",
         "  writing the model",
     ]
 

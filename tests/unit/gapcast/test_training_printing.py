@@ -109,7 +109,7 @@ def test_what_was_gained_stands_beside_what_was_predicted() -> None:
         "Observation  obs_1 in pool lab",
         "/data/models/run_1 ",
         "the model of step 40, 404 kB",
-        "Warning (no_learning): nothing [was] learned",
+        "Warning (no_learning): Nothing [was] learned.",
     ):
         assert words in text
     assert "Status" not in text
@@ -155,7 +155,7 @@ def test_a_paused_run_says_where_it_is_and_how_it_goes_on() -> None:
     waits = {"status": "paused", "progress": progress, "predicted": changed(PREDICTED, intervals=intervals)}
     text = text_of(**UNKNOWN | waits)
     assert "Status     paused, training: step 20 of 40" in text
-    assert "checkpoint of step 40 (1.23 MB), 2026-11-25T10:00:00Z" in text
+    assert "checkpoint of step 40 (1.23 MB), 2026-11-25 10:00 UTC" in text
     assert "gapcast runs resume run_1" in text
     assert "+4.7 to +22.3 points " in text
     assert "outcome" not in text
