@@ -55,7 +55,6 @@ _UNIT = re.compile(r"(?!\s*(?:and|or|to|x)\b)(?:[^\W\d_]|[\s/*'\"-]|\^\s*\(?-?\d
 _ALONE = re.compile(r"\s*(?P<letter>[^\W\d_])(?![^\W\d_])")
 UNIT_LETTERS = frozenset("mgshlLNJWVAKCFΩµ") | {"\N{GREEK SMALL LETTER MU}"}
 """units of one letter; any other letter after a number is a variable, as in `2x`"""
-_MARKUP = re.compile(r"[\s*_`\"'=:~]+")
 _LEAD = re.compile(
     r"(?:[\s*_`\"'$:=≈~\[({]|(?i:about|approximately|approx\.|roughly|exactly|just|only|simply|therefore|thus|equal to|"
     r"a total of|equals)\b|(?<![\w])[a-zA-Z]\s?(?=[=≈]))*"
