@@ -12,7 +12,7 @@ from service.settings import Settings
 
 
 def test_every_kind_is_found() -> None:
-    assert set(KINDS) == {"comparison", "probe", "training"}
+    assert set(KINDS) == {"check", "comparison", "probe", "training"}
     assert all(kind.name == name for name, kind in KINDS.items())
     assert len(WAITING) == 1
 
