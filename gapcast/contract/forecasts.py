@@ -223,7 +223,7 @@ class Forecast(Finite):
     fit_id: str | None = Field(description="the law that speaks; null: no fit is older than the run's end")
 
 
-class StopRule(Finite):
+class AppliedRule(Finite):
     """The rule that stops a run which will not be worth it: p_above_min_gain below a threshold."""
 
     min_gain: float
@@ -249,4 +249,4 @@ class ForecastGiven(BaseModel):
     predicted: PredictedBefore | None = Field(description="null: nothing was predicted of the run")
     pool: str
     fit_id: str | None
-    rule: StopRule | None = Field(description="null: the run is not to be stopped")
+    rule: AppliedRule | None = Field(description="null: the run is not to be stopped")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gapcast.contract.forecasts import Forecast, ForecastAt, ForecastGiven, KnownCurves, PredictedBefore, StopRule
+from gapcast.contract.forecasts import AppliedRule, Forecast, ForecastAt, ForecastGiven, KnownCurves, PredictedBefore
 from gapcast.contract.predictions import Interval
 from gapcast.contract.probes import Difference
 from gapcast.contract.training_results import Evaluation, RolloutLook
@@ -84,7 +84,7 @@ class Standing(NamedTuple):
     predicted: PredictedBefore | None
     pool: str
     fit_id: str | None
-    rule: StopRule | None = None
+    rule: AppliedRule | None = None
 
     @property
     def given(self) -> ForecastGiven:

@@ -6,7 +6,7 @@ from typing import Protocol
 from cachetools import LRUCache, cached
 from sqlalchemy.orm import Session
 
-from gapcast.contract.forecasts import StopRule
+from gapcast.contract.forecasts import AppliedRule
 from service.fits.models import Fit
 from service.fits.service import lent_rows
 from service.forecasts import repository
@@ -38,7 +38,7 @@ class Asked(Protocol):
         """True if a run of a cold cell may be stopped, too."""
 
 
-def rule_for(session: Session, fit: Fit | None, min_gain: float, asked: Asked) -> StopRule:
+def rule_for(session: Session, fit: Fit | None, min_gain: float, asked: Asked) -> AppliedRule:
     """Make the rule that a run is stopped by, from the finished runs that a fit knows.
 
     The first one of a fit takes seconds where it learns, a law for each part of the contexts.
@@ -69,8 +69,8 @@ def lowest_of(runs: list[LeftOut], min_gain: float, *, cold: bool) -> list[float
     ]
 
 
-def _shown(found: Rule, min_gain: float) -> StopRule:
-    return StopRule(min_gain=min_gain, **found._asdict())
+def _shown(found: Rule, min_gain: float) -> AppliedRule:
+    return AppliedRule(min_gain=min_gain, **found._asdict())
 
 
 def _id(session: Session, fit: Fit) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gapcast.contract.forecasts import ForecastGiven, StopRule
+from gapcast.contract.forecasts import ForecastGiven
 from gapcast.contract.training import TrainingConfiguration
 from service.forecasts.forecasting import Standing
 from service.law import GapLaw, Observations
@@ -13,10 +13,10 @@ from workers.watch import LawWatch
 FAMILY = "lab-qwen3"
 
 
-def stop_rule(threshold: float, **change: Any) -> StopRule:
+def stop_rule(threshold: float, **change: Any) -> AppliedRule:
     """Stops a run whose probability of gaining more than 10 points is below the threshold."""
     fields = {"learnt": False, "good_runs": 0, "error": None, "alpha": threshold, "cold": False, "min_gain": 0.1}
-    return StopRule(**(fields | change | {"threshold": threshold}))
+    return AppliedRule(**(fields | change | {"threshold": threshold}))
 
 
 def warm_cell() -> Cell:
@@ -28,7 +28,7 @@ def warm_cell() -> Cell:
 
 
 def given_of(
-    configuration: TrainingConfiguration, rule: StopRule | None = None, *, cold: bool = False
+    configuration: TrainingConfiguration, rule: AppliedRule | None = None, *, cold: bool = False
 ) -> dict[str, Any]:
     """What a worker gives its child, by the law of a dozen runs whose improvements are their gaps."""
     gaps = [0.05 * place for place in range(12)]
@@ -43,7 +43,11 @@ def given_of(
 
 
 def watch_of(
-    configuration: TrainingConfiguration, rule: StopRule | None = None, *, cold: bool = False, seed: int | None = None
+    configuration: TrainingConfiguration,
+    rule: AppliedRule | None = None,
+    *,
+    cold: bool = False,
+    seed: int | None = None,
 ) -> LawWatch:
     """The child's watch; `seed` decides if its stops are carried out."""
     standing = Standing.read(ForecastGiven.model_validate(given_of(configuration, rule, cold=cold)))

@@ -24,7 +24,6 @@ from service.settings import Settings
 from workers.contexts import (
     Attempt,
     Material,
-    answer_part,
     build_context,
     student_prompt,
     teacher_prompt,
@@ -38,6 +37,7 @@ from workers.host.child_process import Failed
 from workers.host.preparing import places
 from workers.resources import Resources
 from workers.tasks import Problem, Split, Task, load_task
+from workers.tasks.answers import answer_part
 
 TENANT = "local"
 DONORS = 64
