@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gapcast.contract.forecasts import ForecastGiven
+from gapcast.contract.forecasts import AppliedRule, ForecastGiven
 from gapcast.contract.training import TrainingConfiguration
 from service.forecasts.forecasting import Standing
 from service.law import GapLaw, Observations
