@@ -15,6 +15,7 @@ from service.law.curve.grids import (
     T_CENTRE,
     T_CENTRE_SD,
     T_SD,
+    TOLD_AT,
     TYPICAL_T,
     T,
 )
@@ -54,7 +55,7 @@ class Evidence(NamedTuple):
     """What a finished run says; both are log densities, its true end integrated out.
 
     Attributes:
-        curve: (parts of straying, medians of T, bows) of all its looks.
+        curve: (parts of straying, medians of T, bows) of a few of its looks.
         early: (parts of straying, T, bows) of the one look that shows how far such runs stray.
     """
 
@@ -98,12 +99,17 @@ def _of_typical() -> FloatArray:
 
 def evidence(run: Finished) -> Evidence:
     """Return what a finished run says of its cell."""
-    likelihood = _log_likelihood(run)
+    likelihood = _log_likelihood(_at(run, TOLD_AT))
     top = likelihood.max()
     with np.errstate(divide="ignore"):
         curve = np.asarray(top + np.log(_of_typical() @ np.exp(likelihood - top)))
-    nearest = np.argmin(np.abs(run.curve.t - STRAYING_AT))
-    return Evidence(curve, _log_likelihood(run._replace(curve=run.curve.take(np.array([nearest])))))
+    return Evidence(curve, _log_likelihood(_at(run, (STRAYING_AT,))))
+
+
+def _at(run: Finished, shares: Sequence[float]) -> Finished:
+    """Keep the looks nearest to some shares of the steps."""
+    nearest = {int(np.argmin(np.abs(run.curve.t - share))) for share in shares}
+    return run._replace(curve=run.curve.take(np.array(sorted(nearest))))
 
 
 def _log_likelihood(run: Finished) -> FloatArray:

@@ -32,3 +32,6 @@ STRAYING_PRIOR = np.array([0.1, 0.2, 0.7])
 STRAYING_AT = 0.3
 """Share of the steps at which finished runs show how far they stray, by one look each: many looks at a run would tell
 how rough curves are, and not how far from their ends."""
+TOLD_AT = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Shares of the steps whose nearest looks tell of T and bow, for the same reason: of all looks a frozen teacher's early
+overshoot would pass for a bow that its runs still have to lose."""

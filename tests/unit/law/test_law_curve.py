@@ -107,7 +107,8 @@ class TestCell:
         for place, part in enumerate(STRAYING):
             expected = np.outer(norm.pdf(np.log(TYPICAL_T), np.log(0.1), 0.6), norm.pdf(BOW, 0, 0.12))
             for run in runs:
-                expected *= of_typical @ dense(run.curve, run, part, ends)
+                told = run.curve.take(np.array([0, 1, 2, 4]))  # those nearest to 5, 10, 20, 30 and 50 %
+                expected *= of_typical @ dense(told, run, part, ends)
             joints.append(of_typical.T @ (expected / expected.sum()))
             for run in runs:
                 look = run.curve.take(np.array([2]))  # at 30 %
