@@ -264,7 +264,7 @@ def run_facts(run: TrainingRunOut, forecast: Forecast | None = None) -> Iterator
     yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
     yield Fact("Forecast", words.on_track(forecast) if forecast is not None else None, "forecast")
     if run.held is not None:
-        yield Fact("Paused", words.sentence(words.HELD[run.held]), "held")
+        yield Fact("Put aside", words.sentence(words.HELD[run.held]), "held")
     if run.stop is not None and run.stop.rule != "collapse":
         yield Fact("Stopped" if run.stop.carried_out else "Stop announced", words.early_stop(run.stop), "stop")
     yield Fact("Gap", _estimate(gap), "gap")

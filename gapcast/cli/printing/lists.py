@@ -65,7 +65,7 @@ def print_fits(console: Console, fits: Sequence[FitSummary]) -> None:
 
 def print_workers(console: Console, workers: Iterable[Worker]) -> None:
     """Print workers as a table."""
-    table = _table(("Worker", "Queue"), ("Slots", "Queued"), ("Running", "Seen"))
+    table = _table(("Worker", "Queue"), ("Slots", "Queued"), ("Jobs", "Seen"))
     for one in workers:
         queues = [(queue.queue, str(queue.slots), str(queue.queued)) for queue in one.queues]
         jobs = "\n".join(_job(job) for job in one.jobs) or "nothing"

@@ -87,7 +87,16 @@ def test_no_other_tenants_names_are_told(database: Database) -> None:
         header = TaskIn(name="secret/task", verifier=ExactVerifier())
         times = {"created_at": now(), "uploaded_at": now()}
         session.add(
-            StoredTask(id="task_1", tenant="other", name="secret/task", revision="r", header=header, **counts, **times)
+            StoredTask(
+                id="task_1",
+                tenant="other",
+                name="secret/task",
+                revision="r",
+                header=header,
+                status="ready",
+                **counts,
+                **times,
+            )
         )
     with database.read() as session:
         with pytest.raises(UnknownPool, match="got 'secret-poo'") as pool:

@@ -283,7 +283,7 @@ def test_a_gap_that_is_mostly_something_else_is_at_best_a_pilot(
     warned = {one["code"]: one["message"] for one in answer["warnings"]}
     for code in ("truncated", "contexts_missing"):
         if found.get(code) and "context" not in found:
-            assert "Above 50% a run is not advised." in warned[code], "a smaller share says why it does not decide"
+            assert "Above 50 % a run is not advised." in warned[code], "a smaller share says why it does not decide"
 
 
 def test_an_idempotency_key_replays(client: TestClient, configuration: Body) -> None:

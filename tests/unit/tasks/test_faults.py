@@ -148,8 +148,10 @@ def test_each_fault_is_told_once_and_a_huge_line_is_passed_over(refusing: TestCl
     errors = sender(refusing)(huge + lines(*[problem(answer="x")] * 30)).json()["errors"]
     assert [one["param"] for one in errors] == ["lines.1.prompt", "lines.2.answer"]
     assert "got 10000015." in errors[0]["message"]
-    told = "line 2: expected a number, got 'x'. The same in 29 more lines: 3, 4, 5, 6, 7, ..."
-    assert errors[1]["message"] == told
+    begins, ends = "line 2: expected a number, got 'x'. Write it as ", "The same in 29 more lines: 3, 4, 5, 6, 7, ..."
+    message = errors[1]["message"]
+    assert message.startswith(begins)
+    assert message.endswith(ends)
     many = {f"field {index}": index for index in range(10_000)}
     assert len(sender(refusing)(lines(many)).json()["errors"]) == 20
 
