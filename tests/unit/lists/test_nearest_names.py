@@ -94,6 +94,7 @@ def test_no_other_tenants_names_are_told(database: Database) -> None:
                 revision="r",
                 header=header,
                 status="ready",
+                accepted=False,
                 **counts,
                 **times,
             )
