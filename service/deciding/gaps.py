@@ -23,6 +23,8 @@ SMALLEST_EIGENVALUE = 0.02
 
 SPREADS = PRIOR_SD * 2.0 ** np.arange(1, -6, -1)
 """of the true gaps within a comparison, before anything is measured: as much as all stored gaps, or much less"""
+UNLIKELY = 0.02
+"""probability below which a spread is left out"""
 
 
 class Gaps(NamedTuple):
@@ -34,12 +36,24 @@ class Gaps(NamedTuple):
         shift: (P,) precision times mean.
         likeness: (P, P) precision of what the configurations say of each other: gaps that differ by no more than their
             errors are drawn together, or the best of many would look better than it is.
+        weight: (S,) probabilities of the ``SPREADS`` of the true gaps.
     """
 
     problems: FloatArray
     spread: FloatArray
     shift: FloatArray
     likeness: FloatArray
+    weight: FloatArray
+
+    @property
+    def by_spread(self) -> "list[tuple[float, Gaps]]":
+        """The likely spreads of the true gaps: the probability of each, and the gaps if it is the true one."""
+        weight = np.where(self.weight < UNLIKELY, 0.0, self.weight)
+        weight /= weight.sum()
+        return [
+            (float(weight[place]), self._replace(likeness=_likeness(self.problems, SPREADS[place] ** 2)))
+            for place in np.flatnonzero(weight)
+        ]
 
     def precision(self, problems: FloatArray) -> FloatArray:
         """(P, P) inverse covariance of the gaps' errors with so many problems of each, nested.
@@ -84,20 +98,17 @@ def gaps(known: Sequence[Known | None], students: Sequence[str]) -> Gaps:
         sums = np.array([one.differences[before:level].sum() for one in each if one is not None])
         shift[rows] += np.linalg.solve(spread[np.ix_(rows, rows)], sums)
         before = level
-    alone = Gaps(problems, spread, shift, np.zeros_like(spread))
-    return alone._replace(likeness=_likeness(alone))
+    alone = Gaps(problems, spread, shift, np.zeros_like(spread), np.eye(len(SPREADS))[0])
+    weight = _weight(alone)
+    return alone._replace(weight=weight, likeness=_likeness(problems, float(weight @ SPREADS**2)))
 
 
-def _likeness(alone: Gaps) -> FloatArray:
-    """(P, P) precision of the measured gaps' differences that goes beyond that of the law's own prior.
-
-    True gaps ~ N(m, t^2) with any m and t one of ``SPREADS``, equally likely. t^2 is taken at its posterior mean; the
-    law draws gaps together by ``PRIOR_SD`` in any case.
-    """
+def _weight(alone: Gaps) -> FloatArray:
+    """(S,) posterior probabilities of the ``SPREADS``: true gaps ~ N(m, t^2) with any m, each t equally likely."""
     measured = np.flatnonzero(alone.problems)
-    found, K = np.zeros_like(alone.likeness), len(measured)
+    K = len(measured)
     if K < 2:
-        return found
+        return alone.weight
     gap, cov = alone.mean[measured], alone.cov[np.ix_(measured, measured)]
     log_weight = np.empty(len(SPREADS))
     for place, t in enumerate(SPREADS):
@@ -105,9 +116,19 @@ def _likeness(alone: Gaps) -> FloatArray:
         inverse = np.linalg.inv(total)
         off = gap - (inverse @ gap).sum() / inverse.sum()
         log_weight[place] = -0.5 * (np.linalg.slogdet(total)[1] + np.log(inverse.sum()) + off @ inverse @ off)
-    variance = float(softmax(log_weight) @ SPREADS**2)
-    added = max(1 / variance - 1 / PRIOR_SD**2, 0.0)
-    found[np.ix_(measured, measured)] = added * (np.eye(K) - 1 / K)
+    return np.asarray(softmax(log_weight))
+
+
+def _likeness(problems: FloatArray, variance: float) -> FloatArray:
+    """(P, P) precision of the measured gaps' differences, where true gaps have this variance.
+
+    It goes beyond that of the law's own prior, which draws gaps together by ``PRIOR_SD`` in any case.
+    """
+    measured = np.flatnonzero(problems)
+    found, K = np.zeros((len(problems), len(problems))), len(measured)
+    if K > 1:
+        added = max(1 / variance - 1 / PRIOR_SD**2, 0.0)
+        found[np.ix_(measured, measured)] = added * (np.eye(K) - 1 / K)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ class Outlook:
     Attributes:
         mean: (P,) predicted improvements.
         refused: (P,) True where the law refuses to predict.
-        draws: (n, P) joint improvements of a run of each.
-        gaps: the measured gaps.
+        draws: (n, P) joint improvements of a run of each, with each likely spread of the true gaps by its probability.
+        gaps: the measured gaps, with the spread at its mean square: wider, as what is to be measured asks for.
         prior_precision: (P,) of the gaps that people measure. It is less where a gap is unlike the stored ones.
         centre: (P,) true gaps, given the measured ones. sd: their standard deviations.
         curve: (P, knots) predicted improvement at exact gaps of centre + sd x ``KNOTS``.
@@ -76,17 +77,19 @@ def outlook(
     gap, cov = found.mean, found.cov
     mean, refused, draws = np.empty(P), np.empty(P, dtype=np.bool_), np.empty((DRAWS, P))
     prior_mean, prior_precision = np.empty(P), np.empty(P)
+    parts = _shares(found)
     asked: list[tuple[GapLaw, IndexArray, Probe]] = []
     for index, law in enumerate(laws):
         rows = np.flatnonzero([each.law == index for each in configurations])
         if not len(rows):
             continue
         of_law = rows.tolist()
-        probe = _probe(
-            [configurations[row] for row in of_law], [known[row] for row in of_law], gap[rows], cov[rows, rows]
-        )
+        mine = [configurations[row] for row in of_law], [known[row] for row in of_law]
+        probe = _probe(*mine, gap[rows], cov[rows, rows])
         asked.append((law, rows, probe))
-        draws[:, rows] = law.draws(probe, DRAWS, int(of_laws[index].generate_state(1)[0]), cov[np.ix_(rows, rows)])
+        for (some, mean_of, cov_of), seed in zip(parts, of_laws[index].generate_state(len(parts)), strict=True):
+            drawn = _probe(*mine, mean_of[rows], cov_of[rows, rows])
+            draws[some, rows] = law.draws(drawn, some.stop - some.start, int(seed), cov_of[np.ix_(rows, rows)])
         predicted = law.predict_improvement(probe)
         refused[rows] = predicted.refused
         mean[rows] = np.where(predicted.refused, draws[:, rows].mean(axis=0), predicted.mean)
@@ -102,6 +105,14 @@ def outlook(
         curve[rows] = _at_exact_gaps(law, probe, centre[rows, None] + sd[rows, None] * KNOTS)
     noise = rng.standard_normal((GAP_DRAWS, P))
     return Outlook(mean, refused, draws, found, prior_precision, centre, sd, curve, noise)
+
+
+def _shares(found: Gaps) -> list[tuple[slice, FloatArray, FloatArray]]:
+    """Share the draws out among the likely spreads; for each its draws, and mean and covariance of the gaps."""
+    weighed = found.by_spread
+    edges = np.round(DRAWS * np.cumsum([0.0, *(weight for weight, _ in weighed)])).astype(int)
+    pieces = [slice(int(first), int(last)) for first, last in pairwise(edges)]
+    return [(piece, one.mean, one.cov) for piece, (_, one) in zip(pieces, weighed, strict=True)]
 
 
 def run_variance(

@@ -109,7 +109,7 @@ class TestStops:
         assert found.p_best_picked < 0.95
 
     def test_law_when_nobody_is_left(self, blunt):
-        found = look(blunt, known([0.05, 0.3], 128))
+        found = look(blunt, known([0.05, 0.25], 128))
         assert found.eliminated == {0}
         assert found.stop == "law"
 
