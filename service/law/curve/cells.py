@@ -12,6 +12,7 @@ from service.law.curve.grids import (
     STRAYING,
     STRAYING_AT,
     STRAYING_PRIOR,
+    STRAYING_RUNS,
     T_CENTRE,
     T_CENTRE_SD,
     T_SD,
@@ -23,6 +24,8 @@ from service.law.curve.looks import Finished
 from service.law.curve.shapes import Whitened, covariance, shapes, straying_of_ways
 from service.law.observations import FloatArray
 
+EM_STEPS = 50
+"""after which the shares of a cell's runs hardly change"""
 FEWEST = 3
 """finished runs without which a cell is cold"""
 
@@ -77,11 +80,24 @@ def known(runs: int, evidences: Sequence[Evidence]) -> Cell:
         log_weight += each.curve
     weight = np.exp(log_weight - log_weight.max(axis=(1, 2), keepdims=True))
     joint = of_typical.T @ (weight / weight.sum(axis=(1, 2), keepdims=True))
-    straying = np.log(STRAYING_PRIOR)
-    for each in told:
-        straying = straying + _log_mean(joint, each.early)
-    part = np.exp(straying - straying.max()) if told else np.where(STRAYING == 1, 1.0, 0.0)
-    return Cell(runs, (joint * (part / part.sum())[:, None, None]).reshape(-1, len(BOW)))
+    part = _parts([_log_mean(joint, each.early) for each in told]) if told else np.where(STRAYING == 1, 1.0, 0.0)
+    return Cell(runs, (joint * part[:, None, None]).reshape(-1, len(BOW)))
+
+
+def _parts(told: Sequence[FloatArray]) -> FloatArray:
+    """(parts,) shares of a cell's runs that stray by each part, given the (parts,) log densities of finished ones.
+
+    Every run has its own part. The shares are the most probable ones, with ``STRAYING_RUNS`` runs that stray as the
+    prior says (EM).
+    """
+    log_density = np.array(told)
+    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+    share = STRAYING_PRIOR
+    for _ in range(EM_STEPS):
+        mine = share * density
+        counts = STRAYING_RUNS * STRAYING_PRIOR + (mine / mine.sum(axis=1, keepdims=True)).sum(axis=0)
+        share = counts / counts.sum()
+    return np.asarray(share)
 
 
 def _log_mean(weight: FloatArray, log_density: FloatArray) -> FloatArray:

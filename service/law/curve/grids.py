@@ -28,7 +28,10 @@ STRAYING = np.array([0.25, 0.5, 1.0])
 """Parts of the last three sds that a cell's runs may stray by. Under a frozen teacher they hardly do: after the quick
 gain the last value says it all."""
 STRAYING_PRIOR = np.array([0.1, 0.2, 0.7])
-"""of a cell with finished runs; of a cold one nothing is known, and its runs stray as runs do, by 1"""
+"""Shares of runs that stray by each part, of a cell with finished runs; of a cold one nothing is known, and its runs
+stray as runs do, by 1."""
+STRAYING_RUNS = 4.0
+"""runs that this prior counts as"""
 STRAYING_AT = 0.3
 """Share of the steps at which finished runs show how far they stray, by one look each: many looks at a run would tell
 how rough curves are, and not how far from their ends."""
