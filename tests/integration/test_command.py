@@ -64,7 +64,7 @@ def test_past_runs_go_in_and_out_and_the_law_follows(tmp_path: Path) -> None:
         broken = [lines[0], lines[1].replace("lab-qwen3,", "x,", 1).replace("mine,", "Not A Pool,", 1), "1,2"]
         (tmp_path / "broken.csv").write_text("\n".join(broken))
         refused = gapcast("observations", "import", "broken.csv", expect=2).stderr
-        assert "row 2 (line 3): expected 52 cells" in refused
+        assert "row 2 (line 3): expected 54 cells" in refused
         (tmp_path / "broken.csv").write_text("\n".join(broken[:2]))
         refused = gapcast("observations", "import", "broken.csv", expect=2).stderr
         assert "broken.csv: row 1, pool: " in refused
