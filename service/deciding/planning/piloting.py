@@ -9,7 +9,7 @@ from service.deciding.planning.plans import Limits, Plan
 from service.deciding.planning.probing import Probe
 from service.deciding.planning.training import Training
 
-SHARE = 0.2
+PILOT_SHARE = 0.2
 """of the steps: in the lab's runs 5 and 10 % do not choose better than the gap does, 20 % does (LIVE)"""
 PILOT_SD = 0.085
 """of an end that is forecast from a pilot: the mean absolute error at 20 % of the steps is .068 in the lab's runs under
@@ -26,7 +26,7 @@ class Piloting:
     Args:
         outcomes: of all runs.
         training: the runs that there are, and what they cost.
-        limits: of the budget; a pilot counts as ``SHARE`` of a run.
+        limits: of the budget; a pilot counts as ``PILOT_SHARE`` of a run.
     """
 
     def __init__(self, outcomes: Outcomes, training: Training, limits: Limits) -> None:
@@ -37,7 +37,7 @@ class Piloting:
         if not self._limits.pilots:
             return
         order, price_of = self._training.order, self._training.price
-        left = self._limits.hours - probe.hours - SHARE * self._training.least()
+        left = self._limits.hours - probe.hours - PILOT_SHARE * self._training.least()
         offered = [row for row in (probe.probed if probe.rollouts else order) if price_of[row] <= left]
         others = [row for row in order if row not in offered]
         # a comparison picks one less than it compares, at most
@@ -48,14 +48,14 @@ class Piloting:
             end = self._outcomes.piloted(known, places, PILOT_SD**2)
             ranked = np.take_along_axis(places, np.argsort(-end, axis=1, kind="stable"), axis=1)
             price = price_of[places]
-            shares, dearest = SHARE * price.sum(axis=1), np.sort(price, axis=1)[:, ::-1]
+            shares, dearest = PILOT_SHARE * price.sum(axis=1), np.sort(price, axis=1)[:, ::-1]
             for finished in range(1, piloted):
-                most = probe.hours + shares + (1 - SHARE) * dearest[:, :finished].sum(axis=1)
-                runs = SHARE * piloted + (1 - SHARE) * finished
+                most = probe.hours + shares + (1 - PILOT_SHARE) * dearest[:, :finished].sum(axis=1)
+                runs = PILOT_SHARE * piloted + (1 - PILOT_SHARE) * finished
                 if runs > self._limits.runs + ROUNDING or most.max() > self._limits.hours + ROUNDING:
                     break
                 best = self._outcomes.draws[rows, ranked[:, :finished]].max(axis=1)
-                rest = (1 - SHARE) * price_of[ranked[:, :finished]].sum(axis=1)
+                rest = (1 - PILOT_SHARE) * price_of[ranked[:, :finished]].sum(axis=1)
                 yield Plan(
                     first=(),
                     probed=probe.probed if probe.rollouts else (),

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+
 from service.deciding import Limits, Outlook, Planned, Prices, make_plan, outlook
 from service.deciding.planning import piloting
-from service.deciding.planning.piloting import SHARE
+from service.deciding.planning.piloting import PILOT_SHARE
 from service.deciding.planning.plans import Plan
 from service.law import GapLaw
 from tests.unit.deciding.conftest import configurations, known
@@ -84,7 +85,7 @@ def test_hours_stay_within_the_budget(blunt: GapLaw, hours: float, rollout: floa
     for run in (1.0, [0.9, 1.3, 0.8]):
         found = planned(blunt, ALIKE, hours=hours, runs=3, run=run, rollout=rollout)
         assert all(plan.hours <= hours + 1e-9 for plan in found.considered)
-        assert bool(with_pilots(found)) == (hours > 1.2)
+        assert bool(with_pilots(found)) == (hours >= (1.2 if run == 1.0 else 0.2 * (0.9 + 0.8) + 0.8 * 0.9))
 
 
 @pytest.mark.parametrize(("runs", "piloted"), [(1, 0), (2, 6)])
@@ -92,7 +93,7 @@ def test_a_pilot_is_a_share_of_a_run_of_the_budget(blunt: GapLaw, runs: int, pil
     found = planned(blunt, [0.3] * 8, runs=runs)
     assert max((plan.piloted for plan in found.considered), default=0) == piloted
     for plan in with_pilots(found):
-        assert SHARE * plan.piloted + (1 - SHARE) * plan.runs <= runs
+        assert PILOT_SHARE * plan.piloted + (1 - PILOT_SHARE) * plan.runs <= runs
 
 
 def test_none_is_piloted_where_that_cannot_be(blunt: GapLaw) -> None:
