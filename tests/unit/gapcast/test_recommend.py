@@ -236,11 +236,19 @@ class TestPrinting:
             ({"runs_first": 0, "problems": 0}, "train the best 2"),
             ({"runs_first": 0, "runs": 1}, "probe 1 with 64 problems each, then train the best"),
             (
+                {"runs_first": 0, "problems": 0, "runs": 1, "pilots": 3, "pilot_share": 0.2},
+                "pilot 3 at 20 %, finish the best",
+            ),
+            (
+                {"runs_first": 0, "runs": 2, "pilots": 3, "pilot_share": 0.2},
+                "probe 1 with 64 problems each, then pilot 3 at 20 %, finish the best 2",
+            ),
+            (
                 {"runs_first": 0, "runs_in_turn": 1, "runs": 3},
                 "probe 1 with 64 problems each, then train 1 of them, then train the best 2 by what those have shown",
             ),
         ],
     )
-    def test_other_plans_are_said_in_a_line(self, change: dict[str, int], said: str) -> None:
+    def test_other_plans_are_said_in_a_line(self, change: dict[str, float], said: str) -> None:
         considered = plan().alternatives[0]
         assert recommendation_words.considered(Considered.model_validate(considered.model_dump() | change)) == said

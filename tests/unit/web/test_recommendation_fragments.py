@@ -161,6 +161,19 @@ class TestExecuted:
         assert found.attributes_of("#recommendation-now")["data-verdict"] == "refused"
 
 
+class TestPilots:
+    def test_the_step_says_how_far_and_how_many_go_on(self, client: TestClient) -> None:
+        cost = {"seconds_per_rollout": 1e5, "hours_per_run": 1.0}
+        plan = asked_for(client, budget={"runs": 2, "gpu_hours": 1.4}, cost=cost)
+        found = shown(client, plan)
+        names = listed([plan.space[place].name for place in plan.plan[0].configurations])
+        said = f"Pilot {names} at 20 %, finish the best: about {duration(3600 * 1.4)}"
+        assert found.text_of("[data-slot=headline]") == typeset(said)
+        assert found.facts()["Bottleneck"] == typeset("The runs' own scatter: the first part of several buys most")
+        (row,) = found.rows("#recommendation-steps")
+        assert (row[0], row[3]) == ("Pilot", "3, finish 1")
+
+
 class TestList:
     def test_the_newest_with_the_opened_one_marked(self, client: TestClient) -> None:
         plan = asked_for(client)
