@@ -27,6 +27,7 @@ from service.deciding import Limits, Outlook, Plan, Planned
 from service.deciding.planning.plans import TOLERANCE
 from service.deciding.rounds import TAILS
 from service.fits.service import Current
+from service.forecasts.standing import cell_of
 from service.kit.errors import InvalidRequest
 from service.recommendations.knowing import known, measured
 from service.recommendations.pricing import Priced, priced
@@ -107,13 +108,19 @@ def advise(
         own=np.array([min(one.own.problems, one.most) for one in found], dtype=float),
         noise=law.summary.measurement_var or USUAL_NOISE,
         had=done.best,
-        # a pilot is evaluated on the training problems, and at a step of its own
-        pilots=all(one.verdict_on == "train" and one.recipe.steps >= FEWEST_STEPS for one in request.asked),
+        pilots=all(_shows_its_end(session, tenant, one, law) for one in found),
     )
     planned = deciding.make_plan(
         contest, view, price.prices, limits, done.trained, apart=apart, now=now is not None, seed=found[0].own.seed
     )
     return _Words(request, found, results, view, price, limits, planned).advice(law)
+
+
+def _shows_its_end(session: Session, tenant: str, one: Contestant, law: Current) -> bool:
+    """True if a pilot of it is worth a forecast: on the training problems, and by curves of finished runs like it."""
+    if one.request.verdict_on != "train" or one.request.recipe.steps < FEWEST_STEPS:
+        return False
+    return not cell_of(session, tenant, law.fit, one.asked).cold
 
 
 def _too_little(request: RecommendationRequest, least: float) -> InvalidRequest:

@@ -17,9 +17,11 @@ from tests.support.training_results import evaluation, training_partial
 
 Body = dict[str, Any]
 
-STEPS = 40
+STEPS = 150
+LIKE_STORED: Body = {"recipe": {"steps": STEPS, "learning_rate": 5e-4}, "training": {"problems": 128}}
+"""runs of the lab's pool, whose curves are stored"""
 COST = {"seconds_per_rollout": 1e5, "hours_per_run": 1.0}
-PILOTED: Body = {"base": {"recipe": {"steps": STEPS}}, "budget": {"runs": 2, "gpu_hours": 1.4}, "cost": COST}
+PILOTED: Body = {"base": LIKE_STORED, "budget": {"runs": 2, "gpu_hours": 1.4}, "cost": COST}
 """three runs' pilots and the rest of one"""
 
 
@@ -65,9 +67,18 @@ def test_a_plan_says_what_it_pilots(client: TestClient) -> None:
     assert client.get("/v1/training_runs").json()["data"] == []
 
 
-@pytest.mark.parametrize("base", [{"recipe": {"steps": 4}}, {"recipe": {"steps": STEPS}, "verdict_on": "held_out"}])
-def test_a_run_too_short_or_judged_by_other_problems_is_not_piloted(client: TestClient, base: Body) -> None:
-    plan = created(client, **PILOTED | {"base": base})
+@pytest.mark.parametrize(
+    "base",
+    [
+        {"recipe": {"steps": 4}},
+        {"verdict_on": "held_out"},
+        {"recipe": {"steps": 2 * STEPS, "learning_rate": 5e-4}},
+        {"pool": "default"},
+    ],
+    ids=["short", "other problems", "another length", "nothing stored"],
+)
+def test_a_run_whose_end_a_pilot_does_not_show_is_not_piloted(refusing: TestClient, base: Body) -> None:
+    plan = created(refusing, **PILOTED | {"base": LIKE_STORED | base})
     assert all(one["pilots"] == 0 for one in plan["alternatives"])
 
 

@@ -164,7 +164,8 @@ class TestExecuted:
 class TestPilots:
     def test_the_step_says_how_far_and_how_many_go_on(self, client: TestClient) -> None:
         cost = {"seconds_per_rollout": 1e5, "hours_per_run": 1.0}
-        plan = asked_for(client, budget={"runs": 2, "gpu_hours": 1.4}, cost=cost)
+        base = {"recipe": {"steps": 150, "learning_rate": 5e-4}, "training": {"problems": 128}}
+        plan = asked_for(client, base=base, budget={"runs": 2, "gpu_hours": 1.4}, cost=cost)
         found = shown(client, plan)
         names = listed([plan.space[place].name for place in plan.plan[0].configurations])
         said = f"Pilot {names} at 20 %, finish the best: about {duration(3600 * 1.4)}"
