@@ -187,6 +187,12 @@ class TestPrinting:
         step = Step(action="train", configurations=[1, 1, 0], runs=3, hours=6.0, why="So.")
         assert printed(plan(plan=[step])).startswith("1. Train b, with two seeds and a: about 6.0 h")
 
+    def test_a_pilot_says_how_far_and_how_many_go_on(self) -> None:
+        step = Step(action="pilot", configurations=[1, 0], runs=2, share=0.2, finish=1, hours=2.4, why="So.")
+        assert printed(plan(plan=[step])).startswith("1. Pilot b and a at 20 %, finish the best: about 2.4 h")
+        several = step.model_copy(update={"choice": True, "runs": 3, "finish": 2})
+        assert printed(plan(plan=[several])).startswith("1. Pilot 3 runs of b and a at 20 %, finish the best 2: about")
+
     def test_an_executed_one_says_how_far_it_is(self) -> None:
         best = Trained(place=1, training_run_id="run_1", status="succeeded", improvement=None)
         best = Trained.model_validate(best.model_dump() | {"improvement": {"value": 0.28, "se": 0.03}})

@@ -127,7 +127,7 @@ class TestExecuted:
         assert found.attributes_of("#recommendation-now")["data-status"] == "ended"
 
     def test_runs_show_how_far_they_are_and_what_they_gained(self, client: TestClient) -> None:
-        plan = asked_for(client, 202, execute=True, budget={"runs": 2} | HOURS, **DEAR)
+        plan = asked_for(client, 202, execute=True, base={"pool": "default"}, budget={"runs": 2} | HOURS, **DEAR)
         (step,) = plan.plan
         total = 2 * plan.request.asked[0].recipe.steps
         found = shown(client, plan)
