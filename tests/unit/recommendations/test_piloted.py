@@ -7,9 +7,12 @@ from fastapi.testclient import TestClient
 
 from gapcast.contract.probes import Difference
 from gapcast.contract.training_results import Held
+from service.app import create_app
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kit.database import Database
 from service.recommendations import executing
+from service.settings import Settings
 from service.training_runs import repository as runs
 from service.training_runs.job import KIND
 from tests.support.recommendations import created, database_of, end, look, read
@@ -80,6 +83,19 @@ def test_a_plan_says_what_it_pilots(client: TestClient) -> None:
 def test_a_run_whose_end_a_pilot_does_not_show_is_not_piloted(refusing: TestClient, base: Body) -> None:
     plan = created(refusing, **PILOTED | {"base": LIKE_STORED | base})
     assert all(one["pilots"] == 0 for one in plan["alternatives"])
+
+
+@pytest.mark.slow
+def test_pilots_go_on_and_end_on_every_database(database: Database, settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"database_url": database.url}))
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        plan = created(client, 202, execute=True, **PILOTED)
+        ids = plan["plan"][0]["training_run_ids"]
+        for run_id, gain in zip(ids, (0.1, 0.3, 0.2), strict=True):
+            hold(client, run_id, gain)
+        look(client)
+        assert statuses(client, plan) == ["cancelled", "queued", "cancelled"]
+        assert run(client, ids[0])["error"]["code"] == "pilot_not_finished"
 
 
 @pytest.mark.slow
