@@ -10,10 +10,11 @@ UNITS = {"gpu_hours": "hours are GPU-hours", "worker_hours": "hours are those of
 BOTTLENECKS = {
     "gap": "the gaps: probes buy most",
     "law": "the law: runs that teach it buy most",
+    "pilots": "the runs' own scatter: the first part of several buys most",
     "runs": "the runs: one more would gain most",
     "none": "nothing that a probe or another run would change",
 }
-ACTIONS = {"probe": "Probe", "train": "Train", "stop": "Stop"}
+ACTIONS = {"probe": "Probe", "pilot": "Pilot", "train": "Train", "stop": "Stop"}
 GAINS = {
     "expected_gain": "this plan",
     "expected_gain_naive": "probing all alike and training the first",
@@ -102,6 +103,8 @@ def step(plan: RecommendationOut, of: Step) -> str:
     said, lasts = f"{ACTIONS[of.action]} {which(plan, of)}", words.duration(3600 * of.hours)
     if of.action == "probe":
         return f"{said}: {of.problems} problems each, at most {lasts}"
+    if of.action == "pilot":
+        return f"{said} at {_share(of.share)}, finish {_best(of.finish or 1)}: about {lasts}"
     return f"{said}: about {lasts}"
 
 
@@ -126,7 +129,18 @@ def considered(plan: Considered) -> str:
         parts.append(f"probe {plan.probed} with {plan.problems} problems each")
     if plan.runs_in_turn:
         parts.append(f"train {plan.runs_in_turn} of them")
+    if plan.pilots:
+        parts.append(f"pilot {plan.pilots} at {_share(plan.pilot_share)}, finish {_best(plan.runs)}")
+        return ", then ".join(parts)
     left = plan.runs - plan.runs_first - plan.runs_in_turn
     others = " by what those have shown" if plan.runs_first or plan.runs_in_turn else ""
-    parts.append(f"train {'the best' if left == 1 else f'the best {left}'}{others}")
+    parts.append(f"train {_best(left)}{others}")
     return ", then ".join(parts)
+
+
+def _best(runs: int) -> str:
+    return "the best" if runs == 1 else f"the best {runs}"
+
+
+def _share(share: float | None) -> str:
+    return words.whole_percent(share or 0.0)

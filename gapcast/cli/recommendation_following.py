@@ -10,6 +10,7 @@ from gapcast.client import Client
 from gapcast.contract.events import (
     ComparisonProgressed,
     ComparisonRound,
+    RecommendationPiloted,
     RecommendationReplanned,
     RecommendationStep,
     TrainingEvaluated,
@@ -17,7 +18,7 @@ from gapcast.contract.events import (
     content_of,
 )
 from gapcast.models import Event, Recommendation
-from gapcast.words import HAPPENED, PHASES, STATES, count, measured, percent, points, probability
+from gapcast.words import HAPPENED, PHASES, STATES, count, listed, measured, percent, points, probability
 
 
 def follow_recommendation(client: Client, plan: Recommendation, console: Console) -> Recommendation:
@@ -41,6 +42,9 @@ def watch(client: Client, events: Iterable[Event], plan: Recommendation, console
             plan = client.recommendations.get(plan.id)
             told = 0
             say(f"step {step.number}: {recommendation_words.step(plan, plan.plan[step.number - 1])}")
+        elif piloted := content_of(event, RecommendationPiloted):
+            cancelled = f"{count(len(piloted.cancelled_run_ids), 'other')} cancelled"
+            say(f"the pilots are over: {listed(piloted.finished_run_ids)} finished, {cancelled}")
         elif content_of(event, RecommendationReplanned):
             say("the law knows these runs; the rest is planned anew")
         elif after := content_of(event, ComparisonRound):

@@ -182,10 +182,20 @@ class RecommendationStep(EventData):
     type = "recommendation.step"
     number: int
     """from 1"""
-    action: Literal["probe", "train"]
+    action: Literal["probe", "pilot", "train"]
     configurations: list[int]
     comparison_id: str | None
     training_run_ids: list[str]
+
+
+class RecommendationPiloted(EventData):
+    """The pilots of a step are over: the best go on, the others are cancelled."""
+
+    type = "recommendation.piloted"
+    number: int
+    """of the step, from 1"""
+    finished_run_ids: list[str]
+    cancelled_run_ids: list[str]
 
 
 class RecommendationReplanned(EventData):

@@ -11,8 +11,8 @@ from gapcast.contract.probes import Difference
 from gapcast.contract.spaces import Space
 from gapcast.contract.varying import MOST
 
-Action = Literal["probe", "train", "stop"]
-Bottleneck = Literal["gap", "law", "runs", "none"]
+Action = Literal["probe", "pilot", "train", "stop"]
+Bottleneck = Literal["gap", "law", "pilots", "runs", "none"]
 Unit = Literal["gpu_hours", "worker_hours"]
 
 
@@ -22,7 +22,12 @@ class HoursAndRuns(Strict):
     gpu_hours: float | None = Field(
         None, gt=0, le=1e6, description="on a machine without a GPU hours of a worker; null: only the runs are limited"
     )
-    runs: int = Field(1, ge=1, le=MOST, description="training runs, at most two of each configuration")
+    runs: int = Field(
+        1,
+        ge=1,
+        le=MOST,
+        description="training runs, at most two of each configuration; a pilot counts as the share of its steps",
+    )
 
 
 class KnownCost(Strict):
@@ -73,12 +78,17 @@ class Step(Finite):
     )
     problems: int | None = Field(None, description="of each probed configuration, in total")
     rollouts: int | None = Field(None, description="to draw, all arms, at most")
-    runs: int = Field(0, description="training runs")
+    runs: int = Field(0, description="training runs; of a pilot those that begin")
+    share: float | None = Field(None, description="of a pilot: the share of its steps after which a run pauses")
+    finish: int | None = Field(None, description="of a pilot: the runs that go on then, those with the best forecasts")
     hours: float = Field(0.0, description="expected; of a probe at most")
     why: str
     status: Literal["planned"] | JobStatus = "planned"
     comparison_id: str | None = Field(None, description="the comparison that probes")
     training_run_ids: list[str] = Field(default_factory=list)
+    finished_run_ids: list[str] = Field(
+        default_factory=list, description="the piloted runs that go on; empty until all pilots are over"
+    )
 
 
 class Considered(Finite):
@@ -88,7 +98,9 @@ class Considered(Finite):
     probed: int = Field(description="configurations")
     problems: int = Field(description="of each probed configuration, in total")
     runs_in_turn: int = Field(description="runs whose outcomes are waited for before the others are chosen")
-    runs: int = Field(description="in all")
+    pilots: int = Field(0, description="runs that are piloted; the best `runs` of them are finished")
+    pilot_share: float | None = Field(None, description="of their steps")
+    runs: int = Field(description="in all, without those that are piloted and not finished")
     hours: float
     expected_gain: float = Field(description="expected improvement by the best run; a share")
 
@@ -121,7 +133,8 @@ class RecommendationOut(Labelled, Identified):
     expected_gain_without: float = Field(description="of training what the law alone puts first, without a new probe")
     hours: float = Field(description="of the plan, as it was made")
     bottleneck: Bottleneck = Field(
-        description="what to spend on first: `gap` (probes), `law` (runs that teach it), `runs` (more of them), `none`"
+        description="what to spend on first: `gap` (probes), `law` (runs that teach it), `pilots` (the start of "
+        "several runs), `runs` (more of them), `none`"
     )
     law_share: float = Field(
         description="share of the variance of the most promising prediction that exact gaps would leave"

@@ -81,6 +81,8 @@ def _step(plan: RecommendationOut, one: Step) -> dict[str, Any]:
         "problems": one.problems,
         "rollouts": one.rollouts,
         "runs": one.runs,
+        "share": one.share,
+        "finish": one.finish,
         "hours": one.hours,
         "why": one.why,
         "status": one.status,

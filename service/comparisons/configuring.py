@@ -43,6 +43,21 @@ class Contestant(BaseModel):
         return self.own.model_dump_json(include={"model", "model_revision", "model_options", "engine"})
 
     @property
+    def asked(self) -> Asked:
+        """Its run, in the law's terms."""
+        request, versions = self.request, self.own.model_dump(include={"template_version", "task_revision"})
+        trained = request.trained_on
+        return Asked(
+            family=self.family,
+            task=request.task,
+            recipe=request.recipe,
+            training_problems=trained.problems if trained is not None else None,
+            context=context_key(request.context, **versions),
+            model=request.model.name,
+            mode=request.decoding.mode,
+        )
+
+    @property
     def probe(self) -> ProbeConfiguration:
         """Its probe in the comparison: no control but `none`, unless some were asked for."""
         return self.own.model_copy(update={"problems": self.most})
@@ -148,17 +163,7 @@ def questions(found: Sequence[Contestant], law: Current) -> Questions:
 
 def _question(one: Contestant, law: Current) -> JsonObject:
     """The fields of a law's question, but for what is measured."""
-    request, own = one.request, one.own
-    trained = request.trained_on
-    asked = Asked(
-        family=one.family,
-        task=request.task,
-        recipe=request.recipe,
-        training_problems=trained.problems if trained is not None else None,
-        context=context_key(request.context, template_version=own.template_version, task_revision=own.task_revision),
-        model=request.model.name,
-        mode=request.decoding.mode,
-    )
+    request, asked = one.request, one.asked
     return {
         "family": asked.family,
         "cell": asked.leaf(law.summary),

@@ -2,10 +2,11 @@
 
 from service.deciding.configurations import Configuration, Decision, Known, Rules, Standing, Stop, cost
 from service.deciding.outlook import Outlook, outlook, run_variance
-from service.deciding.planning import SEEDS, Limits, Plan, Planned, Prices, make_plan
+from service.deciding.planning import PILOT_SHARE, SEEDS, Limits, Plan, Planned, Prices, make_plan
 from service.deciding.rounds import decide
 
 __all__ = [
+    "PILOT_SHARE",
     "SEEDS",
     "Configuration",
     "Decision",

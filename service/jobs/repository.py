@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from gapcast.contract.base import JsonObject
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
+from service.kit.database import Json
 from service.kit.ids import new_id
 from service.slots.models import Slots
 
@@ -330,9 +331,13 @@ def take_undispatched(session: Session, republish_seconds: float) -> Sequence[tu
     return [(queue, job_id) for queue, job_id in session.execute(statement)]
 
 
-def request_cancel(session: Session, job_id: str) -> Job | None:
-    """Cancel a queued or paused job at once; ask a running one to stop. None when it has ended already."""
+def request_cancel(session: Session, job_id: str, error: JsonObject | None = None) -> Job | None:
+    """Cancel a queued or paused job at once; ask a running one to stop. None when it has ended already.
+
+    `error` says why, of one that is cancelled at once.
+    """
     idle = Job.state.in_((JobState.queued, JobState.paused))
+    why = {} if error is None else {"error": case((idle, literal(error, Json)), else_=Job.error)}
     statement = (
         update(Job)
         .where(Job.id == job_id, or_(idle, Job.state == JobState.running))
@@ -340,6 +345,7 @@ def request_cancel(session: Session, job_id: str) -> Job | None:
             state=case((idle, literal(JobState.cancelled.value)), else_=Job.state),
             finished_at=case((idle, now()), else_=None),
             cancel_requested_at=func.coalesce(Job.cancel_requested_at, now()),
+            **why,
         )
         .returning(Job)
         .execution_options(synchronize_session=False, populate_existing=True)

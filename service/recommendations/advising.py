@@ -24,8 +24,10 @@ from service import deciding
 from service.catalog.service import own_pool
 from service.comparisons.configuring import Contestant, contestants, questions
 from service.deciding import Limits, Outlook, Plan, Planned
+from service.deciding.planning.plans import TOLERANCE
 from service.deciding.rounds import TAILS
 from service.fits.service import Current
+from service.forecasts.standing import cell_of
 from service.kit.errors import InvalidRequest
 from service.recommendations.knowing import known, measured
 from service.recommendations.pricing import Priced, priced
@@ -33,6 +35,8 @@ from service.settings import Settings
 
 USUAL_NOISE = 0.03**2
 """variance of a measured improvement where no run is stored: 128 problems of 4 rollouts"""
+FEWEST_STEPS = round(1 / deciding.PILOT_SHARE)
+"""of a run that may be piloted: one step at least is its pilot"""
 
 
 class Advice(BaseModel):
@@ -104,11 +108,19 @@ def advise(
         own=np.array([min(one.own.problems, one.most) for one in found], dtype=float),
         noise=law.summary.measurement_var or USUAL_NOISE,
         had=done.best,
+        pilots=all(_shows_its_end(session, tenant, one, law) for one in found),
     )
     planned = deciding.make_plan(
         contest, view, price.prices, limits, done.trained, apart=apart, now=now is not None, seed=found[0].own.seed
     )
     return _Words(request, found, results, view, price, limits, planned).advice(law)
+
+
+def _shows_its_end(session: Session, tenant: str, one: Contestant, law: Current) -> bool:
+    """True if a pilot of it is worth a forecast: on the training problems, and by curves of finished runs like it."""
+    if one.request.verdict_on != "train" or one.request.recipe.steps < FEWEST_STEPS:
+        return False
+    return not cell_of(session, tenant, law.fit, one.asked).cold
 
 
 def _too_little(request: RecommendationRequest, least: float) -> InvalidRequest:
@@ -224,6 +236,9 @@ class _Words:
                 )
             )
             left -= plan.turn
+        if plan.piloted:
+            steps.append(self._pilot(plan, after))
+            return steps
         is_chosen = bool(plan.problems) or plan.teaches
         steps.append(
             Step(
@@ -236,6 +251,23 @@ class _Words:
             )
         )
         return steps
+
+    def _pilot(self, plan: Plan, places: Sequence[int]) -> Step:
+        more = plan.gain - self._planned.at_once
+        compared = f"{_points(more)} points more than" if more > TOLERANCE else "as much, in fewer hours, as"
+        finished = "best is" if plan.runs == 1 else f"best {plan.runs} are"
+        return Step(
+            action="pilot",
+            configurations=list(places),
+            choice=plan.problems > 0,
+            runs=plan.piloted,
+            share=deciding.PILOT_SHARE,
+            finish=plan.runs,
+            hours=plan.hours - plan.probe_hours,
+            why=f"Train {plan.piloted} for {whole_percent(deciding.PILOT_SHARE)} of their steps; the {finished} "
+            f"finished by their forecasts, the others are cancelled. The best run is expected to gain "
+            f"{_points(plan.gain)} points, {compared} where all runs are chosen at once.",
+        )
 
     def _stop(self) -> Step:
         best, had = self._planned.considered[0], self._limits.had
@@ -313,6 +345,8 @@ def _considered(plan: Plan) -> Considered:
         probed=len(plan.probed),
         problems=plan.problems,
         runs_in_turn=plan.turn,
+        pilots=plan.piloted,
+        pilot_share=deciding.PILOT_SHARE if plan.piloted else None,
         runs=plan.runs,
         hours=plan.hours,
         expected_gain=plan.gain,

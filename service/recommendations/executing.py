@@ -30,12 +30,16 @@ from service.kit.errors import GapcastError
 from service.recommendations import repository
 from service.recommendations.advising import Progress, advise
 from service.recommendations.models import EXECUTING, Recommendation
+from service.recommendations.piloting import Chosen, choose
+from service.recommendations.piloting import go_on as pilots_go_on
 from service.recommendations.repository import Ref
 from service.settings import Settings
 from service.training_runs import service as runs
 
 log = structlog.get_logger()
 
+TRAINS = ("pilot", "train")
+"""actions that start runs"""
 MOST_SEEDS = 100
 """tried for a run: those before belong to runs of the same configuration"""
 
@@ -48,6 +52,8 @@ class _Next(NamedTuple):
         chosen: places to train, and the predictions to train them by.
         replanned: the fit that the rest was planned under again.
         several: runs to train after a probe, if more than one: some may be other seeds of the best.
+        held: piloted runs that have put themselves aside.
+        piloted: what becomes of them.
         status, error: with these it ends.
     """
 
@@ -56,6 +62,8 @@ class _Next(NamedTuple):
     law: Current | None = None
     replanned: bool = False
     several: int = 0
+    held: Sequence[TrainingRunOut] = ()
+    piloted: Chosen | None = None
     status: str | None = None
     error: Failure | None = None
 
@@ -81,11 +89,14 @@ def _go_on(database: Database, settings: Settings, ref: Ref) -> None:
         row = repository.get(session, *ref)
         if row is None or row.status != EXECUTING:
             return
-        begun = row.begun
+        begun, steps = row.begun, row.steps
         follows = _follows(session, row)
     if follows is None:
         return
-    if follows.replanned or follows.several or (follows.status is None and follows.steps[begun].action == "probe"):
+    if follows.held:
+        finish = follows.steps[begun - 1].finish or 1
+        follows = follows._replace(piloted=choose(database, ref.tenant, follows.held, finish, settings))
+    if follows.replanned or follows.several or _is_to_probe(follows, begun):
         request = RecommendationRequest.model_validate(row.request)
         law = comparisons.law_of(database, ref.tenant, request, settings)
         follows = follows._replace(law=law)
@@ -95,8 +106,12 @@ def _go_on(database: Database, settings: Settings, ref: Ref) -> None:
                 follows = plan(session, row, request, law, settings, follows)
     with database.write() as session:
         row = repository.get(session, *ref, lock=True)
-        if row is not None and row.status == EXECUTING and row.begun == begun:
+        if row is not None and row.status == EXECUTING and row.begun == begun and row.steps == steps:
             _take(session, row, settings, follows)  # else it was cancelled, or another process was first
+
+
+def _is_to_probe(follows: _Next, begun: int) -> bool:
+    return follows.status is None and follows.piloted is None and follows.steps[begun].action == "probe"
 
 
 def _follows(session: Session, row: Recommendation) -> _Next | None:
@@ -112,8 +127,14 @@ def _follows(session: Session, row: Recommendation) -> _Next | None:
             return _Next(steps, [], status=found.status, error=found.error)
         runs_left = later[0].runs if later else 0
         chosen = picked(found, step, found.picked[:runs_left])
-        return _Next(steps, chosen, several=runs_left if chosen and runs_left > 1 else 0)
-    trained = list(runs.several(session, row.tenant, step.training_run_ids).values())
+        is_several = bool(chosen) and runs_left > 1 and later[0].action == "train"
+        return _Next(steps, chosen, several=runs_left if is_several else 0)
+    trained = list(runs.several(session, row.tenant, step.finished_run_ids or step.training_run_ids).values())
+    if step.action == "pilot" and not step.finished_run_ids:
+        if not all(one.rests for one in trained):
+            return None
+        if held := [one for one in trained if one.held is not None]:
+            return _Next(steps, [], held=held)
     if not all(one.ended for one in trained):
         return None
     succeeded = [one for one in trained if one.status == "succeeded"]
@@ -205,6 +226,15 @@ def _hours(run: TrainingRunOut) -> float:
 def _take(session: WriteSession, row: Recommendation, settings: Settings, follows: _Next) -> None:
     """Start the next step, or end; the row is held."""
     status, steps = follows.status, follows.steps
+    if follows.piloted is not None:
+        step = steps[row.begun - 1]
+        if not pilots_go_on(session, row, row.begun, step, follows.piloted, settings):
+            return  # looked at again
+        if not step.finished_run_ids:
+            step.status = "succeeded"
+            finish(session, row, "succeeded")
+        repository.set_steps(session, row.id, [one.model_dump(mode="json") for one in steps], row.begun)
+        return
     if status is None and follows.replanned and follows.law is not None:
         events.add(session, row.tenant, row.id, RecommendationReplanned(fit_id=follows.law.fit.id))
     was_probed = steps[row.begun - 1].comparison_id is not None
@@ -250,18 +280,20 @@ def begin(
     if step.action == "probe":
         if law is None:
             raise ValueError("a step that probes needs a law")
-        following = next((one.runs for one in steps[number + 1 :] if one.action == "train"), 1)
+        following = next((one.runs for one in steps[number + 1 :] if one.action in TRAINS), 1)
         step.comparison_id = _probe(session, row, request, step, following, law, settings)
     else:
         places = list(chosen) or [(place, None) for place in step.configurations[: step.runs]]
         step.configurations, step.choice, step.runs = [place for place, _ in places], False, len(places)
+        if step.finish is not None and step.runs <= step.finish:  # the probes have left no more
+            step.action, step.share, step.finish = "train", None, None
         step.training_run_ids = [
-            _train(session, row, _run(request.asked[place], prediction_id, row), settings)
+            _train(session, row, _run(request.asked[place], prediction_id, row), settings, step.share)
             for place, prediction_id in places
         ]
     told = RecommendationStep(
         number=number + 1,
-        action="probe" if step.action == "probe" else "train",
+        action=step.action,
         configurations=step.configurations,
         comparison_id=step.comparison_id,
         training_run_ids=step.training_run_ids,
@@ -290,8 +322,12 @@ def _probe(
     return comparisons.create(session, row.tenant, of, contest_of(session, row.tenant, of, law, settings), settings)
 
 
-def _train(session: WriteSession, row: Recommendation, request: TrainingRunRequest, settings: Settings) -> str:
-    """Start a run with the first seed that no run of this configuration has."""
+def _train(
+    session: WriteSession, row: Recommendation, request: TrainingRunRequest, settings: Settings, pilot: float | None
+) -> str:
+    """Start a run with the first seed that no run of this configuration has; a pilot pauses after a share."""
+    if pilot is not None:
+        request = request.model_copy(update={"training": request.training.model_copy(update={"pilot": pilot})})
     for seed in range(MOST_SEEDS):
         try:
             with session.begin_nested():

@@ -130,10 +130,11 @@ def made_together(session: Session, tenant: str, group_id: str) -> list[Row]:
     return [Row.read(row) for row in session.execute(query.order_by(TrainingRun.id))]
 
 
-def state(session: Session, tenant: str, run_id: str) -> RunState | None:
-    """Read what a run's job does: this is asked several times a second."""
+def state(session: Session, tenant: str, run_id: str, *, lock: bool = False) -> RunState | None:
+    """Read what a run's job does: this is asked several times a second. `lock` holds the job."""
     query = select(TrainingRun.job_id, Job.state, TrainingRun.held).join(Job, Job.id == TrainingRun.job_id)
-    row = session.execute(query.where(TrainingRun.tenant == tenant, TrainingRun.id == run_id)).one_or_none()
+    query = query.where(TrainingRun.tenant == tenant, TrainingRun.id == run_id)
+    row = session.execute(query.with_for_update(of=Job) if lock else query).one_or_none()
     return None if row is None else RunState(row[0], JobState(row[1]), row[2] is not None)
 
 

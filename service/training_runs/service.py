@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session
 
-from gapcast.contract.base import Page
+from gapcast.contract.base import Failure, Page
 from gapcast.contract.events import (
     JobCancelRequested,
     JobPaused,
@@ -158,13 +158,13 @@ def checkpoints(session: Session, tenant: str, run_id: str, request: PageQuery) 
     return Page.of([checkpoint_out(row) for row in rows], request.limit)
 
 
-def state_of(session: Session, tenant: str, run_id: str) -> RunState:
-    """Read what a run's job does.
+def state_of(session: Session, tenant: str, run_id: str, *, lock: bool = False) -> RunState:
+    """Read what a run's job does; `lock` holds the job until the transaction ends.
 
     Raises:
         NotFound: this tenant has none of this id.
     """
-    row = repository.state(session, tenant, run_id)
+    row = repository.state(session, tenant, run_id, lock=lock)
     if row is None:
         raise _missing(run_id)
     return row
@@ -174,15 +174,15 @@ def _missing(run_id: str) -> NotFound:
     return NotFound(f"There is no training run {run_id[:80]!r}.")
 
 
-def cancel(session: Session, tenant: str, run_id: str) -> None:
-    """Cancel a run that waits or is paused at once, and ask one that runs to stop.
+def cancel(session: Session, tenant: str, run_id: str, why: Failure | None = None) -> None:
+    """Cancel a run that waits or is paused at once, `why` is then its error, and ask one that runs to stop.
 
     Raises:
         NotFound: there is no such run.
         Conflict: it has ended.
     """
     at = state_of(session, tenant, run_id)
-    job = jobs.request_cancel(session, at.job_id)
+    job = jobs.request_cancel(session, at.job_id, why.model_dump(mode="json") if why is not None else None)
     if job is None:
         raise Conflict(f"{run_id} has ended already ({at.state}) and cannot be cancelled.")
     events.add(session, tenant, job.id, JobCancelRequested())

@@ -35,12 +35,17 @@ def step_rows(plan: RecommendationOut) -> Iterator[StepRow]:
             action=recommendation_words.ACTIONS[one.action],
             configurations=recommendation_words.which(plan, one),
             problems=f"{one.problems:,}" if one.problems else "",
-            runs=f"{one.runs:,}" if one.runs else "",
+            runs=_runs(one),
             hours=words.duration(3600 * one.hours) if one.hours else "",
             why=one.why,
             state=words.sentence(words.STATES.get(one.status, one.status)),
             started=list(_started(plan, one)),
         )
+
+
+def _runs(step: Step) -> str:
+    finish = f", finish {step.finish:,}" if step.finish is not None else ""
+    return f"{step.runs:,}{finish}" if step.runs else ""
 
 
 def _started(plan: RecommendationOut, step: Step) -> Iterator[Started]:

@@ -81,6 +81,7 @@ class Outcomes:
         self._white = np.linalg.solve(self._root, (self.draws - self.centre).T).T
         self._shown = rng.standard_normal(self.draws.shape)
         self._measured = rng.standard_normal(self.draws.shape) * noise**0.5
+        self._shown_early = rng.standard_normal(self.draws.shape)
 
     def nothing(self) -> Signal:
         """What is known before any probe or run."""
@@ -112,6 +113,21 @@ class Outcomes:
         mean = before.mean + np.einsum("mp,mpq->mq", told, gain)
         var = np.diag(before.left) - np.einsum("mpq,mpq->mq", shared, gain)
         return Learned(mean, np.maximum(var, 0.0), np.maximum(seen.max(axis=1), self._had))
+
+    def piloted(self, before: Signal, runs: IndexArray, noise: float) -> FloatArray:
+        """Expected ends (m, p) of these (m, p) runs after their pilots, which show each run's own end.
+
+        Args:
+            before: what is known before.
+            runs: those, each draw's own.
+            noise: variance of an end as a pilot shows it.
+        """
+        rows = np.arange(len(self.draws))[:, None]
+        seen = self.draws[rows, runs] + self._shown_early[rows, runs] * noise**0.5
+        known = before.mean[rows, runs]
+        own = before.left[runs[:, :, None], runs[:, None, :]]
+        told = np.linalg.solve(own + noise * np.eye(runs.shape[1]), (seen - known)[:, :, None])
+        return np.asarray(known + (own @ told)[:, :, 0])
 
 
 def _again(outcomes: FloatArray, cov: FloatArray, own: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy as np
 from service.deciding.configurations import Configuration
 from service.deciding.outlook import Outlook
 from service.deciding.planning.outcomes import Learned, Outcomes, Signal
+from service.deciding.planning.piloting import Piloting
 from service.deciding.planning.plans import TOLERANCE, Limits, Plan, Planned, Prices
 from service.deciding.planning.probing import Probe, Probing
 from service.deciding.planning.training import Training
@@ -62,6 +63,7 @@ class _Planner:
         self._limits, self._prices = limits, prices
         self._outcomes = Outcomes(view, apart, limits.noise, limits.had, seed)
         self._training = Training(self._outcomes, prices, limits, trained)
+        self._piloting = Piloting(self._outcomes, self._training, limits)
         self._order, self._runs = self._training.order, self._training.runs
         self._probing = Probing(configurations, view.gaps.problems, prices, self._order)
         self._unprobed = self._probing.probe((), 0)
@@ -69,11 +71,13 @@ class _Planner:
     def best(self, *, now: bool) -> Planned:
         probes = [self._unprobed] if now else [self._unprobed, *self._probes()]
         plans = [plan for probe in probes for plan in self._after(probe)]
+        if not now:
+            plans += [plan for probe in probes for plan in self._piloting.plans(self._shown(probe), probe)]
         if self._limits.learns and not now:
             plans += list(self._runs_first())
         top = max(plan.gain for plan in plans)
         chosen = min((plan for plan in plans if plan.gain >= top - TOLERANCE), key=_effort)
-        kinds: dict[tuple[bool, bool, int, int], Plan] = {}
+        kinds: dict[tuple[bool, bool, int, int, bool], Plan] = {}
         for plan in sorted(plans, key=lambda plan: (-plan.gain, plan.hours)):
             kinds.setdefault(plan.kind, plan)
         others = [plan for plan in kinds.values() if plan.kind != chosen.kind]
@@ -84,7 +88,7 @@ class _Planner:
             considered=(chosen, *others[: SHOWN - 1]),
             naive=self._naive(),
             without=max(float(self._outcomes.centre[leader]), self._limits.had),
-            at_once=max(plan.gain for plan in plans if not plan.teaches),
+            at_once=max(plan.gain for plan in plans if not plan.waits),
             more=self._one_more(chosen),
             law_share=float(np.clip(exact.left[leader, leader] / self._outcomes.cov[leader, leader], 0.0, 1.0)),
         )
@@ -179,5 +183,5 @@ class _Planner:
 
 
 def _effort(plan: Plan) -> tuple[float, bool, float]:
-    """Order plans by their hours in two digits; then those come last that wait for runs before they choose others."""
-    return float(f"{plan.hours:.2g}"), plan.teaches, plan.hours
+    """Order plans by their hours in two digits; then those come last that wait for some runs before others go on."""
+    return float(f"{plan.hours:.2g}"), plan.waits, plan.hours

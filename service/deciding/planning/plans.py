@@ -36,6 +36,7 @@ class Limits(NamedTuple):
         had: improvement by a run that has ended; minus infinity without one.
         own: (P,) problems of the probe that each configuration would have alone.
         noise: sampling variance of a run's measured improvement.
+        pilots: True if runs may be piloted.
     """
 
     hours: float
@@ -45,6 +46,7 @@ class Limits(NamedTuple):
     own: FloatArray
     noise: float
     had: float = -np.inf
+    pilots: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Plan:
         rollouts: of the probes, at most.
         probe_hours, hours: of the probes, and in all.
         gain: expected improvement by the best run, accuracy share.
+        piloted: runs that are trained for a share of their steps, to choose those that are finished, ``runs``.
     """
 
     first: tuple[int, ...]
@@ -76,6 +79,7 @@ class Plan:
     probe_hours: float
     hours: float
     gain: float
+    piloted: int = 0
 
     @property
     def teaches(self) -> bool:
@@ -83,9 +87,14 @@ class Plan:
         return bool(self.first) or self.turn > 0
 
     @property
-    def kind(self) -> tuple[bool, bool, int, int]:
-        """Plans of one kind differ in nothing but the size of their probes."""
-        return bool(self.first), self.problems > 0, len(self.first) + self.turn, self.runs
+    def waits(self) -> bool:
+        """True if some of its runs begin, or go on, by what others have shown."""
+        return self.teaches or self.piloted > 0
+
+    @property
+    def kind(self) -> tuple[bool, bool, int, int, bool]:
+        """Plans of one kind differ in nothing but the size of their probes and the number of their pilots."""
+        return bool(self.first), self.problems > 0, len(self.first) + self.turn, self.runs, self.piloted > 0
 
 
 class Planned(NamedTuple):
@@ -96,7 +105,7 @@ class Planned(NamedTuple):
         considered: the best plans of each kind, ``plan`` first.
         naive: gain of probing all alike and training the first.
         without: gain of training the first by the law alone.
-        at_once: gain of the best plan that trains nothing to teach the law.
+        at_once: gain of the best plan that waits for no run.
         more: what one run more than the limit would add to the gain.
         law_share: share of the variance of the most promising improvement that exact gaps would leave.
     """
@@ -110,7 +119,7 @@ class Planned(NamedTuple):
     law_share: float
 
     @property
-    def bottleneck(self) -> Literal["gap", "law", "runs", "none"]:
+    def bottleneck(self) -> Literal["gap", "law", "pilots", "runs", "none"]:
         """What the plan spends on first, or would spend more on."""
         if self.plan is None:
             return "none"
@@ -118,4 +127,6 @@ class Planned(NamedTuple):
             return "law"
         if self.plan.problems:
             return "gap"
+        if self.plan.piloted:
+            return "pilots"
         return "runs" if self.more > TOLERANCE else "none"

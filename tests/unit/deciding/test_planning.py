@@ -73,10 +73,11 @@ def planned(
     trained: Sequence[int] = (),
     seeds: bool = False,
     now: bool = False,
+    pilots: bool = True,
 ) -> Planned:
     P = len(configurations)
     prices = Prices(np.broadcast_to(run, P).astype(float), np.full(P, rollout), np.full(P, 128.0 * 12))
-    limits = Limits(hours, runs, learns, least, np.full(P, 128.0), 0.0004, had)
+    limits = Limits(hours, runs, learns, least, np.full(P, 128.0), 0.0004, had, pilots)
     view = view_of(law, configurations, measured or [None] * P)
     known_ones = measured or [None] * P
     apart = run_variance([law], configurations, known_ones, view, np.random.SeedSequence(0)) if seeds else None
@@ -122,7 +123,7 @@ def test_under_a_wide_law_runs_come_first(wide: GapLaw) -> None:
 
 
 def test_runs_that_the_law_does_not_see_teach_nothing(wide: GapLaw) -> None:
-    found = planned(wide, FAMILIES, ALIKE, runs=5, learns=False)
+    found = planned(wide, FAMILIES, ALIKE, runs=5, learns=False, pilots=False)
     assert found.plan is not None
     assert not any(plan.teaches for plan in found.considered)
     assert found.plan.gain == pytest.approx(found.at_once, abs=0.001)

@@ -187,6 +187,12 @@ class TestPrinting:
         step = Step(action="train", configurations=[1, 1, 0], runs=3, hours=6.0, why="So.")
         assert printed(plan(plan=[step])).startswith("1. Train b, with two seeds and a: about 6.0 h")
 
+    def test_a_pilot_says_how_far_and_how_many_go_on(self) -> None:
+        step = Step(action="pilot", configurations=[1, 0], runs=2, share=0.2, finish=1, hours=2.4, why="So.")
+        assert printed(plan(plan=[step])).startswith("1. Pilot b and a at 20 %, finish the best: about 2.4 h")
+        several = step.model_copy(update={"choice": True, "runs": 3, "finish": 2})
+        assert printed(plan(plan=[several])).startswith("1. Pilot 3 runs of b and a at 20 %, finish the best 2: about")
+
     def test_an_executed_one_says_how_far_it_is(self) -> None:
         best = Trained(place=1, training_run_id="run_1", status="succeeded", improvement=None)
         best = Trained.model_validate(best.model_dump() | {"improvement": {"value": 0.28, "se": 0.03}})
@@ -236,11 +242,19 @@ class TestPrinting:
             ({"runs_first": 0, "problems": 0}, "train the best 2"),
             ({"runs_first": 0, "runs": 1}, "probe 1 with 64 problems each, then train the best"),
             (
+                {"runs_first": 0, "problems": 0, "runs": 1, "pilots": 3, "pilot_share": 0.2},
+                "pilot 3 at 20 %, finish the best",
+            ),
+            (
+                {"runs_first": 0, "runs": 2, "pilots": 3, "pilot_share": 0.2},
+                "probe 1 with 64 problems each, then pilot 3 at 20 %, finish the best 2",
+            ),
+            (
                 {"runs_first": 0, "runs_in_turn": 1, "runs": 3},
                 "probe 1 with 64 problems each, then train 1 of them, then train the best 2 by what those have shown",
             ),
         ],
     )
-    def test_other_plans_are_said_in_a_line(self, change: dict[str, int], said: str) -> None:
+    def test_other_plans_are_said_in_a_line(self, change: dict[str, float], said: str) -> None:
         considered = plan().alternatives[0]
         assert recommendation_words.considered(Considered.model_validate(considered.model_dump() | change)) == said

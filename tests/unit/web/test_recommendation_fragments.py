@@ -127,7 +127,7 @@ class TestExecuted:
         assert found.attributes_of("#recommendation-now")["data-status"] == "ended"
 
     def test_runs_show_how_far_they_are_and_what_they_gained(self, client: TestClient) -> None:
-        plan = asked_for(client, 202, execute=True, budget={"runs": 2} | HOURS, **DEAR)
+        plan = asked_for(client, 202, execute=True, base={"pool": "default"}, budget={"runs": 2} | HOURS, **DEAR)
         (step,) = plan.plan
         total = 2 * plan.request.asked[0].recipe.steps
         found = shown(client, plan)
@@ -159,6 +159,20 @@ class TestExecuted:
         found = shown(client, plan)
         assert (found.text_of("[data-slot=headline]"), found.text_of("[data-slot=reason]")) == ("Failed", "m")
         assert found.attributes_of("#recommendation-now")["data-verdict"] == "refused"
+
+
+class TestPilots:
+    def test_the_step_says_how_far_and_how_many_go_on(self, client: TestClient) -> None:
+        cost = {"seconds_per_rollout": 1e5, "hours_per_run": 1.0}
+        base = {"recipe": {"steps": 150, "learning_rate": 5e-4}, "training": {"problems": 128}}
+        plan = asked_for(client, base=base, budget={"runs": 2, "gpu_hours": 1.4}, cost=cost)
+        found = shown(client, plan)
+        names = listed([plan.space[place].name for place in plan.plan[0].configurations])
+        said = f"Pilot {names} at 20 %, finish the best: about {duration(3600 * 1.4)}"
+        assert found.text_of("[data-slot=headline]") == typeset(said)
+        assert found.facts()["Bottleneck"] == typeset("The runs' own scatter: the first part of several buys most")
+        (row,) = found.rows("#recommendation-steps")
+        assert (row[0], row[3]) == ("Pilot", "3, finish 1")
 
 
 class TestList:
