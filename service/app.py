@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-import multiprocessing
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -36,7 +36,7 @@ from service.kit.ids import new_id
 from service.kit.in_flight import InFlight
 from service.kit.limits import BodyLimit, HeadAsGet, LocalNamesOnly, OwnPagesOnly
 from service.kit.openapi import complete
-from service.kit.process import die_with_parent, hide_environment
+from service.kit.process import PARENT, die_with_parent, hide_environment
 from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
@@ -108,10 +108,10 @@ API = _api()
 
 def _belong_to_parent() -> None:
     """End this process with the server that has started it, and keep the environment to itself as that does."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid is not None:
+    parent = os.environ.pop(PARENT, None)
+    if parent is not None:
         hide_environment()
-        die_with_parent(parent.pid)
+        die_with_parent(int(parent))
 
 
 def _completed(generate: Callable[[], dict[str, Any]], *, keyed: bool) -> Callable[[], dict[str, Any]]:

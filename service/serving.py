@@ -22,7 +22,7 @@ from service.app import create_app
 from service.jobs.embedded import EmbeddedWorker
 from service.kit.database import Database, place_of, sqlite_file
 from service.kit.file_lock import FileLock, Held
-from service.kit.process import hide_environment, refuse
+from service.kit.process import PARENT, hide_environment, refuse
 from service.kit.protocol import Protocol
 from service.logs import configure
 from service.migrate import migrate
@@ -68,6 +68,7 @@ def serve(settings: Settings) -> None:
 
     try:
         if settings.api_workers > 1:
+            os.environ[PARENT] = str(os.getpid())
             config = _config("service.app:create_app", settings.api_workers)
             _Processes(config, [listener], stopping).run()
         else:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from service.kit.process import die_with_parent, hide_environment
+from service.kit.process import PARENT, die_with_parent, hide_environment
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     # before the import below, which takes seconds: Ctrl-C in it shows no traceback either
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    parent = os.environ.pop("GAPCAST_PARENT_PID", None)
+    parent = os.environ.pop(PARENT, None)
     if parent is not None:
         die_with_parent(int(parent))
     hide_environment()

@@ -16,6 +16,7 @@ from gapcast.launching import module_command, safe_environment
 from service.jobs import repository as jobs
 from service.jobs.service import worker_name
 from service.kit.database import Database
+from service.kit.process import PARENT
 from service.settings import Settings
 from service.slots import repository as slots
 
@@ -37,7 +38,7 @@ class EmbeddedWorker:
             "GAPCAST_DATA_DIR": str(settings.data_dir),
             "GAPCAST_DATABASE_URL": settings.database_url,
             "GAPCAST_BROKER_URL": settings.broker_url,
-            "GAPCAST_PARENT_PID": str(os.getpid()),
+            PARENT: str(os.getpid()),
         }
         self._settings = settings
         self._stop = threading.Event()

@@ -11,6 +11,10 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 
 
+PARENT = "GAPCAST_PARENT_PID"
+"""the variable by which a process of ours learns who has started it"""
+
+
 def die_with_parent(parent_pid: int) -> None:
     """Have the kernel kill this process when the thread that started it ends; exit if its process is gone already.
 

@@ -79,7 +79,7 @@ def test_a_file_is_unpacked(decoys: Decoys, tmp_path: Path, monkeypatch: pytest.
     with scratch(tmp_path) as packed, scratch(tmp_path) as lines:
         parquet.write_table(pa.Table.from_pylist([{"prompt": "1+1=", "answer": "2"}]), packed)
         packed.flush()
-        unpack(packed, lines, 1 << 20)
+        unpack("parquet", packed, lines, 1 << 20, None)
         lines.seek(0)
         assert lines.read() == b'{"prompt":"1+1=","answer":"2"}\n'
     assert decoys.imported == ""

@@ -78,7 +78,8 @@ class TestCommand:
         assert done.exit_code == 0, done.output
         (plan,) = connected.recommendations.list(name=pool, tag="sweep").data
         lines = done.stdout.splitlines()
-        assert lines[0].startswith("1. Probe ")
+        assert lines[0] == f"{pool}  #sweep"
+        assert lines[1].startswith("1. Probe ")
         assert f"Expected gain of the best run: {100 * plan.expected_gain:+.1f} points, in " in done.stdout
         assert lines[-1].startswith(f"{plan.id}: ")
         assert gapcast("recommendations", "show", plan.id[:-4]).stdout == done.stdout
