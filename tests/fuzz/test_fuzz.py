@@ -26,7 +26,7 @@ KEY = "fuzz-0123456789abcdef0123456789abcdef"
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_no_request_finds_a_server_error_or_what_is_not_documented(
     tmp_path: Path, request: pytest.FixtureRequest, database: str, key: str | None
 ) -> None:
