@@ -34,11 +34,12 @@ def history(path: Path) -> Iterator[dict[str, object]]:
         WandbError: the package is missing, or there is no such file.
         OSError: it cannot be read.
     """
+    file = _file(path)
     try:
         from wandb.proto import wandb_internal_pb2
     except ImportError:
         raise WandbError(f"{path}: W&B runs are read by the package wandb: pip install 'gapcast[wandb]'.") from None
-    for data in records(_file(path).read_bytes()):
+    for data in records(file.read_bytes()):
         record = wandb_internal_pb2.Record()
         try:
             record.ParseFromString(data)
