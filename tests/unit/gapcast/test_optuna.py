@@ -47,6 +47,7 @@ def study(pruner: Any, name: str) -> Any:
     return optuna.create_study(direction="maximize", pruner=pruner, study_name=name)
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_pruned_and_good_ones_finish(connected: Client, pool: str) -> None:
     pruner = GapPruner(lambda trial: run(trial, pool=pool), {"min_gain": 0.1, "alpha": 0.3, "cold": True}, connected)
     found = study(pruner, pool)

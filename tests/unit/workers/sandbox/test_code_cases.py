@@ -219,6 +219,7 @@ def side_by_side(seconds: float, limit: float) -> list[float]:
             thread.join()
 
 
+@pytest.mark.slow
 def test_a_loaded_machine_changes_no_verdict() -> None:
     started = time.monotonic()
     assert side_by_side(0.2, 0.5) == [1.0] * 8

@@ -129,6 +129,7 @@ def test_of_many_slow_problems_some_are_checked_evenly_spread(
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 
+@pytest.mark.slow
 def test_all_that_comes_with_gapcast_holds() -> None:
     data = Path(self_check.__file__).parent / "data"
     for name in ("word-problems", "functions"):
