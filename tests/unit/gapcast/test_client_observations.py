@@ -54,7 +54,7 @@ class TestAdd:
             url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with Client(url) as client, pytest.raises(GapcastError, match="Is `gapcast serve` running") as nobody:
             client.observations.create([row])
-        assert (nobody.value.status, nobody.value.code) == (0, "unreachable")
+        assert (nobody.value.status, nobody.value.code) == (0, "invalid_url")
 
     @pytest.mark.parametrize("url", ["localhost:8321", "http://[", "ftp://127.0.0.1"])
     def test_what_is_no_address_is_told_as_unreachable(self, row: Row, url: str) -> None:
