@@ -135,7 +135,7 @@ class TestCommand:
         short = waiting.id[:-4]
         shown = gapcast("comparisons", "show", short).stdout
         assert shown.splitlines()[1] == "waiting for a worker"  # below its name and tags
-        assert [line.split()[-1] for line in shown.splitlines()[2:4]] == ["all", "some"]
+        assert [line.split()[-1] for line in shown.splitlines()[3:5]] == ["all", "some"]
         assert gapcast("comparisons", "cancel", short).stdout == f"{waiting.id}: cancelled\n"
         assert json.loads(gapcast("comparisons", "show", short, "--json").stdout)["status"] == "cancelled"
         followed = gapcast("comparisons", "follow", short)
