@@ -39,7 +39,7 @@ def test_a_file_task_is_asked_for_with_it_and_a_lab_task_without(
     client: TestClient, configuration: dict[str, Any]
 ) -> None:
     lab = client.post("/v1/probes", json=configuration).json()["configuration"]
-    assert lab["scoring_version"] is None
+    assert "scoring_version" not in lab
     asked = configuration | {"task": "gapcast/word-problems", "decoding": {"max_tokens": 16}}
     file = client.post("/v1/probes", json=asked).json()
     assert file["configuration"]["scoring_version"] == SCORING_VERSION

@@ -92,7 +92,7 @@ BROKEN: list[tuple[bytes, str | None, str]] = [
     (
         parquet_of({"prompt": ["x" * 5_000_000], "answer": ["1"]}),
         "rows.1.prompt",
-        "row 1: expected at most 4194304 bytes, got 5000",
+        "row 1: expected a text of 1 to 262144 characters, got a text of 5000000",
     ),
     (parquet_of({"prompt": ["a"] * 18, "answer": texts(b"1", 17, b"\xff")}), "rows.18.answer", "row 18: is not UTF-8"),
     (
