@@ -254,7 +254,7 @@ class TestStopped:
         assert state["spent"].keys() == FIRST_STATE["spent"].keys() | {"evaluation_seconds"}
         assert (result.cost.evaluation_seconds, result.rollout_looks) == (None, None), "nobody knows of what was before"
         assert state["evaluations"] == FIRST_STATE["evaluations"]
-        assert state["before"] == FIRST_STATE["before"]
+        assert state["before"] == FIRST_STATE["before"] | {"asked": None}
 
     def test_the_newest_two_and_the_best_are_kept(self, configured: Configure, run: Run, tmp_path: Path) -> None:
         found = run(configured(recipe={"steps": 8}, options={"checkpoint_every": 1, "evaluate_every": 3}), tmp_path)
