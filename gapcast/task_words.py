@@ -6,7 +6,7 @@ from gapcast.words import count, percent, waits, whole_percent
 MUST = {
     "reference": "the reference does not score 1",
     "empty": "an empty completion does not score 0",
-    "silly": "a completion that is no answer does not score 0",
+    "silly": "a completion that is not an answer does not score 0",
     "other": "another problem's reference scores 1",
 }
 """by the completion that does not score as it must"""

@@ -27,7 +27,8 @@ class Model(BaseModel):
 
 
 Completion = Literal["reference", "empty", "silly", "other"]
-"""What a self-check scores: the reference solution or answer, nothing, a text that is no answer, another problem's."""
+"""What a self-check scores: the reference solution or answer, nothing, a text that is not an answer, another
+problem's."""
 
 
 class CheckFault(BaseModel):
@@ -40,7 +41,7 @@ class CheckFault(BaseModel):
 
 
 class SelfCheck(Finite):
-    """Scores of completions whose score is known: each reference must score 1, and what is no answer 0."""
+    """Scores of completions whose score is known: each reference must score 1, and a text that is not an answer 0."""
 
     share: float = Field(description="of the checked problems, those whose completions all score as they must")
     checked: int

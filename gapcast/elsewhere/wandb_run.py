@@ -65,7 +65,7 @@ def records(content: bytes) -> Iterator[bytes]:
     """Yield the records of a file that are whole.
 
     Raises:
-        WandbError: it is no such file.
+        WandbError: it is not a `.wandb` file.
     """
     if content[:4] != IDENTITY:
         raise WandbError("expected a .wandb file, which begins with ':W&B', got something else.")

@@ -18,10 +18,10 @@ AROUND = {"PROTO", "FRAME", "MEMOIZE", "BINPUT", "LONG_BINPUT", "STOP"}
 
 
 def hidden_tests(value: Any) -> list[Any]:  # noqa: ANN401
-    """The tests of one problem; a pickle is read for its one text and never executed.
+    """Return the tests of one problem; a pickle is read for its one text and never executed.
 
     Raises:
-        FieldError: it is none of the forms.
+        FieldError: it does not have one of the forms.
     """
     if not isinstance(value, str):
         return value or []
@@ -51,7 +51,7 @@ def _packed(value: str) -> str:
         if operation.name in TEXTS and text is None:
             text = argument
         elif operation.name not in AROUND:
-            raise ValueError("the pickle holds something else than a text")
+            raise ValueError("the pickle holds something other than a text")
     if text is None:
-        raise ValueError("the pickle holds no text")
+        raise ValueError("the pickle does not hold a text")
     return str(text)

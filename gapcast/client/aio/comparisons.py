@@ -75,7 +75,7 @@ class Comparisons(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(ComparisonFilters, filters)
         return await self._connection.page(Comparison, ALL, {**query, "limit": limit, "after": after, "order": order})

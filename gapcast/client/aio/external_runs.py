@@ -113,7 +113,7 @@ class ExternalRuns(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(ExternalRunFilters, filters)
         return await self._connection.page(ExternalRun, ALL, {**query, "limit": limit, "after": after, "order": order})

@@ -92,7 +92,7 @@ class Predictions(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(PredictionFilters, filters)
         return await self._connection.page(Prediction, ALL, {**query, "limit": limit, "after": after, "order": order})

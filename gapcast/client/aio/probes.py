@@ -64,7 +64,7 @@ class Probes(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(ProbeFilters, filters)
         return await self._connection.page(Probe, ALL, {**query, "limit": limit, "after": after, "order": order})

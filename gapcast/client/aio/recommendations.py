@@ -79,7 +79,7 @@ class Recommendations(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(RecommendationFilters, filters)
         return await self._connection.page(

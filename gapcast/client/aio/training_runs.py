@@ -98,7 +98,7 @@ class TrainingRuns(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(TrainingRunFilters, filters)
         return await self._connection.page(TrainingRun, ALL, {**query, "limit": limit, "after": after, "order": order})

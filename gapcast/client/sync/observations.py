@@ -108,7 +108,7 @@ class Observations(Resource):
         Raises:
             GapcastError: the server refused, no answer came, or it broke off.
             ValueError: the path's ending is that of no format.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
             OSError: the file cannot be written.
         """
         query = {**query_of(ObservationFilters, filters), "format": format or format_of(Path(path))}
@@ -136,7 +136,7 @@ class Observations(Resource):
 
         Raises:
             GapcastError: the server refused, or no answer came.
-            TypeError: there is no such filter.
+            TypeError: the filter does not exist.
         """
         query = query_of(ObservationFilters, filters)
         return self._connection.page(Observation, ALL, {**query, "limit": limit, "after": after, "order": order})
