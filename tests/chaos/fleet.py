@@ -49,13 +49,13 @@ class Member:
 
 
 class Fleet:
-    """An API with two processes, and some workers."""
+    """An API and some workers."""
 
     def __init__(self, folder: Path, settings: dict[str, str], workers: int) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         given = settings | {"GAPCAST_DATA_DIR": str(folder / "data"), "GAPCAST_PORT": str(self.port)}
-        given |= {"GAPCAST_WORKER": "off", "GAPCAST_API_WORKERS": "2"}
+        given["GAPCAST_WORKER"] = "off"
         self.api = Member("api", [GAPCAST, "serve"], given, folder)
         self.workers = [Member(f"worker-{n}", [GAPCAST, "worker"], given, folder) for n in range(workers)]
         self.starts = 0

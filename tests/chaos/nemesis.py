@@ -17,12 +17,14 @@ from service.jobs.messages import broker_queue
 from service.settings import Settings
 from tests.chaos.fleet import Fleet, Member
 from tests.chaos.own_services import IMMEDIATE, Services
-from tests.chaos.recorder import Body, Clients
+from tests.chaos.recorder import AGAIN, Body, Clients
 from tests.chaos.workload import Workload
 from tests.support.product import alive, children_of
 
 PATIENCE = 60.0
 """seconds for which a fault waits for what it is to hit"""
+REPEAT = 600.0
+"""seconds for which a post of its own is repeated"""
 CROWD = 50
 """clients that post with one key at the same time"""
 COPIES = 10
@@ -160,16 +162,17 @@ class Nemesis:
                 cut = True
             time.sleep(0.02)
         waits.join()
+        until = time.monotonic() + REPEAT
         while not self._clients.once(ask):
-            time.sleep(0.3)
-            if time.monotonic() > deadline + 600:
+            time.sleep(AGAIN)
+            if time.monotonic() > until:
                 return {"missed": "the API did not come back"}
         return {"cut": cut and accepted == [False]}
 
     def _stop_worker(self) -> Body:
         """Freeze a worker that trains for three leases and until another has gone on; its child lives on meanwhile."""
         ask = self._workload.next("run", steps=120)
-        self._clients.ask(ask, time.monotonic() + 600)
+        self._clients.ask(ask, time.monotonic() + REPEAT)
         query = "SELECT job_id FROM training_runs WHERE id = %s"
         with psycopg.connect(self._postgres, connect_timeout=5) as connection:
             (job_id,) = connection.execute(query, ask.ids).fetchone() or (None,)
@@ -222,7 +225,7 @@ class Nemesis:
 
     def _flush_broker(self) -> Body:
         """Lose every message while many jobs wait."""
-        until = time.monotonic() + 600
+        until = time.monotonic() + REPEAT
         for _ in range(self._pile):
             self._clients.ask(self._workload.next("check"), until)
         with psycopg.connect(self._postgres) as connection:
@@ -253,14 +256,12 @@ class Nemesis:
         ask = self._workload.next("prediction")
         self._clients.history.asks.append(ask)
         self._clients.history.add("ask", kind=ask.kind, key=ask.key, path=ask.path)
-        gate = threading.Barrier(CROWD)
+        gate, until = threading.Barrier(CROWD), time.monotonic() + REPEAT
 
         def post() -> None:
             gate.wait()
-            for _ in range(600):
-                if self._clients.once(ask):
-                    return
-                time.sleep(0.3)
+            while not self._clients.once(ask) and time.monotonic() < until:
+                time.sleep(3 * AGAIN)
 
         threads = [threading.Thread(target=post) for _ in range(CROWD)]
         for thread in threads:

@@ -16,6 +16,10 @@ ALIVE = ("waiting", "progress", "standing")
 """fields that are read afresh with every answer"""
 
 
+AGAIN = 0.5
+"""seconds until a post that was not accepted is repeated"""
+
+
 @dataclass
 class Ask:
     """One thing that a client wants, asked under one key until it is accepted."""
@@ -68,6 +72,8 @@ class Clients:
 
     def __init__(self, url: str, history: History) -> None:
         self.url, self.history = url, history
+        limits = httpx2.Limits(max_keepalive_connections=0)  # a process that was killed leaves dead ones
+        self._http = httpx2.Client(base_url=url, limits=limits, verify=False)  # no certificates to read
 
     def ask(self, ask: Ask, until: float) -> bool:
         """Ask under one key until it is accepted; False if it was not until that moment of `time.monotonic`."""
@@ -77,7 +83,7 @@ class Clients:
             if time.monotonic() > until:
                 self.history.add("given up", key=ask.key)
                 return False
-            time.sleep(0.3)
+            time.sleep(AGAIN)
         return True
 
     def once(self, ask: Ask, **headers: str) -> bool:
@@ -86,9 +92,7 @@ class Clients:
         if ask.content is not None:
             sent["Content-Type"] = "application/jsonl"
         try:
-            answer = httpx2.post(
-                f"{self.url}{ask.path}", json=ask.body, content=ask.content, headers=sent, timeout=60
-            )
+            answer = self._http.post(ask.path, json=ask.body, content=ask.content, headers=sent, timeout=60)
         except httpx2.HTTPError as error:
             self.history.add("no answer", key=ask.key, error=type(error).__name__)
             return False
@@ -103,7 +107,7 @@ class Clients:
     def look(self, ask: Ask) -> Body | None:
         """Read a subject; None if the API does not answer."""
         try:
-            answer = httpx2.get(f"{self.url}{ask.address}", timeout=30)
+            answer = self._http.get(ask.address, timeout=30)
         except httpx2.HTTPError:
             return None
         if answer.status_code >= 500:

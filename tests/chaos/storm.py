@@ -33,6 +33,7 @@ class Plan(BaseSettings):
     seed: int = 20
     broker: Literal["redis", "rabbitmq"] = "redis"
     workers: int = Field(2, ge=2)
+    api_workers: int = 2
     open: int = 6
     """jobs that the clients keep waiting or running"""
     lease: float = 6
@@ -65,7 +66,7 @@ class Plan(BaseSettings):
     def faults(self) -> dict[str, int]:
         """Return how often each fault is done."""
         kinds = ("kill worker", "kill child", "kill api", "kill api process")
-        kills = {name: (self.kills + place) // len(kinds) for place, name in enumerate(kinds)}
+        kills = {name: (self.kills + len(kinds) - 1 - place) // len(kinds) for place, name in enumerate(kinds)}
         return kills | {
             "kill before the answer": self.unanswered,
             "stop worker": self.worker_stops,
@@ -86,6 +87,7 @@ class Plan(BaseSettings):
             "GAPCAST_LEASE_SECONDS": f"{self.lease}",
             "GAPCAST_HEARTBEAT_SECONDS": f"{beat}",
             "GAPCAST_RECONCILE_SECONDS": f"{min(10.0, self.lease / 4)}",
+            "GAPCAST_API_WORKERS": f"{self.api_workers}",
             "GAPCAST_MAX_FAILURES": "100",  # a job that is dead of too many faults would be no news
         }
 
@@ -136,6 +138,7 @@ def storm(plan: Plan, folder: Path) -> Report:
             fleet.start()
             workload.start()
             nemesis = Nemesis(fleet, services, workload, plan.seed, plan.lease, plan.broker_down, plan.pile)
+            history.add("ready")
             nemesis.storm(plan.faults(), (plan.shortest_pause, plan.longest_pause))
             history.add("calm")
             workload.ends(time.monotonic() + plan.patience)
