@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from gapcast import Client
 from tests.chaos.own_services import free_port
 from tests.support.product import GAPCAST, alive, children_of, environment, eventually
@@ -18,6 +20,17 @@ PAUSE = 0.5
 """seconds before a process that has died is started again"""
 GONE = 20.0
 """seconds in which what a killed process has started must be gone, on a busy machine"""
+
+
+def clock(offset: float) -> dict[str, str]:
+    """Return the variables by which libfaketime moves the clock of a process by some seconds; none for 0."""
+    if not offset:
+        return {}
+    libraries = sorted(Path("/").glob("usr/lib*/**/faketime/libfaketimeMT.so.1"))
+    if not libraries:
+        pytest.skip("libfaketime is not installed")
+    # waits are measured by the monotonic clock, which no machine sets
+    return {"LD_PRELOAD": str(libraries[0]), "FAKETIME": f"{offset:+g}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 class Member:
@@ -51,13 +64,17 @@ class Member:
 class Fleet:
     """An API and some workers."""
 
-    def __init__(self, folder: Path, settings: dict[str, str], workers: int) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], workers: int, apart: float = 0) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         given = settings | {"GAPCAST_DATA_DIR": str(folder / "data"), "GAPCAST_PORT": str(self.port)}
         given["GAPCAST_WORKER"] = "off"
-        self.api = Member("api", [GAPCAST, "serve"], given, folder)
-        self.workers = [Member(f"worker-{n}", [GAPCAST, "worker"], given, folder) for n in range(workers)]
+        self.api = Member("api", [GAPCAST, "serve"], given | clock(-apart), folder)
+        clocks = [clock(apart), *[clock(0)] * (workers - 1)]
+        names = [f"worker-{number}" for number in range(workers)]
+        self.workers = [
+            Member(name, [GAPCAST, "worker"], given | own, folder) for name, own in zip(names, clocks, strict=True)
+        ]
         self.starts = 0
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)

@@ -17,7 +17,7 @@ from service.jobs.messages import broker_queue
 from service.settings import Settings
 from tests.chaos.fleet import Fleet, Member
 from tests.chaos.own_services import IMMEDIATE, Services
-from tests.chaos.recorder import AGAIN, Body, Clients
+from tests.chaos.recorder import AGAIN, Ask, Body, Clients
 from tests.chaos.workload import Workload
 from tests.support.product import alive, children_of
 
@@ -148,26 +148,36 @@ class Nemesis:
         ask = self._workload.next("prediction")
         self._clients.history.asks.append(ask)
         self._clients.history.add("ask", kind=ask.kind, key=ask.key, path=ask.path)
-        accepted: list[bool] = []
-        waits = threading.Thread(target=lambda: accepted.append(self._clients.once(ask, Prefer="wait=50")))
-        waits.start()
         deadline = time.monotonic() + PATIENCE
         cut = False
-        while waits.is_alive() and not cut and time.monotonic() < deadline:
-            with psycopg.connect(self._postgres, connect_timeout=5) as connection:
-                found = connection.execute("SELECT 1 FROM idempotency_keys WHERE key = %s", [ask.key]).fetchone()
-            pid = self._fleet.api.pid
-            if found is not None and pid is not None:
-                os.kill(pid, signal.SIGKILL)
-                cut = True
-            time.sleep(0.02)
-        waits.join()
+        while not cut and not ask.ids and time.monotonic() < deadline:
+            if self._fleet.answers():
+                cut = self._cut(ask, deadline)
+            time.sleep(0.1)
         until = time.monotonic() + REPEAT
         while not self._clients.once(ask):
             time.sleep(AGAIN)
             if time.monotonic() > until:
                 return {"missed": "the API did not come back"}
-        return {"cut": cut and accepted == [False]}
+        return {"cut": cut}
+
+    def _cut(self, ask: Ask, deadline: float) -> bool:
+        """Post, and kill the API while it waits with its answer; True if that came about."""
+        accepted: list[bool] = []
+        waits = threading.Thread(target=lambda: accepted.append(self._clients.once(ask, Prefer="wait=50")))
+        waits.start()
+        pid = self._fleet.api.pid
+        while waits.is_alive() and time.monotonic() < deadline:
+            with psycopg.connect(self._postgres, connect_timeout=5) as connection:
+                found = connection.execute("SELECT 1 FROM idempotency_keys WHERE key = %s", [ask.key]).fetchone()
+            if found is not None and pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                waits.join()
+                return accepted == [False]
+            time.sleep(0.02)
+        waits.join()
+        return False
 
     def _stop_worker(self) -> Body:
         """Freeze a worker that trains for three leases and until another has gone on; its child lives on meanwhile."""

@@ -25,4 +25,5 @@ def test_nothing_is_lost_and_nothing_done_twice_in_a_storm(folder: Path) -> None
     rest = {"workers": 2, "api_workers": 1, "open": 3, "lease": 3, "longest_pause": 1, "patience": 180}
     plan = Plan(**(none | few | rest))
     report = storm(plan, folder)
-    assert not report.wrong, "\n".join(report.lines())
+    logs = [line for log in sorted(folder.glob("*r-*.log")) for line in (log.name, *log.read_text().splitlines()[-60:])]
+    assert not report.wrong, "\n".join([*report.lines(), *logs])

@@ -90,7 +90,7 @@ def run(number: int, steps: int) -> Body:
 
 
 def row(number: int) -> Body:
-    """Return an observation of a run elsewhere; without an external id only its key keeps it from being stored twice."""
+    """Return an observation without an external id: only the key of its post keeps it from being stored twice."""
     gap = 0.1 + (number % 97) / 400
     return {
         "family": f"storm-{number % 5}",

@@ -13,6 +13,7 @@ import structlog
 from gapcast.contract.base import JsonObject
 from gapcast.launching import module_command, safe_environment
 from workers.failures import out_of_memory
+from workers.host.orphans import MARK, mark
 from workers.work import Line
 
 log = structlog.get_logger()
@@ -48,6 +49,7 @@ def child_environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "1",  # two threads were up to 25 times slower on a busy small machine (OPSD.md, Engines)
         "PYTHONUNBUFFERED": "1",
+        MARK: mark(),
     }
 
 
