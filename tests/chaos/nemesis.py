@@ -59,12 +59,15 @@ class Nemesis:
             "crowd": self._crowd,
         }
 
-    def storm(self, wanted: dict[str, int], pause: tuple[float, float]) -> None:
+    def storm(self, wanted: dict[str, int], pause: tuple[float, float], most_seconds: float) -> None:
         """Do every fault as often as wanted, in an order and with pauses that the seed says."""
         order = [name for name, times in wanted.items() for _ in range(times)]
         self._rng.shuffle(order)
+        until = time.monotonic() + most_seconds
         for name in order:
             time.sleep(self._rng.uniform(*pause))
+            if time.monotonic() > until:
+                return
             begun = time.monotonic()
             line = self._clients.history.add("fault", name=name)
             try:

@@ -63,6 +63,8 @@ class Plan(BaseSettings):
     shortest_pause: float = 0.5
     longest_pause: float = 4
     """seconds between two faults"""
+    most_seconds: float = 86_400
+    """after which no fault begins any more"""
     patience: float = 900
     """seconds in which all must have ended after the last fault"""
 
@@ -142,7 +144,7 @@ def storm(plan: Plan, folder: Path) -> Report:
             workload.start()
             nemesis = Nemesis(fleet, services, workload, plan.seed, plan.lease, plan.broker_down, plan.pile)
             history.add("ready")
-            nemesis.storm(plan.faults(), (plan.shortest_pause, plan.longest_pause))
+            nemesis.storm(plan.faults(), (plan.shortest_pause, plan.longest_pause), plan.most_seconds)
             history.add("calm")
             workload.ends(time.monotonic() + plan.patience)
             database = Database(services.database_url)
