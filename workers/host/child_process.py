@@ -5,6 +5,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -65,14 +66,19 @@ class Child:
             start_new_session=True,
         )
         self._oom_kills = _oom_kills()
+        line = json.dumps(job | {"parent_pid": os.getpid()}) + "\n"
+        # a pipe takes 64 KiB; a child that is slow to start, or frozen, reads no more, and the lease must not wait for it
+        threading.Thread(target=self._give, args=(line.encode(),), name="job-line", daemon=True).start()
+
+    def _give(self, line: bytes) -> None:
         stdin = self._process.stdin
         if stdin is None:
-            raise Crashed("the child has no standard input")
+            return
         try:
-            stdin.write((json.dumps(job | {"parent_pid": os.getpid()}) + "\n").encode())
-            stdin.close()
+            with stdin:
+                stdin.write(line)
         except BrokenPipeError:
-            log.warning("child_died_at_start")  # its end is read below as a crash
+            log.debug("child_died_at_start")  # its end is read as a crash
 
     def lines(self) -> Iterator[Line | None]:
         """Yield each line of the child, and None at least every TICK seconds; raises Crashed at its end."""

@@ -121,7 +121,7 @@ class _Attempt:
             self._give_back({"code": "worker_crashed", "message": str(crash), "param": None, "category": "server"})
         except Stopped as stopped:
             self._hand_back(stopped.step, stopped.held)
-        except LeaseLost:
+        except (LeaseLost, *AWAY):  # nobody could hold a job for longer than that
             log.warning("lease_lost", job=job.id, attempt=job.attempt)
         except Exception as error:
             log.exception("attempt_failed", job=job.id, attempt=job.attempt)
@@ -133,10 +133,20 @@ class _Attempt:
 
     def _resources(self, configuration: JsonObject) -> JsonObject:
         """Find what the child needs, and keep the lease meanwhile: a rule that is learnt takes seconds."""
+        lease = self._settings.lease_seconds
+        held_until = time.monotonic() + lease
+        # a database that is away for a moment costs none of the attempts
+        read = stamina.retry(on=AWAY, attempts=None, timeout=lease)(self._read_resources)
         with ThreadPoolExecutor(1) as thread:
-            found = thread.submit(self._read_resources, configuration)
+            found = thread.submit(read, configuration)
             while not wait([found], self._settings.heartbeat_seconds).done:
-                self._beat()
+                try:
+                    self._beat()
+                    held_until = time.monotonic() + lease
+                except AWAY as error:
+                    log.warning("heartbeat_failed", job=self._job.id, error=f"{type(error).__name__}: {error}"[:200])
+                    if time.monotonic() > held_until:
+                        raise LeaseLost from error
             return found.result()
 
     def _read_resources(self, configuration: JsonObject) -> JsonObject:

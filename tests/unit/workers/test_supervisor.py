@@ -200,6 +200,31 @@ class TestLines:
         assert [data["step"] for name, data in told(database, job_id) if name == "training.metrics"] == [*range(1, 201)]
         assert len(published(database)) == 4
 
+    def test_a_database_that_is_away_before_the_child_begins_costs_no_attempt(
+        self,
+        database: Database,
+        settings: Settings,
+        job_id: str,
+        run: Callable[[str, str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings.heartbeat_seconds = 0.05
+        places, heartbeat, away = supervisor.places, jobs.heartbeat, iter([True] * 4)
+
+        def unless_away(there: Callable[..., Any]) -> Callable[..., Any]:
+            def called(*arguments: Any) -> Any:
+                if next(away, False):
+                    raise OperationalError("", {}, Exception("away"))
+                return there(*arguments)
+
+            return called
+
+        monkeypatch.setattr(supervisor, "places", unless_away(places))
+        monkeypatch.setattr(jobs, "heartbeat", unless_away(heartbeat))
+        run(job_id, "say(result=RESULT)")
+        job = job_of(database, job_id)
+        assert (job.state, job.attempt, job.failures) == ("succeeded", 1, 0)
+
     def test_looks_that_fail_keep_no_heartbeat_back(
         self,
         database: Database,
