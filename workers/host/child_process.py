@@ -67,7 +67,7 @@ class Child:
         )
         self._oom_kills = _oom_kills()
         line = json.dumps(job | {"parent_pid": os.getpid()}) + "\n"
-        # a pipe takes 64 KiB; a child that is slow to start, or frozen, reads no more, and the lease must not wait for it
+        # a pipe takes 64 KiB; a child that is slow to start, or frozen, reads no more: the lease must not wait for it
         threading.Thread(target=self._give, args=(line.encode(),), name="job-line", daemon=True).start()
 
     def _give(self, line: bytes) -> None:
