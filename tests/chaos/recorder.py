@@ -61,6 +61,10 @@ class History:
             self._file.flush()
         return line
 
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
+
     def of(self, what: str) -> list[Body]:
         """Return the lines of one kind."""
         with self._lock:

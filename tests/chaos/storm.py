@@ -152,13 +152,13 @@ def storm(plan: Plan, folder: Path) -> Report:
             wrong = checker.check(history, clients, database)
             with database.read() as session:
                 recovered = checker.recoveries(history, session)
-            wrong += checker.in_time(recovered, plan.lease)
             database.engine.dispose()
         finally:
             fleet.stop()
     wrong += [f"left behind: {line}" for line in fleet.leftovers()]
     report = Report(wrong, history, recovered, time.monotonic() - began, fleet.starts)
     history.add("end", lines=report.lines())
+    history.close()
     return report
 
 
@@ -184,6 +184,7 @@ def main() -> None:
         report = storm(plan, folder)
     except pytest.skip.Exception as missing:
         sys.exit(str(missing))
+    report.wrong.extend(checker.in_time(report.recoveries, plan.lease))
     sys.stdout.write("\n".join(report.lines()) + "\n")
     if report.wrong:
         sys.exit(1)

@@ -225,6 +225,32 @@ class TestLines:
         job = job_of(database, job_id)
         assert (job.state, job.attempt, job.failures) == ("succeeded", 1, 0)
 
+    def test_the_lease_is_kept_while_a_result_is_answered(
+        self,
+        database: Database,
+        settings: Settings,
+        job_id: str,
+        run: Callable[[str, str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings.heartbeat_seconds = 0.1
+        prepare, heartbeat, answering, kept = supervisor.prepare, jobs.heartbeat, threading.Event(), threading.Event()
+
+        def beat(*arguments: Any) -> Any:
+            if answering.is_set():
+                kept.set()
+            return heartbeat(*arguments)
+
+        def slowly(*arguments: Any) -> Any:
+            answering.set()
+            assert kept.wait(20), "no heartbeat came meanwhile"
+            return prepare(*arguments)
+
+        monkeypatch.setattr(jobs, "heartbeat", beat)
+        monkeypatch.setattr(supervisor, "prepare", slowly)
+        run(job_id, "say(result=RESULT)")
+        assert job_of(database, job_id).state == "succeeded"
+
     def test_looks_that_fail_keep_no_heartbeat_back(
         self,
         database: Database,
