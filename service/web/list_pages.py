@@ -55,7 +55,7 @@ def _list_page(table: Table[Any]) -> Callable[[Request, str, Any], Response]:
             "next": _address(f"/{table.path}", [*kept, ("after", found.after)]) if found.after is not None else None,
             "json": _address(f"/v1/{table.path}", given),
             "files": [
-                (form.upper() if form == "csv" else form.capitalize(), _export(table, narrowed, form))
+                (form.upper() if form != "parquet" else form.capitalize(), _export(table, narrowed, form))
                 for form in table.exported
             ],
         }
