@@ -165,7 +165,7 @@ def add(
         parameters=parameters,
         external_id=external_id,
         prediction_id=prediction,
-        collapsed=collapsed,
+        collapsed=collapsed or None,  # the server's rule, as in a file
         version=version,
         name=name,
         tags=tag or None,

@@ -144,7 +144,7 @@ def _store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
             if external_id in known:
                 first = known[external_id]
                 ids[index] = first.id
-                if first.content != _content(values) and not _raised_since(first.row, values):
+                if first.content != _content(values) and not _same_otherwise(first.row, rows[index]):
                     problems.append(_conflict(index, external_id, first, _content(values)))
                 elif not _joined(first, values.prediction_id):
                     problems.append(_other_prediction(index, first, values.prediction_id))
@@ -212,12 +212,14 @@ def _content(row: Observation | Values) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in CONTENT)
 
 
-def _raised_since(stored: Observation | Values, sent: Values) -> bool:
-    """True if the rows differ by standard errors alone that were made from the same counts or means.
+def _same_otherwise(stored: Observation | Values, row: Prepared) -> bool:
+    """True if the rows differ by what a later version alone makes of the same row.
 
-    A later version may take a larger one, and the stored row keeps its own (docs: LAW part 3, Variance at the ends).
+    It may take a larger standard error of the same counts or means (docs: LAW part 3, Variance at the ends), or mark the
+    run as collapsed. The stored row keeps its own.
     """
-    same = sent
+    sent = row.values
+    same = sent._replace(collapsed=stored.collapsed) if row.is_marked else sent
     for part, how in sent.measured.items():
         field = f"{part}_se"
         made = how["variance"] != "given" and (stored.measured or {}).get(part) == how
@@ -284,6 +286,12 @@ def _warnings(
         unknown,
         "{n} row(s) came without cov: the errors of gap and improvement are assumed to be independent, as if each "
         "were measured on other problems. Send cov, or counts with problem_ids on both.",
+    )
+    warn(
+        "marked_collapsed",
+        [index for index, row in enumerate(rows) if row.is_marked],
+        "{n} row(s) lost more than half of the baseline, and more than two standard errors: they count as collapsed. "
+        "Send collapsed (true or false) where you know better.",
     )
     warn(
         "unknown_prediction",
