@@ -405,10 +405,17 @@ class BatchIn(BaseModel):
 class RowWarning(BaseModel):
     """Something to know about rows that were stored nevertheless."""
 
-    code: Literal["equal_row", "stored_differently", "assumed_variance", "unknown_covariance", "unknown_prediction",
-        "marked_collapsed", "looks_like_shares"]
+    code: Literal[
+        "equal_row",
+        "stored_differently",
+        "assumed_variance",
+        "unknown_covariance",
+        "unknown_prediction",
+        "marked_collapsed",
+        "looks_like_shares",
+    ]
     message: str
-    rows: list[int] = Field(description="the first 20 rows that it is about, counted from 1")
+    rows: list[int] = Field(description="the first 20 rows that it is about, counted from 1; empty: the file")
 
 
 class BatchOut(BaseModel):
@@ -423,6 +430,7 @@ class BatchOut(BaseModel):
         description="for gap and improvement: rows by where their se comes from"
     )
     warnings: list[RowWarning]
+    unused: list[str] = Field(default_factory=list, description="columns that were not read, at most 50 of them")
 
 
 class ObservationPatch(Strict):

@@ -75,6 +75,8 @@ class Prepared(NamedTuple):
     covariance_known: bool
     is_marked: bool
     """it has collapsed by the rule: the row did not say"""
+    where: str = ""
+    """its place in what was sent"""
 
 
 def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = ()) -> Prepared:
