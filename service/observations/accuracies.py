@@ -1,6 +1,6 @@
 """Runs as three accuracies, before, after and the self-teacher's, into a baseline, a gap and an improvement; pure.
 
-Beside them `problems` and `rollouts` hold for gap and improvement alike, where these have no standard error.
+Beside them `problems` and `rollouts` hold for gap and improvement alike.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ def with_gains(row: Row) -> Row:
     """Return a row with baseline, gap and improvement, whichever way it says them.
 
     Raises:
-        FieldError: a value is no accuracy, is said twice, or lacks the one that it is compared with.
+        FieldError: a value is no accuracy, is said twice, is missing, or lacks the one that it is compared with.
     """
     given = {name: row[name] for name in (*ACCURACIES, *SIZES) if row.get(name) is not None}
     if not given:
@@ -42,10 +42,13 @@ def with_gains(row: Row) -> Row:
                 raise FieldError(name, "needs the accuracy before training. Add before.", given[name])
             gain = accuracy[name] - share("baseline", made["baseline"])
             made[part] = measured | {"value": round(gain, DIGITS)}
+    for part, name in (("gap", "teacher"), ("improvement", "after")):
+        if made.get(part) is None and (part == "gap" or made.get("held_out") is None):
+            raise FieldError(name, f"a run needs its {part}. Add {name}, an accuracy, or {part}.value.")
     sizes = {name: given[name] for name in SIZES if name in given}
     for part in ("gap", "improvement"):
         measured = _part(made, part)
-        if measured.get("value") is not None and measured.get("se") is None:
+        if measured.get("value") is not None:
             made[part] = sizes | {name: value for name, value in measured.items() if value is not None}
     return made
 
