@@ -30,4 +30,5 @@ def read_project(path: str) -> list[PastRun]:
             for run in runs
         ]
     except (wandb.Error, ValueError, OSError) as error:
-        raise WandbError(f"--wandb: W&B did not give the runs of {path!r}: {error}. Is `wandb login` done?") from None
+        reason = str(error).rstrip(".")
+        raise WandbError(f"--wandb: W&B did not give the runs of {path!r}: {reason}. Is `wandb login` done?") from None

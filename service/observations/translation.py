@@ -5,7 +5,7 @@ from typing import Any
 
 from gapcast.contract.lists import ObservationImport
 from gapcast.contract.nearest import did_you_mean
-from gapcast.contract.observations import RowWarning
+from gapcast.contract.observations import MOST_DEPTH, RowWarning
 from service.errors import InvalidFile
 from service.kit.errors import InvalidRequest
 from service.observations.accuracies import ACCURACIES, SIZES
@@ -17,6 +17,7 @@ Row = dict[str, Any]
 
 FIELDS = (*columns(), "curve", *count_columns(), *ACCURACIES, *SIZES)
 """of a table; for a curve also a column a step"""
+KNOWN = frozenset(FIELDS)
 NOTES = ("context", "provenance")
 """mappings that stay whole"""
 MOST_UNUSED = 50
@@ -115,7 +116,7 @@ class Translation:
         field = self._fields.get(name)
         if field is None:
             field = name if name not in self._column_of else ""  # `map` says which column is the field
-        if field in FIELDS or COLUMN.fullmatch(field):
+        if field in KNOWN or COLUMN.fullmatch(field):
             return field
         if field and not self._fields:
             known = ", ".join(columns())
@@ -150,19 +151,19 @@ def _pairs(param: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
         seen.add(first)
         field = last if param == "map" else first
         whole = f"{field}.value" if field in PARTS else field
-        if whole and whole not in FIELDS and not COLUMN.fullmatch(whole):
+        if whole and whole not in KNOWN and not COLUMN.fullmatch(whole):
             near = did_you_mean(field, FIELDS) or f" The fields are {', '.join(FIELDS)}."
             message = f"{param}: expected a field of an observation in {text[:80]!r}, got {field[:80]!r}.{near}"
             raise InvalidRequest(message, param=param, value=text[:80])
         yield (first, whole) if param == "map" else (whole, last)
 
 
-def _flat(row: Row, at: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of a row, `{"gap": {"value": 1}}` as `gap.value`."""
+def _flat(row: Row, at: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The fields of a row, `{"gap": {"value": 1}}` as `gap.value`; what is nested too deeply stays as it is."""
     for name, value in row.items():
         whole = f"{at}{name}"
-        if isinstance(value, dict) and value and whole not in NOTES:
-            yield from _flat(value, f"{whole}.")
+        if isinstance(value, dict) and value and whole not in NOTES and depth < MOST_DEPTH:
+            yield from _flat(value, f"{whole}.", depth + 1)
         else:
             yield whole, value
 
