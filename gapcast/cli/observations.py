@@ -37,7 +37,7 @@ from gapcast.cli.terminal import (
     row_refusals,
 )
 from gapcast.client import DEFAULT_URL, Client, GapcastError, InvalidRequest
-from gapcast.client.fields import Order
+from gapcast.client.fields import ObservationFilters, Order
 from gapcast.client.files import Format, format_of
 from gapcast.elsewhere.rows import Row
 from gapcast.words import count
@@ -279,8 +279,9 @@ def observation_of(client: Client, text: str) -> str:
         InvalidRequest: several are called so.
         GapcastError: as `id_of` does.
     """
-    for called in ({"external_id": text}, {"name": text}):
-        found = client.observations.list(limit=2, **called).data if len(text) <= LONGEST else []
+    of_id, of_name = ObservationFilters(external_id=text), ObservationFilters(name=text)
+    for called in (of_id, of_name) if len(text) <= LONGEST else ():
+        found = client.observations.list(limit=2, **called).data
         if len(found) > 1:
             both = " and ".join(one.id for one in found)
             raise InvalidRequest(f"{text}: several observations are called so, such as {both}. Name one.", status=422)

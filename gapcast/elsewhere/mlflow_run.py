@@ -52,7 +52,7 @@ def read_run(folder: Path) -> MlflowRun:
                 steps.setdefault(int(step), {"step": int(step)})[name] = float(value)
             except ValueError:
                 raise ValueError(f"{file}:{number}: expected a time, a value and a step, got {line[:80]!r}.") from None
-    params = {name: file.read_text(encoding="utf-8").strip() for name, file in _named(folder / "params")}
+    params: Row = {name: file.read_text(encoding="utf-8").strip() for name, file in _named(folder / "params")}
     return MlflowRun(
         str(about["run_id"]), str(about.get("run_name") or ""), params, [steps[one] for one in sorted(steps)]
     )

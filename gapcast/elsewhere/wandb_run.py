@@ -70,7 +70,8 @@ def read_run(path: Path) -> WandbRun:
         WandbError: there is no such file, or it is something else.
         OSError: it cannot be read.
     """
-    run, summary = WandbRun(), {}
+    run = WandbRun()
+    summary: Row = {}
     for data in records(_file(path).read_bytes()):
         for number, content in _fields(data):
             if number == HISTORY:
