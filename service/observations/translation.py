@@ -79,9 +79,8 @@ class Translation:
 
     def complete(self, row: Row) -> Row:
         """Return a flat row with the fields that it lacks."""
-        return {name: value for name, value in self._defaults.items() if row.get(name) is None} | {
-            name: value for name, value in row.items() if value is not None or name not in self._defaults
-        }
+        given = {name: value for name, value in row.items() if value is not None or name not in self._defaults}
+        return self._defaults | given
 
     def finish(self) -> None:
         """Judge the file after its last row.
