@@ -47,7 +47,11 @@ def fill(place: Path) -> None:
 def test_a_full_disk_loses_nothing(disk: Path, tmp_path: Path) -> None:
     settings = QUICK | {"GAPCAST_DATA_DIR": str(disk / "data"), "GAPCAST_MAX_FAILURES": "100"}
     with serving(tmp_path, settings) as (client, server):
-        created = ask(client, "POST", "/v1/training_runs", json=LAB | run(1, 60))
+        long = run(1, 300)
+        long["training"] |= {
+            "checkpoint_every": 3
+        }  # so that one of them meets the full disk before its worker gives up
+        created = ask(client, "POST", "/v1/training_runs", json=LAB | long)
         address = f"/v1/training_runs/{created['id']}"
 
         def told(kind: str) -> int:
