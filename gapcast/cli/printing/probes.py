@@ -34,10 +34,11 @@ def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple
     """Yield the controls that tell a gap from an artefact, as rows of a table."""
     if net_gap is not None:
         yield "Net gap", f"{estimated(net_gap)}, self-teacher minus placebo"
-    if controls.none is None:
+    if controls.none is None and controls.placebo is None:
         return
-    off = " [yellow]two samples of one prompt differ[/]" if abs(controls.none.value) > FAR * controls.none.se else ""
-    yield "Controls", f"none (A/A): {estimated(controls.none)}{off}"
+    none = controls.none
+    off = " [yellow]two samples of one prompt differ[/]" if none and abs(none.value) > FAR * none.se else ""
+    yield "Controls", f"none (A/A): {estimated(none)}{off}"
     yield "", f"placebo: {estimated(controls.placebo)}{_helps(controls.placebo)}"
     if controls.shuffled_feedback is not None:
         found = controls.shuffled_feedback
