@@ -12,7 +12,8 @@ from service.probes.importing import result
 
 Body = dict[str, Any]
 
-ASKED: Body = {"model": {"name": "mine/agent", "family": "qwen3"}, "task": "mine/games", "context": {"kind": "feedback"}}
+MODEL = {"name": "mine/agent", "family": "qwen3"}
+ASKED: Body = {"model": MODEL, "task": "mine/games", "context": {"kind": "feedback"}}
 STUDENT = {"a": [1, 0, 0, 0], "b": [0, 0, 0.5, 0], "c": [1, 1, 1, 1]}
 TEACHER = {"c": [1, 1, 1, 1], "a": [1, 1, 0, 1], "b": [0, 1, 1, 0]}
 EVALUATIONS: Body = {"student": STUDENT, "teacher": TEACHER}
@@ -63,7 +64,10 @@ def test_a_gap_is_the_paired_mean_over_problems_by_hand() -> None:
             {"teacher": {"a": 1, "b": 0, "c": True}},
             "teacher: expected 4 rollouts of each problem as in student, got 1.",
         ),
-        ({"student": {"a": [1]}, "teacher": {"a": [1]}}, "student: expected the scores of 2 to 100000 problems, got 1."),
+        (
+            {"student": {"a": [1]}, "teacher": {"a": [1]}},
+            "student: expected the scores of 2 to 100000 problems, got 1.",
+        ),
         ({"none": STUDENT | {"": [0] * 4}}, "none: expected names of problems of 1 to 255 characters, got ''."),
         ({"placebo": STUDENT, "context": {"kind": "none"}}, "placebo: a context of kind none is a control itself"),
         ({"student": {"a": [1] * 257, "b": [0] * 257}}, "student: expected 1 to 256 rollouts of a problem, got 257."),
@@ -73,7 +77,8 @@ def test_what_does_not_pair_is_refused(changes: Body, says: str) -> None:
     with pytest.raises(ValidationError) as refused:
         sent(**changes)
     (error,) = refused.value.errors()
-    assert f"{error['loc'][-1] if error['loc'] else error['ctx']['error'].param}: {error['ctx']['error']}".startswith(says)
+    at = error["loc"][-1] if error["loc"] else error["ctx"]["error"].param
+    assert f"{at}: {error['ctx']['error']}".startswith(says)
 
 
 @pytest.mark.slow
