@@ -25,9 +25,9 @@ def make(fields: JsonObject) -> Generated:
         raise GeneratorError(
             "task.generator: reasoning-gym is not installed here. Install it: pip install 'gapcast[reasoning-gym]'."
         ) from error
-    name = fields.get("name")
+    name = str(fields.get("name"))
     if name not in DATASETS:
-        near = did_you_mean(str(name), DATASETS)
+        near = did_you_mean(name, DATASETS)
         raise GeneratorError(f"task.name: expected a data set of reasoning-gym, got {shown(name)}.{near}")
     problems, total = fields["problems"], fields["problems"] + fields["held_out"]
     if "size" in fields["config"]:

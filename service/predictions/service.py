@@ -197,10 +197,10 @@ def create_all(
     return ids
 
 
-def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe) -> str:
-    """Store a prediction of a probe that is measured, with its answer; returns its id."""
+def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe | None = None) -> str:
+    """Store a prediction of a probe that is measured, its own or one that it names, with its answer; returns its id."""
     prediction_id = new_id("pred")
-    _store(session, tenant, {prediction_id: asked}, {probe.key: probe})
+    _store(session, tenant, {prediction_id: asked}, {probe.key: probe} if probe is not None else {})
     return prediction_id
 
 

@@ -127,3 +127,40 @@ def test_predictions_name_a_probe(client: TestClient) -> None:
     ):
         refused = client.post("/v1/predictions", json=asked | changes).json()
         assert refused["param"] == param, refused
+
+
+@pytest.mark.slow
+def test_a_comparison_over_stored_probes_ends_at_once(client: TestClient) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"p{number}" for number in range(64)]
+
+    def imported(accuracy: float, kind: str, names: list[str] = names) -> Body:
+        scores = {name: rng.binomial(1, accuracy, 4).tolist() for name in names}
+        student = {name: rng.binomial(1, 0.2, 4).tolist() for name in names}
+        body = ASKED | {"context": {"kind": kind}, "student": student, "teacher": scores}
+        made: Body = client.post("/v1/probes/import", json=body).json()
+        return ASKED | {"context": {"kind": kind}, "probe_id": made["id"], "name": kind}
+
+    good, bad = imported(0.7, "feedback"), imported(0.25, "hints", names[::-1])
+    answer = client.post("/v1/comparisons", json={"configurations": [bad, good], "name": "agents"})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["status"], found["stopped_by"]) == ("succeeded", "law")  # of a family without runs
+    assert (found["spent"]["rollouts"], found["spent"]["second_probe"]) == (0, 0)
+    first, second = found["configurations"]
+    assert (first["name"], first["probe_id"]) == ("feedback", good["probe_id"])
+    assert first["standing"]["gap"] == pytest.approx(first["answer"]["gap"]["value"])
+    assert second["standing"]["gap"] < first["standing"]["gap"]
+    assert found["winner"]["prediction_id"] == first["prediction_id"]
+    assert found["warnings"][0]["code"] == "winner_not_probed_again"
+    assert client.get(f"/v1/comparisons/{found['id']}").json() == found
+    assert client.get("/v1/comparisons", params={"status": "succeeded"}).json()["data"][0]["id"] == found["id"]
+    types = [one["type"] for one in client.get(f"/v1/comparisons/{found['id']}/events").json()["data"]]
+    assert types == ["comparison.created", "comparison.succeeded"]
+    others = imported(0.5, "static", [f"q{number}" for number in range(64)])
+    for configurations, param in (
+        ([good, others], "configurations.1.probe_id"),
+        ([good, bad | {"probe_id": None}], "configurations.1.probe_id"),
+    ):
+        refused = client.post("/v1/comparisons", json={"configurations": configurations}).json()
+        assert refused["param"] == param, refused
