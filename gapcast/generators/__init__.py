@@ -1,9 +1,10 @@
 """Tasks that another library makes: a description in place of a task's name becomes problems and their scorer.
 
     task: {generator: reasoning-gym, name: leg_counting, config: {max_animals: 4}}
+    task: {taskset: gsm8k-v1}
 
 The problems are made where the request is sent from, and stored like those of a file; a worker scores with the library
-itself. Both need the library: `pip install 'gapcast[reasoning-gym]'`.
+itself. Both need the library: `pip install 'gapcast[reasoning-gym]'` or `'gapcast[verifiers]'`.
 """
 
 import hashlib
@@ -71,13 +72,18 @@ def generated(task: Mapping[str, Any]) -> Generated:
     Raises:
         GeneratorError: the library is not installed, or cannot make it.
     """
-    if task.get("generator") == "reasoning-gym":
-        from gapcast.generators.reasoning_gym import make  # needs the extra
+    if "taskset" in task:
+        from gapcast.generators import verifiers
 
-        return make(
+        return verifiers.make(fields_of(task, ("taskset", *OF_ALL)))
+    if task.get("generator") == "reasoning-gym":
+        from gapcast.generators import reasoning_gym
+
+        return reasoning_gym.make(
             fields_of(task, ("generator", "name", "config", "problems", "held_out", "instruction", "max_tokens"))
         )
-    raise GeneratorError(f"task.generator: expected reasoning-gym, got {shown(task.get('generator'))}. Send this one.")
+    message = f"task.generator: expected reasoning-gym, got {shown(task.get('generator'))}."
+    raise GeneratorError(f"{message} Send it, or the id of a taskset of verifiers in task.taskset.")
 
 
 def fields_of(task: Mapping[str, Any], known: tuple[str, ...]) -> JsonObject:

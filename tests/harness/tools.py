@@ -67,7 +67,8 @@ class Tools:
     def _inspect(self, form: str, *, hint: bool) -> Path:
         folder = self._folder / f"inspect-{form}-{hint}"
         out = ["--log-dir", str(folder), "--log-format", form, "--epochs", str(ROLLOUTS), "--display", "plain"]
-        task = [str(HERE / "tasks" / "sums.py"), "--model", "none/none", "-T", f"hint={hint}"]
+        shutil.copy(HERE / "tasks" / "sums.py", self._folder)  # it takes paths below the current folder alone
+        task = ["sums.py", "--model", "none/none", "-T", f"hint={hint}"]
         self._run("inspect", "eval", *task, *out)
         return next(folder.glob(f"*.{form}"))
 

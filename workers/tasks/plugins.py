@@ -10,7 +10,10 @@ from workers.failures import JobError
 from workers.tasks.protocol import Problem, Verdict, wrong
 
 GROUP = "gapcast.verifiers"
-OURS = {"reasoning-gym": "workers.tasks.generators.reasoning_gym:verify"}
+OURS = {
+    "reasoning-gym": "workers.tasks.generators.reasoning_gym:verify",
+    "verifiers": "workers.tasks.generators.verifiers:verify",
+}
 """the plugins that come with Gapcast; each needs the extra of its name"""
 
 
