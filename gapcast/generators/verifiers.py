@@ -5,8 +5,8 @@ from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
-from gapcast.contract.base import JsonObject
-from gapcast.contract.faults import shown
+from gapcast.contract.base import FieldError, JsonObject
+from gapcast.contract.tasksets import check_taskset
 from gapcast.generators import Generated, GeneratorError, name_of
 
 ELSEWHERE = "Evaluate it with vf-eval, and import its traces: gapcast probes import."
@@ -18,9 +18,11 @@ def make(fields: JsonObject) -> Generated:
     Raises:
         GeneratorError: the library or the taskset is not installed, or it is not single-turn.
     """
-    name = fields.get("taskset")
-    if not isinstance(name, str) or not name:
-        raise GeneratorError(f"task.taskset: expected the id of an installed taskset, got {shown(name)}.")
+    name = str(fields["taskset"])
+    try:
+        check_taskset(fields["taskset"], fields["config"])
+    except FieldError as fault:
+        raise GeneratorError(f"task.{fault.param}: {fault.message}") from None
     try:
         from verifiers.v1.utils.loaders import load_taskset, taskset_config_type
     except ImportError as error:

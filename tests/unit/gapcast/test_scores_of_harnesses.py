@@ -47,7 +47,7 @@ def _answers(row: dict[str, Any]) -> list[tuple[str, str, str]]:
         return [(row["task"]["data"]["id"], said, row["task"]["data"]["answer"])]
     if "resps" in row:
         return [(str(row["doc_id"]), row["resps"][0][0], row["target"])]
-    samples = row["samples"] if "samples" in row else [row]
+    samples = row.get("samples", [row])
     return [(one["id"], one["output"]["choices"][0]["message"]["content"], one["target"]) for one in samples]
 
 

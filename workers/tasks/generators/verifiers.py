@@ -17,11 +17,14 @@ from verifiers.v1.trace import AgentInfo
 from verifiers.v1.types import AssistantMessage, SystemMessage, UserMessage
 from verifiers.v1.utils.loaders import load_taskset, taskset_config_type
 
+from gapcast.contract.tasksets import check_taskset
+
 MESSAGES = {"system": SystemMessage, "user": UserMessage, "assistant": AssistantMessage}
 
 
 @lru_cache(maxsize=4)
 def _tasks(name: str, config: str) -> Mapping[str, Task[Any]]:
+    check_taskset(name, json.loads(config))
     taskset = load_taskset(taskset_config_type(name)(**{"id": name, **json.loads(config)}))
     return {str(next(one for one in (task.data.id, task.data.name, task.data.idx) if one is not None)): task
             for task in taskset}  # fmt: skip
@@ -31,6 +34,7 @@ def verify(completion: str, problem: Mapping[str, Any], options: Mapping[str, An
     """Score a completion: the sum of the weighted rewards.
 
     Raises:
+        FieldError: the options name other code than the taskset's.
         ValueError: this taskset has another problem than the one that is asked, or nothing scores it.
     """
     task = _tasks(options["taskset"], json.dumps(options["config"], sort_keys=True)).get(problem["id"])
