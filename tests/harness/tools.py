@@ -83,9 +83,10 @@ class Tools:
                   "--output_path", str(out), "--log_samples")  # fmt: skip
         return next(out.rglob("samples_*.jsonl"))
 
-    def _run(self, name: str, *arguments: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
-        environment |= {
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
+        return kept | {
             "GAPCAST_SUMS": str(self._sums),
             "LAB_URL": self._url,
             "LAB_KEY": "none",
@@ -94,10 +95,12 @@ class Tools:
             "HF_HUB_OFFLINE": "1",
             "HF_HOME": str(self._folder / "hub"),
         }
+
+    def _run(self, name: str, *arguments: str) -> None:
         ended = subprocess.run(
             [str(self._tools / name), *arguments],
             cwd=self._folder,
-            env=environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=600,
@@ -139,7 +142,10 @@ def keep(folder: Path, tools: Path = TOOLS) -> None:
     for name, pair in pairs.items():
         for arm, files in pair._asdict().items():
             for number, file in enumerate(files):
-                shutil.copy(file, KEPT / f"{name}-{arm}-{number}{file.suffix}")
+                kept = KEPT / f"{name}-{arm}-{number}{file.suffix}"
+                shutil.copy(file, kept)
+                if file.suffix != ".eval":  # which holds no path
+                    kept.write_text(kept.read_text().replace(str(Path.home()), "/home/user"))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def inspect_rows(path: Path, names: Mapping[str, str]) -> Iterator[Row]:
         ScoresError: it is no log, a sample was not scored, or has several scorers and none is named.
         OSError: the file cannot be read.
     """
-    for where, sample in _packed(path) if zipfile.is_zipfile(path) else _plain(path):
+    for where, sample in packed(path) if zipfile.is_zipfile(path) else _plain(path):
         scores = sample.get("scores") or {}
         name = names.get("score")
         if name is None and len(scores) != 1:
@@ -50,7 +50,12 @@ def _plain(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((f"{path}, sample {number}", one) for number, one in enumerate(samples, start=1))
 
 
-def _packed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def packed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the samples of an `.eval` file, and where each stands.
+
+    Raises:
+        ScoresError: it is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as log, path.open("rb") as file:
             entries = [one for one in log.infolist() if one.filename.startswith(SAMPLES)]

@@ -5,8 +5,8 @@ verifiers 0.4.0, inspect-ai 0.3.285, lm-eval 0.4.13: a lab model on four sums, t
 
 import json
 import re
-import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from gapcast.contract.imported_probes import ImportedProbe
 from gapcast.elsewhere.scores import Form, ScoresError, form_of, read_scores
+from gapcast.elsewhere.scores.inspect_logs import packed
 
 KEPT = Path(__file__).parent / "scores"
 ASKED = {"model": "lab/addition", "task": "sums", "context": {"kind": "hints"}}
@@ -23,20 +24,21 @@ def files(name: str, arm: str) -> list[Path]:
     return sorted(KEPT.glob(f"{name}-{arm}-*"))
 
 
+def answers_of(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Every rollout's problem, what the model wrote and what is right, by hand."""
+    if path.suffix == ".eval":
+        rows = [sample for _, sample in packed(path)]
+    else:
+        text = path.read_text()
+        rows = [json.loads(text)] if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    for row in rows:
+        yield from _answers(row)
+
+
 def successes(name: str, arm: str) -> Counter[str]:
-    """Which answers are right, by hand: what the model wrote against the sum, with nothing of ours."""
     right: Counter[str] = Counter()
-    for path in files(name, arm):
-        texts = [path.read_text()] if path.suffix != ".eval" else []
-        if path.suffix == ".eval":
-            # packed with Zstandard where Python cannot read it; then the same evaluation's counts come from the header
-            with zipfile.ZipFile(path) as log:
-                texts = [log.read(one).decode() for one in log.namelist() if one.startswith("samples/")]
-        for text in texts:
-            rows = [json.loads(text)] if path.suffix in {".json", ".eval"} else map(json.loads, text.splitlines())
-            for row in rows:
-                for problem, said, answer in _answers(row):
-                    right[problem] += said.strip() == answer
+    for problem, said, answer in (found for path in files(name, arm) for found in answers_of(path)):
+        right[problem] += said.strip() == answer
     return right
 
 
