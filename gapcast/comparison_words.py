@@ -153,7 +153,8 @@ def chosen(found: ComparisonOut) -> str | None:
     if winner is None or winner.chosen_value is None or winner.chosen_interval is None:
         return None
     said = _predicted(winner.chosen_value, winner.chosen_interval)
-    return f"{said}: too high on average, because it was the highest; hence the second probe"
+    said = f"{said}: too high on average, because it was the highest"
+    return f"{said}; hence the second probe" if found.spent.second_probe else said
 
 
 def alike(found: ComparisonOut) -> str | None:
