@@ -22,6 +22,7 @@ from gapcast.cli.listing import (
 )
 from gapcast.cli.printing.lists import print_probes
 from gapcast.cli.printing.probes import print_probe
+from gapcast.cli.samples import sample_storage, samples
 from gapcast.cli.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import Probe
@@ -29,8 +30,11 @@ from gapcast.models import Probe
 app = typer.Typer(
     name="probes",
     no_args_is_help=True,
-    help="Probes, which measure gaps: list, show, follow, cancel.\n\n`gapcast probe` makes them, and predictions do.",
+    help="Probes, which measure gaps: list, show, follow, cancel, and what the model wrote.\n\n"
+    "`gapcast probe` makes them, and predictions do.",
 )
+app.command()(samples)
+app.command()(sample_storage)
 Named = Annotated[str, typer.Argument(metavar="PROBE", help=f"Its id: {NAMED}.")]
 
 
