@@ -36,6 +36,8 @@ def _prompt(sample: SampleOut) -> str | list[JsonObject]:
 def _lm_eval(number: int, rollouts: Sequence[SampleOut]) -> JsonObject:
     """One problem: `score` is the mean of its rollouts, `scores` are all of them."""
     first, prompt = rollouts[0], _prompt(rollouts[0])
+    asked = prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+    answers = [one.completion if one.answer is None else one.answer for one in rollouts]
     doc = {"id": first.problem_id, "prompt": prompt, "answer": first.expected}
     target = first.expected or ""
     scores = [one.score for one in rollouts]
@@ -43,13 +45,13 @@ def _lm_eval(number: int, rollouts: Sequence[SampleOut]) -> JsonObject:
         "doc_id": number,
         "doc": doc,
         "target": target,
-        "arguments": {"gen_args_0": {"arg_0": prompt if isinstance(prompt, str) else json.dumps(prompt)}},
+        "arguments": {"gen_args_0": {"arg_0": asked}},
         "resps": [[one.completion for one in rollouts]],
-        "filtered_resps": [[one.completion if one.answer is None else one.answer for one in rollouts]],
+        "filtered_resps": [answers] if len(answers) > 1 else answers,
         "filter": "none",
         "metrics": [SCORE],
         "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
-        "prompt_hash": _hash(json.dumps(prompt, ensure_ascii=False)),
+        "prompt_hash": _hash(asked),
         "target_hash": _hash(target),
         SCORE: sum(scores) / len(scores),
         "scores": scores,

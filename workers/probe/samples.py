@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from gapcast.contract.events import Emit, ProbeSamples
-from gapcast.contract.samples import ArmName, SampleMessage, Sample, SampleLimits
+from gapcast.contract.samples import ArmName, Sample, SampleLimits, SampleMessage
 from workers.contexts import BuiltContext
 from workers.engines import Prompt
 from workers.sampling.arms import Draw, Rollout, Rows
