@@ -10,7 +10,7 @@ FLIPS = {
 NOT_STORED = {
     "request": "a request for this probe has said that none are stored (probe.samples)",
     "evicted": "the rollouts of newer probes took their place (samples_bytes)",
-    "none": "storing was switched off when it was measured, or it was measured by a comparison or an earlier version",
+    "none": "it has drawn none yet, storing was switched off, or a comparison or an earlier version measured it",
 }
 """why no rollout of a probe is stored"""
 

@@ -44,13 +44,15 @@ def store(
     count, size = (0, 0) if afresh else (held.count, held.bytes)
     if afresh and held.count:
         repository.delete_of(session, [probe_id])
+    rows: list[StoredSample] = []
     for _, of_problem in groupby(samples, key=lambda one: one.problem_id):
         whole = [one.within(limits.characters) for one in of_problem]
         added = sum(one.size for one in whole)
         if count + len(whole) > limits.count or size + added > limits.bytes:
             break
-        repository.add_all(session, _rows(tenant, probe_id, whole))
+        rows += _rows(tenant, probe_id, whole)
         count, size = count + len(whole), size + added
+    repository.add_all(session, rows)
     repository.change(session, [probe_id], count=count, bytes=size, evicted=False)
     _make_room(session, probe_id, settings.samples_bytes)
 

@@ -57,7 +57,7 @@ def ids(database: Database, probe_id: str, **wanted: Any) -> list[str]:
 
 def test_flips_are_pairs_of_one_number_and_lists_are_narrowed(stored: Database, settings: Settings) -> None:
     given = [
-        *problem("gained"),
+        *(*problem("gained"), sample("placebo", 1, "gained")),
         *problem("lost", 1, 0),
         *problem("both", 1, 1),
         *(sample("student", 0, "crossed", 0), sample("context", 0.5, "crossed", 0)),
@@ -128,6 +128,7 @@ def test_nothing_is_stored_for_those_who_say_so(stored: Database, settings: Sett
     assert ids(stored, "probe_1") == []
     with stored.read() as session:
         assert samples.stored(session, "probe_1").reason == "request"
+        assert not samples.wanted(session, "local", "probe_1", settings)
     keep(stored, "probe_2", problem("p0"), settings)
     with stored.write() as session:
         samples.set_storage(session, "local", store=False)
