@@ -53,6 +53,11 @@ def change(session: Session, probe_ids: Sequence[str], **values: Any) -> None:  
     session.execute(written.execution_options(**UNSYNCHRONIZED))
 
 
+def write_size(session: Session, probe_id: str, count: int, size: int) -> None:
+    """Write how much of a probe is stored as of now."""
+    change(session, [probe_id], count=count, bytes=size, evicted=False, stored_at=now())
+
+
 def add_all(session: Session, rows: Iterable[StoredSample]) -> None:
     """Store rollouts."""
     session.add_all(rows)

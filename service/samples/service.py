@@ -53,7 +53,7 @@ def store(
         rows += _rows(tenant, probe_id, whole)
         count, size = count + len(whole), size + added
     repository.add_all(session, rows)
-    repository.change(session, [probe_id], count=count, bytes=size, evicted=False)
+    repository.write_size(session, probe_id, count, size)
     _make_room(session, probe_id, settings.samples_bytes)
 
 

@@ -1,51 +1,23 @@
 """Stored rollouts by REST: pages, files for other harnesses, whose they are, and who wants none."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from gapcast.contract.samples import Sample, SampleMessage
-from service.jobs import repository as jobs
 from service.kit.database import Database
-from service.probes import repository as probes
 from service.samples import service as samples
+from tests.support.samples import put_probe
 
 pytestmark = pytest.mark.slow
 
 Body = dict[str, Any]
 
 
-def put(client: TestClient, tenant: str, probe_id: str, rollouts: int = 2) -> None:
-    """Store a probe of two problems, one a chat, in two arms."""
+def put(client: TestClient, tenant: str, probe_id: str) -> None:
     state = client.app.state.gapcast  # type: ignore[attr-defined]
-    database: Database = state.database
-    chat = [SampleMessage(role="system", content="Add."), SampleMessage(role="user", content="2+2")]
-    given = [
-        Sample(
-            problem_id=problem,
-            rollout=rollout,
-            arm=arm,  # type: ignore[arg-type]
-            prompt=prompt,
-            context="a hint" if arm == "context" else None,
-            completion=f"{arm} says {rollout}",
-            answer=str(rollout),
-            expected="1",
-            score=rollout % 2 if arm == "student" else 1,
-            finish_reason="stop",
-        )
-        for problem, prompt in (("p/0", "0+1"), ("p/1", chat))
-        for rollout in range(rollouts)
-        for arm in ("student", "context")
-    ]
-    with database.write() as session:
-        job = jobs.add(session, tenant=tenant, kind="probe", queue="probes", subject_id=probe_id)
-        configuration = {"model": "me/m"}
-        values = {"id": probe_id, "tenant": tenant, "key": probe_id, "configuration": configuration, "job_id": job.id}
-        probes.add(session, values)
-        samples.store(session, tenant, probe_id, given, state.settings)
+    put_probe(state.database, tenant, probe_id)
 
 
 def lines(client: TestClient, **query: Any) -> list[Body]:
@@ -54,7 +26,7 @@ def lines(client: TestClient, **query: Any) -> list[Body]:
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def test_samples_are_read_in_pages_and_files_by_their_tenant(client: TestClient, tmp_path: Path) -> None:
+def test_samples_are_read_in_pages_and_files_by_their_tenant(client: TestClient) -> None:
     put(client, "local", "probe_1")
     put(client, "another", "probe_2")
     for path in ("probes/probe_2/samples", "probes/probe_2/samples/export", "probes/probe_3/samples", "probes/probe_2"):
