@@ -98,6 +98,7 @@ def _api() -> APIRouter:
     for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks, workers):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
+    found.include_router(probes.storage_router)
     found.include_router(forecasts.of_fits)
     return found
 

@@ -94,7 +94,8 @@ class Database:
         self.url, self._wake = normal_url(url), wake
         parsed = make_url(self.url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {}
+        # an error shows its statement, and not the texts of people and models that were to be written
+        options: dict[str, Any] = {"hide_parameters": True}
         if self.is_sqlite:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,7 @@ from service.probes import service as probes
 from service.probes import sizing
 from service.probes.configuring import configure, trained, trained_problems
 from service.probes.models import Probe
+from service.samples import service as samples
 from service.settings import Settings
 from service.tasks.service import find_task, known_task
 
@@ -205,9 +206,18 @@ def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe | 
 
 
 def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], settings: Settings) -> dict[str, Probe]:
-    questions = [one.question for one in asked]
-    configurations = [one.probe for one in questions if one.probe is not None and one.stored is None]
-    return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+    questions = [one.question for one in asked if one.question.stored is None]
+    configurations = [one.probe for one in questions if one.probe is not None]
+    found = probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+    private = {one.probe.key for one in questions if one.probe is not None and not _keeps_samples(one)}
+    for key in sorted(private):
+        samples.refuse(session, tenant, found[key].id)
+    return found
+
+
+def _keeps_samples(question: Question) -> bool:
+    size = question.request.probe
+    return size is None or size.samples
 
 
 def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: Mapping[str, Probe]) -> None:
