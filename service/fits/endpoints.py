@@ -16,6 +16,7 @@ from service.fits.presenting import fit_out, fit_summary
 from service.kit.errors import InvalidRequest, NotFound, Unavailable
 from service.kit.etags import has_current
 from service.kit.problems import problems
+from service.kit.threads import writes
 from service.kit.waiting import wait_until
 
 router = APIRouter(prefix="/fits", tags=["fits"])
@@ -48,6 +49,7 @@ def list_fits(state: AppState, tenant: Tenant, wanted: Annotated[FitQuery, Query
     status_code=201,
     responses={200: {"model": FitOut, "description": "These rows had a fit already."}, **problems(UnknownPool)},
 )
+@writes
 def refit_now(request: FitRequest, response: Response, state: AppState, tenant: Tenant) -> FitOut:
     """Fit a pool now: 201 with a new version, 200 with the one that these rows have already."""
     made = service.refit(state.database, tenant, request.pool)
