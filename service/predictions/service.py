@@ -25,7 +25,7 @@ from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import check_all, for_each
-from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
 from service.observations.service import find_pool
@@ -80,6 +80,8 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
     """Where the model or the pool of a request is not known, report all of its names that are not."""
     try:
         yield
+    except IdempotencyMismatch:
+        raise
     except InvalidRequest:
         pool = request.pool
         with database.read() as session:
@@ -116,10 +118,11 @@ def prepare(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    with database.read() as session:
+    with _all_names(database, tenant, request, settings), database.read() as session:
         if was_used(session, tenant, idempotency):
             return []
-    law = law_for(database, tenant, request, settings)
+        law = fits.newest(session, tenant, _pool_of(request, settings))
+    law = law or law_for(database, tenant, request, settings)
     with database.read() as session:
         return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
 
