@@ -17,11 +17,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-MOST_CONNECTIONS = 72
-"""of one process. 40 threads (anyio's default) answer requests; each takes one connection and gives it back before it
-ends, so none ever waits for a connection. `in_flight` refuses requests before this number is reached."""
-KEPT_CONNECTIONS = 10
-"""that stay open when nobody uses them"""
+from service.kit.threads import READING, WRITING
+
+MOST_CONNECTIONS = READING + WRITING + 8
+"""of one process. Each of its threads takes one connection and gives it back before it ends, so none ever waits for
+one; the others are for readiness and the process's own threads (reconciler, refitter)."""
+KEPT_CONNECTIONS = READING + WRITING
+"""that stay open when nobody uses them: under load PostgreSQL would start a process for each one beyond them"""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 

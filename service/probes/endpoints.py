@@ -19,6 +19,7 @@ from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import reads, writes
 from service.kit.waiting import Prefer
 from service.probes import importing, service, sizing
 from service.samples import service as samples
@@ -99,6 +100,7 @@ def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut
 
 
 @router.get("", responses=problems(InvalidRequest))
+@reads
 def list_probes(state: AppState, tenant: Tenant, wanted: Annotated[ProbeQuery, Query()]) -> Page[ProbeOut]:
     """List probes, newest first, without their counts by problem; GET /v1/probes/{id} has them."""
     with state.database.read() as session:
@@ -141,6 +143,7 @@ def export_samples(
 
 
 @router.post("/{probe_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
     """Cancel a probe that has not ended and every prediction that waits for it; the measured problems are kept."""
     with state.database.write() as session:
