@@ -25,8 +25,8 @@ def settings_page() -> str:
         [
             "# Settings",
             "",
-            "For anyone who runs a server or a worker. After reading this page you can set where it keeps its data, whom it answers, what",
-            "it may load, and its limits.",
+            "For anyone who runs a server or a worker. After reading this page you can set where it keeps its data,",
+            "whom it answers, what it may load, and its limits.",
             "",
             "Every setting is a variable `GAPCAST_...` or a line of `gapcast.toml` in the folder where a command runs",
             "(`GAPCAST_CONFIG` names another file). Variables win over the file. An unknown name in it is an error.",

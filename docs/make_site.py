@@ -1,8 +1,8 @@
 """Build the docs as a site into service/web/site, which `gapcast serve` serves under /docs and the wheel includes.
 
-Run `make docs`. The pages are docs/*.md and docs/adr/*.md as they are, and the reference that is made here from the live
-code. A warning is an error. The site needs no network and no other host, and runs under the page's own content security
-policy: scripts that the theme writes into its pages are moved to files.
+Run `make docs`. The pages are docs/*.md and docs/adr/*.md as they are, and the reference that is made here from the
+live code. A warning is an error. The site needs no network and no other host, and runs under the page's own content
+security policy: scripts that the theme writes into its pages are moved to files.
 """
 
 import hashlib
@@ -25,13 +25,16 @@ from docs.rest_pages import rest_pages
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "service" / "web" / "site"
 INLINE = re.compile(r"<script>(.+?)</script>", re.DOTALL)
-FORBIDDEN = re.compile(r"""<[^>]* (?:style|on\w+)=|<style|<(?:script|link|img|iframe)[^>]* (?:src|href)=["']?(?:https?:)?//""")
+FORBIDDEN = re.compile(
+    r"""<[^>]* (?:style|on\w+)=|<style|<(?:script|link|img|iframe)[^>]* (?:src|href)=["']?(?:https?:)?//"""
+)
 """what the policy blocks, or what asks another host"""
 UNUSED = ("404.html", "sitemap.xml", "sitemap.xml.gz", "assets/javascripts/lunr")
 """pages that know the site's address, which differs from server to server; search in other languages"""
 DECISIONS = """# Decisions
 
-For anyone who questions why Gapcast is as it is. After reading a decision you know the question, the answer and its price.
+For anyone who questions why Gapcast is as it is. After reading a decision you know the question, the answer and
+its price.
 
 """
 
@@ -52,7 +55,11 @@ def _write_pages(pages: Path, nav: list[Any]) -> None:
     shutil.copy(ROOT / "service" / "web" / "static" / "icon.svg", pages)
     shutil.copytree(docs, pages, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     made = {f"reference/rest/{name}": text for name, text in rest_pages(openapi()).items()}
-    made |= {"reference/command.md": command_page(), "reference/client.md": client_page(), "reference/errors.md": errors_page()}
+    made |= {
+        "reference/command.md": command_page(),
+        "reference/client.md": client_page(),
+        "reference/errors.md": errors_page(),
+    }
     decisions = {path.name: _title(path.read_text()) for path in sorted((docs / "adr").glob("*.md"))}
     made["adr/index.md"] = DECISIONS + "".join(f"- [{title}]({name})\n" for name, title in decisions.items())
     for name, text in made.items():
@@ -91,7 +98,7 @@ def _title(text: str) -> str:
 
 
 def _clean(site: Path) -> None:
-    """Move scripts out of the pages, and remove what is not used; refuse what a browser would block or fetch elsewhere."""
+    """Move scripts to files, remove what is not used, and refuse what a browser would block or ask others for."""
     for name in UNUSED:
         path = site / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

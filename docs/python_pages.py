@@ -19,17 +19,19 @@ from service import errors as _errors  # noqa: F401 - defines what the tree belo
 from service.kit.errors import GapcastError
 
 COMMAND = (
-    "For anyone who uses the command. After reading this page you know every command with its arguments and options. `gapcast "
-    "COMMAND --help` prints the same."
+    "For anyone who uses the command. After reading this page you know every command with its arguments and options. "
+    "`gapcast COMMAND --help` prints the same."
 )
 CLIENT = (
-    "For anyone who calls the server from Python. After reading this page you know every method of `Client`. `AsyncClient` has the "
-    "same methods as coroutines. The objects that they answer with have the fields of the REST API's."
+    "For anyone who calls the server from Python. After reading this page you know every method of `Client`. "
+    "`AsyncClient` has the same methods as coroutines. The objects that they answer "
+    "with have the fields of the REST API's."
 )
 ERRORS = (
-    "For anyone who handles what can go wrong in a program. After reading this page you know every error code, exit code, warning of "
-    "an import and type of event. [The law](../law.md#status-warnings-refusal-verdict) explains the warnings of predictions, "
-    "[probes](../probes.md#when-it-fails) and [training runs](../training.md#when-it-fails) why a job fails."
+    "For anyone who handles what can go wrong in a program. After reading this page you know every error code, exit "
+    "code, warning of an import and type of event. [The law](../law.md#status-warnings-refusal-verdict) explains the "
+    "warnings of predictions, [probes](../probes.md#when-it-fails) and [training runs](../training.md#when-it-fails) "
+    "why a job fails."
 )
 SECTION = re.compile(r"^(Args|Returns|Raises|Attributes|Yields):$")
 
@@ -41,7 +43,11 @@ def command_page() -> str:
     for path, command in _commands(root, ("gapcast",)):
         arguments = [one for one in command.params if one.param_type_name == "argument"]
         words = [_argument(one) for one in arguments]
-        parts += [f"## {' '.join(path)}", f"```text\n{' '.join([*path, *words, '[OPTIONS]'])}\n```", _prose(command.help or "")]
+        parts += [
+            f"## {' '.join(path)}",
+            f"```text\n{' '.join([*path, *words, '[OPTIONS]'])}\n```",
+            _prose(command.help or ""),
+        ]
         rows = []
         for one in command.params:
             if getattr(one, "hidden", False) or one.name == "help":
@@ -62,20 +68,33 @@ def client_page() -> str:
             continue
         parts += [f"## client.{name}", _docstring(type(resource))]
         for method, function in _methods(type(resource)):
-            parts += [f"### client.{name}.{method} {{#{name}-{method}}}", _signature(method, function), _docstring(function)]
+            parts += [
+                f"### client.{name}.{method} {{#{name}-{method}}}",
+                _signature(method, function),
+                _docstring(function),
+            ]
     parts += ["## Answers", "What the objects can do besides holding fields:"]
     for name in models.__all__:
         known = getattr(models, name)
         for method, function in _methods(known) if inspect.isclass(known) else []:
-            parts += [f"### {name}.{method} {{#{name.lower()}-{method}}}", _signature(method, function), _docstring(function)]
+            parts += [
+                f"### {name}.{method} {{#{name.lower()}-{method}}}",
+                _signature(method, function),
+                _docstring(function),
+            ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def errors_page() -> str:
-    """Write the errors of the API and of the client, the exit codes, the warnings of imports and the types of events."""
+    """Write the errors of API and client, the exit codes, the warnings of imports and the types of events."""
     tree = sorted({(one.status, one.code): one for one in _below(GapcastError)}.items())
     rows = [(f'<a id="{code}"></a>`{code}`', str(status), cell(inspect.getdoc(one))) for (status, code), one in tree]
-    parts = ["# Errors, exit codes and events", ERRORS, "## Errors of the API", _table(("code", "status", "meaning"), rows)]
+    parts = [
+        "# Errors, exit codes and events",
+        ERRORS,
+        "## Errors of the API",
+        _table(("code", "status", "meaning"), rows),
+    ]
     raised = [one for one in _below(client_errors.GapcastError) if not one.__name__.startswith("_")]
     named = [(f"`{one.__name__}`", cell(_first(one))) for one in raised]
     parts += ["## Errors of the client", _table(("class", "meaning"), named)]
@@ -84,7 +103,9 @@ def errors_page() -> str:
     listed = ", ".join(f"`{code}`" for code in get_args(RowWarning.model_fields["code"].annotation))
     parts += ["## Warnings of an import", f"{inspect.getdoc(RowWarning)} {listed}."]
     kinds = sorted({one.type: one for one in _below(events.EventData) if "type" in vars(one)}.items())
-    types = [(f"`{kind}`", ", ".join(f"`{field}`" for field in one.model_fields), cell(_first(one))) for kind, one in kinds]
+    types = [
+        (f"`{kind}`", ", ".join(f"`{field}`" for field in one.model_fields), cell(_first(one))) for kind, one in kinds
+    ]
     parts += ["## Events", _table(("type", "data", "meaning"), types)]
     return "\n\n".join(parts) + "\n"
 

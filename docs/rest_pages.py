@@ -1,4 +1,4 @@
-"""The reference of the REST API as pages, from the OpenAPI document: the operations by resource, and what they take and answer."""
+"""The reference of the REST API as pages, made from the OpenAPI document: operations and objects by resource."""
 
 import json
 import re
@@ -19,12 +19,12 @@ BOUNDS = {
     "maxItems": "at most {} items",
 }
 FOR = (
-    "For anyone who calls the server from a program. After reading this page you know what each operation of {} takes, what it "
-    "answers, and how it can fail. [The API in a page](../../api.md) shows the operations at work."
+    "For anyone who calls the server from a program. After reading this page you know what each operation of {} takes, "
+    "what it answers, and how it can fail. [The API in a page](../../api.md) shows the operations at work."
 )
 SHARED = (
-    "For anyone who calls the server from a program. After reading this page you know the fields of the objects that several "
-    "resources share."
+    "For anyone who calls the server from a program. After reading this page you know the fields of the objects that "
+    "several resources share."
 )
 
 
@@ -74,7 +74,9 @@ def _reached(operations: list[Json], schemas: Json) -> set[str]:
 def cell(text: object) -> str:
     """Return text as a cell of a table: one line, without HTML, `|` written so that it does not end the cell."""
     line = " ".join(str(text).split()).replace("|", "\\|")
-    outside = [part if at % 2 else part.replace("<", "&lt;").replace("*", "\\*") for at, part in enumerate(line.split("`"))]
+    outside = [
+        part if at % 2 else part.replace("<", "&lt;").replace("*", "\\*") for at, part in enumerate(line.split("`"))
+    ]
     return "`".join(outside)
 
 
@@ -91,7 +93,12 @@ class _Writer:
         parameters = [one for one in operation.get("parameters", []) if "schema" in one]
         if parameters:
             rows = [
-                (f"`{one['name']}`", one["in"], self.type(one["schema"]), self.said(one["schema"], one.get("description")))
+                (
+                    f"`{one['name']}`",
+                    one["in"],
+                    self.type(one["schema"]),
+                    self.said(one["schema"], one.get("description")),
+                )
                 for one in parameters
             ]
             parts.append(_table(("parameter", "in", "type", "meaning"), rows))
@@ -103,7 +110,9 @@ class _Writer:
             if status.startswith("2") or status.startswith("3"):
                 shown = self.contents(answer.get("content", {}))
                 said = answer.get("description", "").replace("Successful Response", "")
-                answers.append("\n".join([f"- **{status}** {cell(said)}", *(f"    {line}" for line in shown.splitlines())]))
+                answers.append(
+                    "\n".join([f"- **{status}** {cell(said)}", *(f"    {line}" for line in shown.splitlines())])
+                )
             else:
                 codes = re.findall(r"`(\w+)`:", answer.get("description", ""))
                 refusals.append(f"{status} " + ", ".join(f"[`{code}`](../errors.md#{code})" for code in codes))
@@ -122,7 +131,12 @@ class _Writer:
         if "properties" in schema:
             required = schema.get("required", [])
             rows = [
-                (f"`{field}`", self.type(of), _default(of, required=field in required), self.said(of, of.get("description")))
+                (
+                    f"`{field}`",
+                    self.type(of),
+                    _default(of, required=field in required),
+                    self.said(of, of.get("description")),
+                )
                 for field, of in schema["properties"].items()
             ]
             parts.append(_table(("field", "type", "default", "meaning"), rows))

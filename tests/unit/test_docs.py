@@ -65,7 +65,9 @@ def test_every_page_begins_with_who_it_is_for() -> None:
         title, _, begin = page.read_text().partition("\n\n")
         assert title.startswith("# "), page.name
         first = " ".join(begin.partition("\n\n")[0].split())
-        assert re.match(r"For anyone (who|whose) .+\. After reading (this page|a section) you ", first), f"{page.name}: {first}"
+        assert re.match(r"For anyone (who|whose) .+\. After reading (this page|a section) you ", first), (
+            f"{page.name}: {first}"
+        )
 
 
 def test_lists_are_lists_on_the_site_too() -> None:

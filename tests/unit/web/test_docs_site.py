@@ -25,7 +25,12 @@ def site(tmp_path: Path) -> Path:
 
 def test_pages_have_addresses_and_the_pages_policy(site: Path) -> None:
     client = asking(site)
-    for path, text in {"/docs": "home", "/docs/law/": "the law", "/docs/law": "the law", "/docs/assets/a.js": "1"}.items():
+    for path, text in {
+        "/docs": "home",
+        "/docs/law/": "the law",
+        "/docs/law": "the law",
+        "/docs/assets/a.js": "1",
+    }.items():
         answer = client.get(path)
         assert (answer.status_code, answer.text) == (200, text)
         assert answer.headers["Content-Security-Policy"] == PAGE_HEADERS["Content-Security-Policy"]
