@@ -7,9 +7,11 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from service.web.files import PageFiles
-from service.web.rendering import PAGE_HEADERS, templates
+from service.web.rendering import page
 
 SITE = Path(__file__).parent / "site"
+HERE = "/docs/"
+"""the address under which the docs are mounted"""
 
 
 class Docs(PageFiles):
@@ -29,8 +31,4 @@ class Docs(PageFiles):
         except HTTPException as error:
             if error.status_code != 404:
                 raise
-        built = (self.site / "index.html").exists()
-        context = {"built": built, "home": scope.get("root_path", "") + "/"}
-        return templates.TemplateResponse(
-            Request(scope), "no_docs.html", context, status_code=404, headers=PAGE_HEADERS
-        )
+        return page(Request(scope), "no_docs.html", HERE, {"built": (self.site / "index.html").exists()}, 404)
