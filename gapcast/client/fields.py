@@ -8,12 +8,14 @@ from gapcast.contract.comparisons import Budget
 from gapcast.contract.contexts import Context
 from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.forecasts import Evaluated, GivenBaseline, GivenLook, MeasuredGap
+from gapcast.contract.imported_probes import Evaluation
 from gapcast.contract.measured import Decoding, ModelRef
 from gapcast.contract.observations import ImprovementIn
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.recommendations import HoursAndRuns, KnownCost
+from gapcast.contract.samples import ArmName, Flip
 from gapcast.contract.sizing import CostOf, Expected
 from gapcast.contract.stopping import StopRule
 from gapcast.contract.training import Status, TrainedProblems, TrainingBlock, TrainingSize
@@ -37,6 +39,7 @@ class PredictionFields(TypedDict, total=False):
     decoding: Decoding | Json
     probe: ProbeSize | Json | None
     gap: GivenGap | Json | None
+    probe_id: str | None
     training: TrainedProblems | Json
     pool: str | None
     levels: Sequence[float]
@@ -56,6 +59,22 @@ class ProbeFields(TypedDict, total=False):
     probe: ProbeSize | Json
     group_size: int
     target_gap_half_width: float | None
+
+
+class ImportedProbeFields(TypedDict, total=False):
+    """The fields of `ImportedProbe`."""
+
+    name: str | None
+    tags: Sequence[str]
+    model: str | ModelRef | Json
+    task: str
+    context: Context | Json
+    decoding: Decoding | Json
+    harness: str | None
+    student: Evaluation | Json
+    teacher: Evaluation | Json
+    none: Evaluation | Json | None
+    placebo: Evaluation | Json | None
 
 
 class SizeFields(TypedDict, total=False):
@@ -192,6 +211,24 @@ class ProbeFilters(Named, total=False):
     model: str | None
     task: str | None
     status: JobStatus | None
+
+
+class SampleFilters(TypedDict, total=False):
+    """Which samples of a probe are listed, or exported.
+
+    Attributes:
+        arm: `student`, `none`, `context` (the self-teacher), `placebo`, `shuffled_feedback`.
+        flip: `gained` if the student is wrong and the self-teacher right, `lost` for the reverse.
+        min_score: at least this score.
+        max_score: at most this score.
+        problem_id: of this problem alone.
+    """
+
+    arm: ArmName | None
+    flip: Flip | None
+    min_score: float | None
+    max_score: float | None
+    problem_id: str | None
 
 
 class PredictionFilters(ProbeFilters, total=False):

@@ -10,6 +10,7 @@ from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStat
 from gapcast.contract.contexts import Context
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
+from gapcast.contract.samples import StoredSamples
 from gapcast.contract.waiting import Waiting
 
 FEW_PROBLEMS = 32
@@ -46,6 +47,11 @@ class ProbeSize(Strict):
         "is reached; null: the size is fixed",
     )
     engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
+    samples: bool = Field(
+        True,
+        description="false: no rollout of this probe is stored to be read, whoever shares it, and stored ones "
+        "are deleted",
+    )
 
 
 def controls_of(context: Context, asked: list[ExtraControl] | None) -> list[ExtraControl]:
@@ -84,6 +90,20 @@ class ProbeConfiguration(MeasuredConfiguration):
         """The content address: SHA-256 of the canonical JSON."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class ImportedConfiguration(Strict):
+    """What another harness has measured, as far as it was told."""
+
+    source: Literal["import"] = "import"
+    harness: str | None
+    model: str
+    family: str
+    task: str
+    context: Context
+    decoding: Decoding
+    problems: int
+    rollouts: int
 
 
 class Difference(Finite):
@@ -136,8 +156,10 @@ class Arm(Finite):
         description="the sum of each problem's scores, in the order of `problem_ids`; null in lists and predictions",
     )
     rollouts: int = Field(description="rollouts of each problem")
-    mean_tokens: float = Field(description="tokens of a completion")
-    truncated: float = Field(description="share of the rollouts that were truncated at max_tokens")
+    mean_tokens: float | None = Field(None, description="tokens of a completion; null: imported")
+    truncated: float | None = Field(
+        None, description="share of the rollouts that were truncated at max_tokens; null: imported"
+    )
     contexts_missing: dict[str, int] = Field(default_factory=dict, description="rollouts without a context, by reason")
 
 
@@ -259,14 +281,17 @@ class ProbeOut(Labelled, Identified):
 
     object: Literal["probe"] = "probe"
     status: JobStatus
-    key: str = Field(description="content address: the same configuration is measured once")
-    configuration: ProbeConfiguration
+    key: str = Field(
+        description="content address: the same configuration is measured once, the same scores are imported once"
+    )
+    configuration: ProbeConfiguration | ImportedConfiguration
     progress: Progress | None = None
     waiting: Waiting | None = Field(None, description="while it is queued; null in lists")
     result: ProbeResult | None = None
     partial: ProbeResult | None = Field(
         None, description="of a probe that did not succeed: the result on the problems that it finished"
     )
+    samples: StoredSamples | None = Field(None, description="its stored rollouts; null in lists")
     error: Failure | None = None
     created_at: str
     finished_at: str | None

@@ -25,19 +25,21 @@ from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import check_all, for_each
-from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answering import Answered, Prepared, Question, answer_to, prepared, question_of
 from service.predictions.models import PENDING, Prediction
+from service.predictions.naming import named_probe
 from service.predictions.repository import PredictionState
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
-from service.probes.configuring import configure, trained_elsewhere, trained_problems
+from service.probes.configuring import configure, trained, trained_problems
 from service.probes.models import Probe
+from service.samples import service as samples
 from service.settings import Settings
 from service.tasks.service import find_task, known_task
 
@@ -80,10 +82,12 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
     """Where the model or the pool of a request is not known, report all of its names that are not."""
     try:
         yield
+    except IdempotencyMismatch:
+        raise
     except InvalidRequest:
         pool = request.pool
         with database.read() as session:
-            names = [] if request.gap is not None else [partial(find_task, session, tenant, request.task)]
+            names = [] if not request.is_probed else [partial(find_task, session, tenant, request.task)]
             check_all(
                 partial(_pool_of, request, settings),
                 *names,
@@ -94,7 +98,7 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
 
 def _pool_of(request: PredictionRequest, settings: Settings) -> str:
     known = catalog.listed_model(settings.models, request.model.name)
-    if known is None and request.gap is None:
+    if known is None and request.is_probed:
         catalog.find_model(settings.models, request.model.name)
     return request.pool or catalog.default_pool(known)
 
@@ -116,10 +120,11 @@ def prepare(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    with database.read() as session:
+    with _all_names(database, tenant, request, settings), database.read() as session:
         if was_used(session, tenant, idempotency):
             return []
-    law = law_for(database, tenant, request, settings)
+        law = fits.newest(session, tenant, _pool_of(request, settings))
+    law = law or law_for(database, tenant, request, settings)
     with database.read() as session:
         return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
 
@@ -196,24 +201,35 @@ def create_all(
     return ids
 
 
-def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe) -> str:
-    """Store a prediction of a probe that is measured, with its answer; returns its id."""
+def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe | None = None) -> str:
+    """Store a prediction of a probe that is measured, its own or one that it names, with its answer; returns its id."""
     prediction_id = new_id("pred")
-    _store(session, tenant, {prediction_id: asked}, {probe.key: probe})
+    _store(session, tenant, {prediction_id: asked}, {probe.key: probe} if probe is not None else {})
     return prediction_id
 
 
 def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], settings: Settings) -> dict[str, Probe]:
-    configurations = [one.question.probe for one in asked if one.question.probe is not None]
-    return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+    questions = [one.question for one in asked if one.question.stored is None]
+    configurations = [one.probe for one in questions if one.probe is not None]
+    found = probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+    private = {one.probe.key for one in questions if one.probe is not None and not _keeps_samples(one)}
+    for key in sorted(private):
+        samples.refuse(session, tenant, found[key].id)
+    return found
+
+
+def _keeps_samples(question: Question) -> bool:
+    size = question.request.probe
+    return size is None or size.samples
 
 
 def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: Mapping[str, Probe]) -> None:
     """Store predictions by id, with an answer where the gap is known; `found` are their probes by key."""
     rows, results = [], []
     for prediction_id, (question, _) in asked.items():
-        probe = found[question.probe.key] if question.probe is not None else None
-        result = probe.result if probe is not None else None
+        stored = question.stored
+        probe = found[question.probe.key] if question.probe is not None and stored is None else None
+        result = stored.result if stored is not None else probe.result if probe is not None else None
         results.append(result)
         rows.append(
             {
@@ -224,7 +240,7 @@ def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: 
                 "name": question.request.name,
                 "tags": question.request.tags,
                 "family": question.family,
-                "probe_id": probe.id if probe is not None else None,
+                "probe_id": stored.id if stored is not None else probe.id if probe is not None else None,
                 "job_id": probe.job_id if probe is not None and result is None else None,
                 "request": question.request.model_dump(mode="json"),
             }
@@ -256,6 +272,8 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other, or no probe is large enough.
     """
+    if request.probe_id is not None:
+        return named_probe(session, tenant, request, law, settings)
     if request.gap is not None:
         return _given(session, tenant, request, law, settings)
     size = request.probe or ProbeSize()
@@ -292,8 +310,7 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
         InvalidRequest: the family is not known, or the run's problems do not fit the task.
     """
     family = catalog.family_of(settings.models, request.model)
-    task = known_task(session, tenant, request.task)
-    training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
+    training = trained(request.training, known_task(session, tenant, request.task))
     filled = request.model_copy(update={"pool": law.fit.pool, "training": training})
     return Question(filled, family, law, None, None)
 
@@ -457,22 +474,21 @@ def page(session: Session, tenant: str, wanted: PredictionQuery) -> Page[Predict
 
 
 def show(prediction: Prediction, job: Job | None, waiting: Waiting | None = None) -> PredictionOut:
-    """A stored prediction as the API shows it."""
-    answered = Answer.model_validate(prediction.answer).model_dump() if prediction.answer else {}
-    return PredictionOut.model_validate(
-        {
-            "id": prediction.id,
-            "name": prediction.name,
-            "tags": prediction.tags,
-            "status": status_of(prediction, job),
-            "request": prediction.request,
-            "probe_id": prediction.probe_id,
-            "training": PredictionRequest.model_validate(prediction.request).trained_on,
-            "progress": job.progress if job is not None and prediction.status == PENDING else None,
-            "waiting": waiting,
-            "error": prediction.error,
-            "created_at": rfc3339(prediction.created_at),
-            "finished_at": rfc3339(prediction.finished_at) if prediction.finished_at else None,
-            **answered,
-        }
+    """A stored prediction as the API shows it; its parts are validated once, which is most of a list's cost."""
+    request = PredictionRequest.model_validate(prediction.request)
+    answered = dict(Answer.model_validate(prediction.answer)) if prediction.answer else {}
+    return PredictionOut(
+        id=prediction.id,
+        name=prediction.name,
+        tags=prediction.tags,
+        status=status_of(prediction, job),
+        request=request,
+        probe_id=prediction.probe_id,
+        training=request.trained_on,
+        progress=job.progress if job is not None and prediction.status == PENDING else None,
+        waiting=waiting,
+        error=prediction.error,
+        created_at=rfc3339(prediction.created_at),
+        finished_at=rfc3339(prediction.finished_at) if prediction.finished_at else None,
+        **answered,
     )
