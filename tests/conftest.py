@@ -14,6 +14,7 @@ import structlog
 from fastapi.testclient import TestClient
 from sqlalchemy import NullPool, create_engine, text
 
+import tests.support.certificates  # noqa: F401 - before any client is made
 from service.app import create_app
 from service.fits.service import refit_one
 from service.kit.database import Database
@@ -25,10 +26,6 @@ REQUIRED = os.environ.get("GAPCAST_REQUIRE_SERVICES") == "1"
 
 # torch and transformers alone hold a million objects; looking for garbage among them took a tenth of the tests' time
 gc.set_threshold(20_000, 20, 10)
-
-# each client would read the certificates of the machine, 30 ms; no test speaks TLS, so all find a folder without any
-os.environ.pop("SSL_CERT_FILE", None)
-os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 
 def need(host: str, port: int, name: str) -> None:

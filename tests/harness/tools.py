@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gapcast.launching import safe_environment
+from tests.support.certificates import given
 from tests.support.product import eventually
 from workers.tasks import Split, load_task
 
@@ -57,10 +58,7 @@ class Tools:
     def _verifiers(self, name: str, *, hint: bool) -> Path:
         client = ["--client.base-url", self._url, "--client.api-key-var", "LAB_KEY"]
         offline = ["--push", "False", "--env.agent.harness.id", "null", "--env.agent.runtime.type", "subprocess"]
-        offline += [
-            "--env.retries.max-retries",
-            "3",
-        ]  # a process each, which takes long on a busy machine
+        offline += ["--env.retries.max-retries", "3"]  # a process each, which takes long on a busy machine
         out = ["--output-dir", str(self._folder / "verifiers"), "--run.dir", name, "-r", str(ROLLOUTS), "-c", "2"]
         self._run("vf-eval", "gapcast_sums", "-m", MODEL, *client, *offline, *out, "--env.taskset.hint", str(hint))
         return self._folder / "verifiers" / name / "traces.jsonl"
@@ -90,7 +88,7 @@ class Tools:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GAPCAST_")}
-        return kept | {
+        return given(kept) | {
             "GAPCAST_SUMS": str(self._sums),
             "LAB_URL": self._url,
             "LAB_KEY": "none",
