@@ -272,7 +272,12 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         target_se=None,
     )
     family, configuration = found.family, found.configuration
-    request = request.model_copy(update={"training": trained_problems(request.training, found.task)})
+    known = catalog.find_model(settings.models, request.model.name)
+    parts = {
+        "training": trained_problems(request.training, found.task),
+        "recipe": request.recipe.with_rate(known.parameters),
+    }
+    request = request.model_copy(update=parts)
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
@@ -294,7 +299,9 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
     family = catalog.family_of(settings.models, request.model)
     task = known_task(session, tenant, request.task)
     training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
-    filled = request.model_copy(update={"pool": law.fit.pool, "training": training})
+    known = catalog.listed_model(settings.models, request.model.name)
+    recipe = request.recipe.with_rate(known.parameters if known is not None else None, listed=known is not None)
+    filled = request.model_copy(update={"pool": law.fit.pool, "training": training, "recipe": recipe})
     return Question(filled, family, law, None, None)
 
 
