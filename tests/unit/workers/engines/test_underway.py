@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from workers.engines import Request, Sampling, model_folder
+from workers.engines import Request, Sampling, model_folder, underway
 from workers.engines import transformers as engine_module
-from workers.engines import underway
 from workers.engines.transformers import TransformersEngine
 from workers.engines.underway import Meter, Underway
 
