@@ -100,11 +100,11 @@ def test_it_is_listed_as_what_it_is(folder: Path) -> None:
 
 def test_contexts_are_rendered_by_its_own_template(folder: Path) -> None:
     file = folder / "words.yaml"
-    file.write_text(f"model: {CHAT}\ntask: gapcast/word-problems\ncontext: reference_solution\n")
-    (problem, *_) = ask_problems()
+    about = "task: gapcast/word-problems\ncontext: {kind: reference_solution}\nprobe: {problems: 16}\n"
+    file.write_text(f"model: {CHAT}\n{about}")
     shown = json.loads(
         gapcast(
-            *("contexts", "render", str(file), "--problem", problem, "--json"),
+            *("contexts", "render", str(file), "--problem", "bakery-1", "--json"),
             cwd=folder,
             GAPCAST_CONFIG=str(folder / "gapcast.toml"),
         )
@@ -115,12 +115,6 @@ def test_contexts_are_rendered_by_its_own_template(folder: Path) -> None:
         assert prompt.endswith("<|im_end|>\n<|im_start|>assistant\n")
     assert "## Reference solution" in teacher
     assert "## Reference solution" not in student
-
-
-def ask_problems() -> list[str]:
-    from workers.tasks import Split, load_task
-
-    return [one.id for one in load_task("gapcast/word-problems").problems(Split.train)[:1]]
 
 
 CASES: dict[str, tuple[str, Any, Body, Body]] = {
