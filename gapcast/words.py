@@ -18,7 +18,7 @@ from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
 from gapcast.contract.recipes import Recipe, usual_for
 from gapcast.contract.training import TrainedOn
 from gapcast.contract.training_results import EarlyStop, RunCost
-from gapcast.contract.waiting import Waiting
+from gapcast.contract.waiting import RunningJob, Waiting
 
 POINTS = "accuracy points"
 """Accuracies and their differences are shares in the API, and these on a screen."""
@@ -600,6 +600,12 @@ def waits(why: Waiting | None) -> str:
     left, since = why.running.seconds_left, duration(why.running.seconds)
     far = f"running for {since}" if left is None else f"about {duration(left)} left" if left >= 1 else "almost done"
     return f"waiting for {why.running.id or 'another job'} ({far}){behind}"
+
+
+def running_job(job: RunningJob) -> str:
+    """Write what a job is and for how long it has run."""
+    left = f", about {duration(job.seconds_left)} left" if job.seconds_left is not None else ""
+    return f"{job.kind} {job.id or 'of another tenant'}, for {duration(job.seconds)}{left}"
 
 
 def decoding_mode(mode: str | None) -> str:

@@ -15,11 +15,11 @@ from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose
 from service.training_runs import service as training_runs
-from service.web import data, form, fragments
+from service.web import data, form, fragments, list_pages
 from service.web.plots import law_chart
 from service.web.points import ChartData
 from service.web.recipes import FamilyRecipe, law_key
-from service.web.rendering import PAGE_HEADERS, templates
+from service.web.rendering import PAGE_HEADERS, page
 from service.web.run_data import live_forecast, read_run
 from service.web.run_plot import accuracy_chart, loss_chart
 from service.web.summary import (
@@ -52,7 +52,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def page(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
+def home(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
     """Serve the page; the browser fills it from the REST API."""
     context = {
         "pool": pool,
@@ -63,7 +63,7 @@ def page(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
         "decoding": form.DECODING,
         "recipe": [*form.RECIPE, *form.TRAINING],
     }
-    return templates.TemplateResponse(request, "page.html", context, headers=PAGE_HEADERS)
+    return page(request, "page.html", "/", context)
 
 
 @router.get("/web/chart.json")
@@ -143,5 +143,5 @@ class PageFiles(StaticFiles):
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
     """Add the page to the application; `read_chart` is where its plot's data come from."""
     app.state.read_chart = read_chart
-    app.router.routes += [*router.routes, *fragments.router.routes]
+    app.router.routes += [*router.routes, *fragments.router.routes, *list_pages.router.routes]
     app.mount("/static", PageFiles(directory=static_directory), name="static")

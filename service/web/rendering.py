@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 
 from gapcast import comparison_words, recommendation_words, words
 from service.kit.etags import has_current
@@ -30,18 +32,46 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
 
 
+def code(text: str) -> Markup:
+    """Set what stands between back quotes as code."""
+    set_as = (Markup("{}"), Markup("<code>{}</code>"))
+    return Markup("").join(set_as[place % 2].format(part) for place, part in enumerate(text.split("`")))
+
+
 templates.env.globals |= {
     "words": words,
     "comparison_words": comparison_words,
     "recommendation_words": recommendation_words,
 }
-templates.env.filters |= {
+FILTERS: dict[str, Callable[..., str]] = {
     "typeset": typeset,
     "points": lambda share: typeset(words.points(share)),
     "measured": lambda estimate: typeset(words.measured(estimate)),
     "between": lambda ends: typeset(words.between(*ends)),
     "sentence": words.sentence,
+    "code": code,
 }
+templates.env.filters |= FILTERS
+PAGES = (
+    ("Home", "/"),
+    ("Predictions", "/predictions"),
+    ("Comparisons", "/comparisons"),
+    ("Recommendations", "/recommendations"),
+    ("Training runs", "/training_runs"),
+    ("External runs", "/external_runs"),
+    ("Probes", "/probes"),
+    ("Observations", "/observations"),
+    ("Tasks", "/tasks"),
+    ("Models", "/models"),
+    ("Workers", "/workers"),
+)
+"""names and addresses, in the order in which people need them"""
+
+
+def page(request: Request, template: str, here: str, context: dict[str, Any], status: int = 200) -> Response:
+    """Answer with a whole page; `here` is the address of the entry that it belongs to in the list of pages."""
+    own = {"pages": PAGES, "here": here, **context}
+    return templates.TemplateResponse(request, template, own, status, headers=PAGE_HEADERS)
 
 
 def fragment(request: Request, template: str, context: dict[str, Any]) -> Response:

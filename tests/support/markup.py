@@ -40,6 +40,11 @@ class Elements(HTMLParser):
     def named(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
 
+    def links(self, text: str) -> list[str]:
+        """The addresses that a text leads to."""
+        pairs = zip(self.tags, self._texts, strict=True)
+        return [attributes["href"] or "" for (tag, attributes), own in pairs if tag == "a" and own.strip() == text]
+
     def _place(self, selector: str) -> int:
         """Of the first element of a tag, `#id` or `[data-slot=name]`."""
         slot = re.fullmatch(r"\[(.+)=(.+)\]", selector)

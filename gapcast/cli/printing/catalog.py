@@ -1,17 +1,17 @@
 """Models, tasks and context kinds for people."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gapcast import described
 from gapcast.cli.terminal import print_table
 from gapcast.models import ContextKind, Model, Task, TaskProblem
-from gapcast.task_words import STATUSES, self_check, share_of
-from gapcast.words import model_size, when
+from gapcast.task_words import share_of
 
 MOST_TEXT = 400
 """characters of a problem's text that are shown: enough to recognise it, and three problems fit a screen"""
@@ -30,36 +30,30 @@ def print_models(console: Console, models: list[Model]) -> None:
         "Model", "Family", "Weights", "Source", "Context", "Chat", "Thinking", "Revision", right=("Weights",)
     )
     for one in models:
-        size = model_size(one.parameters) if one.parameters is not None else "?"
-        context = str(one.context_length) if one.context_length is not None else "?"
-        texts = (escape(one.name), escape(one.family), size, one.source, context)
-        table.add_row(*texts, _known(one.chat_template), _known(one.thinking), escape(_short(one.revision)))
+        texts = (
+            escape(one.name),
+            escape(one.family),
+            described.weights(one),
+            one.source,
+            described.context_length(one),
+        )
+        known = (described.KNOWN[one.chat_template], described.KNOWN[one.thinking])
+        table.add_row(*texts, *known, escape(_short(one.revision)))
     print_table(console, table)
 
 
 def print_model(console: Console, model: Model) -> None:
     """Print one model, with its whole revision."""
+    _print_described(console, described.model(model))
+
+
+def _print_described(console: Console, rows: Iterable[tuple[str, str]]) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    tokens = f"{model.context_length:,} tokens" if model.context_length is not None else "?"
-    rows = {
-        "Model": model.name,
-        "Family": model.family,
-        "Weights": model_size(model.parameters) if model.parameters is not None else "?",
-        "Source": model.source,
-        "Context": tokens,
-        "Chat template": _known(model.chat_template),
-        "Thinking": _known(model.thinking),
-        "Revision": model.revision,
-    }
-    for name, text in rows.items():
+    for name, text in rows:
         table.add_row(name, escape(text))
     print_table(console, table, wraps=True)
-
-
-def _known(value: bool | None) -> str:
-    return {True: "yes", False: "no", None: "?"}[value]
 
 
 def _short(revision: str) -> str:
@@ -89,41 +83,7 @@ def print_tasks(console: Console, tasks: list[Task]) -> None:
 
 def print_task(console: Console, task: Task) -> None:
     """Print one task."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in _task_rows(task):
-        table.add_row(name, escape(text))
-    print_table(console, table, wraps=True)
-
-
-def _task_rows(task: Task) -> Iterator[tuple[str, str]]:
-    yield "Task", f"{task.name}, {task.revision}"
-    options = {name: value for name, value in (task.verifier_options or {}).items() if value is not None}
-    yield "Verifier", f"{task.verifier} {json.dumps(options)}" if options else task.verifier
-    yield "Problems", f"{task.train_problems} to train and probe on, {task.held_out_problems} held out"
-    fields = {
-        "reference_solution": task.with_reference_solution,
-        "privileged_context": task.with_privileged_context,
-        f"hints (at most {task.hint_levels})": task.with_hints,
-    }
-    having = [f"{number} have {name}" for name, number in fields.items() if number]
-    if having:
-        yield "", f"of those to train and probe on, {', '.join(having)}"
-    elif task.hint_levels:
-        yield "", f"with hints (at most {task.hint_levels})"
-    yield "Completions", f"at most {task.max_tokens} tokens, unless a configuration sets it"
-    yield "Preamble", task.preamble
-    if task.source == "upload":
-        accepted = ", accepted whatever its self-check finds" if task.accepted else ""
-        yield "Status", f"{STATUSES[task.status]}{accepted}"
-    if task.self_check is not None:
-        for number, line in enumerate(self_check(task.self_check)):
-            yield "" if number else "Self-check", line
-    if task.error is not None:
-        yield "Self-check", f"did not run: {task.error.message}"
-    if task.created_at is not None:
-        yield "Stored", f"{when(task.created_at)} UTC"
+    _print_described(console, described.task(task))
 
 
 def print_problems(console: Console, problems: list[TaskProblem]) -> None:

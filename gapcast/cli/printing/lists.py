@@ -8,9 +8,8 @@ from rich.table import Table
 
 from gapcast.cli.terminal import print_table
 from gapcast.contract.labels import Labelled
-from gapcast.contract.waiting import RunningJob
 from gapcast.models import FitSummary, Pool, Prediction, Probe, Worker
-from gapcast.words import context, duration, labels, measured, points, verdict, when
+from gapcast.words import context, duration, labels, measured, points, running_job, verdict, when
 
 
 def label(of: Labelled) -> str:
@@ -68,15 +67,10 @@ def print_workers(console: Console, workers: Iterable[Worker]) -> None:
     table = _table(("Worker", "Queue"), ("Slots", "Queued"), ("Jobs", "Seen"))
     for one in workers:
         queues = [(queue.queue, str(queue.slots), str(queue.queued)) for queue in one.queues]
-        jobs = "\n".join(_job(job) for job in one.jobs) or "nothing"
+        jobs = "\n".join(running_job(job) for job in one.jobs) or "nothing"
         columns = ("\n".join(column) for column in zip(*queues, strict=True))
         table.add_row(escape(one.name), *columns, escape(jobs), f"{duration(one.seen_seconds)} ago")
     print_table(console, table)
-
-
-def _job(job: RunningJob) -> str:
-    left = f", about {duration(job.seconds_left)} left" if job.seconds_left is not None else ""
-    return f"{job.kind} {job.id or 'of another tenant'}, for {duration(job.seconds)}{left}"
 
 
 def _table(texts: Sequence[str], numbers: Sequence[str], last: Sequence[str]) -> Table:

@@ -4,10 +4,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gapcast.cli.printing.lists import label
+from gapcast import described
 from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Batch, Observation
-from gapcast.words import count, measured, percent
+from gapcast.words import count, measured
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 
@@ -31,12 +31,6 @@ def print_batch(console: Console, batch: Batch) -> None:
         console.print("No pool has changed; no law is refitted.", highlight=False)
 
 
-def _remarks(one: Observation) -> str:
-    said = ["collapsed"] if one.collapsed else []
-    said += [f"excluded: {one.excluded_reason}"] if one.excluded else []
-    return "; ".join(said)
-
-
 def print_observations(console: Console, observations: list[Observation]) -> None:
     """Print observations as a table, gaps and improvements in accuracy points."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -52,7 +46,7 @@ def print_observations(console: Console, observations: list[Observation]) -> Non
             measured(one.gap),
             *("" if gain is None else measured(gain) for gain in (one.improvement, one.held_out)),
         )
-        last = (one.external_id or "", _remarks(one))
+        last = (one.external_id or "", described.remarks(one))
         table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
     print_table(console, table)
 
@@ -62,25 +56,6 @@ def print_observation(console: Console, one: Observation) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    remarks = _remarks(one)
-    rows = {
-        "Pool": one.pool,
-        "Family": one.family,
-        "Model": one.model,
-        "Task": one.task,
-        "Context": one.context_kind,
-        "Baseline": "" if one.baseline is None else percent(one.baseline),
-        "Gap": f"{measured(one.gap)} points",
-        "Improvement": "" if one.improvement is None else f"{measured(one.improvement)} points",
-        "Held out": "" if one.held_out is None else f"{measured(one.held_out)} points",
-        "Prediction": one.prediction_id or "",
-        "External id": one.external_id or "",
-        "Version": one.version or "",
-        "Name, tags": label(one),
-        "Source": one.source,
-        "Remarks": remarks,
-    }
-    for name, text in rows.items():
-        if text:
-            table.add_row(name, escape(text))
+    for name, text in described.observation(one):
+        table.add_row(name, escape(text))
     print_panel(console, table, one.id)

@@ -6,8 +6,13 @@ const TIME = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit
 
 export async function part(path) {
   const found = new DOMParser().parseFromString(await getText(path), "text/html").body;
-  for (const time of found.querySelectorAll("time")) time.textContent = new Date(time.dateTime).toLocaleString(undefined, TIME);
+  localize(found);
   return found;
+}
+
+// Writes times, which the server writes in UTC, in the browser's own.
+export function localize(place) {
+  for (const time of place.querySelectorAll("time")) time.textContent = new Date(time.dateTime).toLocaleString(undefined, TIME);
 }
 
 // What is the same stays, what is unfolded stays so, and so does the focus.

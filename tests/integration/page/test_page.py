@@ -271,3 +271,26 @@ def test_the_law_is_drawn_while_a_prediction_is_measured(browser, address) -> No
         finally:
             client.predictions.cancel(created.id)
         wait_for(browser, "#answer-error", 30)
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_every_list_has_a_page_that_fits_a_screen(browser, address, width) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(f"{address}/predictions")
+        addresses = [one.get_attribute("href") for one in browser.find_elements(By.CSS_SELECTOR, "nav li a")]
+        assert len(addresses) >= 10
+        for one in [*addresses[1:-1], f"{address}/models/lab/addition-qwen3-m"]:
+            browser.get(one)
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width, one
+            assert browser.find_element(By.TAG_NAME, "h1").is_displayed()
+            assert browser.title.endswith("Gapcast")
+        browser.get(f"{address}/observations?pool=lab&order=asc")
+        assert browser.find_element(By.CSS_SELECTOR, ".items .number").is_displayed()
+        browser.find_element(By.CSS_SELECTOR, ".items tbody a").click()
+        wait_for(browser, ".described")
+        assert "points" in text(browser, ".described")
+        assert complaints(browser) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -1,0 +1,5 @@
+// Times of a page that the server renders whole; also those that htmx has put in since.
+import { localize } from "/static/parts.js";
+
+localize(document);
+document.addEventListener("htmx:afterSwap", () => localize(document));
