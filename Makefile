@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-trl test-real test-fuzz test-gpu vllm-cpu law-plots lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-real test-fuzz test-gpu vllm-cpu law-plots lint format bench serve lab clean
 
 check: lint test
 
@@ -52,6 +52,13 @@ $(VENV)/fuzz/.installed: $(VENV)/.dev tests/fuzz/requirements.txt
 	@$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check install -q -r tests/fuzz/requirements.txt
 	@touch $@
 
+# the tools whose evaluations are imported, likewise
+$(VENV)/harness/.installed: $(VENV)/.dev tests/harness/requirements.txt
+	@echo "Installing verifiers, inspect-ai, lm-eval and reasoning-gym ..."
+	@test -x $(VENV)/harness/bin/python || $(BIN)/python -m venv $(VENV)/harness
+	@$(VENV)/harness/bin/python -m pip --disable-pip-version-check install -q -r tests/harness/requirements.txt
+	@touch $@
+
 $(VENV)/.docs: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -e ".[docs]"
@@ -64,7 +71,7 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not fuzz and not gpu and not real"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not harness and not fuzz and not gpu and not real"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser. By files, for what they share
 # (a server, a broker's queue), and in the files' order: the longest, those that kill, come first.
@@ -83,6 +90,10 @@ test-real: $(VENV)/smollm2/.unpacked
 # made-up requests to every operation of the API; GAPCAST_FUZZ_EXAMPLES=100 for a long run
 test-fuzz: $(VENV)/fuzz/.installed
 	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m fuzz tests/fuzz
+
+# probes of the real evaluations of other tools, and the tasks that other libraries make
+test-harness: $(VENV)/harness/.installed
+	$(SERIAL) GAPCAST_REQUIRE_HARNESS=1 $(BIN)/python -m pytest -q -m harness tests/harness
 
 # our losses against TRL's, and TRL's trainers with the callback that makes an observation of their runs
 test-trl: $(VENV)/.trl

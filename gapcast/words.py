@@ -554,6 +554,8 @@ def _stopped(one: StopCalibration) -> str:
 
 def truncated(arms: Mapping[str, Arm]) -> str:
     """Say which share of each arm's rollouts was truncated at max_tokens."""
+    if all(arm.truncated is None for arm in arms.values()):
+        return "not known"
     shares = [f"{arm_name(name)} {percent(arm.truncated)}" for name, arm in arms.items() if arm.truncated]
     return ", ".join(shares) or "no rollout"
 

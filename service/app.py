@@ -172,7 +172,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if key is None and is_loopback(settings.host):
         # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1
         app.add_middleware(LocalNamesOnly)
-    larger = {"/v1/observations": settings.max_import_bytes, "/v1/tasks": settings.max_task_bytes}
+    larger = {
+        "/v1/observations": settings.max_import_bytes,
+        probes.IMPORT: settings.max_import_bytes,
+        "/v1/tasks": settings.max_task_bytes,
+    }
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
     app.add_middleware(InFlight)
     app.add_middleware(HeadAsGet)

@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from gapcast.contract.contexts import context_of
+from service.scores import estimate
 from tests.acceptance.probe.test_sequential import POPULATION, population
 from tests.integration.test_probe_agrees import CONTEXTS, measure_by_hand, probe
 from workers.engines import Sampling, model_folder
@@ -15,7 +16,6 @@ from workers.engines.transformers import TransformersEngine
 from workers.sampling.arms import Draw, Sampler, arm_of
 from workers.sampling.drawn import draw_problems
 from workers.sampling.schedule import portions
-from workers.sampling.statistics import estimate
 from workers.tasks import load_task
 
 SEEDS = 200

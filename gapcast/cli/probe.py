@@ -55,7 +55,9 @@ def request_of(configuration: Configuration, half_width: float | None = None) ->
     if configuration.get("gap") is not None:
         advice = "Leave it out to measure it here, or ask `gapcast predict`."
         refuse([configuration.told("gap", f"was measured elsewhere already. {advice}")])
-    body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION | {"gap"}}
+    if configuration.get("probe_id") is not None:
+        refuse([configuration.told("probe_id", "names a probe that was measured already. Leave it out to measure.")])
+    body = {name: value for name, value in configuration.items() if name not in OF_A_PREDICTION | {"gap", "probe_id"}}
     recipe, size = configuration.get("recipe"), body.get("probe")
     if isinstance(recipe, dict) and recipe.get("group_size") is not None:
         body.setdefault("group_size", recipe["group_size"])

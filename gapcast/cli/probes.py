@@ -6,6 +6,7 @@ import typer
 
 from gapcast.cli.exits import Exit
 from gapcast.cli.following import follow_probe, no_longer_following
+from gapcast.cli.importing import import_
 from gapcast.cli.listing import (
     NAMED,
     PROBES,
@@ -21,7 +22,7 @@ from gapcast.cli.listing import (
     show_list,
 )
 from gapcast.cli.printing.lists import print_probes
-from gapcast.cli.printing.probes import print_probe
+from gapcast.cli.printing.probes import show_probe
 from gapcast.cli.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import Probe
@@ -29,8 +30,9 @@ from gapcast.models import Probe
 app = typer.Typer(
     name="probes",
     no_args_is_help=True,
-    help="Probes, which measure gaps: list, show, follow, cancel.\n\n`gapcast probe` makes them, and predictions do.",
+    help="Probes, the measured gaps: list, show, follow, cancel, import.\n\n`gapcast probe` and predictions make one.",
 )
+app.command("import")(import_)
 Named = Annotated[str, typer.Argument(metavar="PROBE", help=f"Its id: {NAMED}.")]
 
 
@@ -95,11 +97,3 @@ def end_of_probe(client: Client, probe: Probe, url: str, *, as_json: bool) -> No
     show_probe(ended, as_json=as_json)
     if ended.status != "succeeded":
         raise typer.Exit(Exit.FAILED)
-
-
-def show_probe(probe: Probe, *, as_json: bool) -> None:
-    """Print a probe."""
-    if as_json:
-        print_json(probe)
-    else:
-        print_probe(console, probe)

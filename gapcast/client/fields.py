@@ -8,6 +8,7 @@ from gapcast.contract.comparisons import Budget
 from gapcast.contract.contexts import Context
 from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.forecasts import Evaluated, GivenBaseline, GivenLook, MeasuredGap
+from gapcast.contract.imported_probes import Evaluation
 from gapcast.contract.measured import Decoding, ModelRef
 from gapcast.contract.observations import ImprovementIn
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
@@ -37,6 +38,7 @@ class PredictionFields(TypedDict, total=False):
     decoding: Decoding | Json
     probe: ProbeSize | Json | None
     gap: GivenGap | Json | None
+    probe_id: str | None
     training: TrainedProblems | Json
     pool: str | None
     levels: Sequence[float]
@@ -56,6 +58,22 @@ class ProbeFields(TypedDict, total=False):
     probe: ProbeSize | Json
     group_size: int
     target_gap_half_width: float | None
+
+
+class ImportedProbeFields(TypedDict, total=False):
+    """The fields of `ImportedProbe`."""
+
+    name: str | None
+    tags: Sequence[str]
+    model: str | ModelRef | Json
+    task: str
+    context: Context | Json
+    decoding: Decoding | Json
+    harness: str | None
+    student: Evaluation | Json
+    teacher: Evaluation | Json
+    none: Evaluation | Json | None
+    placebo: Evaluation | Json | None
 
 
 class SizeFields(TypedDict, total=False):

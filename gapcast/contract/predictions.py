@@ -58,6 +58,13 @@ class PredictionRequest(Labelled, Strict):
     decoding: Decoding = Field(default_factory=Decoding)
     probe: ProbeSize | None = Field(None, description="the size of the probe; null: the default size")
     gap: GivenGap | None = Field(None, description="in place of `probe`: a gap that was measured elsewhere")
+    probe_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="in place of `probe`: a probe that has ended, measured here or imported, of this model, task, "
+        "context and decoding",
+    )
     training: TrainedProblems = Field(
         default_factory=TrainedProblems,
         description="the run that is asked about; a run of this prediction takes it over",
@@ -74,9 +81,19 @@ class PredictionRequest(Labelled, Strict):
         if self.probe is not None and self.gap is not None:
             message = "expected either gap (measured elsewhere) or probe (measure it here), got both. Leave one out."
             raise FieldError("gap", message)
-        if self.gap is None and self.probe is None:
+        if self.probe_id is not None and (self.probe is not None or self.gap is not None):
+            other = "probe" if self.gap is None else "gap"
+            raise FieldError(
+                "probe_id", f"names a probe that has measured the gap, and {other} is there too. Send one."
+            )
+        if self.is_probed and self.probe is None:
             self.probe = ProbeSize()
         return self
+
+    @property
+    def is_probed(self) -> bool:
+        """True if its gap is to be measured here."""
+        return self.gap is None and self.probe_id is None
 
     @property
     def trained_on(self) -> TrainedOn | None:

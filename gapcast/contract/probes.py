@@ -86,6 +86,20 @@ class ProbeConfiguration(MeasuredConfiguration):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+class ImportedConfiguration(Strict):
+    """What another harness has measured, as far as it was told."""
+
+    source: Literal["import"] = "import"
+    harness: str | None
+    model: str
+    family: str
+    task: str
+    context: Context
+    decoding: Decoding
+    problems: int
+    rollouts: int
+
+
 class Difference(Finite):
     """A difference of accuracies and its standard error over problems; shares."""
 
@@ -136,8 +150,10 @@ class Arm(Finite):
         description="the sum of each problem's scores, in the order of `problem_ids`; null in lists and predictions",
     )
     rollouts: int = Field(description="rollouts of each problem")
-    mean_tokens: float = Field(description="tokens of a completion")
-    truncated: float = Field(description="share of the rollouts that were truncated at max_tokens")
+    mean_tokens: float | None = Field(None, description="tokens of a completion; null: imported")
+    truncated: float | None = Field(
+        None, description="share of the rollouts that were truncated at max_tokens; null: imported"
+    )
     contexts_missing: dict[str, int] = Field(default_factory=dict, description="rollouts without a context, by reason")
 
 
@@ -259,8 +275,10 @@ class ProbeOut(Labelled, Identified):
 
     object: Literal["probe"] = "probe"
     status: JobStatus
-    key: str = Field(description="content address: the same configuration is measured once")
-    configuration: ProbeConfiguration
+    key: str = Field(
+        description="content address: the same configuration is measured once, the same scores are imported once"
+    )
+    configuration: ProbeConfiguration | ImportedConfiguration
     progress: Progress | None = None
     waiting: Waiting | None = Field(None, description="while it is queued; null in lists")
     result: ProbeResult | None = None

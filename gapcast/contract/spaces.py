@@ -28,6 +28,11 @@ class Space(Labelled, Strict):
     _asked: list[PredictionRequest] = PrivateAttr(default_factory=list)
 
     @property
+    def is_probed(self) -> bool:
+        """True if the gaps are to be measured here; else every configuration names the probe that has measured it."""
+        return self.asked[0].probe_id is None
+
+    @property
     def asked(self) -> list[PredictionRequest]:
         """The configurations that are compared, each with a name."""
         return self._asked
@@ -57,6 +62,9 @@ class Space(Labelled, Strict):
             if one.gap is not None:
                 message = "the gaps are measured here. Leave gap out, or send given gaps to POST /v1/predictions."
                 raise FieldError(f"{where}.gap", message)
+            if (one.probe_id is None) != (first.probe_id is None):
+                message = "expected a stored probe in every configuration or in none, got both. Name all or none."
+                raise FieldError(f"{where}.probe_id", message)
             if one.probe is not None and one.probe.target_half_width is not None:
                 message = "belongs to predictions: how many problems each configuration gets is decided here."
                 raise FieldError(f"{where}.probe.target_half_width", f"{message} Leave it out.")

@@ -1,7 +1,7 @@
 """From the configurations that are to be compared to what decisions and workers take."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
@@ -27,11 +27,46 @@ USUAL_GAP, USUAL_VARIANCE = 0.15, 0.02
 """of a question that is only asked whether the law knows its context"""
 
 
-class Contestant(BaseModel):
-    """One configuration with its names looked up."""
+class Entry(BaseModel):
+    """One configuration with its names looked up, whether it is to be probed or has been."""
 
     request: PredictionRequest
     family: str
+
+
+class Entrant(Protocol):
+    """A configuration as decisions take it: `service.deciding.Configuration` says what its texts mean."""
+
+    request: PredictionRequest
+
+    @property
+    def asked(self) -> Asked:
+        """Its run, in the law's terms."""
+
+    @property
+    def paired(self) -> str:
+        """The model and decoding of both arms."""
+
+    @property
+    def student(self) -> str:
+        """What the student's samples depend on, but for the problem."""
+
+    @property
+    def teacher(self) -> str:
+        """What the self-teacher's samples depend on."""
+
+    @property
+    def rollouts(self) -> int:
+        """Of each problem and arm."""
+
+    @property
+    def most(self) -> int:
+        """Problems that it may have."""
+
+
+class Contestant(Entry):
+    """A configuration that is to be probed."""
+
     own: ProbeConfiguration
     """the probe that it would have alone"""
     most: int
@@ -56,6 +91,28 @@ class Contestant(BaseModel):
             model=request.model.name,
             mode=request.decoding.mode,
         )
+
+    @property
+    def student(self) -> str:
+        """What the student's samples depend on, but for the problem."""
+        return self.own.model_dump_json(
+            include={"model", "model_revision", "model_options", "engine", "decoding", "rollouts", "seed"}
+        )
+
+    @property
+    def paired(self) -> str:
+        """The model and decoding of both arms."""
+        return self.student
+
+    @property
+    def teacher(self) -> str:
+        """What the self-teacher's samples depend on."""
+        return self.own.model_dump_json(exclude={"problems", "controls"})
+
+    @property
+    def rollouts(self) -> int:
+        """Of each problem and arm."""
+        return self.own.rollouts
 
     @property
     def probe(self) -> ProbeConfiguration:
@@ -122,6 +179,13 @@ def contestants(session: Session, tenant: str, request: Space, law: Current, set
     """
 
     def contestant(one: PredictionRequest) -> Contestant:
+        if not one.is_probed:
+            raise InvalidRequest(
+                "probe_id: expected a configuration whose gap is measured here, got a stored probe. Send `probe`, or "
+                "nothing, in place of probe_id.",
+                param="probe_id",
+                value=one.probe_id,
+            )
         question = resolved(session, tenant, _uncontrolled(one), law, settings)
         return Contestant(request=question.request, family=question.family, own=question.probe, most=question.most)
 
@@ -136,7 +200,7 @@ def _uncontrolled(one: PredictionRequest) -> PredictionRequest:
     return one.model_copy(update={"probe": size.model_copy(update={"controls": []})})
 
 
-def questions(found: Sequence[Contestant], law: Current) -> Questions:
+def questions(found: Sequence[Entrant], law: Current) -> Questions:
     """Make every configuration's question, under the law of its dose and of the problems that decide."""
     laws: list[GapLaw] = []
     competitors = []
@@ -152,16 +216,16 @@ def questions(found: Sequence[Contestant], law: Current) -> Questions:
                 law=index,
                 question=question,
                 paired=_paired(place, one, question, index, answering.law),
-                student=_student(one),
-                teacher=one.own.model_dump_json(exclude={"problems", "controls"}),
-                rollouts=one.own.rollouts,
+                student=one.student,
+                teacher=one.teacher,
+                rollouts=one.rollouts,
                 most=one.most,
             )
         )
     return Questions(competitors, laws)
 
 
-def _question(one: Contestant, law: Current) -> JsonObject:
+def _question(one: Entrant, law: Current) -> JsonObject:
     """The fields of a law's question, but for what is measured."""
     request, asked = one.request, one.asked
     return {
@@ -175,21 +239,14 @@ def _question(one: Contestant, law: Current) -> JsonObject:
     }
 
 
-def _student(one: Contestant) -> str:
-    """What the student's samples depend on, but for the problem."""
-    return one.own.model_dump_json(
-        include={"model", "model_revision", "model_options", "engine", "decoding", "rollouts", "seed"}
-    )
-
-
-def _paired(place: int, one: Contestant, question: Mapping[str, object], index: int, law: GapLaw) -> str:
+def _paired(place: int, one: Entrant, question: Mapping[str, object], index: int, law: GapLaw) -> str:
     """Whose gaps it may be tested against: those of its model, law and cell, unless the law knows its context."""
     fields = {name: value for name, value in question.items() if name != "context"}
     asked = Probe(gap=USUAL_GAP, gap_var=USUAL_VARIANCE, context=question["context"], **fields)  # type: ignore[arg-type]
     known = law.predict_improvement(asked).context_known
     if known is not None and str(known) != "new":
         return f"{place}"
-    return f"{index} {fields['cell']} {fields['family']} {_student(one)}"
+    return f"{index} {fields['cell']} {fields['family']} {one.paired}"
 
 
 def equal_split(found: Sequence[Contestant], contest: Sequence[deciding.Configuration]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gapcast.contract.base import TERMINAL
+from gapcast.contract.comparison_jobs import PartResult
 from gapcast.contract.comparisons import (
     Compared,
     ComparisonOut,
@@ -14,7 +15,7 @@ from gapcast.contract.comparisons import (
 )
 from gapcast.contract.predictions import Answer
 from gapcast.contract.waiting import Waiting
-from service.comparisons.configuring import Contestant
+from service.comparisons.configuring import Entry
 from service.comparisons.models import PENDING, Comparison
 from service.comparisons.repository import Part
 from service.comparisons.story import Story
@@ -34,8 +35,11 @@ def show(
 ) -> ComparisonOut:
     """Show one; `predicted` are its predictions by id. In lists, which are `brief`, only the newest round."""
     request = ComparisonRequest.model_validate(comparison.request)
-    found = [Contestant.model_validate(one) for one in comparison.members["list"]]
+    found = [Entry.model_validate(one) for one in comparison.members["list"]]
     story, answer = Story.read(parts), comparison.answer or {}
+    decided = comparison.members.get("decided")
+    if decided is not None:
+        story.add(PartResult.model_validate(decided))
     last = story.rounds[-1] if story.rounds else None
     status = _status(comparison, parts)
     running = next((part.job for part in parts if part.job.state == JobState.running), None)
@@ -70,7 +74,7 @@ def show(
                 gpu_hours=story.gpu_hours,
                 loads=story.loads,
             ),
-            "warnings": of_winner(winner, compared) if winner is not None else [],
+            "warnings": of_winner(winner, compared, probed_again=decided is None) if winner is not None else [],
             "error": comparison.error,
             "created_at": rfc3339(comparison.created_at),
             "finished_at": rfc3339(comparison.finished_at) if comparison.finished_at else None,
@@ -95,7 +99,7 @@ def _rank(one: Compared, last: Round | None) -> tuple[bool, bool, float, float, 
 
 
 def _compared(
-    place: int, one: Contestant, last: Round | None, prediction_id: str | None, predicted: Mapping[str, Prediction]
+    place: int, one: Entry, last: Round | None, prediction_id: str | None, predicted: Mapping[str, Prediction]
 ) -> Compared:
     standing: Standing | None = last.standings[place] if last is not None else None
     row = predicted.get(prediction_id) if prediction_id is not None else None

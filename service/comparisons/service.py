@@ -12,12 +12,13 @@ from gapcast.contract.events import ComparisonCreated, Ended
 from gapcast.contract.lists import ComparisonQuery
 from gapcast.contract.spaces import Space
 from gapcast.contract.waiting import Queue
-from service.comparisons import repository
+from service.comparisons import repository, stored
 from service.comparisons.configuring import Contest, Contestant, contest_of, first_plan, questions
 from service.comparisons.ending import Answers, answers_of, store
 from service.comparisons.models import PENDING, Comparison, ComparisonPart
 from service.comparisons.presenting import show
 from service.comparisons.repository import ComparisonState
+from service.comparisons.stored import StoredContest
 from service.comparisons.story import Story
 from service.events import repository as events
 from service.fits import service as fits
@@ -55,7 +56,7 @@ def prepare(
     request: ComparisonRequest,
     settings: Settings,
     idempotency: Idempotency | None = None,
-) -> Contest | None:
+) -> Contest | StoredContest | None:
     """Look up all that is compared before anything is locked; None for a key that was used: what it has made answers.
 
     Raises:
@@ -68,6 +69,8 @@ def prepare(
             return None
     law = law_of(database, tenant, request, settings)
     with database.read() as session:
+        if not request.is_probed:
+            return stored.contest_of(session, tenant, request, law, settings)
         return contest_of(session, tenant, request, law, settings)
 
 
@@ -75,7 +78,7 @@ def create(
     session: WriteSession,
     tenant: str,
     request: ComparisonRequest,
-    contest: Contest | None,
+    contest: Contest | StoredContest | None,
     settings: Settings,
     idempotency: Idempotency | None = None,
 ) -> str:
@@ -99,6 +102,9 @@ def create(
             return first
     if contest is None:
         raise ValueError("only the request of a key that was used comes without what it compares")
+    if isinstance(contest, StoredContest):
+        stored.store(session, tenant, comparison_id, request, contest)
+        return comparison_id
     found, law, split = contest
     comparison = repository.add(
         session,
@@ -248,8 +254,8 @@ def advance(session: WriteSession, job: Job, answers: Answers | None) -> None:
     repository.set_round(session, comparison.id, comparison.round + 1)
     session.refresh(comparison)
     if story.second is not None:
-        stored = store(session, comparison, answers or _answers(session, comparison, story), job.id)
-        _end(session, comparison, JobState.succeeded, {"answer": stored})
+        kept = store(session, comparison, answers or _answers(session, comparison, story), job.id)
+        _end(session, comparison, JobState.succeeded, {"answer": kept})
     elif story.stop is not None:
         _queue(session, comparison, {"of": story.leader, "plan": None, "decides": False, "second": story.leader})
     elif result.next:

@@ -70,6 +70,14 @@ def add(session: Session, *, tenant: str, kind: str, queue: str, subject_id: str
     return job
 
 
+def add_ended(session: Session, *, tenant: str, kind: str, queue: str, subject_id: str) -> Job:
+    """Store a job that has succeeded already: its work was done elsewhere."""
+    job = add(session, tenant=tenant, kind=kind, queue=queue, subject_id=subject_id)
+    job.state, job.finished_at = JobState.succeeded, job.created_at
+    session.flush()
+    return job
+
+
 def get(session: Session, job_id: str, *, lock: bool = False) -> Job | None:
     """Read one job; `lock` holds its row until the transaction ends."""
     query = select(Job).where(Job.id == job_id)

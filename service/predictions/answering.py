@@ -21,6 +21,13 @@ from service.probes import repository as probe_rows
 log = structlog.get_logger()
 
 
+class StoredProbe(NamedTuple):
+    """A probe that has ended, which a request names."""
+
+    id: str
+    result: JsonObject
+
+
 class Question(NamedTuple):
     """A request with names looked up and defaults filled in, which the answer records."""
 
@@ -28,9 +35,11 @@ class Question(NamedTuple):
     family: str
     law: Current
     probe: ProbeConfiguration | None
-    """None: it brings a gap"""
+    """None: it brings a gap, or names an imported probe"""
     most: int | None
     """problems of its task; None: it brings a gap, or they are not asked for any more"""
+    stored: StoredProbe | None = None
+    """None: it names no probe"""
 
 
 class Answered(NamedTuple):
@@ -88,7 +97,9 @@ def prepared(
     results |= {probe.key: probe.result for probe in probe_rows.find_all(session, tenant, keys) if probe.result}
     found = []
     for one in questions:
-        result = results.get(one.probe.key) if one.probe is not None else None
+        result = one.stored.result if one.stored is not None else None
+        if one.probe is not None and result is None:
+            result = results.get(one.probe.key)
         is_known = one.probe is None or result is not None
         found.append(Prepared(one, answer_to(session, tenant, one, result) if is_known else None))
     return found
@@ -101,12 +112,17 @@ def question_of(session: Session, prediction: Prediction, law: Current) -> Quest
 
 
 def probe_of(session: Session, prediction: Prediction) -> ProbeConfiguration | None:
-    """What is measured for a stored prediction; None: it brought a gap."""
+    """What is measured for a stored prediction; None: it brought a gap, or its probe is imported."""
     if prediction.probe_id is None:
         return None
-    return ProbeConfiguration.model_validate(
-        probe_rows.by_id(session, prediction.probe_id).configuration, extra="ignore"
-    )
+    return measured_by(probe_rows.by_id(session, prediction.probe_id).configuration)
+
+
+def measured_by(configuration: JsonObject) -> ProbeConfiguration | None:
+    """Read the configuration of a stored probe; None: it is imported."""
+    if "source" in configuration:
+        return None
+    return ProbeConfiguration.model_validate(configuration, extra="ignore")
 
 
 def asked_of(

@@ -32,11 +32,12 @@ from service.observations.service import find_pool
 from service.predictions import repository
 from service.predictions.answering import Answered, Prepared, Question, answer_to, prepared, question_of
 from service.predictions.models import PENDING, Prediction
+from service.predictions.naming import named_probe
 from service.predictions.repository import PredictionState
 from service.probes import repository as probe_rows
 from service.probes import service as probes
 from service.probes import sizing
-from service.probes.configuring import configure, trained_elsewhere, trained_problems
+from service.probes.configuring import configure, trained, trained_problems
 from service.probes.models import Probe
 from service.settings import Settings
 from service.tasks.service import find_task, known_task
@@ -83,7 +84,7 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
     except InvalidRequest:
         pool = request.pool
         with database.read() as session:
-            names = [] if request.gap is not None else [partial(find_task, session, tenant, request.task)]
+            names = [] if not request.is_probed else [partial(find_task, session, tenant, request.task)]
             check_all(
                 partial(_pool_of, request, settings),
                 *names,
@@ -94,7 +95,7 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
 
 def _pool_of(request: PredictionRequest, settings: Settings) -> str:
     known = catalog.listed_model(settings.models, request.model.name)
-    if known is None and request.gap is None:
+    if known is None and request.is_probed:
         catalog.find_model(settings.models, request.model.name)
     return request.pool or catalog.default_pool(known)
 
@@ -196,15 +197,16 @@ def create_all(
     return ids
 
 
-def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe) -> str:
-    """Store a prediction of a probe that is measured, with its answer; returns its id."""
+def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe | None = None) -> str:
+    """Store a prediction of a probe that is measured, its own or one that it names, with its answer; returns its id."""
     prediction_id = new_id("pred")
-    _store(session, tenant, {prediction_id: asked}, {probe.key: probe})
+    _store(session, tenant, {prediction_id: asked}, {probe.key: probe} if probe is not None else {})
     return prediction_id
 
 
 def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], settings: Settings) -> dict[str, Probe]:
-    configurations = [one.question.probe for one in asked if one.question.probe is not None]
+    questions = [one.question for one in asked]
+    configurations = [one.probe for one in questions if one.probe is not None and one.stored is None]
     return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
 
 
@@ -212,8 +214,9 @@ def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: 
     """Store predictions by id, with an answer where the gap is known; `found` are their probes by key."""
     rows, results = [], []
     for prediction_id, (question, _) in asked.items():
-        probe = found[question.probe.key] if question.probe is not None else None
-        result = probe.result if probe is not None else None
+        stored = question.stored
+        probe = found[question.probe.key] if question.probe is not None and stored is None else None
+        result = stored.result if stored is not None else probe.result if probe is not None else None
         results.append(result)
         rows.append(
             {
@@ -224,7 +227,7 @@ def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: 
                 "name": question.request.name,
                 "tags": question.request.tags,
                 "family": question.family,
-                "probe_id": probe.id if probe is not None else None,
+                "probe_id": stored.id if stored is not None else probe.id if probe is not None else None,
                 "job_id": probe.job_id if probe is not None and result is None else None,
                 "request": question.request.model_dump(mode="json"),
             }
@@ -256,6 +259,8 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other, or no probe is large enough.
     """
+    if request.probe_id is not None:
+        return named_probe(session, tenant, request, law, settings)
     if request.gap is not None:
         return _given(session, tenant, request, law, settings)
     size = request.probe or ProbeSize()
@@ -272,12 +277,7 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         target_se=None,
     )
     family, configuration = found.family, found.configuration
-    known = catalog.find_model(settings.models, request.model.name)
-    parts = {
-        "training": trained_problems(request.training, found.task),
-        "recipe": request.recipe.with_rate(known.parameters),
-    }
-    request = request.model_copy(update=parts)
+    request = request.model_copy(update={"training": trained_problems(request.training, found.task)})
     if size.target_half_width is not None:
         target = sizing.target_se(law, request, family, size.target_half_width, max(request.levels))
         configuration = configuration.model_copy(update={"target_se": target})
@@ -286,6 +286,7 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         "decoding": configuration.decoding.model_copy(update={"evaluation": request.decoding.evaluation}),
         "probe": found.size,
         "pool": law.fit.pool,
+        "recipe": catalog.tuned(settings.models, request.model.name, request.recipe),
     }
     return Question(request.model_copy(update=parts), family, law, configuration, found.task.train_problems)
 
@@ -297,10 +298,8 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
         InvalidRequest: the family is not known, or the run's problems do not fit the task.
     """
     family = catalog.family_of(settings.models, request.model)
-    task = known_task(session, tenant, request.task)
-    training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
-    known = catalog.listed_model(settings.models, request.model.name)
-    recipe = request.recipe.with_rate(known.parameters if known is not None else None, listed=known is not None)
+    training = trained(request.training, known_task(session, tenant, request.task))
+    recipe = catalog.tuned(settings.models, request.model.name, request.recipe)
     filled = request.model_copy(update={"pool": law.fit.pool, "training": training, "recipe": recipe})
     return Question(filled, family, law, None, None)
 

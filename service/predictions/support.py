@@ -156,7 +156,7 @@ def _spoiled(request: PredictionRequest, result: ProbeResult) -> Iterator[Missin
         )
         yield Missing(code="answer_in_context", message=message)
     truncated = result.arms["context"].truncated
-    if truncated > MOST_SPOILED:
+    if truncated is not None and truncated > MOST_SPOILED:
         message = (
             f"{whole_percent(truncated)} of the self-teacher's rollouts were truncated at max_tokens: the gap is "
             "mostly that of answers without an end. Raise decoding.max_tokens and probe again."

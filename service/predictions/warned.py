@@ -104,7 +104,7 @@ def of_probe(request: PredictionRequest, gap: Gap, result: ProbeResult | None) -
         )
         warned.append(Warned(code="contexts_missing", message=message))
     truncated = result.arms["context"].truncated
-    if truncated > 0.1:
+    if truncated is not None and truncated > 0.1:
         message = (
             f"{whole_percent(truncated)} of the self-teacher's rollouts were truncated at max_tokens. "
             f"Raise decoding.max_tokens. Above {whole_percent(MOST_SPOILED)} a run is not advised."

@@ -155,6 +155,15 @@ def trained_problems(asked: TrainedProblems, task: Task) -> TrainedProblems:
     return TrainedProblems(problems=problems, evaluation_problems=evaluated)
 
 
+def trained(asked: TrainedProblems, task: Task | None) -> TrainedProblems:
+    """Fill in the problems of a run as far as they are known; `task` is None if it is not stored here.
+
+    Raises:
+        InvalidRequest: they do not fit the task, or nobody knows how many there are.
+    """
+    return trained_problems(asked, task) if task is not None else trained_elsewhere(asked)
+
+
 def trained_elsewhere(asked: TrainedProblems) -> TrainedProblems:
     """Return the problems of a run on a task that is not stored here: what was sent, as far as it follows from that.
 

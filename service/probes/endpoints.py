@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
+from gapcast.contract.imported_probes import ImportedProbe
 from gapcast.contract.lists import ProbeQuery
 from gapcast.contract.probes import ProbeOut, ProbeRequest
 from gapcast.contract.sizing import SizeOut, SizeRequest
@@ -18,10 +19,11 @@ from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, Inva
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
 from service.kit.waiting import Prefer
-from service.probes import service, sizing
+from service.probes import importing, service, sizing
 
 router = APIRouter(prefix="/probes", tags=["probes"])
 PATH = "/v1/probes"
+IMPORT = f"{PATH}/import"
 
 
 def _read(state: State, tenant: str, probe_id: str) -> ProbeOut:
@@ -60,6 +62,30 @@ async def create_probe(
             return service.create(session, tenant, request, state.settings, idempotency)
 
     return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
+
+
+@router.post(
+    "/import",
+    status_code=201,
+    responses={
+        200: {"model": ProbeOut, "description": "The same scores were imported before."},
+        **problems(IdempotencyMismatch, InvalidRequest, MalformedJson, BodyTooLarge),
+    },
+)
+def import_probe(
+    imported: ImportedProbe,
+    response: Response,
+    state: AppState,
+    tenant: Tenant,
+    idempotency_key: IdempotencyKey = None,
+) -> ProbeOut:
+    """Store a gap that another harness has measured, from the scores of each problem without and with the context."""
+    idempotency = idempotency_of(IMPORT, idempotency_key, imported)
+    with state.database.write() as session:
+        probe_id, is_new = importing.create(session, tenant, imported, state.settings, idempotency)
+    response.headers["Location"] = f"{PATH}/{probe_id}"
+    response.status_code = 201 if is_new else 200
+    return _read(state, tenant, probe_id)
 
 
 @router.post("/size", responses=problems(InvalidRequest, UnknownPool, NotFound))

@@ -22,7 +22,7 @@ from service.law.paired import Components, assumed_components
 from service.law.sizing import Need, Size, needed_variance, plan
 from service.listed_models import ModelEntry
 from service.probes import repository
-from service.probes.configuring import trained_elsewhere, trained_problems
+from service.probes.configuring import trained
 from service.tasks import service as tasks
 
 PRIOR_GAP, PRIOR_STUDENT = 0.15, 0.3
@@ -48,7 +48,7 @@ def size(database: Database, tenant: str, request: SizeRequest, models: Sequence
         pilot = _pilot(session, tenant, request) if request.pilot_probe_id is not None else None
         task = tasks.known_task(session, tenant, request.task)
     most = request.most_problems or (task.train_problems if task is not None else MOST_PROBLEMS)
-    training = trained_problems(request.training, task) if task is not None else trained_elsewhere(request.training)
+    training = trained(request.training, task)
     request = request.model_copy(update={"training": training})
     expected = _expected(request.expected, pilot, summary, family)
     components, source = _components(pilot, expected)

@@ -23,13 +23,14 @@ from gapcast.words import count, listed, whole_percent
 from service import deciding
 from service.catalog.service import own_pool
 from service.comparisons.configuring import Contestant, contestants, questions
+from service.comparisons.rounds import known
 from service.deciding import Limits, Outlook, Plan, Planned
 from service.deciding.planning.plans import TOLERANCE
 from service.deciding.rounds import TAILS
 from service.fits.service import Current
 from service.forecasts.standing import cell_of
 from service.kit.errors import InvalidRequest
-from service.recommendations.knowing import known, measured
+from service.recommendations.knowing import measured
 from service.recommendations.pricing import Priced, priced
 from service.settings import Settings
 

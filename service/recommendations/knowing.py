@@ -3,12 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from gapcast.contract.probes import ProbeResult
 from service.comparisons.configuring import Contestant
-from service.deciding import Known
 from service.probes import repository as probes
 
 SIZES = frozenset({"problems", "controls", "target_se"})
@@ -35,17 +33,3 @@ def _samples(configuration: Mapping[str, object]) -> str:
     """What a probe's samples depend on beside the problem."""
     of_samples = {name: value for name, value in configuration.items() if name not in SIZES}
     return json.dumps(of_samples, sort_keys=True)  # a database may keep the fields of an object in an order of its own
-
-
-def known(result: ProbeResult) -> Known:
-    """A probe as decisions take it."""
-    student, teacher = result.arms["student"], result.arms["context"]
-    if student.counts is None or teacher.counts is None:
-        raise ValueError("a stored probe has the counts of every problem")
-    shares = [np.asarray(arm.counts, dtype=float) / arm.rollouts for arm in (teacher, student)]
-    return Known(
-        differences=shares[0] - shares[1],
-        gap_var=result.gap.se**2,
-        student=result.gap.student,
-        gap_spread=result.variance.sigma_d2 if result.variance is not None else None,
-    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gapcast.contract.comparison_jobs import ComparisonConfiguration, Known
 from gapcast.contract.contexts import TEMPLATE_VERSION
 from gapcast.contract.probes import ProbeConfiguration, ProbeCost, ProbeResult, ProbeSeconds
+from service.scores import differences, variance_components
 from workers.contexts import prompt_shape
 from workers.contexts.templates import require_template_version
 from workers.engines import load_engine
@@ -16,7 +17,6 @@ from workers.resources import Resources
 from workers.sampling.arms import Draw, Rollout, Rows, Sampler, sampling_of
 from workers.sampling.drawn import DrawnProblems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
-from workers.sampling.statistics import differences, variance_components
 from workers.tasks import Task, load_task, require_scoring_version
 
 AT_ONCE = 256

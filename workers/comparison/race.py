@@ -6,10 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from gapcast.contract.comparison_jobs import ComparisonConfiguration, Known, PartResult
-from gapcast.contract.comparisons import COMPARED_AT, Round, Standing
 from gapcast.contract.events import ComparisonPartial, ComparisonProgressed, ComparisonRound, Emit
-from gapcast.contract.predictions import Interval
 from service import deciding
+from service.comparisons.rounds import round_of
 from service.law import GapLaw
 from workers.comparison.bench import Bench
 from workers.resources import Resources
@@ -63,45 +62,22 @@ class Race:
     def _decide(self) -> deciding.Decision:
         """Decide, and tell how everybody stands."""
         number = self._number()
+        known = [_seen(self._known.get(place)) for place in range(len(self._competitors))]
         decision = deciding.decide(
             self._laws,
             self._competitors,
-            [_seen(self._known.get(place)) for place in range(len(self._competitors))],
+            known,
             self._rules,
             budget=self._left(),
             eliminated=frozenset(self._result.eliminated),
             round=number,
         )
         self._result.eliminated = sorted(decision.eliminated)
-        told = Round(
-            number=number,
-            rollouts=self._spent(),
-            standings=[self._standing(place, one) for place, one in enumerate(decision.standings)],
-            leader=decision.leader,
-            picked=list(decision.picked),
-            p_best_picked=decision.p_best_picked,
-            alike=list(decision.alike),
-        )
+        told = round_of(decision, known, number, self._spent())
         self._result.rounds.append(told)
         self._emit(ComparisonRound(**dict(told)))
         self._emit(ComparisonPartial(result=self._so_far()))
         return decision
-
-    def _standing(self, place: int, one: deciding.Standing) -> Standing:
-        known = self._known.get(place)
-        return Standing(
-            place=place,
-            problems=len(known.differences) if known is not None else 0,
-            gap=known.gap if known is not None else None,
-            gap_se=known.gap_var**0.5 if known is not None else None,
-            value=one.mean,
-            interval=Interval(level=COMPARED_AT, lower=one.lower, upper=one.upper),
-            p_best=one.p_best,
-            p_picked=one.p_picked,
-            loss=one.loss,
-            eliminated=one.eliminated,
-            refused=one.refused,
-        )
 
     def _spent(self) -> int:
         return self._configuration.rollouts + self._result.rollouts

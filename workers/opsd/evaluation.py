@@ -11,10 +11,10 @@ from gapcast.contract.base import JsonObject
 from gapcast.contract.contexts import Context
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import ArmCounts, Evaluation
+from service.scores import Scores, counts, differences, estimate, sampling_covariance, standard_error
 from workers.opsd.warnings import Warnings
 from workers.sampling.arms import Arm, Draw, Sampler, arm_of
 from workers.sampling.self_teacher import SelfTeacher
-from workers.sampling.statistics import Scores, counts, differences, estimate, sampling_covariance, standard_error
 from workers.tasks import Problem
 
 

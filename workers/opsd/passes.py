@@ -10,7 +10,7 @@ import numpy as np
 from gapcast.contract.base import JsonObject
 from gapcast.contract.probes import Difference
 from gapcast.contract.training_results import RolloutLook
-from workers.sampling.statistics import Scores, arm_variance
+from service.scores import Scores, arm_variance
 
 MOST_LOOKS = 8
 """of a run: passes are pooled, so that a run of hundreds does not keep hundreds (docs: LIVE)"""

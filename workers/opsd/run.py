@@ -21,6 +21,7 @@ from gapcast.contract.training_results import (
     TrainingResult,
     WorkerCost,
 )
+from service.scores import Scores
 from workers.contexts.templates import require_template_version
 from workers.failures import JobError, Paused
 from workers.opsd.evaluation import best_of, collapsed, evaluation, warn_of_no_learning
@@ -32,7 +33,6 @@ from workers.opsd.warnings import Warnings
 from workers.opsd.watching import Watch, Watcher
 from workers.opsd.world import ALONE, World
 from workers.resources import Resources
-from workers.sampling.statistics import Scores
 from workers.tasks import require_scoring_version
 
 METRICS = 100

@@ -7,10 +7,10 @@ import numpy as np
 
 from gapcast.contract.events import TrainingForecast, TrainingMetrics, TrainingStop
 from gapcast.contract.training_results import EarlyStop, Held, TrainingOutcome, TrainingPartial, WorkerCost
+from service.scores import Scores, arm_variance
 from workers.opsd.parts import Job, Parts
 from workers.opsd.passes import PassCounter
 from workers.opsd.record import Record
-from workers.sampling.statistics import Scores, arm_variance
 
 
 class Looked(NamedTuple):

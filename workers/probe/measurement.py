@@ -5,22 +5,13 @@ from collections.abc import Sequence
 from itertools import islice
 
 from gapcast.contract.contexts import Context
-from gapcast.contract.probes import (
-    Control,
-    Controls,
-    Covariates,
-    Difference,
-    Gap,
-    Leak,
-    ProbeConfiguration,
-    ProbeResult,
-)
+from gapcast.contract.probes import Leak, ProbeConfiguration, ProbeResult
+from service.scores import Estimate, Scores, estimate, guarded, result_of
 from workers.contexts import leak, student_prompt
 from workers.failures import JobError
-from workers.probe.covariates import LogRatios, mean_sd, pass_at_k
+from workers.probe.covariates import LogRatios
 from workers.sampling.arms import Arm, Draw, Rows, Sampler
 from workers.sampling.self_teacher import SelfTeacher, Taught
-from workers.sampling.statistics import Estimate, Scores, estimate, guarded, variance_components
 from workers.tasks import Problem
 
 LEAKS = ("copied", "contains_answer")
@@ -123,44 +114,15 @@ class Measurement:
 
     def result(self) -> ProbeResult:
         """Return the probe's result as of now (OPSD.md, Probe); needs two problems."""
-        student, teacher = self.arms["student"].scores, self.arms["context"].scores
-        accuracy = float(student.mean())
-        return ProbeResult(
-            gap=Gap(
-                **self.gap.as_dict(),
-                student=accuracy,
-                self_teacher=float(teacher.mean()),
-                problems=len(self.problem_ids),
-                rollouts=self._configuration.rollouts,
-            ),
-            net_gap=self._net_gap(),
-            arms={name: arm.summary() for name, arm in self.arms.items()},
-            problem_ids=list(self.problem_ids),
-            controls=Controls(
-                none=self._control("none"),
-                placebo=self._control("placebo"),
-                shuffled_feedback=self._control("shuffled_feedback"),
-                leak=self._leak(),
-            ),
+        return result_of(
+            {name: arm.scores for name, arm in self.arms.items()},
+            {name: arm.summary() for name, arm in self.arms.items()},
+            self.problem_ids,
+            judge=self._judge,
+            leak=self._leak(),
+            log_ratio=self._ratios.summary(),
             contexts_missing=sum(self.arms["context"].missing.values()) / self.arms["context"].rollouts,
-            variance=variance_components(student, teacher),
-            covariates=Covariates(
-                headroom=1 - accuracy,
-                pass_at_k=pass_at_k(student),
-                mean_sd=mean_sd(student),
-                log_ratio=self._ratios.summary(),
-            ),
         )
-
-    def _net_gap(self) -> Difference | None:
-        if "placebo" not in self.arms:
-            return None
-        return Difference(**self._judge(self.arms["context"].scores, self.arms["placebo"].scores).as_dict())
-
-    def _control(self, name: str) -> Control | None:
-        if name not in self.arms:
-            return None
-        return Control(**self._judge(self.arms[name].scores, self.arms["student"].scores).as_dict())
 
     def _leak(self) -> Leak:
         shown = self._leaks["shown"]

@@ -12,10 +12,10 @@ import numpy as np
 
 from gapcast.contract import probes as contract
 from gapcast.contract.measured import Decoding
+from service.scores import Scores, counts
 from workers.contexts import require_fit, student_prompt
 from workers.engines import Engine, Prompt, Request, Sample, Sampling
 from workers.processors import usable_processors
-from workers.sampling.statistics import Scores, counts
 from workers.tasks import Problem, Task, Verdict, derive_seed
 from workers.tasks.answers import answer_part, closes_thinking, opens_thinking
 

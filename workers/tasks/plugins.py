@@ -1,13 +1,20 @@
 """The verifier `plugin`: a Python entry point of this worker's environment (docs/tasks.md)."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from gapcast.contract.problems import PluginVerifier
 from workers.failures import JobError
 from workers.tasks.protocol import Problem, Verdict, wrong
 
 GROUP = "gapcast.verifiers"
+OURS = {
+    "reasoning-gym": "workers.tasks.generators.reasoning_gym:verify",
+    "verifiers": "workers.tasks.generators.verifiers:verify",
+}
+"""the plugins that come with Gapcast; each needs the extra of its name"""
 
 
 class Plugin:
@@ -15,13 +22,26 @@ class Plugin:
 
     def __init__(self, spec: PluginVerifier) -> None:
         self._spec = spec
-        found = entry_points(group=GROUP, name=spec.name)
+        self._verify = self._load()
+
+    def _load(self) -> Callable[..., Any]:
+        name = self._spec.name
+        if name in OURS:
+            try:
+                return EntryPoint(name, OURS[name], GROUP).load()  # type: ignore[no-any-return]
+            except ImportError as error:
+                message = (
+                    f"The task is scored by {name}, which is not installed on this worker. Install it: pip install "
+                    f"'gapcast[{name}]'."
+                )
+                raise JobError("verifier_not_found", message, "task", "server") from error
+        found = entry_points(group=GROUP, name=name)
         if not found:
             known = ", ".join(sorted(one.name for one in entry_points(group=GROUP))) or "none"
-            message = f"This worker has no verifier {spec.name!r} in the group {GROUP}; it has: {known}."
+            message = f"This worker has no verifier {name!r} in the group {GROUP}; it has: {known}."
             raise JobError("verifier_not_found", message, "task", "server")
         try:
-            self._verify = next(iter(found)).load()
+            return next(iter(found)).load()  # type: ignore[no-any-return]
         except Exception as error:
             raise self._failed(f"cannot be imported: {type(error).__name__}: {error}") from error
 

@@ -11,9 +11,9 @@ from gapcast.contract.training_results import EarlyStop, Rule, TrainingPartial
 from service.deciding.eliminating import smaller
 from service.forecasts.forecasting import Forecaster, Run, Standing
 from service.law.curve import is_checked
+from service.scores import Scores
 from workers.opsd.configuration import own_seed
 from workers.opsd.watching import Looked
-from workers.sampling.statistics import Scores
 
 HARM = 0.05
 """risk that harm is seen in a run that does none, over all of its evaluations together"""

@@ -7,7 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from gapcast.cli.printing.lists import label
-from gapcast.cli.terminal import print_panel
+from gapcast.cli.terminal import console, print_json, print_panel
+from gapcast.contract.probes import ImportedConfiguration
 from gapcast.models import Controls, Estimate, Probe, ProbeFigures, ProbeResult
 from gapcast.words import (
     STATES,
@@ -34,10 +35,11 @@ def control_rows(controls: Controls, net_gap: Estimate | None) -> Iterator[tuple
     """Yield the controls that tell a gap from an artefact, as rows of a table."""
     if net_gap is not None:
         yield "Net gap", f"{estimated(net_gap)}, self-teacher minus placebo"
-    if controls.none is None:
+    if controls.none is None and controls.placebo is None:
         return
-    off = " [yellow]two samples of one prompt differ[/]" if abs(controls.none.value) > FAR * controls.none.se else ""
-    yield "Controls", f"none (A/A): {estimated(controls.none)}{off}"
+    none = controls.none
+    off = " [yellow]two samples of one prompt differ[/]" if none and abs(none.value) > FAR * none.se else ""
+    yield "Controls", f"none (A/A): {estimated(none)}{off}"
     yield "", f"placebo: {estimated(controls.placebo)}{_helps(controls.placebo)}"
     if controls.shuffled_feedback is not None:
         found = controls.shuffled_feedback
@@ -76,8 +78,18 @@ def print_probe(console: Console, probe: Probe) -> None:
     print_panel(console, table, probe.id)
 
 
+def show_probe(probe: Probe, *, as_json: bool) -> None:
+    """Print a probe for people, or as JSON."""
+    if as_json:
+        print_json(probe)
+    else:
+        print_probe(console, probe)
+
+
 def _asked(probe: Probe) -> Iterator[tuple[str, str]]:
     asked = probe.configuration
+    if isinstance(asked, ImportedConfiguration):
+        yield "Imported", f"measured by {escape(asked.harness or 'another harness')}"
     yield "Asked", escape(asked_about(asked.model, asked.task, asked.context))
     if label(probe):
         yield "Name, tags", escape(label(probe))

@@ -10,11 +10,13 @@ from tenacity import AsyncRetrying
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.errors import GapcastError, Unreachable, failure, misread, not_gapcast, not_json, refusal
+from gapcast.client.files import CHECKING, MEDIA_TYPES
 from gapcast.client.reading import Kind, read
 from gapcast.client.requests import authorization, body_of, idempotent, server_url, waiting, without_nones
 from gapcast.client.retries import is_away, policy
 from gapcast.contract.events import EventOut as Event
 from gapcast.contract.events import EventPage
+from gapcast.generators import Generated, described, generated
 
 LOOK_SECONDS = 1.0
 """between two looks at things that are followed together: a step takes about as long, and dozens of them ask little"""
@@ -147,7 +149,10 @@ class AsyncConnection:
         Raises:
             GapcastError: the server refused, or no answer came to the last attempt. Where the answer to an earlier one
                 was lost it is `AnswerLost` even if the last could not be sent: the request may have taken effect.
+            GeneratorError: the request describes a task that cannot be made here.
         """
+        for part in described(options.get("json")):
+            part["task"] = await self._store_task(generated(part["task"]))
         lost: GapcastError | None = None
         async for attempt in AsyncRetrying(
             **policy(repeatable=repeatable, attempts=None if patiently else self._attempts)
@@ -164,6 +169,13 @@ class AsyncConnection:
                         lost = error
                     raise
         raise AssertionError("unreachable")
+
+    async def _store_task(self, task: Generated) -> str:
+        """Store a task that another library has made, and return its name; the same one is stored once."""
+        headers = {**idempotent(None), "Content-Type": MEDIA_TYPES["ndjson"]}
+        sent = {"params": task.header, "content": task.lines, "headers": headers, "timeout": CHECKING}
+        await self.send("POST", "/v1/tasks", repeatable=True, **sent)
+        return task.name
 
     async def _once(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401
         try:

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from tenacity import Retrying
 
 from gapcast.client.errors import GapcastError, Unreachable, failure, misread, not_gapcast, not_json, refusal
+from gapcast.client.files import CHECKING, MEDIA_TYPES
 from gapcast.client.reading import Kind, read
 from gapcast.client.requests import authorization, body_of, idempotent, server_url, waiting, without_nones
 from gapcast.client.retries import is_away, policy
 from gapcast.client.sync.page import Page
 from gapcast.contract.events import EventOut as Event
 from gapcast.contract.events import EventPage
+from gapcast.generators import Generated, described, generated
 
 LOOK_SECONDS = 1.0
 """between two looks at things that are followed together: a step takes about as long, and dozens of them ask little"""
@@ -148,7 +150,10 @@ class Connection:
         Raises:
             GapcastError: the server refused, or no answer came to the last attempt. Where the answer to an earlier one
                 was lost it is `AnswerLost` even if the last could not be sent: the request may have taken effect.
+            GeneratorError: the request describes a task that cannot be made here.
         """
+        for part in described(options.get("json")):
+            part["task"] = self._store_task(generated(part["task"]))
         lost: GapcastError | None = None
         for attempt in Retrying(**policy(repeatable=repeatable, attempts=None if patiently else self._attempts)):
             with attempt:
@@ -163,6 +168,13 @@ class Connection:
                         lost = error
                     raise
         raise AssertionError("unreachable")
+
+    def _store_task(self, task: Generated) -> str:
+        """Store a task that another library has made, and return its name; the same one is stored once."""
+        headers = {**idempotent(None), "Content-Type": MEDIA_TYPES["ndjson"]}
+        sent = {"params": task.header, "content": task.lines, "headers": headers, "timeout": CHECKING}
+        self.send("POST", "/v1/tasks", repeatable=True, **sent)
+        return task.name
 
     def _once(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401
         try:

@@ -4,10 +4,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
-from gapcast.client.fields import Order, ProbeFields, ProbeFilters, SizeFields
+from gapcast.client.fields import ImportedProbeFields, Order, ProbeFields, ProbeFilters, SizeFields
 from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.client.sync.page import Page
 from gapcast.client.sync.resource import Resource
+from gapcast.contract.imported_probes import ImportedProbe
 from gapcast.contract.probes import ProbeRequest
 from gapcast.contract.sizing import SizeRequest
 from gapcast.models import Event, Probe, ProbeSize
@@ -42,6 +43,28 @@ class Probes(Resource):
             GapcastError: the server refused, or no answer came.
         """
         return self._connection.post(Probe, ALL, request, fields, idempotency_key=idempotency_key, wait=wait)
+
+    def import_scores(
+        self,
+        imported: ImportedProbe | Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ImportedProbeFields],
+    ) -> Probe:
+        """Store a gap that another harness has measured; the same scores are stored once.
+
+        `gapcast.elsewhere.scores.read_scores` reads what harnesses write.
+
+        Args:
+            imported: the body of `POST /v1/probes/import`; it may also be given field by field.
+            idempotency_key: names this post; None: a fresh one.
+            fields: of the request, in place of those in `imported`.
+
+        Raises:
+            InvalidRequest: the evaluations do not pair, or a field does not fit; `param` and `errors` name it.
+            GapcastError: the server refused, or no answer came.
+        """
+        return self._connection.post(Probe, f"{ALL}/import", imported, fields, idempotency_key=idempotency_key)
 
     def get(self, probe_id: str, *, wait: float = 0) -> Probe:
         """Read a probe, once it has ended or after `wait` seconds (at most 60)."""

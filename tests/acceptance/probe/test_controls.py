@@ -9,13 +9,13 @@ import pytest
 from gapcast.contract.contexts import TEMPLATE_VERSION, context_of
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import ProbeConfiguration
+from service.scores import estimate
 from tests.acceptance.probe.conftest import MODEL
 from workers.engines import Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.probe.measurement import Measurement
 from workers.sampling.arms import Draw, Sampler, arm_of
 from workers.sampling.drawn import draw_problems
-from workers.sampling.statistics import estimate
 from workers.tasks import Task
 
 pytestmark = pytest.mark.slow

@@ -5,11 +5,11 @@ import pytest
 
 from gapcast.contract.contexts import context_of
 from gapcast.contract.probes import Z95
+from service.scores import guarded
 from tests.acceptance.probe.test_sequential import stopped
 from workers.sampling.arms import Draw, Sampler, arm_of
 from workers.sampling.drawn import draw_problems
 from workers.sampling.self_teacher import SelfTeacher
-from workers.sampling.statistics import guarded
 from workers.tasks import Task
 
 PROBES = 1000

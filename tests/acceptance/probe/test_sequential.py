@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gapcast.contract.probes import Z95
+from service.scores import guarded
 from workers.sampling.schedule import portions
-from workers.sampling.statistics import guarded
 
 pytestmark = pytest.mark.slow
 

@@ -15,6 +15,7 @@ from gapcast.contract import lists
 from gapcast.contract.comparisons import ComparisonRequest
 from gapcast.contract.external_runs import ExternalRunRequest, RunEnd
 from gapcast.contract.forecasts import ForecastRequest
+from gapcast.contract.imported_probes import ImportedProbe
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import ProbeRequest
 from gapcast.contract.recommendations import RecommendationRequest
@@ -76,6 +77,7 @@ def test_both_clients_have_the_same_methods() -> None:
         (fields.TrainingRunFields, TrainingRunRequest),
         (fields.ForecastFields, ForecastRequest),
         (fields.ExternalRunFields, ExternalRunRequest),
+        (fields.ImportedProbeFields, ImportedProbe),
         (fields.RunEndFields, RunEnd),
     ],
 )

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from service.scores import arm_variance, estimate
 from tests.support.training_results import training_metrics
 from workers.opsd.degenerate import Output
 from workers.opsd.passes import PassCounter, Passes, Scored
 from workers.opsd.warnings import Warnings
-from workers.sampling.statistics import arm_variance, estimate
 
 RNG = np.random.default_rng(1)
 IDS = [f"train-{number}" for number in range(16)]

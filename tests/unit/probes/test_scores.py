@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.law import paired
-from workers.sampling.statistics import (
+from service.scores import (
     arm_variance,
     counts,
     differences,

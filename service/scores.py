@@ -1,12 +1,27 @@
-"""The probe's arithmetic: the paired gap, its standard error and its variance (LAW.md, "The size of a probe")."""
+"""The probe's arithmetic, wherever its scores come from: the paired gap, its standard error and variance, controls.
 
-from collections.abc import Sequence
+LAW.md, "The size of a probe"; OPSD.md, Probe.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
 
-from gapcast.contract.probes import VarianceComponents
+from gapcast.contract.probes import (
+    Arm,
+    Control,
+    Controls,
+    Covariates,
+    Difference,
+    Gap,
+    Leak,
+    LogRatio,
+    ProbeResult,
+    VarianceComponents,
+)
 
 VARIANCE_FLOOR = 1e-4
 """The least variance of the paired differences: problems that all agree by chance do not make a gap certain."""
@@ -100,3 +115,75 @@ def counts(scores: Scores) -> list[int | float]:
     """The sum of every problem's scores: successes where the verifier only knows 0 and 1."""
     sums: Sequence[float] = scores.sum(axis=1).tolist()
     return [int(total) if float(total).is_integer() else total for total in sums]
+
+
+def pass_at_k(scores: Scores) -> dict[str, float]:
+    """Share of problems that k rollouts solve at least once, for k = 1, 2, 4, ... and all K.
+
+    Unbiased: 1 - C(K - c, k) / C(K, k) for c successes of K (arXiv 2107.03374, equation 1). A success has score 1.
+    """
+    rollouts = scores.shape[1]
+    successes = (scores >= 1).sum(axis=1)
+    sizes = sorted({2**power for power in range(rollouts.bit_length()) if 2**power <= rollouts} | {rollouts})
+    return {
+        str(k): float(np.mean([1 - comb(rollouts - int(c), k) / comb(rollouts, k) for c in successes])) for k in sizes
+    }
+
+
+def mean_sd(scores: Scores) -> float:
+    """Mean over problems of sqrt(p (1 - p)), p the problem's mean score: how undecided the model is."""
+    p = scores.mean(axis=1)
+    return float(np.mean(np.sqrt(np.clip(p * (1 - p), 0, None))))
+
+
+def result_of(
+    scores: Mapping[str, Scores],
+    arms: Mapping[str, Arm],
+    problem_ids: Sequence[str],
+    *,
+    judge: Callable[[Scores, Scores], Estimate] = estimate,
+    leak: Leak | None = None,
+    log_ratio: LogRatio | None = None,
+    contexts_missing: float = 0.0,
+) -> ProbeResult:
+    """Return a probe's result from the scores of its arms.
+
+    Args:
+        scores: of each arm by name, (problems, rollouts); `student` and `context` are there, and two problems.
+        arms: the same arms as the result shows them.
+        problem_ids: in the order of the scores.
+        judge: the mean difference of two arms and its error.
+        leak: how much may be copying; None: unknown.
+        log_ratio: of the student's tokens; None: unknown.
+        contexts_missing: share of the self-teacher's rollouts without a context.
+    """
+    student, teacher = scores["student"], scores["context"]
+    accuracy = float(student.mean())
+
+    def control(name: str) -> Control | None:
+        return Control(**judge(scores[name], student).as_dict()) if name in scores else None
+
+    net = judge(teacher, scores["placebo"]) if "placebo" in scores else None
+    return ProbeResult(
+        gap=Gap(
+            **judge(teacher, student).as_dict(),
+            student=accuracy,
+            self_teacher=float(teacher.mean()),
+            problems=len(problem_ids),
+            rollouts=student.shape[1],
+        ),
+        net_gap=Difference(**net.as_dict()) if net is not None else None,
+        arms=dict(arms),
+        problem_ids=list(problem_ids),
+        controls=Controls(
+            none=control("none"),
+            placebo=control("placebo"),
+            shuffled_feedback=control("shuffled_feedback"),
+            leak=leak,
+        ),
+        contexts_missing=contexts_missing,
+        variance=variance_components(student, teacher),
+        covariates=Covariates(
+            headroom=1 - accuracy, pass_at_k=pass_at_k(student), mean_sd=mean_sd(student), log_ratio=log_ratio
+        ),
+    )
