@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product as product_of
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,24 @@ SECONDS = 1800
 GENERATED = {
     "generator": "reasoning-gym",
     "name": "chain_sum",
-    "config": {"min_terms": 2, "max_terms": 2, "max_digits": 1},
+    "config": {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1},
+    "problems": 64,
+    "held_out": 0,
+    "instruction": "",
 }
+WORDS = "Ann has 3 pens and gets 1 more. Now she has 4.\nSam has 5 cups and gets 2 more. Now he has 7.\n"
+
+
+def word_problems() -> Iterator[Body]:
+    for number, (has, gets) in enumerate(product_of(range(2, 10), range(2, 6))):
+        asked = f"{WORDS}Tom has {has} books and gets {gets} more. Now he has"
+        total = str(has + gets)
+        yield {
+            "id": f"word-{number}",
+            "prompt": asked,
+            "answer": total,
+            "reference_solution": f"{has} + {gets} = {total}",
+        }
 
 
 def say(*figures: object) -> None:
@@ -51,14 +68,15 @@ def gapcast(*arguments: str, cwd: Path, **settings: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
-    """Settings that list the model twice, as `gapcast models inspect` prints it, and a file of problems."""
+    """Settings that list the model twice, as `gapcast models inspect` prints it, and two files of problems."""
     folder = tmp_path_factory.mktemp("real")
     listed = (
         gapcast("models", "inspect", str(models / part), "--name", name, "--family", "smollm2", cwd=folder)
         for part, name in (("chat", CHAT), ("text", TEXT))
     )
     (folder / "gapcast.toml").write_text("\n".join(listed))
-    (folder / "last.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in problems()))
+    for file, rows in (("last.jsonl", problems()), ("words.jsonl", word_problems())):
+        (folder / file).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     return folder
 
 
@@ -66,9 +84,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
 def product(folder: Path) -> Iterator[tuple[Client, Process]]:
     settings = QUICK | {"GAPCAST_CONFIG": str(folder / "gapcast.toml"), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     with serving(folder / "server", settings) as (client, server):
-        name = "real/last-word"
-        verifier = ("--verifier", "regex", "--options", '{"ignore_case": true}', "--max-tokens", "4")
-        gapcast("tasks", "add", "last.jsonl", "--name", name, *verifier, cwd=folder, GAPCAST_URL=client.url)
+        for file, name, verifier in (
+            ("last.jsonl", "real/last-word", ("regex", "--options", '{"ignore_case": true}')),
+            ("words.jsonl", "real/word-problems", ("numeric",)),
+        ):
+            gapcast("tasks", "add", file, "--name", name, "--verifier", *verifier, cwd=folder, GAPCAST_URL=client.url)
         yield client, server
 
 
@@ -117,16 +137,12 @@ def test_contexts_are_rendered_by_its_own_template(folder: Path) -> None:
     assert "## Reference solution" not in student
 
 
-CASES: dict[str, tuple[str, Any, Body, Body]] = {
-    "last word": (TEXT, "real/last-word", {"kind": "hints"}, {"decoding": {"temperature": 0.8, "stop": ["\n"]}}),
-    "word problems": (
-        CHAT,
-        "gapcast/word-problems",
-        {"kind": "reference_solution"},
-        {"decoding": {"temperature": 0.6, "max_tokens": 24}},
-    ),
-    "reasoning-gym": (CHAT, GENERATED, {"kind": "static"}, {"decoding": {"temperature": 0.6, "max_tokens": 16}}),
+CASES: dict[str, tuple[Any, Body]] = {
+    "last word": ("real/last-word", {"kind": "hints"}),
+    "word problems": ("real/word-problems", {"kind": "reference_solution"}),
+    "reasoning-gym": (GENERATED, {"kind": "static"}),
 }
+SHORT = {"temperature": 0.8, "max_tokens": 4, "stop": ["\n"]}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -134,8 +150,9 @@ def test_two_engines_measure_the_same_gap(product: tuple[Client, Process], case:
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed; make test-real installs it")
     client, _ = product
-    model, task, context, more = CASES[case]
-    ours, theirs = (probe(client, model, task, context, engine, **more) for engine in ("transformers", "vllm"))
+    task, context = CASES[case]
+    engines = ("transformers", "vllm")
+    ours, theirs = (probe(client, TEXT, task, context, engine, decoding=SHORT) for engine in engines)
     for one in (ours, theirs):
         say(case, one["result"]["engine"]["engine"], one["result"]["gap"], one["result"]["seconds"])
     assert {one["result"]["engine"]["dtype"] for one in (ours, theirs)} == {"float32"}
@@ -164,7 +181,7 @@ def test_a_lora_run_goes_on_after_its_worker_is_killed(product: tuple[Client, Pr
         "task": "real/last-word",
         "context": {"kind": "static", "options": {"text": "Repeat the last of three words."}},
         "recipe": {"steps": 24, "lora_rank": 8, "problems_per_step": 4, "group_size": 2},
-        "decoding": {"temperature": 0.8, "stop": ["\n"]},
+        "decoding": SHORT,
         "probe": {"rollouts": 2, "engine": "transformers"},
         "training": {"problems": 24, "held_out_problems": 8, "checkpoint_every": 4, "evaluate_every": 24},
     }
