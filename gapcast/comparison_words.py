@@ -37,6 +37,7 @@ STOPPED = {
     "most_problems": "the task has no more problems",
 }
 """Why the rounds ended."""
+STORED = "The gaps are those of stored probes, and nothing was measured for the comparison"
 
 
 SENTENCES = {
@@ -152,7 +153,8 @@ def chosen(found: ComparisonOut) -> str | None:
     if winner is None or winner.chosen_value is None or winner.chosen_interval is None:
         return None
     said = _predicted(winner.chosen_value, winner.chosen_interval)
-    return f"{said}: too high on average, because it was the highest; hence the second probe"
+    said = f"{said}: too high on average, because it was the highest"
+    return f"{said}; hence the second probe" if found.spent.second_probe else said
 
 
 def alike(found: ComparisonOut) -> str | None:
@@ -211,6 +213,8 @@ def ended(found: ComparisonOut) -> str:
     if found.stopped_by is None:
         return ""
     cost = found.spent
+    if not cost.equal_split:
+        return f"{STORED}."
     took = (
         f"Choosing took {words.count(cost.rollouts, 'rollout')}; an equal split would have taken {cost.equal_split:,}."
     )
@@ -221,6 +225,8 @@ def probed_again(found: ComparisonOut) -> str:
     """Say what the winner's second probe has found beside its first; empty without one."""
     won, leads = found.winner, best(found)
     if won is None or leads is None or won.chosen_value is None or won.answer.improvement.value is None:
+        return ""
+    if not found.spent.second_probe:
         return ""
     of = won.chosen_interval
     ends = "" if of is None else f" ({words.level(of.level)} interval {words.between(of.lower, of.upper)})"
@@ -233,11 +239,15 @@ def probed_again(found: ComparisonOut) -> str:
 
 def share(cost: Spent) -> str:
     """Write the rollouts that choosing took beside those of an equal split: 1,024, 25 % of 4,096."""
+    if not cost.equal_split:
+        return "0"
     return f"{cost.rollouts:,}, {words.whole_percent(cost.rollouts / cost.equal_split)} of {cost.equal_split:,}"
 
 
 def spent(cost: Spent) -> str:
     """Say what a comparison took, beside an equal split."""
+    if not cost.equal_split:
+        return STORED
     of = words.whole_percent(cost.rollouts / cost.equal_split)
     parts = [f"{words.count(cost.rollouts, 'rollout')} to choose, {of} of the {cost.equal_split:,} of an equal split"]
     if cost.second_probe:

@@ -65,7 +65,7 @@ def _require_single_turn(name: str, task: Any) -> None:  # noqa: ANN401
         "needs a container"
         if task.NEEDS_CONTAINER
         else "has tools"
-        if type(task).toolsets.__func__ is not Task.toolsets.__func__  # type: ignore[attr-defined]
+        if type(task).toolsets.__func__ is not Task.toolsets.__func__
         else f"is scored in a runtime ({', '.join(needs)})"
         if needs
         else None

@@ -34,7 +34,7 @@ def compared_rows(found: ComparisonOut) -> Iterator[ComparedRow]:
     """Return the lines in their order, the best first; the winner's second probe stands below it."""
     for one in found.configurations:
         yield _row(one, found)
-        if found.winner is not None and found.winner.place == one.place:
+        if found.winner is not None and found.winner.place == one.place and found.spent.second_probe:
             yield _second(found.winner, one)
 
 

@@ -63,7 +63,7 @@ def intervals_plot(found: ComparisonOut) -> IntervalPlot | None:
 
 def _second(found: ComparisonOut) -> Improvement | None:
     """What fresh samples of the winner predict."""
-    winner, best = found.winner, comparison_words.best(found)
+    winner, best = found.winner if found.spent.second_probe else None, comparison_words.best(found)
     return comparison_words.decisive(winner.answer, best.request) if winner is not None and best is not None else None
 
 

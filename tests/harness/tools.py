@@ -57,7 +57,11 @@ class Tools:
     def _verifiers(self, name: str, *, hint: bool) -> Path:
         client = ["--client.base-url", self._url, "--client.api-key-var", "LAB_KEY"]
         offline = ["--push", "False", "--env.agent.harness.id", "null", "--env.agent.runtime.type", "subprocess"]
-        out = ["--output-dir", str(self._folder / "verifiers"), "--run.dir", name, "-r", str(ROLLOUTS), "-c", "4"]
+        offline += [
+            "--env.retries.max-retries",
+            "3",
+        ]  # a rollout starts a process, which a busy machine may not in time
+        out = ["--output-dir", str(self._folder / "verifiers"), "--run.dir", name, "-r", str(ROLLOUTS), "-c", "2"]
         self._run("vf-eval", "gapcast_sums", "-m", MODEL, *client, *offline, *out, "--env.taskset.hint", str(hint))
         return self._folder / "verifiers" / name / "traces.jsonl"
 

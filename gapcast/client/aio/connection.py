@@ -173,7 +173,7 @@ class AsyncConnection:
     async def _store_task(self, task: Generated) -> str:
         """Store a task that another library has made, and return its name; the same one is stored once."""
         headers = {**idempotent(None), "Content-Type": MEDIA_TYPES["ndjson"]}
-        sent = {"params": task.header, "content": task.lines, "headers": headers, "timeout": CHECKING}
+        sent: dict[str, Any] = {"params": task.header, "content": task.lines, "headers": headers, "timeout": CHECKING}
         await self.send("POST", "/v1/tasks", repeatable=True, **sent)
         return task.name
 

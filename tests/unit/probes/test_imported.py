@@ -155,6 +155,10 @@ def test_a_comparison_over_stored_probes_ends_at_once(client: TestClient) -> Non
     assert found["warnings"][0]["code"] == "winner_not_probed_again"
     assert client.get(f"/v1/comparisons/{found['id']}").json() == found
     assert client.get("/v1/comparisons", params={"status": "succeeded"}).json()["data"][0]["id"] == found["id"]
+    page = client.get(f"/web/comparisons/{found['id']}")
+    assert page.status_code == 200
+    assert "agents" in page.text
+    assert "second probe" not in page.text
     types = [one["type"] for one in client.get(f"/v1/comparisons/{found['id']}/events").json()["data"]]
     assert types == ["comparison.created", "comparison.succeeded"]
     others = imported(0.5, "static", [f"q{number}" for number in range(64)])
