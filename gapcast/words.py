@@ -389,6 +389,17 @@ def labels(name: str | None, tags: Sequence[str]) -> str:
     return "  ".join([*([name] if name else []), *(f"#{tag}" for tag in tags)])
 
 
+def run_name(name: str | None, external_id: str | None) -> str:
+    """Return what people call a run of theirs: its name, else their id of it; nothing if it has neither."""
+    return name or external_id or ""
+
+
+def shortened(names: Sequence[str], most: int = 12) -> str:
+    """List names, the first ones alone where they are many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def shown_context(key: str) -> str:
     """Name the context that a key is of, by its options or by the name that people gave it."""
     said = json.loads(key)

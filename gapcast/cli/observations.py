@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gapcast.cli.exits import exit_code
+from gapcast.cli.importing import import_runs, refused, show_batch
 from gapcast.cli.listing import (
     NAMED,
     OBSERVATIONS,
@@ -22,7 +22,7 @@ from gapcast.cli.listing import (
     id_of,
     show_list,
 )
-from gapcast.cli.printing.observations import print_batch, print_observation, print_observations
+from gapcast.cli.printing.observations import print_observation, print_observations
 from gapcast.cli.terminal import (
     AsJson,
     Name,
@@ -35,14 +35,15 @@ from gapcast.cli.terminal import (
     print_json,
     refuse,
     row_refusals,
-    say,
 )
-from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.client.fields import Order
+from gapcast.client import DEFAULT_URL, Client, GapcastError, InvalidRequest
+from gapcast.client.fields import ObservationFilters, Order
 from gapcast.client.files import Format, format_of
 from gapcast.elsewhere.rows import Row
-from gapcast.models import Batch
 from gapcast.words import count
+
+LONGEST = 200
+"""characters of a name"""
 
 app = typer.Typer(
     name="observations",
@@ -51,8 +52,9 @@ app = typer.Typer(
     "Gaps, improvements, accuracies and standard errors are shares: 0.21 is 21 accuracy points.",
 )
 
-Pool = Annotated[str | None, typer.Option(help="Pool of the rows that name none (default: `default`).")]
-Named = Annotated[str, typer.Argument(metavar="OBSERVATION", help=f"Its id: {NAMED}.")]
+Named = Annotated[
+    str, typer.Argument(metavar="OBSERVATION", help=f"Its id: {NAMED}. Or your own: its external_id or its name.")
+]
 OfFamily = Annotated[str | None, typer.Option("--family", help="Only those of this family.")]
 OfKind = Annotated[str | None, typer.Option("--context-kind", help="Only those of this context kind.")]
 OfSource = Annotated[str | None, typer.Option("--source", help="Only those of this source alone, such as `import`.")]
@@ -63,43 +65,7 @@ Excluded = Annotated[bool | None, typer.Option("--excluded/--included", help="On
 Collapsed = Annotated[bool | None, typer.Option("--collapsed/--not-collapsed", help="Only these (default: both).")]
 
 
-@app.command("import")
-def import_file(
-    file: Annotated[Path, typer.Argument(help="A .csv, .ndjson, .jsonl, .json or .parquet file.")],
-    pool: Pool = None,
-    url: Url = DEFAULT_URL,
-    as_json: AsJson = False,
-) -> None:
-    """Store the runs of a file: all of its rows, or none of them.
-
-    `gapcast observations export` writes such files.
-    Rows with an external_id are stored once, however often they are sent.
-    With --pool all rows go there, without it each where it says.
-    """
-    with exit_on_refusal(), Client(url) as client:
-        try:
-            batch = client.observations.import_file(file, pool=pool)
-        except GapcastError as error:
-            _refused(error, [f"{file}: {line}" for line in row_refusals(error)])
-    _print(batch, as_json)
-
-
-def _refused(error: GapcastError, lines: list[str]) -> None:
-    """Say what is wrong and what that means for the store, and end."""
-    for line in lines:
-        say(line)
-    if 400 <= error.status < 500 or error.code == "unreachable":
-        say("Nothing was stored.")
-    else:
-        say("It is not known if it was stored. Rows with an external_id can be sent again: they are stored once.")
-    raise typer.Exit(exit_code(error)) from error
-
-
-def _print(batch: Batch, as_json: bool) -> None:
-    if as_json:
-        print_json(batch)
-    else:
-        print_batch(console, batch)
+app.command("import")(import_runs)
 
 
 SE_HELP = "Its standard error over problems, arms paired."
@@ -165,7 +131,7 @@ def add(
         parameters=parameters,
         external_id=external_id,
         prediction_id=prediction,
-        collapsed=collapsed,
+        collapsed=collapsed or None,  # the server's rule, as in a file
         version=version,
         name=name,
         tags=tag or None,
@@ -176,8 +142,8 @@ def add(
         try:
             batch = client.observations.create([row], pool=pool)
         except GapcastError as error:
-            _refused(error, [as_option(line) for line in row_refusals(error)])
-    _print(batch, as_json)
+            refused(error, [as_option(line) for line in row_refusals(error)])
+    show_batch(batch, as_json)
     if not as_json:
         typer.echo(batch.ids[0])
 
@@ -306,11 +272,29 @@ def list_(
         )
 
 
+def observation_of(client: Client, text: str) -> str:
+    """Return the id of the only observation that people call so, else what `id_of` makes of the text.
+
+    Raises:
+        InvalidRequest: several are called so.
+        GapcastError: as `id_of` does.
+    """
+    of_id, of_name = ObservationFilters(external_id=text), ObservationFilters(name=text)
+    for called in (of_id, of_name) if len(text) <= LONGEST else ():
+        found = client.observations.list(limit=2, **called).data
+        if len(found) > 1:
+            both = " and ".join(one.id for one in found)
+            raise InvalidRequest(f"{text}: several observations are called so, such as {both}. Name one.", status=422)
+        if found:
+            return found[0].id
+    return id_of(client, OBSERVATIONS, text)
+
+
 @app.command()
 def show(observation: Named, url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """Show one stored run."""
     with exit_on_refusal(), Client(url) as client:
-        found = client.observations.get(id_of(client, OBSERVATIONS, observation))
+        found = client.observations.get(observation_of(client, observation))
     if as_json:
         print_json(found)
     else:
@@ -325,7 +309,7 @@ def exclude(
 ) -> None:
     """Leave a run out of its pool's law from now on. Fits that were made stay as they are."""
     with exit_on_refusal(), Client(url) as client:
-        shown = client.observations.exclude(id_of(client, OBSERVATIONS, observation), reason)
+        shown = client.observations.exclude(observation_of(client, observation), reason)
     text = f"{shown.id} is excluded from the law of {shown.pool}: {shown.excluded_reason}"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
@@ -334,5 +318,5 @@ def exclude(
 def include(observation: Named, url: Url = DEFAULT_URL) -> None:
     """Let an excluded run count again in its pool's law."""
     with exit_on_refusal(), Client(url) as client:
-        shown = client.observations.include(id_of(client, OBSERVATIONS, observation))
+        shown = client.observations.include(observation_of(client, observation))
     console.print(f"{shown.id} counts in the law of {shown.pool}.", highlight=False, markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import typer
 
 from gapcast.cli.exits import Exit
 from gapcast.cli.following import follow_probe, no_longer_following
-from gapcast.cli.importing import import_
+from gapcast.cli.importing_scores import import_
 from gapcast.cli.listing import (
     NAMED,
     PROBES,

@@ -196,16 +196,18 @@ def exit_on_refusal(configuration: "Written | None" = None) -> Iterator[None]:
 
 
 def row_refusals(error: GapcastError) -> Iterator[str]:
-    """Yield the faults of sent rows, one field a line: `row 3, gap.se: ...`."""
+    """Yield the faults of sent rows, one field a line: `row 3, gap.se: ...`, `row 3 (line 4), gap.se: ...`."""
     for one in error.errors:
         at = re.fullmatch(r"observations\.(\d+)\.?(.*)", one["param"])
         if at is None:
             param, message = one["param"], one["message"]
             yield message if param in message else f"{param}: {message}"
             continue
-        row, field = int(at[1]) + 1, at[2]
-        message = one["message"].removeprefix(f"row {row}: ")
-        yield f"row {row}{f', {field}' if field else ''}: {naming(message, one.get('value'))}"
+        field = f", {at[2]}" if at[2] else ""
+        placed = re.match(r"(row \d+(?: \(line \d+\))?): ", one["message"])
+        row = placed[1] if placed is not None else f"row {int(at[1]) + 1}"
+        message = one["message"][placed.end() if placed is not None else 0 :]
+        yield f"{row}{field}: {naming(message, one.get('value'))}"
     if not error.errors:
         yield str(error)
 

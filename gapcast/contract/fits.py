@@ -186,7 +186,8 @@ class Residual(Finite, Identified):
     """One observation against what the other rows say of it."""
 
     object: Literal["residual"] = "residual"
-    external_id: str | None = Field(None, description="your name of the run")
+    external_id: str | None = Field(None, description="your own id of the run")
+    name: str | None = Field(None, description="your name of the run")
     family: str
     cell: str | None
     model: str

@@ -4,7 +4,7 @@ Filters that are sent must all match; what is left out narrows nothing. A parame
 refused, because a mistyped filter would list everything.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -168,8 +168,14 @@ class ObservationExport(ObservationFilters):
     format: Literal["json", "ndjson", "csv", "parquet"] = "csv"
 
 
+Pair = Annotated[str, Field(min_length=2, max_length=1024)]
+"""Of an import, with an equals sign between its parts."""
+
+MOST_PAIRS = 100
+
+
 class ObservationImport(Query):
-    """The pool of a batch of rows, and the tags that each of them gets."""
+    """The pool of a batch of rows, the tags that each of them gets, and what the rows mean by their words."""
 
     pool: str | None = Field(
         None, pattern=POOL_PATTERN, description="the pool of all rows; null: each row's own `pool`"
@@ -177,6 +183,18 @@ class ObservationImport(Query):
     tag: list[Tag] = Field(
         default_factory=list, max_length=MOST_TAGS, description="may be repeated: added to the tags of every row"
     )
+    map: list[Pair] = Field(
+        default_factory=list,
+        max_length=MOST_PAIRS,
+        description="`COLUMN=FIELD`, may be repeated: the field that a column of the file is; other columns are then "
+        "read if they have the name of a field. `COLUMN=` leaves one out",
+    )
+    default: list[Pair] = Field(
+        default_factory=list,
+        max_length=MOST_PAIRS,
+        description="`FIELD=VALUE`, may be repeated: for rows that lack the field",
+    )
+    percent: bool = Field(False, description="accuracies, differences and standard errors are in percent")
 
 
 class FitQuery(PageQuery):

@@ -262,7 +262,11 @@ class ObservationIn(Labelled, RowPart):
         le=1,
         description="covariance of both sampling errors; null: from counts with problem_ids on both, else 0",
     )
-    collapsed: bool = Field(False, description="true: the run is known to have collapsed")
+    collapsed: bool | None = Field(
+        None,
+        description="true: the run is known to have collapsed; false: it is known not to. null: true if more than half "
+        "of the baseline, and more than two standard errors, is lost",
+    )
     curve: list[Look] | None = Field(
         None,
         max_length=MOST_LOOKS,
@@ -401,9 +405,17 @@ class BatchIn(BaseModel):
 class RowWarning(BaseModel):
     """Something to know about rows that were stored nevertheless."""
 
-    code: Literal["equal_row", "stored_differently", "assumed_variance", "unknown_covariance", "unknown_prediction"]
+    code: Literal[
+        "equal_row",
+        "stored_differently",
+        "assumed_variance",
+        "unknown_covariance",
+        "unknown_prediction",
+        "marked_collapsed",
+        "looks_like_shares",
+    ]
     message: str
-    rows: list[int] = Field(description="the first 20 rows that it is about, counted from 1")
+    rows: list[int] = Field(description="the first 20 rows that it is about, counted from 1; empty: the file")
 
 
 class BatchOut(BaseModel):
@@ -418,6 +430,7 @@ class BatchOut(BaseModel):
         description="for gap and improvement: rows by where their se comes from"
     )
     warnings: list[RowWarning]
+    unused: list[str] = Field(default_factory=list, description="columns that were not read, at most 50 of them")
 
 
 class ObservationPatch(Strict):

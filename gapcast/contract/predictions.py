@@ -196,6 +196,8 @@ class NearRun(Finite):
     """A stored run that is like the one that is asked for."""
 
     observation_id: str
+    external_id: str | None = Field(None, description="your own id of the run")
+    name: str | None = Field(None, description="your name of the run")
     pool: str
     same: Literal["run", "configuration", "context", "kind", "gap"] = Field(
         description="`run`: the same run with another seed; `configuration`: its cell, decoding mode, model and "

@@ -1,4 +1,4 @@
-"""The looks of a run that another program trains, read from what it writes: a table, a log, a W&B offline run.
+"""The looks of a run that another program trains, read from what it writes: a table, a log, a run's folder.
 
 What is read is read whole each time: such files are small, and a program may rewrite them.
 """
@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from gapcast.contract.nearest import did_you_mean
-from gapcast.elsewhere.verl_log import VerlLogError, read_log
+from gapcast.elsewhere.mlflow_run import META, read_run
+from gapcast.elsewhere.verl_log import RestartedLog, VerlLogError, read_log
+from gapcast.elsewhere.wandb_run import history
 
-Form = Literal["csv", "jsonl", "verl", "wandb"]
+Form = Literal["csv", "jsonl", "verl", "wandb", "trl", "mlflow"]
+
+TRAINER_STATE = "trainer_state.json"
 
 STEPS = (
     "step",
@@ -87,8 +91,12 @@ def form_of(path: Path) -> Form:
         LogError: it is none of what can be read.
         OSError: it cannot be read.
     """
+    if path.is_dir() and (path / META).exists():
+        return "mlflow"
     if path.is_dir() or path.suffix == ".wandb":
         return "wandb"
+    if path.name == TRAINER_STATE:
+        return "trl"
     if path.suffix in {".csv", ".tsv"}:
         return "csv"
     with path.open(encoding="utf-8", errors="replace") as lines:
@@ -99,8 +107,9 @@ def form_of(path: Path) -> Form:
             if re.search(r"(?:^|\s)step:\d+ - ", line):
                 return "verl"
     raise LogError(
-        f"{path}: expected a CSV file, lines of JSON with a step (prime-rl's metrics.jsonl), a log of verl's or a W&B "
-        "offline run, got none of them. Name what it is with --format."
+        f"{path}: expected a CSV file, lines of JSON with a step (prime-rl's or tinker's metrics.jsonl), a log of "
+        "verl's, a trainer_state.json, or the folder of a W&B or MLflow run, got none of them. Name what it is with "
+        "--format."
     )
 
 
@@ -133,13 +142,24 @@ def read_looks(
     wanted = dict(names) | ({"accuracy": metric} if metric is not None else {})
     if form == "verl":
         return _verl(path, wanted.get("accuracy"), growing=growing)
-    rows, columns = _rows(path, form, growing=growing)
-    if not columns and growing:
-        return None
-    chosen = _columns(path, columns, wanted)
+    rows, columns = rows_of(path, form, growing=growing)
+    if growing and (not columns or (form != "csv" and "accuracy" not in _columns(path, columns, wanted))):
+        return None  # the first evaluation is still to come
+    return looks_of(path, rows, columns, wanted, percent=percent, growing=growing)
+
+
+def looks_of(
+    path: Path | str,
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    names: Mapping[str, str],
+    *,
+    percent: bool = False,
+    growing: bool = False,
+) -> Looks | None:
+    """Return the looks that rows hold; arguments and errors as those of `read_looks`."""
+    chosen = _columns(path, columns, names)
     if "accuracy" not in chosen:
-        if growing and form != "csv":
-            return None  # the first evaluation is still to come
         raise LogError(_no_column(path, "accuracy", columns, ACCURACIES))
     looks = list(_looks(path, rows, chosen, percent=percent))
     of_mean = MEAN_OF.fullmatch(chosen["accuracy"])
@@ -151,6 +171,8 @@ def read_looks(
 def _verl(path: Path, metric: str | None, *, growing: bool) -> Looks | None:
     try:
         log = read_log([path], metric)
+    except RestartedLog as error:
+        raise LogError(str(error)) from None
     except VerlLogError as error:
         if growing and metric is None:
             return None
@@ -160,12 +182,11 @@ def _verl(path: Path, metric: str | None, *, growing: bool) -> Looks | None:
     return Looks(found, first.name, first.rollouts)
 
 
-def _rows(path: Path, form: Form, *, growing: bool) -> tuple[list[Row], list[str]]:
-    """The rows of a file, and the names of their columns."""
-    if form == "wandb":
-        from gapcast.elsewhere.wandb_run import history
-
-        rows: list[Row] = [(f"row {number}", row) for number, row in enumerate(history(path), start=1)]
+def rows_of(path: Path, form: Form, *, growing: bool = False) -> tuple[list[Row], list[str]]:
+    """Return the rows of a file, and the names of their columns; raises as `read_looks` does."""
+    if form in {"wandb", "trl", "mlflow"}:
+        found = history(path) if form == "wandb" else log_history(path) if form == "trl" else read_run(path).history
+        rows: list[Row] = [(f"row {number}", row) for number, row in enumerate(found, start=1)]
     else:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         if growing:
@@ -174,6 +195,23 @@ def _rows(path: Path, form: Form, *, growing: bool) -> tuple[list[Row], list[str
             return _table(path, text)
         rows = list(_lines(text))
     return rows, [*dict.fromkeys(name for _, row in rows for name in row)]
+
+
+def log_history(path: Path) -> list[Mapping[str, object]]:
+    """Return what a trainer of transformers or TRL has logged into its `trainer_state.json`.
+
+    Raises:
+        LogError: it is not such a file.
+        OSError: it cannot be read.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LogError(f"{path}: expected JSON, got something else ({error}).") from None
+    rows = found.get("log_history") if isinstance(found, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise LogError(f"{path}: expected log_history, a list of what a trainer has logged, got none.")
+    return rows
 
 
 def _table(path: Path, text: str) -> tuple[list[Row], list[str]]:
@@ -208,7 +246,7 @@ def _json(line: str) -> object:
         return None
 
 
-def _columns(path: Path, columns: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
+def _columns(path: Path | str, columns: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
     """Choose the column of each part of a look."""
     chosen = {}
     for part, known in zip(PARTS, (STEPS, ACCURACIES, ERRORS), strict=True):
@@ -229,7 +267,7 @@ def _columns(path: Path, columns: Sequence[str], names: Mapping[str, str]) -> di
     return chosen
 
 
-def _no_column(path: Path, part: str, columns: Sequence[str], known: Sequence[str]) -> str:
+def _no_column(path: Path | str, part: str, columns: Sequence[str], known: Sequence[str]) -> str:
     return (
         f"{path}: expected a column of the {part}, such as {known[0]}, got none. {_there(columns)} Name it with --map "
         f"{part}=NAME."
@@ -241,7 +279,7 @@ def _there(columns: Sequence[str], most: int = 20) -> str:
     return f"The columns are {', '.join(columns[:most])}{more}." if columns else "The file has no columns."
 
 
-def _looks(path: Path, rows: Iterable[Row], chosen: Mapping[str, str], *, percent: bool) -> Iterator[Look]:
+def _looks(path: Path | str, rows: Iterable[Row], chosen: Mapping[str, str], *, percent: bool) -> Iterator[Look]:
     """Rows that hold an accuracy, each step once.
 
     Raises:

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from gapcast.atomic import write_atomically
@@ -72,15 +71,6 @@ def gap_of_probe(client: Client, probe_id: str) -> Row:
         raise ValueError(f"probe {probe_id} is {probe.status}; a gap comes from one that has succeeded")
     gap = probe.result.gap
     return {"value": gap.value, "se": gap.se}
-
-
-def has_collapsed(before: Counts, after: Counts, rollouts: int) -> bool:
-    """Whether more than half of the accuracy is lost, and more than two standard errors of noise.
-
-    The rule of our own trainer. The errors are those over problems, both arms paired.
-    """
-    lost = [(one - other) / rollouts for one, other in zip(before, after, strict=True)]
-    return fmean(lost) > fmean(before) / rollouts / 2 and fmean(lost) > 2 * stdev(lost) / len(lost) ** 0.5
 
 
 def keep(value: object, file: Path) -> None:

@@ -26,7 +26,7 @@ import transformers
 
 from gapcast._version import __version__
 from gapcast.client import Client, GapcastError
-from gapcast.elsewhere.rows import Counts, Row, Run, has_collapsed, import_command, keep, keep_row
+from gapcast.elsewhere.rows import Counts, Row, Run, import_command, keep, keep_row
 
 Evaluate = Callable[[Any, Any], Counts]
 """Takes the model as it is now and the trainer's processing class; returns each problem's sum of scores"""
@@ -161,7 +161,6 @@ class ObservationCallback(transformers.TrainerCallback):  # type: ignore[misc] #
             baseline=sum(before) / len(before) / self._rollouts,
             gap=dict(gap or {}) | (arms if self._self_teacher is not None else {}),
             improvement={"before": before, "after": after} | arms,
-            collapsed=has_collapsed(before, after, self._rollouts),
             source="trl",
             provenance={"training": notes},
         )

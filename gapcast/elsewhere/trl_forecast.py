@@ -26,7 +26,7 @@ import transformers
 
 from gapcast.client import Client, GapcastError
 from gapcast.contract.stopping import StopRule
-from gapcast.elsewhere.rows import Counts, Run, has_collapsed, keep
+from gapcast.elsewhere.rows import Counts, Run, keep
 from gapcast.elsewhere.trl import Evaluate, checked, evaluating, recipe_of, unharmed
 from gapcast.models import ExternalRun
 from gapcast.words import on_track
@@ -376,7 +376,7 @@ def _end(begun: Begun, after: Counts, rollouts: int, problem_ids: Sequence[str |
     """The end of a run that was trained to its last step, in counts, as a body of the API."""
     before, taught = begun["before"], begun["self_teacher"]
     counts = {"before": before, "after": list(after), "rollouts": rollouts}
-    end: dict[str, Any] = {"improvement": counts, "collapsed": has_collapsed(before, after, rollouts)}
+    end: dict[str, Any] = {"improvement": counts}
     if problem_ids is not None:
         counts["problem_ids"] = list(problem_ids)
     if taught is not None:

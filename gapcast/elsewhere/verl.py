@@ -19,7 +19,7 @@ from gapcast.cli.terminal import (
     say,
 )
 from gapcast.client import DEFAULT_URL, Client, GapcastError
-from gapcast.elsewhere.rows import Row, Run, gap_of_probe, has_collapsed, keep_row
+from gapcast.elsewhere.rows import Row, Run, gap_of_probe, keep_row
 from gapcast.elsewhere.verl_log import Validation, VerlLogError, first_and_last, read_log, read_scores
 
 
@@ -47,7 +47,6 @@ def row_of(
     """
     if (problems is None) == (scores is None):
         raise VerlLogError("the log does not say how many problems there are: give --problems, or --generations")
-    more: Row = {}
     improvement: Row = {"rollouts": first.rollouts}
     if scores is None:
         improvement |= {"value": last.accuracy - first.accuracy, "problems": problems}
@@ -58,14 +57,12 @@ def row_of(
         prompts = sorted(before)
         improvement |= {"before": [before[one] for one in prompts], "after": [after[one] for one in prompts]}
         improvement["problem_ids"] = [hashlib.sha256(one.encode()).hexdigest()[:16] for one in prompts]
-        more["collapsed"] = has_collapsed(improvement["before"], improvement["after"], first.rollouts)
     return run.row(
         baseline=first.accuracy,
         gap=gap,
         improvement=improvement,
         source="verl",
         provenance={"training": {"steps": last.step, "metric": first.name}},
-        **more,
     )
 
 

@@ -27,6 +27,10 @@ class VerlLogError(ValueError):
     """A log does not hold what an observation needs; the message says what, and the way out."""
 
 
+class RestartedLog(VerlLogError):
+    """A log holds the steps of several starts, so its first and its last accuracy may not be of one run."""
+
+
 @dataclass(frozen=True)
 class Validation:
     """The mean accuracy at one step."""
@@ -58,13 +62,27 @@ def read_log(files: Sequence[Path], metric: str | None = None) -> Log:
         metric: the name of the metric; None: the only `val-core/.../mean@N` there is.
 
     Raises:
+        RestartedLog: the steps of a file go back, or a file begins at or before the first step of those before it.
         VerlLogError: there are no steps, no validation, or several metrics to choose from.
         OSError: a file cannot be read.
     """
     steps: dict[int, dict[str, float]] = {}
     for file in files:
-        for step, data in _steps(file):
+        first = min(steps, default=None)
+        before: int | None = None
+        for line, step, data in _steps(file):
+            if before is not None and step < before:
+                raise RestartedLog(
+                    f"{file}, line {line}: expected a step after {before}, got {step}, so the log starts again there. "
+                    "Split it, and give the parts that belong to one run, in order."
+                )
+            if before is None and first is not None and step <= first:
+                raise RestartedLog(
+                    f"{file}, line {line}: expected a run that goes on after step {max(steps)} of the log before, got "
+                    f"step {step}, so it is another start. Give the logs of one run, in order."
+                )
             steps.setdefault(step, {}).update(data)
+            before = step
     shown = ", ".join(map(str, files))
     if not steps:
         raise VerlLogError(
@@ -147,16 +165,17 @@ def read_scores(folder: Path, validation: Validation) -> dict[str, float]:
     return sums
 
 
-def _steps(file: Path) -> Iterator[tuple[int, dict[str, float]]]:
+def _steps(file: Path) -> Iterator[tuple[int, int, dict[str, float]]]:
+    """The line, the step and the metrics of each step."""
     with file.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             found = _json(line) if line.startswith("{") else None
             if isinstance(found, dict) and isinstance(found.get("step"), int) and isinstance(found.get("data"), dict):
-                yield found["step"], found["data"]
+                yield number, found["step"], found["data"]
                 continue
             printed = CONSOLE.search(line.rstrip())
             if printed:
-                yield int(printed[1]), dict(_printed(printed[2]))
+                yield number, int(printed[1]), dict(_printed(printed[2]))
 
 
 def _printed(text: str) -> Iterator[tuple[str, float]]:

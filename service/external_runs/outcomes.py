@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gapcast.contract.collapse import has_collapsed
 from gapcast.contract.external_runs import ExternalRunRequest, RunEnd
 from gapcast.contract.forecasts import GivenLook, MeasuredGap
 from gapcast.contract.measured import AXES
@@ -51,8 +52,6 @@ def row_of(
     apart = {} if student == teacher == evaluated else {"teacher_thinking": teacher}
     errors = [(look_se(request, look) ** 2 + baseline_se(request) ** 2) ** 0.5 for look in looks]
     gains = [look.value - request.baseline.accuracy for look in looks]
-    lost = -gains[-1]
-    collapsed = lost > request.baseline.accuracy / 2 and lost > 2 * errors[-1]
     notes = {"external_run_id": run.id, "recipe_options": _options(of.recipe), "decoding": of.decoding.model_dump()}
     return {
         "name": run.name,
@@ -73,7 +72,7 @@ def row_of(
         "gap_spread": asked_of.gap_spread,
         "improvement": _improvement(request, gains[-1], asked, pilot) | {"thinking": evaluated},
         "cov": asked.cov,
-        "collapsed": collapsed if asked.collapsed is None else asked.collapsed,
+        "collapsed": _collapsed(request, gains[-1], errors[-1], asked),
         "curve": [
             {"step": look.step, "improvement": gain, "se": min(error, 1.0)}
             for look, gain, error in zip(looks, gains, errors, strict=True)
@@ -99,6 +98,13 @@ def _require_end(run: ExternalRun, looks: Sequence[GivenLook], asked: RunEnd) ->
             param="stopped",
             value=True,
         )
+
+
+def _collapsed(request: ExternalRunRequest, gain: float, error: float, asked: RunEnd) -> bool | None:
+    """As asked; else null, so that the improvement says it, which that of a stopped run is too soft to do."""
+    if asked.collapsed is None and asked.stopped:
+        return has_collapsed(request.baseline.accuracy, gain, error)
+    return asked.collapsed
 
 
 def _gap(described: Described, asked: RunEnd) -> Row:

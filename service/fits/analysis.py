@@ -171,8 +171,8 @@ def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:
     if after is not None:
         listed = [index for index in listed if (rows[index].id > after if ascending else rows[index].id < after)]
     shown = listed[: wanted.limit]
-    names = observations.external_ids(session, fit.tenant, [rows[index].id for index in shown])
-    data = [_residual(rows[index], names.get(rows[index].id), found, index) for index in shown]
+    names = observations.run_names(session, fit.tenant, [rows[index].id for index in shown])
+    data = [_residual(rows[index], names.get(rows[index].id, observations.RunName()), found, index) for index in shown]
     law = law_of(fit)
     return Residuals(
         fit_id=fit.id,
@@ -188,10 +188,11 @@ def residuals(session: Session, fit: Fit, wanted: ResidualQuery) -> Residuals:
     )
 
 
-def _residual(row: AnyRow, external_id: str | None, of: Diagnostics, index: int) -> Residual:
+def _residual(row: AnyRow, called: observations.RunName, of: Diagnostics, index: int) -> Residual:
     return Residual(
         id=row.id,
-        external_id=external_id,
+        external_id=called.external_id,
+        name=called.name,
         family=row.family,
         cell=row.cell,
         model=row.model,

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from gapcast.contract.base import FieldError
-from gapcast.contract.faults import shown
 from gapcast.contract.observations import MOST_LOOKS
 from service.law import paired
+from service.observations.accuracies import number, share
 
 Row = dict[str, Any]
 
@@ -66,44 +66,27 @@ def _look(row: Row, look: Row, place: str, at: str) -> Row:
             raise FieldError(
                 name("accuracy"), "needs the accuracy before training. Add baseline, or send improvements."
             )
-        look["improvement"] = _share(name("accuracy"), look.pop("accuracy")) - baseline
+        look["improvement"] = share(name("accuracy"), look.pop("accuracy")) - baseline
     elif at:
-        look["improvement"] = _number(name("improvement"), look["improvement"])
+        look["improvement"] = number(name("improvement"), look["improvement"])
     if look.get("se") is None and isinstance(look.get("improvement"), int | float):
         look["se"] = _assumed(row, float(look["improvement"]), name("se"))
     elif at:
-        look["se"] = _number(name("se"), look["se"])
+        look["se"] = number(name("se"), look["se"])
     return {field: value for field, value in look.items() if value is not None}
-
-
-def _share(param: str, value: object) -> float:
-    number = _number(param, value)
-    if not 0 <= number <= 1:
-        hint = f" {number / 100:g} is {number:g} per cent." if 1 < number <= 100 else ""
-        raise FieldError(param, f"expected a number from 0 to 1, got {number:g}.{hint}", value)
-    return number
-
-
-def _number(param: str, value: object) -> float:
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        return float(value)
-    except ValueError:
-        raise FieldError(param, f"expected a number, got {shown(value)}.", value) from None
 
 
 def _baseline(row: Row) -> float | None:
     """As sent, else the mean of the counts before training; the row itself is checked later."""
     sent = row.get("baseline")
     if sent is not None:
-        return _share("baseline", sent)
+        return share("baseline", sent)
     for part, arm in (("improvement", "before"), ("gap", "student")):
         measured = row.get(part)
         counts = measured.get(arm) if isinstance(measured, dict) else None
         if isinstance(counts, list) and counts and isinstance(measured, dict):
             return (
-                sum(_number(f"{part}.{arm}", count) for count in counts) / len(counts) / _size(measured, "rollouts", 1)
+                sum(number(f"{part}.{arm}", count) for count in counts) / len(counts) / _size(measured, "rollouts", 1)
             )
     return None
 
@@ -126,4 +109,4 @@ def _assumed(row: Row, improvement: float, param: str) -> float:
 
 def _size(part: Row, name: str, without: int) -> int:
     value = part.get(name)
-    return int(_number(f"improvement.{name}", value)) if value is not None else without
+    return int(number(f"improvement.{name}", value)) if value is not None else without

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.lists import ObservationExport, ObservationImport, ObservationQuery
@@ -28,6 +29,7 @@ from service.observations import formats, service
 from service.observations.columns import columns
 from service.observations.formats import MEDIA_TYPES
 from service.observations.presenting import observation_out, pool_out
+from service.observations.translation import Translation
 
 router = APIRouter(prefix="/observations", tags=["observations"])
 pools_router = APIRouter(prefix="/pools", tags=["observations"])
@@ -81,23 +83,32 @@ async def create_observations(
     body = await request.body()
 
     def take() -> BatchOut:
-        # the tags are part of what is asked for: other ones under the same key are another request
+        # these are part of what is asked for: other ones under the same key are another request
         asked = f"pool={into.pool}" + "".join(f"&tag={tag}" for tag in into.tag)
+        asked += "".join(f"&map={pair}" for pair in into.map) + "".join(f"&default={pair}" for pair in into.default)
+        asked += "&percent=true" if into.percent else ""
         hashed = body_hash(f"/v1/observations?{asked}", hashlib.sha256(body).hexdigest())
         if idempotency_key is not None:  # before the work of reading the body again
             with state.database.read() as session:
                 known = find_key(session, tenant, idempotency_key, hashed)
                 if known is not None:
                     return BatchOut.model_validate(known.response)
-        rows = service.check(formats.read(body, form), into.pool, into.tag)
+        wanted = Translation(into)
+        rows = service.check(formats.read(body, form, wanted), into.pool, into.tag, wanted)
+
+        def store(session: Session) -> BatchOut:
+            stored = service.store(session, tenant, rows)
+            more = {"warnings": [*wanted.warnings(), *stored.warnings], "unused": wanted.unused}
+            return stored.model_copy(update=more)
+
         with state.database.write() as session:
             if idempotency_key is None:
-                return service.store(session, tenant, rows)
+                return store(session)
             batch_id = new_id("batch")
             if claim_key(session, tenant, idempotency_key, hashed, batch_id) != batch_id:
                 again = find_key(session, tenant, idempotency_key, hashed)
                 return BatchOut.model_validate(again.response if again is not None else None)
-            stored = service.store(session, tenant, rows)
+            stored = store(session)
             remember(session, tenant, idempotency_key, stored.model_dump(mode="json"))
             return stored
 

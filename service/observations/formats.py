@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,7 @@ from gapcast.contract.faults import shown
 from gapcast.contract.observations import MOST_PROVENANCE
 from service.errors import InvalidFile
 from service.observations.columns import columns, count_columns
-from service.observations.curves import COLUMN
+from service.observations.translation import Translation
 
 Row = dict[str, Any]
 """A row as people send it or get it, before it is checked."""
@@ -68,25 +68,36 @@ def format_of(media_type: str) -> Format | None:
     return next((name for name, known in MEDIA_TYPES.items() if known == wanted), None)
 
 
-def read(body: bytes, form: Format) -> Iterator[Row]:
-    """Read a table row by row; every row is a mapping, not yet checked.
+class Sent(NamedTuple):
+    """A row as it was sent, not yet checked, and the line that it ends at, where it has one."""
+
+    row: Row
+    line: int | None = None
+
+
+def read(body: bytes, form: Format, wanted: Translation) -> Iterator[Sent]:
+    """Read a table row by row; every row is a mapping, not yet checked, its fields named as ours.
 
     Raises:
-        InvalidFile: the bytes are not what they should be, or too much.
+        InvalidFile: the bytes are not what they should be, or too much, or their columns are not those wanted.
     """
-    readers: dict[Format, Callable[[bytes], Iterable[Any]]] = {
+    readers: dict[Format, Callable[[bytes, Translation], Iterable[tuple[Any, int | None]]]] = {
         "json": _read_json,
         "ndjson": _read_ndjson,
         "csv": _read_csv,
         "parquet": _read_parquet,
     }
     number = 0
-    for number, row in enumerate(readers[form](body), start=1):
+    for number, (row, line) in enumerate(readers[form](body, wanted), start=1):
         if not isinstance(row, dict):
             raise InvalidFile(f"row {number}: expected an object with fields, got {shown(row)}.")
-        yield row
+        if wanted.is_asked:
+            named = row if form in {"csv", "parquet"} else wanted.row(row)
+            row = wanted.complete(named)  # noqa: PLW2901
+        yield Sent(_nested(row) if wanted.is_asked or form in {"csv", "parquet"} else row, line)
     if not number:
         raise InvalidFile("the file does not contain a row.")
+    wanted.finish()
 
 
 def _at_most(rows: int) -> None:
@@ -116,7 +127,7 @@ def _text(body: bytes) -> str:
         raise InvalidFile(f"line {line}: byte {error.start} is not UTF-8 ({error.reason})") from None
 
 
-def _read_json(body: bytes) -> Iterable[Any]:
+def _read_json(body: bytes, _wanted: Translation) -> Iterable[tuple[Any, None]]:
     try:
         content = json.loads(_text(body), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -132,21 +143,21 @@ def _read_json(body: bytes) -> Iterable[Any]:
     if not isinstance(content, list):
         raise InvalidFile(f"observations: expected a list of rows, got {shown(content)}.")
     _at_most(len(content))
-    return content
+    return ((row, None) for row in content)
 
 
-def _read_ndjson(body: bytes) -> Iterable[Any]:
+def _read_ndjson(body: bytes, _wanted: Translation) -> Iterable[tuple[Any, int]]:
     lines = _text(body).split("\n")
     _at_most(sum(bool(line.strip()) for line in lines))
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                yield json.loads(line, object_pairs_hook=_unique)
+                yield json.loads(line, object_pairs_hook=_unique), number
             except (ValueError, RecursionError) as error:
                 raise InvalidFile(f"line {number}: is not JSON: {error}") from None
 
 
-def _read_csv(body: bytes) -> Iterable[Row]:
+def _read_csv(body: bytes, wanted: Translation) -> Iterable[tuple[Row, int]]:
     text = _text(body)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -155,7 +166,7 @@ def _read_csv(body: bytes) -> Iterable[Row]:
         header = next(reader, None)
         if header is None:
             raise InvalidFile("the file is empty. Write the names of the columns into its first line.")
-        names = _names([name.strip() for name in header])
+        names = wanted.header([name.strip() for name in header])
         for number, cells in enumerate((row for row in reader if row), start=1):
             if len(cells) != len(names):
                 raise InvalidFile(
@@ -163,7 +174,8 @@ def _read_csv(body: bytes) -> Iterable[Row]:
                     f"header, got {len(cells)}."
                 )
             pairs = zip(names, cells, strict=True)
-            yield _nested({name: _cell(name, cell.strip(), number) for name, cell in pairs if cell.strip()})
+            found = ((name, cell.strip()) for name, cell in pairs if name is not None)
+            yield {name: _cell(name, cell, number) for name, cell in found if cell}, reader.line_num
     except csv.Error as error:
         raise InvalidFile(f"line {reader.line_num}: is not CSV: {error}") from None
 
@@ -183,25 +195,20 @@ def _cell(name: str, cell: str, number: int) -> Any:  # noqa: ANN401
         raise InvalidFile(f"row {number}: {name}: is not JSON: {error}", param=name, value=cell[:80]) from None
 
 
-def _read_parquet(body: bytes) -> Iterable[Row]:
+def _read_parquet(body: bytes, wanted: Translation) -> Iterable[tuple[Row, None]]:
     try:
-        names = _check_parquet(pq.ParquetFile(pa.BufferReader(body)))
+        names, fields = _check_parquet(pq.ParquetFile(pa.BufferReader(body)), wanted)
         table = pq.ParquetFile(pa.BufferReader(body), read_dictionary=names, page_checksum_verification=True)
         number = texts = 0
-        for batch in table.iter_batches(batch_size=1024):
+        for batch in table.iter_batches(batch_size=1024, columns=list(fields)):
             for name, column in zip(batch.schema.names, batch.columns, strict=True):
                 texts += _text_bytes(name, column)
                 if texts > MOST_TEXTS:
                     raise InvalidFile(f"the file's texts unpack to more than {MOST_TEXTS >> 20} MiB. Split the file.")
             for row in batch.to_pylist():
                 number += 1
-                yield _nested(
-                    {
-                        name: _cell(name, value, number) if isinstance(value, str) else value
-                        for name, value in row.items()
-                        if value is not None
-                    }
-                )
+                cells = ((fields[name], value) for name, value in row.items() if value is not None)
+                yield {n: _cell(n, value, number) if isinstance(value, str) else value for n, value in cells}, None
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         raise InvalidFile(f"the file is not Parquet, or is damaged: {str(error)[:300]}") from None
 
@@ -217,13 +224,16 @@ def _text_bytes(name: str, column: pa.Array) -> int:
     return int(pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
 
 
-def _check_parquet(file: pq.ParquetFile) -> list[str]:
-    """Refuse what is nested or unpacks to too much; return the columns of text."""
+def _check_parquet(file: pq.ParquetFile, wanted: Translation) -> tuple[list[str], dict[str, str]]:
+    """Refuse what is nested or unpacks to too much; return the columns of text, and the field of each that is read."""
     metadata = file.metadata
     schema = file.schema_arrow
-    _names(schema.names)
+    names = zip(schema.names, wanted.header(schema.names), strict=True)
+    fields = {name: field for name, field in names if field is not None}
     texts = []
     for field in schema:
+        if field.name not in fields:
+            continue
         kind = field.type
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
@@ -237,7 +247,7 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
             or pa.types.is_floating(kind)
             or pa.types.is_boolean(kind)
             or pa.types.is_null(kind)
-            or (field.name == "curve" and _is_looks(kind))
+            or (fields[field.name] == "curve" and _is_looks(kind))
         ):
             raise InvalidFile(
                 f"{field.name}: expected a column of texts, numbers, booleans or lists of numbers, got the type "
@@ -250,7 +260,7 @@ def _check_parquet(file: pq.ParquetFile) -> list[str]:
         raise InvalidFile(f"the file unpacks to more than {MOST_UNPACKED >> 20} MiB. Split it.")
     if sum(group.column(index).num_values for group in groups for index in range(group.num_columns)) > MOST_VALUES:
         raise InvalidFile(f"the file unpacks to more than {MOST_VALUES} values. Split it.")
-    return texts
+    return texts, fields
 
 
 def _is_looks(kind: pa.DataType) -> bool:
@@ -258,21 +268,6 @@ def _is_looks(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) and all(
         pa.types.is_integer(part.type) or pa.types.is_floating(part.type) or part.name == "source" for part in kind
     )
-
-
-def _names(names: list[str]) -> list[str]:
-    known = {*columns(), *_JSON_COLUMNS}
-    for name in names:
-        if name not in known and not COLUMN.fullmatch(name):
-            raise InvalidFile(
-                f"column {name[:80]!r} is not known. The columns are {', '.join(columns())}, with counts per problem "
-                f"{', '.join(sorted(_JSON_COLUMNS - set(columns())))}, and for a curve accuracy@STEP or "
-                "improvement@STEP with se@STEP, such as accuracy@30.",
-                param=name[:80],
-            )
-        if names.count(name) > 1:
-            raise InvalidFile(f"column {name!r} appears twice. Leave one of them out.", param=name)
-    return names
 
 
 def _nested(flat: Row) -> Row:

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
 from gapcast.contract.base import FieldError, JsonObject
+from gapcast.contract.collapse import has_collapsed
 from gapcast.contract.contexts import TEMPLATE_VERSION, context_key, context_of, named_context_key
 from gapcast.contract.labels import MOST_TAGS
 from gapcast.contract.observations import HeldOutIn, MeasuredIn, Notes, ObservationIn, VarianceSource
@@ -71,6 +73,10 @@ class Prepared(NamedTuple):
 
     values: Values
     covariance_known: bool
+    is_marked: bool
+    """it has collapsed by the rule: the row did not say"""
+    where: str = ""
+    """its place in what was sent"""
 
 
 def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = ()) -> Prepared:
@@ -96,6 +102,9 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
     for index, look in enumerate(row.curve or ()):
         _check_covariance(f"curve.{index}.cov", look.cov, gap_se, look.se)
     recipe = row.recipe
+    is_marked = row.collapsed is None and _has_collapsed(
+        (baseline, improvement, improvement_se), (held_out_baseline or baseline, held_out, held_out_se)
+    )
     values = Values(
         pool=pool or row.pool or DEFAULT_POOL,
         external_id=row.external_id,
@@ -118,7 +127,7 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
         held_out_baseline=held_out_baseline,
         cov=cov,
         measured=measured,
-        collapsed=row.collapsed,
+        collapsed=bool(row.collapsed) or is_marked,
         steps=_steps(row),
         problems_per_step=recipe.problems_per_step if recipe is not None else None,
         schedule=recipe.schedule if recipe is not None else None,
@@ -139,7 +148,13 @@ def prepare(row: ObservationIn, pool: str | None = None, tags: Sequence[str] = (
         name=row.name,
         tags=_tags(row, tags),
     )
-    return Prepared(values._replace(content=content_of(values)), known)
+    return Prepared(values._replace(content=content_of(values)), known, is_marked)
+
+
+def _has_collapsed(*outcomes: tuple[float, float | None, float | None]) -> bool:
+    """By the first that is known, of (baseline, improvement, se) on the training problems and on held-out ones."""
+    known = ((baseline, gain, se) for baseline, gain, se in outcomes if gain is not None and se is not None)
+    return any(has_collapsed(*one) for one in islice(known, 1))
 
 
 def content_of(values: Values) -> str:

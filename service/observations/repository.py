@@ -1,7 +1,7 @@
 """The SQL of observations and their pools."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Table, and_, column, exists, insert, or_, select, table, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -161,10 +161,18 @@ def named(session: Session, tenant: str, name: str, names: Iterable[str]) -> dic
     return found
 
 
-def external_ids(session: Session, tenant: str, ids: Sequence[str]) -> dict[str, str | None]:
+class RunName(NamedTuple):
+    """What people call a run."""
+
+    external_id: str | None = None
+    name: str | None = None
+
+
+def run_names(session: Session, tenant: str, ids: Sequence[str]) -> dict[str, RunName]:
     """People's own names of these rows."""
-    query = select(Observation.id, Observation.external_id).where(Observation.tenant == tenant, Observation.id.in_(ids))
-    return {row.id: row.external_id for row in session.execute(query)}
+    query = select(Observation.id, Observation.external_id, Observation.name)
+    found = session.execute(query.where(Observation.tenant == tenant, Observation.id.in_(ids)))
+    return {row.id: RunName(row.external_id, row.name) for row in found}
 
 
 def known_contents(session: Session, tenant: str, name: str, contents: Iterable[str]) -> dict[str, str]:

@@ -35,11 +35,13 @@ from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
 from service.kit.ids import new_id
 from service.kit.problems import field_problems
 from service.observations import repository
+from service.observations.accuracies import with_gains
 from service.observations.curves import with_curve
-from service.observations.formats import Row
+from service.observations.formats import Row, Sent
 from service.observations.measuring import CONTENT, Prepared, Values, gap_spread, prepare
 from service.observations.models import Observation, Pool
 from service.observations.presenting import observation_out
+from service.observations.translation import Translation
 
 MOST_ERRORS = 20
 """rows whose errors are told: who has more wants to see the first ones"""
@@ -55,13 +57,19 @@ LEFT_OUT = {
 """what of a run's result is no part of its observation's notes: it has its own place there, or it grows"""
 
 
-def check(rows: Iterable[Row | TrainedRun], pool: str | None = None, tags: Sequence[str] = ()) -> list[Prepared]:
+def check(
+    rows: Iterable[Row | TrainedRun | Sent],
+    pool: str | None = None,
+    tags: Sequence[str] = (),
+    wanted: Translation | None = None,
+) -> list[Prepared]:
     """Check every row and measure it.
 
     Args:
         rows: as they are sent.
         pool: where all of them go; None: where each says.
         tags: which all of them get beside their own.
+        wanted: how they were read: in which unit, and from which columns.
 
     Raises:
         InvalidRequest: names row, field and value of the first errors.
@@ -69,13 +77,17 @@ def check(rows: Iterable[Row | TrainedRun], pool: str | None = None, tags: Seque
     prepared: list[Prepared] = []
     problems: list[FieldProblem] = []
     wrong = 0
-    for index, row in enumerate(rows):
+    percent = wanted.percent if wanted is not None else None
+    for index, sent in enumerate(rows):
+        row, line = sent if isinstance(sent, Sent) else (sent, None)
+        where = f"row {index + 1}" + (f" (line {line})" if line is not None else "")
         try:
             if isinstance(row, TrainedRun):
                 observation = row_of_run(row)
             else:
-                observation = ObservationIn.model_validate(with_curve(row))
-            prepared.append(prepare(observation, pool, tags))
+                shares = row if percent is None else percent.in_shares(row)
+                observation = ObservationIn.model_validate(with_curve(with_gains(shares)))
+            prepared.append(prepare(observation, pool, tags)._replace(where=where))
             continue
         except ValidationError as error:
             found = field_problems(error.errors(), f"observations.{index}")
@@ -83,12 +95,21 @@ def check(rows: Iterable[Row | TrainedRun], pool: str | None = None, tags: Seque
             param = f"observations.{index}.{error.param}"
             found = [FieldProblem(param=param, message=error.message, value=error.value)]
         wrong += 1
-        problems += [one.model_copy(update={"message": f"row {index + 1}: {one.message}"}) for one in found]
+        problems += [_at(where, one, wanted) for one in found]
         if wrong == MOST_ERRORS:
             break
     if problems:
         _refuse(problems[:MOST_ERRORS], InvalidRequest)
+    if percent is not None:
+        percent.require()
     return prepared
+
+
+def _at(where: str, problem: FieldProblem, wanted: Translation | None) -> FieldProblem:
+    """Return a problem with the place of its row, and the column that its value was read from."""
+    column = wanted.column_of(problem.param.split(".", 2)[-1]) if wanted is not None else None
+    read = f"column {column[:80]!r}: " if column is not None else ""
+    return problem.model_copy(update={"message": f"{where}: {read}{problem.message}"})
 
 
 def _refuse(problems: list[FieldProblem], error: type[InvalidRequest]) -> None:
@@ -107,7 +128,7 @@ def store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
     problems = [
         FieldProblem(
             param=f"observations.{index}.pool",
-            message=f"row {index + 1}: {READ_ONLY.format(name=row.values.pool)}",
+            message=f"{row.where}: {READ_ONLY.format(name=row.values.pool)}",
             value=row.values.pool,
         )
         for index, row in enumerate(rows)
@@ -144,10 +165,10 @@ def _store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
             if external_id in known:
                 first = known[external_id]
                 ids[index] = first.id
-                if first.content != _content(values) and not _raised_since(first.row, values):
-                    problems.append(_conflict(index, external_id, first, _content(values)))
+                if first.content != _content(values) and not _same_otherwise(first.row, rows[index]):
+                    problems.append(_conflict(index, rows[index], first))
                 elif not _joined(first, values.prediction_id):
-                    problems.append(_other_prediction(index, first, values.prediction_id))
+                    problems.append(_other_prediction(index, rows[index], first))
                 elif first.beside != _beside(values):
                     different.append(index)
                 continue
@@ -156,7 +177,7 @@ def _store(session: Session, tenant: str, rows: Sequence[Prepared]) -> BatchOut:
             ids[index] = new_id("obs")
             new[ids[index]] = values
             if external_id is not None:
-                known[external_id] = Known(ids[index], values, f"row {index + 1}", _content(values), _beside(values))
+                known[external_id] = Known(ids[index], values, rows[index].where, _content(values), _beside(values))
             contents[values.content] = ids[index]
         if problems:
             _refuse(problems[:MOST_ERRORS], ObservationConflict)
@@ -203,21 +224,23 @@ def _joined(first: Known, prediction_id: str | None) -> bool:
     return has is None and isinstance(first.row, Observation)
 
 
-def _other_prediction(index: int, first: Known, prediction_id: str | None) -> FieldProblem:
-    message = f"row {index + 1}: the row with this external_id ({first.where}) is the outcome of another prediction"
-    return FieldProblem(param=f"observations.{index}.prediction_id", message=message, value=prediction_id)
+def _other_prediction(index: int, row: Prepared, first: Known) -> FieldProblem:
+    message = f"{row.where}: the row with this external_id ({first.where}) is the outcome of another prediction"
+    return FieldProblem(param=f"observations.{index}.prediction_id", message=message, value=row.values.prediction_id)
 
 
 def _content(row: Observation | Values) -> tuple[Any, ...]:
     return tuple(getattr(row, name) for name in CONTENT)
 
 
-def _raised_since(stored: Observation | Values, sent: Values) -> bool:
-    """True if the rows differ by standard errors alone that were made from the same counts or means.
+def _same_otherwise(stored: Observation | Values, row: Prepared) -> bool:
+    """True if the rows differ by what a later version alone makes of the same row.
 
-    A later version may take a larger one, and the stored row keeps its own (docs: LAW part 3, Variance at the ends).
+    It may take a larger standard error of the same counts (docs: LAW part 3, Variance at the ends), or mark the
+    run as collapsed. The stored row keeps its own.
     """
-    same = sent
+    sent = row.values
+    same = sent._replace(collapsed=stored.collapsed) if row.is_marked else sent
     for part, how in sent.measured.items():
         field = f"{part}_se"
         made = how["variance"] != "given" and (stored.measured or {}).get(part) == how
@@ -226,20 +249,20 @@ def _raised_since(stored: Observation | Values, sent: Values) -> bool:
     return _content(stored) == _content(same)
 
 
-def _conflict(index: int, external_id: str, first: Known, sent: tuple[Any, ...]) -> FieldProblem:
+def _conflict(index: int, row: Prepared, first: Known) -> FieldProblem:
     other = [
         f"{name} {theirs!r}, now {ours!r}"
-        for name, theirs, ours in zip(CONTENT, first.content, sent, strict=True)
+        for name, theirs, ours in zip(CONTENT, first.content, _content(row.values), strict=True)
         if theirs != ours
     ]
     differing = "; ".join(other)
-    message = f"row {index + 1}: has the external_id of {first.where}, but {differing}; name one of them otherwise"
+    message = f"{row.where}: has the external_id of {first.where}, but {differing}; name one of them otherwise"
     if first.where == "stored":
         message = (
-            f"row {index + 1}: is stored already with {differing}. Observations never change: exclude the stored one "
+            f"{row.where}: is stored already with {differing}. Observations never change: exclude the stored one "
             "and send this one under another external_id"
         )
-    return FieldProblem(param=f"observations.{index}.external_id", message=message, value=external_id)
+    return FieldProblem(param=f"observations.{index}.external_id", message=message, value=row.values.external_id)
 
 
 def _without_prediction(session: Session, tenant: str, rows: Sequence[Prepared]) -> list[int]:
@@ -284,6 +307,12 @@ def _warnings(
         unknown,
         "{n} row(s) came without cov: the errors of gap and improvement are assumed to be independent, as if each "
         "were measured on other problems. Send cov, or counts with problem_ids on both.",
+    )
+    warn(
+        "marked_collapsed",
+        [index for index, row in enumerate(rows) if row.is_marked],
+        "{n} row(s) lost more than half of the baseline, and more than two standard errors: they count as collapsed. "
+        "Send collapsed (true or false) where you know better.",
     )
     warn(
         "unknown_prediction",

@@ -190,6 +190,8 @@ def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[b
 def _near(row: Observation, same: Same) -> NearRun:
     return NearRun(
         observation_id=row.id,
+        external_id=row.external_id,
+        name=row.name,
         pool=row.pool,
         same=same,
         model=row.model,

@@ -87,7 +87,7 @@ def show_observation(request: Request, tenant: Tenant, state: AppState, observat
         Fact(name, text, link=f"/?prediction={text}" if name == "Prediction" else "")
         for name, text in described.observation(one)
     ]
-    return _described(request, OBSERVATIONS, one.external_id or one.model, one.id, rows)
+    return _described(request, OBSERVATIONS, words.run_name(one.name, one.external_id) or one.model, one.id, rows)
 
 
 @router.get("/tasks/{name:path}")

@@ -60,7 +60,7 @@ class Tools:
         offline += [
             "--env.retries.max-retries",
             "3",
-        ]  # a rollout starts a process, which a busy machine may not in time
+        ]  # a process each, which takes long on a busy machine
         out = ["--output-dir", str(self._folder / "verifiers"), "--run.dir", name, "-r", str(ROLLOUTS), "-c", "2"]
         self._run("vf-eval", "gapcast_sums", "-m", MODEL, *client, *offline, *out, "--env.taskset.hint", str(hint))
         return self._folder / "verifiers" / name / "traces.jsonl"

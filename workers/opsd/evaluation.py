@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gapcast.contract.base import JsonObject
+from gapcast.contract.collapse import has_collapsed
 from gapcast.contract.contexts import Context
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training_results import ArmCounts, Evaluation
@@ -67,7 +68,8 @@ class Before:
 
     def has_lost(self, after: Scores) -> bool:
         """True if the student has collapsed."""
-        return collapsed(self.baseline, self.improvement(after))
+        improvement = self.improvement(after)
+        return has_collapsed(self.baseline, improvement.value, improvement.se)
 
     def as_dict(self) -> JsonObject:
         """For a checkpoint."""
@@ -163,11 +165,6 @@ def best_of(evaluations: Sequence[Evaluation]) -> Evaluation:
     Picking it favours it: it is reported beside the last one and never in its place.
     """
     return max(evaluations, key=lambda one: one.improvement.value)
-
-
-def collapsed(baseline: float, improvement: Difference) -> bool:
-    """More than half of the baseline is lost, and the loss is larger than two standard errors of noise."""
-    return improvement.value < -baseline / 2 and improvement.value < -2 * improvement.se
 
 
 def warn_of_no_learning(

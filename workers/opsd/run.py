@@ -24,7 +24,7 @@ from gapcast.contract.training_results import (
 from service.scores import Scores
 from workers.contexts.templates import require_template_version
 from workers.failures import JobError, Paused
-from workers.opsd.evaluation import best_of, collapsed, evaluation, warn_of_no_learning
+from workers.opsd.evaluation import best_of, evaluation, warn_of_no_learning
 from workers.opsd.export import Story, export_model
 from workers.opsd.keeping import Keeper
 from workers.opsd.parts import Job, Parts, load_parts
@@ -206,21 +206,21 @@ class _Run:
         last = evaluation(self._trainer.done, before, scores, held_out)
         self._record.evaluations = [one for one in self._record.evaluations if one.step != last.step] + [last]
         self._tell(last)
-        has_collapsed = collapsed(before.baseline, last.improvement)
-        if has_collapsed:
+        is_lost = before.has_lost(scores)
+        if is_lost:
             self._warn_of_collapse()
         warn_of_no_learning(
             before.gap, last.improvement, self._record.taught, self._record.moved, self._record.warnings
         )
         self._emit(self._record.partial())
-        artifact = self._export(last, has_collapsed=has_collapsed)
+        artifact = self._export(last, has_collapsed=is_lost)
         best = best_of(self._record.evaluations)
         return TrainingResult(
             baseline=before.baseline,
             gap=before.gap,
             improvement=last.improvement,
             cov=before.covariance(scores),
-            collapsed=has_collapsed,
+            collapsed=is_lost,
             counts=before.counts(scores),
             best=StepImprovement(step=best.step, improvement=best.improvement, held_out=best.held_out),
             held_out=self._held_out(last),

@@ -18,6 +18,7 @@ from gapcast.words import (
     points,
     probability,
     recipe,
+    run_name,
     shown_context,
     summed_up,
     when,
@@ -146,7 +147,7 @@ def print_residuals(console: Console, found: Residuals) -> None:
     for name in ("Gap", "Improvement", "Expected", "Off by, SD", "P(belongs)"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in found.data:
-        texts = (escape(one.external_id or ""), escape(one.family), escape(one.model), one.context_kind)
+        texts = (escape(run_name(one.name, one.external_id)), escape(one.family), escape(one.model), one.context_kind)
         numbers = (points(one.gap), points(one.improvement), points(one.expected))
         table.add_row(one.id, *texts, *numbers, f"{one.standardized:+.1f}", probability(one.weight))
     print_table(console, table)

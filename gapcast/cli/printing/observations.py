@@ -7,7 +7,7 @@ from rich.table import Table
 from gapcast import described
 from gapcast.cli.terminal import print_panel, print_table
 from gapcast.models import Batch, Observation
-from gapcast.words import count, measured
+from gapcast.words import count, measured, run_name, shortened
 
 SOURCES = {"given": "given", "counts": "made from counts", "assumed": "assumed"}
 
@@ -20,10 +20,13 @@ def print_batch(console: Console, batch: Batch) -> None:
         found = batch.variance.get(part, {})
         said = [f"{found[source]} {SOURCES.get(source, source)}" for source in (*SOURCES, *found) if source in found]
         console.print(f"Standard errors, {part}: {', '.join(dict.fromkeys(said)) or 'none'}", highlight=False)
+    if batch.unused:
+        console.print(f"Columns that were not read: {escape(shortened(batch.unused))}", highlight=False, soft_wrap=True)
     for warned in batch.warnings:
         rows = ", ".join(map(str, warned.rows))
         more = ", ..." if len(warned.rows) == 20 else ""
-        text = f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)} Rows: {rows}{more}"
+        which = f" Rows: {rows}{more}" if rows else ""
+        text = f"[yellow]Warning[/] ({warned.code}): {escape(warned.message)}{which}"
         console.print(text, highlight=False, soft_wrap=True)
     if batch.pools:
         console.print(f"Refitted now: the law of {', '.join(map(escape, batch.pools))}", highlight=False)
@@ -46,7 +49,7 @@ def print_observations(console: Console, observations: list[Observation]) -> Non
             measured(one.gap),
             *("" if gain is None else measured(gain) for gain in (one.improvement, one.held_out)),
         )
-        last = (one.external_id or "", described.remarks(one))
+        last = (run_name(one.name, one.external_id), described.remarks(one))
         table.add_row(one.id, *map(escape, texts), *numbers, *map(escape, last))
     print_table(console, table)
 

@@ -29,6 +29,7 @@ from gapcast.words import (
     percent,
     points,
     rate,
+    run_name,
     side,
     summed_up,
     supported,
@@ -98,8 +99,9 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         table.add_row("Support", supported(support))
         for run in support.nearest:
             gain = f"gap {measured(run.gap)}, gained {gained(run)}"
+            called = ", ".join(filter(None, (run_name(run.name, run.external_id), run.observation_id)))
             table.add_row(
-                "", f"{SAME[run.same]}: {escape(run.model)}, {escape(run.context_kind)}, {gain} ({run.observation_id})"
+                "", f"{SAME[run.same]}: {escape(run.model)}, {escape(run.context_kind)}, {gain} ({escape(called)})"
             )
     figures = prediction.probe
     if prediction.controls is not None:

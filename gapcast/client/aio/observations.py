@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Unpack
 
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
 from gapcast.client.fields import ObservationFilters, Order
 from gapcast.client.files import MEDIA_TYPES, STORING, Format, format_of, replacing
-from gapcast.client.requests import MOST_A_PAGE, query_of, segment, without_nones
+from gapcast.client.requests import MOST_A_PAGE, Query, query_of, segment, without_nones
 from gapcast.contract.observations import ObservationIn
 from gapcast.models import Batch, Observation
 
@@ -29,6 +30,9 @@ class Observations(Resource):
         idempotency_key: str | None = None,
         *,
         tags: Sequence[str] = (),
+        map: Mapping[str, str] = MappingProxyType({}),
+        defaults: Mapping[str, object] = MappingProxyType({}),
+        percent: bool = False,
     ) -> Batch:
         """Store past runs, all of them or none.
 
@@ -40,6 +44,9 @@ class Observations(Resource):
             pool: of the rows that do not name one; None: `default`.
             idempotency_key: names this post; None: a fresh one.
             tags: that every row gets besides its own.
+            map: the field that a column is, such as `{"Name": "external_id"}`; nested fields are columns `gap.value`.
+            defaults: the value of a field for rows that lack it.
+            percent: True if accuracies, differences and standard errors are in percent.
 
         Raises:
             InvalidRequest: the server refused; `errors` names row and field of each mistake.
@@ -48,7 +55,7 @@ class Observations(Resource):
         """
         texts = [_json(number, row) for number, row in enumerate(rows, start=1)]
         body = f'{{"observations": [{", ".join(texts)}]}}'
-        return await self._import(body.encode(), "json", pool, idempotency_key, tags)
+        return await self._import(body.encode(), "json", pool, idempotency_key, tags, _words(map, defaults, percent))
 
     async def import_file(
         self,
@@ -57,6 +64,9 @@ class Observations(Resource):
         idempotency_key: str | None = None,
         *,
         tags: Sequence[str] = (),
+        map: Mapping[str, str] = MappingProxyType({}),
+        defaults: Mapping[str, object] = MappingProxyType({}),
+        percent: bool = False,
     ) -> Batch:
         """Store the past runs of a file, all of them or none: .csv, .ndjson or .jsonl, .json, .parquet.
 
@@ -65,6 +75,9 @@ class Observations(Resource):
             pool: of the rows that do not name one; None: `default`.
             idempotency_key: names this post; None: a fresh one.
             tags: that every row gets besides its own.
+            map: the field that a column is, such as `{"Name": "external_id"}`; nested fields are columns `gap.value`.
+            defaults: the value of a field for rows that lack it.
+            percent: True if accuracies, differences and standard errors are in percent.
 
         Raises:
             InvalidRequest: the server refused; `errors` names row and field of each mistake.
@@ -74,16 +87,23 @@ class Observations(Resource):
         """
         file = Path(path)
         form = format_of(file)
-        return await self._import(file.read_bytes(), form, pool, idempotency_key, tags)
+        words = _words(map, defaults, percent)
+        return await self._import(file.read_bytes(), form, pool, idempotency_key, tags, words)
 
     async def _import(
-        self, body: bytes, form: Format, pool: str | None, idempotency_key: str | None, tags: Sequence[str]
+        self,
+        body: bytes,
+        form: Format,
+        pool: str | None,
+        idempotency_key: str | None,
+        tags: Sequence[str],
+        words: Query,
     ) -> Batch:
         answer = await self._connection.create(
             ALL,
             idempotency_key,
             {"Content-Type": MEDIA_TYPES[form]},
-            params=without_nones({"pool": pool, "tag": [*tags] or None}),
+            params=without_nones({"pool": pool, "tag": [*tags] or None, **words}),
             content=body,
             timeout=STORING,
         )
@@ -158,6 +178,15 @@ class Observations(Resource):
 
     async def _change(self, observation_id: str, patch: Mapping[str, Any]) -> Observation:
         return await self._connection.act(Observation, "PATCH", _path(observation_id), patch)
+
+
+def _words(map: Mapping[str, str], defaults: Mapping[str, object], percent: bool) -> Query:
+    """What rows mean by their columns, as parameters of the request."""
+    return {
+        "map": [f"{column}={field}" for column, field in map.items()] or None,
+        "default": [f"{field}={value}" for field, value in defaults.items()] or None,
+        "percent": True if percent else None,
+    }
 
 
 def _path(observation_id: str) -> str:

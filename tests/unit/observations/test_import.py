@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.lists import ObservationImport
 from gapcast.contract.observations import MOST_LOOKS
 from service.app import create_app
 from service.law import GapLaw
 from service.observations import formats, service
 from service.observations.formats import MEDIA_TYPES, MOST_TEXT, columns, flat, write
+from service.observations.translation import Translation
 from service.settings import Settings
 from tests.support.rows import Row, run
 
@@ -161,7 +163,7 @@ def test_a_wrong_row_is_named_and_nothing_is_stored(refusing: TestClient, form: 
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["param"] == f"observations.1.{field}"
-    assert problem["errors"][0]["message"].startswith("row 2: ")
+    assert problem["errors"][0]["message"].startswith("row 2")
     assert "Nothing was stored" in problem["detail"]
     assert stored(refusing) == 0
 
@@ -170,8 +172,8 @@ def test_a_wrong_row_is_named_and_nothing_is_stored(refusing: TestClient, form: 
 def test_a_curve_of_the_most_looks_goes_through_every_format(form: str) -> None:
     held_out = {"cov": 0.00025447334830216534, "held_out": -0.0234375, "held_out_se": 0.03596337060534815}
     curve = [LOOK | {"step": step + 10**6} | held_out for step in range(MOST_LOOKS)]
-    (read,) = formats.read(as_bytes([run(curve=curve)], form), form)  # type: ignore[arg-type]
-    assert read["curve"] == curve
+    (read,) = formats.read(as_bytes([run(curve=curve)], form), form, Translation(ObservationImport()))  # type: ignore[arg-type]
+    assert read.row["curve"] == curve
 
 
 def test_a_row_whose_error_a_later_version_raised_is_stored_still(client: TestClient) -> None:

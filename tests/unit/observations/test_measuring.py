@@ -13,7 +13,7 @@ from tests.support.rows import Row, run
 
 
 def prepared(**change: object) -> tuple[Row, bool]:
-    values, known = prepare(ObservationIn.model_validate(run(**change)))
+    values, known, *_ = prepare(ObservationIn.model_validate(run(**change)))
     return values._asdict(), known
 
 

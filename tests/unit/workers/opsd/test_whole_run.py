@@ -29,7 +29,7 @@ from workers.failures import JobError, Paused
 from workers.opsd import run_training
 from workers.opsd.checkpoint import write_checkpoint
 from workers.opsd.configuration import own_seed
-from workers.opsd.evaluation import Evaluator, collapsed, warn_of_no_learning
+from workers.opsd.evaluation import Evaluator, warn_of_no_learning
 from workers.opsd.parts import Job, load_parts
 from workers.opsd.warnings import Warnings
 from workers.opsd.world import ALONE
@@ -328,13 +328,6 @@ class TestCollapse:
         assert result.evaluations[0].accuracy == 0
         assert (result.stopped_by, result.steps) == ("steps", 6)
         assert "collapsed" not in [one.code for one in result.warnings]
-
-    @pytest.mark.parametrize(
-        ("improvement", "se", "expected"),
-        [(-0.2, 0.02, True), (-0.1, 0.02, False), (-0.2, 0.15, False), (0.3, 0.02, False)],
-    )
-    def test_half_of_the_baseline_beyond_noise(self, improvement: float, se: float, expected: bool) -> None:
-        assert collapsed(0.3, Difference(value=improvement, se=se)) is expected
 
 
 class TestNoLearning:
