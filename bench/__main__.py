@@ -5,10 +5,13 @@ from bench import (
     compare,
     crowd,
     first_light,
+    fits,
     forecasts,
     law,
+    load,
     observations,
     probe,
+    refit,
     train,
     train_loss,
     watchers,
@@ -19,10 +22,13 @@ if __name__ == "__main__":
     compare.main()
     crowd.main()
     first_light.main()
+    fits.main()
     forecasts.main()
     law.main()
+    load.main()
     observations.main()
     probe.main()
+    refit.main()
     train.main()
     train_loss.main()
     watchers.main()

@@ -12,16 +12,15 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 
-from sqlalchemy import create_engine, text
-
+from bench.databases import each_database
 from gapcast.launching import module_command, safe_environment
 
 CLIENTS = 8
 SECONDS = 3.0
 ROUNDS = 3
-POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 GIVEN = {
     "model": {"name": "bench", "family": "bench"},
     "task": "bench",
@@ -71,15 +70,15 @@ def wait_for(port: int, path: str) -> None:
     raise SystemExit(f"nothing answers on port {port}")
 
 
-def measure(name: str, settings: dict[str, str], workers: int) -> None:
+def measure(name: str, settings: Mapping[str, str], workers: int) -> None:
     """Run both servers beside each other and alternate between them."""
     with tempfile.TemporaryDirectory() as folder:
         quiet = {"GAPCAST_DATA_DIR": folder, "GAPCAST_CONFIG": os.devnull, "GAPCAST_LOG_LEVEL": "error"}
         alone = quiet | {"GAPCAST_WORKER": "off", "GAPCAST_PORT": "18321"}
-        environment = safe_environment(os.environ) | alone | settings
+        environment = safe_environment(os.environ) | alone | dict(settings)
         service = subprocess.Popen(module_command("service", "serve"), env=environment, stdout=subprocess.DEVNULL)
-        peer = module_command("uvicorn", "bench.hello:app", "--port", "18322", "--workers", str(workers))
-        hello = subprocess.Popen([*peer, "--log-level", "error", "--no-access-log"], env=environment)
+        peer = module_command("bench.hello", "18322", str(workers))
+        hello = subprocess.Popen(peer, env=environment)
         try:
             wait_for(18321, "/readyz")
             wait_for(18322, "/hello")
@@ -109,22 +108,8 @@ def measure(name: str, settings: dict[str, str], workers: int) -> None:
 def main() -> None:
     """SQLite with one API process; PostgreSQL with two where one answers."""
     print(f"API, {CLIENTS} clients, {ROUNDS} rounds of {SECONDS:g} s")
-    measure("SQLite, 1 API process", {}, 1)
-    name = f"gapcast_bench_{uuid.uuid4().hex[:8]}"
-    admin = create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2})
-    try:
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-    except Exception as error:
-        print(f"PostgreSQL: not measured ({type(error).__name__})")
-        return
-    try:
-        url = POSTGRES.rsplit("/", 1)[0] + f"/{name}"
-        measure("PostgreSQL, 2 API processes", {"GAPCAST_DATABASE_URL": url, "GAPCAST_API_WORKERS": "2"}, 2)
-    finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+    for name, settings in each_database():
+        measure(name, settings, int(settings.get("GAPCAST_API_WORKERS", "1")))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Run `python docs/make_reference.py`; a test fails when the files are not what it
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from service.app import create_app
 from service.settings import Settings
@@ -23,6 +24,9 @@ def settings_page() -> str:
     return "\n".join(
         [
             "# Settings",
+            "",
+            "For anyone who runs a server or a worker. After reading this page you can set where it keeps its data,",
+            "whom it answers, what it may load, and its limits.",
             "",
             "Every setting is a variable `GAPCAST_...` or a line of `gapcast.toml` in the folder where a command runs",
             "(`GAPCAST_CONFIG` names another file). Variables win over the file. An unknown name in it is an error.",
@@ -45,11 +49,16 @@ def settings_page() -> str:
     )
 
 
-def openapi_document() -> str:
+def openapi() -> dict[str, Any]:
     """The OpenAPI document, as GET /openapi.json answers it."""
     with tempfile.TemporaryDirectory() as folder:
         app = create_app(Settings(data_dir=Path(folder)))
-    return json.dumps(app.openapi(), indent=1, sort_keys=True) + "\n"
+    return app.openapi()
+
+
+def openapi_document() -> str:
+    """The same as a file."""
+    return json.dumps(openapi(), indent=1, sort_keys=True) + "\n"
 
 
 PAGES = {"settings.md": settings_page, "openapi.json": openapi_document}

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Probe,
         ProbeSize,
         Recommendation,
+        Sample,
         Task,
         TrainingRun,
     )
@@ -74,6 +75,7 @@ __all__ = [
     "ProbeSize",
     "RateLimited",
     "Recommendation",
+    "Sample",
     "ServerFault",
     "Task",
     "TrainingRun",

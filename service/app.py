@@ -33,10 +33,11 @@ from service.kit import problems
 from service.kit.auth import current_tenant, is_loopback
 from service.kit.database import Database
 from service.kit.ids import new_id
-from service.kit.in_flight import InFlight
+from service.kit.in_flight import InFlight, Places
 from service.kit.limits import BodyLimit, HeadAsGet, LocalNamesOnly, OwnPagesOnly
 from service.kit.openapi import complete
 from service.kit.process import PARENT, die_with_parent, hide_environment
+from service.kit.threads import bound_reading
 from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
 from service.predictions import endpoints as predictions
@@ -98,6 +99,7 @@ def _api() -> APIRouter:
     for room in (predictions, *decisions, probes, *trained, observations, fits, events, catalog, tasks, workers):
         found.include_router(room.router)
     found.include_router(observations.pools_router)
+    found.include_router(probes.storage_router)
     found.include_router(forecasts.of_fits)
     return found
 
@@ -131,13 +133,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         _belong_to_parent()
     logs.configure(settings)
 
+    places = Places()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         dispatcher = Dispatcher(settings)
         database = Database(settings.database_url, dispatcher.wake)
         refitter = Refitter(database, settings.reconcile_seconds)
         watching = Watching(database, settings.max_streams)
-        state = State(settings, database, dispatcher, refitter, watching, settle)
+        state = State(settings, database, dispatcher, refitter, watching, places, settle)
+        bound_reading()
         app.state.gapcast = state
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)
@@ -178,7 +183,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "/v1/tasks": settings.max_task_bytes,
     }
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
-    app.add_middleware(InFlight)
+    app.add_middleware(InFlight, places=places)
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestId)
     return app

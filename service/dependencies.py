@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from service.kit.auth import current_tenant
 from service.kit.database import Database, WriteSession
+from service.kit.in_flight import Places
 from service.settings import Settings
 
 
@@ -64,6 +65,7 @@ class State:
     broker: Broker
     refitter: Refitter
     watching: Watching
+    places: Places
     settle: Callable[[WriteSession, Any], None]
     """Ends what waits for a job that has ended."""
 

@@ -1,11 +1,13 @@
 """Whether the process lives, and whether it can do its work."""
 
+import asyncio
+
 from fastapi import APIRouter, Response
-from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import text
 
 from gapcast.contract.health import Health, Readiness
 from service.dependencies import AppState, State
+from service.kit.in_flight import STUCK_SECONDS
 from service.migrate import head, revision
 
 router = APIRouter(tags=["health"])
@@ -19,8 +21,8 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A needed part does not answer."}})
 async def readyz(response: Response, state: AppState) -> Readiness:
-    """Say whether database, migrations and broker are there."""
-    readiness = await run_in_threadpool(_check, state)
+    """Say whether database, migrations and broker are there, and whether requests are still answered."""
+    readiness = await asyncio.to_thread(_check, state)  # not one of the threads that requests wait for
     if readiness.status != "ok":
         response.status_code = 503
         response.headers["Retry-After"] = "5"
@@ -28,7 +30,9 @@ async def readyz(response: Response, state: AppState) -> Readiness:
 
 
 def _check(state: State) -> Readiness:
-    found = {"database": "ok", "migrations": "ok", "broker": "ok"}
+    found = {"database": "ok", "migrations": "ok", "broker": "ok", "requests": "ok"}
+    if state.places.are_stuck:
+        found["requests"] = f"{state.places.most} are being handled, and none has ended in {STUCK_SECONDS:g} seconds"
     try:
         with state.database.read() as session:
             session.execute(text("SELECT 1"))

@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gapcast.contract.samples import SMALLEST, SampleLimits
 from gapcast.contract.waiting import QUEUES, Queue
 from service.kit.auth import is_loopback
 from service.listed_models import ModelEntry, repeated
@@ -86,6 +87,22 @@ class Settings(BaseSettings):
     max_task_bytes: int = Field(
         256 << 20, ge=1024, description="bytes; the same for a task file, and for what a Parquet file unpacks to"
     )
+    samples_per_probe: int = Field(
+        512,
+        ge=0,
+        le=100_000,
+        description="rollouts of a probe that are stored to be read, of its first problems; 0: none are stored",
+    )
+    sample_characters: int = Field(
+        8000,
+        ge=SMALLEST,
+        le=1_000_000,
+        description="characters of each text of a stored rollout; of a longer text the middle is left out",
+    )
+    samples_probe_bytes: int = Field(4 << 20, ge=1024, description="bytes of the stored rollouts of one probe")
+    samples_bytes: int = Field(
+        1 << 30, ge=1024, description="bytes of all stored rollouts; beyond it those of the oldest probes are deleted"
+    )
     models: list[ModelEntry] = Field(
         [],
         description="the models that may be loaded besides the lab's, each a table `[[models]]` (variable: JSON list) "
@@ -132,6 +149,11 @@ class Settings(BaseSettings):
         twice = repeated(self.models)
         if twice is not None:
             raise ValueError(f"models: expected a different name for each model, got {twice!r} twice.")
+        if self.samples_probe_bytes > self.samples_bytes:
+            raise ValueError(
+                f"samples_probe_bytes: expected at most samples_bytes ({self.samples_bytes}), got "
+                f"{self.samples_probe_bytes}. Raise samples_bytes."
+            )
         if self.database_url.startswith("sqlite") and self.api_workers > 1:
             raise ValueError(
                 f"api_workers: expected 1 with SQLite, got {self.api_workers}. Set database_url to PostgreSQL for more."
@@ -142,6 +164,13 @@ class Settings(BaseSettings):
     def embedded_broker(self) -> bool:
         """True if messages travel through the file system."""
         return self.broker_url.startswith("filesystem")
+
+    @property
+    def sample_limits(self) -> SampleLimits:
+        """How much of a probe's rollouts is stored."""
+        return SampleLimits(
+            count=self.samples_per_probe, bytes=self.samples_probe_bytes, characters=self.sample_characters
+        )
 
     @property
     def starts_worker(self) -> bool:

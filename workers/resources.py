@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gapcast.contract.samples import SampleLimits
 from workers.engines import ModelSource
 
 
@@ -18,6 +19,8 @@ class Resources:
     """Where the task's files are; null for a bundled task."""
     rollouts: Path | None = None
     """The file that remembers rollouts; null: nothing is remembered."""
+    samples: SampleLimits | None = None
+    """How many of a probe's rollouts are kept to be read; null: none."""
     checkpoints: tuple[Path, ...] = ()
     """Of a training run: the folders of its checkpoints, newest first; they need not be there."""
     checkpoint_folder: Path | None = None
@@ -43,6 +46,7 @@ class Resources:
                 name: _path(content.get(name))
                 for name in ("task_folder", "rollouts", "checkpoint_folder", "export_folder")
             },
+            samples=SampleLimits.model_validate(content["samples"]) if content.get("samples") else None,
             checkpoints=tuple(map(Path, content.get("checkpoints") or ())),
             card=content.get("card") or {},
             watch=content.get("watch"),

@@ -23,6 +23,7 @@ from gapcast.cli.listing import (
 )
 from gapcast.cli.printing.lists import print_probes
 from gapcast.cli.printing.probes import show_probe
+from gapcast.cli.samples import sample_storage, samples
 from gapcast.cli.terminal import AsJson, Url, console, errors, exit_on_refusal, print_json
 from gapcast.client import DEFAULT_URL, Client
 from gapcast.models import Probe
@@ -30,9 +31,12 @@ from gapcast.models import Probe
 app = typer.Typer(
     name="probes",
     no_args_is_help=True,
-    help="Probes, the measured gaps: list, show, follow, cancel, import.\n\n`gapcast probe` and predictions make one.",
+    help="Probes, the measured gaps: list, show, follow, cancel, import, and what the model wrote.\n\n"
+    "`gapcast probe` and predictions make one.",
 )
 app.command("import")(import_)
+app.command()(samples)
+app.command()(sample_storage)
 Named = Annotated[str, typer.Argument(metavar="PROBE", help=f"Its id: {NAMED}.")]
 
 

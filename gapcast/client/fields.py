@@ -15,6 +15,7 @@ from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Ve
 from gapcast.contract.probes import ProbeSize
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.recommendations import HoursAndRuns, KnownCost
+from gapcast.contract.samples import ArmName, Flip
 from gapcast.contract.sizing import CostOf, Expected
 from gapcast.contract.stopping import StopRule
 from gapcast.contract.training import Status, TrainedProblems, TrainingBlock, TrainingSize
@@ -210,6 +211,24 @@ class ProbeFilters(Named, total=False):
     model: str | None
     task: str | None
     status: JobStatus | None
+
+
+class SampleFilters(TypedDict, total=False):
+    """Which samples of a probe are listed, or exported.
+
+    Attributes:
+        arm: `student`, `none`, `context` (the self-teacher), `placebo`, `shuffled_feedback`.
+        flip: `gained` if the student is wrong and the self-teacher right, `lost` for the reverse.
+        min_score: at least this score.
+        max_score: at most this score.
+        problem_id: of this problem alone.
+    """
+
+    arm: ArmName | None
+    flip: Flip | None
+    min_score: float | None
+    max_score: float | None
+    problem_id: str | None
 
 
 class PredictionFilters(ProbeFilters, total=False):

@@ -11,6 +11,7 @@ from gapcast.contract.comparison_jobs import PartResult
 from gapcast.contract.comparisons import ComparisonProgress, Round
 from gapcast.contract.forecasts import ForecastAt, KnownCurves, PredictedBefore
 from gapcast.contract.probes import Gap, ProbeResult, Progress
+from gapcast.contract.samples import Sample
 from gapcast.contract.training_results import EarlyStop, Evaluation, HeldBy, RunProgress, TrainingPartial
 
 
@@ -124,6 +125,15 @@ class ProbePartial(EventData):
     def written(self) -> dict[str, Any]:
         """Return the result's JSON."""
         return self.result.model_dump(mode="json", exclude_unset=True)
+
+
+class ProbeSamples(EventData):
+    """The rollouts of a probe's next problems: they are kept with the probe, and no stream of events shows them."""
+
+    type = "probe.samples"
+    first: bool
+    """True if they are the first of an attempt: they replace what an earlier one has stored"""
+    samples: list[Sample]
 
 
 class ProbeCancelRequested(EventData):

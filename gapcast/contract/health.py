@@ -18,3 +18,4 @@ class Readiness(BaseModel):
     database: str
     migrations: str
     broker: str
+    requests: str = "ok"

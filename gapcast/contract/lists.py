@@ -14,6 +14,7 @@ from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.labels import MOST_TAGS, Tag
 from gapcast.contract.nearest import nearest
 from gapcast.contract.predictions import Verdict
+from gapcast.contract.samples import ArmName, Flip, SampleShape
 from gapcast.contract.training import Status
 
 
@@ -84,6 +85,32 @@ class ProbeQuery(PageQuery):
     model: str | None = _name("the model's name")
     task: str | None = _name("the task's name")
     status: JobStatus | None = None
+
+
+class SampleFilters(Query):
+    """Which samples of a probe are meant."""
+
+    arm: ArmName | None = Field(None, description="`context` is the self-teacher")
+    flip: Flip | None = Field(
+        None, description="`gained`: the student is wrong and the self-teacher right; `lost`: the reverse; both arms"
+    )
+    min_score: float | None = Field(None, ge=0, le=1, description="at least this score; 1: only right ones")
+    max_score: float | None = Field(None, ge=0, le=1, description="at most this score; 0: only wrong ones")
+    problem_id: str | None = Field(None, max_length=255)
+
+
+class SampleQuery(SampleFilters, PageQuery):
+    """Which samples of a probe are listed: problem by problem, as they were drawn."""
+
+    order: Literal["asc", "desc"] = Field("asc", description="by the order in which the problems were drawn")
+
+
+class SampleExport(SampleFilters):
+    """Which samples of a probe are written to a file, and in which shape."""
+
+    format: SampleShape = Field(
+        "ndjson", description="`lm-eval`: its `samples_*.jsonl`; `verifiers`: its `traces.jsonl`; both of one arm"
+    )
 
 
 class ComparisonQuery(PageQuery):

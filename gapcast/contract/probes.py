@@ -10,6 +10,7 @@ from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStat
 from gapcast.contract.contexts import Context
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
+from gapcast.contract.samples import StoredSamples
 from gapcast.contract.waiting import Waiting
 
 FEW_PROBLEMS = 32
@@ -46,6 +47,11 @@ class ProbeSize(Strict):
         "is reached; null: the size is fixed",
     )
     engine: EngineName = Field("auto", description="auto: vLLM on a worker with a GPU, transformers elsewhere")
+    samples: bool = Field(
+        True,
+        description="false: no rollout of this probe is stored to be read, whoever shares it, and stored ones "
+        "are deleted",
+    )
 
 
 def controls_of(context: Context, asked: list[ExtraControl] | None) -> list[ExtraControl]:
@@ -285,6 +291,7 @@ class ProbeOut(Labelled, Identified):
     partial: ProbeResult | None = Field(
         None, description="of a probe that did not succeed: the result on the problems that it finished"
     )
+    samples: StoredSamples | None = Field(None, description="its stored rollouts; null in lists")
     error: Failure | None = None
     created_at: str
     finished_at: str | None

@@ -11,6 +11,8 @@ from gapcast.contract.observations import ObservationOut as Observation
 from gapcast.contract.observations import PoolOut as Pool
 from gapcast.contract.observations import RowWarning as RowWarned
 from gapcast.contract.predictions import LawUsed as Law
+from gapcast.contract.samples import SampleOut as Sample
+from gapcast.contract.samples import SampleStorage, StoredSamples
 from gapcast.contract.sizing import ExpectedOut as Expected
 from gapcast.contract.sizing import SizeOut as ProbeSize
 from gapcast.contract.sizing import Variation
@@ -172,12 +174,15 @@ __all__ = [
     "Round",
     "RowWarned",
     "Ruling",
+    "Sample",
+    "SampleStorage",
     "Scaling",
     "SizeSlope",
     "Spent",
     "Standing",
     "Step",
     "StopCalibration",
+    "StoredSamples",
     "Task",
     "TaskProblem",
     "Trained",

@@ -17,6 +17,7 @@ from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import reads, writes
 from service.kit.waiting import Prefer
 
 router = APIRouter(prefix="/comparisons", tags=["comparisons"])
@@ -65,6 +66,7 @@ async def create_comparison(
 
 
 @router.get("", responses=problems(InvalidRequest))
+@reads
 def list_comparisons(
     state: AppState, tenant: Tenant, wanted: Annotated[ComparisonQuery, Query()]
 ) -> Page[ComparisonOut]:
@@ -82,6 +84,7 @@ async def get_comparison(comparison_id: str, state: AppState, tenant: Tenant, pr
 
 
 @router.post("/{comparison_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_comparison(comparison_id: str, state: AppState, tenant: Tenant) -> ComparisonOut:
     """Cancel a comparison that has not ended; its rounds stay."""
     with state.database.write() as session:

@@ -15,6 +15,7 @@ from service.kit.accepted import idempotency_of
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import writes
 
 router = APIRouter(prefix="/external_runs", tags=["external_runs"])
 
@@ -35,6 +36,7 @@ def _shown(state: State, tenant: str, run_id: str) -> ExternalRunOut:
         ),
     },
 )
+@writes
 def create_external_run(
     request: ExternalRunRequest,
     response: Response,
@@ -67,6 +69,7 @@ def get_external_run(run_id: str, state: AppState, tenant: Tenant) -> ExternalRu
 
 
 @router.post("/{run_id}/looks", responses=problems(NotFound, Conflict, InvalidRequest, MalformedJson, BodyTooLarge))
+@writes
 def append_looks(run_id: str, looks: ReportedLooks, state: AppState, tenant: Tenant) -> ExternalRunOut:
     """Append one look or several, and get the forecast and the ruling; looks that are stored already change nothing."""
     with state.database.write() as session:
@@ -79,6 +82,7 @@ def append_looks(run_id: str, looks: ReportedLooks, state: AppState, tenant: Ten
     "/{run_id}/end",
     responses=problems(NotFound, Conflict, ObservationConflict, InvalidRequest, MalformedJson, BodyTooLarge),
 )
+@writes
 def end_external_run(run_id: str, end: RunEnd, state: AppState, tenant: Tenant) -> ExternalRunOut:
     """End a run: its last look is its outcome, and an observation with its curve goes into its pool."""
     pilot = living.pilot(state.database, tenant, run_id, state.settings) if end.stopped else None
@@ -89,6 +93,7 @@ def end_external_run(run_id: str, end: RunEnd, state: AppState, tenant: Tenant) 
 
 
 @router.post("/{run_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_external_run(run_id: str, state: AppState, tenant: Tenant) -> ExternalRunOut:
     """End a run without an observation; its looks are kept."""
     with state.database.write() as session:
@@ -97,6 +102,7 @@ def cancel_external_run(run_id: str, state: AppState, tenant: Tenant) -> Externa
 
 
 @router.delete("/{run_id}", status_code=204, responses=problems(NotFound, Conflict))
+@writes
 def delete_external_run(run_id: str, state: AppState, tenant: Tenant) -> None:
     """Remove a run that has ended, with its looks; its observation stays."""
     with state.database.write() as session:

@@ -1,6 +1,6 @@
 """/v1/fits: versions of the law, and what can be asked of each."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -16,6 +16,7 @@ from service.fits.presenting import fit_out, fit_summary
 from service.kit.errors import InvalidRequest, NotFound, Unavailable
 from service.kit.etags import has_current
 from service.kit.problems import problems
+from service.kit.threads import writes
 from service.kit.waiting import wait_until
 
 router = APIRouter(prefix="/fits", tags=["fits"])
@@ -24,6 +25,15 @@ PoolQuery = Annotated[str, Query(pattern=POOL_PATTERN)]
 Share = Annotated[float, Query(ge=-1, le=1)]
 PATIENCE = 20.0
 """seconds that a question for the current fit waits for one that is being made; in a small pool it takes a second"""
+
+
+class Shown(NamedTuple):
+    """A pool's law, or None where the client has it already, and its ETag."""
+
+    tag: str
+    fit: CurrentFit | None
+
+
 UNCHANGED = {"description": "The ETag sent in If-None-Match is current."}
 
 
@@ -48,6 +58,7 @@ def list_fits(state: AppState, tenant: Tenant, wanted: Annotated[FitQuery, Query
     status_code=201,
     responses={200: {"model": FitOut, "description": "These rows had a fit already."}, **problems(UnknownPool)},
 )
+@writes
 def refit_now(request: FitRequest, response: Response, state: AppState, tenant: Tenant) -> FitOut:
     """Fit a pool now: 201 with a new version, 200 with the one that these rows have already."""
     made = service.refit(state.database, tenant, request.pool)
@@ -64,20 +75,22 @@ async def current_fit(
 ) -> CurrentFit | None:
     """Get the newest law of a pool; in a pool of at most 5,000 observations it knows every one of them."""
 
-    def read() -> CurrentFit | None:
+    def read() -> Shown | None:
         with state.database.read() as session:
             found = service.newest(session, tenant, pool)
             if found is None:
                 state.refitter.wake()  # a GET writes nothing: the refitter makes the fit that is due
                 return None
-            return CurrentFit(**fit_out(found.fit).model_dump(), behind=found.behind)
+            tag = f"{found.fit.id}:{found.behind}"
+            known = has_current(request, tag)
+            return Shown(tag, None if known else CurrentFit(**dict(fit_out(found.fit)), behind=found.behind))
 
     shown = await run_in_threadpool(read)
     if shown is None:
         shown = await wait_until(read, lambda fit: fit is not None, PATIENCE)
     if shown is None:
         raise Unavailable(f"The law of pool {pool!r} is still being fitted; try again.", headers={"Retry-After": "5"})
-    return None if _is_known(request, response, f"{shown.id}:{shown.behind}") else shown
+    return None if _is_known(request, response, shown.tag) else shown.fit
 
 
 CAN_FAIL = problems(NotFound, OldFit)

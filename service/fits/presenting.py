@@ -1,6 +1,9 @@
 """Stored fits as the API shows them."""
 
+import threading
 from typing import TypedDict
+
+from cachetools import LRUCache, cached
 
 from gapcast.contract.fits import (
     AtGap,
@@ -22,10 +25,17 @@ from service.law.curves import COMMON_GAP
 
 MOST_CELLS = 200
 """of a pool whose cells are shown with it: each takes some milliseconds"""
+_KEPT = 8
+"""fits whose answers stay in memory, those that were asked for last"""
 
 
+def _id(fit: Fit) -> str:
+    return fit.id
+
+
+@cached(LRUCache[str, FitOut](_KEPT), key=_id, condition=threading.Condition())
 def fit_out(fit: Fit) -> FitOut:
-    """Show a stored fit."""
+    """Show a stored fit; each of its lines takes the law some milliseconds, and a fit never changes."""
     fitted = service.law_of(fit)
 
     def line(family: str, key: law.Key, n: int) -> Coefficients:

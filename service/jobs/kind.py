@@ -78,7 +78,7 @@ class Kind(JobEnd[Prepared]):
     def hold(self, session: WriteSession, job: Job, held: JsonObject) -> None:
         """Keep why a child has put its job aside, in the transaction that pauses it."""
 
-    def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
+    def store_event(self, session: Session, job: Job, name: str, data: JsonObject, settings: Settings) -> None:
         """Keep what of an event belongs elsewhere, too."""
 
     def settle(self, session: WriteSession, job: Job, prepared: Prepared | None = None) -> None:

@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from service.kit.idempotency import Idempotency, body_hash
+from service.kit.threads import in_writing_thread
 from service.kit.waiting import preferred_wait, wait_until
 
 
@@ -63,8 +64,15 @@ async def accepted(
         ended: tells whether it has ended, cheaply: it is asked several times a second.
         prefer: the header `Prefer`.
     """
-    subject = await run_in_threadpool(create)
-    shown = await when_ended(lambda: read(subject), lambda: ended(subject), prefer, response)
+    waits = preferred_wait(prefer) > 0
+
+    def make() -> tuple[Subject, Shown | None]:
+        subject = create()
+        return subject, None if waits else read(subject)  # in the same thread: the next one would be waited for
+
+    subject, shown = await in_writing_thread(make)
+    if shown is None:
+        shown = await when_ended(lambda: read(subject), lambda: ended(subject), prefer, response)
     if path is not None:
         response.headers["Location"] = f"{path}/{subject}"
     if shown.ended:

@@ -17,11 +17,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-MOST_CONNECTIONS = 72
-"""of one process. 40 threads (anyio's default) answer requests; each takes one connection and gives it back before it
-ends, so none ever waits for a connection. `in_flight` refuses requests before this number is reached."""
-KEPT_CONNECTIONS = 10
-"""that stay open when nobody uses them"""
+from service.kit.threads import READING, WRITING
+
+MOST_CONNECTIONS = READING + WRITING + 8
+"""of one process. Each of its threads takes one connection and gives it back before it ends, so none ever waits for
+one; the others are for readiness and the process's own threads (reconciler, refitter)."""
+KEPT_CONNECTIONS = READING + WRITING
+"""that stay open when nobody uses them: under load PostgreSQL would start a process for each one beyond them"""
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -94,7 +96,8 @@ class Database:
         self.url, self._wake = normal_url(url), wake
         parsed = make_url(self.url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {}
+        # an error shows its statement, and not the texts of people and models that were to be written
+        options: dict[str, Any] = {"hide_parameters": True}
         if self.is_sqlite:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -1,37 +1,59 @@
 """A bound on the requests that are worked on at a time: the next one is refused at once instead of kept waiting."""
 
+import time
 from contextvars import ContextVar
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.kit.database import MOST_CONNECTIONS
 from service.kit.errors import Overloaded
 from service.kit.problems import problem_response
 
-IN_FLIGHT = MOST_CONNECTIONS - 8
-"""below the connections of one process, so that its own threads (reconciler, refitter) never wait for one either"""
+IN_FLIGHT = 64
+"""of one process: what it answers in a second or two; whoever waits for longer had better be told so"""
+STUCK_SECONDS = 10.0
+"""without any answer, while every place is taken, after which this process is not ready for more; a fit that a
+question waits for takes about a second"""
 BOUNDED = ("/v1/", "/web/")
 """the paths that need a thread and a connection; health checks and static files are always answered"""
 
 
+class Places:
+    """The requests that are worked on, of `most` at a time."""
+
+    def __init__(self, most: int = IN_FLIGHT) -> None:
+        self.most = most
+        self.taken: set[Place] = set()
+        self.moved = time.monotonic()
+        """when a place was last given up, or taken with others free"""
+
+    @property
+    def are_taken(self) -> bool:
+        """True if the next request has none."""
+        return len(self.taken) >= self.most
+
+    @property
+    def are_stuck(self) -> bool:
+        """True if all have been taken for long, and none was given up."""
+        return self.are_taken and time.monotonic() - self.moved > STUCK_SECONDS
+
+
 class InFlight:
-    """Answer 503 while `most` requests are worked on.
+    """Answer 503 while every place is taken.
 
     A request gives its place up when its answer begins, or when it begins to wait for something (`give_up_place`): a
     slow reader, an event stream and `Prefer: wait` keep nobody out.
     """
 
-    def __init__(self, app: ASGIApp, most: int = IN_FLIGHT) -> None:
-        self.app, self.most = app, most
-        self.places: set[Place] = set()
+    def __init__(self, app: ASGIApp, places: Places) -> None:
+        self.app, self.places = app, places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or not scope["path"].startswith(BOUNDED):
             await self.app(scope, receive, send)
             return
-        if len(self.places) >= self.most:
+        if self.places.are_taken:
             busy = Overloaded(headers={"Retry-After": "1"})
             await problem_response(Request(scope), busy)(scope, receive, send)
             return
@@ -52,13 +74,16 @@ class InFlight:
 class Place:
     """One request's share of the bound."""
 
-    def __init__(self, places: "set[Place]") -> None:
+    def __init__(self, places: Places) -> None:
         self._places = places
-        places.add(self)
+        places.taken.add(self)
+        places.moved = time.monotonic()
 
     def give_up(self) -> None:
         """Let another request in; harmless twice."""
-        self._places.discard(self)
+        if self in self._places.taken:
+            self._places.taken.remove(self)
+            self._places.moved = time.monotonic()
 
 
 _place: ContextVar[Place | None] = ContextVar("place", default=None)

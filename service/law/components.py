@@ -9,7 +9,7 @@ from service.law.contexts import Place
 from service.law.effects import Effect, quadratic
 from service.law.exposure import Exposure
 from service.law.hierarchy import line, place
-from service.law.leaves import IndexArray, Leaf
+from service.law.leaves import Leaf
 from service.law.links import LINEAR
 from service.law.mixture import Normals
 from service.law.observations import FloatArray, Probe
@@ -19,12 +19,6 @@ POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(5)
 SHARES = _WEIGHTS / _WEIGHTS.sum()
 AT_ONCE = 8
 """gaps of which each may have tens of thousands of normals: more at once leave the cache"""
-NEGLIGIBLE = 1e-10
-"""weight of nodes that are left out, all together"""
-NEGLIGIBLE_OF_MANY = 1e-5
-"""the same where contexts are a level: of tens of thousands of nodes most are left out, and no tail moves by more"""
-MOST_LEFT_OUT = 0.01
-"""of one model's weight"""
 
 
 class Coefficients(NamedTuple):
@@ -73,7 +67,7 @@ def at_places(state: ModelState, places: Sequence[Place]) -> Coefficients:
     d, K = grid.dimensions, len(grid.scales)
     different = {each: number for number, each in enumerate(dict.fromkeys(places))}
     which = np.array([different[each] for each in places], dtype=np.intp)
-    triple = grid.sigma_index[_heavy(state)]
+    triple = grid.sigma_index[state.heavy]
     nothing = Effect(np.zeros(K), np.zeros((d, K)), np.zeros(K))
     found = [state.effects.of(each, grid.scales) for each in different]
     new = np.array([effect is None for effect in found], dtype=np.bool_)
@@ -90,23 +84,15 @@ def at_leaves(state: ModelState, leaves: Sequence[Leaf]) -> Coefficients:
     posterior = state.posterior
     places = {leaf: place for place, leaf in enumerate(dict.fromkeys(leaves))}
     which = [places[leaf] for leaf in leaves]
-    heavy = _heavy(state)
-    each = [posterior.coefficients(*leaf) for leaf in places]
+    heavy = state.heavy
+    each = [state.coefficients(leaf) for leaf in places]
     d = posterior.grid.dimensions
     mean, cov = (
-        np.array([pair[part][:, heavy] for pair in each]).reshape(-1, size, len(heavy))[which].swapaxes(0, 1)
+        np.array([pair[part] for pair in each]).reshape(-1, size, len(heavy))[which].swapaxes(0, 1)
         for part, size in enumerate((d, d * (d + 1) // 2))
     )
     sigma_square = posterior.grid.sigma[posterior.grid.sigma_index[heavy]] ** 2
     return Coefficients(state.weight * posterior.weight[heavy], mean, cov, sigma_square)
-
-
-def _heavy(state: ModelState) -> IndexArray:
-    weight, negligible = state.posterior.weight, NEGLIGIBLE
-    if state.effects is not None:
-        negligible = min(NEGLIGIBLE_OF_MANY / state.weight, MOST_LEFT_OUT)
-    ascending = np.argsort(weight)
-    return np.sort(ascending[np.cumsum(weight[ascending]) > negligible])
 
 
 def exposed(

@@ -11,7 +11,7 @@ from service.law.links import LINKS, headroom
 from service.law.mixture import NormalMixture
 from service.law.observations import FloatArray
 from service.law.prediction import Caution, Code, Coefficients, Estimate, Line
-from service.law.state import PoolState
+from service.law.state import REMEMBERED, PoolState
 
 CONFIDENCE = 0.95
 COMMON_GAP = 0.15
@@ -45,18 +45,13 @@ def _at(pool: PoolState, leaf: Leaf, gaps: FloatArray, H: FloatArray) -> NormalM
 
 def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float | None) -> Coefficients:
     """Sum a family's curve up; a family or cell without points is one newly drawn from the level above."""
-    each = [(one.weight, one.posterior, *one.posterior.coefficients(family, cell)) for one in pool.models]
-    weight = np.concatenate([share * posterior.weight for share, posterior, _, _ in each])
-    mean = np.concatenate([mean for *_, mean, _ in each], axis=1)
-    sd = np.sqrt(np.concatenate([cov[[0, 2]] for *_, cov in each], axis=1))
-    both = NormalMixture(np.stack([weight] * 2), mean, sd)
-    intercept, slope = zip(both.centre.tolist(), *(b.tolist() for b in both.interval(CONFIDENCE)), strict=True)
+    intercept, slope = _line(pool, (family, cell))
     at_common = curve(pool, family, cell, np.array([COMMON_GAP]), baseline, CONFIDENCE)
     shares = links(pool)
     depends = max(shares.values()) <= DECIDED
     return Coefficients(
-        slope=Estimate(*slope),
-        intercept=Estimate(*intercept),
+        slope=slope,
+        intercept=intercept,
         improvement=Estimate(*(float(value[0]) for value in at_common)),
         links=shares,
         depends_on_link=depends,
@@ -64,6 +59,23 @@ def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float
         family=family,
         cell=cell,
     )
+
+
+def _line(pool: PoolState, leaf: Leaf) -> tuple[Estimate, Estimate]:
+    """Intercept and slope at gap 0, which no baseline changes."""
+    found = pool.remembered.get(leaf)
+    if found is None:
+        each = [(one.weight, one.posterior, *one.posterior.coefficients(*leaf)) for one in pool.models]
+        weight = np.concatenate([share * posterior.weight for share, posterior, _, _ in each])
+        mean = np.concatenate([mean for *_, mean, _ in each], axis=1)
+        sd = np.sqrt(np.concatenate([cov[[0, 2]] for *_, cov in each], axis=1))
+        both = NormalMixture(np.stack([weight] * 2), mean, sd)
+        ends = zip(both.centre.tolist(), *(b.tolist() for b in both.interval(CONFIDENCE)), strict=True)
+        intercept, slope = (Estimate(*one) for one in ends)
+        if len(pool.remembered) >= REMEMBERED:
+            pool.remembered.clear()
+        found = pool.remembered[leaf] = intercept, slope
+    return found
 
 
 def _warnings(pool: PoolState, depends: bool) -> Iterator[Caution]:

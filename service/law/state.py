@@ -12,13 +12,22 @@ from service.law.contexts import Contexts, Place
 from service.law.effects import ConfigurationSums, Effect
 from service.law.exposure import Exposure, GapSums
 from service.law.fitting import Fit
-from service.law.leaves import Leaf
+from service.law.leaves import IndexArray, Leaf
 from service.law.links import LINEAR
 from service.law.models import PUBLISHED, Model
 from service.law.observations import FloatArray, Observations
 from service.law.posterior import Posterior
-from service.law.prediction import Kind
+from service.law.prediction import Estimate, Kind
 from service.law.scales import Scales
+
+NEGLIGIBLE = 1e-10
+"""weight of nodes that are left out, all together"""
+NEGLIGIBLE_OF_MANY = 1e-5
+"""the same where contexts are a level: of tens of thousands of nodes most are left out, and no tail moves by more"""
+MOST_LEFT_OUT = 0.01
+"""of one model's weight"""
+REMEMBERED = 64
+"""leaves: questions come for the same few ones again and again"""
 
 
 class FamilySummary(NamedTuple):
@@ -99,6 +108,30 @@ class ModelState:
         """The side of an undecided link."""
         return Kind.LINEAR if self.model.link is LINEAR else Kind.SATURATING
 
+    @cached_property
+    def heavy(self) -> IndexArray:
+        """The nodes that matter to a prediction."""
+        weight, negligible = self.posterior.weight, NEGLIGIBLE
+        if self.effects is not None:
+            negligible = min(NEGLIGIBLE_OF_MANY / self.weight, MOST_LEFT_OUT)
+        ascending = np.argsort(weight)
+        return np.sort(ascending[np.cumsum(weight[ascending]) > negligible])
+
+    def coefficients(self, leaf: Leaf) -> tuple[FloatArray, FloatArray]:
+        """Mean (d, J) and covariance of a leaf's coefficients at the nodes that matter."""
+        found = self._remembered.get(leaf)
+        if found is None:
+            mean, cov = self.posterior.coefficients(*leaf)
+            found = mean[:, self.heavy], cov[:, self.heavy]
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()
+            self._remembered[leaf] = found
+        return found
+
+    @cached_property
+    def _remembered(self) -> dict[Leaf, tuple[FloatArray, FloatArray]]:
+        return {}
+
     @classmethod
     def of(cls, fitted: Fit, weight: float) -> "ModelState":
         """Keep what outlives the rows."""
@@ -164,6 +197,11 @@ class PoolState:
             max((family.highest_gap for family in every), default=np.inf),
             self.baseline,
         )
+
+    @cached_property
+    def remembered(self) -> dict[Leaf, tuple[Estimate, Estimate]]:
+        """Intercepts and slopes of leaves that were asked for: those of a pool never change."""
+        return {}
 
     @property
     def published(self) -> ModelState | None:

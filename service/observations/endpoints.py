@@ -4,7 +4,6 @@ import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
@@ -25,6 +24,7 @@ from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_k
 from service.kit.ids import new_id
 from service.kit.openapi import OpenApi, inlined
 from service.kit.problems import problems
+from service.kit.threads import in_writing_thread, reads, writes
 from service.observations import formats, service
 from service.observations.columns import columns
 from service.observations.formats import MEDIA_TYPES
@@ -112,13 +112,14 @@ async def create_observations(
             remember(session, tenant, idempotency_key, stored.model_dump(mode="json"))
             return stored
 
-    stored = await run_in_threadpool(take)
+    stored = await in_writing_thread(take)
     state.refitter.wake()
     response.status_code = 201 if stored.created else 200
     return stored
 
 
 @router.get("", responses=problems(UnknownPool, InvalidRequest))
+@reads
 def list_observations(
     state: AppState, tenant: Tenant, wanted: Annotated[ObservationQuery, Query()]
 ) -> Page[ObservationOut]:
@@ -155,6 +156,7 @@ def get_observation(state: AppState, tenant: Tenant, observation_id: str) -> Obs
 
 
 @router.patch("/{observation_id}", responses=problems(NotFound, InvalidRequest, Conflict, ReadOnlyPool))
+@writes
 def patch_observation(state: AppState, tenant: Tenant, observation_id: str, patch: ObservationPatch) -> ObservationOut:
     """Exclude an observation from its pool's fits with a reason, include it again, or name its prediction once.
 
@@ -182,6 +184,7 @@ def list_pools(state: AppState, tenant: Tenant) -> Listing[PoolOut]:
         **problems(UnknownPool, InvalidRequest, ReadOnlyPool),
     },
 )
+@writes
 def set_pool(request: PoolIn, response: Response, state: AppState, tenant: Tenant) -> PoolOut:
     """Make a pool, or set which pools it borrows: their families stand beside its own in the law."""
     with state.database.write() as session:

@@ -16,6 +16,7 @@ from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import reads, writes
 from service.kit.waiting import Prefer
 from service.predictions import service
 
@@ -91,6 +92,7 @@ async def create_prediction(
 
 
 @router.get("", responses=problems(UnknownPool, InvalidRequest))
+@reads
 def list_predictions(
     state: AppState, tenant: Tenant, wanted: Annotated[PredictionQuery, Query()]
 ) -> Page[PredictionOut]:
@@ -113,6 +115,7 @@ async def get_prediction(
 
 
 @router.post("/{prediction_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_prediction(prediction_id: str, state: AppState, tenant: Tenant) -> PredictionOut:
     """Cancel a prediction that has not ended."""
     with state.database.write() as session:

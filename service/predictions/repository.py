@@ -1,9 +1,9 @@
 """The SQL of predictions; a pending one is read together with its job."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from gapcast.contract.lists import PredictionQuery
@@ -146,45 +146,51 @@ Same = Literal["run", "configuration", "context", "kind", "gap"]
 
 def nearest(session: Session, tenant: str, asked: Asked, kind: str, gap: float) -> list[NearRun]:
     """Find up to five, the most alike first; excluded ones do not count, collapsed ones do."""
+    ours = select(Observation).where(Observation.tenant == tenant, ~Observation.excluded)
     found: dict[str, NearRun] = {}
-    for same, alike in _ranks(asked, kind):
+    for ranks in _ranks(asked, kind):
         if len(found) < MOST_NEAR:
-            query = select(Observation).where(Observation.tenant == tenant, ~Observation.excluded, *alike)
-            rows = session.execute(
-                query.order_by(func.abs(Observation.gap - gap), Observation.id).limit(MOST_NEAR)
-            ).scalars()
-            for row in rows:
-                found.setdefault(row.id, _near(row, same))
-    for ahead in (True, False):
-        if len(found) < MOST_NEAR:
-            side = Observation.gap >= gap if ahead else Observation.gap < gap
-            order = Observation.gap.asc() if ahead else Observation.gap.desc()
-            query = select(Observation).where(Observation.tenant == tenant, ~Observation.excluded, side)
-            for row in session.execute(query.order_by(order, Observation.id).limit(MOST_NEAR)).scalars():
-                found.setdefault(row.id, _near(row, "gap"))
-    rank = [same for same, _ in _ranks(asked, kind)] + ["gap"]
-    ordered = sorted(
-        found.values(), key=lambda run: (rank.index(run.same), abs(run.gap.value - gap), run.observation_id)
-    )
-    return ordered[:MOST_NEAR]
+            rank = case(*((and_(*alike), place) for place, (_, alike) in enumerate(ranks)))
+            query = ours.add_columns(rank).where(*ranks[-1][1], Observation.id.not_in(found))
+            ordered = query.order_by(rank, func.abs(Observation.gap - gap), Observation.id)
+            rows = session.execute(ordered.limit(MOST_NEAR - len(found)))
+            found |= {row.id: _near(row, ranks[place][0]) for row, place in rows}
+    if len(found) < MOST_NEAR:
+        others = [
+            row
+            for side, order in (
+                (Observation.gap >= gap, Observation.gap.asc()),
+                (Observation.gap < gap, Observation.gap.desc()),
+            )
+            for row in session.execute(ours.where(side).order_by(order, Observation.id).limit(MOST_NEAR)).scalars()
+            if row.id not in found
+        ]
+        others.sort(key=lambda row: (abs(row.gap - gap), row.id))
+        found |= {row.id: _near(row, "gap") for row in others[: MOST_NEAR - len(found)]}
+    return list(found.values())
 
 
-def _ranks(asked: Asked, kind: str) -> Iterator[tuple[Same, list[ColumnElement[bool]]]]:
+Ranks = list[tuple[Same, list[ColumnElement[bool]]]]
+"""conditions, each of which is a part of the next one's"""
+
+
+def _ranks(asked: Asked, kind: str) -> list[Ranks]:
+    """Return what makes a run alike, by what an index finds: first the runs of the context, then those of its kind."""
     of_task = Observation.task == asked.task
-    if asked.context is not None:
-        shown = [of_task, Observation.context == asked.context]
-        mode = Observation.mode.is_not_distinct_from(asked.mode)
-        configuration = [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
-        recipe = asked.recipe
-        tuned = (
-            Observation.learning_rate == recipe.rate,
-            Observation.adaptation == asked.adaptation,
-            Observation.training_problems == asked.training_problems,
-        )
-        yield "run", [*configuration, Observation.steps == recipe.steps, *tuned]
-        yield "configuration", configuration
-        yield "context", shown
-    yield "kind", [of_task, Observation.context_kind == kind]
+    of_kind: Ranks = [("kind", [of_task, Observation.context_kind == kind])]
+    if asked.context is None:
+        return [of_kind]
+    shown = [of_task, Observation.context == asked.context]
+    mode = Observation.mode.is_not_distinct_from(asked.mode)
+    configuration = [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
+    recipe = asked.recipe
+    tuned = (
+        Observation.learning_rate == recipe.rate,
+        Observation.adaptation == asked.adaptation,
+        Observation.training_problems == asked.training_problems,
+    )
+    run = [*configuration, Observation.steps == recipe.steps, *tuned]
+    return [[("run", run), ("configuration", configuration), ("context", shown)], of_kind]
 
 
 def _near(row: Observation, same: Same) -> NearRun:

@@ -25,7 +25,7 @@ from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import check_all, for_each
-from service.kit.errors import Conflict, InvalidRequest, NotFound
+from service.kit.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
 from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
 from service.observations.service import find_pool
@@ -39,6 +39,7 @@ from service.probes import service as probes
 from service.probes import sizing
 from service.probes.configuring import configure, trained, trained_problems
 from service.probes.models import Probe
+from service.samples import service as samples
 from service.settings import Settings
 from service.tasks.service import find_task, known_task
 
@@ -81,6 +82,8 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
     """Where the model or the pool of a request is not known, report all of its names that are not."""
     try:
         yield
+    except IdempotencyMismatch:
+        raise
     except InvalidRequest:
         pool = request.pool
         with database.read() as session:
@@ -117,10 +120,11 @@ def prepare(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
-    with database.read() as session:
+    with _all_names(database, tenant, request, settings), database.read() as session:
         if was_used(session, tenant, idempotency):
             return []
-    law = law_for(database, tenant, request, settings)
+        law = fits.newest(session, tenant, _pool_of(request, settings))
+    law = law or law_for(database, tenant, request, settings)
     with database.read() as session:
         return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
 
@@ -205,9 +209,18 @@ def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe | 
 
 
 def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], settings: Settings) -> dict[str, Probe]:
-    questions = [one.question for one in asked]
-    configurations = [one.probe for one in questions if one.probe is not None and one.stored is None]
-    return probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+    questions = [one.question for one in asked if one.question.stored is None]
+    configurations = [one.probe for one in questions if one.probe is not None]
+    found = probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
+    private = {one.probe.key for one in questions if one.probe is not None and not _keeps_samples(one)}
+    for key in sorted(private):
+        samples.refuse(session, tenant, found[key].id)
+    return found
+
+
+def _keeps_samples(question: Question) -> bool:
+    size = question.request.probe
+    return size is None or size.samples
 
 
 def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: Mapping[str, Probe]) -> None:
@@ -463,22 +476,21 @@ def page(session: Session, tenant: str, wanted: PredictionQuery) -> Page[Predict
 
 
 def show(prediction: Prediction, job: Job | None, waiting: Waiting | None = None) -> PredictionOut:
-    """A stored prediction as the API shows it."""
-    answered = Answer.model_validate(prediction.answer).model_dump() if prediction.answer else {}
-    return PredictionOut.model_validate(
-        {
-            "id": prediction.id,
-            "name": prediction.name,
-            "tags": prediction.tags,
-            "status": status_of(prediction, job),
-            "request": prediction.request,
-            "probe_id": prediction.probe_id,
-            "training": PredictionRequest.model_validate(prediction.request).trained_on,
-            "progress": job.progress if job is not None and prediction.status == PENDING else None,
-            "waiting": waiting,
-            "error": prediction.error,
-            "created_at": rfc3339(prediction.created_at),
-            "finished_at": rfc3339(prediction.finished_at) if prediction.finished_at else None,
-            **answered,
-        }
+    """A stored prediction as the API shows it; its parts are validated once, which is most of a list's cost."""
+    request = PredictionRequest.model_validate(prediction.request)
+    answered = dict(Answer.model_validate(prediction.answer)) if prediction.answer else {}
+    return PredictionOut(
+        id=prediction.id,
+        name=prediction.name,
+        tags=prediction.tags,
+        status=status_of(prediction, job),
+        request=request,
+        probe_id=prediction.probe_id,
+        training=request.trained_on,
+        progress=job.progress if job is not None and prediction.status == PENDING else None,
+        waiting=waiting,
+        error=prediction.error,
+        created_at=rfc3339(prediction.created_at),
+        finished_at=rfc3339(prediction.finished_at) if prediction.finished_at else None,
+        **answered,
     )

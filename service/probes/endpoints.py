@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Response
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
 from gapcast.contract.imported_probes import ImportedProbe
-from gapcast.contract.lists import ProbeQuery
+from gapcast.contract.lists import ProbeQuery, SampleExport, SampleQuery
 from gapcast.contract.probes import ProbeOut, ProbeRequest
+from gapcast.contract.samples import SampleOut, SampleStorage, SampleStorageIn
 from gapcast.contract.sizing import SizeOut, SizeRequest
 from service.dependencies import AppState, State, Tenant
 from service.errors import TooManyJobs, UnknownModel, UnknownPool, UnknownTask
@@ -18,12 +19,16 @@ from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import reads, writes
 from service.kit.waiting import Prefer
 from service.probes import importing, service, sizing
+from service.samples import service as samples
 
 router = APIRouter(prefix="/probes", tags=["probes"])
+storage_router = APIRouter(prefix="/sample_storage", tags=["probes"])
 PATH = "/v1/probes"
 IMPORT = f"{PATH}/import"
+NDJSON = "application/x-ndjson"
 
 
 def _read(state: State, tenant: str, probe_id: str) -> ProbeOut:
@@ -95,6 +100,7 @@ def size_probe(request: SizeRequest, state: AppState, tenant: Tenant) -> SizeOut
 
 
 @router.get("", responses=problems(InvalidRequest))
+@reads
 def list_probes(state: AppState, tenant: Tenant, wanted: Annotated[ProbeQuery, Query()]) -> Page[ProbeOut]:
     """List probes, newest first, without their counts by problem; GET /v1/probes/{id} has them."""
     with state.database.read() as session:
@@ -107,7 +113,37 @@ async def get_probe(state: AppState, tenant: Tenant, probe_id: str, prefer: Pref
     return await when_ended(partial(_read, state, tenant, probe_id), partial(_ended, state, tenant, probe_id), prefer)
 
 
+@router.get("/{probe_id}/samples", responses=problems(NotFound, InvalidRequest))
+def list_samples(
+    probe_id: str, state: AppState, tenant: Tenant, wanted: Annotated[SampleQuery, Query()]
+) -> Page[SampleOut]:
+    """List the stored rollouts of a probe, problem by problem: prompt, context, completion, answer and score."""
+    with state.database.read() as session:
+        service.model_of(session, tenant, probe_id)
+        return samples.page(session, probe_id, wanted)
+
+
+@router.get(
+    "/{probe_id}/samples/export",
+    response_class=Response,
+    responses={
+        200: {"content": {NDJSON: {}}, "description": "A line of JSON a rollout; of `lm-eval`, a line a problem."},
+        **problems(NotFound, InvalidRequest),
+    },
+)
+def export_samples(
+    probe_id: str, state: AppState, tenant: Tenant, wanted: Annotated[SampleExport, Query()]
+) -> Response:
+    """Get the stored rollouts of a probe as a file, also in the shapes of lm-eval and verifiers."""
+    with state.database.read() as session:
+        model = service.model_of(session, tenant, probe_id)
+        lines = "".join(samples.export(session, probe_id, wanted, model))
+    name = f"samples_{probe_id}.jsonl"
+    return Response(lines, media_type=NDJSON, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
 @router.post("/{probe_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_probe(probe_id: str, state: AppState, tenant: Tenant) -> ProbeOut:
     """Cancel a probe that has not ended and every prediction that waits for it; the measured problems are kept."""
     with state.database.write() as session:
@@ -125,3 +161,18 @@ async def probe_events(probe_id: str, state: AppState, tenant: Tenant, follow: F
             return Subject(tenant, [at.job_id], at.ended)
 
     return await answer_events(state, look, follow)
+
+
+@storage_router.get("")
+def get_sample_storage(state: AppState, tenant: Tenant) -> SampleStorage:
+    """Get whether the rollouts of your probes are stored, how many are, and the bounds."""
+    with state.database.read() as session:
+        return samples.storage(session, tenant, state.settings)
+
+
+@storage_router.put("", responses=problems(InvalidRequest, MalformedJson))
+def set_sample_storage(request: SampleStorageIn, state: AppState, tenant: Tenant) -> SampleStorage:
+    """Choose whether the rollouts of your probes are stored; `false` also deletes those that are."""
+    with state.database.write() as session:
+        samples.set_storage(session, tenant, store=request.store)
+        return samples.storage(session, tenant, state.settings)

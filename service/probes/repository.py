@@ -66,6 +66,12 @@ def state(session: Session, tenant: str, probe_id: str) -> ProbeState | None:
     return None if row is None else ProbeState(row[0], bool(row[2]) or JobState(row[1]).is_terminal)
 
 
+def model_of(session: Session, tenant: str, probe_id: str) -> str | None:
+    """Read the name of one's model, and nothing else of it."""
+    query = select(Probe.configuration["model"].as_string()).where(Probe.tenant == tenant, Probe.id == probe_id)
+    return session.execute(query).scalar_one_or_none()
+
+
 def page(
     session: Session, tenant: str, wanted: ProbeQuery
 ) -> list[tuple[Probe, Job, JsonObject | None, JsonObject | None]]:

@@ -24,6 +24,7 @@ from service.probes.configuring import configure
 from service.probes.job import KIND
 from service.probes.models import Probe
 from service.probes.repository import ProbeState
+from service.samples import service as samples
 from service.settings import Settings
 
 UNKNOWN_YET = ""
@@ -66,6 +67,8 @@ def create(
     if idempotency is not None:
         keep_subject(session, tenant, idempotency.key, probe.id)
     repository.want(session, probe.id, request)
+    if not request.probe.samples:
+        samples.refuse(session, tenant, probe.id)
     return probe.id
 
 
@@ -92,7 +95,21 @@ def found(session: Session, tenant: str, probe_id: str) -> ProbeOut:
         raise _missing(probe_id)
     probe, job = row
     waiting = waiting_of(session, job) if probe.result is None else None
-    return _show(probe, job, probe.result, probe.partial, waiting)
+    shown = _show(probe, job, probe.result, probe.partial, waiting)
+    shown.samples = samples.stored(session, probe.id)
+    return shown
+
+
+def model_of(session: Session, tenant: str, probe_id: str) -> str:
+    """Return the name of a probe's model.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+    """
+    name = repository.model_of(session, tenant, probe_id)
+    if name is None:
+        raise _missing(probe_id)
+    return name
 
 
 def state_of(session: Session, tenant: str, probe_id: str) -> ProbeState:

@@ -16,6 +16,7 @@ from service.kit.accepted import accepted, idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import writes
 from service.kit.waiting import Prefer
 from service.recommendations import service
 
@@ -88,6 +89,7 @@ async def get_recommendation(
 
 
 @router.post("/{recommendation_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_recommendation(recommendation_id: str, state: AppState, tenant: Tenant) -> RecommendationOut:
     """Cancel a plan that is executed, and everything that it has started; what was measured stays."""
     with state.database.write() as session:

@@ -1,9 +1,9 @@
 """/v1/tasks: task files of one's own, and the bundled ones."""
 
+from functools import partial
 from typing import IO, Annotated, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.accepted import listed
 from gapcast.contract.base import Listing, Page
@@ -24,6 +24,7 @@ from service.kit.idempotency import IdempotencyKey, body_hash, claim_key, find_k
 from service.kit.ids import new_id
 from service.kit.openapi import OpenApi, inlined
 from service.kit.problems import problems
+from service.kit.threads import in_writing_thread
 from service.tasks import service, task_files, uploads
 from service.tasks.mapping import Columns, columns_of
 
@@ -109,7 +110,7 @@ async def create_task(
         read = f"{form}&{layout}&{sorted(columns.paths.items())}&{accept}"
         hashed = body_hash(f"/v1/tasks?{task.model_dump_json()}&{read}", content)
         key = (idempotency_key, hashed) if idempotency_key is not None else None
-        stored, is_new = await run_in_threadpool(_take, state, tenant, upload, raw, key)
+        stored, is_new = await in_writing_thread(partial(_take, state, tenant, upload, raw, key))
     response.status_code = 201 if is_new else 200
     return stored
 

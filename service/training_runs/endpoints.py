@@ -19,6 +19,7 @@ from service.kit.accepted import idempotency_of, when_ended
 from service.kit.errors import BodyTooLarge, Conflict, IdempotencyMismatch, InvalidRequest, MalformedJson, NotFound
 from service.kit.idempotency import IdempotencyKey
 from service.kit.problems import problems
+from service.kit.threads import reads, writes
 from service.kit.waiting import Prefer
 from service.training_runs import service
 
@@ -38,6 +39,7 @@ def _read(state: State, tenant: str, run_id: str) -> TrainingRunOut:
         *(DuplicateRun, BodyTooLarge, TooManyJobs),
     ),
 )
+@writes
 def create_training_runs(
     request: TrainingRunRequest,
     response: Response,
@@ -58,6 +60,7 @@ def create_training_runs(
 
 
 @router.get("", responses=problems(InvalidRequest))
+@reads
 def list_training_runs(
     state: AppState, tenant: Tenant, wanted: Annotated[TrainingRunQuery, Query()]
 ) -> Page[TrainingRunOut]:
@@ -93,6 +96,7 @@ def list_checkpoints(
 
 
 @router.post("/{run_id}/cancel", responses=problems(NotFound, Conflict))
+@writes
 def cancel_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
     """Cancel a run that has not ended; its measurements are kept, its checkpoints are not."""
     with state.database.write() as session:
@@ -101,6 +105,7 @@ def cancel_training_run(run_id: str, state: AppState, tenant: Tenant) -> Trainin
 
 
 @router.post("/{run_id}/pause", responses=problems(NotFound, Conflict))
+@writes
 def pause_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
     """Pause a run: it writes a checkpoint and leaves its worker until it is resumed."""
     with state.database.write() as session:
@@ -109,6 +114,7 @@ def pause_training_run(run_id: str, state: AppState, tenant: Tenant) -> Training
 
 
 @router.post("/{run_id}/resume", responses=problems(NotFound, Conflict, TooManyJobs))
+@writes
 def resume_training_run(run_id: str, state: AppState, tenant: Tenant) -> TrainingRunOut:
     """Queue a paused run; it goes on from its last checkpoint, and to its end if it had put itself aside."""
     with state.database.write() as session:

@@ -84,7 +84,7 @@ class TrainingJob(Kind[None]):
         """With the run, and as an observation if a rule has stopped it."""
         put_aside(session, job, held)
 
-    def store_event(self, session: Session, job: Job, name: str, data: JsonObject) -> None:
+    def store_event(self, session: Session, job: Job, name: str, data: JsonObject, settings: Settings) -> None:
         """Publish a checkpoint."""
         if name == CHECKPOINT:
             publish_checkpoint(session, job, data)

@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session
 
 from gapcast import words
@@ -16,6 +15,8 @@ from service.errors import UnknownPool
 from service.fits.analysis import Whose
 from service.training_runs import service as training_runs
 from service.web import data, form, fragments, list_pages
+from service.web.docs import Docs
+from service.web.files import PageFiles
 from service.web.plots import law_chart
 from service.web.points import ChartData
 from service.web.recipes import FamilyRecipe, law_key
@@ -130,18 +131,9 @@ def run(tenant: Tenant, state: AppState, run: Name) -> Response:
     return JSONResponse({"accuracy": accuracy_chart(curve), "loss": loss_chart(curve)}, headers=PAGE_HEADERS)
 
 
-class PageFiles(StaticFiles):
-    """Static files with the page's headers; browsers ask whether a file has changed before they use a copy."""
-
-    async def get_response(self, path: str, scope: Any) -> Response:  # noqa: ANN401
-        """Serve one file."""
-        response = await super().get_response(path, scope)
-        response.headers.update(PAGE_HEADERS | {"Cache-Control": "no-cache"})
-        return response
-
-
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
     """Add the page to the application; `read_chart` is where its plot's data come from."""
     app.state.read_chart = read_chart
     app.router.routes += [*router.routes, *fragments.router.routes, *list_pages.router.routes]
     app.mount("/static", PageFiles(directory=static_directory), name="static")
+    app.mount("/docs", Docs(), name="docs")

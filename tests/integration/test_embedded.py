@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gapcast import Client
+from gapcast import Client, Probe
 from gapcast.contract.waiting import QUEUES
 from service.jobs.messages import broker_queue
 from tests.support import malformed
@@ -39,12 +39,52 @@ def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) ->
         assert probe.result is not None
         counts = probe.result.arms["student"].counts
         assert sum(counts or []) / (16 * 2) == pytest.approx(prediction.gap.student)
+        see_the_rollouts(client, probe, server.text)
         again = client.predictions.create(configuration)
         assert again.status == "succeeded"
         assert again.gap == prediction.gap
         started = children_of(server.process.pid)
         assert started, "the embedded worker"
     eventually(lambda: not any(alive(pid) for pid in started), 20)
+
+
+def see_the_rollouts(client: Client, probe: Probe, log: str) -> None:
+    """Every rollout of this small probe is stored: their scores are its counts, and the gap is gained minus lost."""
+    assert probe.result is not None
+    assert probe.samples is not None
+    samples = list(client.probes.samples(probe.id))
+    assert len(samples) == probe.samples.count == len(probe.result.arms) * 16 * 2
+    for name, arm in probe.result.arms.items():
+        of_arm = [one for one in samples if one.arm == name]
+        sums = [
+            sum(one.score for one in of_arm if one.problem_id == problem) for problem in probe.result.problem_ids or []
+        ]
+        assert sums == arm.counts
+    gained, lost = (list(client.probes.samples(probe.id, flip=flip)) for flip in ("gained", "lost"))
+    assert (len(gained) - len(lost)) / 2 / (16 * 2) == pytest.approx(probe.result.gap.value)
+    assert gained
+    for student, teacher in zip(gained[::2], gained[1::2], strict=True):
+        assert (student.arm, student.score, student.context) == ("student", 0, None)
+        assert (teacher.arm, teacher.score, teacher.problem_id) == ("context", 1, student.problem_id)
+        assert teacher.context is not None
+        assert teacher.context in teacher.question
+        assert student.question in teacher.question
+    events = ask(client, "GET", f"/v1/probes/{probe.id}/events?limit=100")
+    assert "samples" not in str(events)
+    done = subprocess.run(
+        [GAPCAST, "probes", "samples", probe.id, "--flip", "gained", "--limit", "1"],
+        env=environment({"GAPCAST_URL": client.url, "COLUMNS": "80"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.splitlines()
+    student, teacher = gained[:2]
+    assert shown[0] == f"{student.problem_id}, rollout 0, gained: the student is wrong, the self-teacher right"
+    for words in (student.completion, teacher.completion, teacher.context, student.question):
+        assert f"    {words}" in shown
+    assert not any(one.context in log for one in samples if one.context is not None)
 
 
 def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -> None:

@@ -42,8 +42,8 @@ OUTSIDE = {
 """What a room may import of a package that it may not import."""
 FLOORS = (
     *("kit", "law", "deciding", "scores", "errors", "listed_models", "settings", "loading", "logs", "dependencies"),
-    *("events", "slots", "jobs", "catalog", "tasks", "observations", "fits", "probes", "predictions", "comparisons"),
-    *("forecasts", "training_runs", "recommendations", "external_runs"),
+    *("events", "slots", "jobs", "catalog", "tasks", "observations", "fits", "samples", "probes", "predictions"),
+    *("comparisons", "forecasts", "training_runs", "recommendations", "external_runs"),
     *("kinds", "migrate", "health", "web", "app", "serving", "__main__"),
 )
 """The folders and modules of `service` from the ground up: each imports what lies below it, and nothing above."""

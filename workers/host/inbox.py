@@ -5,6 +5,8 @@ from gapcast.contract.base import JsonObject
 Event = tuple[str, JsonObject]
 PROGRESS, PARTIAL = ".progress", ".partial"
 """how the names of those end of which the newest overtakes the others"""
+SAMPLES = ".samples"
+"""how the names of those end that their kind keeps, and no stream of events shows"""
 
 
 class Inbox:

@@ -32,7 +32,7 @@ from service.kinds import KINDS, prepare, settle
 from service.kit.database import Database
 from service.settings import Settings
 from workers.host.child_process import Child, Crashed, Failed
-from workers.host.inbox import Event, Inbox
+from workers.host.inbox import SAMPLES, Event, Inbox
 from workers.host.pace import Pace
 from workers.host.preparing import places
 
@@ -243,8 +243,9 @@ class _Attempt:
         if self._inbox.partial is not None:
             self._kind.store_partial(session, job, self._inbox.partial)
         for name, data in told:
-            self._kind.store_event(session, job, name, data)
-            events.write(session, job.tenant, job.id, name, data)
+            self._kind.store_event(session, job, name, data, self._settings)
+            if not name.endswith(SAMPLES):
+                events.write(session, job.tenant, job.id, name, data)
 
     # --- how it ends
 

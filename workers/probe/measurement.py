@@ -10,6 +10,7 @@ from service.scores import Estimate, Scores, estimate, guarded, result_of
 from workers.contexts import leak, student_prompt
 from workers.failures import JobError
 from workers.probe.covariates import LogRatios
+from workers.probe.samples import SampleLog
 from workers.sampling.arms import Arm, Draw, Rows, Sampler
 from workers.sampling.self_teacher import SelfTeacher, Taught
 from workers.tasks import Problem
@@ -25,8 +26,8 @@ RATIOS_AT_ONCE = 8
 class Measurement:
     """All arms of one probe."""
 
-    def __init__(self, configuration: ProbeConfiguration, sampler: Sampler) -> None:
-        self._configuration, self._sampler = configuration, sampler
+    def __init__(self, configuration: ProbeConfiguration, sampler: Sampler, samples: SampleLog | None = None) -> None:
+        self._configuration, self._sampler, self._samples = configuration, sampler, samples
         context = configuration.context
         controls = {"placebo": context.placebo, "shuffled_feedback": context.shuffled_feedback}
         contexts: dict[str, Context] = {"context": context}
@@ -53,6 +54,9 @@ class Measurement:
         for name, arm in taught.items():
             self.arms[name].add(arm.rows)
             self.arms[name].missing.update(one.reason for row in arm.built for one in row if one.reason is not None)
+        if self._samples is not None:
+            arms = {"student": (plain[0], student), "none": (plain[1], none)}
+            self._samples.add(problems, arms, taught)
         self._add_leak(problems, taught["context"])
         self._add_ratios(taught["context"], student)
         self.problem_ids += [problem.id for problem in problems]

@@ -18,6 +18,7 @@ from workers.contexts import prompt_shape
 from workers.contexts.templates import require_template_version
 from workers.engines import load_engine
 from workers.probe.measurement import Measurement
+from workers.probe.samples import SampleLog
 from workers.resources import Resources
 from workers.sampling.arms import Sampler, sampling_of
 from workers.sampling.drawn import DrawnProblems
@@ -35,8 +36,9 @@ PARTIAL_SECONDS = 5.0
 def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emit) -> ProbeResult:
     """Measure the gap of one model, task and context; the same configuration gives the same counts.
 
-    Emits `ProbeProgress` as rollouts come, and `ProbePartial` with the result so far after every portion of problems
-    but the last. A sequential probe (`target_se`) ends after the first portion whose standard error is small enough.
+    Emits `ProbeProgress` as rollouts come, `ProbeSamples` with those that are kept to be read, and `ProbePartial` with
+    the result so far after every portion of problems but the last. A sequential probe (`target_se`) ends after the
+    first portion whose standard error is small enough.
     Rules and result: OPSD.md, Probe.
 
     Raises:
@@ -55,7 +57,7 @@ def run_probe(configuration: ProbeConfiguration, resources: Resources, emit: Emi
     model = {"model": configuration.model, "revision": configuration.model_revision}
     engine = RememberingEngine(loaded, RolloutStore(resources.rollouts), model)
     try:
-        result = _measure(configuration, task, problems, engine, emit)
+        result = _measure(configuration, task, problems, engine, emit, SampleLog(resources.samples, emit))
     finally:
         engine.close()
     ended = time.monotonic()
@@ -78,7 +80,12 @@ def gpus_of(options: ModelOptions, fingerprint: dict[str, str]) -> int:
 
 
 def _measure(
-    configuration: ProbeConfiguration, task: Task, problems: Sequence[Problem], engine: RememberingEngine, emit: Emit
+    configuration: ProbeConfiguration,
+    task: Task,
+    problems: Sequence[Problem],
+    engine: RememberingEngine,
+    emit: Emit,
+    samples: SampleLog,
 ) -> ProbeResult:
     """Return what was measured, and why no more was."""
     done = scored = known = 0
@@ -104,7 +111,7 @@ def _measure(
         report,
         lambda verdicts: report(0, verdicts),
     )
-    measurement = Measurement(configuration, sampler)
+    measurement = Measurement(configuration, sampler, samples)
     report(0)
     target, told = configuration.target_se, -PARTIAL_SECONDS
     stopped: StoppedBy = "size" if target is None else "most_problems"

@@ -75,6 +75,8 @@ def print_probe(console: Console, probe: Probe) -> None:
     asked = probe.configuration.problems
     for name, text in (*_asked(probe), *_rows(found, asked, whole=probe.result is not None)):
         table.add_row(name, text)
+    if probe.samples is not None and probe.samples.count:
+        table.add_row("Rollouts", f"{probe.samples.count} to read: gapcast probes samples {probe.id}")
     print_panel(console, table, probe.id)
 
 

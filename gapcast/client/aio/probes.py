@@ -1,18 +1,23 @@
 """`client.probes`: measurements of gaps."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, Unpack
 
 from gapcast.client.aio.page import AsyncPage
 from gapcast.client.aio.resource import Resource
-from gapcast.client.fields import ImportedProbeFields, Order, ProbeFields, ProbeFilters, SizeFields
+from gapcast.client.fields import ImportedProbeFields, Order, ProbeFields, ProbeFilters, SampleFilters, SizeFields
+from gapcast.client.files import replacing
 from gapcast.client.requests import MOST_A_PAGE, body_of, query_of, segment
 from gapcast.contract.imported_probes import ImportedProbe
 from gapcast.contract.probes import ProbeRequest
+from gapcast.contract.samples import SampleShape
 from gapcast.contract.sizing import SizeRequest
-from gapcast.models import Event, Probe, ProbeSize
+from gapcast.models import Event, Probe, ProbeSize, Sample, SampleStorage
 
 ALL = "/v1/probes"
+STORAGE = "/v1/sample_storage"
 
 
 class Probes(Resource):
@@ -103,6 +108,70 @@ class Probes(Resource):
             GapcastError: the server refused, or did not come back within 30 seconds.
         """
         return self._connection.follow(f"{_path(probe_id)}/events")
+
+    async def samples(
+        self,
+        probe_id: str,
+        *,
+        limit: int = MOST_A_PAGE,
+        after: str | None = None,
+        order: Order = "asc",
+        **filters: Unpack[SampleFilters],
+    ) -> AsyncPage[Sample]:
+        """List the stored rollouts of a probe, problem by problem; iterate over the page to read all.
+
+        Args:
+            probe_id: of the probe.
+            limit: how many on a page, at most 100.
+            after: the id after which the page begins.
+            order: by the order in which the problems were drawn.
+            filters: which samples.
+
+        Raises:
+            GapcastError: the server refused, or no answer came.
+            TypeError: the filter does not exist.
+        """
+        query = {**query_of(SampleFilters, filters), "limit": limit, "after": after, "order": order}
+        return await self._connection.page(Sample, f"{_path(probe_id)}/samples", query)
+
+    async def export_samples(
+        self,
+        probe_id: str,
+        path: str | os.PathLike[str],
+        format: SampleShape = "ndjson",
+        **filters: Unpack[SampleFilters],
+    ) -> Path:
+        """Write the stored rollouts of a probe to a file of JSON lines, there whole or not at all.
+
+        Args:
+            probe_id: of the probe.
+            path: where to; a file that is there is replaced.
+            format: `ndjson` as the API has them, or the shape of `lm-eval` (`samples_*.jsonl`) or `verifiers`
+                (`traces.jsonl`), which take the `arm`.
+            filters: which samples.
+
+        Returns:
+            The path, links resolved.
+
+        Raises:
+            GapcastError: the server refused, no answer came, or it broke off.
+            TypeError: the filter does not exist.
+            OSError: the file cannot be written.
+        """
+        query = {**query_of(SampleFilters, filters), "format": format}
+        target = Path(path).resolve()
+        with replacing(target) as file:
+            async for piece in self._connection.download(f"{_path(probe_id)}/samples/export", query):
+                file.write(piece)
+        return target
+
+    async def sample_storage(self) -> SampleStorage:
+        """Read whether the rollouts of your probes are stored, how many are, and the bounds of one probe."""
+        return await self._connection.get(SampleStorage, STORAGE)
+
+    async def set_sample_storage(self, *, store: bool) -> SampleStorage:
+        """Choose whether the rollouts of your probes are stored; False also deletes those that are."""
+        return await self._connection.act(SampleStorage, "PUT", STORAGE, {"store": store})
 
     async def size(
         self, request: SizeRequest | Mapping[str, Any] | None = None, **fields: Unpack[SizeFields]

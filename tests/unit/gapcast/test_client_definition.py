@@ -90,6 +90,7 @@ def test_every_field_of_a_request_is_a_keyword_argument(given: Any, request_clas
     [
         (fields.PredictionFilters, lists.PredictionQuery),
         (fields.ProbeFilters, lists.ProbeQuery),
+        (fields.SampleFilters, lists.SampleQuery),
         (fields.ComparisonFilters, lists.ComparisonQuery),
         (fields.RecommendationFilters, lists.RecommendationQuery),
         (fields.TrainingRunFilters, lists.TrainingRunQuery),

@@ -10,6 +10,7 @@ from gapcast.contract.base import Failure
 from gapcast.contract.fits import AtGap, LinkWeights
 from gapcast.contract.predictions import Cost, Improvement, LawUsed, PredictionOut, PredictionRequest
 from gapcast.contract.probes import Control, Covariates, Difference, Gap, Leak, LogRatio, ProbeCost, ProbeSeconds
+from gapcast.contract.samples import StoredSamples
 from tests.support.results import arm, probe, probe_result
 
 FOUND = probe_result(
@@ -49,8 +50,9 @@ def text_of(change: dict[str, Any] | None = None, **more: Any) -> str:
 
 
 def test_the_gap_and_everything_that_keeps_it_honest() -> None:
-    text = text_of()
+    text = text_of(samples=StoredSamples(count=512, bytes=9000))
     for words in (
+        "512 to read: gapcast probes samples probe_",
         "+17.2 ± 3.1 points (± 1 SE), 128 problems x 4 rollouts",
         "95 % interval: +11.1 to +23.3 points",
         "student 27.3 %, self-teacher 44.5 %",

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, event
 
 from service.app import API, create_app
 from service.kit.database import MOST_CONNECTIONS, Database
-from service.kit.in_flight import IN_FLIGHT, InFlight
+from service.kit.in_flight import IN_FLIGHT, STUCK_SECONDS, InFlight, Place, Places
 from service.kit.keyed_locks import KeyedLocks
+from service.kit.threads import READING, WRITING
 from service.settings import Settings
 from service.web.endpoints import router as web
 from tests.support.rows import run
@@ -144,12 +145,12 @@ class Slow:
 
 async def ask_beyond_the_bound() -> None:
     slow = Slow()
-    bounded = InFlight(slow, most=2)
+    bounded = InFlight(slow, Places(2))
     transport = httpx2.ASGITransport(app=bounded)
     async with httpx2.AsyncClient(transport=transport, base_url="http://t") as client:
         first = [asyncio.create_task(client.get("/v1/predictions")) for _ in range(2)]
         await asyncio.sleep(0)
-        while len(bounded.places) < 2:
+        while not bounded.places.are_taken:
             await asyncio.sleep(0)
         refused = await client.get("/v1/predictions")
         assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "overloaded", "1")
@@ -163,10 +164,38 @@ def test_a_request_beyond_the_bound_is_refused_at_once() -> None:
     asyncio.run(ask_beyond_the_bound())
 
 
-def test_the_bound_is_below_the_connections_of_both_databases(tmp_path: Any) -> None:
+def test_a_process_that_answers_nobody_is_not_ready(client: TestClient) -> None:
+    places: Places = client.app.state.gapcast.places  # type: ignore[attr-defined]
+    taken = [Place(places) for _ in range(IN_FLIGHT)]
+    assert client.get("/v1/pools").status_code == 503
+    assert client.get("/readyz").status_code == 200, "a crowd alone is no reason to send nobody here any more"
+    places.moved -= STUCK_SECONDS + 1
+    refused = client.get("/readyz")
+    assert (refused.status_code, refused.json()["status"]) == (503, "unavailable")
+    assert refused.json()["requests"] == f"{IN_FLIGHT} are being handled, and none has ended in 10 seconds"
+    assert client.get("/healthz").status_code == 200
+    taken[0].give_up()
+    assert client.get("/readyz").json()["requests"] == "ok"
+    assert client.get("/v1/pools").status_code == 200
+
+
+def test_no_read_waits_behind_those_that_write(client: TestClient) -> None:
+    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(READING + WRITING + 2) as threads:
+        with database.write():
+            waiting = [threads.submit(client.post, "/v1/probes", json=LAB) for _ in range(WRITING + 1)]
+            waiting += [threads.submit(client.post, "/v1/pools", json={"name": "mine"}) for _ in range(READING)]
+            time.sleep(1)
+            assert threads.submit(client.get, "/v1/pools").result(30).status_code == 200
+            assert client.get("/readyz").status_code == 200
+            assert not any(one.done() for one in waiting)
+        assert {one.result().status_code for one in waiting} <= {200, 201, 202}
+
+
+def test_each_thread_of_both_databases_has_a_connection(tmp_path: Any) -> None:
     for url in (f"sqlite:///{tmp_path / 'a.db'}", "postgresql://nobody@127.0.0.1/none"):
         pool = Database(url).engine.pool
-        assert pool.size() + pool._max_overflow == MOST_CONNECTIONS > IN_FLIGHT  # type: ignore[attr-defined]
+        assert pool.size() + pool._max_overflow == MOST_CONNECTIONS > READING + WRITING  # type: ignore[attr-defined]
 
 
 def test_those_who_wait_keep_nobody_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ LISTS: list[tuple[str, type[BaseModel], Filters]] = [
 PATHS = [path for path, _, _ in LISTS]
 OTHER_LISTS = [
     *("observations/export", "fits/x/residuals", "training_runs/x/checkpoints"),
-    *("events", "tasks/x/problems"),
+    *("events", "tasks/x/problems", "probes/x/samples", "probes/x/samples/export"),
 ]
 
 

@@ -23,6 +23,7 @@ from service.kinds import settle
 from service.predictions.models import Prediction
 from service.probes import repository as probes
 from service.web import static_directory
+from service.web.docs import SITE
 from service.web.rendering import MINUS, typeset
 from tests.support.asking import run_of
 from tests.support.markup import Elements
@@ -164,7 +165,7 @@ OURS = [
     path
     for folder in (CLI, DISPLAY, WEB)
     for path in sorted(folder.rglob("*"))
-    if path.suffix in {".py", ".js", ".html"} and "vendor" not in path.parts
+    if path.suffix in {".py", ".js", ".html"} and "vendor" not in path.parts and SITE not in path.parents
 ]
 
 

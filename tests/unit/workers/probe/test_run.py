@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gapcast.contract.events import EventData, ProbePartial, ProbeProgress
+from gapcast.contract.events import EventData, ProbePartial, ProbeProgress, ProbeSamples
 from gapcast.contract.measured import Decoding
 from gapcast.contract.probes import Leak, ProbeConfiguration, ProbeResult
+from gapcast.contract.samples import SampleLimits
 from workers.engines import Request, Sample, Sampling
 from workers.engines.transformers import TransformersEngine
 from workers.failures import JobError, out_of_memory
 from workers.probe import run, run_probe
 from workers.probe.measurement import Measurement
+from workers.probe.samples import ROLLOUTS
 from workers.resources import Resources
 from workers.sampling.arms import Sampler
 from workers.sampling.drawn import draw_problems
 from workers.sampling.rollouts import RememberingEngine, RolloutStore
-from workers.tasks import Split, Task
+from workers.tasks import Split, Task, load_task
 
 pytestmark = pytest.mark.slow
 
@@ -47,6 +49,21 @@ def measure(configure: Configure) -> Measure:
 @pytest.fixture(scope="module")
 def result(measure: Measure) -> ProbeResult:
     return measure({"kind": "hints", "options": {"level": 3}}, controls=["placebo"])
+
+
+def test_first_problems_are_kept_to_be_read_whole_and_within_bounds(configure: Configure) -> None:
+    configuration, told = configure({"kind": "hints"}, rollouts=6, problems=40), list[EventData]()
+    limits = SampleLimits(count=300, bytes=1 << 20, characters=200)
+    run_probe(configuration, replace(Resources.read(configuration.model, {}), samples=limits), told.append)
+    first, *rest = [one for one in told if isinstance(one, ProbeSamples)]
+    assert first.first
+    assert not any(one.first for one in rest)
+    samples = [one for event in (first, *rest) for one in event.samples]
+    each = 3 * ROLLOUTS  # of student, none and context
+    assert len(samples) == limits.count // each * each
+    drawn = [problem.id for problem in draw_problems(load_task(configuration.task), 40, 0)]
+    assert [one.problem_id for one in samples[::each]] == drawn[: limits.count // each]
+    assert [one.rollout for one in samples[:each:3]] == list(range(ROLLOUTS))
 
 
 class TestResult:
