@@ -9,11 +9,12 @@ FOLDER = os.environ.get("GAPCAST_REAL_MODEL")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what lies here."""
+    """Mark what lies here, and let libraries warn as they like."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.real)
             item.add_marker(pytest.mark.timeout(3600))
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ LEAKS = ("copied", "contains_answer")
 RATIO_PROBLEMS = 32
 """Problems whose log-ratios are taken, one rollout each: a share over thousands of tokens needs no more, and a pass
 over all would cost a probe of short answers a tenth of its speed."""
-RATIOS_AT_ONCE = 8
+RATIOS_AT_ONCE = 4
 """Problems whose log-ratios are taken between two reports: a CPU takes some seconds for a model of 0.1B parameters."""
 
 
