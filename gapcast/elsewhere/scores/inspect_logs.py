@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from gapcast.elsewhere.scores.lines import Row, ScoresError, field, name_of, objects
 
 SAMPLES = "samples/"
@@ -26,7 +24,7 @@ def inspect_rows(path: Path, names: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rollouts of a log; a problem is the sample's id, and its epochs are its rollouts.
 
     Raises:
-        ScoresError: it is no log, a sample was not scored, or has several scorers and none is named.
+        ScoresError: it is not a log, a sample was not scored, or has several scorers and none is named.
         OSError: the file cannot be read.
     """
     for where, sample in packed(path) if zipfile.is_zipfile(path) else _plain(path):
@@ -56,6 +54,8 @@ def packed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         ScoresError: it is damaged.
     """
+    import pyarrow as pa  # not at the top: it loads numpy, which every command would wait for
+
     try:
         with zipfile.ZipFile(path) as log, path.open("rb") as file:
             entries = [one for one in log.infolist() if one.filename.startswith(SAMPLES)]
@@ -74,6 +74,8 @@ def packed(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _unpacked(file: Any, entry: zipfile.ZipInfo) -> bytes:  # noqa: ANN401
     """Read an entry that is packed with Zstandard, which Python's own zip files do not know."""
+    import pyarrow as pa
+
     file.seek(entry.header_offset + 26)
     name, extra = struct.unpack("<HH", file.read(4))
     file.seek(entry.header_offset + HEADER + name + extra)
