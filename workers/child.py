@@ -93,7 +93,10 @@ def last_line(work: Callable[[], BaseModel]) -> Line:
 
 def main() -> None:
     """Run the job."""
-    job = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):  # its worker was killed before it had said all
+        sys.exit(1)
+    job = json.loads(line)
     die_with_parent(job["parent_pid"])
     stop = _stop_flag() if job["stops_gently"] else lambda: False
     write = own_pipe()

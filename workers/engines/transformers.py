@@ -36,8 +36,8 @@ BATCH_LOGITS = 1 << 24
 """Logits that exist at a time: 64 MB in float32; 111 rows of a vocabulary of 150,000."""
 
 CPU_PROMPTS = 1 << 37
-"""Parameters x tokens of prompts that a CPU reads at a time: two to three seconds of one free core. Nothing is reported while
-prompts are read, and a larger batch reads none of them faster."""
+"""Parameters x tokens of prompts that a CPU reads at a time: two to three seconds of one free core. Nothing is reported
+while prompts are read, and a larger batch reads none of them faster."""
 
 SCORE_TOKENS = 1 << 14
 """Tokens that go through the model at a time while completions are scored."""

@@ -13,6 +13,7 @@ from service.jobs.service import reconcile
 from service.kinds import KINDS, settle
 from service.kit.database import Database
 from service.settings import Settings
+from workers.host.orphans import end_orphans
 from workers.host.slots import Slots
 from workers.host.supervisor import Supervisor
 
@@ -45,6 +46,7 @@ def worker_app(settings: Settings) -> tuple[Celery, Slots]:
                 return
 
     def ready(**_: Any) -> None:  # noqa: ANN401
+        end_orphans()  # before a job needs the memory that they hold
         threading.Thread(target=keep_reconciling, name="reconciler", daemon=True).start()
         slots.start()
         log.info("worker_ready", worker=supervisor.name)

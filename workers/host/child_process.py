@@ -5,6 +5,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import structlog
 from gapcast.contract.base import JsonObject
 from gapcast.launching import module_command, safe_environment
 from workers.failures import out_of_memory
+from workers.host.orphans import MARK, mark
 from workers.work import Line
 
 log = structlog.get_logger()
@@ -48,6 +50,7 @@ def child_environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "1",  # two threads were up to 25 times slower on a busy small machine (OPSD.md, Engines)
         "PYTHONUNBUFFERED": "1",
+        MARK: mark(),
     }
 
 
@@ -63,14 +66,19 @@ class Child:
             start_new_session=True,
         )
         self._oom_kills = _oom_kills()
+        line = json.dumps(job | {"parent_pid": os.getpid()}) + "\n"
+        # a pipe takes 64 KiB; a child that is slow to start, or frozen, reads no more: the lease must not wait for it
+        threading.Thread(target=self._give, args=(line.encode(),), name="job-line", daemon=True).start()
+
+    def _give(self, line: bytes) -> None:
         stdin = self._process.stdin
         if stdin is None:
-            raise Crashed("the child has no standard input")
+            return
         try:
-            stdin.write((json.dumps(job | {"parent_pid": os.getpid()}) + "\n").encode())
-            stdin.close()
+            with stdin:
+                stdin.write(line)
         except BrokenPipeError:
-            log.warning("child_died_at_start")  # its end is read below as a crash
+            log.debug("child_died_at_start")  # its end is read as a crash
 
     def lines(self) -> Iterator[Line | None]:
         """Yield each line of the child, and None at least every TICK seconds; raises Crashed at its end."""

@@ -3,8 +3,9 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, TypeVar
 
 import stamina
 import structlog
@@ -37,6 +38,8 @@ from workers.host.pace import Pace
 from workers.host.preparing import places
 
 log = structlog.get_logger()
+
+Found = TypeVar("Found")
 
 PROGRESS = 0.5
 """seconds between two writes of what a child says: a person sees it move, the database hardly notices"""
@@ -121,7 +124,7 @@ class _Attempt:
             self._give_back({"code": "worker_crashed", "message": str(crash), "param": None, "category": "server"})
         except Stopped as stopped:
             self._hand_back(stopped.step, stopped.held)
-        except LeaseLost:
+        except (LeaseLost, *AWAY):  # nobody could hold a job for longer than that
             log.warning("lease_lost", job=job.id, attempt=job.attempt)
         except Exception as error:
             log.exception("attempt_failed", job=job.id, attempt=job.attempt)
@@ -132,11 +135,19 @@ class _Attempt:
                 child.kill()
 
     def _resources(self, configuration: JsonObject) -> JsonObject:
-        """Find what the child needs, and keep the lease meanwhile: a rule that is learnt takes seconds."""
+        """Find what the child needs; a database that is away for less than a lease costs none of the attempts."""
+        read = stamina.retry(on=AWAY, attempts=None, timeout=self._settings.lease_seconds)(self._read_resources)
+        return self._meanwhile(lambda: read(configuration))
+
+    def _meanwhile(self, work: Callable[[], Found]) -> Found:
+        """Do what may take longer than a lease, and keep the lease: to learn a rule, or to answer a comparison."""
         with ThreadPoolExecutor(1) as thread:
-            found = thread.submit(self._read_resources, configuration)
+            found = thread.submit(work)
             while not wait([found], self._settings.heartbeat_seconds).done:
-                self._beat()
+                try:
+                    self._beat()
+                except AWAY as error:  # the next write finds out if the job is still held
+                    log.warning("heartbeat_failed", job=self._job.id, error=f"{type(error).__name__}: {error}"[:200])
             return found.result()
 
     def _read_resources(self, configuration: JsonObject) -> JsonObject:
@@ -252,7 +263,7 @@ class _Attempt:
     @stamina.retry(on=AWAY, attempts=None, timeout=PATIENCE)
     def _end(self, result: JsonObject) -> None:
         job = self._job
-        prepared = prepare(self._database, job, result)
+        prepared = self._meanwhile(lambda: prepare(self._database, job, result))
         with self._database.write() as session:
             ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
             if ended is None:

@@ -77,6 +77,19 @@ def test_what_a_child_wrote_last_is_read_though_it_is_dead(monkeypatch: pytest.M
         assert read(made) == [{"result": {}}]
 
 
+@pytest.mark.timeout(30)
+def test_a_long_job_is_not_waited_for_where_its_child_does_not_read(tmp_path: Path) -> None:
+    job = {"configuration": "x" * (1 << 20)}  # more than a pipe takes
+    slow = Child(job, ["sleep", "600"])
+    assert next(slow.lines()) is None
+    slow.kill()
+    echo = "import os, sys; line = sys.stdin.readline(); os.write(1, b'{\"read\": %d}\\n' % line.count('x'))"
+    with child(echo) as made:
+        assert read(made) == [{"read": 0}]
+    reading = Child(job, [sys.executable, "-c", echo])
+    assert read(reading) == [{"read": 1 << 20}]
+
+
 @pytest.mark.parametrize("line", ["no json", "5", "[1]", "\\xff"])
 def test_what_is_no_message_is_a_crash(line: str) -> None:
     with child(f"import os, time; os.write(1, b'{line}\\n'); time.sleep(600)") as made:

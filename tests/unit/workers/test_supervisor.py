@@ -200,6 +200,57 @@ class TestLines:
         assert [data["step"] for name, data in told(database, job_id) if name == "training.metrics"] == [*range(1, 201)]
         assert len(published(database)) == 4
 
+    def test_a_database_that_is_away_before_the_child_begins_costs_no_attempt(
+        self,
+        database: Database,
+        settings: Settings,
+        job_id: str,
+        run: Callable[[str, str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings.heartbeat_seconds = 0.05
+        places, heartbeat, away = supervisor.places, jobs.heartbeat, iter([True] * 4)
+
+        def unless_away(there: Callable[..., Any]) -> Callable[..., Any]:
+            def called(*arguments: Any) -> Any:
+                if next(away, False):
+                    raise OperationalError("", {}, Exception("away"))
+                return there(*arguments)
+
+            return called
+
+        monkeypatch.setattr(supervisor, "places", unless_away(places))
+        monkeypatch.setattr(jobs, "heartbeat", unless_away(heartbeat))
+        run(job_id, "say(result=RESULT)")
+        job = job_of(database, job_id)
+        assert (job.state, job.attempt, job.failures) == ("succeeded", 1, 0)
+
+    def test_the_lease_is_kept_while_a_result_is_answered(
+        self,
+        database: Database,
+        settings: Settings,
+        job_id: str,
+        run: Callable[[str, str], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings.heartbeat_seconds = 0.1
+        prepare, heartbeat, answering, kept = supervisor.prepare, jobs.heartbeat, threading.Event(), threading.Event()
+
+        def beat(*arguments: Any) -> Any:
+            if answering.is_set():
+                kept.set()
+            return heartbeat(*arguments)
+
+        def slowly(*arguments: Any) -> Any:
+            answering.set()
+            assert kept.wait(20), "no heartbeat came meanwhile"
+            return prepare(*arguments)
+
+        monkeypatch.setattr(jobs, "heartbeat", beat)
+        monkeypatch.setattr(supervisor, "prepare", slowly)
+        run(job_id, "say(result=RESULT)")
+        assert job_of(database, job_id).state == "succeeded"
+
     def test_looks_that_fail_keep_no_heartbeat_back(
         self,
         database: Database,
