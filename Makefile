@@ -83,7 +83,7 @@ test-slow: $(VENV)/.dev
 test-vllm: $(VENV)/.vllm
 	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m vllm tests/vllm
 
-# the whole way on a model that somebody else has trained; takes 15 minutes on two busy cores, after the installation
+# the whole way on a model that somebody else has trained; took half an hour on two busy cores, after the installation
 test-real: $(VENV)/smollm2/.unpacked
 	$(SERIAL) GAPCAST_REAL_MODEL=$(VENV)/smollm2 $(BIN)/python -m pytest -q -s -m real tests/real
 
