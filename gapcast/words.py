@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from gapcast.contract.base import Strict, Warned
+from gapcast.contract.base import Paced, Strict, Warned
 from gapcast.contract.contexts import Context, CorruptibleOptions, HintsOptions, PlaceboOptions, context_of
 from gapcast.contract.events import TrainingForecast
 from gapcast.contract.faults import ended
@@ -15,6 +15,7 @@ from gapcast.contract.forecasts import Forecast
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
+from gapcast.contract.recipes import Recipe, usual_for
 from gapcast.contract.training import TrainedOn
 from gapcast.contract.training_results import EarlyStop, RunCost
 from gapcast.contract.waiting import RunningJob, Waiting
@@ -357,6 +358,13 @@ def run_recipe(teacher: str, divergence: str) -> str:
     return f"{TEACHERS.get(teacher, teacher)} teacher, {DIVERGENCES.get(divergence, divergence)}"
 
 
+def rate(recipe: Recipe) -> str:
+    """Say the learning rate, and for which models it is the default."""
+    sizes = usual_for(recipe)
+    kind = "all weights" if recipe.lora_rank is None else "LoRA"
+    return f"learning rate {recipe.rate:g} ({kind}{f', the default of {sizes}' if sizes else ''})"
+
+
 def trained_on(of: TrainedOn) -> str:
     """Say what a run trains on: 128 training problems, 37.5 passes, evaluated on 64 of them."""
     passes = f"{of.passes:,.0f}" if of.passes >= 100 else f"{of.passes:.3g}"
@@ -584,6 +592,13 @@ def so_far(progress: Progress) -> str:
     if progress.gap is None:
         return ""
     return f"gap so far {measured(progress.gap)} points, {count(progress.problems, 'problem')}"
+
+
+def pace(progress: Paced) -> str:
+    """Say how fast it goes and how long it still takes: 1.25 a second, about 3 min left."""
+    if not progress.rate or progress.seconds_left is None:
+        return ""
+    return f"{progress.rate:.3g} a second, about {duration(progress.seconds_left)} left"
 
 
 def waits(why: Waiting | None) -> str:

@@ -17,7 +17,7 @@ from gapcast.client import DEFAULT_URL, Client
 from gapcast.contract.events import ProbeProgress, content_of
 from gapcast.contract.waiting import Waiting
 from gapcast.models import TERMINAL, Event, Prediction, Probe
-from gapcast.words import HAPPENED, STATES, count, duration, so_far, waits
+from gapcast.words import HAPPENED, STATES, count, duration, pace, so_far, waits
 
 SAMPLING = "sampling rollouts"
 MANY, FEW = 10, 4
@@ -127,7 +127,8 @@ class _Followed:
             if part > self._shown:
                 self._shown = part
                 doing = f"{SAMPLING} ({known})" if known else SAMPLING
-                self._say(f"{doing}: {done} of {total} {far.unit}")
+                left = pace(far)
+                self._say(f"{doing}: {done} of {total} {far.unit}{f', {left}' if left else ''}")
         elif event.type in HAPPENED:
             self._show(HAPPENED[event.type])
             self._say(HAPPENED[event.type])

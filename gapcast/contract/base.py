@@ -108,6 +108,13 @@ class Finite(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
+class Paced(Finite):
+    """How fast something goes that is under way."""
+
+    rate: float | None = Field(None, description="of what is counted, a second; null: not known yet")
+    seconds_left: float | None = Field(None, description="at this rate; null: not known yet")
+
+
 class Warned(Finite):
     """Something to know before trusting the number."""
 

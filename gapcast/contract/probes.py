@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStatus, Strict
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStatus, Paced, Strict
 from gapcast.contract.contexts import Context
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
@@ -239,10 +239,10 @@ class ProbeResult(ProbeFigures):
     problem_ids: list[str] | None = Field(None, description="in the order of the draw; null in lists")
 
 
-class Progress(Finite):
+class Progress(Paced):
     """How far a probe is, in rollouts, and its gap so far."""
 
-    done: int
+    done: int = Field(description="rollouts that are drawn, those under way by the share of their tokens")
     total: int
     unit: Literal["rollouts"]
     problems: int = Field(0, description="problems that every arm has finished")

@@ -148,6 +148,7 @@ class TrainingConfiguration(MeasuredConfiguration):
 
     @model_validator(mode="after")
     def _is_trainable(self) -> Self:
+        self.recipe = self.recipe.with_rate(None, listed=False)
         if self.recipe.teacher == "live":
             raise FieldError("recipe.teacher", LIVE_NOT_TRAINED, "live")
         if self.engine == "vllm-server":

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Warned
+from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, Paced, Warned
 from gapcast.contract.labels import Labelled
 from gapcast.contract.probes import Difference, Gap
 from gapcast.contract.training import Status, TrainedOn, TrainingConfiguration
@@ -252,7 +252,7 @@ class CheckpointRef(BaseModel):
     created_at: str
 
 
-class RunProgress(BaseModel):
+class RunProgress(Paced):
     """How far a run is, in optimizer steps, and what it is at."""
 
     done: int

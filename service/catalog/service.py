@@ -10,6 +10,7 @@ from gapcast.contract.catalog import ContextKindOut, Model, Task
 from gapcast.contract.contexts import KINDS
 from gapcast.contract.measured import ModelRef
 from gapcast.contract.nearest import did_you_mean
+from gapcast.contract.recipes import Recipe
 from service.errors import UnknownModel
 from service.kit.errors import InvalidRequest, NotFound
 from service.listed_models import ModelEntry
@@ -17,7 +18,8 @@ from service.listed_models import ModelEntry
 LAB_POOL = "lab"
 PUBLISHED_POOL = "published"
 DEFAULT_POOL = "default"
-SHIPPED_POOLS = (LAB_POOL, PUBLISHED_POOL)
+SMOLLM2_POOL = "smollm2"
+SHIPPED_POOLS = (LAB_POOL, PUBLISHED_POOL, SMOLLM2_POOL)
 """read-only: their rows come with the package, and nobody adds to them"""
 BORROWED = {DEFAULT_POOL: [PUBLISHED_POOL]}
 """the pools whose families a new pool borrows; any other borrows nothing"""
@@ -75,6 +77,12 @@ def find_model(entries: Sequence[ModelEntry], name: str) -> Model:
         param="model.name",
         value=name[:80],
     )
+
+
+def tuned(entries: Sequence[ModelEntry], name: str, recipe: Recipe) -> Recipe:
+    """Give a recipe that leaves its learning rate open the usual one of this model."""
+    known = listed_model(entries, name)
+    return recipe.with_rate(known.parameters if known is not None else None, listed=known is not None)
 
 
 def family_of(entries: Sequence[ModelEntry], model: ModelRef) -> str:

@@ -45,7 +45,7 @@ class Asked(NamedTuple):
     @property
     def tuning(self) -> str:
         """How it is tuned, as stored runs are told apart."""
-        return Tuning.of(self.recipe.learning_rate, self.adaptation, self.training_problems).name
+        return Tuning.of(self.recipe.rate, self.adaptation, self.training_problems).name
 
     @property
     def passes(self) -> float | None:

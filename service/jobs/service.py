@@ -21,6 +21,8 @@ from service.slots import repository as slots
 
 log = structlog.get_logger()
 
+RATE = "rate"
+"""beside a running job's progress: how much of it is done in a second"""
 SECONDS_LEFT = "seconds_left"
 """beside a running job's progress: how long it still takes at its pace, once that is known"""
 

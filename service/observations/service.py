@@ -27,7 +27,7 @@ from gapcast.contract.observations import (
     RowWarning,
 )
 from gapcast.contract.training_results import TrainedRun
-from service.catalog.service import DEFAULT_POOL, LAB_POOL, PUBLISHED_POOL, SHIPPED_POOLS, names_of
+from service.catalog.service import DEFAULT_POOL, LAB_POOL, PUBLISHED_POOL, SHIPPED_POOLS, SMOLLM2_POOL, names_of
 from service.errors import ObservationConflict, ReadOnlyPool, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
@@ -507,6 +507,11 @@ def shipped() -> list[TrainedRun]:
     return [TrainedRun.read(row) for row in _packaged("lab_pool.json")]
 
 
+def studied() -> list[TrainedRun]:
+    """The runs of a small real model, as `python -m studies.smollm2.run` wrote them."""
+    return [TrainedRun.read(row) for row in _packaged("smollm2_pool.json")]
+
+
 def published() -> list[Row]:
     """What papers report, as `python -m studies.published.pool` wrote it."""
     return _packaged("published_pool.json")
@@ -521,7 +526,11 @@ def seed_pools(session: Session, tenant: str) -> None:
     """Store the shipped observations that are missing, and make the user's empty pool."""
     lab = {run.external_id: run for run in shipped()}
     papers = {str(row["external_id"]): row for row in published()}
-    shipped_rows: dict[str, dict[str, Row | TrainedRun]] = {LAB_POOL: {**lab}, PUBLISHED_POOL: {**papers}}
+    shipped_rows: dict[str, dict[str, Row | TrainedRun]] = {
+        LAB_POOL: {**lab},
+        PUBLISHED_POOL: {**papers},
+        SMOLLM2_POOL: {run.external_id: run for run in studied()},
+    }
     for pool, rows in shipped_rows.items():
         # whatever became of those that are there: a start must not fail for them
         known = repository.named(session, tenant, pool, rows)

@@ -60,6 +60,7 @@ def named_probe(
         "decoding": stored.decoding.model_copy(update={"evaluation": request.decoding.evaluation}),
         "training": trained(request.training, known_task(session, tenant, request.task)),
         "pool": law.fit.pool,
+        "recipe": catalog.tuned(settings.models, request.model.name, request.recipe),
     }
     filled = request.model_copy(update=parts)
     return Question(filled, family, law, own, None, StoredProbe(probe.id, probe.result))

@@ -185,7 +185,7 @@ def _ranks(asked: Asked, kind: str) -> list[Ranks]:
     configuration = [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
     recipe = asked.recipe
     tuned = (
-        Observation.learning_rate == recipe.learning_rate,
+        Observation.learning_rate == recipe.rate,
         Observation.adaptation == asked.adaptation,
         Observation.training_problems == asked.training_problems,
     )

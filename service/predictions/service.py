@@ -299,6 +299,7 @@ def resolved(session: Session, tenant: str, request: PredictionRequest, law: Cur
         "decoding": configuration.decoding.model_copy(update={"evaluation": request.decoding.evaluation}),
         "probe": found.size,
         "pool": law.fit.pool,
+        "recipe": catalog.tuned(settings.models, request.model.name, request.recipe),
     }
     return Question(request.model_copy(update=parts), family, law, configuration, found.task.train_problems)
 
@@ -311,7 +312,8 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
     """
     family = catalog.family_of(settings.models, request.model)
     training = trained(request.training, known_task(session, tenant, request.task))
-    filled = request.model_copy(update={"pool": law.fit.pool, "training": training})
+    recipe = catalog.tuned(settings.models, request.model.name, request.recipe)
+    filled = request.model_copy(update={"pool": law.fit.pool, "training": training, "recipe": recipe})
     return Question(filled, family, law, None, None)
 
 

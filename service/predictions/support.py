@@ -184,7 +184,7 @@ def _unlike(asked: Asked, stored: Sequence[Tuned], tuned: Tuned | None) -> Itera
         how = "full fine-tuning" if recipe.lora_rank is None else "LoRA"
         problems = "an unknown number of" if asked.training_problems is None else f"about {asked.training_problems}"
         message = (
-            f"No stored run of this family, task and recipe class has a learning rate near {recipe.learning_rate:g}, "
+            f"No stored run of this family, task and recipe class has a learning rate near {recipe.rate:g}, "
             f"{how} and {problems} training problems. Train one, or ask for the stored tuning."
         )
         yield Missing(code="tuning_new", message=message)

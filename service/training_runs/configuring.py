@@ -74,6 +74,7 @@ def plan(session: Session, tenant: str, request: TrainingRunRequest, settings: S
             param="model.name",
             value=known.name,
         )
+    recipe = recipe.with_rate(known.parameters)
     _, measured, family, task = resolve(
         session,
         tenant,

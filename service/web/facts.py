@@ -194,6 +194,7 @@ def _law(law: LawUsed, prediction: PredictionOut) -> Iterator[Fact]:
     yield Fact("Family", law.family, "law-family")
     yield Fact("Cell", law.cell, "law-cell")
     yield Fact("Recipe", words.run_recipe(recipe.teacher, recipe.divergence), "law-recipe")
+    yield Fact("Tuning", words.sentence(words.rate(recipe)), "law-rate")
     yield Fact("Status", words.law_status(law.status, law.n), "law-status")
     yield Fact("Shape", words.shape(law.links.linear), "law-links")
     none = None if law.status == "fitted" else "no claim below 3 observations"

@@ -230,7 +230,7 @@ TRAINING = [
 ]
 RECIPE = [
     field("recipe.steps", Recipe, "Steps", "optimizer steps"),
-    field("recipe.learning_rate", Recipe, "Learning rate", "AdamW"),
+    field("recipe.learning_rate", Recipe, "Learning rate", "AdamW", empty="by model size"),
     field("recipe.divergence", Recipe, "Divergence", "loss per token", words=words.DIVERGENCES),
     field("recipe.teacher", Recipe, "Teacher", "weights of the self-teacher", words=words.TEACHERS),
 ]

@@ -11,12 +11,12 @@ from sqlalchemy import inspect, text
 from service.fits import service as fits
 from service.kit.database import Base, Database
 from service.migrate import config, head, migrate, revision
-from service.observations.service import check, published, shipped, store
+from service.observations.service import check, published, shipped, store, studied
 from tests.support.rows import run
 
 pytestmark = pytest.mark.slow
 
-SHIPPED = len(shipped()) + len(published())
+SHIPPED = len(shipped()) + len(published()) + len(studied())
 
 
 def test_the_schema_is_that_of_the_models(database: Database) -> None:

@@ -76,7 +76,8 @@ class Engine(Protocol):
     ) -> list[list[Sample]]:
         """Fresh samples of every request, in order; the same request gives the same samples on one engine.
 
-        `report` is called with the number of samples that were finished since the last call.
+        `report` is called with the number of samples that were finished since the last call. An engine whose samples
+        take long counts those under way by the share of their tokens.
         """
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:

@@ -23,6 +23,7 @@ from workers.engines.failures import (
 from workers.engines.prompts import PromptEncoder, end_tokens, require_room
 from workers.engines.protocol import Prompt, Request, Sample, Sampling
 from workers.engines.sampling import SeededPick, StopTexts, cut_before, uniforms
+from workers.engines.underway import At, Meter, Underway
 from workers.failures import JobError, out_of_memory
 
 BATCH_ROLLOUTS = 256
@@ -33,6 +34,10 @@ BATCH_TOKENS = 1 << 16
 
 BATCH_LOGITS = 1 << 24
 """Logits that exist at a time: 64 MB in float32; 111 rows of a vocabulary of 150,000."""
+
+CPU_PROMPTS = 1 << 37
+"""Parameters x tokens of prompts that a CPU reads at a time: two to three seconds of one free core. Nothing is reported
+while prompts are read, and a larger batch reads none of them faster."""
 
 SCORE_TOKENS = 1 << 14
 """Tokens that go through the model at a time while completions are scored."""
@@ -64,6 +69,7 @@ class TransformersEngine:
         )
         self._prompts = PromptEncoder(tokenizer)
         self._vocabulary = int(model.config.get_text_config().vocab_size)
+        self._parameters = sum(parameter.numel() for parameter in model.parameters())
         self._keeps_some = "logits_to_keep" in inspect.signature(model.forward).parameters
         self.context_length = require_context(model.config.get_text_config().to_dict(), max_model_len)
 
@@ -140,8 +146,9 @@ class TransformersEngine:
         rows.sort(key=lambda row: len(requests[row[0]].tokens))  # stable, so equal lengths keep the requests' order
         samples: dict[Row, Sample] = {}
         for batch in self._batches(rows, requests, sampling):
-            samples.update(zip(batch, self._decode_halving(batch, requests, sampling, logprobs), strict=True))
-            report(len(batch))
+            meter = Meter(report)
+            samples.update(zip(batch, self._decode_halving(batch, requests, sampling, logprobs, meter.at), strict=True))
+            meter.at(len(batch))
         return [[samples[index, k] for k in range(request.n)] for index, request in enumerate(requests)]
 
     def score(self, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[float, ...]]:
@@ -188,13 +195,15 @@ class TransformersEngine:
     def _dtype(self) -> str:
         return str(self.model.dtype).removeprefix("torch.")
 
-    def _fits(self, rows: int, width: int) -> bool:
-        return rows <= BATCH_ROLLOUTS and rows * width <= BATCH_TOKENS and rows * self._vocabulary <= BATCH_LOGITS
+    def _fits(self, rows: int, prompt: int, width: int) -> bool:
+        fits = rows <= BATCH_ROLLOUTS and rows * width <= BATCH_TOKENS and rows * self._vocabulary <= BATCH_LOGITS
+        return fits and (self.model.device.type != "cpu" or rows * prompt * self._parameters <= CPU_PROMPTS)
 
     def _batches(self, rows: list[Row], requests: Sequence[Request], sampling: Sampling) -> Iterator[list[Row]]:
         batch: list[Row] = []
         for row in rows:
-            if batch and not self._fits(len(batch) + 1, len(requests[row[0]].tokens) + sampling.max_tokens):
+            prompt = len(requests[row[0]].tokens)
+            if batch and not self._fits(len(batch) + 1, prompt, prompt + sampling.max_tokens):
                 yield batch
                 batch = []
             batch.append(row)
@@ -202,21 +211,23 @@ class TransformersEngine:
             yield batch
 
     def _decode_halving(
-        self, batch: list[Row], requests: Sequence[Request], sampling: Sampling, logprobs: bool
+        self, batch: list[Row], requests: Sequence[Request], sampling: Sampling, logprobs: bool, at: At
     ) -> list[Sample]:
         """Decodes a batch, in halves where the GPU's memory does not hold it whole: the samples are the same."""
         try:
-            return self._decode(batch, requests, sampling, logprobs)
+            return self._decode(batch, requests, sampling, logprobs, at)
         except torch.cuda.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise out_of_memory(GPU_FULL) from error
         torch.cuda.empty_cache()
         half = len(batch) // 2
-        parts = (batch[:half], batch[half:])
-        return [sample for part in parts for sample in self._decode_halving(part, requests, sampling, logprobs)]
+        parts: list[tuple[list[Row], At]] = [(batch[:half], at), (batch[half:], lambda done: at(half + done))]
+        return [
+            sample for part, here in parts for sample in self._decode_halving(part, requests, sampling, logprobs, here)
+        ]
 
     def _decode(
-        self, batch: list[Row], requests: Sequence[Request], sampling: Sampling, logprobs: bool
+        self, batch: list[Row], requests: Sequence[Request], sampling: Sampling, logprobs: bool, at: At
     ) -> list[Sample]:
         """One batch: left-padded prompts in, one sample a row out."""
         prompts = [requests[index].tokens for index, _ in batch]
@@ -243,7 +254,7 @@ class TransformersEngine:
                 attention_mask=mask_BT,
                 generation_config=config,
                 logits_processor=[pick],
-                stopping_criteria=[stops] if stops else [],
+                stopping_criteria=[*([stops] if stops else []), Underway(width, sampling.max_tokens, self.end, at)],
             )
         if not pick.finite:
             raise not_numbers(self._dtype)

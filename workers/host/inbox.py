@@ -33,6 +33,10 @@ class Inbox:
         """How far the job is; null: nothing new was said of it."""
         return next((data for name, data in self.events if name.endswith(PROGRESS)), None)
 
+    def events_with(self, progress: JsonObject | None) -> list[Event]:
+        """The events, with this in place of what the child has said of its progress."""
+        return [(name, progress or data if name.endswith(PROGRESS) else data) for name, data in self.events]
+
     @property
     def lasting(self) -> list[Event]:
         """The events that are not overtaken by what comes after them, such as the job's end."""

@@ -3,7 +3,10 @@
 import time
 
 from gapcast.contract.base import JsonObject
-from service.jobs.service import SECONDS_LEFT
+from service.jobs.service import RATE, SECONDS_LEFT
+
+SHORTEST = 1e-3
+"""seconds between two reports at least"""
 
 
 class Pace:
@@ -16,7 +19,7 @@ class Pace:
         self._first: tuple[float, int] | None = None
 
     def beside(self, progress: JsonObject | None) -> JsonObject | None:
-        """Return a progress with the seconds that are left at the pace so far, where that is known."""
+        """Return a progress with the pace so far and the seconds that are left at it, where that is known."""
         if not progress or not progress.get("done") or "total" not in progress:
             return progress
         at, done = time.monotonic(), progress["done"]
@@ -25,4 +28,5 @@ class Pace:
         began, before = self._first
         if done <= before:
             return progress
-        return progress | {SECONDS_LEFT: (at - began) / (done - before) * max(progress["total"] - done, 0)}
+        rate = (done - before) / max(at - began, SHORTEST)
+        return progress | {RATE: rate, SECONDS_LEFT: max(progress["total"] - done, 0) / rate}

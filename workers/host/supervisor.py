@@ -237,7 +237,7 @@ class _Attempt:
             asked = jobs.heartbeat(session, job.id, job.attempt, self._settings.lease_seconds, progress)
             if asked is None:
                 raise LeaseLost
-            self._store(session, self._inbox.events)
+            self._store(session, self._inbox.events_with(progress))
         self._inbox.clear()
         return asked
 

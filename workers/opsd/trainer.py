@@ -59,9 +59,7 @@ class Trainer:
         self._recipe, self._options, self._pushed = recipe, options, pushed
         self._objective = Objective.of(recipe)
         self._pad = next(iter(sorted(student.end)), 0)
-        self._optimizer = torch.optim.AdamW(
-            student.trained.values(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        self._optimizer = torch.optim.AdamW(student.trained.values(), lr=recipe.rate, weight_decay=recipe.weight_decay)
         self._batches = batches(problems, recipe.problems_per_step, sampler.seed)
         self.done = 0
         self.scored: Sequence[Scored] = ()
@@ -224,10 +222,10 @@ def _width(lesson: Lesson) -> int:
 def learning_rate(recipe: Recipe, step: int) -> float:
     """The rate of step 1, 2, ..., which is a function of the step alone: linear warm-up, then the recipe's schedule."""
     if step <= recipe.warmup_steps:
-        return recipe.learning_rate * step / recipe.warmup_steps
+        return recipe.rate * step / recipe.warmup_steps
     share = (step - recipe.warmup_steps - 1) / max(1, recipe.steps - recipe.warmup_steps)
     if recipe.schedule == "linear":
-        return recipe.learning_rate * (1 - share)
+        return recipe.rate * (1 - share)
     if recipe.schedule == "cosine":
-        return recipe.learning_rate * (1 + math.cos(math.pi * share)) / 2
-    return recipe.learning_rate
+        return recipe.rate * (1 + math.cos(math.pi * share)) / 2
+    return recipe.rate

@@ -28,6 +28,7 @@ from gapcast.words import (
     measured,
     percent,
     points,
+    rate,
     run_name,
     side,
     summed_up,
@@ -107,7 +108,9 @@ def print_prediction(console: Console, prediction: Prediction) -> None:
         for name, text in control_rows(prediction.controls, figures.net_gap if figures is not None else None):
             table.add_row(name, text)
     if prediction.training is not None:
-        table.add_row("Run", f"{count(prediction.request.recipe.steps, 'step')} on {trained_on(prediction.training)}")
+        recipe = prediction.request.recipe
+        table.add_row("Run", f"{count(recipe.steps, 'step')} on {trained_on(prediction.training)}")
+        table.add_row("", rate(recipe))
     table.add_row("Law", f"of cell {escape(law.cell or law.family)}: {summed_up(law, '95 % confidence ')}")
     if law.of_family is not None:
         table.add_row("", f"of family {escape(law.family)}: {summed_up(law.of_family, '95 % confidence ')}")

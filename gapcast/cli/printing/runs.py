@@ -33,6 +33,7 @@ from gapcast.words import (
     plain_points,
     points,
     probability,
+    rate,
     run_cost,
     run_recipe,
     sentence,
@@ -108,7 +109,7 @@ def _what(run: TrainingRun) -> Iterator[tuple[str, str]]:
     recipe = asked.recipe
     yield "Run", f"{escape(asked_about(asked.model, asked.task, asked.context))}, seed {run.seed}"
     yield "", f"{run_recipe(recipe.teacher, recipe.divergence)}, {count(recipe.steps, 'step')}; pool {escape(run.pool)}"
-    yield "", trained_on(run.training)
+    yield "", f"{trained_on(run.training)}; {rate(recipe)}"
     if run.group_id is not None:
         yield "", f"one of {run.group_id}"
     if label(run):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gapcast import words
-from gapcast.contract.base import Warned
+from gapcast.contract.base import Paced, Warned
 from gapcast.contract.contexts import context_of
 from gapcast.contract.fits import Calibration, LevelCalibration
 from gapcast.contract.recipes import Recipe
@@ -179,3 +179,8 @@ BEFORE = RunningJob(id="run_1", kind="training", seconds=200, seconds_left=720)
 )
 def test_why_a_job_waits(why: Waiting | None, said: str) -> None:
     assert words.waits(why) == said
+
+
+def test_a_pace_is_said_once_it_is_known() -> None:
+    assert words.pace(Paced()) == ""
+    assert words.pace(Paced(rate=1.25, seconds_left=180)) == "1.25 a second, about 3 min left"

@@ -389,7 +389,7 @@ def test_an_unknown_pool_is_no_empty_list(client: TestClient) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, "unknown_pool")
     post(client, run(), pool="mine")
     listed = client.get("/v1/pools").json()["data"]
-    assert [one["name"] for one in listed] == ["default", "lab", "mine", "published"]
+    assert [one["name"] for one in listed] == ["default", "lab", "mine", "published", "smollm2"]
     assert (listed[2]["observations"], listed[2]["changes"]) == (1, 1)
 
 

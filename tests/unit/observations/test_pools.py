@@ -13,7 +13,7 @@ from tests.support.rows import run
 
 pytestmark = pytest.mark.slow
 
-SHIPPED = ("lab", "published")
+SHIPPED = ("lab", "published", "smollm2")
 
 
 def post(client: TestClient, *rows: dict[str, Any], **query: str) -> Any:
@@ -31,13 +31,15 @@ def law(client: TestClient, pool: str) -> dict[str, Any]:
 
 
 class TestShipped:
-    def test_three_pools_and_what_they_are(self, client: TestClient) -> None:
+    def test_the_pools_and_what_they_are(self, client: TestClient) -> None:
         pools = {one["name"]: one for one in client.get("/v1/pools").json()["data"]}
         assert {name: (one["read_only"], one["borrow"]) for name, one in pools.items()} == {
             "default": (False, ["published"]),
             "lab": (True, []),
             "published": (True, []),
+            "smollm2": (True, []),
         }
+        assert pools["smollm2"]["observations"] == len(service.studied()) >= 3
         assert pools["published"]["observations"] == len(service.published()) > 10
 
     @pytest.mark.parametrize("pool", SHIPPED)

@@ -293,5 +293,5 @@ class TestWaiting:
             steps.append(found.attributes_of("#run-live")["data-step"])
         assert steps[0] == steps[1]
         assert client.get(f"/v1/training_runs/{first['id']}").json()["progress"].keys() == {
-            *("done", "total", "unit", "phase")
+            *("done", "total", "unit", "phase", "rate", "seconds_left")
         }

@@ -157,7 +157,7 @@ class TestPage:
         assert int(problems_input["value"]) == ProbeSize().problems
         assert (problems_input["min"], problems_input["max"]) == ("2", "100000")
         assert inputs["probe.seed"]["max"] == str(2**32 - 1)
-        assert float(inputs["recipe.learning_rate"]["value"]) == Recipe().learning_rate
+        assert (inputs["recipe.learning_rate"].get("value", ""), Recipe().learning_rate) == ("", None)
         assert inputs["recipe.learning_rate"]["step"] == "any"
         assert "required" not in inputs["context.options.level"]
         half_width = inputs["probe.target_half_width"]

@@ -115,7 +115,7 @@ class TestPace:
         assert pace.beside({"done": 0, "total": 9, "phase": "baseline"}) == {"done": 0, "total": 9, "phase": "baseline"}
         assert pace.beside({"done": 5, "total": 9}) == {"done": 5, "total": 9}
         assert pace.beside({"done": 5, "total": 9}) == {"done": 5, "total": 9}
-        assert pace.beside({"done": 7, "total": 9}) == {"done": 7, "total": 9, "seconds_left": 40.0}
+        assert pace.beside({"done": 7, "total": 9}) == {"done": 7, "total": 9, "rate": 0.05, "seconds_left": 40.0}
 
     def test_a_progress_of_another_shape_is_left_as_it_is(self) -> None:
         assert Pace().beside({"rounds": 3}) == {"rounds": 3}

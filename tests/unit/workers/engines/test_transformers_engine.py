@@ -56,6 +56,12 @@ class TestAlone:
         reference.generate(requests_of(reference, 2, 2), PLAIN)
         assert torch.equal(torch.get_rng_state(), state)
 
+    def test_auto_is_float32_on_a_cpu_whatever_its_files_are(self, plain_folder: Path) -> None:
+        assert json.loads((plain_folder / "config.json").read_text())["dtype"] == "bfloat16"
+        engine = TransformersEngine.load(plain_folder, ModelOptions(dtype="auto"))
+        assert engine.fingerprint()["dtype"] == "float32"
+        engine.close()
+
     def test_computes_in_float32_on_one_thread(self, reference: TransformersEngine) -> None:
         assert reference.fingerprint()["dtype"] == "float32"
         assert torch.get_num_threads() == 1
