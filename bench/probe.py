@@ -139,7 +139,7 @@ def measure(name: str, model: str, root: Path) -> dict[str, float]:
     import torch
 
     from gapcast.contract.measured import ModelOptions
-    from workers.child import GARBAGE
+    from service.kit.process import GARBAGE
     from workers.engines import ModelSource, folder_revision, load_engine
 
     clock = time.perf_counter if torch.cuda.is_available() else time.process_time

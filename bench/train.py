@@ -82,7 +82,7 @@ def our_steps(case: Case, folder: Path) -> list[float]:
     from gapcast.contract.measured import ModelOptions
     from gapcast.contract.recipes import Recipe
     from gapcast.contract.training import TrainingOptions
-    from workers.child import GARBAGE
+    from service.kit.process import GARBAGE
     from workers.engines import Sampling
     from workers.engines.transformers import TransformersEngine
     from workers.opsd.student import Student

@@ -5,11 +5,12 @@ import os
 import signal
 import sys
 
-from service.kit.process import die_with_parent
+from service.kit.process import die_with_parent, look_for_garbage_seldom
 
 
 def main() -> None:
     """Read the command line."""
+    look_for_garbage_seldom()
     # before the imports below, which take seconds: Ctrl-C in them shows no traceback either. uvicorn raises the signal
     # again when it has shut down; as an exit it passes the `finally` that stops the worker.
     for number in (signal.SIGINT, signal.SIGTERM):

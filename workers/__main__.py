@@ -4,11 +4,12 @@ import os
 import signal
 import sys
 
-from service.kit.process import PARENT, die_with_parent, hide_environment
+from service.kit.process import PARENT, die_with_parent, hide_environment, look_for_garbage_seldom
 
 
 def main() -> None:
     """Run until told to stop."""
+    look_for_garbage_seldom()
     # before the import below, which takes seconds: Ctrl-C in it shows no traceback either
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -9,7 +9,6 @@ aside says why in `held`. Of a run in several processes of which one died, the l
 there is none.
 """
 
-import gc
 import json
 import os
 import re
@@ -22,11 +21,9 @@ from collections.abc import Callable
 from pydantic import BaseModel
 
 from gapcast.contract.events import EventData
-from service.kit.process import die_with_parent
+from service.kit.process import die_with_parent, look_for_garbage_seldom
 from workers.work import Line, Work, entry_point
 
-GARBAGE = (100_000, 20, 100)
-"""Looks for garbage are seldom: what the libraries hold never is, and going through it cost a small probe 5 %."""
 NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory", re.IGNORECASE)
 """how torch says on a CPU that it got none"""
 
@@ -47,11 +44,7 @@ def emitter(write: Write) -> Callable[[EventData], None]:
 
 
 def own_pipe() -> Write:
-    """Return what writes a line to standard output, ours alone from now on: libraries print to standard error.
-
-    Looks for garbage become seldom, too.
-    """
-    gc.set_threshold(*GARBAGE)
+    """Return what writes a line to standard output, ours alone from now on: libraries print to standard error."""
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -93,6 +86,7 @@ def last_line(work: Callable[[], BaseModel]) -> Line:
 
 def main() -> None:
     """Run the job."""
+    look_for_garbage_seldom()
     line = sys.stdin.readline()
     if not line.endswith("\n"):  # its worker was killed before it had said all
         sys.exit(1)
