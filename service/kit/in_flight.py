@@ -14,8 +14,8 @@ IN_FLIGHT = 64
 STUCK_SECONDS = 10.0
 """without any answer, while every place is taken, after which this process is not ready for more; a fit that a
 question waits for takes about a second"""
-BOUNDED = ("/v1/", "/web/")
-"""the paths that need a thread and a connection; health checks and static files are always answered"""
+FREE = ("/healthz", "/readyz", "/static/", "/docs")
+"""the paths that are always answered: they need no connection"""
 
 
 class Places:
@@ -50,7 +50,7 @@ class InFlight:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or not scope["path"].startswith(BOUNDED):
+        if scope["type"] != "http" or scope["path"].startswith(FREE):
             await self.app(scope, receive, send)
             return
         if self.places.are_taken:

@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import ValidationError
 
 from gapcast import described, words
+from gapcast.contract.observations import ObservationPatch
 from service.catalog import service as catalog
-from service.dependencies import AppState, Tenant
+from service.catalog.service import SHIPPED_POOLS
+from service.dependencies import AppState, State, Tenant
 from service.jobs import service as jobs
-from service.kit.errors import GapcastError
+from service.kit.errors import Conflict, GapcastError, InvalidRequest
+from service.kit.problems import field_problems
+from service.kit.threads import in_writing_thread
 from service.observations import service as observations
 from service.observations.presenting import observation_out
 from service.tasks import service as tasks
@@ -80,14 +86,44 @@ for _table in TABLES:
 
 @router.get("/observations/{observation_id}")
 def show_observation(request: Request, tenant: Tenant, state: AppState, observation_id: str) -> Response:
-    """Show one observation."""
+    """Show one observation, and a form that excludes it from the law or includes it again."""
+    return _observation(request, tenant, state, observation_id)
+
+
+def _observation(
+    request: Request, tenant: str, state: State, observation_id: str, refused: str = "", status: int = 200
+) -> Response:
     with state.database.read() as session:
         one = observation_out(observations.find(session, tenant, observation_id))
     rows = [
         Fact(name, text, link=f"/?prediction={text}" if name == "Prediction" else "")
         for name, text in described.observation(one)
     ]
-    return _described(request, OBSERVATIONS, words.run_name(one.name, one.external_id) or one.model, one.id, rows)
+    name = one.name or one.external_id or one.model
+    context = _described(OBSERVATIONS, name, one.id, rows)
+    changing = {"observation": one, "is_shipped": one.pool in SHIPPED_POOLS, "refused": refused}
+    return page(request, "observation.html", "/observations", context | changing, status)
+
+
+@router.post("/observations/{observation_id}")
+async def change_observation(request: Request, tenant: Tenant, state: AppState, observation_id: str) -> Response:
+    """Exclude an observation or include it again, as the form says, and show it."""
+    sent = dict(parse_qsl((await request.body()).decode(errors="replace")))
+
+    def change() -> Response:
+        try:
+            patch = ObservationPatch(excluded=sent.get("excluded") == "true", reason=sent.get("reason"))
+            with state.database.write() as session:
+                observations.change(session, tenant, observation_id, patch)
+        except ValidationError as error:
+            why = " ".join(one.with_value for one in field_problems(error.errors()))
+            return _observation(request, tenant, state, observation_id, why, InvalidRequest.status)
+        except Conflict as error:
+            return _observation(request, tenant, state, observation_id, error.detail, error.status)
+        state.refitter.wake()
+        return RedirectResponse(f"/observations/{quote(observation_id)}", status_code=303)
+
+    return await in_writing_thread(change)
 
 
 @router.get("/tasks/{name:path}")
@@ -95,19 +131,20 @@ def show_task(request: Request, tenant: Tenant, state: AppState, name: str) -> R
     """Show one task."""
     with state.database.read() as session:
         one = tasks.show_task(session, tenant, name)
-    return _described(request, TASKS, one.name, one.name, (Fact(*row) for row in described.task(one)))
+    context = _described(TASKS, one.name, one.name, (Fact(*row) for row in described.task(one)))
+    return page(request, "described.html", "/tasks", context)
 
 
 @router.get("/models/{name:path}")
 def show_model(request: Request, _tenant: Tenant, state: AppState, name: str) -> Response:
     """Show one model."""
     one = catalog.show_model(state.settings.models, name)
-    return _described(request, MODELS, one.name, one.name, (Fact(*row) for row in described.model(one)))
+    context = _described(MODELS, one.name, one.name, (Fact(*row) for row in described.model(one)))
+    return page(request, "described.html", "/models", context)
 
 
-def _described(request: Request, table: Table[Any], title: str, name: str, rows: Iterable[Fact]) -> Response:
-    context = {"table": table, "title": title, "rows": list(rows), "json": f"/v1/{table.path}/{quote(name)}"}
-    return page(request, "described.html", f"/{table.path}", context)
+def _described(table: Table[Any], title: str, name: str, rows: Iterable[Fact]) -> dict[str, Any]:
+    return {"table": table, "title": title, "rows": list(rows), "json": f"/v1/{table.path}/{quote(name)}"}
 
 
 @router.get("/workers")

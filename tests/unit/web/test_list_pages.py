@@ -1,6 +1,7 @@
 """The pages of lists and of single items, through the whole application."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -88,9 +89,21 @@ def test_an_observation_a_task_and_a_model_have_pages_of_their_own(client) -> No
     assert made.status_code == 201, made.text
     stored = client.get("/v1/observations?external_id=my run").json()["data"][0]
     page = shown(client, f"/observations/{stored['id']}")
-    assert "<h1" in page
     assert "my run" in page
     assert "<script>alert" not in page
+    path = f"/observations/{stored['id']}"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert "reason: expected the reason" in client.post(path, content="excluded=true", headers=form).text
+    excluded = client.post(path, content=f"excluded=true&reason={quote(NASTY)}", headers=form)
+    assert excluded.url.path == path
+    assert "&lt;script&gt;alert" in excluded.text
+    assert client.get(f"/v1{path}").json()["excluded_reason"] == NASTY
+    again = client.post(path, content="excluded=true&reason=another", headers=form)
+    assert (again.status_code, "is excluded already" in again.text) == (409, True)
+    assert client.post(path, content="excluded=false", headers=form).status_code == 200
+    assert client.get(f"/v1{path}").json()["excluded"] is False
+    foreign = client.post(path, content="excluded=true&reason=x", headers=form | {"sec-fetch-site": "cross-site"})
+    assert foreign.status_code == 403
     assert "to train and probe on" in shown(client, "/tasks/lab/addition")
     assert "Revision" in shown(client, "/models/lab/addition-qwen3-m")
     assert client.get("/observations/obs_nosuch").status_code == 404
