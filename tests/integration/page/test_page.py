@@ -158,7 +158,7 @@ def runs(n: int, **change: Any) -> list[dict[str, Any]]:
 
 def test_excluded_observations_and_outliers_are_marked(browser, address) -> None:
     rows = runs(12)
-    rows[3]["improvement"] = {"value": -0.3, "se": 0.02}
+    rows[3] |= {"improvement": {"value": -0.3, "se": 0.02}, "collapsed": False}
     rows[5] |= {"excluded": True, "excluded_reason": NASTY}
     with Client(address) as client:
         client.observations.create(rows, "marked")
@@ -281,7 +281,8 @@ def test_every_list_has_a_page_that_fits_a_screen(browser, address, width) -> No
         browser.get(f"{address}/predictions")
         addresses = [one.get_attribute("href") for one in browser.find_elements(By.CSS_SELECTOR, "nav li a")]
         assert len(addresses) >= 10
-        for one in [*addresses[1:-1], f"{address}/models/lab/addition-qwen3-m"]:
+        ours = [one for one in addresses[1:] if not one.endswith(("/docs/", "/openapi.json"))]
+        for one in [*ours, f"{address}/models/lab/addition-qwen3-m"]:
             browser.get(one)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width, one
             assert browser.find_element(By.TAG_NAME, "h1").is_displayed()
