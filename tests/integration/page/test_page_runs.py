@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -37,7 +38,9 @@ def headline(browser: webdriver.Chrome) -> str:
 
 
 def wait_until_it_says(browser: webdriver.Chrome, said: str, seconds: float = 60) -> None:
-    WebDriverWait(browser, seconds).until(lambda driver: headline(driver) == said, f"never said {said!r}")
+    redrawn = [StaleElementReferenceException]
+    wait = WebDriverWait(browser, seconds, ignored_exceptions=redrawn)
+    wait.until(lambda driver: headline(driver) == said, f"never said {said!r}")
 
 
 def marks(browser: webdriver.Chrome, plot: str, layer: str) -> int:
