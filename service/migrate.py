@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from service.catalog.service import DEFAULT_POOL, LAB_POOL, PUBLISHED_POOL
+from service.catalog.service import DEFAULT_POOL, SHIPPED_POOLS
 from service.fits import service as fits
 from service.fits.repository import mark_outdated
 from service.kit.auth import LOCAL_TENANT
@@ -57,7 +57,7 @@ def migrate(database: Database) -> None:
         _one_at_a_time(session.connection())
         seed_pools(session, LOCAL_TENANT)
         mark_outdated(session)
-    for pool in (LAB_POOL, PUBLISHED_POOL, DEFAULT_POOL):  # what is lent first
+    for pool in (*SHIPPED_POOLS, DEFAULT_POOL):  # what is lent first
         try:
             fits.current(database, LOCAL_TENANT, pool)  # so that the first question need not wait for it
         except Exception:

@@ -98,8 +98,10 @@ class TestFiles:
         assert done.exit_code == 2
         baseline, se, nothing = done.stderr.splitlines()
         advice = "A share is expected: 0.4 is 40 %."
-        assert baseline == f"{file}: row 2, baseline: expected a number from 0 to 1, or null, got '40'. {advice}"
-        assert se.startswith(f"{file}: row 2, gap.se: ")
+        assert (
+            baseline == f"{file}: row 2 (line 3), baseline: expected a number from 0 to 1, or null, got '40'. {advice}"
+        )
+        assert se.startswith(f"{file}: row 2 (line 3), gap.se: ")
         assert nothing == "Nothing was stored."
         assert pool not in [one.name for one in connected.pools.list()]
 

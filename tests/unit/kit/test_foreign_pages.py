@@ -164,8 +164,11 @@ def test_a_foreign_page_in_a_browser_that_remembers_the_key(guarded: TestClient,
 def test_no_route_takes_a_body_of_another_type_for_json(
     client: TestClient, app: FastAPI, documented_paths: dict[str, Any], kind: str | None
 ) -> None:
-    """Neither does one that needs no body: it does what it does without one."""
+    """Neither does one that needs no body: it does what it does without one. Forms of our pages are not JSON."""
     for method, path in unsafe_routes(app):
+        if path not in documented_paths:
+            assert not path.startswith("/v1/"), path
+            continue
         operation = documented_paths[path][method.lower()]
         query = {one["name"]: "exact" for one in operation.get("parameters", []) if one["required"]}
         headers = {"Content-Type": kind} if kind is not None else {}
