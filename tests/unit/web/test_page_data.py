@@ -104,7 +104,7 @@ def of_fit(client: TestClient, name: str) -> Body:
 
 def test_excluded_rows_and_outliers_are_told_apart(client: TestClient) -> None:
     rows = line(1.2, 15, 2)
-    rows[4]["improvement"] = {"value": -0.3, "se": 0.02}
+    rows[4] |= {"improvement": {"value": -0.3, "se": 0.02}, "collapsed": False}
     rows[6]["collapsed"] = True
     ids = post(client, rows)
     client.patch(f"/v1/observations/{ids[9]}", json={"excluded": True, "reason": "wrong split"})
