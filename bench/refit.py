@@ -30,7 +30,7 @@ GIVEN = {
 
 
 def row(number: int, pool: str) -> dict[str, object]:
-    """A made-up run: about four fifths of its gap, and noise that is no pattern of its number."""
+    """A made-up run: about four fifths of its gap, and noise that does not follow its number."""
     gap, noise = 0.02 + number * 37 % 997 / 3000, (number * 7919 % 613 / 613 - 0.5) / 10
     return {
         "pool": pool,

@@ -154,7 +154,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
 
 
 def _prose(text: str) -> str:
-    """Write help or a docstring's paragraphs; its `*` and `<` are no markup."""
+    """Write help or a docstring's paragraphs; its `*` and `<` are not markup."""
     return "\n\n".join(cell(part) for part in text.replace("\b", "").split("\n\n"))
 
 

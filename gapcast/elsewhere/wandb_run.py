@@ -67,7 +67,7 @@ def read_run(path: Path) -> WandbRun:
         path: a `.wandb` file, or the folder that holds one (`wandb/offline-run-...`).
 
     Raises:
-        WandbError: there is no such file, or it is something else.
+        WandbError: the file does not exist, or is something else.
         OSError: it cannot be read.
     """
     run = WandbRun()

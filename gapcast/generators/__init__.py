@@ -90,7 +90,7 @@ def fields_of(task: Mapping[str, Any], known: tuple[str, ...]) -> JsonObject:
     """Return a description's fields.
 
     Raises:
-        GeneratorError: it has a field that is not known, or a number is none.
+        GeneratorError: it has a field that is not known, or a number is not one that can be used.
     """
     for field in task:
         if field not in known:

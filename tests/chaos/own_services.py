@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
+from tests.conftest import REQUIRED
+
 START = 90.0
 """seconds that a server may take to answer on a busy machine; RabbitMQ takes ten on an idle one"""
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/lib/rabbitmq/bin", "/usr/sbin", "/opt/homebrew/sbin")
@@ -22,12 +24,14 @@ PLACES = ("/usr/lib/postgresql/*/bin", "/usr/lib/rabbitmq/bin", "/usr/sbin", "/o
 
 
 def program(name: str) -> str:
-    """Return the path of an installed server's program, or skip the test."""
+    """Return the path of an installed server's program; skip the test without it, or fail where it must be there."""
     found = shutil.which(name)
     places = [place for pattern in PLACES for place in Path("/").glob(pattern[1:])]
     for place in sorted(places, reverse=True):
         if found is None and (place / name).exists():
             found = str(place / name)
+    if found is None and REQUIRED:
+        pytest.fail(f"{name} must be installed (GAPCAST_REQUIRE_SERVICES=1)")
     if found is None:
         pytest.skip(f"{name} is not installed")
     return found

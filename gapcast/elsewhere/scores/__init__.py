@@ -30,7 +30,7 @@ def read_scores(
 
     Args:
         files: of one evaluation.
-        form: what they are; None: told by their names and content.
+        form: their format; None: recognized by their names and content.
         names: the field of `problem` and of `score`, where another than the usual one counts.
 
     Raises:

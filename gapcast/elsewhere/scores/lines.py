@@ -98,7 +98,7 @@ def table_rows(path: Path, names: Mapping[str, str]) -> Iterator[Row]:
     """Yield the rollouts of a CSV table, or of lines of JSON; a list of scores is several rollouts of a problem.
 
     Raises:
-        ScoresError: there is no such table, or it has no column of this name.
+        ScoresError: the table does not exist, or does not have a column of this name.
         OSError: the file cannot be read.
     """
     for where, row in _table(path) if path.suffix in {".csv", ".tsv"} else objects(path):

@@ -80,7 +80,7 @@ def verl_rows(path: Path, names: Mapping[str, str]) -> Iterator[Row]:
     differs with a context. `--map problem=NAME` takes a field in its place.
 
     Raises:
-        ScoresError: a line is no rollout.
+        ScoresError: a line is not a rollout.
         OSError: the file cannot be read.
     """
     places: dict[str, int] = {}
