@@ -67,7 +67,7 @@ def test_past_runs_go_in_and_out_and_the_law_follows(tmp_path: Path) -> None:
         assert "row 2 (line 3): expected 54 cells" in refused
         (tmp_path / "broken.csv").write_text("\n".join(broken[:2]))
         refused = gapcast("observations", "import", "broken.csv", expect=2).stderr
-        assert "broken.csv: row 1, pool: " in refused
+        assert "broken.csv: row 1 (line 2), pool: " in refused
         assert refused.endswith("Nothing was stored.\n")
         assert gapcast.json("law", "--pool", "mine")["fit"]["id"] == mine["id"]
 

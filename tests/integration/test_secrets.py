@@ -145,8 +145,14 @@ def test_the_search_finds_a_secret_in_each_place(tmp_path: Path, postgres_url: s
     search = Search(canaries)
     tmp_path.joinpath(f"{canaries['api']}.json").write_text(canaries["server"])
     search.files(tmp_path)
-    with subprocess.Popen(["cat", "-", canaries["HF_TOKEN"]], stdin=subprocess.PIPE):
+    with subprocess.Popen(["cat", "-", canaries["HF_TOKEN"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as cat:
+        assert cat.stdin is not None
+        assert cat.stdout is not None
+        cat.stdin.write(b"\n")
+        cat.stdin.flush()
+        cat.stdout.read(1)  # it has begun: until then /proc may show no command line
         search.commands()
+        cat.stdin.close()
     engine = create_engine(postgres_url)
     with engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE told (error jsonb)")
