@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtr
 
 from service.law.fitting import Fit
 from service.law.leaves import IndexArray
@@ -124,4 +124,4 @@ def curvature_p_value(fitted: Fit) -> float:
         return float("nan")
     bend = w @ (square * y_only) / information
     scale = w @ (y_only - bend * square) ** 2 / freedom
-    return float(t.cdf(bend * np.sqrt(information / max(scale, 1e-12)), freedom))
+    return float(stdtr(freedom, bend * np.sqrt(information / max(scale, 1e-12))))

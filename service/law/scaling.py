@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
-from scipy.stats import chi2
+from scipy.special import chdtrc, ndtri
 
 from service.law.fitting import Fit, fit
 from service.law.keys import Key, keyed
@@ -140,7 +139,7 @@ def _homogeneity(sizes: Sequence[SizeSlope]) -> Homogeneity | None:
         return None
     slope, weight = np.array([one.slope for one in sizes]), np.array([one.se for one in sizes]) ** -2.0
     q = float(weight @ (slope - weight @ slope / weight.sum()) ** 2)
-    return Homogeneity(q, len(sizes) - 1, float(chi2.sf(q, len(sizes) - 1)))
+    return Homogeneity(q, len(sizes) - 1, float(chdtrc(len(sizes) - 1, q)))
 
 
 def _slope(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[float, float, float, float] | None:

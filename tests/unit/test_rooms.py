@@ -188,6 +188,10 @@ def test_processes_start_through_the_launcher_alone(room: str) -> None:
     assert not wrong
 
 
+SLOW = {"sklearn", "pandas", "torch"}
+"""what takes longer to import than a server's or a worker's own code, and is needed by neither"""
+
+
 def modules_after(statement: str) -> set[str]:
     code = f"{statement}; import sys; print(' '.join(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
@@ -206,6 +210,14 @@ def test_the_api_loads_no_model_code() -> None:
     loaded = modules_after("from service.app import create_app")
     assert "fastapi" in loaded
     assert not loaded & {"torch", "transformers", "vllm", "workers"}
+    assert not loaded & SLOW
+
+
+@pytest.mark.slow
+def test_a_worker_loads_no_pages() -> None:
+    loaded = modules_after("import workers.host.working")
+    assert "celery" in loaded
+    assert not loaded & SLOW | loaded & {"altair", "jinja2"}
 
 
 def test_the_command_starts_without_the_service() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from service.law import GapLaw, Observations, Probe
 
@@ -174,6 +175,12 @@ def test_scikit_learn_conventions(store):
         "candidate_links": ("linear", "tanh", "exp"),
         "dilution": False,
     }
+    assert clone(law).set_params(dilution=True).dilution
+    with pytest.raises(ValueError, match="seed: expected one of levels, candidate_links, dilution"):
+        law.set_params(seed=1)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(law)
+    check_is_fitted(clone(law).fit(store(0)))
     with pytest.raises(NotFittedError):
         law.predict_improvement(Probe(gap=0.1, gap_var=0.0, family="f0"))
     with pytest.raises(ValueError, match=r"level 1\.0"):
