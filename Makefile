@@ -74,11 +74,11 @@ test: $(VENV)/.dev
 	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not harness and not fuzz and not gpu and not real"
 
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser. By files, for what they share
-# (a server, a broker's queue), and in the files' order: the longest, those that kill, come first. By three, as half of their time is
+# (a server, a broker's queue), and in the files' order: the longest, those that kill, come first. By four, as a part of their time is
 # waiting.
 test-slow: $(VENV)/.dev
 	@.ci/chromium
-	$(SERIAL) $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m "slow or services or browser"
+	$(SERIAL) $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slow or services or browser"
 
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm

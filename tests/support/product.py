@@ -1,19 +1,24 @@
 """The real product as processes of its own: a server, and workers beside it."""
 
+import atexit
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 
 from gapcast import Client, Prediction
+from gapcast.launching import module_command
 
 Found = TypeVar("Found")
 
@@ -74,6 +79,16 @@ def eventually(
         time.sleep(every)
 
 
+@cache
+def _prepared() -> Path:
+    """A data folder that is migrated: each new one would have its laws fitted, for seconds."""
+    folder = Path(tempfile.mkdtemp(prefix="gapcast-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = environment({"GAPCAST_DATA_DIR": str(folder)})
+    subprocess.run([*module_command("service"), "migrate"], env=settings, check=True, capture_output=True)
+    return folder
+
+
 @contextmanager
 def serving(
     folder: Path, settings: dict[str, str], cwd: Path | None = None, key: str | None = None
@@ -81,6 +96,8 @@ def serving(
     """`gapcast serve` on a free port; `key` is its API key, if it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     given = {"GAPCAST_DATA_DIR": str(folder / "data"), "GAPCAST_PORT": "0"} | settings
+    if "GAPCAST_DATABASE_URL" not in given and not Path(given["GAPCAST_DATA_DIR"]).exists():
+        shutil.copytree(_prepared(), given["GAPCAST_DATA_DIR"])
     server = Process([GAPCAST, "serve"], given, folder / "serve.log", cwd)
     try:
         found = eventually(lambda: re.search(r"listens on (\S+)", server.text) or server.process.poll() is not None)
