@@ -30,7 +30,6 @@ def test_from_a_question_to_a_prediction(tmp_path: Path, configuration: Body) ->
         assert [one.type for one in events][:2] == ["prediction.created", "job.started"]
         assert events[-1].type == "prediction.succeeded"
         assert sum(one.type == "prediction.succeeded" for one in events) == 1
-        assert any(one.type == "probe.progress" for one in events)
         assert prediction.gap is not None
         assert prediction.gap.problems == 16
         assert prediction.gap.value == pytest.approx(prediction.gap.self_teacher - prediction.gap.student)
