@@ -56,8 +56,8 @@ def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: 
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(IdempotencyRow).values(
         tenant=tenant, key=key, body_hash=hashed, subject_id=subject_id, created_at=now()
     )
-    session.execute(statement.on_conflict_do_nothing())
-    row = find_key(session, tenant, key, hashed)
+    is_new = session.execute(statement.on_conflict_do_nothing().returning(IdempotencyRow.key)).one_or_none()
+    row = find_key(session, tenant, key, hashed) if is_new is None else None
     return subject_id if row is None else row.subject_id
 
 
@@ -74,9 +74,19 @@ def find_key(session: Session, tenant: str, key: str, hashed: str) -> Idempotenc
         IdempotencyMismatch: it was used with another body.
     """
     row = session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one_or_none()
-    if row is not None and row.body_hash != hashed:
-        raise IdempotencyMismatch(param="Idempotency-Key")
+    if row is not None:
+        require_same(row, hashed)
     return row
+
+
+def require_same(row: IdempotencyRow, hashed: str) -> None:
+    """Compare a body with the one that a key was used with.
+
+    Raises:
+        IdempotencyMismatch: it is another one.
+    """
+    if row.body_hash != hashed:
+        raise IdempotencyMismatch(param="Idempotency-Key")
 
 
 def was_used(session: Session, tenant: str, idempotency: Idempotency | None) -> bool:
