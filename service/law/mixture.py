@@ -88,11 +88,19 @@ class NormalMixture:
 
 
 def _merged(weight: FloatArray, mean: FloatArray, sd: FloatArray) -> Normals:
-    band = np.floor(np.log(sd) / SD_STEP)
-    step = np.floor(mean / (MEAN_STEP * np.exp(band * SD_STEP)))
+    # in place where it goes: there are some ten arrays of up to a hundred thousand normals
+    band = np.log(sd)
+    band /= SD_STEP
+    np.floor(band, out=band)
+    step = np.multiply(band, SD_STEP)
+    np.exp(step, out=step)
+    step *= MEAN_STEP
+    np.floor(np.divide(mean, step, out=step), out=step)
     band -= band.min()
     step -= step.min()
-    place = (step * (band.max() + 1) + band).astype(np.int64)
+    step *= band.max() + 1
+    step += band
+    place = step.astype(np.int64)
     if place.max() > LARGEST_TABLE:
         place = np.unique(place, return_inverse=True)[1]
     total, first, second = (
@@ -121,7 +129,7 @@ def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArr
     spread = np.sqrt((weight * (sd**2 + (mean - centre) ** 2)).sum())
     value = np.clip(centre + spread * z, low, high)
     density_weight = weight / (sd * np.sqrt(2 * np.pi))
-    step, arrived = high - low, np.zeros(len(p), dtype=np.bool_)
+    step, found, open_ones = high - low, np.empty(len(p)), np.arange(len(p))
     for _ in range(MOST_STEPS):
         off = (value[:, None] - mean) / sd
         # sums, not products of matrices: their last bit would depend on how many threads multiply
@@ -134,8 +142,10 @@ def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArr
         newton = (after >= low) & (after <= high) & (np.abs(after - value) <= 0.5 * step)
         after = np.where(newton, after, 0.5 * (low + high))
         step = np.abs(after - value)
-        value = np.where(arrived, value, after)
-        arrived |= np.where(newton, step <= SHORT, high - low <= NARROW)
-        if arrived.all():
+        found[open_ones] = after
+        going = ~np.where(newton, step <= SHORT, high - low <= NARROW)
+        if not going.any():
             break
-    return np.asarray(value)
+        open_ones, value = open_ones[going], after[going]
+        p, z, low, high, step = (part[going] for part in (p, z, low, high, step))
+    return found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.law import cautions
-from service.law.components import AT_ONCE, at_places, exposed, normals
+from service.law.components import AT_ONCE, by_link, exposed, normals
 from service.law.contexts import Place, dilution
 from service.law.keys import Key
 from service.law.leaves import IndexArray
@@ -111,11 +111,10 @@ def conditions(pool: PoolState, probe: Probe) -> tuple[FloatArray, FloatArray, l
 
 def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> NormalMixture:
     H, w, places = conditions(pool, probe)
-    found = []
-    for state in models:
-        at = at_places(state, places)
-        for share, asked in exposed(pool.exposure, probe, H, w):
-            weight, mean, sd = normals(state, at, asked)
+    parts, found = exposed(pool.exposure, probe, H, w), []
+    for link, at in by_link(pool, models, places):
+        for share, asked in parts:
+            weight, mean, sd = normals(link, at, asked)
             found.append((share[:, None] * weight, mean, sd))
     return NormalMixture.beside(found)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -201,6 +201,16 @@ class PoolState:
     @cached_property
     def remembered(self) -> dict[Leaf, tuple[Estimate, Estimate]]:
         """Intercepts and slopes of leaves that were asked for: those of a pool never change."""
+        return {}
+
+    @cached_property
+    def improvements(self) -> dict[tuple[Leaf, float | None], Estimate]:
+        """Improvements at the common gap of leaves and baselines that were asked for."""
+        return {}
+
+    @cached_property
+    def at_places(self) -> dict[tuple[Kind, Place], Any]:
+        """Coefficients of places that were asked for, at the nodes of the models of one kind."""
         return {}
 
     @property

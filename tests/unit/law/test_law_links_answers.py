@@ -69,7 +69,7 @@ def test_one_models_normals_by_monte_carlo(link, cov):
         eta = b[:, 0] + b[:, 1] * x + rng.normal(0, np.sqrt(0.8 * noise), n)
         H = np.full(n, 0.5) + (rng.normal(0, 5e-4**0.5, n) if cov == 0 else 0)
         y = link.at(eta, H).value + rng.normal(0, np.sqrt(0.2 * noise), n) + dy
-        mixture = NormalMixture(*normals(state, only, part))
+        mixture = NormalMixture(*normals(link, only, part))
         assert mixture.weight.sum() == pytest.approx(1)
         assert mixture.centre[0] == pytest.approx(y.mean(), abs=0.003)
         probabilities = [0.025, 0.1, 0.5, 0.9, 0.975]
