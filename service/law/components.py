@@ -1,6 +1,6 @@
 """The normals that one model's prediction is mixed from (docs: LAW step 5, part 2 "Prediction")."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -24,8 +24,8 @@ AT_ONCE = 8
 NODES = 2_560
 """nodes times probes whose normals are computed at a time, five points each: a dozen arrays of this size stay in a
 core's cache"""
-REMEMBERED = 8
-"""places and kinds of link whose coefficients are kept: one model's gaps on a task are asked for one after the other"""
+REMEMBERED = 16
+"""coefficients that a pool keeps, four a question: one model's gaps on a task are asked for one after the other"""
 
 
 class Coefficients(NamedTuple):
@@ -82,25 +82,27 @@ class Asked(NamedTuple):
 
 def by_link(pool: PoolState, models: Sequence[ModelState], places: Sequence[Place]) -> list[tuple[Link, Coefficients]]:
     """Coefficients of P places at the nodes of all of some models of a pool that have the same link, link by link."""
-    if len(places) != 1:
-        return _by_link(models, lambda state: at_places(state, places))
-    key = models[0].kind, places[0]
-    found = pool.at_places.get(key)
+    key = (models[0].kind, places[0]) if len(places) == 1 else None
+    return _by_link(pool, key, models, lambda state: at_places(state, places))
+
+
+def leaves_by_link(pool: PoolState, leaves: Sequence[Leaf]) -> list[tuple[Link, Coefficients]]:
+    """Coefficients of P leaves at the nodes of all models of a pool, likewise."""
+    return _by_link(pool, leaves[0] if len(leaves) == 1 else None, pool.models, lambda state: at_leaves(state, leaves))
+
+
+def _by_link(
+    pool: PoolState, key: Hashable, models: Sequence[ModelState], at: Callable[[ModelState], Coefficients]
+) -> list[tuple[Link, Coefficients]]:
+    found = pool.at_nodes.get(key)
     if found is None:
-        if len(pool.at_places) >= REMEMBERED:
-            pool.at_places.clear()
-        found = pool.at_places[key] = _by_link(models, lambda state: at_places(state, places))
+        each = groupby(models, key=lambda state: state.model.link)
+        found = [(link, Coefficients.beside([at(state) for state in same])) for link, same in each]
+        if key is not None:
+            if len(pool.at_nodes) >= REMEMBERED:
+                pool.at_nodes.clear()
+            pool.at_nodes[key] = found
     return found
-
-
-def leaves_by_link(models: Sequence[ModelState], leaves: Sequence[Leaf]) -> list[tuple[Link, Coefficients]]:
-    """Coefficients of P leaves, likewise."""
-    return _by_link(models, lambda state: at_leaves(state, leaves))
-
-
-def _by_link(models: Sequence[ModelState], at: Callable[[ModelState], Coefficients]) -> list[tuple[Link, Coefficients]]:
-    each = groupby(models, key=lambda state: state.model.link)
-    return [(link, Coefficients.beside([at(state) for state in same])) for link, same in each]
 
 
 def at_places(state: ModelState, places: Sequence[Place]) -> Coefficients:

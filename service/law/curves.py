@@ -38,9 +38,7 @@ def curve(
 
 def _at(pool: PoolState, leaf: Leaf, gaps: FloatArray, H: FloatArray) -> NormalMixture:
     w, leaves = pool.typical_dilution, [leaf] * len(gaps)
-    mixture = NormalMixture.beside(
-        [curve_normals(link, at, gaps, H, w) for link, at in leaves_by_link(pool.models, leaves)]
-    )
+    mixture = NormalMixture.beside([curve_normals(link, at, gaps, H, w) for link, at in leaves_by_link(pool, leaves)])
     return mixture.merged() if len(pool.models) > 1 else mixture
 
 

@@ -68,11 +68,16 @@ class NormalMixture:
     @classmethod
     def stacked(cls, parts: Sequence["NormalMixture"]) -> "NormalMixture":
         """Put mixtures of different sizes under each other; shorter ones get normals of no weight."""
-        most = max(part.mean.shape[1] for part in parts)
+        if len(parts) == 1:
+            return parts[0]
+        shape = sum(len(part.mean) for part in parts), max(part.mean.shape[1] for part in parts)
 
         def column(values: Sequence[FloatArray], fill: float) -> FloatArray:
-            wide = [np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=fill) for each in values]
-            return np.concatenate(wide)
+            wide, first = np.full(shape, fill, dtype=np.float64), 0
+            for each in values:
+                wide[first : first + len(each), : each.shape[1]] = each
+                first += len(each)
+            return wide
 
         weights, means, sds = zip(*((part.weight, part.mean, part.sd) for part in parts), strict=True)
         return cls(column(weights, 0), column(means, 0), column(sds, 1))

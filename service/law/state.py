@@ -1,6 +1,6 @@
 """What a fitted pool keeps once its rows are gone: enough to predict, to be written down and to take one more row."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -209,8 +209,8 @@ class PoolState:
         return {}
 
     @cached_property
-    def at_places(self) -> dict[tuple[Kind, Place], Any]:
-        """Coefficients of places that were asked for, at the nodes of the models of one kind."""
+    def at_nodes(self) -> dict[Hashable, Any]:
+        """Coefficients of places and leaves that were asked for, at the nodes of several models."""
         return {}
 
     @property

@@ -72,11 +72,19 @@ def add_all(session: Session, rows: Sequence[dict[str, Any]]) -> list[Prediction
     return [Prediction(**row, **times[row["id"]]) for row in rows]
 
 
+_POOL_AND_KEY = (
+    select(Pool, IdempotencyRow)
+    .outerjoin(
+        IdempotencyRow, and_(IdempotencyRow.tenant == bindparam("tenant"), IdempotencyRow.key == bindparam("key"))
+    )
+    .where(Pool.tenant == bindparam("tenant"), Pool.name == bindparam("pool"))
+    .execution_options(populate_existing=True)
+)
+
+
 def pool_and_key(session: Session, tenant: str, pool: str, key: str) -> tuple[Pool, IdempotencyRow | None] | None:
     """Read the pool that a request asks, and what its key has made; None where there is no such pool."""
-    used = and_(IdempotencyRow.tenant == Pool.tenant, IdempotencyRow.key == key)
-    query = select(Pool, IdempotencyRow).outerjoin(IdempotencyRow, used).where(Pool.tenant == tenant, Pool.name == pool)
-    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    row = session.execute(_POOL_AND_KEY, {"tenant": tenant, "pool": pool, "key": key}).one_or_none()
     return None if row is None else (row[0], row[1])
 
 
