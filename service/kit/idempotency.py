@@ -44,6 +44,12 @@ def body_hash(path: str, body: str) -> str:
     return hashlib.sha256(f"{path}\n{body}".encode()).hexdigest()
 
 
+_CLAIM = {
+    dialect: insert(IdempotencyRow).values(created_at=now()).on_conflict_do_nothing().returning(IdempotencyRow.key)
+    for dialect, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+
+
 def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: str) -> str:
     """Take the key for `subject_id`, in the transaction that creates it, or return the id that has it already.
 
@@ -52,11 +58,9 @@ def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: 
     Raises:
         IdempotencyMismatch: the key was used with another body.
     """
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(IdempotencyRow).values(
-        tenant=tenant, key=key, body_hash=hashed, subject_id=subject_id, created_at=now()
-    )
-    is_new = session.execute(statement.on_conflict_do_nothing().returning(IdempotencyRow.key)).one_or_none()
+    connection = session.connection()
+    values = {"tenant": tenant, "key": key, "body_hash": hashed, "subject_id": subject_id}
+    is_new = connection.execute(_CLAIM[connection.dialect.name], values).one_or_none()
     row = find_key(session, tenant, key, hashed) if is_new is None else None
     return subject_id if row is None else row.subject_id
 

@@ -55,8 +55,8 @@ def _with_job(tenant: str) -> Select[Prediction, Job]:
 
 
 _TIMES = (Prediction.id, Prediction.created_at, Prediction.finished_at)
-_INSERT_PENDING = insert(Prediction.__table__).values(created_at=now()).returning(*_TIMES)
-_INSERT_ENDED = insert(Prediction.__table__).values(created_at=now(), finished_at=now()).returning(*_TIMES)
+_INSERT_PENDING = insert(Prediction).values(created_at=now()).returning(*_TIMES)
+_INSERT_ENDED = insert(Prediction).values(created_at=now(), finished_at=now()).returning(*_TIMES)
 
 
 def add_all(session: Session, rows: Sequence[dict[str, Any]]) -> list[Prediction]:
