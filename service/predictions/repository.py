@@ -29,7 +29,7 @@ from service.fits.asked import Asked
 from service.fits.models import Fit
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
-from service.kit.idempotency import IdempotencyRow
+from service.kit.idempotency import Idempotency, IdempotencyRow, require_same, was_used
 from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.observations.models import Observation, Pool
 from service.observations.repository import AnyRow, observed_at
@@ -82,16 +82,32 @@ _POOL_AND_KEY = (
 )
 
 
-def pool_and_key(session: Session, tenant: str, pool: str, key: str) -> tuple[Pool, IdempotencyRow | None] | None:
-    """Read the pool that a request asks, and what its key has made; None where there is no such pool."""
-    row = session.execute(_POOL_AND_KEY, {"tenant": tenant, "pool": pool, "key": key}).one_or_none()
-    return None if row is None else (row[0], row[1])
+def pool_and_use(session: Session, tenant: str, pool: str, idempotency: Idempotency | None) -> tuple[Pool | None, bool]:
+    """Read the pool that a request asks, and if its key was used before; None where there is no such pool.
+
+    Raises:
+        IdempotencyMismatch: the key was used with another body.
+    """
+    values = {"tenant": tenant, "pool": pool, "key": idempotency.key if idempotency is not None else None}
+    row = session.execute(_POOL_AND_KEY, values).one_or_none()
+    if row is None:
+        return None, was_used(session, tenant, idempotency)
+    if row[1] is not None and idempotency is not None:
+        require_same(row[1], idempotency.body_hash)
+    return row[0], row[1] is not None
+
+
+_ONE = (
+    select(Prediction, Job)
+    .outerjoin(Job, Job.id == Prediction.job_id)
+    .where(Prediction.tenant == bindparam("tenant"), Prediction.id == bindparam("id"))
+    .execution_options(populate_existing=True)
+)
 
 
 def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, Job | None] | None:
     """Read one with its job."""
-    query = _with_job(tenant).where(Prediction.id == prediction_id)
-    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    row = session.execute(_ONE, {"tenant": tenant, "id": prediction_id}).one_or_none()
     return None if row is None else (row[0], row[1])
 
 

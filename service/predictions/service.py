@@ -26,7 +26,7 @@ from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
 from service.kit.each import check_all, for_each
 from service.kit.errors import Conflict, IdempotencyMismatch, InvalidRequest, NotFound
-from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, require_same, was_used
+from service.kit.idempotency import Idempotency, answered_before, claim_key, remember, was_used
 from service.kit.ids import new_id
 from service.observations.service import find_pool
 from service.predictions import repository
@@ -124,18 +124,11 @@ def prepare(
         InvalidRequest: the parts do not fit each other.
     """
     with _all_names(database, tenant, request, settings), database.read() as session:
-        law = None
-        if idempotency is None:
-            law = fits.newest(session, tenant, _pool_of(request, settings))
-        else:
-            found = repository.pool_and_key(session, tenant, _named_pool(request, settings), idempotency.key)
-            if found is not None and found[1] is not None:
-                require_same(found[1], idempotency.body_hash)
-                return []
-            if found is None and was_used(session, tenant, idempotency):
-                return []
-            _pool_of(request, settings)
-            law = fits.newest_of(session, found[0]) if found is not None else None
+        pool, is_used = repository.pool_and_use(session, tenant, _named_pool(request, settings), idempotency)
+        if is_used:
+            return []
+        _pool_of(request, settings)
+        law = fits.newest_of(session, pool) if pool is not None else None
         if law is not None:
             return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
     law = law_for(database, tenant, request, settings)
