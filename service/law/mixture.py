@@ -136,10 +136,16 @@ def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArr
     density_weight = weight / (sd * np.sqrt(2 * np.pi))
     step, found, open_ones = high - low, np.empty(len(p)), np.arange(len(p))
     for _ in range(MOST_STEPS):
-        off = (value[:, None] - mean) / sd
+        off = value[:, None] - mean
+        off /= sd
+        below = ndtr(off)
+        below *= weight
+        off *= off
+        off *= -0.5
+        np.exp(off, out=off)
+        off *= density_weight
         # sums, not products of matrices: their last bit would depend on how many threads multiply
-        cdf = (weight * ndtr(off)).sum(axis=1)
-        density = (density_weight * np.exp(-0.5 * off**2)).sum(axis=1)
+        cdf, density = below.sum(axis=1), off.sum(axis=1)
         low, high = np.where(cdf < p, value, low), np.where(cdf < p, high, value)
         now = ndtri(cdf)
         with np.errstate(all="ignore"):  # far out the density is 0: the bracket's middle comes next
