@@ -36,6 +36,7 @@ class Coefficients(NamedTuple):
         mean: (d, P, J). cov: (d (d + 1)/2, P, J). sigma_square: (J,), or (P, J) with tau^2 where a context is new.
         effect: of the probes' contexts, 0 where one is new; ``None`` where all are.
         extra: kappa of all nodes' models, or (J,) of each one's.
+        sizes: nodes of each model, where they are of several.
     """
 
     weight: FloatArray
@@ -44,6 +45,7 @@ class Coefficients(NamedTuple):
     sigma_square: FloatArray
     effect: Effect | None = None
     extra: FloatArray | float = 0.0
+    sizes: tuple[int, ...] = ()
 
     @classmethod
     def beside(cls, parts: Sequence["Coefficients"]) -> "Coefficients":
@@ -56,7 +58,8 @@ class Coefficients(NamedTuple):
         known = [part.effect for part in parts if part.effect is not None]
         effect = Effect(*(np.concatenate(column, axis=-1) for column in zip(*known, strict=True))) if known else None
         extra = np.concatenate([np.broadcast_to(part.extra, part.weight.shape) for part in parts])
-        return cls(weight, mean, cov, sigma_square, effect, extra if extra.any() else 0.0)
+        sizes = tuple(len(part.weight) for part in parts)
+        return cls(weight, mean, cov, sigma_square, effect, extra if extra.any() else 0.0, sizes)
 
 
 class Asked(NamedTuple):
@@ -191,11 +194,12 @@ def normals(link: Link, at: Coefficients, asked: Asked) -> Normals:
     if at.effect is not None:
         bent = bent._replace(effect=np.array(_effect(at, at.effect, zeta)))
     P, J = centre.shape
-    mean, sd = np.empty((2, P, len(POINTS), J))
+    mean, sd = np.empty((2, P, J, len(POINTS)))
     step = max(NODES // P, 1)
     for nodes in (slice(first, first + step) for first in range(0, J, step)):
-        mean[..., nodes], sd[..., nodes] = _at_points(link, bent.only(nodes), asked)
-    weight = np.broadcast_to(SHARES[:, None] * at.weight, mean.shape)
+        found = _at_points(link, bent.only(nodes), asked)
+        mean[:, nodes], sd[:, nodes] = (part.swapaxes(1, 2) for part in found)
+    weight = np.broadcast_to(at.weight[:, None] * SHARES, mean.shape)
     return weight.reshape(P, -1), mean.reshape(P, -1), sd.reshape(P, -1)
 
 
@@ -219,29 +223,29 @@ class _Bent(NamedTuple):
 
 
 def _at_points(link: Link, bent: _Bent, asked: Asked) -> tuple[FloatArray, FloatArray]:
-    """Means and sds (P, points, J) of the normals of a bent link."""
+    """Means and sds (P, points, J) of the normals of a bent link: with the nodes last, each step is one long loop."""
     variance, rest, shared = (part[:, None] for part in (bent.variance, bent.rest, bent.shared))
     half = 0.5 * variance
     off = np.sqrt(half) * POINTS[:, None]
     mean, slope, by_headroom = link.slopes_at(bent.centre[:, None] + off, asked.headroom[..., None])
-    square = slope**2
-    found = np.square(by_headroom, out=by_headroom)
-    found *= asked.headroom_var[..., None]
-    found += rest
-    if asked.shared.any():  # of a gap that was measured apart nothing is, and these are nothing
+    spread_of = slope**2
+    share = None if bent.effect is None else np.sqrt(link.noise_share + (1 - link.noise_share) * spread_of)
+    spread_of *= half
+    if asked.shared.any():  # where a gap was measured apart, nothing is shared
         mean += shared / variance * off
         mean += asked.shift[..., None]
-        found += slope * shared
-    if bent.effect is not None:
+        spread_of += slope * shared
+    by_headroom *= by_headroom
+    by_headroom *= asked.headroom_var[..., None]
+    by_headroom += rest
+    spread_of += by_headroom
+    if bent.effect is not None and share is not None:
         # what is known of the effect leans on the coefficients, and so goes with eta
         own, covariance, total = bent.effect[:, :, None]
-        share = np.sqrt(link.noise_share + (1 - link.noise_share) * square)
         mean += share * (own + covariance / variance * off)
-        found += share**2 * (total - 0.5 * covariance**2 / variance)
-        found += slope * share * covariance
-    square *= half
-    found += square
-    return mean, np.sqrt(found, out=found)
+        spread_of += share**2 * (total - 0.5 * covariance**2 / variance)
+        spread_of += slope * share * covariance
+    return mean, np.sqrt(spread_of, out=spread_of)
 
 
 def _zeta(at: Coefficients, asked: Asked) -> list[FloatArray]:

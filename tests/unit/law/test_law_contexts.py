@@ -205,7 +205,7 @@ def test_a_bent_link_of_a_roomy_headroom_answers_like_the_line():
     one = np.ones((1, 1))
     asked = Asked(0.2 * one, 3e-4 * one, 2e-4 * one, 0 * one, 0 * one, 1e7 * one, 0 * one, 0 * one)
     _, mean, sd = normals(LINEAR, at, asked)
-    weight, many, spread = (part.reshape(5, J).T for part in normals(EXP, at, asked))
+    weight, many, spread = (part.reshape(J, 5) for part in normals(EXP, at, asked))
     share = weight / weight.sum(axis=1, keepdims=True)
     centre = (share * many).sum(axis=1)
     variance = (share * (spread**2 + many**2)).sum(axis=1) - centre**2
