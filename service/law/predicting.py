@@ -121,7 +121,7 @@ def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> Norma
 
 
 def _nodes(at: Coefficients, points: int) -> Iterator[slice]:
-    """Yield where each model's normals are: they stay together in a mixture, whose sums are then those of one by one."""
+    """Return where each model's normals are: they stay together, so that a mixture's sums are those of one by one."""
     ends = np.cumsum(at.sizes or (len(at.weight),)) * points
     return (slice(int(first), int(last)) for first, last in pairwise((0, *ends)))
 
