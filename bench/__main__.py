@@ -3,7 +3,6 @@
 from bench import (
     api,
     compare,
-    crowd,
     first_light,
     fits,
     forecasts,
@@ -20,7 +19,6 @@ from bench import (
 if __name__ == "__main__":
     api.main()
     compare.main()
-    crowd.main()
     first_light.main()
     fits.main()
     forecasts.main()

@@ -36,7 +36,7 @@ from service.kit.ids import new_id
 from service.kit.in_flight import InFlight, Places
 from service.kit.limits import BodyLimit, HeadAsGet, LocalNamesOnly, OwnPagesOnly
 from service.kit.openapi import complete
-from service.kit.process import PARENT, die_with_parent, hide_environment
+from service.kit.process import PARENT, die_with_parent, hide_environment, keep_freed_memory
 from service.kit.threads import bound_reading
 from service.kit.waiting import heeding_signals
 from service.observations import endpoints as observations
@@ -143,6 +143,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         watching = Watching(database, settings.max_streams)
         state = State(settings, database, dispatcher, refitter, watching, places, settle)
         bound_reading()
+        keep_freed_memory()
         app.state.gapcast = state
         stop = threading.Event()
         thread = threading.Thread(target=_keep_reconciling, args=(state, stop), name="reconciler", daemon=True)

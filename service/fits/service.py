@@ -97,8 +97,7 @@ def current(database: Database, tenant: str, name: str) -> Current:
             return found
         made = refit(database, tenant, name)
         with database.read() as session:
-            fit = get(session, tenant, made.fit.id)
-            return Current(fit, laws_of(fit), 0)
+            return fixed(session, tenant, made.fit.id)
 
 
 def newest(session: Session, tenant: str, name: str) -> Current | None:
@@ -107,15 +106,20 @@ def newest(session: Session, tenant: str, name: str) -> Current | None:
     Raises:
         UnknownPool: nothing was ever stored in a pool of this name.
     """
-    pool = find_pool(session, tenant, name)
+    return newest_of(session, find_pool(session, tenant, name))
+
+
+def newest_of(session: Session, pool: Pool) -> Current | None:
+    """Read the newest fit of a pool that was read in this session; None where one would have to be made first."""
     is_due = pool.changes > pool.fitted_changes and pool.observations <= AT_ONCE
     return None if is_due else stored(session, pool)
 
 
 def stored(session: Session, pool: Pool) -> Current | None:
     """Read the newest fit that is stored, however far it is behind; None for a pool that was never fitted."""
-    fit = repository.get(session, pool.tenant, pool.fit_id) if pool.fit_id is not None else None
-    return None if fit is None else Current(fit, laws_of(fit), pool.changes - pool.fitted_changes)
+    if pool.fit_id is None:
+        return None
+    return Current(*fit_and_laws(session, pool.tenant, pool.fit_id), pool.changes - pool.fitted_changes)
 
 
 def fixed(session: Session, tenant: str, fit_id: str) -> Current:
@@ -125,8 +129,7 @@ def fixed(session: Session, tenant: str, fit_id: str) -> Current:
         NotFound: this tenant has none of this id.
         OldFit: another version of the law wrote its record.
     """
-    fit = get(session, tenant, fit_id)
-    return Current(fit, laws_of(fit), 0)
+    return Current(*fit_and_laws(session, tenant, fit_id), 0)
 
 
 def refit(database: Database, tenant: str, name: str) -> Kept:
@@ -236,6 +239,24 @@ def laws_of(fit: Fit) -> Laws:
         return Laws.from_record(fit.record)
     except ValueError as error:
         raise OldFit from error
+
+
+def _tenant_and_id(_: Session, tenant: str, fit_id: str) -> tuple[str, str]:
+    return tenant, fit_id
+
+
+@cached(LRUCache[tuple[str, str], tuple[Fit, Laws]](_KEPT), key=_tenant_and_id, condition=threading.Condition())
+def fit_and_laws(session: Session, tenant: str, fit_id: str) -> tuple[Fit, Laws]:
+    """Return a fit and its laws; neither ever changes, and they are read from the database only when not kept.
+
+    Raises:
+        NotFound: this tenant has none of this id.
+        OldFit: another version of the law wrote its record.
+    """
+    fit = get(session, tenant, fit_id)
+    found = laws_of(fit)
+    session.expunge(fit)  # it outlives this session, whose rollback would make it forget what it has read
+    return fit, found
 
 
 def law_of(fit: Fit) -> GapLaw:

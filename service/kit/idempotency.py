@@ -44,6 +44,12 @@ def body_hash(path: str, body: str) -> str:
     return hashlib.sha256(f"{path}\n{body}".encode()).hexdigest()
 
 
+_CLAIM = {
+    dialect: insert(IdempotencyRow).values(created_at=now()).on_conflict_do_nothing().returning(IdempotencyRow.key)
+    for dialect, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+
+
 def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: str) -> str:
     """Take the key for `subject_id`, in the transaction that creates it, or return the id that has it already.
 
@@ -52,12 +58,10 @@ def claim_key(session: Session, tenant: str, key: str, hashed: str, subject_id: 
     Raises:
         IdempotencyMismatch: the key was used with another body.
     """
-    dialect = session.get_bind().dialect.name
-    statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(IdempotencyRow).values(
-        tenant=tenant, key=key, body_hash=hashed, subject_id=subject_id, created_at=now()
-    )
-    session.execute(statement.on_conflict_do_nothing())
-    row = find_key(session, tenant, key, hashed)
+    connection = session.connection()
+    values = {"tenant": tenant, "key": key, "body_hash": hashed, "subject_id": subject_id}
+    is_new = connection.execute(_CLAIM[connection.dialect.name], values).one_or_none()
+    row = find_key(session, tenant, key, hashed) if is_new is None else None
     return subject_id if row is None else row.subject_id
 
 
@@ -74,9 +78,19 @@ def find_key(session: Session, tenant: str, key: str, hashed: str) -> Idempotenc
         IdempotencyMismatch: it was used with another body.
     """
     row = session.execute(select(IdempotencyRow).filter_by(tenant=tenant, key=key)).scalar_one_or_none()
-    if row is not None and row.body_hash != hashed:
-        raise IdempotencyMismatch(param="Idempotency-Key")
+    if row is not None:
+        require_same(row, hashed)
     return row
+
+
+def require_same(row: IdempotencyRow, hashed: str) -> None:
+    """Compare a body with the one that a key was used with.
+
+    Raises:
+        IdempotencyMismatch: it is another one.
+    """
+    if row.body_hash != hashed:
+        raise IdempotencyMismatch(param="Idempotency-Key")
 
 
 def was_used(session: Session, tenant: str, idempotency: Idempotency | None) -> bool:

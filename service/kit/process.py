@@ -4,6 +4,7 @@ import atexit
 import ctypes
 import gc
 import os
+import platform
 import signal
 import sys
 from typing import NoReturn
@@ -11,10 +12,15 @@ from typing import NoReturn
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+# malloc.h
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
 
 
 PARENT = "GAPCAST_PARENT_PID"
 """the variable by which a process of ours learns who has started it"""
+KEPT_BYTES = 32 * 1024 * 1024
+"""of freed memory, for each arena: the most that glibc accepts as the size from which it maps an allocation alone"""
 GARBAGE = (100_000, 20, 100)
 """allocations, and younger looks, after which Python looks for garbage"""
 
@@ -27,6 +33,18 @@ def look_for_garbage_seldom() -> None:
     """
     gc.set_threshold(*GARBAGE)
     atexit.register(gc.freeze)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next allocation; other C libraries are left as they are.
+
+    By itself it gives memory back as soon as it can. An answer of the law makes some hundred arrays of 100 kB, and took
+    their pages from the kernel one by one: half of its time.
+    """
+    if sys.platform.startswith("linux") and platform.libc_ver()[0] == "glibc":
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES)
 
 
 def die_with_parent(parent_pid: int) -> None:

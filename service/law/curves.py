@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from service.law.cautions import BASELINE_MISSING, DECIDED
-from service.law.components import AT_ONCE, at_leaves, curve_normals
+from service.law.components import AT_ONCE, curve_normals, leaves_by_link
 from service.law.leaves import Leaf
 from service.law.links import LINKS, headroom
 from service.law.mixture import NormalMixture
@@ -38,27 +38,35 @@ def curve(
 
 def _at(pool: PoolState, leaf: Leaf, gaps: FloatArray, H: FloatArray) -> NormalMixture:
     w, leaves = pool.typical_dilution, [leaf] * len(gaps)
-    parts = [curve_normals(each, at_leaves(each, leaves), gaps, H, w) for each in pool.models]
-    mixture = NormalMixture.beside(parts)
-    return mixture.merged() if len(parts) > 1 else mixture
+    mixture = NormalMixture.beside([curve_normals(link, at, gaps, H, w) for link, at in leaves_by_link(pool, leaves)])
+    return mixture.merged() if len(pool.models) > 1 else mixture
 
 
 def coefficients(pool: PoolState, family: str, cell: str | None, baseline: float | None) -> Coefficients:
     """Sum a family's curve up; a family or cell without points is one newly drawn from the level above."""
     intercept, slope = _line(pool, (family, cell))
-    at_common = curve(pool, family, cell, np.array([COMMON_GAP]), baseline, CONFIDENCE)
     shares = links(pool)
     depends = max(shares.values()) <= DECIDED
     return Coefficients(
         slope=slope,
         intercept=intercept,
-        improvement=Estimate(*(float(value[0]) for value in at_common)),
+        improvement=_at_common_gap(pool, (family, cell), baseline),
         links=shares,
         depends_on_link=depends,
         warnings=tuple(_warnings(pool, depends)),
         family=family,
         cell=cell,
     )
+
+
+def _at_common_gap(pool: PoolState, leaf: Leaf, baseline: float | None) -> Estimate:
+    found = pool.improvements.get((leaf, baseline))
+    if found is None:
+        ends = curve(pool, *leaf, np.array([COMMON_GAP]), baseline, CONFIDENCE)
+        if len(pool.improvements) >= REMEMBERED:
+            pool.improvements.clear()
+        found = pool.improvements[leaf, baseline] = Estimate(*(float(value[0]) for value in ends))
+    return found
 
 
 def _line(pool: PoolState, leaf: Leaf) -> tuple[Estimate, Estimate]:

@@ -25,6 +25,14 @@ class LinkName(StrEnum):
     EXP = "exp"
 
 
+class Slopes(NamedTuple):
+    """A link at some eta and H: f, f' and df/dH, all of the same shape."""
+
+    value: FloatArray
+    slope: FloatArray
+    by_headroom: FloatArray
+
+
 class Bend(NamedTuple):
     """A link at some eta and H: f, f', f'' and df/dH, all of the same shape."""
 
@@ -93,8 +101,12 @@ class Saturating(Link):
     farthest: ClassVar[float]
 
     @abstractmethod
-    def shape(self, e: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """s, s' and s'' at e >= 0."""
+    def shape(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return s and s' at e >= 0, in arrays of their own."""
+
+    @abstractmethod
+    def curvature(self, s: FloatArray, slope: FloatArray) -> FloatArray:
+        """Return s'' where s and s' are these."""
 
     @abstractmethod
     def unshape(self, s: FloatArray) -> FloatArray:
@@ -103,13 +115,24 @@ class Saturating(Link):
     def at(self, eta: FloatArray, headroom: FloatArray) -> Bend:
         """H s(e) with e = eta/H; s - e s' is df/dH."""
         e = np.maximum(eta, 0) / headroom
-        value, slope, curvature = self.shape(e)
+        value, slope = self.shape(e)
         return Bend(
             headroom * value + np.minimum(eta, 0),
             np.maximum(slope, SMALLEST_SLOPE),
-            np.where(eta > 0, curvature / headroom, 0.0),
+            np.where(eta > 0, self.curvature(value, slope) / headroom, 0.0),
             value - e * slope,
         )
+
+    def slopes_at(self, eta: FloatArray, headroom: FloatArray) -> Slopes:
+        """Return the same without the curvature, in as few arrays as it takes: predictions need no more."""
+        e = np.maximum(eta, 0)
+        e /= headroom
+        value, slope = self.shape(e)
+        e *= slope
+        by_headroom = np.subtract(value, e, out=e)
+        value *= headroom
+        value += np.minimum(eta, 0)
+        return Slopes(value, np.maximum(slope, SMALLEST_SLOPE, out=slope), by_headroom)
 
     def inverse(self, value: FloatArray, headroom: FloatArray) -> FloatArray:
         """H e above zero."""
@@ -126,11 +149,15 @@ class Tanh(Saturating):
     name = LinkName.TANH
     farthest = 1.8
 
-    def shape(self, e: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def shape(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Tanh."""
         t = np.tanh(e)
-        slope = 1 - t**2
-        return t, slope, -2 * t * slope
+        square = t**2
+        return t, np.subtract(1, square, out=square)
+
+    def curvature(self, s: FloatArray, slope: FloatArray) -> FloatArray:
+        """-2 s s'."""
+        return -2 * s * slope
 
     def unshape(self, s: FloatArray) -> FloatArray:
         """Area tangent."""
@@ -143,10 +170,14 @@ class Exp(Saturating):
     name = LinkName.EXP
     farthest = 3.2
 
-    def shape(self, e: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """1 - q, q and -q."""
+    def shape(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """1 - q and q."""
         q = np.exp(-e)
-        return 1 - q, q, -q
+        return 1 - q, q
+
+    def curvature(self, s: FloatArray, slope: FloatArray) -> FloatArray:
+        """-q."""
+        return -slope
 
     def unshape(self, s: FloatArray) -> FloatArray:
         """-log(1 - s)."""

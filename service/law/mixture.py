@@ -68,11 +68,16 @@ class NormalMixture:
     @classmethod
     def stacked(cls, parts: Sequence["NormalMixture"]) -> "NormalMixture":
         """Put mixtures of different sizes under each other; shorter ones get normals of no weight."""
-        most = max(part.mean.shape[1] for part in parts)
+        if len(parts) == 1:
+            return parts[0]
+        shape = sum(len(part.mean) for part in parts), max(part.mean.shape[1] for part in parts)
 
         def column(values: Sequence[FloatArray], fill: float) -> FloatArray:
-            wide = [np.pad(each, ((0, 0), (0, most - each.shape[1])), constant_values=fill) for each in values]
-            return np.concatenate(wide)
+            wide, first = np.full(shape, fill, dtype=np.float64), 0
+            for each in values:
+                wide[first : first + len(each), : each.shape[1]] = each
+                first += len(each)
+            return wide
 
         weights, means, sds = zip(*((part.weight, part.mean, part.sd) for part in parts), strict=True)
         return cls(column(weights, 0), column(means, 0), column(sds, 1))
@@ -88,11 +93,19 @@ class NormalMixture:
 
 
 def _merged(weight: FloatArray, mean: FloatArray, sd: FloatArray) -> Normals:
-    band = np.floor(np.log(sd) / SD_STEP)
-    step = np.floor(mean / (MEAN_STEP * np.exp(band * SD_STEP)))
+    # in place where it goes: there are some ten arrays of up to a hundred thousand normals
+    band = np.log(sd)
+    band /= SD_STEP
+    np.floor(band, out=band)
+    step = np.multiply(band, SD_STEP)
+    np.exp(step, out=step)
+    step *= MEAN_STEP
+    np.floor(np.divide(mean, step, out=step), out=step)
     band -= band.min()
     step -= step.min()
-    place = (step * (band.max() + 1) + band).astype(np.int64)
+    step *= band.max() + 1
+    step += band
+    place = step.astype(np.int64)
     if place.max() > LARGEST_TABLE:
         place = np.unique(place, return_inverse=True)[1]
     total, first, second = (
@@ -121,12 +134,18 @@ def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArr
     spread = np.sqrt((weight * (sd**2 + (mean - centre) ** 2)).sum())
     value = np.clip(centre + spread * z, low, high)
     density_weight = weight / (sd * np.sqrt(2 * np.pi))
-    step, arrived = high - low, np.zeros(len(p), dtype=np.bool_)
+    step, found, open_ones = high - low, np.empty(len(p)), np.arange(len(p))
     for _ in range(MOST_STEPS):
-        off = (value[:, None] - mean) / sd
+        off = value[:, None] - mean
+        off /= sd
+        below = ndtr(off)
+        below *= weight
+        off *= off
+        off *= -0.5
+        np.exp(off, out=off)
+        off *= density_weight
         # sums, not products of matrices: their last bit would depend on how many threads multiply
-        cdf = (weight * ndtr(off)).sum(axis=1)
-        density = (density_weight * np.exp(-0.5 * off**2)).sum(axis=1)
+        cdf, density = below.sum(axis=1), off.sum(axis=1)
         low, high = np.where(cdf < p, value, low), np.where(cdf < p, high, value)
         now = ndtri(cdf)
         with np.errstate(all="ignore"):  # far out the density is 0: the bracket's middle comes next
@@ -134,8 +153,10 @@ def _quantiles(weight: FloatArray, mean: FloatArray, sd: FloatArray, p: FloatArr
         newton = (after >= low) & (after <= high) & (np.abs(after - value) <= 0.5 * step)
         after = np.where(newton, after, 0.5 * (low + high))
         step = np.abs(after - value)
-        value = np.where(arrived, value, after)
-        arrived |= np.where(newton, step <= SHORT, high - low <= NARROW)
-        if arrived.all():
+        found[open_ones] = after
+        going = ~np.where(newton, step <= SHORT, high - low <= NARROW)
+        if not going.any():
             break
-    return np.asarray(value)
+        open_ones, value = open_ones[going], after[going]
+        p, z, low, high, step = (part[going] for part in (p, z, low, high, step))
+    return found

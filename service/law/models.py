@@ -29,9 +29,14 @@ class Model(NamedTuple):
 
     def spread(self, x: FloatArray) -> FloatArray:
         """Residual variance at gaps x in units of sigma^2: n."""
-        if not self.extra:
-            return np.broadcast_to(1.0, x.shape)
-        return 1 + self.extra * np.exp(-0.5 * (x / NEAR) ** 2)
+        return spread(x, self.extra)
+
+
+def spread(x: FloatArray, extra: FloatArray | float) -> FloatArray:
+    """Residual variance at gaps x where kappa is ``extra``, one for all or one each."""
+    if not np.any(extra):
+        return np.broadcast_to(1.0, np.broadcast_shapes(x.shape, np.shape(extra)))
+    return np.asarray(1 + extra * np.exp(-0.5 * (x / NEAR) ** 2))
 
 
 PUBLISHED = Model(LINEAR, 0.0)

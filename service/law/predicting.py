@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from service.law import cautions
-from service.law.components import AT_ONCE, at_places, exposed, normals
+from service.law.components import AT_ONCE, Coefficients, by_link, exposed, normals
 from service.law.contexts import Place, dilution
 from service.law.keys import Key
 from service.law.leaves import IndexArray
@@ -111,13 +112,18 @@ def conditions(pool: PoolState, probe: Probe) -> tuple[FloatArray, FloatArray, l
 
 def _of_models(models: list[ModelState], pool: PoolState, probe: Probe) -> NormalMixture:
     H, w, places = conditions(pool, probe)
-    found = []
-    for state in models:
-        at = at_places(state, places)
-        for share, asked in exposed(pool.exposure, probe, H, w):
-            weight, mean, sd = normals(state, at, asked)
-            found.append((share[:, None] * weight, mean, sd))
+    parts, found = exposed(pool.exposure, probe, H, w), []
+    for link, at in by_link(pool, models, places):
+        sides = [(share[:, None], normals(link, at, asked)) for share, asked in parts]
+        for nodes in _nodes(at, sides[0][1][1].shape[1] // len(at.weight)):
+            found += [(share * weight[:, nodes], mean[:, nodes], sd[:, nodes]) for share, (weight, mean, sd) in sides]
     return NormalMixture.beside(found)
+
+
+def _nodes(at: Coefficients, points: int) -> Iterator[slice]:
+    """Return where each model's normals are: they stay together, so that a mixture's sums are those of one by one."""
+    ends = np.cumsum(at.sizes or (len(at.weight),)) * points
+    return (slice(int(first), int(last)) for first, last in pairwise((0, *ends)))
 
 
 def _whole(sides: Mapping[Kind, NormalMixture]) -> NormalMixture:

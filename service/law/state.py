@@ -1,9 +1,9 @@
 """What a fitted pool keeps once its rows are gone: enough to predict, to be written down and to take one more row."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -201,6 +201,16 @@ class PoolState:
     @cached_property
     def remembered(self) -> dict[Leaf, tuple[Estimate, Estimate]]:
         """Intercepts and slopes of leaves that were asked for: those of a pool never change."""
+        return {}
+
+    @cached_property
+    def improvements(self) -> dict[tuple[Leaf, float | None], Estimate]:
+        """Improvements at the common gap of leaves and baselines that were asked for."""
+        return {}
+
+    @cached_property
+    def at_nodes(self) -> dict[Hashable, Any]:
+        """Coefficients of places and leaves that were asked for, at the nodes of several models."""
         return {}
 
     @property

@@ -59,11 +59,12 @@ def answer(
     # of the future run: the median of the pool's, else that of this gap
     question = _Question(request, asked, asked.leaf(summary), gap, summary.measurement_var or gap.se**2)
     lacking = list(missing(asked, request, summary, result, near))
-    on_train = _predict(question, answering.law, summary, lacking)
+    probe = question.probe()
+    on_train = _predict(question, probe, answering.law, summary, lacking)
     on_held_out = pool.laws.answering(Target.HELD_OUT, steps)
     held_out = None
     if on_held_out is not None:
-        found = _predict(question, on_held_out.law, summary, lacking)
+        found = _predict(question, probe, on_held_out.law, summary, lacking)
         of_family = on_held_out.law.points(asked.family, **_recipe(asked.recipe))
         status = on_held_out.law.status(asked.family, **_recipe(asked.recipe))
         if status != law.Status.PRIOR_ONLY or request.verdict_on == "held_out":
@@ -107,12 +108,12 @@ class _Question(NamedTuple):
     gap: Gap
     measurement_var: float
 
-    def probe(self, gap_var: float) -> law.Probe:
-        """The question to a law."""
+    def probe(self, gap_var: float | None = None) -> law.Probe:
+        """Return the question to a law, where the gap has this variance; None: as measured."""
         spread = self.asked.gap_spread
         return law.Probe(
             gap=self.gap.value,
-            gap_var=gap_var,
+            gap_var=self.gap.se**2 if gap_var is None else gap_var,
             family=self.asked.family,
             cell=self.leaf,
             **_recipe(self.asked.recipe),
@@ -134,10 +135,12 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
     return {"teacher": recipe.law_teacher, "divergence": recipe.divergence}
 
 
-def _predict(question: _Question, fitted: law.GapLaw, summary: PoolSummary, lacking: Sequence[Missing]) -> _Predicted:
-    """What one law says, and the verdict."""
-    levels, gap = question.request.levels, question.gap
-    out = fitted.predict_improvement(question.probe(gap.se**2))
+def _predict(
+    question: _Question, probe: law.Probe, fitted: law.GapLaw, summary: PoolSummary, lacking: Sequence[Missing]
+) -> _Predicted:
+    """What one law says of the question's probe, and the verdict."""
+    levels = question.request.levels
+    out = fitted.predict_improvement(probe)
     p_collapse = collapses(summary, question.asked.recipe).probability
     shown: dict[str, Any] = {"measurement_se": question.measurement_var**0.5, "p_collapse": p_collapse}
     if not np.isfinite(float(out.mean)):
@@ -156,7 +159,7 @@ def _predict(question: _Question, fitted: law.GapLaw, summary: PoolSummary, lack
         branches=[_branch(one, levels) for one in out.branches],
         **shown,
     )
-    verdict = _verdict(quantiles, fitted, question.probe(SMALL_VARIANCE), question.request.min_gain)
+    verdict = _verdict(quantiles, fitted, question)
     if verdict == "train" and lacking:
         is_control = any(one.code == "control_context" for one in lacking)
         verdict = "undecided" if is_control else "pilot"
@@ -217,16 +220,18 @@ def _law_used(pool: Current, fitted: law.GapLaw, question: _Question) -> LawUsed
     )
 
 
-def _verdict(quantiles: dict[float, float], fitted: law.GapLaw, exact: law.Probe, min_gain: float) -> Verdict:
+def _verdict(quantiles: dict[float, float], fitted: law.GapLaw, question: _Question) -> Verdict:
     """`train` or `skip` when the whole 80 % interval is on one side of `min_gain`; else whether more probing helps.
 
-    `exact` is the same gap, known exactly: what an endless probe would have measured, if this one is right.
+    Then the same gap is known exactly: what an endless probe would have measured, if this one is right.
     """
+    min_gain = question.request.min_gain
     low, high = _ends(VERDICT_LEVEL)
     side = _side(quantiles[low], quantiles[high], min_gain)
     if side is not None:
         return side
-    lower, upper = fitted.predict_improvement(exact).interval(VERDICT_LEVEL)
+    exact = fitted.predict_improvement(question.probe(SMALL_VARIANCE))
+    lower, upper = exact.interval(VERDICT_LEVEL)
     return "undecided" if _side(float(lower), float(upper), min_gain) is None else "probe_more"
 
 

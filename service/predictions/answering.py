@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import Failure, JsonObject
 from gapcast.contract.contexts import context_key
-from gapcast.contract.predictions import PredictionRequest
+from gapcast.contract.predictions import Answer, PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeResult
 from service.fits.asked import Asked
 from service.fits.service import Current
@@ -49,6 +49,8 @@ class Answered(NamedTuple):
     values: JsonObject
     """the columns of its row"""
     result: JsonObject | None
+    answer: Answer | None = None
+    """that of its row; None: it has failed"""
 
 
 def answer_to(session: Session, tenant: str, question: Question, result: JsonObject | None) -> Answered:
@@ -71,7 +73,7 @@ def answer_to(session: Session, tenant: str, question: Question, result: JsonObj
         error = Failure(code="law_error", message="The law could not be evaluated; the log has it.", category="server")
         return Answered(JobState.failed, {"error": error.model_dump()}, result)
     values = {"answer": given.model_dump(mode="json"), "fit_id": question.law.fit.id}
-    return Answered(JobState.succeeded, values, result)
+    return Answered(JobState.succeeded, values, result, given)
 
 
 class Prepared(NamedTuple):
@@ -94,7 +96,8 @@ def prepared(
     """
     keys = {one.probe.key for one in questions if one.probe is not None}
     results = dict(measured or {})
-    results |= {probe.key: probe.result for probe in probe_rows.find_all(session, tenant, keys) if probe.result}
+    if keys:
+        results |= {probe.key: probe.result for probe in probe_rows.find_all(session, tenant, keys) if probe.result}
     found = []
     for one in questions:
         result = one.stored.result if one.stored is not None else None

@@ -83,12 +83,20 @@ async def create_prediction(
 
         return await accepted(response, None, store_all, read_all, all_ended, prefer)
 
+    shown: dict[str, PredictionOut] = {}
+
     def store() -> str:
         asked = service.prepare(state.database, tenant, request, state.settings, idempotency)
         with state.database.write() as session:
-            return service.create(session, tenant, asked, state.settings, idempotency)
+            created = service.create(session, tenant, asked, state.settings, idempotency)
+        if created.shown is not None:
+            shown[created.id] = created.shown
+        return created.id
 
-    return await accepted(response, PATH, store, partial(_read, state, tenant), partial(_ended, state, tenant), prefer)
+    def read(prediction_id: str) -> PredictionOut:
+        return shown.get(prediction_id) or _read(state, tenant, prediction_id)
+
+    return await accepted(response, PATH, store, read, partial(_ended, state, tenant), prefer)
 
 
 @router.get("", responses=problems(UnknownPool, InvalidRequest))

@@ -1,9 +1,24 @@
 """The SQL of predictions; a pending one is read together with its job."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from gapcast.contract.lists import PredictionQuery
@@ -14,8 +29,9 @@ from service.fits.asked import Asked
 from service.fits.models import Fit
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
+from service.kit.idempotency import Idempotency, IdempotencyRow, require_same, was_used
 from service.kit.pagination import Filters, conditions, of_labels, select_page
-from service.observations.models import Observation
+from service.observations.models import Observation, Pool
 from service.observations.repository import AnyRow, observed_at
 from service.predictions.models import PENDING, Prediction
 
@@ -38,18 +54,60 @@ def _with_job(tenant: str) -> Select[Prediction, Job]:
     return select(Prediction, Job).outerjoin(Job, Job.id == Prediction.job_id).where(Prediction.tenant == tenant)
 
 
-def add_all(session: Session, rows: Iterable[dict[str, Any]]) -> list[Prediction]:
-    """Store some."""
-    predictions = [Prediction(created_at=now(), **values) for values in rows]
-    session.add_all(predictions)
-    session.flush()
-    return predictions
+_TIMES = (Prediction.id, Prediction.created_at, Prediction.finished_at)
+_INSERT_PENDING = insert(Prediction).values(created_at=now()).returning(*_TIMES)
+_INSERT_ENDED = insert(Prediction).values(created_at=now(), finished_at=now()).returning(*_TIMES)
+
+
+def add_all(session: Session, rows: Sequence[dict[str, Any]]) -> list[Prediction]:
+    """Store some, of which those that are not pending have ended; they are returned as stored, in this order."""
+    session.flush()  # their probes
+    connection = session.connection()
+    pending = [row for row in rows if row["status"] == PENDING]
+    ended = [row for row in rows if row["status"] != PENDING]
+    times = {}
+    for statement, some in ((_INSERT_PENDING, pending), (_INSERT_ENDED, ended)):
+        for row in connection.execute(statement, some[0] if len(some) == 1 else some) if some else ():
+            times[row.id] = {"created_at": row.created_at, "finished_at": row.finished_at}
+    return [Prediction(**row, **times[row["id"]]) for row in rows]
+
+
+_POOL_AND_KEY = (
+    select(Pool, IdempotencyRow)
+    .outerjoin(
+        IdempotencyRow, and_(IdempotencyRow.tenant == bindparam("tenant"), IdempotencyRow.key == bindparam("key"))
+    )
+    .where(Pool.tenant == bindparam("tenant"), Pool.name == bindparam("pool"))
+    .execution_options(populate_existing=True)
+)
+
+
+def pool_and_use(session: Session, tenant: str, pool: str, idempotency: Idempotency | None) -> tuple[Pool | None, bool]:
+    """Read the pool that a request asks, and if its key was used before; None where there is no such pool.
+
+    Raises:
+        IdempotencyMismatch: the key was used with another body.
+    """
+    values = {"tenant": tenant, "pool": pool, "key": idempotency.key if idempotency is not None else None}
+    row = session.execute(_POOL_AND_KEY, values).one_or_none()
+    if row is None:
+        return None, was_used(session, tenant, idempotency)
+    if row[1] is not None and idempotency is not None:
+        require_same(row[1], idempotency.body_hash)
+    return row[0], row[1] is not None
+
+
+_ONE = (
+    select(Prediction, Job)
+    .outerjoin(Job, Job.id == Prediction.job_id)
+    .where(Prediction.tenant == bindparam("tenant"), Prediction.id == bindparam("id"))
+    .execution_options(populate_existing=True)
+)
 
 
 def get(session: Session, tenant: str, prediction_id: str) -> tuple[Prediction, Job | None] | None:
     """Read one with its job."""
-    query = _with_job(tenant).where(Prediction.id == prediction_id)
-    row = session.execute(query.execution_options(populate_existing=True)).one_or_none()
+    row = session.execute(_ONE, {"tenant": tenant, "id": prediction_id}).one_or_none()
     return None if row is None else (row[0], row[1])
 
 
@@ -142,58 +200,92 @@ MOST_NEAR = 5
 """runs like the one that is asked for"""
 
 Same = Literal["run", "configuration", "context", "kind", "gap"]
+SAME: tuple[Same, ...] = ("run", "configuration", "context", "kind", "gap")
+"""by rank: what a run has in common with the one that is asked for, the most alike first"""
 
 
 def nearest(session: Session, tenant: str, asked: Asked, kind: str, gap: float) -> list[NearRun]:
     """Find up to five, the most alike first; excluded ones do not count, collapsed ones do."""
-    ours = select(Observation).where(Observation.tenant == tenant, ~Observation.excluded)
+    values = {
+        "tenant": tenant,
+        "task": asked.task,
+        "context": asked.context,
+        "kind": kind,
+        "mode": asked.mode,
+        "cell": asked.cell,
+        "model": asked.model,
+        "steps": asked.recipe.steps,
+        "rate": asked.recipe.rate,
+        "adaptation": asked.adaptation,
+        "problems": asked.training_problems,
+        "gap": gap,
+    }
+    rows = session.connection().execute(_NEAREST, values).all()
     found: dict[str, NearRun] = {}
-    for ranks in _ranks(asked, kind):
-        if len(found) < MOST_NEAR:
-            rank = case(*((and_(*alike), place) for place, (_, alike) in enumerate(ranks)))
-            query = ours.add_columns(rank).where(*ranks[-1][1], Observation.id.not_in(found))
-            ordered = query.order_by(rank, func.abs(Observation.gap - gap), Observation.id)
-            rows = session.execute(ordered.limit(MOST_NEAR - len(found)))
-            found |= {row.id: _near(row, ranks[place][0]) for row, place in rows}
-    if len(found) < MOST_NEAR:
-        others = [
-            row
-            for side, order in (
-                (Observation.gap >= gap, Observation.gap.asc()),
-                (Observation.gap < gap, Observation.gap.desc()),
-            )
-            for row in session.execute(ours.where(side).order_by(order, Observation.id).limit(MOST_NEAR)).scalars()
-            if row.id not in found
-        ]
-        others.sort(key=lambda row: (abs(row.gap - gap), row.id))
-        found |= {row.id: _near(row, "gap") for row in others[: MOST_NEAR - len(found)]}
+    for row in sorted(rows, key=lambda row: (row.rank, abs(row.gap - gap), row.id)):
+        if len(found) < MOST_NEAR and row.id not in found:
+            found[row.id] = _near(row, SAME[row.rank])
     return list(found.values())
 
 
-Ranks = list[tuple[Same, list[ColumnElement[bool]]]]
-"""conditions, each of which is a part of the next one's"""
+_SHOWN = (
+    *(Observation.id, Observation.external_id, Observation.name, Observation.pool, Observation.model),
+    *(Observation.task, Observation.context_kind, Observation.gap, Observation.gap_se, Observation.improvement),
+    *(Observation.improvement_se, Observation.held_out_improvement, Observation.held_out_se, Observation.cell),
+    *(Observation.steps, Observation.collapsed),
+)
 
 
-def _ranks(asked: Asked, kind: str) -> list[Ranks]:
-    """Return what makes a run alike, by what an index finds: first the runs of the context, then those of its kind."""
-    of_task = Observation.task == asked.task
-    of_kind: Ranks = [("kind", [of_task, Observation.context_kind == kind])]
-    if asked.context is None:
-        return [of_kind]
-    shown = [of_task, Observation.context == asked.context]
-    mode = Observation.mode.is_not_distinct_from(asked.mode)
-    configuration = [*shown, mode, Observation.cell == asked.cell, Observation.model == asked.model]
-    recipe = asked.recipe
-    tuned = (
-        Observation.learning_rate == recipe.rate,
-        Observation.adaptation == asked.adaptation,
-        Observation.training_problems == asked.training_problems,
+def _nearest() -> CompoundSelect[*tuple[Any, ...]]:
+    """Return one statement that finds runs of the context, of its kind, and of gaps above and below, by an index each.
+
+    A run may be found twice. Those of the kind are looked for where the context has too few: there is no order of
+    theirs in an index.
+    """
+    gap = bindparam("gap", type_=Observation.gap.type)
+    distance = func.abs(Observation.gap - gap)
+
+    def first(rank: ColumnElement[int], *alike: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+        query = select(*_SHOWN, rank.label("rank")).where(Observation.tenant == bindparam("tenant"), *alike)
+        return query.where(~Observation.excluded).limit(MOST_NEAR)
+
+    of_task = Observation.task == bindparam("task")
+    configuration = and_(
+        Observation.mode.is_not_distinct_from(bindparam("mode")),
+        Observation.cell == bindparam("cell"),
+        Observation.model == bindparam("model"),
     )
-    run = [*configuration, Observation.steps == recipe.steps, *tuned]
-    return [[("run", run), ("configuration", configuration), ("context", shown)], of_kind]
+    run = and_(
+        configuration,
+        Observation.steps == bindparam("steps"),
+        Observation.learning_rate == bindparam("rate"),
+        Observation.adaptation == bindparam("adaptation"),
+        Observation.training_problems.is_not_distinct_from(bindparam("problems")),
+    )
+    rank = case((run, literal_column("0")), (configuration, literal_column("1")), else_=literal_column("2"))
+    of_context = (
+        first(rank, of_task, Observation.context == bindparam("context"))
+        .order_by(rank, distance, Observation.id)
+        .cte("of_context")
+    )
+    # twice as many: all that the context has may be among them
+    most = case((select(func.count()).select_from(of_context).scalar_subquery() < MOST_NEAR, 2 * MOST_NEAR), else_=0)
+    parts: list[CTE] = [
+        of_context,
+        first(literal_column("3"), of_task, Observation.context_kind == bindparam("kind"))
+        .order_by(distance, Observation.id)
+        .limit(most)
+        .cte("of_kind"),
+        first(literal_column("4"), Observation.gap >= gap).order_by(Observation.gap, Observation.id).cte("above"),
+        first(literal_column("4"), Observation.gap < gap).order_by(Observation.gap.desc(), Observation.id).cte("below"),
+    ]
+    return union_all(*(select(part) for part in parts))
 
 
-def _near(row: Observation, same: Same) -> NearRun:
+_NEAREST = _nearest()
+
+
+def _near(row: AnyRow, same: Same) -> NearRun:
     return NearRun(
         observation_id=row.id,
         external_id=row.external_id,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -97,10 +97,13 @@ def _all_names(database: Database, tenant: str, request: PredictionRequest, sett
 
 
 def _pool_of(request: PredictionRequest, settings: Settings) -> str:
-    known = catalog.listed_model(settings.models, request.model.name)
-    if known is None and request.is_probed:
+    if request.is_probed:
         catalog.find_model(settings.models, request.model.name)
-    return request.pool or catalog.default_pool(known)
+    return _named_pool(request, settings)
+
+
+def _named_pool(request: PredictionRequest, settings: Settings) -> str:
+    return request.pool or catalog.default_pool(catalog.listed_model(settings.models, request.model.name))
 
 
 def prepare(
@@ -121,10 +124,14 @@ def prepare(
         InvalidRequest: the parts do not fit each other.
     """
     with _all_names(database, tenant, request, settings), database.read() as session:
-        if was_used(session, tenant, idempotency):
+        pool, is_used = repository.pool_and_use(session, tenant, _named_pool(request, settings), idempotency)
+        if is_used:
             return []
-        law = fits.newest(session, tenant, _pool_of(request, settings))
-    law = law or law_for(database, tenant, request, settings)
+        _pool_of(request, settings)
+        law = fits.newest_of(session, pool) if pool is not None else None
+        if law is not None:
+            return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
+    law = law_for(database, tenant, request, settings)
     with database.read() as session:
         return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
 
@@ -149,14 +156,22 @@ def prepare_all(
         return prepared(session, tenant, for_each(asked, lambda one: resolved(session, tenant, *one, settings)))
 
 
+class Created(NamedTuple):
+    """The id of a prediction that a request has made, now or before."""
+
+    id: str
+    shown: PredictionOut | None
+    """as the API shows it; None: it was made before, or is not answered yet"""
+
+
 def create(
     session: WriteSession,
     tenant: str,
     asked: Sequence[Prepared],
     settings: Settings,
     idempotency: Idempotency | None = None,
-) -> str:
-    """Store a prediction, with its answer where its probe is known; returns its id.
+) -> Created:
+    """Store a prediction, with its answer where its probe is known.
 
     Args:
         session: a session that writes.
@@ -169,9 +184,9 @@ def create(
     if idempotency is not None:
         first = claim_key(session, tenant, *idempotency, prediction_id)
         if first != prediction_id:
-            return first
-    _store(session, tenant, {prediction_id: asked[0]}, _probes_of(session, tenant, asked, settings))
-    return prediction_id
+            return Created(first, None)
+    stored = _store(session, tenant, {prediction_id: asked[0]}, _probes_of(session, tenant, asked, settings))
+    return Created(prediction_id, stored[0])
 
 
 def create_all(
@@ -223,46 +238,60 @@ def _keeps_samples(question: Question) -> bool:
     return size is None or size.samples
 
 
-def _store(session: Session, tenant: str, asked: Mapping[str, Prepared], found: Mapping[str, Probe]) -> None:
-    """Store predictions by id, with an answer where the gap is known; `found` are their probes by key."""
-    rows, results = [], []
-    for prediction_id, (question, _) in asked.items():
+def _store(
+    session: Session, tenant: str, asked: Mapping[str, Prepared], found: Mapping[str, Probe]
+) -> list[PredictionOut | None]:
+    """Store predictions by id, with an answer where the gap is known; `found` are their probes by key.
+
+    Returns:
+        those that are answered as the API shows them, and None for the others.
+    """
+    rows, answers, told = [], [], []
+    for prediction_id, (question, known) in asked.items():
         stored = question.stored
         probe = found[question.probe.key] if question.probe is not None and stored is None else None
         result = stored.result if stored is not None else probe.result if probe is not None else None
-        results.append(result)
+        is_known = question.probe is None or result is not None
+        answer = _answer(session, tenant, question, known, result) if is_known else None
+        answers.append(answer)
+        probe_id = stored.id if stored is not None else probe.id if probe is not None else None
+        told.append((prediction_id, PredictionCreated.type, PredictionCreated(probe_id=probe_id)))
+        if answer is not None:
+            told.append((prediction_id, *_ended(answer.status, answer.values)))
         rows.append(
             {
                 "id": prediction_id,
                 "tenant": tenant,
-                "status": PENDING,
+                "status": PENDING if answer is None else answer.status.value,
                 "pool": question.law.fit.pool,
                 "name": question.request.name,
                 "tags": question.request.tags,
                 "family": question.family,
-                "probe_id": stored.id if stored is not None else probe.id if probe is not None else None,
+                "probe_id": probe_id,
                 "job_id": probe.job_id if probe is not None and result is None else None,
                 "request": question.request.model_dump(mode="json"),
+                **dict.fromkeys(("fit_id", "answer", "error")),
+                **(answer.values if answer is not None else {}),
             }
         )
     predictions = repository.add_all(session, rows)
-    for prediction in predictions:
-        events.add(session, tenant, prediction.id, PredictionCreated(probe_id=prediction.probe_id))
-    for prediction, (question, answer), result in zip(predictions, asked.values(), results, strict=True):
-        if question.probe is None or result is not None:
-            _answer(session, prediction, question, answer, result)
+    events.add_all(session, tenant, told)
+    return [
+        _shown(prediction, None, question.request, answer.answer) if answer is not None else None
+        for prediction, (question, _), answer in zip(predictions, asked.values(), answers, strict=True)
+    ]
 
 
 def _answer(
-    session: Session, prediction: Prediction, question: Question, known: Answered | None, result: JsonObject | None
-) -> None:
-    """End a pending prediction whose probe has this result.
+    session: Session, tenant: str, question: Question, known: Answered | None, result: JsonObject | None
+) -> Answered:
+    """Return the answer of a prediction whose probe has this result.
 
-    What was `known` before the transaction is its answer, unless another result is stored by now.
+    It is what was `known` before the transaction, unless another result is stored by now.
     """
     if known is None or known.result != result:
-        known = answer_to(session, prediction.tenant, question, result)
-    _end(session, prediction, known.status, known.values)
+        return answer_to(session, tenant, question, result)
+    return known
 
 
 def resolved(session: Session, tenant: str, request: PredictionRequest, law: Current, settings: Settings) -> Question:
@@ -319,8 +348,13 @@ def _given(session: Session, tenant: str, request: PredictionRequest, law: Curre
 
 def _end(session: Session, prediction: Prediction, status: JobState, values: dict[str, Any]) -> None:
     if repository.end(session, prediction.id, {"status": status.value, **values}):
-        told = Ended.model_validate({"error": values["error"]} if values.get("error") else {})
-        events.add(session, prediction.tenant, prediction.id, told, f"prediction.{status}")
+        kind, told = _ended(status, values)
+        events.add(session, prediction.tenant, prediction.id, told, kind)
+
+
+def _ended(status: JobState, values: Mapping[str, Any]) -> tuple[str, Ended]:
+    """Return the type of the event that tells of an end, and its data."""
+    return f"prediction.{status}", Ended.model_validate({"error": values["error"]} if values.get("error") else {})
 
 
 def prepare_answers(database: Database, job: Job, result: JsonObject) -> dict[str, Answered]:
@@ -369,7 +403,8 @@ def answer_waiting(session: Session, job: Job, known: Mapping[str, Answered]) ->
     result = None
     for prediction, question in _waiting(session, job):
         result = result or probe_rows.by_id(session, job.subject_id).result
-        _answer(session, prediction, question, known.get(prediction.id), result)
+        answer = _answer(session, prediction.tenant, question, known.get(prediction.id), result)
+        _end(session, prediction, answer.status, answer.values)
 
 
 def cancel(session: Session, tenant: str, prediction_id: str) -> None:
@@ -478,7 +513,17 @@ def page(session: Session, tenant: str, wanted: PredictionQuery) -> Page[Predict
 def show(prediction: Prediction, job: Job | None, waiting: Waiting | None = None) -> PredictionOut:
     """A stored prediction as the API shows it; its parts are validated once, which is most of a list's cost."""
     request = PredictionRequest.model_validate(prediction.request)
-    answered = dict(Answer.model_validate(prediction.answer)) if prediction.answer else {}
+    answer = Answer.model_validate(prediction.answer) if prediction.answer else None
+    return _shown(prediction, job, request, answer, waiting)
+
+
+def _shown(
+    prediction: Prediction,
+    job: Job | None,
+    request: PredictionRequest,
+    answer: Answer | None,
+    waiting: Waiting | None = None,
+) -> PredictionOut:
     return PredictionOut(
         id=prediction.id,
         name=prediction.name,
@@ -492,5 +537,5 @@ def show(prediction: Prediction, job: Job | None, waiting: Waiting | None = None
         error=prediction.error,
         created_at=rfc3339(prediction.created_at),
         finished_at=rfc3339(prediction.finished_at) if prediction.finished_at else None,
-        **answered,
+        **(dict(answer) if answer is not None else {}),
     )

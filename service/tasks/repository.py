@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypedDict
 
-from sqlalchemy import Row, Table, func, insert, select, update
+from sqlalchemy import Row, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
@@ -24,11 +24,18 @@ ORDER = ((StoredTask.status == READY).desc(), StoredTask.uploaded_at.desc(), Sto
 """What a name means: the revision that was sent last of those that are ready, else the one that was sent last."""
 
 
+_NEWEST = (
+    select(StoredTask)
+    .where(StoredTask.tenant == bindparam("tenant"), StoredTask.name == bindparam("name"))
+    .order_by(*ORDER)
+    .limit(1)
+    .execution_options(populate_existing=True)
+)
+
+
 def newest(session: Session, tenant: str, name: str) -> StoredTask | None:
     """The revision that a name means; where none is ready, the newest of the others."""
-    query = select(StoredTask).where(StoredTask.tenant == tenant, StoredTask.name == name)
-    query = query.order_by(*ORDER).limit(1)
-    return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+    return session.execute(_NEWEST, {"tenant": tenant, "name": name}).scalar_one_or_none()
 
 
 def newest_of_all(session: Session, tenant: str) -> Sequence[StoredTask]:

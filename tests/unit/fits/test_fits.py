@@ -1,6 +1,7 @@
 """Fits by what they were fitted to, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -63,6 +64,19 @@ def test_a_stored_fit_predicts_as_the_law_that_was_fitted(database: Database) ->
     ours, theirs = (law.predict_improvement(probe) for law in (fitted, stored))
     assert float(ours.mean) == float(theirs.mean)
     assert ours.interval(0.95) == theirs.interval(0.95)
+
+
+def test_a_kept_fit_outlives_a_transaction_that_fails(database: Database) -> None:
+    fits.current(database, "local", "lab")
+    fits.fit_and_laws.cache_clear()  # type: ignore[attr-defined]
+    with suppress(ZeroDivisionError), database.write() as session:
+        fits.stored(session, stored.find_pool(session, "local", "lab"))
+        raise ZeroDivisionError
+    with database.read() as session:
+        kept = fits.stored(session, stored.find_pool(session, "local", "lab"))
+    assert kept is not None
+    assert kept.fit.n == kept.law.families_["lab-qwen3"]
+    assert kept.summary.cells
 
 
 def test_current_answers_with_an_etag(client: TestClient) -> None:

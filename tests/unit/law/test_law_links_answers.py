@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from service.law import Code, GapLaw, Kind, Observations, Probe
-from service.law.components import at_leaves, exposed, normals
+from service.law.components import at_leaves, at_places, by_link, exposed, normals
 from service.law.links import EXP, LINKS, TANH, headroom
 from service.law.mixture import NormalMixture
+from service.law.predicting import conditions
 
 
 def draw(name, seed=0, sizes=(20, 20, 20), slope=2.5, top=0.4, sigma=0.01, teacher="ema", baseline=0.4):
@@ -69,7 +70,7 @@ def test_one_models_normals_by_monte_carlo(link, cov):
         eta = b[:, 0] + b[:, 1] * x + rng.normal(0, np.sqrt(0.8 * noise), n)
         H = np.full(n, 0.5) + (rng.normal(0, 5e-4**0.5, n) if cov == 0 else 0)
         y = link.at(eta, H).value + rng.normal(0, np.sqrt(0.2 * noise), n) + dy
-        mixture = NormalMixture(*normals(state, only, part))
+        mixture = NormalMixture(*normals(link, only, part))
         assert mixture.weight.sum() == pytest.approx(1)
         assert mixture.centre[0] == pytest.approx(y.mean(), abs=0.003)
         probabilities = [0.025, 0.1, 0.5, 0.9, 0.975]
@@ -229,3 +230,34 @@ def test_unknown_links_are_refused():
         GapLaw(candidate_links=("cubic",)).fit(draw("exp"))
     with pytest.raises(ValueError, match="at least one"):
         GapLaw(candidate_links=()).fit(draw("exp"))
+
+
+@pytest.mark.parametrize("gaps", [0.2, [0.05, 0.2, 0.4]], ids=["one", "several"])
+def test_models_of_one_link_answer_together_as_each_alone(gaps):
+    """Part 2 weighs nine models, three of each link."""
+    law = GapLaw().fit(draw("exp", seed=3, sizes=(5, 5), slope=1.3, top=0.2, sigma=0.02))
+    pool, asked = law.state_.whole[0], probe(gap=gaps, improvement_var=4e-4, cov=1e-4)
+    H, w, places = conditions(pool, asked)
+    parts = exposed(pool.exposure, asked, H, w)
+    alone, together = (
+        NormalMixture.beside([normals(link, at, part) for link, at in each for _, part in parts])
+        for each in (
+            [(state.model.link, at_places(state, places)) for state in pool.models],
+            by_link(pool, pool.models, places),
+        )
+    )
+    assert len({state.model.extra for state in pool.models}) == 3
+    assert alone.mean.shape == together.mean.shape
+    for one, other in zip(
+        (alone.weight, alone.mean, alone.sd), (together.weight, together.mean, together.sd), strict=True
+    ):
+        np.testing.assert_allclose(np.sort(one), np.sort(other), rtol=1e-13)
+    np.testing.assert_allclose(
+        (alone.weight * alone.mean * alone.sd).sum(axis=1), (together.weight * together.mean * together.sd).sum(axis=1)
+    )
+
+
+def test_another_baseline_is_another_improvement_at_the_common_gap(undecided):
+    found = [undecided.coefficients("f0", baseline=baseline).improvement for baseline in (0.1, 0.8, 0.1, None)]
+    assert found[0] == found[2]
+    assert len({one.mean for one in found}) == 3

@@ -281,7 +281,8 @@ def test_a_fit_from_before_recipes_were_told_apart_is_one_law_for_all(client: Te
     with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
         fit = session.get(Fit, chart(client)["fit"]["id"])
         fit.record = json.loads(before.read_text())
-    service.laws_of.cache_clear()  # type: ignore[attr-defined]
+    for kept in (service.laws_of, service.fit_and_laws):
+        kept.cache_clear()  # type: ignore[attr-defined]
     prediction = predict(client, 0.2, model={"name": "m", "family": "f0"})
     found = chart(client, prediction=prediction["id"])
     assert [(one["name"], one["n"]) for one in found["laws"]] == [("f0", 6), ("f1", 4)]

@@ -488,7 +488,7 @@ class TestStopping:
         request = PredictionRequest.model_validate(configuration)
         asked = predictions.prepare(database, "local", request, settings)
         with database.write() as session:
-            prediction_id = predictions.create(session, "local", asked, settings)
+            prediction_id = predictions.create(session, "local", asked, settings).id
             job_id = predictions.state_of(session, "local", prediction_id).job_id
         assert job_id is not None
         script = "print(json.dumps({'event': 'probe.progress', 'data': {}}), flush=True)\ntime.sleep(600)"
