@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.launching import module_command, safe_environment
 from service.jobs import repository as jobs
+from service.jobs.needs import offer_of
 from service.jobs.service import worker_name
 from service.kit.database import Database
 from service.kit.process import PARENT
@@ -74,7 +75,8 @@ class EmbeddedWorker:
             database.engine.dispose()
 
     def _sign(self, session: Session, worker: str) -> None:
-        slots.sign(session, worker, self._settings.worker_queues, self._settings.worker_concurrency)
+        settings = self._settings
+        slots.sign(session, worker, settings.worker_queues, settings.worker_concurrency, offer_of(settings))
 
     def _run_once(self) -> int | None:
         """Run a worker to its end; returns its exit code, or None when it could not be started."""

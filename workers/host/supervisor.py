@@ -23,10 +23,12 @@ from gapcast.contract.events import (
     JobStarted,
     JobSucceeded,
 )
+from gapcast.contract.needs import JobNeeds
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Kind
 from service.jobs.models import Job, JobState
+from service.jobs.needs import offer_of
 from service.jobs.repository import Asked
 from service.jobs.service import record_return, worker_name
 from service.kinds import KINDS, prepare, settle
@@ -153,7 +155,8 @@ class _Attempt:
     def _read_resources(self, configuration: JsonObject) -> JsonObject:
         with self._database.read() as session:
             found = places(session, self._job.tenant, configuration, self._settings, self._worker)
-            return found | self._kind.resources(session, self._job, self._settings)
+            share = offer_of(self._settings).share_of(JobNeeds.model_validate_json(self._job.needs))
+            return found | self._kind.resources(session, self._job, self._settings) | {"memory_gb": share}
 
     # --- while it runs
 

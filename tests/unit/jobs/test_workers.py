@@ -2,6 +2,7 @@
 
 from fastapi.testclient import TestClient
 
+from gapcast.contract.needs import Offer
 from service.jobs import repository as jobs
 from service.kit.database import Database
 from service.slots import repository as slots
@@ -16,8 +17,8 @@ def test_workers_their_jobs_and_the_depth_of_their_queues(client: TestClient) ->
     database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
     assert client.get("/v1/workers").json() == {"object": "list", "data": [], "has_more": False}
     with database.write() as session:
-        slots.sign(session, "a:1", ["probes", "training"], 2)
-        slots.sign(session, "b:2", ["training"], 1)
+        slots.sign(session, "a:1", ["probes", "training"], 2, Offer())
+        slots.sign(session, "b:2", ["training"], 1, Offer())
     mine, foreign = add(database), add(database, "other")
     add(database)
     with database.write() as session:
@@ -36,6 +37,6 @@ def test_workers_their_jobs_and_the_depth_of_their_queues(client: TestClient) ->
 def test_a_worker_that_is_gone_is_not_listed(client: TestClient) -> None:
     database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
     with database.write() as session:
-        slots.sign(session, "a:1", ["probes"], 1)
+        slots.sign(session, "a:1", ["probes"], 1, Offer())
         slots.forget(session, "a:1")
     assert client.get("/v1/workers").json()["data"] == []
