@@ -68,6 +68,12 @@ class Settings(BaseSettings):
         description="GB of its GPU's memory that a worker's jobs share: as many run at a time as fit, and one that "
         "does not say what it takes runs alone; not set: memory is not counted",
     )
+    worker_stop_seconds: float = Field(
+        10,
+        gt=0,
+        description="seconds in which a training run that is paused, or whose worker is told to stop, may finish its "
+        "step and write a checkpoint; then it goes back to the checkpoint before",
+    )
     lease_seconds: float = Field(60, gt=0, description="seconds without a heartbeat after which a job is taken back")
     heartbeat_seconds: float = Field(15, gt=0, description="seconds between a running job's heartbeats")
     reconcile_seconds: float = Field(10, gt=0, description="seconds between searches for lost jobs")

@@ -27,6 +27,8 @@ STEADY = 60.0
 """seconds of life after which a worker's death counts as the first again"""
 LONGEST = 30.0
 """seconds; the backoff grows to this"""
+ENDING = 5.0
+"""seconds for a worker to write down and end what it has stopped"""
 
 
 class EmbeddedWorker:
@@ -98,14 +100,14 @@ class EmbeddedWorker:
             self._process.terminate()
 
     def stop(self) -> None:
-        """Ask the worker to end, and end it when it does not within 15 seconds."""
+        """Ask the worker to end, and end it if its jobs and it take longer than they may."""
         self.ask_to_stop()
         process = self._process
         if process is None:
             return
         process.terminate()  # again: it may have been starting when it was asked; asking twice does no harm
         try:
-            process.wait(15)
+            process.wait(self._settings.worker_stop_seconds + ENDING)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 

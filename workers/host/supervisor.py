@@ -47,8 +47,6 @@ PROGRESS = 0.5
 """seconds between two writes of what a child says: a person sees it move, the database hardly notices"""
 LOOK = 3.0
 """seconds between two looks whether a job is to stop, while its child says nothing"""
-GRACE = 10.0
-"""seconds in which a child that is asked to stop may save its work; `serve` gives its worker 15 to stop"""
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """how a database that does not answer shows"""
 UNFORESEEN = "internal_error"
@@ -186,7 +184,7 @@ class _Attempt:
                 if not self._kind.stops_gently:
                     raise Stopped
                 child.ask_to_stop()
-                patience = moment + GRACE
+                patience = moment + self._settings.worker_stop_seconds
             if patience is not None and moment > patience:
                 log.warning("child_did_not_stop", job=self._job.id, attempt=self._job.attempt)
                 raise Stopped

@@ -202,6 +202,19 @@ class TestNextDue:
         assert why is not None
         assert why.ahead == 1
 
+    @pytest.mark.parametrize("how", ["handed back", "paused and resumed"])
+    def test_so_is_one_that_was_put_aside(self, database: Database, how: str) -> None:
+        first, young = add(database), add(database)
+        with database.write() as session:
+            claimed = jobs.claim(session, first, "worker", 60)
+            assert claimed is not None
+            jobs.hand_back(session, first, claimed.attempt, hold=how != "handed back")
+        if how != "handed back":
+            assert next_due(database, "probes") == young
+            with database.write() as session:
+                jobs.resume(session, first)
+        assert next_due(database, "probes") == first
+
     def test_only_what_is_queued_and_known_here(self, database: Database) -> None:
         start(database, add(database))
         with database.write() as session:

@@ -421,10 +421,10 @@ class TestStopping:
         database: Database,
         job_id: str,
         run: Callable[[str, str], None],
-        monkeypatch: pytest.MonkeyPatch,
+        settings: Settings,
         script: str,
     ) -> None:
-        monkeypatch.setattr(supervisor, "GRACE", 1.0)
+        settings.worker_stop_seconds = 1
         with running(run, job_id, script):
             has_begun(database, job_id)
             self.pause(database, job_id)
