@@ -62,14 +62,16 @@ def waiting_of(session: Session, job: Job) -> Waiting | None:
     needs = JobNeeds.model_validate_json(job.needs)
     at, standing = repository.standing(session, job.queue)
     able = [one for one in standing if one.offer.takes(needs)]
-    ahead = sum(
-        number for of, number in repository.ahead(session, job) if not able or any(one.offer.takes(of) for one in able)
-    )
+    before = repository.ahead(session, job)
+    ahead = sum(number for of, number in before if not able or any(one.offer.takes(of) for one in able))
     holding = [one for worker in able for one in worker.running if one.queue == job.queue or worker.offer.memory_gb]
     shown = [_running(one, at, job.tenant) for one in holding if at is not None]
     # a job that will end soon by its pace, else the oldest one
     first = min(shown, key=lambda one: inf if one.seconds_left is None else one.seconds_left, default=None)
-    free = sum(_free(one, job.queue, needs) for one in able) > ahead
+    slots = [(_free(one, job.queue, needs), one.offer) for one in able]
+    free = sum(number for number, _ in slots) > ahead or any(
+        number > sum(queued for of, queued in before if offer.takes(of)) for number, offer in slots
+    )
     return Waiting.model_validate(
         {
             "queue": job.queue,

@@ -160,9 +160,12 @@ class TestNeeds:
         start(database, add(database), worker="gpu")
         add(database, needs=JobNeeds(labels=["a100"]))
         add(database, needs=GPU)
-        any_worker = waiting(database, add(database))
-        assert any_worker is not None
-        assert (any_worker.ahead, any_worker.running) == (1, before(database, add(database)))
+        first, second = (waiting(database, add(database)) for _ in range(2))
+        assert first is not None
+        assert second is not None
+        assert (first.ahead, first.running) == (1, None), "the other worker's slot is free, and not for the one ahead"
+        assert second.ahead == 2
+        assert second.running is not None
         sign(database, "probes", name="gpu", each=3, offer=Offer(labels=["gpu"]))
         for_gpu = waiting(database, add(database, needs=GPU))
         assert for_gpu is not None
