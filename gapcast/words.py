@@ -631,7 +631,7 @@ def needs(of: JobNeeds) -> str:
     parts = [f"the model {of.model}"] if of.model is not None else []
     parts += [f"the label {label}" for label in of.labels]
     parts += [f"{of.memory_gb:g} GB of memory"] if of.memory_gb else []
-    *first, last = parts or ["a free slot"]
+    *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
 
 

@@ -52,7 +52,7 @@ class Standing(NamedTuple):
 
 
 MOST_RUNNING = 100
-"""jobs among which the one that ends first is looked for"""
+"""jobs that a list of workers shows"""
 
 
 def add(session: Session, *, tenant: str, kind: str, queue: str, subject_id: str, needs: JobNeeds | None = None) -> Job:
@@ -147,16 +147,16 @@ def ahead(session: Session, job: Job) -> list[tuple[JobNeeds, int]]:
 
 
 def standing(session: Session, queue: str) -> tuple[datetime | None, list[Standing]]:
-    """Read the live workers of a queue with the jobs that they run, and the moment of the look; no moment without one.
+    """Read the live workers of a queue with the jobs that they run, the oldest first, and the moment of the look.
 
-    Of the jobs at most MOST_RUNNING are read, the oldest first.
+    There is no moment without a worker.
     """
     shown = [getattr(Job, name) for name in Running._fields]
     runs = and_(Job.worker == Slots.worker, Job.state == JobState.running)
     query = select(Slots, now(), *shown).outerjoin(Job, runs).where(Slots.queue == queue, Slots.expires_at > now())
     found: dict[str, Standing] = {}
     at = None
-    for sign, moment, *job in session.execute(query.order_by(Job.started_at).limit(MOST_RUNNING)):
+    for sign, moment, *job in session.execute(query.order_by(Job.started_at)):
         at = moment
         worker = found.setdefault(sign.worker, Standing(sign.slots, sign.offer, []))
         running = Running(*job)
