@@ -32,7 +32,7 @@ class Resources:
     watch: Mapping[str, Any] | None = None
     """Of a training run: the law, the curves and the rule by which it is forecast at its looks."""
     memory_gb: float | None = None
-    """GB of a GPU's memory that it may take; null or 0: nobody counts it."""
+    """GB of a GPU's memory that it may take; null: nobody counts it."""
     released: bool = False
     """True if somebody has resumed a training run that had put itself aside: it goes on to its end."""
 

@@ -154,7 +154,7 @@ class _Attempt:
         with self._database.read() as session:
             found = places(session, self._job.tenant, configuration, self._settings, self._worker)
             share = offer_of(self._settings).share_of(JobNeeds.model_validate_json(self._job.needs))
-            return found | self._kind.resources(session, self._job, self._settings) | {"memory_gb": share}
+            return found | self._kind.resources(session, self._job, self._settings) | {"memory_gb": share or None}
 
     # --- while it runs
 
