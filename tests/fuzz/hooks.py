@@ -1,7 +1,7 @@
 """What schemathesis needs to know: how our media types are written, and requests that succeed.
 
-Rules between fields and names that exist are not in a JSON Schema, so nearly all that it makes up is refused, and chains of
-requests end at their first link. Half of what it sends as valid is therefore one of ours.
+Rules between fields and names that exist are not in a JSON Schema, so nearly all that it makes up is refused, and
+chains of requests end at their first link. Half of what it sends as valid is therefore one of ours.
 """
 
 import copy
