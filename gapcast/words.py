@@ -12,6 +12,7 @@ from gapcast.contract.events import TrainingForecast
 from gapcast.contract.faults import ended
 from gapcast.contract.fits import Calibration, Compared, ForecastsCalibration, LinkWeights, OfRecipe, StopCalibration
 from gapcast.contract.forecasts import Forecast
+from gapcast.contract.needs import JobNeeds, Offer
 from gapcast.contract.observations import Measured
 from gapcast.contract.predictions import Improvement, LawUsed, NearRun, PredictionOut, Support
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
@@ -606,13 +607,38 @@ def waits(why: Waiting | None) -> str:
     if why is None:
         return STATES["queued"]
     if not why.workers:
-        return f"no worker for {TAKES.get(why.queue, why.queue)} has been seen: start one with `gapcast worker`"
+        return _nobody(why)
     behind = f", {count(why.ahead, 'job')} ahead" if why.ahead else ""
     if why.running is None:
         return f"{STATES['queued']}{behind}"
     left, since = why.running.seconds_left, duration(why.running.seconds)
     far = f"running for {since}" if left is None else f"about {duration(left)} left" if left >= 1 else "almost done"
     return f"waiting for {why.running.id or 'another job'} ({far}){behind}"
+
+
+def _nobody(why: Waiting) -> str:
+    """Say that no worker can take a job, and how to start one that can."""
+    options = "".join(f" --label {label}" for label in why.needs.labels)
+    if why.needs.memory_gb:
+        options += f" --memory-gb {why.needs.memory_gb:g}"
+    listing = f", with {why.needs.model} under [[models]] in its settings" if why.needs.model is not None else ""
+    lacks = f"has {needs(why.needs)} ({count(why.unable, 'other')} seen)" if why.unable else "has been seen"
+    return f"no worker for {TAKES.get(why.queue, why.queue)} {lacks}: start one with `gapcast worker{options}`{listing}"
+
+
+def needs(of: JobNeeds) -> str:
+    """Say what a job needs of its worker: the model qwen3-8b, the label gpu and 24 GB of memory."""
+    parts = [f"the model {of.model}"] if of.model is not None else []
+    parts += [f"the label {label}" for label in of.labels]
+    parts += [f"{of.memory_gb:g} GB of memory"] if of.memory_gb else []
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def offer(of: Offer) -> str:
+    """Write what a worker has for jobs: its labels, its models and its memory."""
+    memory = [f"{of.memory_gb:g} GB"] if of.memory_gb is not None else []
+    return ", ".join([*of.labels, *of.models, *memory])
 
 
 def running_job(job: RunningJob) -> str:

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gapcast import __version__
@@ -101,7 +102,17 @@ def _api() -> APIRouter:
     found.include_router(observations.pools_router)
     found.include_router(probes.storage_router)
     found.include_router(forecasts.of_fits)
+    routes = [route for route in found.routes if isinstance(route, Route)]
+    for route in routes:
+        if not route.param_convertors and sum(one.path == route.path for one in routes) == 1:
+            route.matches = partial(_alone, route.matches)  # type: ignore[method-assign]
     return found
+
+
+def _alone(matches: Callable[[Scope], tuple[Match, Scope]], scope: Scope) -> tuple[Match, Scope]:
+    """Let a path without parameters answer every method: GET /v1/probes/size does not ask for a probe of this name."""
+    match, child = matches(scope)
+    return (Match.NONE if match == Match.NONE else Match.FULL), child
 
 
 API = _api()

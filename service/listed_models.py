@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from gapcast.contract.base import Strict
+from gapcast.contract.needs import Needs
 
 LAB_PREFIX = "lab/"
 """what the lab's models and tasks are called; nothing else is"""
@@ -54,6 +55,8 @@ class ModelEntry(Strict):
     thinking: bool | None = Field(
         None, description="true: its chat template has a thinking mode that can be chosen; null: not known"
     )
+    needs: Needs = Field(default_factory=Needs, description="what a probe of it needs of a worker")
+    training_needs: Needs | None = Field(None, description="the same for a training run; null: as a probe")
 
     @field_validator("api_key")
     @classmethod

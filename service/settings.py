@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from gapcast.contract.needs import MOST_LABELS, Gigabytes, Label
 from gapcast.contract.samples import SMALLEST, SampleLimits
 from gapcast.contract.waiting import QUEUES, Queue
 from service.kit.auth import is_loopback
@@ -55,6 +56,23 @@ class Settings(BaseSettings):
     )
     worker_concurrency: int = Field(
         1, ge=1, le=64, description="jobs of each of its queues that one worker runs at a time"
+    )
+    worker_labels: Annotated[list[Label], NoDecode] = Field(
+        [],
+        max_length=MOST_LABELS,
+        description="what a worker is called, such as `gpu`: it takes the jobs that need a label only if it has it "
+        "(variable: `gpu,a100`)",
+    )
+    worker_memory_gb: Gigabytes | None = Field(
+        None,
+        description="GB of its GPU's memory that a worker's jobs share: as many run at a time as fit, and one that "
+        "does not say what it takes runs alone; not set: memory is not counted",
+    )
+    worker_stop_seconds: float = Field(
+        10,
+        gt=0,
+        description="seconds in which a training run that is paused, or whose worker is told to stop, may finish its "
+        "step and write a checkpoint; then it goes back to the checkpoint before",
     )
     lease_seconds: float = Field(60, gt=0, description="seconds without a heartbeat after which a job is taken back")
     heartbeat_seconds: float = Field(15, gt=0, description="seconds between a running job's heartbeats")
@@ -107,18 +125,19 @@ class Settings(BaseSettings):
         [],
         description="the models that may be loaded besides the lab's, each a table `[[models]]` (variable: JSON list) "
         "with `name`, `family`, `revision`, and `path` (a folder on the workers) or `url` (an OpenAI-compatible "
-        "server; also `served_as`, `api_key`); optional `parameters`, `chat_template`, `context_length`, `thinking`",
+        "server; also `served_as`, `api_key`); optional `parameters`, `chat_template`, `context_length`, `thinking`, "
+        "`needs` and `training_needs` (`labels` and `memory_gb` of the workers that take it)",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
     log_format: Literal["text", "json"] = Field(
         "text", description="how a log line is written: for a person, or as a JSON object for a log collector"
     )
 
-    @field_validator("worker_queues", mode="before")
+    @field_validator("worker_queues", "worker_labels", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:  # noqa: ANN401
-        """Read a text as a list; a queue that is named twice is taken once."""
-        names = value.split(",") if isinstance(value, str) else value
+        """Read a text as a list; what is named twice is taken once."""
+        names = [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
         if not isinstance(names, list | tuple):
             return value
         return list(dict.fromkeys(name.strip() if isinstance(name, str) else name for name in names))

@@ -31,6 +31,8 @@ class Resources:
     """What the model's card says beside the run's own figures: `run_id` and what was `predicted`."""
     watch: Mapping[str, Any] | None = None
     """Of a training run: the law, the curves and the rule by which it is forecast at its looks."""
+    memory_gb: float | None = None
+    """GB of a GPU's memory that it may take; null: nobody counts it."""
     released: bool = False
     """True if somebody has resumed a training run that had put itself aside: it goes on to its end."""
 
@@ -50,6 +52,7 @@ class Resources:
             checkpoints=tuple(map(Path, content.get("checkpoints") or ())),
             card=content.get("card") or {},
             watch=content.get("watch"),
+            memory_gb=content.get("memory_gb"),
             released=bool(content.get("released")),
         )
 

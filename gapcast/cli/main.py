@@ -112,6 +112,14 @@ def worker(
         list[str] | None,
         typer.Option(help="Take jobs of this queue alone: probes or training (GAPCAST_WORKER_QUEUES)."),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Take the jobs that need this label too, such as gpu (GAPCAST_WORKER_LABELS)."),
+    ] = None,
+    memory_gb: Annotated[
+        float | None,
+        typer.Option(help="GB of the GPU's memory that its jobs share (GAPCAST_WORKER_MEMORY_GB)."),
+    ] = None,
 ) -> None:
     """Run a worker: it measures gaps and trains, and neither waits for the other.
 
@@ -122,6 +130,8 @@ def worker(
         "GAPCAST_DATA_DIR": None if data_dir is None else str(data_dir),
         "GAPCAST_WORKER_CONCURRENCY": None if concurrency is None else str(concurrency),
         "GAPCAST_WORKER_QUEUES": ",".join(queue) if queue else None,
+        "GAPCAST_WORKER_LABELS": ",".join(label) if label else None,
+        "GAPCAST_WORKER_MEMORY_GB": None if memory_gb is None else str(memory_gb),
     }
     _become("workers", [], settings)
 

@@ -10,6 +10,7 @@ from gapcast.contract.base import TERMINAL, Failure, Finite, Identified, JobStat
 from gapcast.contract.contexts import Context
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
+from gapcast.contract.needs import Needs
 from gapcast.contract.samples import StoredSamples
 from gapcast.contract.waiting import Waiting
 
@@ -51,6 +52,11 @@ class ProbeSize(Strict):
         True,
         description="false: no rollout of this probe is stored to be read, whoever shares it, and stored ones "
         "are deleted",
+    )
+    needs: Needs | None = Field(
+        None,
+        description="what the probe needs of a worker, beside what its model does; the first request for a probe "
+        "decides. null: nothing more",
     )
 
 

@@ -354,21 +354,19 @@ def parse_json(text: str) -> Any:  # noqa: ANN401
     return json.loads(text, parse_constant=refuse, object_pairs_hook=pairs)
 
 
+TaskName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?$")]
+MaxTokens = Annotated[int, Field(ge=1, le=131072)]
+Preamble = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
 class TaskIn(Strict):
     """The header of an uploaded task file: its name, verifier and limits."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?$",
-        description="lower-case; `lab/` and `gapcast/` are reserved",
-    )
+    name: TaskName = Field(description="lower-case; `lab/` and `gapcast/` are reserved")
     verifier: Verifier
-    max_tokens: int = Field(
-        512, ge=1, le=131072, description="the most tokens of a completion, if the decoding does not set it"
-    )
-    preamble: str = Field(
+    max_tokens: MaxTokens = Field(512, description="the most tokens of a completion, if the decoding does not set it")
+    preamble: Preamble = Field(
         "You are an expert. Think carefully and give the right answer.",
-        min_length=1,
-        max_length=2000,
         description="the default text of the context kind `static`",
     )
 

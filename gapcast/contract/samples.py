@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from gapcast.contract.base import Finite, Identified, Strict
 
@@ -160,4 +160,4 @@ class SampleStorage(BaseModel):
 class SampleStorageIn(Strict):
     """What a tenant wants."""
 
-    store: bool = Field(description="false: nothing is stored from now on, and what was stored is deleted")
+    store: StrictBool = Field(description="false: nothing is stored from now on, and what was stored is deleted")

@@ -11,6 +11,7 @@ from gapcast.contract.contexts import Context
 from gapcast.contract.faults import shown
 from gapcast.contract.labels import Labelled
 from gapcast.contract.measured import Decoding, EngineName, MeasuredConfiguration, NamedModel
+from gapcast.contract.needs import Needs
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.stopping import StopRule
 
@@ -122,6 +123,9 @@ class TrainingBlock(TrainingOptions, TrainedProblems):
 
     held_out_problems: int | None = Field(
         None, ge=0, le=100_000, description="held-out problems that are evaluated; null: 64, or all that the task has"
+    )
+    needs: Needs | None = Field(
+        None, description="what the run needs of a worker, beside what its model does; null: nothing more"
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from gapcast.contract.base import Finite
+from gapcast.contract.needs import JobNeeds
 
 Queue = Literal["probes", "training"]
 """Jobs of one queue never wait for those of the other: each has slots of its own on every worker that takes it."""
@@ -25,5 +26,7 @@ class Waiting(Finite):
 
     queue: Queue
     ahead: int = Field(description="queued jobs that start before this one")
-    workers: int = Field(description="workers that take jobs of this queue and gave a sign of life within 30 s")
+    workers: int = Field(description="workers that can take it and gave a sign of life within 30 s")
+    unable: int = Field(0, description="other workers of its queue, which lack something that it needs")
+    needs: JobNeeds = Field(default_factory=JobNeeds, description="what its worker must have")
     running: RunningJob | None = Field(description="null: a slot is free, or there is no worker")

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from gapcast.contract.base import Finite
+from gapcast.contract.needs import Offer
 from gapcast.contract.waiting import Queue, RunningJob
 
 
@@ -13,10 +14,10 @@ class WorkerQueue(Finite):
 
     queue: Queue
     slots: int = Field(description="jobs of it that this worker runs at a time")
-    queued: int = Field(description="jobs of it that are due and have not started, for all workers together")
+    queued: int = Field(description="jobs of it that are due, have not started, and that this worker can take")
 
 
-class WorkerOut(Finite):
+class WorkerOut(Offer):
     """One worker process."""
 
     object: Literal["worker"] = "worker"

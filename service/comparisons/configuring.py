@@ -10,6 +10,7 @@ from gapcast.contract.base import JsonObject
 from gapcast.contract.comparison_jobs import Competitor, Member
 from gapcast.contract.comparisons import FIRST, ComparisonRequest
 from gapcast.contract.contexts import context_key
+from gapcast.contract.needs import JobNeeds
 from gapcast.contract.predictions import PredictionRequest
 from gapcast.contract.probes import ProbeConfiguration, ProbeSize
 from gapcast.contract.spaces import Space
@@ -17,6 +18,7 @@ from service import deciding
 from service.fits.asked import Asked
 from service.fits.laws import Answering, Target
 from service.fits.service import Current
+from service.jobs.needs import needs_of
 from service.kit.each import for_each
 from service.kit.errors import InvalidRequest
 from service.law import GapLaw, Probe
@@ -71,6 +73,8 @@ class Contestant(Entry):
     """the probe that it would have alone"""
     most: int
     """problems of the task"""
+    needs: JobNeeds = JobNeeds()
+    """of a worker that probes it"""
 
     @property
     def model_key(self) -> str:
@@ -187,7 +191,10 @@ def contestants(session: Session, tenant: str, request: Space, law: Current, set
                 value=one.probe_id,
             )
         question = resolved(session, tenant, _uncontrolled(one), law, settings)
-        return Contestant(request=question.request, family=question.family, own=question.probe, most=question.most)
+        needs = needs_of(settings.models, one.model.name, one.probe.needs if one.probe is not None else None)
+        return Contestant(
+            request=question.request, family=question.family, own=question.probe, most=question.most, needs=needs
+        )
 
     return for_each(request.asked, contestant, request.where)
 

@@ -41,7 +41,7 @@ def _ended(state: State, tenant: str, comparison_id: str) -> bool:
     responses={
         200: {"model": ComparisonOut, "description": "Ended within the time of `Prefer: wait`."},
         **problems(
-            *(UnknownModel, UnknownTask, UnknownPool, IdempotencyMismatch, InvalidRequest, MalformedJson),
+            *(UnknownModel, UnknownTask, UnknownPool, NotFound, IdempotencyMismatch, InvalidRequest, MalformedJson),
             *(BodyTooLarge, TooManyJobs),
         ),
     },

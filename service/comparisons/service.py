@@ -10,6 +10,7 @@ from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
 from gapcast.contract.comparisons import ComparisonOut, ComparisonRequest, Rules
 from gapcast.contract.events import ComparisonCreated, Ended
 from gapcast.contract.lists import ComparisonQuery
+from gapcast.contract.needs import JobNeeds
 from gapcast.contract.spaces import Space
 from gapcast.contract.waiting import Queue
 from service.comparisons import repository, stored
@@ -144,12 +145,15 @@ def _ask(session: WriteSession, comparison: Comparison, found: Sequence[Contesta
     groups = _by_model(found, plan)
     for group in groups:
         wanted = {str(place): plan[place] for place in group}
-        _queue(session, comparison, {"of": group[0], "plan": wanted, "decides": len(groups) == 1, "second": None})
+        asked = {"of": group[0], "plan": wanted, "decides": len(groups) == 1, "second": None}
+        _queue(session, comparison, found, asked)
 
 
-def _queue(session: WriteSession, comparison: Comparison, asked: JsonObject) -> None:
+def _queue(session: WriteSession, comparison: Comparison, found: Sequence[Contestant], asked: JsonObject) -> None:
     part_id = new_id("cpart")
-    job = jobs.add(session, tenant=comparison.tenant, kind=KIND, queue=QUEUE, subject_id=comparison.id)
+    key = found[asked["of"]].model_key
+    needs = JobNeeds.together(one.needs for one in found if one.model_key == key)
+    job = jobs.add(session, tenant=comparison.tenant, kind=KIND, queue=QUEUE, subject_id=comparison.id, needs=needs)
     repository.add_part(
         session,
         {
@@ -257,11 +261,13 @@ def advance(session: WriteSession, job: Job, answers: Answers | None) -> None:
         kept = store(session, comparison, answers or _answers(session, comparison, story), job.id)
         _end(session, comparison, JobState.succeeded, {"answer": kept})
     elif story.stop is not None:
-        _queue(session, comparison, {"of": story.leader, "plan": None, "decides": False, "second": story.leader})
+        asked = {"of": story.leader, "plan": None, "decides": False, "second": story.leader}
+        _queue(session, comparison, found, asked)
     elif result.next:
         _ask(session, comparison, found, result.next)
     else:
-        _queue(session, comparison, {"of": part.asked["of"], "plan": None, "decides": True, "second": None})
+        asked = {"of": part.asked["of"], "plan": None, "decides": True, "second": None}
+        _queue(session, comparison, found, asked)
 
 
 def _end(session: Session, comparison: Comparison, status: JobState, values: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.launching import module_command, safe_environment
 from service.jobs import repository as jobs
+from service.jobs.needs import offer_of
 from service.jobs.service import worker_name
 from service.kit.database import Database
 from service.kit.process import PARENT
@@ -26,6 +27,8 @@ STEADY = 60.0
 """seconds of life after which a worker's death counts as the first again"""
 LONGEST = 30.0
 """seconds; the backoff grows to this"""
+ENDING = 5.0
+"""seconds for a worker to write down and end what it has stopped"""
 
 
 class EmbeddedWorker:
@@ -74,7 +77,8 @@ class EmbeddedWorker:
             database.engine.dispose()
 
     def _sign(self, session: Session, worker: str) -> None:
-        slots.sign(session, worker, self._settings.worker_queues, self._settings.worker_concurrency)
+        settings = self._settings
+        slots.sign(session, worker, settings.worker_queues, settings.worker_concurrency, offer_of(settings))
 
     def _run_once(self) -> int | None:
         """Run a worker to its end; returns its exit code, or None when it could not be started."""
@@ -96,14 +100,14 @@ class EmbeddedWorker:
             self._process.terminate()
 
     def stop(self) -> None:
-        """Ask the worker to end, and end it when it does not within 15 seconds."""
+        """Ask the worker to end, and end it if its jobs and it take longer than they may."""
         self.ask_to_stop()
         process = self._process
         if process is None:
             return
         process.terminate()  # again: it may have been starting when it was asked; asking twice does no harm
         try:
-            process.wait(15)
+            process.wait(self._settings.worker_stop_seconds + ENDING)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Index, Integer, String
+from sqlalchemy import Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gapcast.contract.base import JsonObject
@@ -48,6 +48,8 @@ class Job(Base):
     tenant: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(32))
     queue: Mapped[str] = mapped_column(String(16))
+    needs: Mapped[str] = mapped_column(Text)
+    """the text of its `JobNeeds`"""
     subject_id: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
     attempt: Mapped[int] = mapped_column(Integer)

@@ -1,6 +1,6 @@
 """The SQL of durable jobs. Every change of a running job is guarded by its attempt, the fence."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select, and_, case, exists, func, literal, or_, sele
 from sqlalchemy.orm import Session, aliased
 
 from gapcast.contract.base import JsonObject
+from gapcast.contract.needs import JobNeeds, Offer
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
 from service.kit.database import Json
@@ -28,35 +29,40 @@ class Running(NamedTuple):
     tenant: str
     subject_id: str
     kind: str
+    queue: str
+    needs: str
     started_at: datetime
     progress: JsonObject | None
 
 
-class Place(NamedTuple):
-    """Where a queued job stands."""
+class Due(NamedTuple):
+    """A job that a slot may take."""
 
-    at: datetime
-    """by the clock of the database"""
-    ahead: int
-    """queued jobs that are due and were created before it"""
-    workers: int
+    id: str
+    needs: JobNeeds
+    created_at: datetime
+
+
+class Standing(NamedTuple):
+    """A live worker of a queue, its slots there, and all that it runs."""
+
     slots: int
-    """of these workers together"""
-    running: Sequence[Running]
-    """the jobs of its queue that run, the oldest first; at most MOST_RUNNING"""
+    offer: Offer
+    running: list[Running]
 
 
 MOST_RUNNING = 100
-"""jobs among which the one that ends first is looked for"""
+"""jobs that a list of workers shows"""
 
 
-def add(session: Session, *, tenant: str, kind: str, queue: str, subject_id: str) -> Job:
-    """Store a queued job that is due at once."""
+def add(session: Session, *, tenant: str, kind: str, queue: str, subject_id: str, needs: JobNeeds | None = None) -> Job:
+    """Store a queued job that is due at once; without `needs` any worker of its queue takes it."""
     job = Job(
         id=new_id("job"),
         tenant=tenant,
         kind=kind,
         queue=queue,
+        needs=(needs or JobNeeds()).text,
         subject_id=subject_id,
         state=JobState.queued,
         attempt=0,
@@ -98,44 +104,65 @@ def count_live(session: Session, tenant: str) -> int:
     return session.execute(select(func.count()).where(Job.tenant == tenant, Job.state.in_(live))).scalar_one()
 
 
-def next_due(session: Session, queue: str, kinds: Collection[str], besides: Collection[str]) -> str | None:
-    """Return the id of the oldest job of a queue that is due: one that was taken back goes before younger ones.
+def next_due(
+    session: Session, queue: str, kinds: Collection[str], besides: Collection[str], takes: Callable[[JobNeeds], bool]
+) -> Due | None:
+    """Return the oldest job of a queue that is due: one that was taken back goes before younger ones.
 
     Args:
         session: of a read.
         queue: one of `gapcast.contract.waiting.QUEUES`.
         kinds: that are known here.
         besides: ids of jobs that are not wanted.
+        takes: True if a job with these needs is wanted.
     """
-    due = select(Job.id).where(
+    due = (
         Job.state == JobState.queued,
         Job.available_at <= now(),
         Job.queue == queue,
         Job.kind.in_(kinds),
         Job.id.not_in(besides),
     )
-    return session.execute(due.order_by(Job.created_at, Job.id).limit(1)).scalar_one_or_none()
+    needs = {text: _needs(text) for text in session.execute(select(Job.needs).where(*due).distinct()).scalars()}
+    wanted = [text for text, of in needs.items() if takes(of)]
+    if not wanted:
+        return None
+    oldest = select(Job.id, Job.needs, Job.created_at).where(*due, Job.needs.in_(wanted))
+    row = session.execute(oldest.order_by(Job.created_at, Job.id).limit(1)).one_or_none()
+    return None if row is None else Due(row.id, needs[row.needs], row.created_at)
 
 
-def place(session: Session, job: Job) -> Place:
-    """Read where a queued job stands in its queue, in one statement."""
-    mine, other, running = aliased(Job), aliased(Job), aliased(Job)
+def _needs(text: str) -> JobNeeds:
+    return JobNeeds.model_validate_json(text)
+
+
+def ahead(session: Session, job: Job) -> list[tuple[JobNeeds, int]]:
+    """Count the jobs of a queued job's queue that are due and were created before it, by what they need."""
+    mine, other = aliased(Job), aliased(Job)
     before = tuple_(other.created_at, other.id) < tuple_(mine.created_at, mine.id)
     queued = and_(other.queue == job.queue, other.state == JobState.queued, other.available_at <= now())
-    ahead = select(func.count()).select_from(other).join(mine, before).where(queued, mine.id == job.id)
-    alive = and_(Slots.queue == job.queue, Slots.expires_at > now())
-    counts = select(
-        now().label("at"),
-        ahead.scalar_subquery().label("ahead"),
-        select(func.count()).select_from(Slots).where(alive).scalar_subquery().label("workers"),
-        select(func.coalesce(func.sum(Slots.slots), 0)).where(alive).scalar_subquery().label("slots"),
-    ).subquery()
-    holds = and_(running.queue == job.queue, running.state == JobState.running)
-    shown = [getattr(running, name) for name in Running._fields]
-    query = select(*counts.c, *shown).select_from(counts).outerjoin(running, holds)
-    rows = session.execute(query.order_by(running.started_at).limit(MOST_RUNNING)).all()
-    at, ahead_of_it, workers, slots = rows[0][:4]
-    return Place(at, ahead_of_it, workers, slots, [Running(*row[4:]) for row in rows if row.subject_id is not None])
+    counts = select(other.needs, func.count()).select_from(other).join(mine, before)
+    rows = session.execute(counts.where(queued, mine.id == job.id).group_by(other.needs))
+    return [(_needs(text), number) for text, number in rows]
+
+
+def standing(session: Session, queue: str) -> tuple[datetime | None, list[Standing]]:
+    """Read the live workers of a queue with the jobs that they run, the oldest first, and the moment of the look.
+
+    There is no moment without a worker.
+    """
+    shown = [getattr(Job, name) for name in Running._fields]
+    runs = and_(Job.worker == Slots.worker, Job.state == JobState.running)
+    query = select(Slots, now(), *shown).outerjoin(Job, runs).where(Slots.queue == queue, Slots.expires_at > now())
+    found: dict[str, Standing] = {}
+    at = None
+    for sign, moment, *job in session.execute(query.order_by(Job.started_at)):
+        at = moment
+        worker = found.setdefault(sign.worker, Standing(sign.slots, sign.offer, []))
+        running = Running(*job)
+        if running.subject_id is not None:
+            worker.running.append(running)
+    return at, list(found.values())
 
 
 class Holding(NamedTuple):
@@ -154,11 +181,11 @@ def holding(session: Session) -> list[Holding]:
     return [Holding(worker, Running(*running), at) for worker, at, *running in rows]
 
 
-def count_due(session: Session) -> dict[str, int]:
-    """Count the jobs of each queue that are due and have not started."""
+def count_due(session: Session) -> list[tuple[str, JobNeeds, int]]:
+    """Count the jobs that are due and have not started, by queue and by what they need."""
     due = (Job.state == JobState.queued, Job.available_at <= now())
-    rows = session.execute(select(Job.queue, func.count()).where(*due).group_by(Job.queue))
-    return {queue: number for queue, number in rows}  # noqa: C416
+    rows = session.execute(select(Job.queue, Job.needs, func.count()).where(*due).group_by(Job.queue, Job.needs))
+    return [(queue, _needs(text), number) for queue, text, number in rows]
 
 
 def _chosen(query: Select[str]) -> Select[str]:

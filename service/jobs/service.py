@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from gapcast.contract.events import JobPaused, JobRetrying
+from gapcast.contract.needs import JobNeeds
 from gapcast.contract.waiting import RunningJob, Waiting
 from gapcast.contract.workers import WorkerOut, WorkerQueue
 from service.errors import TooManyJobs
@@ -55,17 +56,41 @@ def require_room(session: Session, tenant: str, most: int, more: int = 1) -> Non
 
 
 def waiting_of(session: Session, job: Job) -> Waiting | None:
-    """Say why a job has not started; None if it is not queued. One statement: for a single answer, not for lists."""
+    """Say why a job has not started; None if it is not queued. Two statements: for a single answer, not for lists."""
     if job.state != JobState.queued:
         return None
-    place = repository.place(session, job)
-    shown = [_running(one, place.at, job.tenant) for one in place.running]
+    needs = JobNeeds.model_validate_json(job.needs)
+    at, standing = repository.standing(session, job.queue)
+    able = [one for one in standing if one.offer.takes(needs)]
+    before = repository.ahead(session, job)
+    ahead = sum(number for of, number in before if not able or any(one.offer.takes(of) for one in able))
+    holding = [one for worker in able for one in worker.running if one.queue == job.queue or worker.offer.memory_gb]
+    shown = [_running(one, at, job.tenant) for one in holding if at is not None]
     # a job that will end soon by its pace, else the oldest one
     first = min(shown, key=lambda one: inf if one.seconds_left is None else one.seconds_left, default=None)
-    free = place.slots - len(shown) > place.ahead
-    return Waiting.model_validate(
-        {"queue": job.queue, "ahead": place.ahead, "workers": place.workers, "running": None if free else first}
+    slots = [(_free(one, job.queue, needs), one.offer) for one in able]
+    free = sum(number for number, _ in slots) > ahead or any(
+        number > sum(queued for of, queued in before if offer.takes(of)) for number, offer in slots
     )
+    return Waiting.model_validate(
+        {
+            "queue": job.queue,
+            "ahead": ahead,
+            "workers": len(able),
+            "unable": len(standing) - len(able),
+            "needs": needs,
+            "running": None if free else first,
+        }
+    )
+
+
+def _free(worker: repository.Standing, queue: str, needs: JobNeeds) -> int:
+    """How many of a worker's slots could take a job now."""
+    offer = worker.offer
+    held = sum(offer.share_of(JobNeeds.model_validate_json(one.needs)) for one in worker.running)
+    if offer.share_of(needs) > (offer.memory_gb or 0.0) - held:
+        return 0
+    return worker.slots - sum(one.queue == queue for one in worker.running)
 
 
 def _running(job: repository.Running, at: datetime, tenant: str) -> RunningJob:
@@ -79,18 +104,18 @@ def _running(job: repository.Running, at: datetime, tenant: str) -> RunningJob:
 
 def workers(session: Session, tenant: str) -> list[WorkerOut]:
     """Return the workers that have given a sign of life lately, by name; jobs of other tenants have no id."""
-    queued, rows = repository.count_due(session), repository.holding(session)
+    due, rows = repository.count_due(session), repository.holding(session)
     by_worker: dict[str, list[RunningJob]] = {}
     for job in rows:
         by_worker.setdefault(job.worker or "", []).append(_running(job.running, job.at, tenant))
     found: dict[str, WorkerOut] = {}
     for sign, at in slots.alive(session):
-        queue = WorkerQueue.model_validate(
-            {"queue": sign.queue, "slots": sign.slots, "queued": queued.get(sign.queue, 0)}
-        )
+        number = sum(count for queue, needs, count in due if queue == sign.queue and sign.offer.takes(needs))
+        queue = WorkerQueue.model_validate({"queue": sign.queue, "slots": sign.slots, "queued": number})
         seen = (at - sign.expires_at).total_seconds() + slots.GONE
+        running = by_worker.get(sign.worker, [])
         one = found.setdefault(
-            sign.worker, WorkerOut(name=sign.worker, queues=[], seen_seconds=seen, jobs=by_worker.get(sign.worker, []))
+            sign.worker, WorkerOut(name=sign.worker, queues=[], seen_seconds=seen, jobs=running, **dict(sign.offer))
         )
         one.queues.append(queue)
     return list(found.values())

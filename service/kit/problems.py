@@ -111,6 +111,7 @@ def from_validation(error: RequestValidationError, content_type: str | None) -> 
 def _methods(app: FastAPI, path: str) -> list[str]:
     """Return the methods that a path takes; Starlette names those of the first of its routes alone."""
     routes = [route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    routes = [route for route in routes if route.path == path] or routes  # GET /v1/probes/size would be a probe's path
     methods = {method for route in routes for method in route.methods or ()}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 

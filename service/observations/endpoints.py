@@ -66,7 +66,7 @@ async def create_observations(
     tenant: Tenant,
     into: Annotated[ObservationImport, Query()],
     idempotency_key: IdempotencyKey = None,
-    content_type: Annotated[str, Header()] = "",
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> BatchOut:
     """Store past runs: all rows of the body, or none of them.
 

@@ -48,6 +48,7 @@ def _ended(state: State, tenant: str, prediction_id: str) -> bool:
             UnknownModel,
             UnknownTask,
             UnknownPool,
+            NotFound,
             IdempotencyMismatch,
             InvalidRequest,
             MalformedJson,

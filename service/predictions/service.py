@@ -21,6 +21,7 @@ from service.fits import service as fits
 from service.fits.service import Current
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
+from service.jobs.needs import needs_of
 from service.jobs.service import waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import Database, WriteSession
@@ -225,7 +226,11 @@ def add_answered(session: Session, tenant: str, asked: Prepared, probe: Probe | 
 
 def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], settings: Settings) -> dict[str, Probe]:
     questions = [one.question for one in asked if one.question.stored is None]
-    configurations = [one.probe for one in questions if one.probe is not None]
+    configurations = [
+        (one.probe, needs_of(settings.models, one.probe.model, _size(one).needs))
+        for one in questions
+        if one.probe is not None
+    ]
     found = probes.ensure_all(session, tenant, configurations, settings.max_queued_jobs)
     private = {one.probe.key for one in questions if one.probe is not None and not _keeps_samples(one)}
     for key in sorted(private):
@@ -234,8 +239,11 @@ def _probes_of(session: WriteSession, tenant: str, asked: Sequence[Prepared], se
 
 
 def _keeps_samples(question: Question) -> bool:
-    size = question.request.probe
-    return size is None or size.samples
+    return _size(question).samples
+
+
+def _size(question: Question) -> ProbeSize:
+    return question.request.probe or ProbeSize()
 
 
 def _store(

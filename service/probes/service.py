@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 from gapcast.contract.base import JsonObject, Page
 from gapcast.contract.events import ProbeCancelRequested
 from gapcast.contract.lists import ProbeQuery
+from gapcast.contract.needs import JobNeeds
 from gapcast.contract.probes import Z95, ProbeConfiguration, ProbeOut, ProbeRequest, ProbeResult
 from gapcast.contract.waiting import Waiting
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
+from service.jobs.needs import needs_of
 from service.jobs.service import Settle, require_room, waiting_of
 from service.kit.clock import rfc3339
 from service.kit.database import WriteSession
@@ -63,7 +65,8 @@ def create(
         group_size=request.group_size,
         target_se=target / Z95 if target is not None else None,
     )
-    probe = ensure(session, tenant, resolved.configuration, settings.max_queued_jobs)
+    needs = needs_of(settings.models, resolved.configuration.model, request.probe.needs)
+    probe = ensure(session, tenant, resolved.configuration, needs, settings.max_queued_jobs)
     if idempotency is not None:
         keep_subject(session, tenant, idempotency.key, probe.id)
     repository.want(session, probe.id, request)
@@ -174,16 +177,16 @@ def _show(
 
 
 def ensure_all(
-    session: WriteSession, tenant: str, configurations: Iterable[ProbeConfiguration], max_queued: int
+    session: WriteSession, tenant: str, configurations: Iterable[tuple[ProbeConfiguration, JobNeeds]], max_queued: int
 ) -> dict[str, Probe]:
     """Return the probes with these configurations by their keys, as `ensure` does; equal ones share theirs.
 
     Raises:
         TooManyJobs: the tenant would have more than `max_queued` jobs.
     """
-    wanted = {one.key: one for one in configurations}
+    wanted = {one.key: (one, needs) for one, needs in configurations}
     if len(wanted) < 2:
-        return {key: ensure(session, tenant, one, max_queued) for key, one in wanted.items()}
+        return {key: ensure(session, tenant, *one, max_queued) for key, one in wanted.items()}
     known = {probe.key: probe for probe in repository.find_all(session, tenant, wanted)}
     found = {key: probe for key, probe in known.items() if probe.result is not None}
     absent = wanted.keys() - known.keys()
@@ -192,17 +195,19 @@ def ensure_all(
     new = {}
     # each is made or joined in one order, so that two lists never wait for each other
     for key in sorted(wanted.keys() - found.keys()):
-        made = _create(session, tenant, wanted[key]) if key in absent else None
+        made = _create(session, tenant, *wanted[key]) if key in absent else None
         if made is not None:
             new[key] = made
         else:
-            found[key] = ensure(session, tenant, wanted[key], max_queued)
+            found[key] = ensure(session, tenant, *wanted[key], max_queued)
     session.wake(KIND.queue, *(new[key].job_id for key in wanted if key in new))
     return found | new
 
 
-def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration, max_queued: int) -> Probe:
-    """Return the probe with this configuration; a new job is woken for it where it needs one.
+def ensure(
+    session: WriteSession, tenant: str, configuration: ProbeConfiguration, needs: JobNeeds, max_queued: int
+) -> Probe:
+    """Return the probe with this configuration; a new job with these needs is woken for it where it lacks one.
 
     A probe that is measured already has its result; one whose job still lives is shared; one whose job ended without a
     result gets a new job. The job's row is locked before it is joined: its end and our joining cannot cross.
@@ -214,7 +219,7 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
         probe = repository.find(session, tenant, configuration.key)
         if probe is None:
             require_room(session, tenant, max_queued)
-            made = _create(session, tenant, configuration)
+            made = _create(session, tenant, configuration, needs)
             if made is not None:
                 session.wake(KIND.queue, made.job_id)
                 return made
@@ -227,7 +232,7 @@ def ensure(session: WriteSession, tenant: str, configuration: ProbeConfiguration
         if job is not None and job.state == JobState.succeeded:
             continue  # it ended while we waited for its row: read the result
         require_room(session, tenant, max_queued)
-        fresh = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=probe.id)
+        fresh = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=probe.id, needs=needs)
         if repository.hand_over(session, probe.id, probe.job_id, fresh.id):
             session.refresh(probe)
             session.wake(KIND.queue, fresh.id)
@@ -257,12 +262,12 @@ def keep(session: Session, tenant: str, configuration: ProbeConfiguration, job_i
     return probe
 
 
-def _create(session: Session, tenant: str, configuration: ProbeConfiguration) -> Probe | None:
+def _create(session: Session, tenant: str, configuration: ProbeConfiguration, needs: JobNeeds) -> Probe | None:
     """Store a probe and its job; None if another client has stored this one meanwhile."""
     probe_id = new_id("probe")
     try:
         with session.begin_nested():
-            job = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=probe_id)
+            job = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=probe_id, needs=needs)
             return repository.add(
                 session,
                 {

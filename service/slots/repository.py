@@ -7,6 +7,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from gapcast.contract.needs import Offer
 from service.kit.clock import now
 from service.slots.models import Slots
 
@@ -16,15 +17,15 @@ GONE = 30.0
 """seconds without one after which a worker counts as gone: two signs may be late or lost"""
 
 
-def sign(session: Session, worker: str, queues: Iterable[str], slots: int) -> None:
-    """Write that a worker lives and has so many slots for each of these queues; forget the workers that are gone."""
+def sign(session: Session, worker: str, queues: Iterable[str], slots: int, offer: Offer) -> None:
+    """Write that a worker lives, its slots for each of these queues and its offer; forget the workers that are gone."""
     session.execute(delete(Slots).where(Slots.expires_at < now()).execution_options(synchronize_session=False))
     dialect = session.get_bind().dialect.name
     for queue in queues:
         statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Slots).values(
-            worker=worker, queue=queue, slots=slots, expires_at=now(GONE)
+            worker=worker, queue=queue, slots=slots, offer=offer, expires_at=now(GONE)
         )
-        written = {"slots": slots, "expires_at": now(GONE)}
+        written = {"slots": slots, "offer": offer, "expires_at": now(GONE)}
         session.execute(statement.on_conflict_do_update(index_elements=[Slots.worker, Slots.queue], set_=written))
 
 

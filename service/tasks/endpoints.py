@@ -9,7 +9,7 @@ from gapcast.contract.accepted import listed
 from gapcast.contract.base import Listing, Page
 from gapcast.contract.catalog import ProblemOut, Task
 from gapcast.contract.lists import ProblemQuery
-from gapcast.contract.problems import Preset, ProblemIn, TaskIn, VerifierKind
+from gapcast.contract.problems import MaxTokens, Preamble, Preset, ProblemIn, TaskIn, TaskName, VerifierKind
 from service.dependencies import AppState, State, Tenant
 from service.errors import InvalidFile, TooManyJobs
 from service.kit.errors import (
@@ -34,13 +34,16 @@ _TABLE = {
     "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
 }
 
+_SCHEMAS: dict[task_files.Form, OpenApi] = {
+    "ndjson": {"schema": inlined(ProblemIn) | {"description": "Each line."}},
+    "json": {"schema": {"type": "array", "items": inlined(ProblemIn), "minItems": 1}},
+    "csv": _TABLE,
+    "parquet": _TABLE,
+}
 _BODY: OpenApi = {
     "requestBody": {
         "required": True,
-        "content": {
-            media: {"schema": inlined(ProblemIn) | {"description": "Each line."}} if form == "ndjson" else _TABLE
-            for media, form in task_files.MEDIA_TYPES.items()
-        },
+        "content": {media: _SCHEMAS[form] for media, form in task_files.MEDIA_TYPES.items()},
     }
 }
 
@@ -62,12 +65,12 @@ async def create_task(
     response: Response,
     state: AppState,
     tenant: Tenant,
-    name: Annotated[str, Query(max_length=255, description=TaskIn.model_fields["name"].description)],
+    name: Annotated[TaskName, Query(description=TaskIn.model_fields["name"].description)],
     verifier: Annotated[
         VerifierKind | None, Query(description="how a completion is scored; null: what `from` says of its layout")
     ] = None,
-    max_tokens: Annotated[int | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
-    preamble: Annotated[str | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
+    max_tokens: Annotated[MaxTokens | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
+    preamble: Annotated[Preamble | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
     options: Annotated[str | None, Query(description="the verifier's options, a JSON object")] = None,
     layout: Annotated[Preset | None, Query(alias="from", description="the public layout that the file has")] = None,
     mapped: Annotated[
@@ -76,7 +79,7 @@ async def create_task(
     ] = None,
     accept: Annotated[bool, Query(description="use the task whatever its self-check finds")] = False,
     idempotency_key: IdempotencyKey = None,
-    content_type: Annotated[str, Header()] = "",
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Task:
     """Store a task file (JSON lines, a JSON array, CSV or Parquet, as its Content-Type says): all problems, or none.
 

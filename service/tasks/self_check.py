@@ -4,6 +4,7 @@ from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject
 from gapcast.contract.catalog import LEAST_SHARE, SelfCheck, TaskStatus
+from gapcast.contract.needs import JobNeeds
 from gapcast.contract.waiting import Queue
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -14,6 +15,8 @@ from service.tasks.models import StoredTask
 
 KIND = "check"
 QUEUE: Queue = "probes"
+NEEDS = JobNeeds(memory_gb=0)
+"""it loads no model"""
 UNFINISHED = {
     "code": "check_cancelled",
     "message": "The self-check was cancelled.",
@@ -36,7 +39,7 @@ def begin(session: WriteSession, row: StoredTask, most_jobs: int, *, accept: boo
     if checked or _is_live(session, row):
         return
     require_room(session, row.tenant, most_jobs)
-    job = jobs.add(session, tenant=row.tenant, kind=KIND, queue=QUEUE, subject_id=row.id)
+    job = jobs.add(session, tenant=row.tenant, kind=KIND, queue=QUEUE, subject_id=row.id, needs=NEEDS)
     status = repository.READY if accept or row.accepted or row.status == repository.READY else "checking"
     repository.change(session, row.id, check_job_id=job.id, status=status, self_check=None, error=None)
     session.wake(QUEUE, job.id)

@@ -23,6 +23,7 @@ from service.events import repository as events
 from service.forecasts import service as forecasts
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.jobs.needs import needs_of
 from service.jobs.service import require_room, waiting_of
 from service.kit.clock import now
 from service.kit.database import WriteSession
@@ -66,10 +67,13 @@ def create(
     require_room(session, tenant, settings.max_queued_jobs, len(run_ids))
     model = planned.configuration.model
     law = forecasts.law_pool(session, tenant, request.prediction_id, planned.pool, model, settings)
+    needs = needs_of(settings.models, model, request.training.needs, training=True)
     made: dict[str, str] = {}
     rows = []
     for run_id, seed in zip(run_ids, request.seeds, strict=True):
-        made[run_id] = jobs.add(session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=run_id).id
+        made[run_id] = jobs.add(
+            session, tenant=tenant, kind=KIND.name, queue=KIND.queue, subject_id=run_id, needs=needs
+        ).id
         configuration = planned.configuration.model_copy(update={"seed": seed})
         rows.append(
             {

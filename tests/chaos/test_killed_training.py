@@ -149,16 +149,20 @@ def test_paused_and_resumed(product: Product, check: Check, tmp_path: Path) -> N
 
 
 def test_a_stopped_worker_saves_the_run_and_hands_it_back(tmp_path: Path, check: Check) -> None:
-    settings = {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off"}
+    # a stop that were counted as a failure would end the run
+    settings = {"GAPCAST_DATA_DIR": str(tmp_path / "data"), "GAPCAST_WORKER": "off", "GAPCAST_MAX_FAILURES": "1"}
     with serving(tmp_path, settings) as (client, _):
-        with working(tmp_path, settings, "first"):
+        with working(tmp_path, settings, "first") as first:
             run = ask(client, "POST", "/v1/training_runs", json=BODY)
             reached(client, run, 5)
+            assert first.stop() == 0
         (handed,) = told(client, run, "job.handed_back")
         assert handed["step"] > 0
         with working(tmp_path, settings, "second"):
             check(client, run)
         assert resumed_at(client, run) == handed["step"]
+        workers = [one["worker"] for one in told(client, run, "job.started")]
+        assert len(set(workers)) == len(workers) == 2
 
 
 def test_a_frozen_worker_loses_the_run_and_writes_nothing_when_it_wakes(tmp_path: Path, check: Check) -> None:

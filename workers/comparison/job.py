@@ -2,6 +2,7 @@
 
 from gapcast.contract.comparison_jobs import ComparisonConfiguration, PartResult
 from workers.comparison.race import Race
+from workers.gpu_memory import limit_gpu_memory
 from workers.resources import Resources
 from workers.work import Work
 
@@ -14,4 +15,5 @@ def run(work: Work) -> PartResult:
     """
     configuration = ComparisonConfiguration.model_validate(work.configuration)
     resources = Resources.read(configuration.model, work.resources)
+    limit_gpu_memory(resources.memory_gb)
     return Race(configuration, resources, work.emit).run()

@@ -91,7 +91,8 @@ class VllmEngine:
             raise _not_available(f"vLLM is not whole on this worker ({error})") from error
         where: Options = (
             {
-                "gpu_memory_utilization": options.memory_share,
+                # of the share that the job may take (`workers.gpu_memory`)
+                "gpu_memory_utilization": options.memory_share * torch.cuda.get_per_process_memory_fraction(),
                 "max_num_batched_tokens": batched_tokens(_text_config(folder).get("vocab_size")),
             }
             if gpu

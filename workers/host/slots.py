@@ -1,4 +1,4 @@
-"""A worker's slots: each runs one job of its queue at a time, the oldest one that is due.
+"""A worker's slots: each runs one job of its queue at a time, the oldest one that is due and that the worker can take.
 
 The jobs table says what is due. A wake-up only makes idle slots look at once, and so none is kept for a busy one.
 """
@@ -8,10 +8,13 @@ import threading
 import structlog
 
 from service.jobs import repository as jobs
+from service.jobs.needs import offer_of
+from service.jobs.repository import Due
 from service.kinds import KINDS
 from service.kit.database import Database
 from service.settings import Settings
 from service.slots import repository as slots
+from workers.host.memory import Memory
 from workers.host.supervisor import Supervisor
 
 log = structlog.get_logger()
@@ -30,6 +33,8 @@ class Slots:
         queues = settings.worker_queues * settings.worker_concurrency
         self._woken = [(queue, threading.Event()) for queue in queues]
         self._threads: list[threading.Thread] = []
+        self._offer = offer_of(settings)
+        self._memory = Memory(self._offer)
 
     def start(self) -> None:
         """Sign, and take jobs until told to stop."""
@@ -61,7 +66,9 @@ class Slots:
         settings = self._settings
         try:
             with self._database.write() as session:
-                slots.sign(session, self._supervisor.name, settings.worker_queues, settings.worker_concurrency)
+                slots.sign(
+                    session, self._supervisor.name, settings.worker_queues, settings.worker_concurrency, self._offer
+                )
         except Exception as error:
             log.warning("sign_not_written", error=f"{type(error).__name__}: {error}"[:300])
 
@@ -69,22 +76,37 @@ class Slots:
         while not self._stop.wait(slots.SIGN):
             self._sign()
 
+    def _take(self, queue: str, refused: set[str]) -> Due | None:
+        """Return the job that a slot is to run now, for which it has taken the memory."""
+        with self._database.read() as session:
+            due = jobs.next_due(session, queue, KINDS, refused, self._offer.takes)
+        self._memory.forget(queue, due)
+        if due is None or self._memory.take(queue, due):
+            return due
+        with self._database.read() as session:
+            smaller = jobs.next_due(
+                session, queue, KINDS, refused, lambda needs: self._offer.takes(needs) and self._memory.fits(needs)
+            )
+        return smaller if smaller is not None and self._memory.take(queue, smaller) else None
+
     def _keep_working(self, queue: str, woken: threading.Event) -> None:
         refused: set[str] = set()  # jobs that cannot be started here and must not keep those behind them from it
         while not self._stop.is_set():
-            job_id = None
+            due = None
             try:
-                with self._database.read() as session:
-                    job_id = jobs.next_due(session, queue, KINDS, refused)
-                if job_id is not None:
-                    if not self._supervisor.run(job_id):
+                due = self._take(queue, refused)
+                if due is not None:
+                    if not self._supervisor.run(due.id):
                         self._stop.wait(AGAIN)
                     continue
             except Exception as error:
-                log.warning("job_not_started", job=job_id, error=f"{type(error).__name__}: {error}"[:300])
-                if job_id is not None:
-                    refused.add(job_id)
+                log.warning("job_not_started", job=due and due.id, error=f"{type(error).__name__}: {error}"[:300])
+                if due is not None:
+                    refused.add(due.id)
                     continue
+            finally:
+                if due is not None:
+                    self._memory.give(due.id)
             if woken.wait(LOOK):
                 woken.clear()
                 refused.clear()

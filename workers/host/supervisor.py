@@ -23,10 +23,12 @@ from gapcast.contract.events import (
     JobStarted,
     JobSucceeded,
 )
+from gapcast.contract.needs import JobNeeds
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.kind import Kind
 from service.jobs.models import Job, JobState
+from service.jobs.needs import offer_of
 from service.jobs.repository import Asked
 from service.jobs.service import record_return, worker_name
 from service.kinds import KINDS, prepare, settle
@@ -45,8 +47,6 @@ PROGRESS = 0.5
 """seconds between two writes of what a child says: a person sees it move, the database hardly notices"""
 LOOK = 3.0
 """seconds between two looks whether a job is to stop, while its child says nothing"""
-GRACE = 10.0
-"""seconds in which a child that is asked to stop may save its work; `serve` gives its worker 15 to stop"""
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """how a database that does not answer shows"""
 UNFORESEEN = "internal_error"
@@ -153,7 +153,8 @@ class _Attempt:
     def _read_resources(self, configuration: JsonObject) -> JsonObject:
         with self._database.read() as session:
             found = places(session, self._job.tenant, configuration, self._settings, self._worker)
-            return found | self._kind.resources(session, self._job, self._settings)
+            share = offer_of(self._settings).share_of(JobNeeds.model_validate_json(self._job.needs))
+            return found | self._kind.resources(session, self._job, self._settings) | {"memory_gb": share or None}
 
     # --- while it runs
 
@@ -183,7 +184,7 @@ class _Attempt:
                 if not self._kind.stops_gently:
                     raise Stopped
                 child.ask_to_stop()
-                patience = moment + GRACE
+                patience = moment + self._settings.worker_stop_seconds
             if patience is not None and moment > patience:
                 log.warning("child_did_not_stop", job=self._job.id, attempt=self._job.attempt)
                 raise Stopped

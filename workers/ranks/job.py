@@ -5,6 +5,7 @@ It stands here and not in `workers.opsd`, which loads torch: a process that only
 
 from gapcast.contract.training import TrainingConfiguration
 from gapcast.contract.training_results import TrainingResult
+from workers.gpu_memory import limit_gpu_memory
 from workers.ranks.launch import run_on_ranks
 from workers.resources import Resources
 from workers.work import Work
@@ -22,6 +23,7 @@ def run(work: Work) -> TrainingResult:
     resources = Resources.read(training.model, work.resources)
     if training.options.processes > 1:
         return run_on_ranks(training, resources, work.write, work.stop)
+    limit_gpu_memory(resources.memory_gb)
     from workers.opsd import run_training
     from workers.watch import LawWatch
 

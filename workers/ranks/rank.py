@@ -12,6 +12,7 @@ from gapcast.atomic import write_atomically
 from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent, look_for_garbage_seldom
 from workers.child import emitter, last_line, own_pipe
+from workers.gpu_memory import limit_gpu_memory
 from workers.ranks.places import AGENT, ERROR, JOB, STOP
 
 
@@ -31,6 +32,7 @@ def main() -> None:
     rank = os.environ["RANK"]
     configuration = TrainingConfiguration.model_validate(job["configuration"])
     resources = Resources.read(configuration.model, job["resources"])
+    limit_gpu_memory(resources.memory_gb)
 
     emit, stop = emitter(write if rank == "0" else lambda line: None), (folder / STOP).exists
     watch = LawWatch.read(configuration, resources.watch)

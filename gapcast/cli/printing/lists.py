@@ -9,7 +9,7 @@ from rich.table import Table
 from gapcast.cli.terminal import print_table
 from gapcast.contract.labels import Labelled
 from gapcast.models import FitSummary, Pool, Prediction, Probe, Worker
-from gapcast.words import context, duration, labels, measured, points, running_job, verdict, when
+from gapcast.words import context, duration, labels, measured, offer, points, running_job, verdict, when
 
 
 def label(of: Labelled) -> str:
@@ -64,12 +64,12 @@ def print_fits(console: Console, fits: Sequence[FitSummary]) -> None:
 
 def print_workers(console: Console, workers: Iterable[Worker]) -> None:
     """Print workers as a table."""
-    table = _table(("Worker", "Queue"), ("Slots", "Queued"), ("Jobs", "Seen"))
+    table = _table(("Worker", "Has", "Queue"), ("Slots", "Queued"), ("Jobs", "Seen"))
     for one in workers:
         queues = [(queue.queue, str(queue.slots), str(queue.queued)) for queue in one.queues]
         jobs = "\n".join(running_job(job) for job in one.jobs) or "nothing"
         columns = ("\n".join(column) for column in zip(*queues, strict=True))
-        table.add_row(escape(one.name), *columns, escape(jobs), f"{duration(one.seen_seconds)} ago")
+        table.add_row(escape(one.name), escape(offer(one)), *columns, escape(jobs), f"{duration(one.seen_seconds)} ago")
     print_table(console, table)
 
 

@@ -8,6 +8,7 @@ from gapcast import words
 from gapcast.contract.base import Paced, Warned
 from gapcast.contract.contexts import context_of
 from gapcast.contract.fits import Calibration, LevelCalibration
+from gapcast.contract.needs import JobNeeds
 from gapcast.contract.recipes import Recipe
 from gapcast.contract.training import TrainedOn
 from gapcast.contract.waiting import RunningJob, Waiting
@@ -161,6 +162,26 @@ BEFORE = RunningJob(id="run_1", kind="training", seconds=200, seconds_left=720)
         (
             Waiting(queue="training", ahead=0, workers=0, running=None),
             "no worker for training runs has been seen: start one with `gapcast worker`",
+        ),
+        (
+            Waiting(queue="training", ahead=0, workers=0, needs=JobNeeds(labels=["gpu"], memory_gb=24), running=None),
+            "no worker for training runs has been seen: start one with `gapcast worker --label gpu --memory-gb 24`",
+        ),
+        (
+            Waiting(queue="probes", ahead=0, workers=0, unable=2, needs=JobNeeds(labels=["gpu"]), running=None),
+            "no worker for probes has the label gpu (2 others seen): start one with `gapcast worker --label gpu`",
+        ),
+        (
+            Waiting(
+                queue="probes",
+                ahead=0,
+                workers=0,
+                unable=1,
+                needs=JobNeeds(model="qwen3-8b", labels=["a100"], memory_gb=24),
+                running=None,
+            ),
+            "no worker for probes has the model qwen3-8b, the label a100 and 24 GB of memory (1 other seen): start one "
+            "with `gapcast worker --label a100 --memory-gb 24`, with qwen3-8b under [[models]] in its settings",
         ),
         (Waiting(queue="training", ahead=0, workers=1, running=BEFORE), "waiting for run_1 (about 12 min left)"),
         (

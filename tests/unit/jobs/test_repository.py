@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
+from gapcast.contract.needs import Offer
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kit.clock import now
@@ -138,9 +139,9 @@ def test_a_message_that_was_lost_is_sent_again_once(database: Database, job_id: 
     with database.write() as session:
         assert jobs.take_undispatched(session, 30) == []
         session.execute(update(Job).where(Job.id == job_id).values(dispatched_at=now(-31)))
-        slots.sign(session, "worker", ["training"], 1)
+        slots.sign(session, "worker", ["training"], 1, Offer())
         assert jobs.take_undispatched(session, 30) == [], "nobody would read it"
-        slots.sign(session, "worker", ["probes"], 1)
+        slots.sign(session, "worker", ["probes"], 1, Offer())
         assert jobs.take_undispatched(session, 30) == [("probes", job_id)]
         assert jobs.take_undispatched(session, 30) == []
 

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 from sqlalchemy import update
 
+from gapcast.contract.needs import JobNeeds, Offer
 from gapcast.contract.waiting import RunningJob, Waiting
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
@@ -15,30 +16,36 @@ from service.slots import repository as slots
 
 NAMES = count()
 KINDS = {"probe", "training"}
+ANY = Offer()
 
 
-def add(database: Database, queue: str = "probes", tenant: str = "local", due: float = 0) -> str:
+def add(
+    database: Database, queue: str = "probes", tenant: str = "local", due: float = 0, needs: JobNeeds | None = None
+) -> str:
     """Queue a job that is due in so many seconds."""
     with database.write() as session:
         kind = "probe" if queue == "probes" else "training"
-        job = jobs.add(session, tenant=tenant, kind=kind, queue=queue, subject_id=f"{kind}_{next(NAMES)}")
+        subject = f"{kind}_{next(NAMES)}"
+        job = jobs.add(session, tenant=tenant, kind=kind, queue=queue, subject_id=subject, needs=needs)
         session.execute(update(Job).where(Job.id == job.id).values(available_at=now(due)))
         return job.id
 
 
-def start(database: Database, job_id: str, seconds: float = 0, left: float | None = None) -> str:
+def start(
+    database: Database, job_id: str, seconds: float = 0, left: float | None = None, worker: str = "worker"
+) -> str:
     """Let a job run since so many seconds; returns the id of its subject."""
     with database.write() as session:
-        job = jobs.claim(session, job_id, "worker", 60)
+        job = jobs.claim(session, job_id, worker, 60)
         assert job is not None
         progress = {"done": 1, "total": 2} | ({} if left is None else {"seconds_left": left})
         session.execute(update(Job).where(Job.id == job_id).values(started_at=now(-seconds), progress=progress))
         return job.subject_id
 
 
-def sign(database: Database, *queues: str, name: str = "worker", each: int = 1) -> None:
+def sign(database: Database, *queues: str, name: str = "worker", each: int = 1, offer: Offer = ANY) -> None:
     with database.write() as session:
-        slots.sign(session, name, queues, each)
+        slots.sign(session, name, queues, each, offer)
 
 
 def waiting(database: Database, job_id: str) -> Waiting | None:
@@ -57,7 +64,8 @@ def before(database: Database, job_id: str) -> RunningJob:
 
 def next_due(database: Database, queue: str, *besides: str) -> str | None:
     with database.read() as session:
-        return jobs.next_due(session, queue, KINDS, besides)
+        due = jobs.next_due(session, queue, KINDS, besides, Offer().takes)
+        return None if due is None else due.id
 
 
 class TestWaiting:
@@ -133,6 +141,47 @@ class TestWaiting:
             assert why.workers == expected
 
 
+GPU = JobNeeds(labels=["gpu"])
+
+
+class TestNeeds:
+    def test_workers_that_lack_what_it_needs_do_not_count(self, database: Database) -> None:
+        sign(database, "probes", name="cpu")
+        job_id = add(database, needs=GPU)
+        why = waiting(database, job_id)
+        assert why == Waiting(queue="probes", ahead=0, workers=0, unable=1, needs=GPU, running=None)
+        sign(database, "probes", name="gpu", offer=Offer(labels=["gpu"]))
+        why = waiting(database, job_id)
+        assert why == Waiting(queue="probes", ahead=0, workers=1, unable=1, needs=GPU, running=None)
+
+    def test_a_job_for_other_workers_is_not_ahead_and_does_not_hold_the_slot(self, database: Database) -> None:
+        sign(database, "probes", name="cpu")
+        sign(database, "probes", name="gpu", offer=Offer(labels=["gpu"]))
+        start(database, add(database), worker="gpu")
+        add(database, needs=JobNeeds(labels=["a100"]))
+        add(database, needs=GPU)
+        first, second = (waiting(database, add(database)) for _ in range(2))
+        assert first is not None
+        assert second is not None
+        assert (first.ahead, first.running) == (1, None), "the other worker's slot is free, and not for the one ahead"
+        assert second.ahead == 2
+        assert second.running is not None
+        sign(database, "probes", name="gpu", each=3, offer=Offer(labels=["gpu"]))
+        for_gpu = waiting(database, add(database, needs=GPU))
+        assert for_gpu is not None
+        assert (for_gpu.ahead, for_gpu.workers) == (3, 1)
+
+    def test_a_free_slot_without_the_memory_is_not_free(self, database: Database) -> None:
+        sign(database, "probes", "training", each=2, offer=Offer(memory_gb=80))
+        run = start(database, add(database, "training", needs=JobNeeds(memory_gb=60)), left=90)
+        small = waiting(database, add(database, needs=JobNeeds(memory_gb=20)))
+        assert small is not None
+        assert small.running is None
+        large = add(database, needs=JobNeeds(memory_gb=40))
+        assert before(database, large).id == run
+        assert (waiting(database, add(database, needs=JobNeeds(memory_gb=81))) or small).workers == 0
+
+
 class TestNextDue:
     def test_the_oldest_one_that_is_due(self, database: Database) -> None:
         first, second = add(database, due=-1), add(database, due=-2)
@@ -155,6 +204,19 @@ class TestNextDue:
         why = waiting(database, young)
         assert why is not None
         assert why.ahead == 1
+
+    @pytest.mark.parametrize("how", ["handed back", "paused and resumed"])
+    def test_so_is_one_that_was_put_aside(self, database: Database, how: str) -> None:
+        first, young = add(database), add(database)
+        with database.write() as session:
+            claimed = jobs.claim(session, first, "worker", 60)
+            assert claimed is not None
+            jobs.hand_back(session, first, claimed.attempt, hold=how != "handed back")
+        if how != "handed back":
+            assert next_due(database, "probes") == young
+            with database.write() as session:
+                jobs.resume(session, first)
+        assert next_due(database, "probes") == first
 
     def test_only_what_is_queued_and_known_here(self, database: Database) -> None:
         start(database, add(database))

@@ -58,3 +58,17 @@ def test_every_get_answers_head_without_a_body(refusing: TestClient, document: d
 def test_another_method_is_told_which_ones_there_are(refusing: TestClient, path: str, allowed: str) -> None:
     answer = refusing.delete(path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/probes/size", "POST"),
+        ("GET", "/v1/probes/import", "POST"),
+        ("PATCH", "/v1/observations/export", "GET, HEAD"),
+    ],
+)
+def test_a_path_of_its_own_is_not_an_id(refusing: TestClient, method: str, path: str, allowed: str) -> None:
+    answer = refusing.request(method, path, json={})
+    assert (answer.status_code, answer.headers.get("allow")) == (405, allowed)
+    assert f"expected {allowed} for the path" in answer.json()["detail"]

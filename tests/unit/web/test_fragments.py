@@ -14,6 +14,7 @@ from gapcast.contract.events import (
     TrainingResumed,
 )
 from gapcast.contract.forecasts import Forecast
+from gapcast.contract.needs import Offer
 from gapcast.contract.probes import Difference
 from gapcast.contract.training_results import Phase
 from gapcast.words import duration, on_track
@@ -276,7 +277,7 @@ class TestWaiting:
         self, client: TestClient, configuration: Body, worker: Worker
     ) -> None:
         with worker.database.write() as session:
-            slots.sign(session, "w", ["training"], 1)
+            slots.sign(session, "test", ["training"], 1, Offer())
         body = {"recipe": {"steps": 20}, "context": configuration["context"]} | run_of(configuration)
         first, second = (client.post("/v1/training_runs", json=body | {"seeds": [seed]}).json() for seed in (0, 1))
         path = f"training_runs/{second['id']}"

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from gapcast.contract.needs import JobNeeds
 from service.jobs import repository as jobs
 from service.kit.database import Database
 from service.settings import Settings
@@ -17,12 +19,13 @@ from workers.host.supervisor import Supervisor
 
 
 class Recording(Supervisor):
-    """Claims jobs, and holds those of training until it is told to stop; the first probe cannot be started."""
+    """Claims jobs, and holds those of training until they are done or it stops; the first probe cannot be started."""
 
     def __init__(self, settings: Settings, database: Database, stop: threading.Event) -> None:
         super().__init__(settings, database, stop)
         self.started: list[str] = []
         self.refused: list[str] = []
+        self.done = threading.Event()
 
     def run(self, job_id: str) -> bool:
         with self._database.write() as session:
@@ -35,7 +38,8 @@ class Recording(Supervisor):
                 return False
         self.started.append(job.subject_id)
         if job.queue == "training":
-            self._stop.wait()
+            while not self.done.is_set() and not self._stop.wait(0.05):
+                pass
         return True
 
 
@@ -101,6 +105,45 @@ def test_an_idle_slot_looks_without_a_wake_up(
     queue(database, "probe")
     eventually(lambda: supervisor.started == ["probe"])
     working.stop()
+
+
+def test_jobs_run_at_once_as_far_as_the_memory_goes_and_labels_are_kept(
+    database: Database,
+    settings: Settings,
+    supervisor: Recording,
+    stop: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots, "LOOK", 0.05)
+    settings.worker_queues, settings.worker_concurrency = ["training"], 3
+    settings.worker_labels, settings.worker_memory_gb = ["gpu"], 80
+    working = Slots(settings, database, supervisor, stop)
+    with database.write() as session:
+        for subject, needs in {
+            "too large": JobNeeds(memory_gb=81),
+            "elsewhere": JobNeeds(labels=["a100"]),
+            "first": JobNeeds(labels=["gpu"], memory_gb=50),
+            "second": JobNeeds(memory_gb=30),
+            "third": JobNeeds(memory_gb=1),
+        }.items():
+            jobs.add(session, tenant="local", kind="training", queue="training", subject_id=subject, needs=needs)
+    looks = []
+    look = jobs.next_due
+
+    def counted(*arguments: Any) -> jobs.Due | None:
+        looks.append(arguments)
+        return look(*arguments)
+
+    monkeypatch.setattr(jobs, "next_due", counted)
+    working.start()
+    eventually(lambda: set(supervisor.started) == {"first", "second"})
+    looks.clear()
+    eventually(lambda: len(looks) > 3)
+    assert set(supervisor.started) == {"first", "second"}, "the third does not fit, though its slot is idle"
+    supervisor.done.set()
+    eventually(lambda: "third" in supervisor.started)
+    working.stop()
+    assert set(supervisor.started) == {"first", "second", "third"}
 
 
 class TestPace:

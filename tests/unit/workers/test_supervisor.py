@@ -362,6 +362,7 @@ class TestLines:
         run(job_id, "checkpoint(4)\nsys.exit(1)")
         with database.write() as session:
             session.execute(update(Job).values(available_at=now(-1)))
+        settings.worker_memory_gb = 80
         run(job_id, 'event("given", **job)\nsay(result=RESULT)')
         (given,) = [data for name, data in told(database, job_id) if name == "training.given"]
         run_row = run_of(database, job_id)
@@ -375,6 +376,7 @@ class TestLines:
             "checkpoint_folder": str(settings.data_dir / "training" / job_id / "3"),
             "export_folder": str(settings.data_dir / "models" / run_row.id),
             "card": {"run_id": run_row.id, "pool": "mine", "family": "lab-qwen3", "predicted": None},
+            "memory_gb": 80.0,
             "released": False,
         }
 
@@ -421,10 +423,10 @@ class TestStopping:
         database: Database,
         job_id: str,
         run: Callable[[str, str], None],
-        monkeypatch: pytest.MonkeyPatch,
+        settings: Settings,
         script: str,
     ) -> None:
-        monkeypatch.setattr(supervisor, "GRACE", 1.0)
+        settings.worker_stop_seconds = 1
         with running(run, job_id, script):
             has_begun(database, job_id)
             self.pause(database, job_id)
