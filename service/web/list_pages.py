@@ -1,5 +1,6 @@
 """The pages of lists, of one observation, task or model, and of the workers: rendered whole by the server."""
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -8,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from gapcast import described, words
+from gapcast import described, task_words, words
+from gapcast.contract.lists import ProblemQuery
 from gapcast.contract.observations import ObservationPatch
 from service.catalog import service as catalog
 from service.catalog.service import SHIPPED_POOLS
@@ -33,6 +35,8 @@ NAMES = {
     "collapsed": {"true": "yes", "false": "no"},
 }
 """what the values of filters are called"""
+MOST_PROBLEMS = 5
+"""of a task, on its page"""
 PAGES_OWN = frozenset({"after", "limit", "order"})
 """parameters that do not narrow a list"""
 
@@ -85,13 +89,21 @@ for _table in TABLES:
 
 
 @router.get("/observations/{observation_id}")
-def show_observation(request: Request, tenant: Tenant, state: AppState, observation_id: str) -> Response:
-    """Show one observation, and a form that excludes it from the law or includes it again."""
-    return _observation(request, tenant, state, observation_id)
+def show_observation(
+    request: Request, tenant: Tenant, state: AppState, observation_id: str, before: str = ""
+) -> Response:
+    """Show one observation, a form that excludes it or includes it again, and how the law has changed since a fit."""
+    return _observation(request, tenant, state, observation_id, before=before)
 
 
 def _observation(
-    request: Request, tenant: str, state: State, observation_id: str, refused: str = "", status: int = 200
+    request: Request,
+    tenant: str,
+    state: State,
+    observation_id: str,
+    refused: str = "",
+    status: int = 200,
+    before: str = "",
 ) -> Response:
     with state.database.read() as session:
         one = observation_out(observations.find(session, tenant, observation_id))
@@ -101,7 +113,7 @@ def _observation(
     ]
     name = one.name or one.external_id or one.model
     context = _described(OBSERVATIONS, name, one.id, rows)
-    changing = {"observation": one, "is_shipped": one.pool in SHIPPED_POOLS, "refused": refused}
+    changing = {"observation": one, "is_shipped": one.pool in SHIPPED_POOLS, "refused": refused, "before": before}
     return page(request, "observation.html", "/observations", context | changing, status)
 
 
@@ -114,6 +126,8 @@ async def change_observation(request: Request, tenant: Tenant, state: AppState, 
         try:
             patch = ObservationPatch(excluded=sent.get("excluded") == "true", reason=sent.get("reason"))
             with state.database.write() as session:
+                row = observations.find(session, tenant, observation_id)
+                before = observations.find_pool(session, tenant, row.pool).fit_id
                 observations.change(session, tenant, observation_id, patch)
         except ValidationError as error:
             why = " ".join(one.with_value for one in field_problems(error.errors()))
@@ -121,18 +135,26 @@ async def change_observation(request: Request, tenant: Tenant, state: AppState, 
         except Conflict as error:
             return _observation(request, tenant, state, observation_id, error.detail, error.status)
         state.refitter.wake()
-        return RedirectResponse(f"/observations/{quote(observation_id)}", status_code=303)
+        since = f"?before={before}" if before is not None else ""
+        return RedirectResponse(f"/observations/{quote(observation_id)}{since}", status_code=303)
 
     return await in_writing_thread(change)
 
 
 @router.get("/tasks/{name:path}")
 def show_task(request: Request, tenant: Tenant, state: AppState, name: str) -> Response:
-    """Show one task."""
+    """Show one task, its self-check as far as it is, and its first problems."""
     with state.database.read() as session:
         one = tasks.show_task(session, tenant, name)
-    context = _described(TASKS, one.name, one.name, (Fact(*row) for row in described.task(one)))
-    return page(request, "described.html", "/tasks", context)
+        wanted = ProblemQuery(limit=MOST_PROBLEMS)
+        problems = tasks.preview(session, tenant, name, wanted).data if one.id is not None else []
+    rows = [Fact(*row) for row in described.task(one)]
+    is_checked = one.status != "checking"
+    if not is_checked:
+        rows.append(Fact("Self-check", words.sentence(task_words.checking(one).removeprefix("self-check: "))))
+    context = _described(TASKS, one.name, one.name, rows)
+    shown = [(problem, json.dumps(problem.problem, ensure_ascii=False, indent=2)) for problem in problems]
+    return page(request, "task.html", "/tasks", context | {"is_checked": is_checked, "problems": shown})
 
 
 @router.get("/models/{name:path}")

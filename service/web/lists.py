@@ -294,6 +294,7 @@ OBSERVATIONS = Table(
         **LABELS,
     },
     exported=("csv", "ndjson", "parquet"),
+    adds=("Import", "/import/observations"),
 )
 
 
@@ -320,6 +321,7 @@ TASKS = Table(
     ),
     read=_read_tasks,
     row=_task,
+    adds=("Upload", "/import/task"),
 )
 
 

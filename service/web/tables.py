@@ -72,6 +72,7 @@ class Table(Generic[Item]):
         more: how people get one.
         item: the head of the column that names each item.
         columns: the others, in the order of a row's cells.
+        adds: what a link to the page that adds items says, and its address.
         created: the head of the column that says when an item was made; nothing: it is not known.
         read: reads a page of it.
         row: makes an item's row.
@@ -92,6 +93,7 @@ class Table(Generic[Item]):
     filters: Mapping[str, str] = field(default_factory=dict)
     exported: Sequence[str] = ()
     created: str = ""
+    adds: Choice | None = None
 
 
 class Filter(NamedTuple):
