@@ -5,7 +5,7 @@ from typing import Any, Literal, TypedDict
 
 from gapcast.contract.base import JobStatus
 from gapcast.contract.comparisons import Budget
-from gapcast.contract.contexts import Context
+from gapcast.contract.contexts import Context, ContextKind
 from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.forecasts import Evaluated, GivenBaseline, GivenLook, MeasuredGap
 from gapcast.contract.imported_probes import Evaluation
@@ -195,11 +195,15 @@ class Named(TypedDict, total=False):
     """Filters by what a thing is called; what is left out or None does not narrow a list.
 
     Attributes:
+        id: what has this id, or one of these.
         id_prefix: how the id begins.
         name: exactly this name.
         tag: what has this tag, or every one of these.
+        text: what has this text in a name or a tag.
     """
 
+    id: str | Sequence[str] | None
+    text: str | None
     id_prefix: str | None
     name: str | None
     tag: str | Sequence[str] | None
@@ -210,6 +214,7 @@ class ProbeFilters(Named, total=False):
 
     model: str | None
     task: str | None
+    context_kind: ContextKind | None
     status: JobStatus | None
 
 
@@ -261,6 +266,7 @@ class TrainingRunFilters(Named, total=False):
 
     model: str | None
     task: str | None
+    context_kind: ContextKind | None
     pool: str | None
     status: Status | None
     verdict: Verdict | None

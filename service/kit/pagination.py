@@ -77,12 +77,24 @@ def holds(column: ColumnElement[Any]) -> Condition:
     return condition
 
 
-def of_labels(kind: type[Labelled], key: InstrumentedAttribute[str]) -> Filters:
-    """Return the filters that everything with a name and tags has."""
+def of_labels(
+    kind: type[Labelled], key: InstrumentedAttribute[str], *names: ColumnElement[Any] | InstrumentedAttribute[Any]
+) -> Filters:
+    """Return the filters that everything with a name and tags has; `names` are searched for a text, too."""
 
     def has_all(tags: list[str]) -> ColumnElement[bool]:
         # both databases write a list of texts as JSON the same way, and no tag holds a quotation mark
         written = cast(kind.tags, Text)
         return and_(*(written.contains(f'"{tag}"', autoescape=True) for tag in tags))
 
-    return {"id_prefix": begins(key), "name": kind.name, "tag": has_all}
+    def says(text: str) -> ColumnElement[bool]:
+        searched = (kind.name, cast(kind.tags, Text), *names)
+        return or_(*(column.icontains(text, autoescape=True) for column in searched))
+
+    return {
+        "id": key.in_,
+        "id_prefix": begins(key),
+        "name": kind.name,
+        "tag": has_all,
+        "text": says,
+    }

@@ -24,7 +24,10 @@ CHUNK = 5_000
 
 FILTERS: Filters = {
     **{name: getattr(Observation, name) for name in ObservationFilters.model_fields if hasattr(Observation, name)},
-    **of_labels(Observation, Observation.id),
+    **of_labels(
+        *(Observation, Observation.id),
+        *(Observation.model, Observation.task, Observation.family, Observation.external_id),
+    ),
 }
 
 

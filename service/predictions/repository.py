@@ -24,10 +24,13 @@ STATUS = case(
 )
 """as `service.status_of`"""
 
+MODEL, TASK = Prediction.request["model"]["name"].as_string(), Prediction.request["task"].as_string()
+
 FILTERS: Filters = {
-    **of_labels(Prediction, Prediction.id),
-    "model": Prediction.request["model"]["name"].as_string(),
-    "task": Prediction.request["task"].as_string(),
+    **of_labels(Prediction, Prediction.id, MODEL, TASK, Prediction.family),
+    "model": MODEL,
+    "task": TASK,
+    "context_kind": Prediction.request["context"]["kind"].as_string(),
     "pool": Prediction.pool,
     "status": STATUS,
     "verdict": Prediction.answer["verdict"].as_string(),

@@ -26,10 +26,13 @@ NEWEST = 500
 """checkpoints that an attempt is offered: most are gone, as of each attempt the two newest and the best are kept"""
 
 
+MODEL, TASK = TrainingRun.configuration["model"].as_string(), TrainingRun.configuration["task"].as_string()
+
 FILTERS: Filters = {
-    **of_labels(TrainingRun, TrainingRun.id),
-    "model": TrainingRun.configuration["model"].as_string(),
-    "task": TrainingRun.configuration["task"].as_string(),
+    **of_labels(TrainingRun, TrainingRun.id, MODEL, TASK),
+    "model": MODEL,
+    "task": TASK,
+    "context_kind": TrainingRun.configuration["context"]["kind"].as_string(),
     "pool": TrainingRun.pool,
     "status": Job.state,
     "verdict": TrainingRun.predicted["verdict"].as_string(),

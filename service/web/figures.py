@@ -54,9 +54,10 @@ class Figure:
         names = list(self.rows[0]) if self.rows else []
         writer = csv.DictWriter(out, names)
         writer.writeheader()
-        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in self.rows)
+        writer.writerows({name: harmless(value) for name, value in row.items()} for row in self.rows)
         return out.getvalue()
 
 
-def _harmless(value: Any) -> Any:  # noqa: ANN401
+def harmless(value: Any) -> Any:  # noqa: ANN401
+    """Return a cell of a CSV file that no spreadsheet runs."""
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value

@@ -1,12 +1,12 @@
 """The pages of lists, of one observation, task or model, and of the workers: rendered whole by the server."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import ValidationError
 
 from gapcast import described, task_words, words
@@ -16,15 +16,16 @@ from service.catalog import service as catalog
 from service.catalog.service import SHIPPED_POOLS
 from service.dependencies import AppState, State, Tenant
 from service.jobs import service as jobs
-from service.kit.errors import Conflict, GapcastError, InvalidRequest
+from service.kit.errors import Conflict, GapcastError, InvalidRequest, NotFound
 from service.kit.problems import field_problems
 from service.kit.threads import in_writing_thread
 from service.observations import service as observations
 from service.observations.presenting import observation_out
 from service.tasks import service as tasks
+from service.web import exports
 from service.web.facts import Fact
 from service.web.lists import MODELS, OBSERVATIONS, TABLES, TASKS
-from service.web.rendering import page
+from service.web.rendering import PAGE_HEADERS, page
 from service.web.tables import Found, Table, asked, filters
 
 router = APIRouter(include_in_schema=False)
@@ -52,21 +53,26 @@ def _list_page(table: Table[Any]) -> Callable[[Request, str, Any], Response]:
             refused, status = error.detail, error.status
         given = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
         narrowed = [(name, value) for name, value in given if name not in PAGES_OWN]
+        order = request.query_params.get("order")
         kept = [(name, value) for name, value in given if name != "after"]
         context = {
             "table": table,
             "filters": filters(table, request, NAMES),
-            "order": request.query_params.get("order"),
+            "order": order,
             "narrowed": narrowed,
             "refused": refused,
-            "rows": [table.row(one) for one in found.items],
+            "rows": [(table.row(one), getattr(one, "id", "")) for one in found.items],
             "address": _address(f"/{table.path}", given),
+            "turned": _address(
+                f"/{table.path}",
+                [*narrowed, *([] if request.query_params.get("order") == "asc" else [("order", "asc")])],
+            ),
             "first": _address(f"/{table.path}", kept) if "after" in request.query_params else None,
             "next": _address(f"/{table.path}", [*kept, ("after", found.after)]) if found.after is not None else None,
             "json": _address(f"/v1/{table.path}", given),
             "files": [
-                (form.upper() if form != "parquet" else form.capitalize(), _export(table, narrowed, form))
-                for form in table.exported
+                (_called(form), f"/{table.path}.{form}", _address(f"/{table.path}.{form}", narrowed))
+                for form in _forms(table)
             ],
         }
         return page(request, "list.html", f"/{table.path}", context, status)
@@ -80,12 +86,34 @@ def _address(path: str, parameters: Iterable[tuple[str, str]]) -> str:
     return f"{path}?{query}" if query else path
 
 
-def _export(table: Table[Any], narrowed: list[tuple[str, str]], form: str) -> str:
-    return _address(f"/v1/{table.path}/export", [*narrowed, ("format", form)])
+def _forms(table: Table[Any]) -> Sequence[str]:
+    return table.exported or ((*exports.FORMS,) if table.query is not None else ())
+
+
+def _called(form: str) -> str:
+    return form.capitalize() if form == "parquet" else form.upper()
+
+
+def _list_file(table: Table[Any]) -> Callable[[Request, str, Any, str], Response]:
+    def hand_out(request: Request, tenant: Tenant, state: AppState, form: str) -> Response:
+        if form not in _forms(table):
+            raise NotFound(f"{table.title} are not written as {form[:20]!r}. Take one of {', '.join(_forms(table))}.")
+        if form in table.exported:
+            given = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
+            return RedirectResponse(_address(f"/v1/{table.path}/export", [*given, ("format", form)]))
+        wanted = asked(table, request)
+        items = exports.items(table, state.database, tenant, state.settings, wanted)
+        file = f'attachment; filename="{table.path}.{form}"'
+        headers = PAGE_HEADERS | {"Content-Disposition": file}
+        return StreamingResponse(exports.FORMS[form](items), media_type=exports.MEDIA_TYPES[form], headers=headers)
+
+    hand_out.__name__ = f"file_{table.path}"
+    return hand_out
 
 
 for _table in TABLES:
     router.add_api_route(f"/{_table.path}", _list_page(_table), methods=["GET"])
+    router.add_api_route(f"/{_table.path}.{{form}}", _list_file(_table), methods=["GET"])
 
 
 @router.get("/observations/{observation_id}")

@@ -34,7 +34,9 @@ from service.web.tables import Column, Found, Row, Table
 
 GAP = Column("Gap ± SE", words.POINTS, number=True)
 LABELS = {"name": "Name", "tag": "Tags"}
-OF_RUNS = {"pool": "Pool", "model": "Model", "task": "Task", "status": "Status"}
+TEXT = {"text": "Text"}
+OF_RUNS = {**TEXT, "pool": "Pool", "model": "Model", "task": "Task", "status": "Status"}
+CONTEXT = {"context_kind": "Context"}
 
 
 def _paged(page: Callable[[Session, str, Any], Page[Any]]) -> Callable[[Session, str, Settings, Any], Found[Any]]:
@@ -98,7 +100,8 @@ PREDICTIONS = Table(
     read=_paged(predictions.page),
     row=_prediction,
     query=queries.PredictionQuery,
-    filters={**OF_RUNS, "verdict": "Verdict", **LABELS},
+    compared="/predictions/compare",
+    filters={**OF_RUNS, **CONTEXT, "verdict": "Verdict", **LABELS},
 )
 
 
@@ -199,7 +202,7 @@ TRAINING_RUNS = Table(
     read=_paged(training_runs.page),
     row=_training_run,
     query=queries.TrainingRunQuery,
-    filters={**OF_RUNS, "verdict": "Verdict", **LABELS},
+    filters={**OF_RUNS, **CONTEXT, "verdict": "Verdict", **LABELS},
 )
 
 
@@ -259,7 +262,7 @@ PROBES = Table(
     read=_paged(probes.page),
     row=_probe,
     query=queries.ProbeQuery,
-    filters={"model": "Model", "task": "Task", "status": "Status", **LABELS},
+    filters={**TEXT, "model": "Model", "task": "Task", **CONTEXT, "status": "Status", **LABELS},
 )
 
 
@@ -289,6 +292,7 @@ OBSERVATIONS = Table(
     row=_observation,
     query=queries.ObservationQuery,
     filters={
+        **TEXT,
         **{"pool": "Pool", "family": "Family", "task": "Task", "model": "Model", "context_kind": "Context kind"},
         **{"source": "Source", "external_id": "External id", "excluded": "Excluded", "collapsed": "Collapsed"},
         **LABELS,

@@ -78,7 +78,8 @@ class Table(Generic[Item]):
         row: makes an item's row.
         query: the parameters that narrow it; null: the list is always whole.
         filters: those of the parameters that stand above the table, with what they are called.
-        exported: the formats in which the API writes the whole list to a file.
+        exported: the formats in which the API writes the whole list to a file; none: this page writes CSV and NDJSON.
+        compared: where those are led to that are chosen to be compared.
     """
 
     path: str
@@ -92,6 +93,7 @@ class Table(Generic[Item]):
     query: type[PageQuery] | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
     exported: Sequence[str] = ()
+    compared: str = ""
     created: str = ""
     adds: Choice | None = None
 
@@ -127,7 +129,7 @@ def asked(table: Table[Any], request: Request) -> PageQuery | None:
         return None
     given: dict[str, Any] = {"limit": MOST_ROWS}
     for name, value in request.query_params.multi_items():
-        if value.strip() and name == "tag":
+        if value.strip() and name in {"tag", "id"}:
             given.setdefault(name, []).extend(value.split())
         elif value.strip():
             given[name] = value.strip()

@@ -99,7 +99,7 @@ def end(client: TestClient, job_id: str, state: JobState) -> None:
 @pytest.mark.parametrize(("query", "filters"), [(query, filters) for _, query, filters in LISTS])
 def test_every_parameter_narrows(query: type[BaseModel], filters: Filters) -> None:
     """Each is said in SQL: one that nothing is written for would raise, and one that is ignored would give none."""
-    values = {"limit": 7, "after": "pred_" + "0" * 32, "order": "asc", "tag": ["a"], "id_prefix": "pred_0"}
+    values = {"limit": 7, "after": "pred_" + "0" * 32, "order": "asc", "tag": ["a"], "id": ["a"], "id_prefix": "pred_0"}
     for name in query.model_fields.keys() - {"limit", "after", "order"}:
         assert len(conditions(query.model_construct(**{name: values.get(name, "x")}), filters)) == 1, name
     assert conditions(query(), filters) == []
@@ -142,6 +142,37 @@ def test_predictions_by_what_they_ask_and_say(app: TestClient, given: Body) -> N
     assert ids(app, "predictions", task="lab/addition") == [least, lab]
     assert ids(app, "predictions", pool="lab", status="succeeded") == [least, lab]
     assert ids(app, "predictions", pool="default", task="lab/addition") == []
+
+
+def test_a_text_is_found_in_names_and_tags_and_ids_are_listed(
+    app: TestClient, given: Body, configuration: Body
+) -> None:
+    lab = made(app, "predictions", given | {"name": "50% Over_night", "tags": ["sweep-1"]})
+    mine = made(
+        app,
+        "predictions",
+        given | {"model": {"name": "me/Large", "family": "x"}, "context": {"kind": "feedback"}, "pool": "default"},
+    )
+    for text, expected in (
+        ("over_", [lab]),
+        ("0% o", [lab]),
+        ("%", [lab]),
+        ("SWEEP", [lab]),
+        ("me/large", [mine]),
+        ("addition", [mine, lab]),
+        ("nothing", []),
+    ):
+        assert ids(app, "predictions", text=text) == expected, text
+    assert ids(app, "predictions", context_kind="feedback") == [mine]
+    assert ids(app, "predictions", id=[lab, mine]) == [mine, lab]
+    assert ids(app, "predictions", id=[lab], text="me/") == []
+    probe = made(app, "probes", configuration)
+    run_id = made(app, "training_runs", run_of(configuration))
+    for path, one in (("probes", probe), ("training_runs", run_id)):
+        assert ids(app, path, context_kind="hints", text="ADDITION") == [one]
+        assert ids(app, path, context_kind="feedback") == []
+    row = app.get("/v1/observations?pool=lab&limit=1").json()["data"][0]
+    assert ids(app, "observations", id=row["id"], text=row["external_id"]) == [row["id"]]
 
 
 @pytest.mark.parametrize("state", [state for state in JobState if state not in {JobState.paused, JobState.dead}])
