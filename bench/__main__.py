@@ -10,6 +10,7 @@ from bench import (
     law,
     load,
     observations,
+    pages,
     probe,
     refit,
     train,
@@ -27,6 +28,7 @@ if __name__ == "__main__":
     law.main()
     load.main()
     observations.main()
+    pages.main()
     probe.main()
     refit.main()
     train.main()
