@@ -1,7 +1,7 @@
 """Every page over a full store against the same page over an almost empty one: the time until it is there.
 
-`python -m bench.pages`, on SQLite. Pages are asked for in turn, so that both stores meet the same machine. The figures of
-the law are read when they come into view, and stand apart.
+`python -m bench.pages`, on SQLite. Pages are asked for in turn, so that both stores meet the same machine. The figures
+of the law are read when they come into view, and stand apart.
 """
 
 import statistics
@@ -13,6 +13,8 @@ import numpy as np
 from fastapi.testclient import TestClient
 
 from service.app import create_app
+from service.kit.database import Database
+from service.migrate import migrate
 from service.settings import Settings
 from service.web.law_figures import SECTIONS
 from service.web.lists import TABLES
@@ -24,8 +26,17 @@ GATE = 2.0
 AT_ONCE = 50
 """predictions of one request"""
 FAMILIES = 8
-KINDS = ("hints", "feedback", "all", "static")
+KINDS = ("hints", "feedback", "all", "peer_solution")
 POOL = "full"
+
+
+def migrated(folder: Path) -> Settings:
+    """An empty store with the shipped pools."""
+    settings = Settings(data_dir=folder, log_level="error", max_import_bytes=1 << 28)
+    database = Database(settings.database_url)
+    migrate(database)
+    database.engine.dispose()
+    return settings
 
 
 def fill(client: TestClient, observations: int, predictions: int) -> None:
@@ -55,8 +66,7 @@ def fill(client: TestClient, observations: int, predictions: int) -> None:
             {
                 "model": {"name": f"model-{n % 20}", "family": f"family-{n % FAMILIES}"},
                 "task": f"task-{n % 3}",
-                "context": {"kind": KINDS[n % len(KINDS)]}
-                | ({"options": {"text": "."}} if n % len(KINDS) == 3 else {}),
+                "context": {"kind": KINDS[n % len(KINDS)]},
                 "pool": POOL,
                 "gap": {"value": 0.05 + 0.3 * n / predictions, "se": 0.02, "student": 0.4},
             }
@@ -96,9 +106,7 @@ def seconds(client: TestClient, address: str) -> float:
 def main() -> None:
     """Fill both stores and ask for each page in turn."""
     with tempfile.TemporaryDirectory() as folder:
-        few, many = (
-            Settings(data_dir=Path(folder) / str(n), log_level="error", max_import_bytes=1 << 28) for n, _ in SIZES
-        )
+        few, many = (migrated(Path(folder) / str(n)) for n, _ in SIZES)
         with (
             TestClient(create_app(few), base_url="http://127.0.0.1") as small,
             TestClient(create_app(many), base_url="http://127.0.0.1") as large,
