@@ -9,6 +9,7 @@ from gapcast.contract.contexts import Context, ContextKind
 from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.forecasts import Evaluated, GivenBaseline, GivenLook, MeasuredGap
 from gapcast.contract.imported_probes import Evaluation
+from gapcast.contract.lists import Sorted
 from gapcast.contract.measured import Decoding, ModelRef
 from gapcast.contract.observations import ImprovementIn
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
@@ -239,6 +240,7 @@ class SampleFilters(TypedDict, total=False):
 class PredictionFilters(ProbeFilters, total=False):
     """Which predictions are listed."""
 
+    sort: Sorted
     pool: str | None
     verdict: Verdict | None
 
@@ -264,6 +266,7 @@ class RecommendationFilters(Named, total=False):
 class TrainingRunFilters(Named, total=False):
     """Which training runs are listed; `verdict` is what the prediction of the run said."""
 
+    sort: Sorted
     model: str | None
     task: str | None
     context_kind: ContextKind | None

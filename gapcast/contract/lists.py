@@ -43,10 +43,16 @@ class PageQuery(Query):
         description="the page begins after this id; send the last_id of the page before",
     )
     limit: int = Field(20, ge=1, le=100)
-    order: Literal["asc", "desc"] = Field("desc", description="by time of creation")
+    order: Literal["asc", "desc"] = Field("desc", description="by time of creation, if `sort` does not say otherwise")
 
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+Sorted = Literal["created", "improvement", "gap"]
+_SORT = Field(
+    "created", description="`improvement` or `gap`: by that number, the largest first unless `order` says otherwise"
+)
 
 
 def _id_prefix(kind: str) -> Any:  # noqa: ANN401
@@ -93,6 +99,7 @@ class PredictionQuery(PageQuery):
     pool: str | None = _POOL
     status: JobStatus | None = None
     verdict: Verdict | None = None
+    sort: Sorted = _SORT
 
 
 class ProbeQuery(PageQuery):
@@ -179,6 +186,7 @@ class TrainingRunQuery(PageQuery):
     verdict: Verdict | None = Field(None, description="the verdict of the run's prediction")
     prediction_id: str | None = _ID
     group_id: str | None = _ID
+    sort: Sorted = _SORT
 
 
 class ExternalRunQuery(PageQuery):
@@ -220,6 +228,8 @@ class ObservationFilters(Query):
 
 class ObservationQuery(ObservationFilters, PageQuery):
     """Which observations are listed."""
+
+    sort: Sorted = _SORT
 
 
 class ObservationExport(ObservationFilters):

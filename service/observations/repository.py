@@ -30,6 +30,8 @@ FILTERS: Filters = {
     ),
 }
 
+SORTS = {"improvement": Observation.improvement, "gap": Observation.gap}
+
 
 def pool(session: Session, tenant: str, name: str) -> Pool | None:
     """Read a pool as it is now."""
@@ -121,7 +123,7 @@ def costs(session: Session, tenant: str, name: str, changes: int) -> Sequence[tu
 def page(session: Session, tenant: str, wanted: ObservationQuery) -> Sequence[Observation]:
     """One page, newest first unless asked otherwise, with one row more than its limit."""
     query = select(Observation).where(Observation.tenant == tenant, *conditions(wanted, FILTERS))
-    return session.execute(select_page(query, Observation.id, wanted)).scalars().all()
+    return session.execute(select_page(query, Observation.id, wanted, SORTS)).scalars().all()
 
 
 def newest(session: Session, tenant: str, name: str, limit: int, changes: int | None = None) -> Sequence[Observation]:

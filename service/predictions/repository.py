@@ -36,6 +36,11 @@ FILTERS: Filters = {
     "verdict": Prediction.answer["verdict"].as_string(),
 }
 
+SORTS = {
+    "improvement": Prediction.answer["improvement"]["value"].as_float(),
+    "gap": Prediction.answer["gap"]["value"].as_float(),
+}
+
 
 def _with_job(tenant: str) -> Select[Prediction, Job]:
     return select(Prediction, Job).outerjoin(Job, Job.id == Prediction.job_id).where(Prediction.tenant == tenant)
@@ -91,7 +96,7 @@ def state(session: Session, tenant: str, prediction_id: str) -> PredictionState 
 def page(session: Session, tenant: str, wanted: PredictionQuery) -> list[tuple[Prediction, Job | None]]:
     """Read one page, with one row more than its limit."""
     query = _with_job(tenant).where(*conditions(wanted, FILTERS))
-    rows = session.execute(select_page(query, Prediction.id, wanted))
+    rows = session.execute(select_page(query, Prediction.id, wanted, SORTS))
     return [(row[0], row[1]) for row in rows]
 
 

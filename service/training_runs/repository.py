@@ -40,6 +40,11 @@ FILTERS: Filters = {
     "group_id": TrainingRun.group_id,
 }
 
+SORTS = {
+    "improvement": TrainingRun.result["improvement"]["value"].as_float(),
+    "gap": TrainingRun.result["gap"]["value"].as_float(),
+}
+
 
 class Row(NamedTuple):
     """A run as it is shown."""
@@ -118,7 +123,7 @@ def get(session: Session, tenant: str, run_id: str) -> Row | None:
 def page(session: Session, tenant: str, wanted: TrainingRunQuery) -> list[Row]:
     """Read one page without evaluations, with one row more than its limit."""
     query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(*conditions(wanted, FILTERS))
-    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, wanted))]
+    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, wanted, SORTS))]
 
 
 def with_ids(session: Session, tenant: str, run_ids: Sequence[str]) -> list[Row]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Request, Response
@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import ValidationError
 
 from gapcast import described, task_words, words
-from gapcast.contract.lists import ProblemQuery
+from gapcast.contract.lists import ProblemQuery, Sorted
 from gapcast.contract.observations import ObservationPatch
 from service.catalog import service as catalog
 from service.catalog.service import SHIPPED_POOLS
@@ -38,7 +38,8 @@ NAMES = {
 """what the values of filters are called"""
 MOST_PROBLEMS = 5
 """of a task, on its page"""
-PAGES_OWN = frozenset({"after", "limit", "order"})
+SORTS = get_args(Sorted)
+PAGES_OWN = frozenset({"after", "limit", "order", "sort"})
 """parameters that do not narrow a list"""
 
 
@@ -53,20 +54,18 @@ def _list_page(table: Table[Any]) -> Callable[[Request, str, Any], Response]:
             refused, status = error.detail, error.status
         given = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
         narrowed = [(name, value) for name, value in given if name not in PAGES_OWN]
-        order = request.query_params.get("order")
+        order, sort = request.query_params.get("order", "desc"), request.query_params.get("sort", "created")
         kept = [(name, value) for name, value in given if name != "after"]
         context = {
             "table": table,
             "filters": filters(table, request, NAMES),
             "order": order,
+            "sort": sort,
+            "sorted": {name: _address(f"/{table.path}", _sorting(narrowed, name, sort, order)) for name in SORTS},
             "narrowed": narrowed,
             "refused": refused,
             "rows": [(table.row(one), getattr(one, "id", "")) for one in found.items],
             "address": _address(f"/{table.path}", given),
-            "turned": _address(
-                f"/{table.path}",
-                [*narrowed, *([] if request.query_params.get("order") == "asc" else [("order", "asc")])],
-            ),
             "first": _address(f"/{table.path}", kept) if "after" in request.query_params else None,
             "next": _address(f"/{table.path}", [*kept, ("after", found.after)]) if found.after is not None else None,
             "json": _address(f"/v1/{table.path}", given),
@@ -79,6 +78,12 @@ def _list_page(table: Table[Any]) -> Callable[[Request, str, Any], Response]:
 
     show.__name__ = f"list_{table.path}"
     return show
+
+
+def _sorting(narrowed: list[tuple[str, str]], by: str, sort: str, order: str) -> list[tuple[str, str]]:
+    """The parameters of a list that is sorted by a column; one that it is sorted by turns round."""
+    turned = [("order", "asc")] if by == sort and order == "desc" else []
+    return [*narrowed, *([("sort", by)] if by != "created" else []), *turned]
 
 
 def _address(path: str, parameters: Iterable[tuple[str, str]]) -> str:

@@ -28,12 +28,14 @@ class Column(NamedTuple):
         unit: of its numbers, below the head.
         number: True where the cells are numbers, which stand to the right.
         first: True where a narrow screen shows it beside the item's name.
+        sort: what the list is sorted by for it.
     """
 
     name: str
     unit: str = ""
     number: bool = False
     first: bool = False
+    sort: str = ""
 
 
 class Row(NamedTuple):

@@ -135,6 +135,22 @@ def test_a_list_is_searched_chosen_from_and_handed_out(client, asked) -> None:
     assert "id: expected" in client.get(f"/predictions.csv?{'&'.join(f'id=p{n}' for n in range(101))}").text
 
 
+def test_a_list_is_sorted_by_its_heads(client, asked) -> None:
+    page = Elements(shown(client, "/predictions"))
+    assert page.links("Asked ↓") == ["/predictions?order=asc"]
+    [by_gap] = page.links("Gap ± SE")
+    assert by_gap == "/predictions?sort=gap"
+    for address, expected in ((by_gap, asked), (f"{by_gap}&order=asc", asked[::-1])):
+        found = Elements(shown(client, address))
+        ids = [one["value"] for one in found.named("input") if one.get("name") == "id"]
+        assert ids == [one["id"] for one in expected]
+    turned = Elements(shown(client, f"{by_gap}&order=asc&text=lab"))
+    assert turned.links("Gap ± SE ↑") == ["/predictions?text=lab&sort=gap"]
+    assert [one["aria-sort"] for one in turned.named("th") if "aria-sort" in one] == ["ascending"]
+    hidden = {one["name"]: one.get("value") for one in turned.named("input") if one.get("type") == "hidden"}
+    assert hidden == {"sort": "gap", "order": "asc"}
+
+
 def test_a_file_holds_every_page_of_a_list(client, configuration, monkeypatch) -> None:
     del configuration["probe"]
     monkeypatch.setattr("service.web.exports.PAGE", 2)
