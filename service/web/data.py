@@ -1,7 +1,8 @@
 """What the page shows of a pool and its fit, read from the store."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -45,6 +46,21 @@ LEVELS = (0.8, 0.95)
 LOWER, UPPER = PROBABILITIES.index(0.025), PROBABILITIES.index(0.975)
 
 
+class Known(NamedTuple):
+    """What is known of rows beside themselves.
+
+    Attributes:
+        out: the reasons of those that are excluded; null: as each row says now.
+        sizes: the numbers of weights of models, for rows that do not say their own.
+    """
+
+    out: Mapping[str, str] | None = None
+    sizes: Mapping[str, float] = MappingProxyType({})
+
+
+NOTHING = Known()
+
+
 def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, prediction_id: str | None) -> ChartData:
     """Read observations, one law's curve, the fit that it is of, and the prediction if it comes from this law.
 
@@ -60,12 +76,17 @@ def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, p
     return _chart_data(session, found, rows, wanted, prediction)
 
 
-def read_version(session: Session, found: Current, wanted: Whose | None) -> ChartData:
-    """Read what one version of the law knows: later observations, and later exclusions, are not in it."""
+def read_version(
+    session: Session, found: Current, wanted: Whose | None, sizes: Mapping[str, float] = MappingProxyType({})
+) -> ChartData:
+    """Read what one version of the law knows: later observations, and later exclusions, are not in it.
+
+    `sizes` has the numbers of weights of models, for rows that do not say their own.
+    """
     tenant, pool, changes = found.fit.tenant, found.fit.pool, found.fit.changes
     rows = observations.newest(session, tenant, pool, MOST_POINTS, changes)
     out = observations.excluded_at(session, tenant, [row.id for row in rows], changes)
-    return _chart_data(session, found, rows, wanted, None, out)
+    return _chart_data(session, found, rows, wanted, None, Known(out, sizes))
 
 
 def _chart_data(
@@ -74,9 +95,9 @@ def _chart_data(
     rows: Sequence[Observation],
     wanted: Whose | None,
     prediction: Prediction | None,
-    out: Mapping[str, str] | None = None,
+    beside: Known = NOTHING,
 ) -> ChartData:
-    """Draw rows and a law; `out` has the reasons of those that are excluded, if not as each row says now."""
+    """Draw rows and a law."""
     law = found.law
     shown, is_asked = choose(law, rows, wanted, prediction)
     point, baseline = None, None
@@ -85,7 +106,7 @@ def _chart_data(
     gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
     weights = _weights(session, found.fit)
     return ChartData(
-        observations=_points(rows, law, weights or {}, out),
+        observations=_points(rows, law, weights or {}, beside),
         curve=_curve(law, shown, gaps, baseline) if shown is not None else None,
         prediction=point,
         fit=FitVersion(
@@ -196,7 +217,7 @@ def _points(
     rows: Sequence[Observation],
     law: GapLaw | None,
     weights: Mapping[str, float],
-    out: Mapping[str, str] | None = None,
+    beside: Known = NOTHING,
 ) -> list[ObservationPoint]:
     """Runs in the picture: those whose improvement on the training problems is known."""
     points = []
@@ -213,13 +234,13 @@ def _points(
                 improvement=row.improvement,
                 improvement_se=row.improvement_se,
                 model=row.model,
-                parameters=row.parameters,
+                parameters=row.parameters or beside.sizes.get(row.model),
                 context=row.context_kind,
                 family=row.family,
                 key=key_of(law, run),
                 recipe=words.brief_recipe(run.teacher, run.divergence),
-                excluded=row.excluded if out is None else row.id in out,
-                reason=row.excluded_reason if out is None else out.get(row.id),
+                excluded=row.excluded if beside.out is None else row.id in beside.out,
+                reason=row.excluded_reason if beside.out is None else beside.out.get(row.id),
                 collapsed=row.collapsed,
                 weight=weights.get(row.id),
             )

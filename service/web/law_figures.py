@@ -71,7 +71,7 @@ RUN = Cell(head="Run", text=_of("name"), link=_run)
 
 def scatter(asked: Asked) -> Figure:
     """Show the observations, the law's line and its two bands."""
-    found = read_version(asked.session, asked.current, asked.wanted)
+    found = read_version(asked.session, asked.current, asked.wanted, analysis.listed_sizes(asked.entries))
     rows = [
         {
             "id": one.id,
@@ -356,7 +356,7 @@ SECTIONS: Mapping[str, Section] = {
         "Residuals", "Each run against what the others say of it: beyond the outer lines is one run of 200.", residuals
     ),
     "influence": Section("Influence", "How far a run alone moves the slope of its family.", influence),
-    "outcomes": Section(
+    "calibration": Section(
         "Predicted and measured", "On the diagonal a prediction was right. A click opens it.", outcomes
     ),
     "coverage": Section("Coverage", "On the diagonal as many intervals hold the outcome as they promise.", coverage),

@@ -70,7 +70,7 @@ def _forest(labels: tuple[str, ...], title: str) -> Spec:
         type="nominal",
         title=None,
         scale=alt.Scale(domain=labels),
-        axis=alt.Axis(labelLimit=alt.ExprRef("width < 420 ? 110 : 260"), grid=False),
+        axis=alt.Axis(labelLimit=alt.ExprRef("min(260, 0.4 * containerSize()[0])"), grid=False),
     )
     tooltip = [
         alt.Tooltip("label:N", title="Of"),
@@ -189,22 +189,23 @@ def calibration_plot(outcomes: Sequence[OutcomePoint]) -> Spec | None:
         }
         for one in outcomes
     ]
+    parts = {name: [row for row in rows if row["inside"] == (name == "inside")] for name in ("inside", "outside")}
     return {
-        **_calibration(domain),
+        **_calibration(domain, tuple(name for name, drawn in parts.items() if drawn)),
         "description": f"Measured by predicted improvement of {len(rows)} outcomes, "
         f"{sum(not one.inside for one in outcomes)} of them outside their 95 % interval. The table has the same "
         "numbers.",
         "datasets": {
             "outcomes": rows,
             "identity": [{"at": end} for end in domain],
-            "inside": [row for row in rows if row["inside"]],
-            "outside": [row for row in rows if not row["inside"]],
+            **parts,
         },
     }
 
 
 @lru_cache(maxsize=8)
-def _calibration(domain: tuple[float, float]) -> Spec:
+def _calibration(domain: tuple[float, float], parts: tuple[str, ...]) -> Spec:
+    """Make the specification; a layer without marks would have nothing to read out."""
     scale = alt.Scale(domain=domain, nice=False, zero=False)
     axis = alt.Axis(labelExpr=SIGNED)
 
@@ -224,7 +225,7 @@ def _calibration(domain: tuple[float, float]) -> Spec:
         outcomes.encode(x=x("predicted"), y=y("lower"), y2="upper"),
         named_data("identity").mark_line(style="identity", aria=False).encode(x=x("at"), y=y("at")),
     ]
-    for name in ("inside", "outside"):
+    for name in parts:
         points = named_data(name).mark_point(style=name).properties(name=name)
         layers.append(points.encode(x=x("predicted"), y=y("outcome"), tooltip=tooltip, href="href:N"))
     made: Spec = alt.layer(*layers).properties(width=SIDE, height=SIDE).to_dict()

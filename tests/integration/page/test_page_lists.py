@@ -22,6 +22,8 @@ MARKUP = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 BIDI = "\u202edesrever\u202c \u2067isolated \u200f\ufeff"
 LONG = "W" * 150
 NASTY = f"{MARKUP}{BIDI}{LONG}"[:200]
+NAME = f"{MARKUP} \u05e9\u05dc\u05d5\u05dd {LONG}"[:200]
+"""names take no control characters"""
 PROMPT = f"{MARKUP}{BIDI}{'x' * 100_000}"
 GAP = {"value": 0.2, "se": 0.02, "student": 0.4}
 HEAD = "external_id,family,task,model,context_kind,baseline,gap.value,gap.se,improvement.value,improvement.se"
@@ -40,7 +42,7 @@ def stocked(address: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]
                 model=NASTY if n % 3 else "small",
                 parameters=1e9 if n % 2 else 8e9,
                 context_name=NASTY,
-                name=NASTY,
+                name=NAME,
                 version=NASTY,
                 gap={"value": 0.04 * n, "se": 0.02},
                 improvement={"value": 0.04 * n, "se": 0.02},
@@ -57,20 +59,19 @@ def stocked(address: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]
             "context": {"kind": "static", "options": {"text": NASTY}},
             "pool": "nasty",
             "gap": GAP,
-            "name": NASTY,
+            "name": NAME,
         }
         predicted = [client.predictions.create(asked | {"gap": GAP | {"value": value}}) for value in (0.1, 0.2)]
-        outcome = run(external_id="came", family=NASTY, prediction_id=predicted[0].id, name=NASTY)
+        outcome = run(external_id="came", family=NASTY, prediction_id=predicted[0].id, name=NAME)
         client.observations.create([outcome], "nasty")
         fit = client.fits.current("nasty")
-        client.external_runs.create(
-            model=NASTY, task=NASTY, context={"kind": "hints"}, recipe={"steps": 10}, name=NASTY, pool="nasty",
-            baseline={"accuracy": 0.4, "problems": 50, "rollouts": 4}, evaluation={"problems": 50, "rollouts": 4},
-        )  # fmt: skip
+        watched: dict[str, Any] = {"baseline": {"accuracy": 0.4}, "evaluation": {"problems": 50, "rollouts": 4}}
+        of_run = {name: asked[name] for name in ("model", "task", "context", "pool", "name")}
+        client.external_runs.create(of_run | watched | {"recipe": {"steps": 10}})
         problems = [{"prompt": f"{n} {PROMPT}", "answer": NASTY} for n in range(4)]
         file = tmp_path_factory.mktemp("task") / "words.jsonl"
         file.write_text("\n".join(json.dumps(one) for one in problems))
-        client.tasks.create("nasty/words", file, verifier="exact", preamble=NASTY)
+        client.tasks.create(file, "nasty/words", verifier="exact", preamble=NASTY)
     lists = ("predictions", "comparisons", "recommendations", "training_runs", "external_runs", "probes")
     return [
         *(f"/{name}" for name in (*lists, "observations", "tasks", "models", "workers")),

@@ -111,14 +111,14 @@ def test_outcomes_have_equal_axes_coverage_and_pit(client: TestClient) -> None:
     predicted = client.post("/v1/predictions", json=asked).json()
     _, fit = post(client, [run(external_id="came", prediction_id=predicted["id"])])
     query = {"pool": "team", "fit": fit}
-    drawn = figure(client, "outcomes", "json", **query)["spec"]
+    drawn = figure(client, "calibration", "json", **query)["spec"]
     assert drawn["width"] == drawn["height"]
     domains = {str(layer["encoding"][axis]["scale"]["domain"]) for layer in drawn["layer"] for axis in ("x", "y")}
     assert len(domains) == 1
     assert sum(row["n"] for row in figure(client, "pit", "json", **query)["spec"]["datasets"]["bins"]) == 1
     levels = figure(client, "coverage", "json", **query)["spec"]["datasets"]["levels"]
     assert [row["level"] for row in levels] == pytest.approx([50, 80, 95])
-    assert Elements(figure(client, "outcomes", "html", **query)).named("a")[0]["href"] == (
+    assert Elements(figure(client, "calibration", "html", **query)).named("a")[0]["href"] == (
         f"/?prediction={predicted['id']}"
     )
 
