@@ -125,7 +125,7 @@ def _configuration(one: PredictionOut) -> dict[str, str]:
         "Context": words.context(asked.context),
         "Recipe": words.run_recipe(asked.recipe.teacher, asked.recipe.divergence),
         "Steps": f"{asked.recipe.steps:,}",
-        "Learning rate": words.rate(asked.recipe),
+        "Learning rate": f"{asked.recipe.rate:g}",
         "Pool": asked.pool or "",
         "Gap": words.measured(one.gap) if one.gap is not None else "",
     }
