@@ -9,6 +9,7 @@ from bench import (
     law,
     load,
     observations,
+    pages,
     probe,
     refit,
     train,
@@ -25,6 +26,7 @@ if __name__ == "__main__":
     law.main()
     load.main()
     observations.main()
+    pages.main()
     probe.main()
     refit.main()
     train.main()

@@ -48,6 +48,7 @@ from service.recommendations.executing import go_on
 from service.settings import Settings
 from service.tasks import endpoints as tasks
 from service.training_runs import endpoints as training_runs
+from service.web import import_page
 from service.web.data import read_chart
 from service.web.endpoints import mount
 
@@ -193,6 +194,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "/v1/observations": settings.max_import_bytes,
         probes.IMPORT: settings.max_import_bytes,
         "/v1/tasks": settings.max_task_bytes,
+        **dict.fromkeys(import_page.PATHS, settings.max_import_bytes),
     }
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, larger=larger)
     app.add_middleware(InFlight, places=places)

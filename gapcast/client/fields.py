@@ -5,10 +5,11 @@ from typing import Any, Literal, TypedDict
 
 from gapcast.contract.base import JobStatus
 from gapcast.contract.comparisons import Budget
-from gapcast.contract.contexts import Context
+from gapcast.contract.contexts import Context, ContextKind
 from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.forecasts import Evaluated, GivenBaseline, GivenLook, MeasuredGap
 from gapcast.contract.imported_probes import Evaluation
+from gapcast.contract.lists import Sorted
 from gapcast.contract.measured import Decoding, ModelRef
 from gapcast.contract.observations import ImprovementIn
 from gapcast.contract.predictions import GivenGap, PredictionRequest, Target, Verdict
@@ -195,11 +196,15 @@ class Named(TypedDict, total=False):
     """Filters by what a thing is called; what is left out or None does not narrow a list.
 
     Attributes:
+        id: what has this id, or one of these.
         id_prefix: how the id begins.
         name: exactly this name.
         tag: what has this tag, or every one of these.
+        text: what has this text in a name or a tag.
     """
 
+    id: str | Sequence[str] | None
+    text: str | None
     id_prefix: str | None
     name: str | None
     tag: str | Sequence[str] | None
@@ -210,6 +215,7 @@ class ProbeFilters(Named, total=False):
 
     model: str | None
     task: str | None
+    context_kind: ContextKind | None
     status: JobStatus | None
 
 
@@ -234,6 +240,7 @@ class SampleFilters(TypedDict, total=False):
 class PredictionFilters(ProbeFilters, total=False):
     """Which predictions are listed."""
 
+    sort: Sorted
     pool: str | None
     verdict: Verdict | None
 
@@ -259,8 +266,10 @@ class RecommendationFilters(Named, total=False):
 class TrainingRunFilters(Named, total=False):
     """Which training runs are listed; `verdict` is what the prediction of the run said."""
 
+    sort: Sorted
     model: str | None
     task: str | None
+    context_kind: ContextKind | None
     pool: str | None
     status: Status | None
     verdict: Verdict | None

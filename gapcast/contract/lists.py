@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from gapcast.contract.accepted import listed
 from gapcast.contract.base import POOL_PATTERN, FieldError, JobStatus, Strict
+from gapcast.contract.contexts import ContextKind
 from gapcast.contract.external_runs import ExternalStatus
 from gapcast.contract.labels import MOST_TAGS, Tag
 from gapcast.contract.nearest import nearest
@@ -42,7 +43,16 @@ class PageQuery(Query):
         description="the page begins after this id; send the last_id of the page before",
     )
     limit: int = Field(20, ge=1, le=100)
-    order: Literal["asc", "desc"] = Field("desc", description="by time of creation")
+    order: Literal["asc", "desc"] = Field("desc", description="by time of creation, if `sort` does not say otherwise")
+
+
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+Sorted = Literal["created", "improvement", "gap"]
+_SORT = Field(
+    "created", description="`improvement` or `gap`: by that number, the largest first unless `order` says otherwise"
+)
 
 
 def _id_prefix(kind: str) -> Any:  # noqa: ANN401
@@ -61,29 +71,48 @@ _TAG: Any = Field(
     description="only items that have this tag; may be repeated: only items that have all of them",
 )
 _ID = Field(None, max_length=64)
+MOST_IDS = 100
+"""that one request names"""
+_IDS: Any = Field(
+    default_factory=list, max_length=MOST_IDS, description="may be repeated: only items that have one of these ids"
+)
+_TEXT = Field(
+    None,
+    min_length=1,
+    max_length=255,
+    description="only items with this text in a name (their own, or of their model, task or family) or in a tag; upper "
+    "and lower case are the same",
+)
 
 
 class PredictionQuery(PageQuery):
     """Which predictions are listed."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("pred")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     model: str | None = _name("the model's name")
     task: str | None = _name("the task's name")
+    context_kind: ContextKind | None = Field(None, description="the kind of the self-teacher's context")
     pool: str | None = _POOL
     status: JobStatus | None = None
     verdict: Verdict | None = None
+    sort: Sorted = _SORT
 
 
 class ProbeQuery(PageQuery):
     """Which probes are listed."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("probe")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     model: str | None = _name("the model's name")
     task: str | None = _name("the task's name")
+    context_kind: ContextKind | None = Field(None, description="the kind of the self-teacher's context")
     status: JobStatus | None = None
 
 
@@ -116,7 +145,9 @@ class SampleExport(SampleFilters):
 class ComparisonQuery(PageQuery):
     """Which comparisons are listed."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("cmp")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     model: str | None = _name("a model that is compared")
@@ -128,7 +159,9 @@ class ComparisonQuery(PageQuery):
 class RecommendationQuery(PageQuery):
     """Which recommendations are listed."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("rec")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     model: str | None = _name("a model that may be trained")
@@ -140,22 +173,28 @@ class RecommendationQuery(PageQuery):
 class TrainingRunQuery(PageQuery):
     """Which training runs are listed."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("run")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     model: str | None = _name("the model's name")
     task: str | None = _name("the task's name")
+    context_kind: ContextKind | None = Field(None, description="the kind of the self-teacher's context")
     pool: str | None = _POOL
     status: Status | None = None
     verdict: Verdict | None = Field(None, description="the verdict of the run's prediction")
     prediction_id: str | None = _ID
     group_id: str | None = _ID
+    sort: Sorted = _SORT
 
 
 class ExternalRunQuery(PageQuery):
     """Which external runs are listed."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("ext")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     external_id: str | None = _name("exactly this external_id")
@@ -169,7 +208,9 @@ class ExternalRunQuery(PageQuery):
 class ObservationFilters(Query):
     """Which observations are meant."""
 
+    id: list[Id] = _IDS
     id_prefix: str | None = _id_prefix("obs")
+    text: str | None = _TEXT
     name: str | None = _name("exactly this name")
     tag: list[Tag] = _TAG
     pool: str | None = _POOL
@@ -187,6 +228,8 @@ class ObservationFilters(Query):
 
 class ObservationQuery(ObservationFilters, PageQuery):
     """Which observations are listed."""
+
+    sort: Sorted = _SORT
 
 
 class ObservationExport(ObservationFilters):

@@ -42,10 +42,12 @@ def _status() -> Any:  # noqa: ANN401
     return case((Comparison.status != PENDING, Comparison.status), (begun, "running"), else_="queued")
 
 
+TASK = Comparison.members["list"][0]["request"]["task"].as_string()
+
 FILTERS: Filters = {
-    **of_labels(Comparison, Comparison.id),
+    **of_labels(Comparison, Comparison.id, TASK),
     "model": of_model(Comparison.request),
-    "task": Comparison.members["list"][0]["request"]["task"].as_string(),
+    "task": TASK,
     "pool": Comparison.pool,
     "status": _status(),
 }

@@ -13,7 +13,7 @@ from service.kit.clock import now
 from service.kit.pagination import Filters, conditions, of_labels, select_page
 
 FILTERS: Filters = {
-    **of_labels(ExternalRun, ExternalRun.id),
+    **of_labels(ExternalRun, ExternalRun.id, ExternalRun.model, ExternalRun.task, ExternalRun.external_id),
     "external_id": ExternalRun.external_id,
     "model": ExternalRun.model,
     "task": ExternalRun.task,

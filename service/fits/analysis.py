@@ -263,14 +263,19 @@ def _groups(found: Diagnostics, names: Sequence[str]) -> list[Group]:
     return groups
 
 
+def listed_sizes(entries: Sequence[ModelEntry]) -> dict[str, float]:
+    """Return the numbers of weights of listed models, by name; `entries` are the settings' models."""
+    known = catalog.models(entries)
+    return {model.name: float(model.parameters) for model in known if model.parameters is not None}
+
+
 def scale(session: Session, fit: Fit, entries: Sequence[ModelEntry]) -> Scaling:
     """Slopes by model size within each family (LAW.md: a diagnostic; docs/law.md says what the intervals rest on).
 
     A row that does not say its model's size has that of the catalog; `entries` are the settings' models.
     """
     rows, found = _trained(session, fit)
-    known = catalog.models(entries)
-    catalogued = {model.name: float(model.parameters) for model in known if model.parameters is not None}
+    catalogued = listed_sizes(entries)
     parameters = [row.parameters or catalogued.get(row.model) for row in rows]
     law = law_of(fit)
     return Scaling(

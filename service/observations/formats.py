@@ -7,7 +7,7 @@ an object or a list of numbers in JSON (`provenance`, `gap.student`) is its JSON
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
@@ -69,10 +69,17 @@ def format_of(media_type: str) -> Format | None:
 
 
 class Sent(NamedTuple):
-    """A row as it was sent, not yet checked, and the line that it ends at, where it has one."""
+    """A row as it was sent, not yet checked.
+
+    Attributes:
+        row: its fields.
+        line: the line that it ends at, where it has one.
+        fault: why it cannot be read; the rows after it can.
+    """
 
     row: Row
     line: int | None = None
+    fault: InvalidFile | None = None
 
 
 def read(body: bytes, form: Format, wanted: Translation) -> Iterator[Sent]:
@@ -90,7 +97,9 @@ def read(body: bytes, form: Format, wanted: Translation) -> Iterator[Sent]:
     number = 0
     for number, (row, line) in enumerate(readers[form](body, wanted), start=1):
         if not isinstance(row, dict):
-            raise InvalidFile(f"row {number}: expected an object with fields, got {shown(row)}.")
+            expected = InvalidFile(f"row {number}: expected an object with fields, got {shown(row)}.")
+            yield Sent({}, line, row if isinstance(row, InvalidFile) else expected)
+            continue
         if wanted.is_asked:
             named = row if form in {"csv", "parquet"} else wanted.row(row)
             row = wanted.complete(named)  # noqa: PLW2901
@@ -152,12 +161,13 @@ def _read_ndjson(body: bytes, _wanted: Translation) -> Iterable[tuple[Any, int]]
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                yield json.loads(line, object_pairs_hook=_unique), number
+                row = json.loads(line, object_pairs_hook=_unique)
             except (ValueError, RecursionError) as error:
-                raise InvalidFile(f"line {number}: is not JSON: {error}") from None
+                row = InvalidFile(f"line {number}: is not JSON: {error}")
+            yield row, number
 
 
-def _read_csv(body: bytes, wanted: Translation) -> Iterable[tuple[Row, int]]:
+def _read_csv(body: bytes, wanted: Translation) -> Iterable[tuple[Row | InvalidFile, int]]:
     text = _text(body)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -168,16 +178,23 @@ def _read_csv(body: bytes, wanted: Translation) -> Iterable[tuple[Row, int]]:
             raise InvalidFile("the file is empty. Write the names of the columns into its first line.")
         names = wanted.header([name.strip() for name in header])
         for number, cells in enumerate((row for row in reader if row), start=1):
-            if len(cells) != len(names):
-                raise InvalidFile(
-                    f"row {number} (line {reader.line_num}): expected {len(names)} cells, one for each column of the "
-                    f"header, got {len(cells)}."
-                )
-            pairs = zip(names, cells, strict=True)
-            found = ((name, cell.strip()) for name, cell in pairs if name is not None)
-            yield {name: _cell(name, cell, number) for name, cell in found if cell}, reader.line_num
+            yield _csv_row(names, cells, number, reader.line_num), reader.line_num
     except csv.Error as error:
         raise InvalidFile(f"line {reader.line_num}: is not CSV: {error}") from None
+
+
+def _csv_row(names: Sequence[str | None], cells: Sequence[str], number: int, line: int) -> Row | InvalidFile:
+    """The fields of a row, or why it has none."""
+    if len(cells) != len(names):
+        return InvalidFile(
+            f"row {number} (line {line}): expected {len(names)} cells, one for each column of the header, got "
+            f"{len(cells)}."
+        )
+    found = ((name, cell.strip()) for name, cell in zip(names, cells, strict=True) if name is not None)
+    try:
+        return {name: _cell(name, cell, number) for name, cell in found if cell}
+    except InvalidFile as error:
+        return error
 
 
 def _cell(name: str, cell: str, number: int) -> Any:  # noqa: ANN401

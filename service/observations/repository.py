@@ -24,8 +24,13 @@ CHUNK = 5_000
 
 FILTERS: Filters = {
     **{name: getattr(Observation, name) for name in ObservationFilters.model_fields if hasattr(Observation, name)},
-    **of_labels(Observation, Observation.id),
+    **of_labels(
+        *(Observation, Observation.id),
+        *(Observation.model, Observation.task, Observation.family, Observation.external_id),
+    ),
 }
+
+SORTS = {"improvement": Observation.improvement, "gap": Observation.gap}
 
 
 def pool(session: Session, tenant: str, name: str) -> Pool | None:
@@ -118,14 +123,28 @@ def costs(session: Session, tenant: str, name: str, changes: int) -> Sequence[tu
 def page(session: Session, tenant: str, wanted: ObservationQuery) -> Sequence[Observation]:
     """One page, newest first unless asked otherwise, with one row more than its limit."""
     query = select(Observation).where(Observation.tenant == tenant, *conditions(wanted, FILTERS))
-    return session.execute(select_page(query, Observation.id, wanted)).scalars().all()
+    return session.execute(select_page(query, Observation.id, wanted, SORTS)).scalars().all()
 
 
-def newest(session: Session, tenant: str, name: str, limit: int) -> Sequence[Observation]:
-    """The newest rows of a pool, the oldest of them first."""
+def newest(session: Session, tenant: str, name: str, limit: int, changes: int | None = None) -> Sequence[Observation]:
+    """The newest rows of a pool, the oldest of them first; `changes`: none that was added later."""
     query = select(Observation).where(Observation.tenant == tenant, Observation.pool == name)
+    if changes is not None:
+        query = query.where(Observation.added_at <= changes)
     rows = session.execute(query.order_by(Observation.id.desc()).limit(limit)).scalars().all()
     return rows[::-1]
+
+
+def excluded_at(session: Session, tenant: str, ids: Sequence[str], changes: int) -> dict[str, str]:
+    """The reasons of those of these rows that were excluded at a change of their pool."""
+    held = or_(Exclusion.until.is_(None), Exclusion.until > changes)
+    found: dict[str, str] = {}
+    for chunk in _chunks(ids):
+        query = select(Exclusion.observation_id, Exclusion.reason).where(
+            Exclusion.tenant == tenant, Exclusion.observation_id.in_(chunk), Exclusion.since <= changes, held
+        )
+        found.update((row_id, reason) for row_id, reason in session.execute(query))
+    return found
 
 
 def after(

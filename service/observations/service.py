@@ -28,7 +28,7 @@ from gapcast.contract.observations import (
 )
 from gapcast.contract.training_results import TrainedRun
 from service.catalog.service import DEFAULT_POOL, LAB_POOL, PUBLISHED_POOL, SHIPPED_POOLS, SMOLLM2_POOL, names_of
-from service.errors import ObservationConflict, ReadOnlyPool, UnknownPool
+from service.errors import InvalidFile, ObservationConflict, ReadOnlyPool, UnknownPool
 from service.events import repository as events
 from service.kit.database import Database
 from service.kit.errors import Conflict, FieldProblem, InvalidRequest, NotFound
@@ -73,15 +73,18 @@ def check(
 
     Raises:
         InvalidRequest: names row, field and value of the first errors.
+        InvalidFile: rows cannot be read.
     """
     prepared: list[Prepared] = []
     problems: list[FieldProblem] = []
-    wrong = 0
+    wrong, unreadable = 0, None
     percent = wanted.percent if wanted is not None else None
     for index, sent in enumerate(rows):
-        row, line = sent if isinstance(sent, Sent) else (sent, None)
+        row, line, fault = sent if isinstance(sent, Sent) else (sent, None, None)
         where = f"row {index + 1}" + (f" (line {line})" if line is not None else "")
         try:
+            if fault is not None:
+                raise fault
             if isinstance(row, TrainedRun):
                 observation = row_of_run(row)
             else:
@@ -94,12 +97,18 @@ def check(
         except FieldError as error:
             param = f"observations.{index}.{error.param}"
             found = [FieldProblem(param=param, message=error.message, value=error.value)]
+        except InvalidFile as error:
+            unreadable = unreadable or error
+            found = []
+            problems.append(FieldProblem(param=error.param or f"observations.{index}", message=error.detail))
         wrong += 1
         problems += [_at(where, one, wanted) for one in found]
         if wrong == MOST_ERRORS:
             break
+    if unreadable is not None and len(problems) == 1:
+        raise unreadable
     if problems:
-        _refuse(problems[:MOST_ERRORS], InvalidRequest)
+        _refuse(problems[:MOST_ERRORS], InvalidFile if unreadable is not None else InvalidRequest)
     if percent is not None:
         percent.require()
     return prepared

@@ -40,13 +40,21 @@ STATUS = case(
 )
 """as `service.status_of`"""
 
+MODEL, TASK = Prediction.request["model"]["name"].as_string(), Prediction.request["task"].as_string()
+
 FILTERS: Filters = {
-    **of_labels(Prediction, Prediction.id),
-    "model": Prediction.request["model"]["name"].as_string(),
-    "task": Prediction.request["task"].as_string(),
+    **of_labels(Prediction, Prediction.id, MODEL, TASK, Prediction.family),
+    "model": MODEL,
+    "task": TASK,
+    "context_kind": Prediction.request["context"]["kind"].as_string(),
     "pool": Prediction.pool,
     "status": STATUS,
     "verdict": Prediction.answer["verdict"].as_string(),
+}
+
+SORTS = {
+    "improvement": Prediction.answer["improvement"]["value"].as_float(),
+    "gap": Prediction.answer["gap"]["value"].as_float(),
 }
 
 
@@ -146,7 +154,7 @@ def state(session: Session, tenant: str, prediction_id: str) -> PredictionState 
 def page(session: Session, tenant: str, wanted: PredictionQuery) -> list[tuple[Prediction, Job | None]]:
     """Read one page, with one row more than its limit."""
     query = _with_job(tenant).where(*conditions(wanted, FILTERS))
-    rows = session.execute(select_page(query, Prediction.id, wanted))
+    rows = session.execute(select_page(query, Prediction.id, wanted, SORTS))
     return [(row[0], row[1]) for row in rows]
 
 

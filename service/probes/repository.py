@@ -22,10 +22,13 @@ GROWING = (
 )
 """what of a result grows with its problems, as paths"""
 
+MODEL, TASK = Probe.configuration["model"].as_string(), Probe.configuration["task"].as_string()
+
 FILTERS: Filters = {
-    **of_labels(Probe, Probe.id),
-    "model": Probe.configuration["model"].as_string(),
-    "task": Probe.configuration["task"].as_string(),
+    **of_labels(Probe, Probe.id, MODEL, TASK),
+    "model": MODEL,
+    "task": TASK,
+    "context_kind": Probe.configuration["context"]["kind"].as_string(),
     "status": case((Probe.result.is_not(None), JobState.succeeded), else_=Job.state),
 }
 

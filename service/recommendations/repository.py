@@ -14,7 +14,7 @@ from service.kit.pagination import Filters, conditions, of_labels, select_page
 from service.recommendations.models import EXECUTING, Recommendation
 
 FILTERS: Filters = {
-    **of_labels(Recommendation, Recommendation.id),
+    **of_labels(Recommendation, Recommendation.id, Recommendation.task),
     "model": of_model(Recommendation.request),
     "task": Recommendation.task,
     "pool": Recommendation.pool,

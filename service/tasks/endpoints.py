@@ -107,18 +107,18 @@ async def create_task(
     settings = {key: value for key, value in given.items() if value is not None}
     columns = columns_of(layout, mapped or [])
     task = uploads.header(name, verifier, options, settings, layout)
-    upload = _Upload(task, form, columns, accept)
+    upload = Upload(task, form, columns, accept)
     with task_files.scratch(state.settings.data_dir) as raw:
         content = await task_files.receive(request.stream(), raw)
         read = f"{form}&{layout}&{sorted(columns.paths.items())}&{accept}"
         hashed = body_hash(f"/v1/tasks?{task.model_dump_json()}&{read}", content)
         key = (idempotency_key, hashed) if idempotency_key is not None else None
-        stored, is_new = await in_writing_thread(partial(_take, state, tenant, upload, raw, key))
+        stored, is_new = await in_writing_thread(partial(take, state, tenant, upload, raw, key))
     response.status_code = 201 if is_new else 200
     return stored
 
 
-class _Upload(NamedTuple):
+class Upload(NamedTuple):
     """What a file is sent with."""
 
     task: TaskIn
@@ -127,8 +127,13 @@ class _Upload(NamedTuple):
     accept: bool
 
 
-def _take(state: State, tenant: str, upload: _Upload, raw: IO[bytes], key: tuple[str, str] | None) -> tuple[Task, bool]:
-    """Check and store; a key that was used answers with what it made, before the work of reading the file again."""
+def take(
+    state: State, tenant: str, upload: Upload, raw: IO[bytes], key: tuple[str, str] | None = None
+) -> tuple[Task, bool]:
+    """Check and store, and say whether the task is new.
+
+    A key that was used answers with what it made, before the work of reading the file again.
+    """
     if key is not None:
         with state.database.read() as session:
             known = find_key(session, tenant, *key)

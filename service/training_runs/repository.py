@@ -26,15 +26,23 @@ NEWEST = 500
 """checkpoints that an attempt is offered: most are gone, as of each attempt the two newest and the best are kept"""
 
 
+MODEL, TASK = TrainingRun.configuration["model"].as_string(), TrainingRun.configuration["task"].as_string()
+
 FILTERS: Filters = {
-    **of_labels(TrainingRun, TrainingRun.id),
-    "model": TrainingRun.configuration["model"].as_string(),
-    "task": TrainingRun.configuration["task"].as_string(),
+    **of_labels(TrainingRun, TrainingRun.id, MODEL, TASK),
+    "model": MODEL,
+    "task": TASK,
+    "context_kind": TrainingRun.configuration["context"]["kind"].as_string(),
     "pool": TrainingRun.pool,
     "status": Job.state,
     "verdict": TrainingRun.predicted["verdict"].as_string(),
     "prediction_id": TrainingRun.prediction_id,
     "group_id": TrainingRun.group_id,
+}
+
+SORTS = {
+    "improvement": TrainingRun.result["improvement"]["value"].as_float(),
+    "gap": TrainingRun.result["gap"]["value"].as_float(),
 }
 
 
@@ -115,7 +123,7 @@ def get(session: Session, tenant: str, run_id: str) -> Row | None:
 def page(session: Session, tenant: str, wanted: TrainingRunQuery) -> list[Row]:
     """Read one page without evaluations, with one row more than its limit."""
     query = _shown(session, tenant, (*NEVER_SHOWN, *EVALUATIONS)).where(*conditions(wanted, FILTERS))
-    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, wanted))]
+    return [Row.read(row) for row in session.execute(select_page(query, TrainingRun.id, wanted, SORTS))]
 
 
 def with_ids(session: Session, tenant: str, run_ids: Sequence[str]) -> list[Row]:

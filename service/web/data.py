@@ -1,7 +1,8 @@
 """What the page shows of a pool and its fit, read from the store."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -12,6 +13,7 @@ from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
+from service.fits.service import Current
 from service.forecasts.calibrating import calibration
 from service.law import GapLaw, Key
 from service.listed_models import ModelEntry
@@ -44,6 +46,21 @@ LEVELS = (0.8, 0.95)
 LOWER, UPPER = PROBABILITIES.index(0.025), PROBABILITIES.index(0.975)
 
 
+class Known(NamedTuple):
+    """What is known of rows beside themselves.
+
+    Attributes:
+        out: the reasons of those that are excluded; null: as each row says now.
+        sizes: the numbers of weights of models, for rows that do not say their own.
+    """
+
+    out: Mapping[str, str] | None = None
+    sizes: Mapping[str, float] = MappingProxyType({})
+
+
+NOTHING = Known()
+
+
 def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, prediction_id: str | None) -> ChartData:
     """Read observations, one law's curve, the fit that it is of, and the prediction if it comes from this law.
 
@@ -56,6 +73,31 @@ def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, p
     rows = observations.newest(session, tenant, pool, MOST_POINTS)
     if found is None:
         return ChartData(observations=_points(rows, None, {}))
+    return _chart_data(session, found, rows, wanted, prediction)
+
+
+def read_version(
+    session: Session, found: Current, wanted: Whose | None, sizes: Mapping[str, float] = MappingProxyType({})
+) -> ChartData:
+    """Read what one version of the law knows: later observations, and later exclusions, are not in it.
+
+    `sizes` has the numbers of weights of models, for rows that do not say their own.
+    """
+    tenant, pool, changes = found.fit.tenant, found.fit.pool, found.fit.changes
+    rows = observations.newest(session, tenant, pool, MOST_POINTS, changes)
+    out = observations.excluded_at(session, tenant, [row.id for row in rows], changes)
+    return _chart_data(session, found, rows, wanted, None, Known(out, sizes))
+
+
+def _chart_data(
+    session: Session,
+    found: Current,
+    rows: Sequence[Observation],
+    wanted: Whose | None,
+    prediction: Prediction | None,
+    beside: Known = NOTHING,
+) -> ChartData:
+    """Draw rows and a law."""
     law = found.law
     shown, is_asked = choose(law, rows, wanted, prediction)
     point, baseline = None, None
@@ -64,7 +106,7 @@ def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, p
     gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
     weights = _weights(session, found.fit)
     return ChartData(
-        observations=_points(rows, law, weights or {}),
+        observations=_points(rows, law, weights or {}, beside),
         curve=_curve(law, shown, gaps, baseline) if shown is not None else None,
         prediction=point,
         fit=FitVersion(
@@ -122,13 +164,19 @@ def read_outcomes(session: Session, tenant: str, fit_id: str) -> tuple[str, Cali
     """
     fit = fits.get(session, tenant, fit_id)
     found = calibration(session, fit, LEVELS)
+    return fit.pool, found, outcome_points(session, fit, found, LEVELS)
+
+
+def outcome_points(session: Session, fit: Fit, found: Calibration, levels: Sequence[float]) -> Sequence[OutcomePoint]:
+    """Read the intervals that were promised of the outcomes of a calibration, whose levels these are."""
     if not found.outcomes:
-        return fit.pool, found, []
-    stored = {row.id: row.answer for row in predictions.outcomes(session, tenant, fit.pool, fit.changes)}
-    return fit.pool, found, [_outcome(one, stored[one.observation_id]) for one in found.outcomes]
+        return []
+    stored = {row.id: row.answer for row in predictions.outcomes(session, fit.tenant, fit.pool, fit.changes)}
+    place = levels.index(LEVEL)
+    return [_outcome(one, stored[one.observation_id], place) for one in found.outcomes]
 
 
-def _outcome(one: Outcome, answer: Mapping[str, Any]) -> OutcomePoint:
+def _outcome(one: Outcome, answer: Mapping[str, Any], place: int) -> OutcomePoint:
     quantiles = answer["improvement"]["quantiles"]["values"]
     return OutcomePoint(
         prediction_id=one.prediction_id,
@@ -137,7 +185,7 @@ def _outcome(one: Outcome, answer: Mapping[str, Any]) -> OutcomePoint:
         lower=quantiles[LOWER],
         upper=quantiles[UPPER],
         outcome=one.outcome,
-        inside=one.inside[LEVELS.index(LEVEL)],
+        inside=one.inside[place],
     )
 
 
@@ -165,7 +213,12 @@ def _curve(law: GapLaw, whose: Whose, gaps: list[float], baseline: float | None)
     )
 
 
-def _points(rows: Sequence[Observation], law: GapLaw | None, weights: Mapping[str, float]) -> list[ObservationPoint]:
+def _points(
+    rows: Sequence[Observation],
+    law: GapLaw | None,
+    weights: Mapping[str, float],
+    beside: Known = NOTHING,
+) -> list[ObservationPoint]:
     """Runs in the picture: those whose improvement on the training problems is known."""
     points = []
     for row in rows:
@@ -174,17 +227,20 @@ def _points(rows: Sequence[Observation], law: GapLaw | None, weights: Mapping[st
         run = whose(row)
         points.append(
             ObservationPoint(
+                id=row.id,
+                name=row.name or row.external_id or row.model,
                 gap=row.gap,
                 gap_se=row.gap_se,
                 improvement=row.improvement,
                 improvement_se=row.improvement_se,
                 model=row.model,
+                parameters=row.parameters or beside.sizes.get(row.model),
                 context=row.context_kind,
                 family=row.family,
                 key=key_of(law, run),
                 recipe=words.brief_recipe(run.teacher, run.divergence),
-                excluded=row.excluded,
-                reason=row.excluded_reason,
+                excluded=row.excluded if beside.out is None else row.id in beside.out,
+                reason=row.excluded_reason if beside.out is None else beside.out.get(row.id),
                 collapsed=row.collapsed,
                 weight=weights.get(row.id),
             )

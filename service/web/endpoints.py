@@ -14,7 +14,7 @@ from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose
 from service.training_runs import service as training_runs
-from service.web import data, form, fragments, list_pages
+from service.web import chosen, data, form, fragments, import_page, law_page, list_pages
 from service.web.docs import Docs
 from service.web.files import PageFiles
 from service.web.plots import law_chart
@@ -134,6 +134,7 @@ def run(tenant: Tenant, state: AppState, run: Name) -> Response:
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
     """Add the page to the application; `read_chart` is where its plot's data come from."""
     app.state.read_chart = read_chart
-    app.router.routes += [*router.routes, *fragments.router.routes, *list_pages.router.routes]
+    for part in (router, chosen.router, fragments.router, list_pages.router, law_page.router, import_page.router):
+        app.router.routes += part.routes
     app.mount("/static", PageFiles(directory=static_directory), name="static")
     app.mount("/docs", Docs(), name="docs")

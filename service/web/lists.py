@@ -32,9 +32,11 @@ from service.tasks import service as tasks
 from service.training_runs import service as training_runs
 from service.web.tables import Column, Found, Row, Table
 
-GAP = Column("Gap ± SE", words.POINTS, number=True)
+GAP = Column("Gap ± SE", words.POINTS, number=True, sort="gap")
 LABELS = {"name": "Name", "tag": "Tags"}
-OF_RUNS = {"pool": "Pool", "model": "Model", "task": "Task", "status": "Status"}
+TEXT = {"text": "Text"}
+OF_RUNS = {**TEXT, "pool": "Pool", "model": "Model", "task": "Task", "status": "Status"}
+CONTEXT = {"context_kind": "Context"}
 
 
 def _paged(page: Callable[[Session, str, Any], Page[Any]]) -> Callable[[Session, str, Settings, Any], Found[Any]]:
@@ -92,13 +94,14 @@ PREDICTIONS = Table(
     point="What a training run of each configuration is expected to gain.",
     more="Ask on the first page, with `gapcast predict` or with `POST /v1/predictions`.",
     columns=(
-        Column("Improvement (narrowest interval)", words.POINTS, number=True, first=True),
+        Column("Improvement (narrowest interval)", words.POINTS, number=True, first=True, sort="improvement"),
         *(Column("Verdict", first=True), Column("Model"), Column("Task"), Column("Context"), Column("Pool"), GAP),
     ),
     read=_paged(predictions.page),
     row=_prediction,
     query=queries.PredictionQuery,
-    filters={**OF_RUNS, "verdict": "Verdict", **LABELS},
+    compared="/predictions/compare",
+    filters={**OF_RUNS, **CONTEXT, "verdict": "Verdict", **LABELS},
 )
 
 
@@ -191,7 +194,7 @@ TRAINING_RUNS = Table(
     point="Runs that Gapcast trains, beside what was predicted of them.",
     more="Train an answered prediction with its button, with `gapcast train` or with `POST /v1/training_runs`.",
     columns=(
-        Column("Measured ± SE", words.POINTS, number=True, first=True),
+        Column("Measured ± SE", words.POINTS, number=True, first=True, sort="improvement"),
         *(Column("Predicted", words.POINTS, number=True, first=True), Column("Status", first=True), Column("Model")),
         *(Column("Task"), Column("Context"), Column("Pool"), Column("Seed", number=True), Column("Step", number=True)),
         GAP,
@@ -199,7 +202,7 @@ TRAINING_RUNS = Table(
     read=_paged(training_runs.page),
     row=_training_run,
     query=queries.TrainingRunQuery,
-    filters={**OF_RUNS, "verdict": "Verdict", **LABELS},
+    filters={**OF_RUNS, **CONTEXT, "verdict": "Verdict", **LABELS},
 )
 
 
@@ -253,13 +256,13 @@ PROBES = Table(
     point="Measured gaps: how much better the model answers when it sees the context.",
     more="Each prediction without a given gap makes one; `gapcast probe` and `POST /v1/probes` make one alone.",
     columns=(
-        *(GAP._replace(first=True), Column("Status", first=True), Column("Model"), Column("Task")),
+        *(GAP._replace(first=True, sort=""), Column("Status", first=True), Column("Model"), Column("Task")),
         *(Column("Context"), Column("Problems", number=True)),
     ),
     read=_paged(probes.page),
     row=_probe,
     query=queries.ProbeQuery,
-    filters={"model": "Model", "task": "Task", "status": "Status", **LABELS},
+    filters={**TEXT, "model": "Model", "task": "Task", **CONTEXT, "status": "Status", **LABELS},
 )
 
 
@@ -280,7 +283,7 @@ OBSERVATIONS = Table(
     more="Import yours with `gapcast observations import` or with `POST /v1/observations`. A training run stores its "
     "own.",
     columns=(
-        Column("Improvement ± SE", words.POINTS, number=True, first=True),
+        Column("Improvement ± SE", words.POINTS, number=True, first=True, sort="improvement"),
         *(Column("Held out ± SE", words.POINTS, number=True), GAP._replace(first=True)),
         *(Column("Pool"), Column("Family"), Column("Model"), Column("Task"), Column("Context"), Column("Source")),
         Column("Remarks"),
@@ -289,11 +292,13 @@ OBSERVATIONS = Table(
     row=_observation,
     query=queries.ObservationQuery,
     filters={
+        **TEXT,
         **{"pool": "Pool", "family": "Family", "task": "Task", "model": "Model", "context_kind": "Context kind"},
         **{"source": "Source", "external_id": "External id", "excluded": "Excluded", "collapsed": "Collapsed"},
         **LABELS,
     },
     exported=("csv", "ndjson", "parquet"),
+    adds=("Import", "/import/observations"),
 )
 
 
@@ -320,6 +325,7 @@ TASKS = Table(
     ),
     read=_read_tasks,
     row=_task,
+    adds=("Upload", "/import/task"),
 )
 
 

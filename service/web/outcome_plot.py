@@ -24,28 +24,29 @@ def outcomes_chart(outcomes: Sequence[OutcomePoint]) -> Spec:
     rows = [_row(one) for one in outcomes]
     predicted = [row["predicted"] for row in rows]
     missed = sum(not one.inside for one in outcomes)
+    parts = {name: [row for row in rows if row["inside"] == (name == "inside")] for name in ("inside", "outside")}
     return {
-        **_specification(),
+        **_specification(tuple(name for name, drawn in parts.items() if drawn)),
         "description": f"Measured against predicted improvement of {len(rows)} outcomes, {missed} outside their 95 % "
         "interval. The table of outcomes has the same numbers.",
         "datasets": {
             "identity": [{"at": min(predicted) - MARGIN}, {"at": max(predicted) + MARGIN}],
             "outcomes": rows,
-            "inside": [row for row in rows if row["inside"]],
-            "outside": [row for row in rows if not row["inside"]],
+            **parts,
         },
     }
 
 
 @cache
-def _specification() -> Spec:
+def _specification(parts: tuple[str, ...]) -> Spec:
+    """Make the specification; a layer without marks would have nothing to read out."""
     bars = named_data("outcomes").mark_rule(style="promised", aria=False)
     line = named_data("identity").mark_line(style="identity", aria=False)
     layers = [
         bars.encode(x=_predicted("predicted"), y=_measured("lower"), y2="upper"),
         line.encode(x=_predicted("at"), y=_measured("at")),
     ]
-    for name in ("inside", "outside"):
+    for name in parts:
         points = named_data(name).mark_point(style=name).properties(name=name)
         layers.append(points.encode(x=_predicted("predicted"), y=_measured("outcome"), tooltip=_tooltip()))
     made: Spec = alt.layer(*layers).properties(width="container", height="container").to_dict()

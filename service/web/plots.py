@@ -24,9 +24,9 @@ SIGNED = "datum.value === 0 ? '0' : format(datum.value, '+')"
 LONGEST_NOTE = 160
 """characters of a note in a tooltip: the table has the whole of it"""
 
-# Colour and shape both say the context kind, so that neither has to be told apart alone.
 SHAPES = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right", "triangle-left"]
-
+"""of the model sizes, the smallest first"""
+UNKNOWN_SIZE = "unknown"
 
 BESIDE = {"linear": -18, "saturating": 18}
 """pixels from the prediction to what either side of an undecided law says"""
@@ -48,6 +48,7 @@ def law_chart(
     """Return the Vega-Lite specification of the scatter with the fit and the prediction on it."""
     rows: Rows = {"zero": [{"zero": 0}]}
     kinds: list[str] = []
+    sizes: list[str] = []
     levels: tuple[float, ...] | None = None
     branches: tuple[tuple[str, float], ...] = ()
     if curve is not None:
@@ -56,32 +57,36 @@ def law_chart(
         rows["observations"] = [_row(one, curve) for one in observations]
         rows["outliers"] = [row for row in rows["observations"] if row["mark"] == "outlier"]
         kinds = sorted({row["context"] for row in rows["observations"]})
+        known = sorted({one.parameters for one in observations if one.parameters is not None})
+        sizes = list(dict.fromkeys(words.model_size(one) for one in known))
+        sizes += [UNKNOWN_SIZE] if any(one.parameters is None for one in observations) else []
     if prediction is not None:
         rows["prediction"] = [_prediction_row(prediction)]
         levels = () if prediction.mean is None else tuple(level for level, _, _ in _widest_first(prediction))
         rows |= {one.link: [_branch_row(one, prediction)] for one in prediction.branches}
         branches = tuple((one.link, one.level) for one in prediction.branches)
-    made = _specification(curve is not None, tuple(kinds), levels, branches)
+    made = _specification(curve is not None, (tuple(kinds), tuple(sizes)), levels, branches)
     return {**made, "description": _describe(observations, curve, prediction), "datasets": rows}
 
 
 @lru_cache(maxsize=64)
 def _specification(
     has_curve: bool,
-    kinds: tuple[str, ...],
+    told_apart: tuple[tuple[str, ...], tuple[str, ...]],
     levels: tuple[float, ...] | None,
     branches: tuple[tuple[str, float], ...],
 ) -> Spec:
     """Make the specification without its rows, once for each shape: altair takes a quarter of a second to check it.
 
-    `levels` are those of the prediction's intervals, the widest first: none when it was refused, null without one.
-    `branches` are the sides of an undecided law, each with the level of its interval.
+    `told_apart` are the context kinds and the model sizes. `levels` are those of the prediction's intervals, the widest
+    first: none when it was refused, null without one. `branches` are the sides of an undecided law, each with the level
+    of its interval.
     """
     layers = _zero_lines()
     if has_curve:
         layers += _fit()
-    if kinds:
-        layers += _scatter(kinds)
+    if told_apart[0]:
+        layers += _scatter(*told_apart)
     for link, level in branches:
         layers += _branch(link, level)
     if levels is not None:
@@ -127,10 +132,11 @@ def _fit() -> list[alt.Chart]:
     ]
 
 
-def _scatter(kinds: Sequence[str]) -> list[alt.Chart]:
+def _scatter(kinds: Sequence[str], sizes: Sequence[str]) -> list[alt.Chart]:
     base = named_data("observations")
-    legend = alt.Legend(title="Context kind", columns=alt.ExprRef("width < 420 ? 3 : 0"))
-    shapes = alt.Scale(domain=kinds, range=[SHAPES[index % len(SHAPES)] for index in range(len(kinds))])
+    columns = alt.ExprRef("width < 420 ? 3 : 0")
+    legend = alt.Legend(title="Context kind", columns=columns)
+    shapes = alt.Scale(domain=sizes, range=[SHAPES[index % len(SHAPES)] for index in range(len(sizes))])
     stroke = alt.Stroke("context", type="nominal", legend=legend, scale=alt.Scale(domain=kinds))
     fill = alt.Fill("context", type="nominal", legend=legend, scale=alt.Scale(domain=kinds))
     faint = alt.condition("datum.focus", alt.value(0.55), alt.value(0.14))
@@ -138,7 +144,9 @@ def _scatter(kinds: Sequence[str]) -> list[alt.Chart]:
     clear = alt.condition(f"datum.focus || {hollow}", alt.value(0.95), alt.value(0.3))
     bars = base.mark_rule(style="error-bar", aria=False).encode(stroke=stroke, opacity=faint)
     tooltip = [
+        alt.Tooltip("name:N", title="Run"),
         alt.Tooltip("model:N", title="Model"),
+        alt.Tooltip("size:N", title="Weights"),
         alt.Tooltip("family:N", title="Family"),
         alt.Tooltip("recipe:N", title="Recipe"),
         alt.Tooltip("context:N", title="Context"),
@@ -160,7 +168,8 @@ def _scatter(kinds: Sequence[str]) -> list[alt.Chart]:
             y=_improvement("improvement"),
             stroke=stroke,
             fill=fill,
-            shape=alt.Shape("context", type="nominal", legend=legend, scale=shapes),
+            shape=alt.Shape("size", type="nominal", legend=alt.Legend(title="Weights", columns=columns), scale=shapes),
+            href="href:N",
             opacity=clear,
             fillOpacity=alt.condition(hollow, alt.value(0), alt.value(0.7)),
             tooltip=tooltip,
@@ -181,7 +190,10 @@ def _row(one: ObservationPoint, curve: Curve | None) -> PlotRow:
         "improvement_upper": improvement + improvement_se,
         "gap_text": _measured(gap, gap_se),
         "improvement_text": _measured(improvement, improvement_se),
+        "name": one.name,
+        "href": f"/observations/{one.id}",
         "model": one.model,
+        "size": words.model_size(one.parameters) if one.parameters is not None else UNKNOWN_SIZE,
         "context": _spoken(one.context),
         "family": one.family,
         "recipe": one.recipe,

@@ -13,11 +13,16 @@ from service.web.recipes import FamilyRecipe
 class ObservationPoint:
     """One (gap, improvement) pair with its standard errors."""
 
+    id: str
+    name: str
+    """people's own name of the run; its model where they gave none"""
     gap: float
     gap_se: float
     improvement: float
     improvement_se: float
     model: str
+    parameters: float | None = None
+    """the model's number of weights"""
     context: str
     family: str
     key: Key

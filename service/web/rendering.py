@@ -60,6 +60,7 @@ PAGES = (
     ("Training runs", "/training_runs"),
     ("External runs", "/external_runs"),
     ("Probes", "/probes"),
+    ("Law", "/law"),
     ("Observations", "/observations"),
     ("Tasks", "/tasks"),
     ("Models", "/models"),

@@ -28,12 +28,14 @@ class Column(NamedTuple):
         unit: of its numbers, below the head.
         number: True where the cells are numbers, which stand to the right.
         first: True where a narrow screen shows it beside the item's name.
+        sort: what the list is sorted by for it.
     """
 
     name: str
     unit: str = ""
     number: bool = False
     first: bool = False
+    sort: str = ""
 
 
 class Row(NamedTuple):
@@ -72,12 +74,14 @@ class Table(Generic[Item]):
         more: how people get one.
         item: the head of the column that names each item.
         columns: the others, in the order of a row's cells.
+        adds: what a link to the page that adds items says, and its address.
         created: the head of the column that says when an item was made; nothing: it is not known.
         read: reads a page of it.
         row: makes an item's row.
         query: the parameters that narrow it; null: the list is always whole.
         filters: those of the parameters that stand above the table, with what they are called.
-        exported: the formats in which the API writes the whole list to a file.
+        exported: the formats in which the API writes the whole list to a file; none: this page writes CSV and NDJSON.
+        compared: where those are led to that are chosen to be compared.
     """
 
     path: str
@@ -91,7 +95,9 @@ class Table(Generic[Item]):
     query: type[PageQuery] | None = None
     filters: Mapping[str, str] = field(default_factory=dict)
     exported: Sequence[str] = ()
+    compared: str = ""
     created: str = ""
+    adds: Choice | None = None
 
 
 class Filter(NamedTuple):
@@ -125,7 +131,7 @@ def asked(table: Table[Any], request: Request) -> PageQuery | None:
         return None
     given: dict[str, Any] = {"limit": MOST_ROWS}
     for name, value in request.query_params.multi_items():
-        if value.strip() and name == "tag":
+        if value.strip() and name in {"tag", "id"}:
             given.setdefault(name, []).extend(value.split())
         elif value.strip():
             given[name] = value.strip()

@@ -1,6 +1,9 @@
 """The page in a real browser: what tests look at and wait for."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -30,3 +33,41 @@ def wait_for(browser: webdriver.Chrome, selector: str, seconds: float = 20) -> N
 def complaints(browser: webdriver.Chrome) -> list[str]:
     """What the console says, violations of the content security policy among it."""
     return [entry["message"] for entry in browser.get_log("browser")]
+
+
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text
+GRAVE = {"serious", "critical"}
+RUN_AXE = """
+const done = arguments[arguments.length - 1];
+const places = ({ nodes }) => nodes.slice(0, 3).map(({ target }) => target.join(" ")).join("; ");
+axe.run(document, { resultTypes: ["violations"] }).then(
+  ({ violations }) => done(violations.map((one) => [one.impact, `${one.id}: ${places(one)}`])),
+  (error) => done([["critical", String(error)]]),
+);
+"""
+
+
+def barriers(browser: webdriver.Chrome) -> list[str]:
+    """What axe finds serious or critical about the page as it stands."""
+    browser.execute_script(AXE())
+    return [said for impact, said in browser.execute_async_script(RUN_AXE) if impact in GRAVE]
+
+
+def strangers(browser: webdriver.Chrome, address: str) -> list[str]:
+    """The addresses of other hosts that the page has asked."""
+    names = browser.execute_script("return performance.getEntriesByType('resource').map(({ name }) => name)")
+    return [name for name in names if not name.startswith((f"{address}/", "data:", "blob:"))]
+
+
+@contextmanager
+def screen(browser: webdriver.Chrome, width: int, scheme: str = "light") -> Iterator[None]:
+    """A screen of this width that prefers light or dark."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -29,8 +29,20 @@ export class Chart {
     await this.#draw();
   }
 
+  // A plot with a height of its own makes its container as high as it is.
   #measure() {
-    return `${this.#container.clientWidth} ${this.#container.clientHeight}`;
+    const { clientWidth, clientHeight } = this.#container;
+    return Number.isFinite(this.#spec?.height) ? `${clientWidth}` : `${clientWidth} ${clientHeight}`;
+  }
+
+  // Hands out what is drawn as a file, svg or png.
+  async save(kind, name) {
+    const svg = kind === "svg" && new Blob([await this.#view.toSVG()], { type: "image/svg+xml" });
+    const link = document.createElement("a");
+    link.href = svg ? URL.createObjectURL(svg) : await this.#view.toImageURL("png", 2);
+    link.download = `${name}.${kind}`;
+    link.click();
+    if (svg) setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   async #draw() {
@@ -75,7 +87,7 @@ function theme() {
   const font = style.getPropertyValue("--chart-font").trim();
   return {
     font,
-    background: null,
+    background: colour("paper"),
     view: { stroke: null },
     axis: { ...text, gridColor: colour("grid"), domain: false, ticks: false, labelPadding: 6, titlePadding: 10 },
     axisX: { tickCount: { expr: "ceil(width / 90)" } },
@@ -110,6 +122,9 @@ function theme() {
       "held-out-look": { shape: "square", size: 30, filled: true, color: colour("b"), opacity: 1 },
       loss: { color: colour("a"), strokeWidth: 1.5 },
       "loss-step": { shape: "circle", size: 14, filled: true, color: colour("a"), opacity: 1 },
+      forest: { shape: "circle", size: 55, filled: true, color: colour("answer"), opacity: 1 },
+      "forest-interval": { color: colour("fit"), strokeWidth: 3, strokeCap: "round" },
+      histogram: { color: colour("fit"), fillOpacity: 0.6 },
       refused: { color: colour("answer"), strokeWidth: 1.5, strokeDash: [5, 4] },
     },
   };

@@ -99,8 +99,8 @@ def end(client: TestClient, job_id: str, state: JobState) -> None:
 @pytest.mark.parametrize(("query", "filters"), [(query, filters) for _, query, filters in LISTS])
 def test_every_parameter_narrows(query: type[BaseModel], filters: Filters) -> None:
     """Each is said in SQL: one that nothing is written for would raise, and one that is ignored would give none."""
-    values = {"limit": 7, "after": "pred_" + "0" * 32, "order": "asc", "tag": ["a"], "id_prefix": "pred_0"}
-    for name in query.model_fields.keys() - {"limit", "after", "order"}:
+    values = {"limit": 7, "after": "pred_" + "0" * 32, "order": "asc", "tag": ["a"], "id": ["a"], "id_prefix": "pred_0"}
+    for name in query.model_fields.keys() - {"limit", "after", "order", "sort"}:
         assert len(conditions(query.model_construct(**{name: values.get(name, "x")}), filters)) == 1, name
     assert conditions(query(), filters) == []
     paging = {name: values[name] for name in ("limit", "after", "order")}
@@ -142,6 +142,60 @@ def test_predictions_by_what_they_ask_and_say(app: TestClient, given: Body) -> N
     assert ids(app, "predictions", task="lab/addition") == [least, lab]
     assert ids(app, "predictions", pool="lab", status="succeeded") == [least, lab]
     assert ids(app, "predictions", pool="default", task="lab/addition") == []
+
+
+def test_a_text_is_found_in_names_and_tags_and_ids_are_listed(
+    app: TestClient, given: Body, configuration: Body
+) -> None:
+    lab = made(app, "predictions", given | {"name": "50% Over_night", "tags": ["sweep-1"]})
+    mine = made(
+        app,
+        "predictions",
+        given | {"model": {"name": "me/Large", "family": "x"}, "context": {"kind": "feedback"}, "pool": "default"},
+    )
+    for text, expected in (
+        ("over_", [lab]),
+        ("0% o", [lab]),
+        ("%", [lab]),
+        ("SWEEP", [lab]),
+        ("me/large", [mine]),
+        ("addition", [mine, lab]),
+        ("nothing", []),
+    ):
+        assert ids(app, "predictions", text=text) == expected, text
+    assert ids(app, "predictions", context_kind="feedback") == [mine]
+    assert ids(app, "predictions", id=[lab, mine]) == [mine, lab]
+    assert ids(app, "predictions", id=[lab], text="me/") == []
+    probe = made(app, "probes", configuration)
+    run_id = made(app, "training_runs", run_of(configuration))
+    for path, one in (("probes", probe), ("training_runs", run_id)):
+        assert ids(app, path, context_kind="hints", text="ADDITION") == [one]
+        assert ids(app, path, context_kind="feedback") == []
+    row = app.get("/v1/observations?pool=lab&limit=1").json()["data"][0]
+    assert ids(app, "observations", id=row["id"], text=row["external_id"]) == [row["id"]]
+
+
+def test_lists_are_sorted_by_their_numbers_page_by_page(app: TestClient, given: Body, configuration: Body) -> None:
+    """Items with one number are told apart by their ids, and those without one come last."""
+    gaps = (0.1, 0.3, 0.2, 0.3)
+    stored = [made(app, "predictions", given | {"gap": {"value": gap, "se": 0.02, "student": 0.2}}) for gap in gaps]
+    waiting = made(app, "predictions", configuration)
+    for order, expected in (("desc", [3, 1, 2, 0]), ("asc", [0, 2, 1, 3])):
+        wanted = [stored[place] for place in expected]
+        wanted = [*wanted, waiting] if order == "desc" else [waiting, *wanted]
+        for sort in ("gap", "improvement"):
+            assert ids(app, "predictions", sort=sort, order=order) == wanted
+        found: list[str] = []
+        while page := ids(
+            app, "predictions", sort="gap", order=order, limit=2, **({"after": found[-1]} if found else {})
+        ):
+            found += page
+        assert found == wanted
+    values = [
+        row["improvement"]["value"] for row in app.get("/v1/observations?pool=lab&sort=improvement").json()["data"]
+    ]
+    assert values == sorted(values, reverse=True)
+    assert ids(app, "training_runs", sort="improvement") == []
 
 
 @pytest.mark.parametrize("state", [state for state in JobState if state not in {JobState.paused, JobState.dead}])

@@ -16,6 +16,8 @@ FROZEN, MOVING = Key.of("frozen", "forward_kl"), Key.of("ema", "reverse_kl")
 
 def observation(**changes) -> ObservationPoint:
     fields = {
+        "id": "obs_1",
+        "name": "night run",
         "gap": 0.31,
         "gap_se": 0.02,
         "improvement": 0.29,

@@ -13,6 +13,8 @@ Counts = dict[FamilyRecipe, int]
 def points(counts: Counts, excluded: bool = False) -> list[ObservationPoint]:
     return [
         ObservationPoint(
+            id="obs_1",
+            name="m",
             gap=0.1,
             gap_se=0.1,
             improvement=0.1,

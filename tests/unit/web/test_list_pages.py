@@ -1,5 +1,8 @@
 """The pages of lists and of single items, through the whole application."""
 
+import csv
+import io
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -114,3 +117,83 @@ def test_every_filter_is_a_parameter_of_its_list() -> None:
         for name in table.filters:
             assert table.query is not None
             assert name in table.query.model_fields, (table.path, name)
+
+
+def test_a_list_is_searched_chosen_from_and_handed_out(client, asked) -> None:
+    page = Elements(shown(client, "/predictions?text=ALERT"))
+    assert [one["value"] for one in page.named("input") if one.get("name") == "id"] == [asked[1]["id"]]
+    assert page.links("NDJSON") == ["/predictions.ndjson?text=ALERT"]
+    both = f"id={asked[0]['id']}&id={asked[1]['id']}"
+    lines = [json.loads(line) for line in client.get(f"/predictions.ndjson?{both}").text.splitlines()]
+    assert lines == [client.get(f"/v1/predictions/{one['id']}").json() for one in reversed(asked)]
+    file = client.get(f"/predictions.csv?id={asked[0]['id']}")
+    assert file.headers["content-disposition"] == 'attachment; filename="predictions.csv"'
+    [row] = csv.DictReader(io.StringIO(file.text))
+    assert float(row["improvement.value"]) == asked[0]["improvement"]["value"]
+    assert row["request.context.kind"] == "hints"
+    assert client.get("/predictions.parquet").status_code == 404
+    assert "id: expected" in client.get(f"/predictions.csv?{'&'.join(f'id=p{n}' for n in range(101))}").text
+
+
+def test_a_list_is_sorted_by_its_heads(client, asked) -> None:
+    page = Elements(shown(client, "/predictions"))
+    assert page.links("Asked ↓") == ["/predictions?order=asc"]
+    [by_gap] = page.links("Gap ± SE")
+    assert by_gap == "/predictions?sort=gap"
+    for address, expected in ((by_gap, asked), (f"{by_gap}&order=asc", asked[::-1])):
+        found = Elements(shown(client, address))
+        ids = [one["value"] for one in found.named("input") if one.get("name") == "id"]
+        assert ids == [one["id"] for one in expected]
+    turned = Elements(shown(client, f"{by_gap}&order=asc&text=lab"))
+    assert turned.links("Gap ± SE ↑") == ["/predictions?text=lab&sort=gap"]
+    assert [one["aria-sort"] for one in turned.named("th") if "aria-sort" in one] == ["ascending"]
+    hidden = {one["name"]: one.get("value") for one in turned.named("input") if one.get("type") == "hidden"}
+    assert hidden == {"sort": "gap", "order": "asc"}
+
+
+def test_a_file_holds_every_page_of_a_list(client, configuration, monkeypatch) -> None:
+    del configuration["probe"]
+    monkeypatch.setattr("service.web.exports.PAGE", 2)
+    monkeypatch.setattr("service.web.exports.MOST_CSV", 4)
+    for _ in range(5):
+        client.post("/v1/predictions", json=configuration | {"gap": GAP})
+    assert len(client.get("/predictions.ndjson").text.splitlines()) == 5
+    refused = client.get("/predictions.csv")
+    assert (refused.status_code, "Narrow the list" in refused.text) == (422, True)
+
+
+def test_chosen_observations_are_exported_in_every_format_of_the_api(client) -> None:
+    [one, other, *_] = client.get("/v1/observations?pool=lab").json()["data"]
+    for form in ("csv", "ndjson", "parquet"):
+        answer = client.get(f"/observations.{form}?id={one['id']}&id={other['id']}")
+        assert answer.url.path == "/v1/observations/export"
+        assert answer.status_code == 200
+    assert len(client.get(f"/observations.ndjson?id={one['id']}&id={other['id']}").text.splitlines()) == 2
+
+
+def test_predictions_are_compared_side_by_side(client, asked, configuration) -> None:
+    both = [one["id"] for one in asked]
+    page = Elements(shown(client, f"/predictions/compare?id={both[0]}&id={both[1]}"))
+    rows = page.rows("table")
+    assert [float(row[0].split()[0].replace("\N{MINUS SIGN}", "-")) for row in rows] == sorted(
+        (round(100 * one["improvement"]["value"], 1) for one in asked), reverse=True
+    )
+    assert page.facts()["Model"] == configuration["model"]["name"]
+    assert "Gap" not in page.facts(), "it differs"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    body = f"id={both[0]}&id={both[1]}&by=probing"
+    refused = client.post("/predictions/compare", content=body, headers=form)
+    assert refused.status_code == 422, "one configuration twice is no comparison"
+    other = client.post("/v1/predictions", json=configuration | {"gap": GAP, "probe": None, "recipe": {"steps": 10}})
+    assert other.status_code == 200, other.text
+    made = client.post(
+        "/predictions/compare",
+        content=f"id={both[0]}&id={other.json()['id']}&by=probing",
+        headers=form,
+        follow_redirects=False,
+    )
+    assert made.status_code == 303, made.text[:300]
+    comparison = made.headers["location"].removeprefix("/?comparison=")
+    assert len(client.get(f"/v1/comparisons/{comparison}").json()["configurations"]) == 2
+    assert "expected 2 to" in shown(client, f"/predictions/compare?id={both[0]}", 422)
+    assert "there is no prediction" in shown(client, f"/predictions/compare?id={both[0]}&id=pred_1", 422)

@@ -34,6 +34,8 @@ def read_chart(_session, tenant, pool, wanted, prediction_id) -> ChartData:
     if pool == "nothing":
         raise UnknownPool("pool: 'nothing' holds no observations; pools that do: lab.", param="pool")
     point = ObservationPoint(
+        id="obs_1",
+        name=NASTY,
         gap=0.3,
         gap_se=0.02,
         improvement=0.28,
