@@ -1,4 +1,4 @@
-"""The parts of the page that the server renders, through the whole application; `worker` does what one would."""
+"""The pages of single things, through the whole application; `worker` does what one would."""
 
 from typing import Any
 
@@ -56,8 +56,8 @@ def run(client: TestClient, prediction: Body) -> Body:
     return found
 
 
-def part(client: TestClient, path: str, **query: str) -> Elements:
-    response = client.get(f"/web/{path}", params=query)
+def page(client: TestClient, path: str, **query: str) -> Elements:
+    response = client.get(f"/{path}", params=query)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     return Elements(response.text)
@@ -71,7 +71,7 @@ def tell(client: TestClient, job_id: str, *told: EventData) -> None:
 
 class TestAnswers:
     def test_a_browser_that_has_one_is_not_sent_it_again(self, client: TestClient, prediction: Body) -> None:
-        path = f"/web/predictions/{prediction['id']}"
+        path = f"/predictions/{prediction['id']}"
         first = client.get(path)
         again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
@@ -83,7 +83,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("path", ["predictions/pred_1", "training_runs/run_1"])
     def test_what_is_not_there_is_the_apis_problem(self, client: TestClient, path: str) -> None:
-        response, api = client.get(f"/web/{path}"), client.get(f"/v1/{path}")
+        response, api = client.get(f"/{path}"), client.get(f"/v1/{path}")
         assert (response.status_code, response.json()["detail"]) == (404, api.json()["detail"])
         assert response.headers["content-type"] == "application/problem+json"
 
@@ -91,7 +91,7 @@ class TestAnswers:
         del configuration["probe"]
         asked = configuration | {"model": {"name": NASTY, "family": NASTY}, "gap": GAP, "pool": "lab"}
         made = client.post("/v1/predictions", json=asked).json()
-        for path in (f"/web/predictions/{made['id']}", "/web/predictions"):
+        for path in (f"/predictions/{made['id']}", "/predictions", "/"):
             text = client.get(path).text
             assert "<script>alert" not in text
             assert "&lt;script&gt;alert" in text
@@ -102,16 +102,17 @@ class TestPrediction:
         made = client.post("/v1/predictions", json=configuration).json()
         path = f"predictions/{made['id']}"
         no_worker = "No worker for probes has been seen: start one with `gapcast worker`"
-        found = part(client, path)
+        found = page(client, path)
         assert found.text_of("#progress-text") == found.text_of("#live") == no_worker
-        assert "data-waits" in found.attributes_of("#progress-text"), "so that the page looks again"
+        main = found.attributes_of("main")
+        assert (main["data-live"], main["data-events"]) == (None, f"/v1/{path}/events"), "so that the browser follows it"
+        assert "probe.progress" in (main["data-kinds"] or "").split()
         with client.app.state.gapcast.database.read() as session:  # type: ignore[attr-defined]
             probe = probes.by_id(session, made["probe_id"])
         with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
             jobs.claim(session, probe.job_id, "w", 60)
         tell(client, probe.job_id, JobStarted(attempt=1, worker="w"))
-        found = part(client, path)
-        assert "data-waits" not in found.attributes_of("#progress-text")
+        found = page(client, path)
         assert found.text_of("#progress-text") == found.text_of("#live") == "Loading the model"
         assert "hidden" in found.attributes_of("#answer")
         steps = []
@@ -123,7 +124,7 @@ class TestPrediction:
                 assert job is not None
                 job.progress = progress.model_dump(mode="json")
             tell(client, probe.job_id, progress)
-            found = part(client, path)
+            found = page(client, path)
             assert found.text_of("#progress-text") == f"{done} of 2,000 rollouts"
             steps.append(found.attributes_of("#live")["data-step"])
         assert found.text_of("#progress-gap") == "Gap so far −1.2 ± 3.0 points, 25 problems"
@@ -134,17 +135,19 @@ class TestPrediction:
         self, client: TestClient, prediction: Body, run: Body, worker: Worker
     ) -> None:
         path = f"predictions/{prediction['id']}"
-        found = part(client, path)
+        found = page(client, path)
         assert found.attributes_of("#train-seed")["value"] == "1"
         seconds = prediction["cost"]["training_seconds_estimate"]
         run_said = "2,000 steps on 128 training problems, 500 passes"
-        assert found.text_of("#train-note") == f"{run_said}, about {duration(seconds)}. Its runs: seed 0"
+        assert found.text_of("#train-note") == f"{run_said}, about {duration(seconds)}."
+        assert found.links("seed 0") == [f"/training_runs/{run['id']}"]
+        assert "data-live" in found.attributes_of("main"), "its run goes on"
         worker.claim(run["id"])
         worker.end(run["id"], JobState.failed)
-        assert part(client, path).attributes_of("#train-seed")["value"] == "0", "it left no observation"
+        assert page(client, path).attributes_of("#train-seed")["value"] == "0", "it left no observation"
 
     def test_what_is_not_known_is_left_out(self, client: TestClient, prediction: Body) -> None:
-        found = part(client, f"predictions/{prediction['id']}")
+        found = page(client, f"predictions/{prediction['id']}")
         assert found.facts()["Probe"] == "measured elsewhere"
         assert not {"Net of placebo", "Placebo", "Rollouts", "Engine"} & set(found.facts())
         assert not found.has("[data-part=controls]")
@@ -159,7 +162,7 @@ class TestRun:
             return TrainingProgress(done=done, total=2000, unit="steps", phase=phase)
 
         headline = "No worker for training runs has been seen: start one with `gapcast worker`"
-        assert part(client, path).text_of("[data-slot=headline]") == headline
+        assert page(client, path).text_of("[data-slot=headline]") == headline
         worker.claim(run["id"])
         for told, headline in (
             (JobStarted(attempt=1, worker="w"), "Loading the model"),
@@ -170,7 +173,7 @@ class TestRun:
             (progress(22, "training"), "Pausing after this step"),
         ):
             tell(client, job_id, told)
-            found = part(client, path)
+            found = page(client, path)
             assert found.text_of("[data-slot=headline]") == headline
             assert found.text_of("#run-live").startswith(f"{headline}, ")
 
@@ -178,31 +181,31 @@ class TestRun:
         path = f"training_runs/{run['id']}"
         worker.claim(run["id"])
         worker.tell(run["id"], training_partial(evaluations=[]))
-        assert part(client, path).text_of("[data-slot=latest]") == "accuracy 25.0 % before training"
+        assert page(client, path).text_of("[data-slot=latest]") == "accuracy 25.0 % before training"
         tell(client, worker.job_of(run["id"]), training_metrics(1, 0.12345))
         worker.tell(run["id"], training_partial(evaluations=[evaluation(held_out=None)]))
-        found = part(client, path)
+        found = page(client, path)
         assert found.text_of("[data-slot=latest]") == "loss 0.123 nats per token · accuracy 56.0 % at step 10"
         assert found.rows("#evaluations-rows") == [["10", "56.0 %", "+31.0 ± 4.0", ""]]
         tell(client, worker.job_of(run["id"]), training_metrics(2, None))
-        assert part(client, path).text_of("[data-slot=latest]").startswith("no context, no loss · ")
+        assert page(client, path).text_of("[data-slot=latest]").startswith("no context, no loss · ")
 
     def test_it_says_if_it_is_on_track(self, client: TestClient, run: Body, worker: Worker) -> None:
         path, slot = f"training_runs/{run['id']}", "[data-slot=forecast]"
         worker.claim(run["id"])
         worker.tell(run["id"], training_partial(evaluations=[]))
-        assert not part(client, path).has(slot)
+        assert not page(client, path).has(slot)
         worker.tell(run["id"], training_partial(evaluations=[evaluation(held_out=None)]))
         forecast = Forecast.model_validate(client.get(f"/v1/{path}/forecast").json())
-        assert part(client, path).text_of(slot) == typeset(on_track(forecast))
+        assert page(client, path).text_of(slot) == typeset(on_track(forecast))
         worker.end(run["id"])
-        assert not part(client, path).has(slot)
+        assert not page(client, path).has(slot)
 
     def test_an_ended_one_is_judged(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])
         worker.end(run["id"], result=training_result(improvement=Difference(value=-0.2, se=0.04)))
         ended = client.get(f"/v1/training_runs/{run['id']}").json()
-        found = part(client, f"training_runs/{run['id']}")
+        found = page(client, f"training_runs/{run['id']}")
         assert found.text_of("[data-slot=headline]") == "Outside its 80 % interval"
         less = 100 * (ended["predicted"]["value"] + 0.2)
         assert found.text_of("[data-slot=text]") == (
@@ -217,58 +220,15 @@ class TestRun:
     def test_a_collapse_is_said(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])
         worker.end(run["id"], result=training_result(collapsed=True, stopped_by="collapse"))
-        found = part(client, f"training_runs/{run['id']}")
+        found = page(client, f"training_runs/{run['id']}")
         assert found.text_of("[data-slot=headline]") == "Collapsed"
         assert found.text_of("[data-slot=text]").endswith("lost beyond noise, and the run ended there.")
 
     def test_a_failed_one_says_why(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])
         worker.end(run["id"], JobState.failed)
-        found = part(client, f"training_runs/{run['id']}")
+        found = page(client, f"training_runs/{run['id']}")
         assert (found.text_of("[data-slot=headline]"), found.text_of("[data-slot=text]")) == ("Failed", "m")
-
-
-class TestTables:
-    def test_nothing_yet(self, client: TestClient) -> None:
-        for path, table, empty in (
-            ("predictions", "#recent", "No predictions yet."),
-            (
-                "training_runs",
-                "#runs",
-                "None yet. Train an answered prediction with its button, or with gapcast train.",
-            ),
-        ):
-            found = part(client, path)
-            assert "hidden" in found.attributes_of(table)
-            assert found.text_of(f"{table}-empty") == empty
-
-    def test_the_newest_with_the_opened_one_marked(
-        self, client: TestClient, prediction: Body, run: Body, worker: Worker
-    ) -> None:
-        found = part(client, "predictions", opened=prediction["id"])
-        [row] = found.rows("#recent")
-        assert row[1:4] == [prediction["request"]["model"]["name"], "lab/addition", "hints, 2 shown"]
-        assert row[4] == "+30.0 ± 3.0"
-        assert row[6] == "Pilot"
-        assert found.attributes_of("[aria-current=true]") == {"aria-current": "true"}
-        found = part(client, "training_runs", opened="run_of_another")
-        assert not found.has("[aria-current=true]")
-        [row] = found.rows("#runs")
-        assert row[3:6] == ["0", "Waiting for a worker", "0 of 2,000"]
-        worker.claim(run["id"])
-        worker.end(run["id"])
-        [row] = part(client, "training_runs").rows("#runs")
-        assert row[3:7] == ["0", "Succeeded", "2,000 of 2,000", "+30.0 ± 3.0"]
-        assert row[8:10] == ["+28.0 ± 4.0", "inside 80 %"]
-
-    def test_those_that_go_on_are_marked_for_another_look(self, client: TestClient, run: Body, worker: Worker) -> None:
-        def live() -> int:
-            return sum("data-live" in attributes for attributes in part(client, "training_runs").named("tr"))
-
-        assert live() == 1
-        worker.claim(run["id"])
-        worker.end(run["id"])
-        assert live() == 0
 
 
 class TestWaiting:
@@ -280,14 +240,14 @@ class TestWaiting:
         body = {"recipe": {"steps": 20}, "context": configuration["context"]} | run_of(configuration)
         first, second = (client.post("/v1/training_runs", json=body | {"seeds": [seed]}).json() for seed in (0, 1))
         path = f"training_runs/{second['id']}"
-        assert part(client, path).text_of("[data-slot=headline]") == "Waiting for a worker, 1 job ahead"
+        assert page(client, path).text_of("[data-slot=headline]") == "Waiting for a worker, 1 job ahead"
         job = worker.claim(first["id"])
         steps = []
         for left in (720, 60):
             progress = {"done": 3, "total": 20, "unit": "steps", "phase": "training", "seconds_left": left}
             with worker.database.write() as session:
                 jobs.heartbeat(session, job.id, job.attempt, 60, progress)
-            found = part(client, path)
+            found = page(client, path)
             said = f"Waiting for {first['id']} (about {duration(left)} left)"
             assert found.text_of("[data-slot=headline]") == said
             steps.append(found.attributes_of("#run-live")["data-step"])
