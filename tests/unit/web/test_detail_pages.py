@@ -1,6 +1,7 @@
 """The pages of single things, through the whole application; `worker` does what one would."""
 
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,16 +16,23 @@ from gapcast.contract.events import (
 )
 from gapcast.contract.forecasts import Forecast
 from gapcast.contract.probes import Difference
+from gapcast.contract.samples import Sample
 from gapcast.contract.training_results import Phase
-from gapcast.words import duration, on_track
+from gapcast.sample_words import FLIPS
+from gapcast.words import duration, on_track, points
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kinds import settle
+from service.kit.database import Database
 from service.probes import repository as probes
+from service.samples import service as samples
+from service.settings import Settings
 from service.slots import repository as slots
 from service.web.rendering import typeset
 from tests.support.asking import run_of
 from tests.support.markup import Elements
+from tests.support.results import probe_result, stored
 from tests.support.training_results import evaluation, training_metrics, training_partial, training_result
 from tests.unit.training_runs.conftest import Worker
 
@@ -69,6 +77,17 @@ def tell(client: TestClient, job_id: str, *told: EventData) -> None:
             events.add(session, "local", job_id, one)
 
 
+def tell_result(database: Database, probe_id: str) -> None:
+    """End a probe as its worker would."""
+    with database.write() as session:
+        job = jobs.claim(session, probes.by_id(session, probe_id).job_id, "test", 60)
+        assert job is not None
+        ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
+        assert ended is not None
+        probes.store_result(session, probe_id, stored(probe_result()))
+        settle(session, ended)
+
+
 class TestAnswers:
     def test_a_browser_that_has_one_is_not_sent_it_again(self, client: TestClient, prediction: Body) -> None:
         path = f"/predictions/{prediction['id']}"
@@ -105,7 +124,9 @@ class TestPrediction:
         found = page(client, path)
         assert found.text_of("#progress-text") == found.text_of("#live") == no_worker
         main = found.attributes_of("main")
-        assert (main["data-live"], main["data-events"]) == (None, f"/v1/{path}/events"), "so that the browser follows it"
+        assert (main["data-live"], main["data-events"]) == (None, f"/v1/{path}/events"), (
+            "so that the browser follows it"
+        )
         assert "probe.progress" in (main["data-kinds"] or "").split()
         with client.app.state.gapcast.database.read() as session:  # type: ignore[attr-defined]
             probe = probes.by_id(session, made["probe_id"])
@@ -229,6 +250,147 @@ class TestRun:
         worker.end(run["id"], JobState.failed)
         found = page(client, f"training_runs/{run['id']}")
         assert (found.text_of("[data-slot=headline]"), found.text_of("[data-slot=text]")) == ("Failed", "m")
+
+
+class TestCameOut:
+    def test_what_was_measured_stands_before_what_was_predicted(
+        self, client: TestClient, prediction: Body, run: Body, worker: Worker
+    ) -> None:
+        path, value = f"predictions/{prediction['id']}", prediction["improvement"]["value"]
+        found = page(client, path)
+        assert found.text_of("[data-slot=verdict]").startswith(
+            f"Run a pilot first: {typeset(points(value))} points (80 %"
+        )
+        assert not found.has("[data-slot=came]")
+        worker.claim(run["id"])
+        worker.end(run["id"], result=training_result(improvement=Difference(value=-0.2, se=0.04)))
+        found = page(client, path)
+        said = f"Seed 0 gained −20.0 ± 4.0 points; {typeset(points(value))} was predicted."
+        assert found.text_of("[data-slot=came]") == said
+        assert "It came outside its interval." in found.text_of("[data-slot=verdict-box]")
+        assert found.attributes_of("[data-slot=verdict-box]")["data-verdict"] != "train"
+        assert "Measured, seed 0 −20.0" in (found.attributes_of("[role=img]")["aria-label"] or "")
+        assert "data-live" not in found.attributes_of("main")
+
+    def test_its_nearest_stored_runs_lead_to_their_observations(self, client: TestClient, configuration: Body) -> None:
+        del configuration["probe"]
+        made = client.post("/v1/predictions", json=configuration | {"gap": GAP, "pool": "lab"}).json()
+        nearest = made["support"]["nearest"]
+        assert nearest
+        addresses = [one["href"] for one in page(client, f"predictions/{made['id']}").named("a")]
+        for one in nearest:
+            address = f"/observations/{one['observation_id']}"
+            assert address in addresses
+            assert client.get(address).status_code == 200
+
+
+class TestButtons:
+    FORM: ClassVar = {"content-type": "application/x-www-form-urlencoded"}
+
+    def test_a_prediction_is_trained(self, client: TestClient, prediction: Body) -> None:
+        address = f"/predictions/{prediction['id']}/train"
+        shown = client.post(address, content="seed=7", headers=self.FORM)
+        assert shown.status_code == 200
+        [run] = client.get("/v1/training_runs").json()["data"]
+        assert (run["seed"], run["prediction_id"]) == (7, prediction["id"])
+        assert shown.url.path == f"/training_runs/{run['id']}"
+        again = client.post(address, content="seed=7", headers=self.FORM)
+        assert again.status_code == 409
+        assert f"seed 7 is {run['id']}" in Elements(again.text).text_of("#refused")
+        assert "seeds.0: expected" in client.post(address, content="seed=x", headers=self.FORM).text
+        assert client.post("/predictions/pred_1/train", content="seed=1", headers=self.FORM).status_code == 404
+
+    def test_a_run_is_paused_resumed_and_cancelled_and_told_if_it_cannot_be(
+        self, client: TestClient, run: Body, worker: Worker
+    ) -> None:
+        address = f"/training_runs/{run['id']}"
+        worker.claim(run["id"])
+        buttons = [one["action"] for one in page(client, address[1:]).named("form")]
+        assert buttons == [f"{address}/pause", f"{address}/cancel"]
+        assert client.post(f"{address}/pause").url.path == address
+        refused = client.post(f"{address}/resume")
+        assert (refused.status_code, refused.headers["content-type"]) == (409, "text/html; charset=utf-8")
+        assert Elements(refused.text).text_of("#refused").startswith(f"{run['id']} ")
+        assert client.post(f"{address}/cancel").status_code == 200
+        foreign = client.post(f"{address}/cancel", headers={"sec-fetch-site": "cross-site"})
+        assert foreign.status_code == 403
+
+    @pytest.mark.parametrize("path", ["predictions", "probes"])
+    def test_what_is_measured_is_cancelled(self, client: TestClient, configuration: Body, path: str) -> None:
+        made = client.post("/v1/predictions", json=configuration).json()
+        one_id = made["id"] if path == "predictions" else made["probe_id"]
+        shown = client.post(f"/{path}/{one_id}/cancel")
+        assert (shown.status_code, shown.url.path) == (200, f"/{path}/{one_id}")
+        assert client.get(f"/v1/{path}/{one_id}").json()["status"] == "cancelled"
+
+
+class TestAddresses:
+    def test_those_of_earlier_versions_lead_on(self, client: TestClient) -> None:
+        for old, new in (
+            ("?prediction=pred_1", "/predictions/pred_1"),
+            ("?run=run_1", "/training_runs/run_1"),
+            ("?comparison=cmp_1&prediction=pred_1", "/predictions/pred_1"),
+            ("?comparison=cmp_1", "/comparisons/cmp_1"),
+            ("?recommendation=rec_1", "/recommendations/rec_1"),
+            ("?prediction=//elsewhere", "/predictions/%2F%2Felsewhere"),
+        ):
+            answer = client.get(f"/{old}", follow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (308, new)
+
+    def test_a_browser_reads_what_went_wrong_and_a_program_gets_a_problem(self, client: TestClient) -> None:
+        browser = {"accept": "text/html,application/xhtml+xml"}
+        for path, said in (
+            ("/predictions/pred_1", "There is no prediction 'pred_1'."),
+            (f"/nothing{NASTY}", "There is no path"),
+            ("/observations/obs_1", "obs_1"),
+        ):
+            answer = client.get(path, headers=browser)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            found = Elements(answer.text)
+            assert found.text_of("h1") == "Not Found"
+            assert said in found.text_of("main")
+            assert "<script>alert" not in answer.text
+            assert client.get(path).headers["content-type"] == "application/problem+json"
+        assert (
+            client.get("/v1/predictions/pred_1", headers=browser).headers["content-type"] == "application/problem+json"
+        )
+
+    def test_every_page_has_a_title_of_its_own_and_one_head(
+        self, client: TestClient, prediction: Body, run: Body
+    ) -> None:
+        titles = set()
+        for path in (f"predictions/{prediction['id']}", f"training_runs/{run['id']}"):
+            found = page(client, path)
+            titles.add(found.text_of("title"))
+            assert len(found.named("h1")) == len(found.named("main")) == 1
+        assert len(titles) == 2
+
+
+class TestRollouts:
+    def test_flips_come_first_with_what_both_wrote_as_text(self, client: TestClient, configuration: Body) -> None:
+        made = client.post("/v1/predictions", json=configuration).json()
+        database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+        nasty = "\N{RIGHT-TO-LEFT OVERRIDE}" + NASTY + "x" * 100_000
+        with database.write() as session:
+            rows = [
+                Sample(
+                    problem_id=problem, rollout=0, arm=arm, prompt="1+1", completion=nasty, score=float(arm == right)
+                )
+                for problem, right in (("lost", "student"), ("gained", "context"))
+                for arm in ("student", "context")
+            ]
+            samples.store(session, "local", made["probe_id"], rows, Settings())
+        found = page(client, f"probes/{made['probe_id']}")
+        assert not found.has("[data-part=rollouts]"), "nothing is measured yet"
+        tell_result(database, made["probe_id"])
+        response = client.get(f"/probes/{made['probe_id']}")
+        assert "<script>alert" not in response.text
+        assert len(response.text) < 60_000, "long texts are shown in part"
+        titles = re.findall(r"<bdi>(.*?)</bdi>", response.text)
+        assert titles == [f"{flip}, {words}" for flip, words in FLIPS.items()]
+        answered = page(client, f"predictions/{made['id']}")
+        assert answered.text_of("[data-part=rollouts]").startswith("What the model wrote gained, ")
+        assert answered.links("Its probe") == [f"/probes/{made['probe_id']}"]
 
 
 class TestWaiting:

@@ -94,37 +94,37 @@ def client() -> TestClient:
 
 
 class TestPage:
-    def test_nothing_is_inline(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_nothing_is_inline(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         assert page.inline == ""
         assert not page.named("style")
         for tag, attributes in page.tags:
             assert "style" not in attributes, tag
             assert not [name for name in attributes if name.startswith("on")], tag
 
-    def test_everything_comes_from_this_server_and_is_there(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_everything_comes_from_this_server_and_is_there(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         sources = [one["src"] for one in (*page.named("script"), *page.named("img"))]
         sources += [one["href"] for one in page.named("link")]
         assert len(sources) >= 7
         for source in sources:
             assert source.startswith("/static/")
-            assert client.get(source).status_code == 200, source
+            assert refusing.get(source).status_code == 200, source
 
-    def test_what_comes_in_by_the_address_is_escaped(self, client) -> None:
-        text = client.get("/", params={"pool": '"><script>alert(1)</script>'}).text
+    def test_what_comes_in_by_the_address_is_escaped(self, refusing) -> None:
+        text = refusing.get("/", params={"pool": '"><script>alert(1)</script>'}).text
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
-    def test_every_input_has_a_label(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_every_input_has_a_label(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         labelled = {one["for"] for one in page.named("label")}
         inputs = [one["id"] for tag in ("input", "select", "textarea") for one in page.named(tag)]
         assert len(inputs) > 12
         assert set(inputs) <= labelled
 
-    def test_every_described_by_and_error_place_exists(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_every_described_by_and_error_place_exists(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
         assert len(ids) == len(set(ids))
         named = [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
@@ -132,8 +132,8 @@ class TestPage:
         places = {attributes["data-error"] for _, attributes in page.tags if "data-error" in attributes}
         assert {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps"} <= places
 
-    def test_every_option_of_every_context_kind_has_an_input(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_every_option_of_every_context_kind_has_an_input(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         names = {one.get("name") for tag in ("input", "select", "textarea") for one in page.named(tag)}
         options = {name for context in KINDS.values() for name in context.options_class().model_fields}
         of_itself = {"corruption", "options"}
@@ -141,8 +141,8 @@ class TestPage:
         wanted |= {f"context.options.corruption.{name}" for name in Corruption.model_fields}
         assert wanted == {name for name in names if name is not None and name.startswith("context.options.")}
 
-    def test_controls_are_offered_to_the_kinds_that_can_have_them(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_controls_are_offered_to_the_kinds_that_can_have_them(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         groups = [one["data-kinds"] for one in page.named("div") if "data-kinds" in one]
         boxes = [one for one in page.named("input") if one.get("name") == "probe.controls"]
         offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, groups, strict=True)}
@@ -150,8 +150,8 @@ class TestPage:
         assert set(offered) == {"placebo", "shuffled_feedback"}
         assert [box["value"] for box in boxes if "checked" in box] == ["placebo"]
 
-    def test_defaults_and_limits_are_those_of_the_api(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_defaults_and_limits_are_those_of_the_api(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         inputs = {one["name"]: one for one in page.named("input") if "name" in one}
         problems_input = inputs["probe.problems"]
         assert int(problems_input["value"]) == ProbeSize().problems
@@ -174,8 +174,8 @@ class TestPage:
 
 class TestHeaders:
     @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/page.js", "/static/vendor/vega.min.js"])
-    def test_page_data_and_files_carry_them(self, client, path) -> None:
-        headers = client.get(path).headers
+    def test_page_data_and_files_carry_them(self, refusing, path) -> None:
+        headers = refusing.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
         assert policy["frame-ancestors"] == "'none'"
@@ -234,14 +234,12 @@ class TestChart:
             "/web/sizes.json?fit=x",
             "/web/outcomes?fit=x",
             "/web/run.json?run=x",
-            "/web/predictions",
-            "/web/predictions/x",
-            "/web/training_runs",
-            "/web/training_runs/x",
-            "/web/comparisons",
-            "/web/comparisons/x",
-            "/web/recommendations",
-            "/web/recommendations/x",
+            "/probes/x",
+            "/external_runs/x",
+            "/predictions/x",
+            "/training_runs/x",
+            "/comparisons/x",
+            "/recommendations/x",
         ):
             response = client.get(path)
             assert response.status_code == 401
