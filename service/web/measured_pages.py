@@ -7,13 +7,14 @@ from fastapi import APIRouter, Request, Response
 from gapcast import sample_words, words
 from gapcast.contract.events import ProbeProgress
 from gapcast.contract.external_runs import ExternalRunOut
+from gapcast.contract.probes import Difference
 from service.dependencies import AppState, State, Tenant
 from service.external_runs import living
 from service.probes import service as probes
 from service.web.again import ways_to_probe
 from service.web.details import detail
 from service.web.doing import doing, newest, place
-from service.web.facts import Fact, probe_facts
+from service.web.facts import Fact, estimate, probe_facts
 from service.web.lists import EXTERNAL_RUNS, PROBES
 from service.web.rollouts import flips
 
@@ -91,11 +92,11 @@ def external_run_shown(
 
 
 def _known(run: ExternalRunOut) -> Iterator[Fact]:
-    baseline = run.request.baseline
+    baseline, gap = run.request.baseline, run.request.gap
     yield Fact("Status", words.sentence(run.status), "status")
     yield Fact("Your id", run.external_id, "external-id")
     yield Fact("Before training", words.percent(baseline.accuracy), "before")
-    yield Fact("Gap", words.estimated(run.request.gap) if run.request.gap is not None else None, "gap")
+    yield Fact("Gap", estimate(Difference(value=gap.value, se=gap.se) if gap is not None else None), "gap")
     if run.announced is not None:
         yield Fact("Stop announced", f"at step {run.announced:,}", "announced")
     for name, found, path in (

@@ -1,13 +1,13 @@
 """Stored rollouts as the pages show them: a student's and its self-teacher's beside each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from sqlalchemy.orm import Session
 
 from gapcast import sample_words, words
 from gapcast.contract.lists import SampleQuery
-from gapcast.contract.samples import Flip, Sample, shortened
+from gapcast.contract.samples import ArmName, Flip, Sample, shortened
 from service.samples import service as samples
 
 MOST = 1200
@@ -49,7 +49,7 @@ def _pairs(rows: Sequence[Sample], flip: str) -> list[Pair]:
     return list(_paired(of, flip))
 
 
-def _paired(of: dict[tuple[str, int, str], Sample], flip: str) -> Iterator[Pair]:
+def _paired(of: Mapping[tuple[str, int, ArmName], Sample], flip: str) -> Iterator[Pair]:
     for (problem, rollout, arm), student in of.items():
         teacher = of.get((problem, rollout, "context"))
         if arm == "student" and teacher is not None:

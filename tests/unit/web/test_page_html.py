@@ -253,4 +253,4 @@ def test_our_scripts_make_no_markup_from_text(path) -> None:
     forbidden = f"{markup}|{code}"
     assert not re.search(forbidden, path.read_text())
     # what the server has rendered and escaped is the only markup that comes in
-    assert ("DOMParser" in path.read_text()) == (path.name == "parts.js")
+    assert ("DOMParser" in path.read_text()) == (path.name == "live.js")
