@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from gapcast import comparison_words, recommendation_words, words
 from gapcast.contract import lists as queries
+from service.catalog import service as catalog
 from service.comparisons import service as comparisons
 from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
@@ -18,8 +19,11 @@ from service.fits import service as fits
 from service.predictions import service as predictions
 from service.recommendations import service as recommendations
 from service.settings import Settings
+from service.tasks import service as tasks
 from service.training_runs import service as training_runs
-from service.web import data, form
+from service.web import data
+from service.web.filled_form import filled
+from service.web.form import choices
 from service.web.lists import COMPARISONS, EXTERNAL_RUNS, PREDICTIONS, PROBES, RECOMMENDATIONS, TRAINING_RUNS
 from service.web.rendering import page
 from service.web.run_facts import judgement
@@ -62,8 +66,8 @@ class Decided(NamedTuple):
 
 
 @router.get("/")
-def home(request: Request, tenant: Tenant, state: AppState, pool: Name = "lab") -> Response:
-    """Show the first page; an address of earlier versions leads on to the page of what it names."""
+def home(request: Request, tenant: Tenant, state: AppState, pool: Name = "lab", like: Name | None = None) -> Response:
+    """Show the first page, its form filled like a prediction; an address of earlier versions leads on to its page."""
     for name, table in OLD.items():
         one_id = request.query_params.get(name)
         if one_id:
@@ -72,19 +76,15 @@ def home(request: Request, tenant: Tenant, state: AppState, pool: Name = "lab") 
         going_on = list(_going_on(session, tenant, state.settings))
         decided = sorted(_decided(session, tenant), key=lambda one: one.created_at, reverse=True)
         calibration = list(_calibration(session, tenant))
-    context = {
-        "pool": pool,
+        asked = predictions.found(session, tenant, like).request if like is not None else None
+        known = tasks.tasks(session, tenant)
+    offered = choices(catalog.models(state.settings.models), known, catalog.context_kinds())
+    context = filled(offered, pool, asked) | {
         "going_on": going_on,
         "decided": decided[:MOST_DECIDED],
         "calibration": calibration,
-        "context_options": form.CONTEXT_OPTIONS,
-        "probe": form.PROBE,
-        "probe_end": form.PROBE_END,
-        "controls": form.CONTROLS,
-        "decoding": form.DECODING,
-        "recipe": [*form.RECIPE, *form.TRAINING],
     }
-    return page(request, "page.html", "/", context)
+    return page(request, "home.html", "/", context)
 
 
 def _going_on(session: Session, tenant: str, settings: Settings) -> Iterator[Going]:

@@ -29,7 +29,9 @@ CONFIGURATION: Body = {
     "training": {"problems": 8},
 }
 WATCH = """window.seen = [];
-const look = () => document.querySelectorAll("#run-facts [data-slot]").forEach((one) => window.seen.push(one.textContent));
+const look = () => {
+  for (const one of document.querySelectorAll("#run-facts [data-slot]")) window.seen.push(one.textContent);
+};
 new MutationObserver(look).observe(document.getElementById("run-facts"), {childList: true, subtree: true});"""
 
 

@@ -84,7 +84,7 @@ def can_have(kind: str, control: Any) -> bool:
 
 
 @pytest.fixture
-def client() -> TestClient:
+def bare() -> TestClient:
     app = FastAPI()
     app.state.api_key_digest = None
     app.state.gapcast = SimpleNamespace(database=SimpleNamespace(read=nullcontext))
@@ -168,12 +168,39 @@ class TestPage:
         values = [one["value"] for one in page.named("option") if "value" in one]
         assert set(get_args(EngineName)) | {"peer", "reference", "privileged_context"} <= set(values)
         chosen = [one["value"] for one in page.named("option") if "selected" in one]
-        filled = ["reference_solution", "privileged_context", "task", "feedback", "auto"]
+        filled = ["hints", "reference_solution", "privileged_context", "task", "feedback", "auto"]
         assert chosen == [*filled, Recipe().divergence, Recipe().teacher]
 
 
+class TestFilledForm:
+    def test_it_begins_with_the_configuration_of_a_prediction(self, client) -> None:
+        asked = {
+            "model": "lab/addition-qwen3-m",
+            "task": "lab/addition",
+            "context": {"kind": "placebo", "options": {"of": "hints", "options": {"level": 2}}},
+            "probe": {"problems": 64, "target_half_width": 0.29, "controls": [], "engine": "transformers"},
+            "decoding": {"temperature": 0.7},
+            "recipe": {"steps": 20, "teacher": "ema"},
+            "pool": "default",
+        }
+        made = client.post("/v1/predictions", json=asked)
+        assert made.status_code == 202, made.text
+        page = Elements(client.get("/", params={"like": made.json()["id"]}).text)
+        inputs = {one["name"]: one for one in page.named("input") if "name" in one}
+        wanted = {
+            **{"context.options.level": "2", "probe.problems": "64", "probe.target_half_width": "29"},
+            **{"decoding.temperature": "0.7", "decoding.max_tokens": "", "recipe.steps": "20"},
+            **{"training.problems": "", "recipe.learning_rate": "0.0005", "pool": "default"},
+        }
+        assert {name: inputs[name]["value"] for name in wanted} == wanted
+        assert not [one for one in page.named("input") if one.get("name") == "probe.controls" and "checked" in one]
+        chosen = [one["value"] for one in page.named("option") if "selected" in one]
+        assert {"lab/addition-qwen3-m", "lab/addition", "placebo", "hints", "transformers", "ema"} <= set(chosen)
+        assert client.get("/", params={"like": "pred_1"}).status_code == 404
+
+
 class TestHeaders:
-    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/page.js", "/static/vendor/vega.min.js"])
+    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/home.js", "/static/vendor/vega.min.js"])
     def test_page_data_and_files_carry_them(self, refusing, path) -> None:
         headers = refusing.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
@@ -186,8 +213,8 @@ class TestHeaders:
 
 
 class TestChart:
-    def test_model_text_is_data_and_stays_whole(self, client) -> None:
-        response = client.get("/web/chart.json", params={"prediction": "pred_1"})
+    def test_model_text_is_data_and_stays_whole(self, bare) -> None:
+        response = bare.get("/web/chart.json", params={"prediction": "pred_1"})
         assert response.headers["content-type"] == "application/json"
         content = response.json()
         assert content["observations"][0]["model"] == NASTY
@@ -201,33 +228,33 @@ class TestChart:
         assert content["level"] == "95 %"
         assert content["branches"] == [{"link": "linear", "text": "if straight (30 %)"}]
 
-    def test_the_law_asked_for_is_shown(self, client) -> None:
+    def test_the_law_asked_for_is_shown(self, bare) -> None:
         asked = {"family": "new", "teacher": "ema", "divergence": "js"}
-        content = client.get("/web/chart.json", params=asked).json()
+        content = bare.get("/web/chart.json", params=asked).json()
         assert content["law"] == "family=new&teacher=ema&divergence=js"
         assert content["branches"] == []
         assert content["message"].startswith("None of the 1 observations in pool lab is of new")
 
-    def test_an_empty_pool_says_so(self, client) -> None:
-        content = client.get("/web/chart.json", params={"pool": "default"}).json()
+    def test_an_empty_pool_says_so(self, bare) -> None:
+        content = bare.get("/web/chart.json", params={"pool": "default"}).json()
         assert "no observations" in content["message"]
         assert content["level"] is None
 
-    def test_an_unknown_pool_is_told_in_the_apis_words(self, client) -> None:
-        response = client.get("/web/chart.json", params={"pool": "nothing"})
+    def test_an_unknown_pool_is_told_in_the_apis_words(self, bare) -> None:
+        response = bare.get("/web/chart.json", params={"pool": "nothing"})
         assert response.status_code == 200, "a browser's console would show anything else as an error"
         content = response.json()
         assert content["message"] == "pool: 'nothing' holds no observations; pools that do: lab."
         assert content["spec"] is None
         assert (content["fit"], content["laws"], content["observations"]) == (None, [], [])
 
-    def test_an_unknown_prediction_is_a_problem(self, client) -> None:
-        response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
+    def test_an_unknown_prediction_is_a_problem(self, bare) -> None:
+        response = bare.get("/web/chart.json", params={"prediction": "pred_unknown"})
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
 
-    def test_a_key_is_asked_for_where_the_api_asks(self, client) -> None:
-        client.app.state.api_key_digest = b"0" * 32
+    def test_a_key_is_asked_for_where_the_api_asks(self, bare) -> None:
+        bare.app.state.api_key_digest = b"0" * 32
         for path in (
             "/",
             "/web/chart.json",
@@ -241,7 +268,7 @@ class TestChart:
             "/comparisons/x",
             "/recommendations/x",
         ):
-            response = client.get(path)
+            response = bare.get(path)
             assert response.status_code == 401
             assert response.headers["www-authenticate"].startswith("Basic")
 

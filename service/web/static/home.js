@@ -13,7 +13,7 @@ async function predict() {
   form.clearErrors();
   form.busy(true);
   try {
-    const { id } = await post("/v1/predictions", form.body(byId("pool").value));
+    const { id } = await post("/v1/predictions", form.body());
     location.assign(`/predictions/${encodeURIComponent(id)}`);
   } catch (error) {
     form.fail(known(error));
@@ -44,16 +44,6 @@ async function drawChart(law = "") {
   }
 }
 
-// The form begins with the configuration of the prediction that the address names.
-async function fillForm() {
-  await form.load();
-  const like = new URLSearchParams(location.search).get("like");
-  if (!like) return;
-  const { request } = await get(`/v1/predictions/${encodeURIComponent(like)}`);
-  form.show(request);
-  byId("pool").value = request.pool;
-}
-
 // What the page can show; anything else is a fault of ours and belongs in the console.
 function known(error) {
   if (error instanceof ApiError) return error;
@@ -63,7 +53,7 @@ function known(error) {
 byId("view").addEventListener("submit", (event) => event.preventDefault());
 byId("pool").addEventListener("change", () => byId("pool").reportValidity() && drawChart());
 byId("family").addEventListener("change", ({ target }) => drawChart(target.value));
+addEventListener("pageshow", () => form.busy(false)); // also where a browser goes back to it
 document.addEventListener("htmx:afterSwap", () => localize(document));
 localize(document);
-await fillForm().catch((error) => form.fail(known(error)));
 await drawChart();
