@@ -117,19 +117,22 @@ LEFT_OUT = {
 }
 """Why an outcome does not count."""
 WARNINGS = {
-    "extrapolation": "The gap of {gap} points is outside what was stored.",
-    "refused": "An extrapolated prediction above 80 % of the headroom of {headroom} points is not made.",
+    "extrapolation": "The gap of {gap} points is outside what was stored. Distrust the intervals until a run with "
+    "such a gap is stored.",
+    "refused": "An extrapolated prediction above 80 % of the headroom of {headroom} points is not made. Store "
+    "runs with such a gap first.",
     "new_context": "No stored run of this cell has this context: contexts with one gap differ by {context_sd} points "
-    "(standard deviation).",
+    "(standard deviation). One run with it tells more than a larger probe.",
     "none_control_off": "The A/A control is {value} ± {se} points: two samples of the same prompt differ by more than "
     "3 standard errors. Probe again with another seed, and distrust the gap if it stays.",
     "placebo_positive": "Another problem's context alone gives {value} ± {se} points: part of the gap is not "
-    "information about the problem.",
+    "information about the problem. Judge the context by the gap net of the placebo.",
     "shuffled_feedback_positive": "Another attempt's feedback alone gives {value} ± {se} points: part of the gap is "
-    "not information about the problem.",
+    "not information about the problem. Compare with a context that does not show feedback.",
     "no_learning": "The gap is {gap} points, but the student did not become better beyond noise: look at the loss, "
     "the learning rate and whether the contexts are right.",
-    "collapsed": "At step {step} the student has lost more than half of its baseline of {baseline}.",
+    "collapsed": "At step {step} the student has lost more than half of its baseline of {baseline}. Train again "
+    "with a lower learning rate or fewer steps.",
 }
 """Those that hold accuracies; of any other the API's own sentence is shown."""
 
