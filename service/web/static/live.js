@@ -26,8 +26,11 @@ export function put(found) {
   let changed = false;
   for (const fresh of found.querySelectorAll("[data-fresh]")) {
     const old = byId(fresh.id);
-    if (!old || fresh.isEqualNode(read.get(fresh.id))) continue;
+    const { fresh: state } = fresh.dataset; // of a part with parts of its own, which stays while its state does
+    const isSame = state ? state === old?.dataset.fresh : fresh.isEqualNode(read.get(fresh.id));
+    if (!old || isSame) continue;
     read.set(fresh.id, fresh.cloneNode(true));
+    if (old === fresh) continue; // it came with the part that it is in
     changed = true;
     for (const folded of fresh.querySelectorAll("details[id]")) folded.open = byId(folded.id)?.open ?? false;
     if (fresh.matches("details")) fresh.open = old.open;
