@@ -104,14 +104,14 @@ def _decided(session: Session, tenant: str) -> Iterator[Decided]:
     compared = comparisons.page(session, tenant, queries.ComparisonQuery(**ended)).data
     yield from _said(COMPARISONS, [(one, _advised(comparison_words.advice(one))) for one in compared])
     planned = recommendations.page(session, tenant, queries.RecommendationQuery(**ended)).data
-    yield from _said(RECOMMENDATIONS, [(one, _advised(recommendation_words.advice(one))) for one in planned])
+    yield from _said(RECOMMENDATIONS, [(one, f"{recommendation_words.advice(one).headline}.") for one in planned])
     trained = training_runs.page(session, tenant, queries.TrainingRunQuery(**ended)).data
     verdicts = [judgement(one) for one in trained]
     said = [(one, f"{verdict.headline}. {verdict.text}") for one, verdict in zip(trained, verdicts, strict=True)]
     yield from _said(TRAINING_RUNS, said)
 
 
-def _advised(advice: comparison_words.Advice | recommendation_words.Advice) -> str:
+def _advised(advice: comparison_words.Advice) -> str:
     return f"{advice.headline}. {advice.reason}"
 
 

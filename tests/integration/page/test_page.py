@@ -152,7 +152,7 @@ def test_an_unknown_pool_is_said_in_the_apis_words(browser, address) -> None:
 
     pool = browser.find_element(By.ID, "pool")
     pool.clear()
-    pool.send_keys(f"lab{Keys.ENTER}")
+    pool.send_keys(f"lab{Keys.TAB}")
     wait_for(browser, "#chart svg path")
     assert "lab-qwen3" in text(browser, "#law-message")
     assert complaints(browser) == []

@@ -103,6 +103,14 @@ def test_a_comparison_is_followed_and_read(browser, address) -> None:
         browser.set_window_size(size["width"], size["height"])
     assert complaints(browser) == []
 
+    browser.find_element(By.CSS_SELECTOR, "#comparison-train button").click()
+    wait_for(browser, "#run-cancel")
+    run = read(address, f"/v1/training_runs/{browser.current_url.rpartition('/')[2]}")
+    assert run["prediction_id"] == found["winner"]["prediction_id"]
+    browser.find_element(By.ID, "run-cancel").click()
+    wait_for(browser, "#run-now[data-status=ended]", 60)
+    assert complaints(browser) == []
+
 
 def test_a_running_comparison_is_cancelled(browser, address) -> None:
     contexts = [{"kind": "hints", "options": {"corruption": {"rate": rate / 50}}} for rate in range(1, 31)]
