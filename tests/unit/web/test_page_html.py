@@ -198,6 +198,20 @@ class TestFilledForm:
         assert {"lab/addition-qwen3-m", "lab/addition", "placebo", "hints", "transformers", "ema"} <= set(chosen)
         assert client.get("/", params={"like": "pred_1"}).status_code == 404
 
+    def test_a_long_text_is_in_it_whole_and_as_text(self, client) -> None:
+        text = f"\nTake care.\n{NASTY}</textarea>"
+        asked = {
+            "model": "lab/addition-qwen3-m",
+            "task": "lab/addition",
+            "context": {"kind": "static", "options": {"text": text}},
+        }
+        made = client.post("/v1/predictions", json=asked)
+        assert made.status_code == 202, made.text
+        whole = client.get("/", params={"like": made.json()["id"]}).text
+        assert "<script>alert" not in whole
+        shown = Elements(whole).whole_text_of("textarea")
+        assert shown == f"\n{text}", "a browser leaves out the first line break"
+
 
 class TestHeaders:
     @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/home.js", "/static/vendor/vega.min.js"])
