@@ -70,13 +70,13 @@ def main() -> None:
         with browsing() as browser:
             take(
                 browser,
-                f"{client.url}/?prediction={prediction.id}",
+                f"{client.url}/predictions/{prediction.id}",
                 "#chart .prediction_marks",
-                "header, #chart",
+                "header, .drawn",
                 "page.png",
             )
             ended = "#comparison-now[data-status=ended]"
-            take(browser, f"{client.url}/?comparison={comparison.id}", ended, "#comparison", "comparison.png")
+            take(browser, f"{client.url}/comparisons/{comparison.id}", ended, ".of, .found", "comparison.png")
 
 
 if __name__ == "__main__":

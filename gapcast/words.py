@@ -18,7 +18,7 @@ from gapcast.contract.predictions import Improvement, LawUsed, NearRun, Predicti
 from gapcast.contract.probes import Arm, Difference, LogRatio, Progress
 from gapcast.contract.recipes import Recipe, usual_for
 from gapcast.contract.training import TrainedOn
-from gapcast.contract.training_results import EarlyStop, RunCost
+from gapcast.contract.training_results import EarlyStop, RunCost, TrainingRunOut
 from gapcast.contract.waiting import RunningJob, Waiting
 
 POINTS = "accuracy points"
@@ -118,19 +118,22 @@ LEFT_OUT = {
 }
 """Why an outcome does not count."""
 WARNINGS = {
-    "extrapolation": "The gap of {gap} points is outside what was stored.",
-    "refused": "An extrapolated prediction above 80 % of the headroom of {headroom} points is not made.",
+    "extrapolation": "The gap of {gap} points is outside what was stored. Distrust the intervals until a run with "
+    "such a gap is stored.",
+    "refused": "An extrapolated prediction above 80 % of the headroom of {headroom} points is not made. Store "
+    "runs with such a gap first.",
     "new_context": "No stored run of this cell has this context: contexts with one gap differ by {context_sd} points "
-    "(standard deviation).",
+    "(standard deviation). One run with it tells more than a larger probe.",
     "none_control_off": "The A/A control is {value} ± {se} points: two samples of the same prompt differ by more than "
     "3 standard errors. Probe again with another seed, and distrust the gap if it stays.",
     "placebo_positive": "Another problem's context alone gives {value} ± {se} points: part of the gap is not "
-    "information about the problem.",
+    "information about the problem. Judge the context by the gap net of the placebo.",
     "shuffled_feedback_positive": "Another attempt's feedback alone gives {value} ± {se} points: part of the gap is "
-    "not information about the problem.",
+    "not information about the problem. Compare with a context that does not show feedback.",
     "no_learning": "The gap is {gap} points, but the student did not become better beyond noise: look at the loss, "
     "the learning rate and whether the contexts are right.",
-    "collapsed": "At step {step} the student has lost more than half of its baseline of {baseline}.",
+    "collapsed": "At step {step} the student has lost more than half of its baseline of {baseline}. Train again "
+    "with a lower learning rate or fewer steps.",
 }
 """Those that hold accuracies; of any other the API's own sentence is shown."""
 
@@ -232,7 +235,58 @@ def expected(prediction: PredictionOut) -> str | None:
     held_out = prediction.held_out.improvement if prediction.held_out is not None else None
     if held_out is not None and held_out.value is not None:
         said += f"; on held-out problems: {with_interval(held_out)}"
-    return f"{_before(prediction.support)}{said}."
+    return f"{before(prediction.support)}{said}."
+
+
+ADVICE = {"train": "Train it", "pilot": "Run a pilot first", "skip": "Skip it"}
+"""What to do, where a verdict says it."""
+
+
+def in_short(prediction: PredictionOut) -> str:
+    """Say in one sentence what to do and what it will gain, without the unit's name: accuracy points."""
+    head = ADVICE.get(prediction.verdict or "", verdict(prediction.verdict, 0).name)
+    found = prediction.improvement
+    if found is None or found.value is None:
+        return f"{head}."
+    held_out = prediction.held_out.improvement if prediction.held_out is not None else None
+    said = f"{head}: {_with_ends(found)} on the training problems"
+    if held_out is not None and held_out.value is not None:
+        said += f"; {_with_ends(held_out)} on held-out ones"
+    return f"{said}."
+
+
+def _with_ends(found: Improvement) -> str:
+    first = found.intervals[0]
+    ends = f"{level(first.level)} between {points(first.lower)} and {points(first.upper)}"
+    return f"{points(found.value or 0.0)} points ({ends})"
+
+
+def trained(prediction: PredictionOut, runs: Sequence[TrainingRunOut]) -> str:
+    """Say in one sentence what a prediction's ended runs gained beside what was predicted."""
+    gained = listed(
+        [f"seed {run.seed} {'collapsed' if run.collapsed else f'gained {_gained(run)}'}" for run in runs][:MOST_SEEDS]
+    )
+    more = f" ({len(runs) - MOST_SEEDS} more below)" if len(runs) > MOST_SEEDS else ""
+    value = prediction.improvement.value if prediction.improvement is not None else None
+    predicted = "no number was predicted" if value is None else f"{points(value)} was predicted"
+    return f"{sentence(gained)}{more}; {predicted}."
+
+
+def _gained(run: TrainingRunOut) -> str:
+    return f"{measured(run.improvement)} points" if run.improvement is not None else "an unknown number of points"
+
+
+MOST_SEEDS = 3
+"""runs of a prediction that one sentence names"""
+
+
+def held(inside: Sequence[bool]) -> str:
+    """Say how many outcomes came inside the interval that they are judged by."""
+    if not inside:
+        return "These runs are judged by no interval."
+    if len(inside) == 1:
+        return f"It came {'inside' if inside[0] else 'outside'} its interval."
+    return f"{sum(inside)} of {len(inside)} came inside their intervals."
 
 
 def with_interval(found: Improvement) -> str:
@@ -241,8 +295,8 @@ def with_interval(found: Improvement) -> str:
     return f"{points(found.value or 0.0)} points ({level(first.level)} interval {between(first.lower, first.upper)})"
 
 
-def _before(support: Support | None) -> str:
-    """Say what the same run gained with other seeds."""
+def before(support: Support | None) -> str:
+    """Say what the same run gained with other seeds; nothing if it has not been run."""
     runs = [run for run in support.nearest if run.same == "run"] if support is not None else []
     if not runs:
         return ""

@@ -51,6 +51,7 @@ from service.training_runs import endpoints as training_runs
 from service.web import import_page
 from service.web.data import read_chart
 from service.web.endpoints import mount
+from service.web.errors import error_page
 
 log = structlog.get_logger()
 
@@ -185,7 +186,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = _completed(app.openapi, keyed=key is not None)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
     mount(app, read_chart)
-    problems.install(app)
+    problems.install(app, error_page)
     app.add_middleware(OwnPagesOnly)
     if key is None and is_loopback(settings.host):
         # without a key, a page elsewhere must not reach us through a name that it points at 127.0.0.1

@@ -59,7 +59,7 @@ def run_demo(console: Console, port: int, data_dir: Path) -> int:
         print_prediction(console, prediction)
         if prediction.status != "succeeded":
             return 1
-        page = f"{address}/?prediction={prediction.id}"
+        page = f"{address}/predictions/{prediction.id}"
         if sys.stdout.isatty() and sys.stdin.isatty():
             console.print(f"The page: {page}", highlight=False, soft_wrap=True)
             console.print("Serving on; press Ctrl-C to stop.")

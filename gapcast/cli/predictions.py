@@ -130,7 +130,7 @@ def show_prediction(prediction: Prediction, url: str, *, as_json: bool) -> None:
         print_json(prediction)
         return
     print_prediction(console, prediction)
-    console.print(f"{url.rstrip('/')}/?prediction={prediction.id}", highlight=False, soft_wrap=True)
+    console.print(f"{url.rstrip('/')}/predictions/{prediction.id}", highlight=False, soft_wrap=True)
     if prediction.probe is None:  # nor can a model be trained here that was measured elsewhere
         return
     if prediction.verdict == "train":

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -126,36 +126,37 @@ def _detail(request: Request, error: HTTPException, allowed: str) -> str:
     return str(error.detail)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the application as a problem."""
+def install(app: FastAPI, for_people: Callable[[Request, GapcastError], Response | None] = lambda *_: None) -> None:
+    """Answer every error of the application as a problem, unless `for_people` has an answer of its own."""
+
+    def answer(request: Request, error: GapcastError) -> Response:
+        return for_people(request, error) or problem_response(request, error)
 
     @app.exception_handler(GapcastError)
     def _ours(request: Request, error: GapcastError) -> Response:
-        return problem_response(request, error)
+        return answer(request, error)
 
     @app.exception_handler(RequestValidationError)
     def _validation(request: Request, error: RequestValidationError) -> Response:
-        return problem_response(request, from_validation(error, request.headers.get("content-type")))
+        return answer(request, from_validation(error, request.headers.get("content-type")))
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's answer to a body that no parser can read
-            return problem_response(
-                request, MalformedJson("The body is not JSON: wrong encoding, or nested too deeply.")
-            )
+            return answer(request, MalformedJson("The body is not JSON: wrong encoding, or nested too deeply."))
         allowed = ", ".join(_methods(app, request.url.path))
         ours = GapcastError(_detail(request, error, allowed), headers=dict(error.headers or {}))
         ours.status = error.status_code
         ours.code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             ours.headers["Allow"] = allowed
-        return problem_response(request, ours)
+        return answer(request, ours)
 
     @app.exception_handler(DataError)
     def _unstorable(request: Request, error: DataError) -> Response:
         log.info("unstorable_value", error=f"{type(error).__name__}: {error}"[:300])
         detail = "A text contains a character that cannot be stored (NUL, or half a surrogate pair); leave it out."
-        return problem_response(request, InvalidRequest(detail))
+        return answer(request, InvalidRequest(detail))
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(InterfaceError)
@@ -163,7 +164,7 @@ def install(app: FastAPI) -> None:
     def _database(request: Request, error: Exception) -> Response:
         log.error("database_unavailable", error=f"{type(error).__name__}: {error}"[:300])
         unavailable = Unavailable("The database does not answer; try again.", headers={"Retry-After": "5"})
-        return problem_response(request, unavailable)
+        return answer(request, unavailable)
 
     @app.exception_handler(Exception)
     def _unexpected(request: Request, error: Exception) -> Response:
@@ -172,4 +173,4 @@ def install(app: FastAPI) -> None:
         unexpected = GapcastError("An unexpected error occurred; the server's log has it under the request's id.")
         # this answer is made outside of our middleware, so it carries the id by itself
         unexpected.headers = {"X-Request-Id": request_id} if request_id else {}
-        return problem_response(request, unexpected)
+        return answer(request, unexpected)

@@ -1,4 +1,4 @@
-"""The page at `/`, what its plots and the sentences about the law are made of, and its static files."""
+"""What the plots and the sentences about the law are made of, the pages, and their static files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,26 @@ from service.dependencies import AppState, Tenant
 from service.errors import UnknownPool
 from service.fits.analysis import Whose
 from service.training_runs import service as training_runs
-from service.web import chosen, data, form, fragments, import_page, law_page, list_pages
+from service.web import (
+    chosen,
+    data,
+    decision_pages,
+    home,
+    import_page,
+    law_page,
+    list_pages,
+    measured_pages,
+    prediction_page,
+    run_page,
+    steering,
+)
 from service.web.docs import Docs
 from service.web.files import PageFiles
+from service.web.outcome_plot import outcomes_chart
 from service.web.plots import law_chart
 from service.web.points import ChartData
 from service.web.recipes import FamilyRecipe, law_key
-from service.web.rendering import PAGE_HEADERS, page
+from service.web.rendering import PAGE_HEADERS, fragment
 from service.web.run_data import live_forecast, read_run
 from service.web.run_plot import accuracy_chart, loss_chart
 from service.web.summary import (
@@ -28,6 +41,7 @@ from service.web.summary import (
     law_message,
     laws,
     observation_rows,
+    outcomes_message,
     sizes_message,
 )
 
@@ -50,21 +64,6 @@ class ChartReader(Protocol):
 
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-def home(request: Request, _tenant: Tenant, pool: Name = "lab") -> Response:
-    """Serve the page; the browser fills it from the REST API."""
-    context = {
-        "pool": pool,
-        "context_options": form.CONTEXT_OPTIONS,
-        "probe": form.PROBE,
-        "probe_end": form.PROBE_END,
-        "controls": form.CONTROLS,
-        "decoding": form.DECODING,
-        "recipe": [*form.RECIPE, *form.TRAINING],
-    }
-    return page(request, "page.html", "/", context)
 
 
 @router.get("/web/chart.json")
@@ -131,10 +130,29 @@ def run(tenant: Tenant, state: AppState, run: Name) -> Response:
     return JSONResponse({"accuracy": accuracy_chart(curve), "loss": loss_chart(curve)}, headers=PAGE_HEADERS)
 
 
+@router.get("/web/outcomes")
+def outcomes(request: Request, tenant: Tenant, state: AppState, fit: Name) -> Response:
+    """Render how past predictions turned out: a sentence, the plot's specification and a table."""
+    with state.database.read() as session:
+        pool, calibration, points = data.read_outcomes(session, tenant, fit)
+    context = {
+        "message": outcomes_message(pool, calibration),
+        "forecasts": words.forecasts(calibration.forecasts) if calibration.forecasts is not None else None,
+        "spec": outcomes_chart(points) if points else None,
+        "outcomes": points[::-1],
+    }
+    return fragment(request, "outcomes.html", context)
+
+
+PAGES = (
+    *(home, prediction_page, run_page, decision_pages, measured_pages, steering),
+    *(chosen, import_page, law_page, list_pages),
+)
+
+
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
-    """Add the page to the application; `read_chart` is where its plot's data come from."""
+    """Add the pages to the application; `read_chart` is where the plot of the law has its data from."""
     app.state.read_chart = read_chart
-    for part in (router, chosen.router, fragments.router, list_pages.router, law_page.router, import_page.router):
-        app.router.routes += part.routes
+    app.router.routes += [route for one in PAGES for route in one.router.routes] + router.routes
     app.mount("/static", PageFiles(directory=static_directory), name="static")
     app.mount("/docs", Docs(), name="docs")

@@ -1,14 +1,12 @@
-"""What the page shows of an answered prediction and of a training run: names and texts, in the page's order."""
+"""What the pages show of an answered prediction and of a probe: names and texts, in the page's order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gapcast import words
-from gapcast.contract.forecasts import Forecast
 from gapcast.contract.predictions import Answer, Improvement, Interval, LawUsed, PredictionOut, Support
-from gapcast.contract.probes import Controls, Difference, Gap, ProbeFigures
+from gapcast.contract.probes import Controls, Difference, Gap, ProbeCost, ProbeFigures, ProbeOut
 from gapcast.contract.training import TrainedOn
-from gapcast.contract.training_results import Predicted, PredictedInterval, TrainingRunOut
 
 
 class Fact(NamedTuple):
@@ -64,8 +62,8 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
     # what a law of undecided shape says beyond the stored gaps stands beside the interval
     warnings = [one for one in answer.warnings if one.code != "link_undecided" or not improvement.branches]
     return {
-        "verdict": Verdict(advice.name, words.sentence(advice.reason), answer.verdict),
-        "expected": words.expected(prediction),
+        "verdict": Verdict(words.in_short(prediction), words.sentence(advice.reason), answer.verdict),
+        "before": words.before(answer.support),
         "missing": [
             *([one.message for one in answer.support.missing] if answer.support is not None else []),
             *([f"{words.pilot_command(prediction.id)}."] if answer.verdict == "pilot" and probe is not None else []),
@@ -83,7 +81,7 @@ def answer_facts(prediction: PredictionOut) -> dict[str, Any]:
         "gap": answer.gap,
         "gap_facts": list(_gap(answer.gap, probe)),
         "controls": list(_controls(answer.controls, probe)),
-        "probe": [] if probe is None else list(_probe(prediction, answer.gap, probe)),
+        "probe": [] if probe is None else list(_of_answer(prediction, answer.gap, probe)),
         "law": list(_law(answer.law, prediction)),
         "cost": list(_cost(answer)),
     }
@@ -112,7 +110,7 @@ def _support(support: Support | None, training: TrainedOn | None) -> Iterator[Fa
         text = (
             f"{run.model}, {words.plain(run.context_kind)}: gap {words.measured(run.gap)}, gained {words.gained(run)}"
         )
-        yield Fact(words.sentence(words.SAME[run.same]), text, "near")
+        yield Fact(words.sentence(words.SAME[run.same]), text, "near", f"/observations/{run.observation_id}")
 
 
 def _rows(improvement: Improvement, intervals: Sequence[Interval], value: float | None) -> list[Row]:
@@ -137,7 +135,7 @@ def _rows(improvement: Improvement, intervals: Sequence[Interval], value: float 
 
 
 def _gap(gap: Gap, probe: ProbeFigures | None) -> Iterator[Fact]:
-    yield Fact("Net of placebo", _estimate(probe.net_gap if probe is not None else None), "net-gap")
+    yield Fact("Net of placebo", estimate(probe.net_gap if probe is not None else None), "net-gap")
     yield Fact("Student", f"{words.percent(gap.student)} accuracy", "student")
     yield Fact("Self-teacher", f"{words.percent(gap.self_teacher)} accuracy", "self-teacher")
     size = (
@@ -148,23 +146,52 @@ def _gap(gap: Gap, probe: ProbeFigures | None) -> Iterator[Fact]:
     yield Fact("Probe", size or "measured elsewhere", "probe")
 
 
-def _estimate(found: Difference | None) -> str | None:
+def estimate(found: Difference | None) -> str | None:
+    """Write a difference with its standard error; None where it is not known."""
     return words.estimated(found) if found is not None else None
 
 
 def _controls(controls: Controls, probe: ProbeFigures | None) -> Iterator[Fact]:
-    yield Fact("No context (A/A)", _estimate(controls.none), "control-none")
-    yield Fact("Placebo", _estimate(controls.placebo), "control-placebo")
-    yield Fact("Shuffled feedback", _estimate(controls.shuffled_feedback), "control-shuffled_feedback")
+    yield Fact("No context (A/A)", estimate(controls.none), "control-none")
+    yield Fact("Placebo", estimate(controls.placebo), "control-placebo")
+    yield Fact("Shuffled feedback", estimate(controls.shuffled_feedback), "control-shuffled_feedback")
     leak = controls.leak
     if leak is not None and probe is not None and probe.contexts_missing < 1:  # else nothing was shown that could leak
         yield Fact("Copied from context", f"{words.percent(leak.copied)} of self-teacher answers", "leak-copied")
         yield Fact("Context has answer", f"{words.percent(leak.contains_answer)} of contexts", "leak-contains")
 
 
-def _probe(prediction: PredictionOut, gap: Gap, probe: ProbeFigures) -> Iterator[Fact]:
+def _of_answer(prediction: PredictionOut, gap: Gap, probe: ProbeFigures) -> Iterator[Fact]:
+    asked = prediction.request
+    most = asked.probe.problems if asked.probe is not None else 0
+    return _probe(gap, probe, most, shows_context=asked.context.kind != "none")
+
+
+def probe_facts(found: ProbeOut) -> list[tuple[str, str, list[Fact]]]:
+    """Return what a probe has measured as parts: a slot, a title and its facts."""
+    result, of = found.result or found.partial, found.configuration
+    if result is None:
+        return []
+    shows_context = of.context.kind != "none"
+    return [
+        ("gap", "Gap", list(_gap(result.gap, result))),
+        ("controls", "Controls", list(_controls(result.controls, result))),
+        ("probe", "What was measured", list(_probe(result.gap, result, of.problems, shows_context=shows_context))),
+        ("cost", "Cost", list(_probe_cost(result))),
+    ]
+
+
+def _probe_cost(found: ProbeFigures) -> Iterator[Fact]:
+    cost, seconds = found.cost, found.seconds
+    if seconds is not None:
+        hours = words.gpu_hours(cost.gpu_hours) if cost is not None else ""
+        yield Fact("Probe", f"{words.duration(seconds.probe)}{hours}", "cost-probe")
+    yield Fact("Rollouts", _rollouts(cost) if cost is not None else None, "cost-rollouts")
+
+
+def _probe(gap: Gap, probe: ProbeFigures, most: int, *, shows_context: bool) -> Iterator[Fact]:
     """What a reader asks for second."""
-    covariates, asked = probe.covariates, prediction.request
+    covariates = probe.covariates
     if covariates is not None:
         yield Fact("Student's headroom", f"{words.plain_points(covariates.headroom)} points", "headroom")
         yield Fact("Student's pass@k", words.pass_at_k(covariates.pass_at_k), "pass-at-k")
@@ -173,10 +200,9 @@ def _probe(prediction: PredictionOut, gap: Gap, probe: ProbeFigures) -> Iterator
         if covariates.log_ratio is not None:
             yield Fact("Log-ratio", words.log_ratio(covariates.log_ratio), "log-ratio")
     yield Fact("Cut at max tokens", words.truncated(probe.arms), "truncated")
-    if asked.context.kind != "none":
+    if shows_context:
         reasons = probe.arms["context"].contexts_missing
         yield Fact("Without a context", words.without_context(probe.contexts_missing, reasons), "missing")
-    most = asked.probe.problems if asked.probe is not None else 0
     why = words.stopped(probe.stopped_by, gap.problems, most)
     yield Fact("Stopped", words.sentence(why) if why is not None else None, "stopped")
     yield Fact("Engine", _engine(probe.engine) if probe.engine else None, "engine")
@@ -227,81 +253,13 @@ def _cost(answer: Answer) -> Iterator[Fact]:
             "Probe", f"{words.duration(cost.probe_seconds)}{words.gpu_hours(cost.probe_gpu_hours)}", "cost-probe"
         )
     if drawn is not None:
-        reused = f", {drawn.rollouts_reused:,} reused from earlier probes" if drawn.rollouts_reused else ""
-        yield Fact("Rollouts", f"{drawn.rollouts_drawn:,} drawn{reused}", "cost-rollouts")
+        yield Fact("Rollouts", _rollouts(drawn), "cost-rollouts")
     training = cost.training_seconds_estimate
     yield Fact(
         "Training, estimated", "unknown" if training is None else f"about {words.duration(training)}", "cost-training"
     )
 
 
-def judgement(run: TrainingRunOut) -> Verdict:
-    """Say what an ended run has come to."""
-    if run.status != "succeeded" or run.improvement is None:
-        why = run.error.message if run.error is not None else ""
-        return Verdict(words.sentence(words.STATES[run.status]), why, "" if run.status == "cancelled" else "refused")
-    if run.collapsed:
-        return Verdict("Collapsed", f"{words.sentence(words.collapse(run.stopped_by))}.", "refused")
-    value, interval = run.improvement.value, judged(run.predicted)
-    gained = f"Its accuracy changed by {words.points(value)} {words.POINTS}"
-    if run.predicted is None or run.predicted.value is None or interval is None:
-        return Verdict(words.sentence(words.STATES[run.status]), f"{gained}.", "train")
-    headline = f"{'Inside' if interval.covered else 'Outside'} its {words.level(interval.level)} interval"
-    text = f"{gained}, {words.off(value - run.predicted.value)} than predicted."
-    return Verdict(headline, text, "train" if interval.covered else "")
-
-
-def judged(predicted: Predicted | None) -> PredictedInterval | None:
-    """Return the interval that a run is judged by: of 80 %, else the narrowest that its prediction has."""
-    intervals = predicted.intervals if predicted is not None else []
-    return min(intervals, key=lambda one: (one.level != 0.8, one.level), default=None)
-
-
-def run_facts(run: TrainingRunOut, forecast: Forecast | None = None) -> Iterator[Fact]:
-    """Say what is known of a run, and where it is expected to end; times, which a browser writes, are not among it."""
-    gap, gained = run.gap, run.improvement
-    yield Fact("Trains on", words.trained_on(run.training), "trained-on")
-    yield Fact("Measured", _estimate(gained), "measured")
-    yield Fact("Predicted", _predicted(run.predicted) if run.predicted is not None else None, "predicted")
-    yield Fact("Forecast", words.on_track(forecast) if forecast is not None else None, "forecast")
-    if run.held is not None:
-        yield Fact("Put aside", words.sentence(words.HELD[run.held]), "held")
-    if run.stop is not None and run.stop.rule != "collapse":
-        yield Fact("Stopped" if run.stop.carried_out else "Stop announced", words.early_stop(run.stop), "stop")
-    yield Fact("Gap", _estimate(gap), "gap")
-    if gap is not None:
-        before = f"student {words.percent(gap.student)}, self-teacher {words.percent(gap.self_teacher)}"
-        yield Fact("Before training", before, "before")
-    if gained is not None and gained.best is not None:
-        best = f"{gained.best.step:,}: {words.measured(gained.best)}, chosen by its value, so too high"
-        yield Fact("Best step", best, "best")
-    if gained is not None and gained.held_out is not None:
-        held = gained.held_out
-        said = (
-            f"{words.measured(held)} on {words.count(held.problems, 'problem')}, {words.percent(held.baseline)} before"
-        )
-        yield Fact("Held out", said, "held-out")
-    if run.checkpoint is not None and run.status not in {"succeeded", "cancelled"}:
-        checkpoint = f"step {run.checkpoint.step:,}, {words.file_size(run.checkpoint.bytes)}"
-        yield Fact("Checkpoint", checkpoint, "checkpoint")
-    if run.artifact is not None:
-        model = run.artifact
-        kind = f"{words.artifact(model.kind)} of step {model.step:,}, {words.file_size(model.bytes)}"
-        yield Fact("Weights", f"{model.path} ({kind})", "artifact")
-    yield Fact("Cost", words.run_cost(run.cost) if run.cost is not None else None, "cost")
-    for name, found, address in (
-        ("Observation", run.observation_id, "/v1/observations/"),
-        ("Prediction", run.prediction_id, "/?prediction="),
-    ):
-        label = words.short_id(found) if found is not None else ""
-        yield Fact(name, found, name.lower(), f"{address}{found}", label)
-
-
-def _predicted(found: Predicted) -> str:
-    if found.value is None:
-        return "no number: the law refused"
-    held = {True: ", held", False: ", missed", None: ""}
-    said = [
-        f"{words.level(one.level)}: {words.between(one.lower, one.upper)}{held[one.covered]}" for one in found.intervals
-    ]
-    return f"{words.points(found.value)} {words.POINTS} ({'; '.join(said)})"
+def _rollouts(cost: ProbeCost) -> str:
+    reused = f", {cost.rollouts_reused:,} reused from earlier probes" if cost.rollouts_reused else ""
+    return f"{cost.rollouts_drawn:,} drawn{reused}"

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gapcast import words
+from gapcast.contract.catalog import ContextKindOut, Model, Task
 from gapcast.contract.contexts import (
     KINDS,
     AllOptions,
@@ -114,6 +115,55 @@ def _choices(annotation: Any) -> Sequence[str]:  # noqa: ANN401
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     return next((get_args(one) for one in get_args(annotation) if get_origin(one) is Literal), ())
+
+
+class Choice(NamedTuple):
+    """A model, a task or a context kind that can be chosen."""
+
+    value: str
+    text: str
+    note: str
+    """what it is, said below the list"""
+    data: Mapping[str, str]
+    """what else of the form depends on it"""
+
+
+class Choices(NamedTuple):
+    """What can be chosen on this server."""
+
+    models: Sequence[Choice]
+    tasks: Sequence[Choice]
+    kinds: Sequence[Choice]
+
+
+SOURCES = {"lab": "comes with Gapcast", "folder": "a folder of this server", "server": "on a vLLM server"}
+
+
+def choices(models: Sequence[Model], tasks: Sequence[Task], kinds: Sequence[ContextKindOut]) -> Choices:
+    """Describe what can be chosen; a task that is not ready cannot be measured."""
+    return Choices(
+        [_model(one) for one in models],
+        [_task(one) for one in tasks if one.status == "ready"],
+        [_kind(one) for one in kinds],
+    )
+
+
+def _model(one: Model) -> Choice:
+    size = f"{words.model_size(one.parameters)} parameters" if one.parameters is not None else ""
+    note = ", ".join(part for part in (f"family {one.family}", size, SOURCES[one.source]) if part)
+    return Choice(one.name, one.name, note, {"source": one.source, "thinking": str(one.thinking).lower()})
+
+
+def _task(one: Task) -> Choice:
+    checked = f", {words.percent(one.self_check.share)} scored as they must be" if one.self_check is not None else ""
+    note = f"{one.train_problems:,} training problems, verifier {words.plain(one.verifier)}{checked}"
+    data = {"problems": str(one.train_problems), "hints": str(one.hint_levels), "tokens": f"{one.max_tokens:,}"}
+    return Choice(one.name, one.name, note, data)
+
+
+def _kind(one: ContextKindOut) -> Choice:
+    options = " ".join(one.options_schema.get("properties", {}))
+    return Choice(one.kind, words.plain(one.kind), one.description.replace("`", ""), {"options": options})
 
 
 @dataclass(frozen=True, kw_only=True)

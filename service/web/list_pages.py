@@ -141,7 +141,7 @@ def _observation(
     with state.database.read() as session:
         one = observation_out(observations.find(session, tenant, observation_id))
     rows = [
-        Fact(name, text, link=f"/?prediction={text}" if name == "Prediction" else "")
+        Fact(name, text, link=f"/predictions/{text}" if name == "Prediction" else "")
         for name, text in described.observation(one)
     ]
     name = one.name or one.external_id or one.model

@@ -83,7 +83,7 @@ def _prediction(one: PredictionOut) -> Row:
     texts = (asked.model.name, asked.task, words.context(asked.context), asked.pool or "")
     title = words.asked_about(asked.model.name, asked.task, asked.context)
     cells = (improvement, verdict, *texts, gap)
-    return Row(f"/?prediction={one.id}", _named(one) or title, cells, one.created_at, _mark(ended=one.ended))
+    return Row(f"/predictions/{one.id}", _named(one) or title, cells, one.created_at, _mark(ended=one.ended))
 
 
 PREDICTIONS = Table(
@@ -117,7 +117,7 @@ def _comparison(one: ComparisonOut) -> Row:
         *(one.configurations[0].request.task, str(len(one.configurations)), comparison_words.share(one.spent)),
     )
     name = _named(one) or comparison_words.title(one)
-    return Row(f"/?comparison={one.id}", name, cells, one.created_at, _mark(ended=one.ended))
+    return Row(f"/comparisons/{one.id}", name, cells, one.created_at, _mark(ended=one.ended))
 
 
 COMPARISONS = Table(
@@ -148,7 +148,7 @@ def _recommendation(one: RecommendationOut) -> Row:
         words.measured(gained) if gained is not None else "",
     )
     name = _named(one) or recommendation_words.title(one)
-    return Row(f"/?recommendation={one.id}", name, cells, one.created_at, _mark(ended=one.ended))
+    return Row(f"/recommendations/{one.id}", name, cells, one.created_at, _mark(ended=one.ended))
 
 
 RECOMMENDATIONS = Table(
@@ -183,7 +183,7 @@ def _training_run(one: TrainingRunOut) -> Row:
         words.measured(one.gap) if one.gap is not None else "",
     )
     title = f"{words.asked_about(asked.model, asked.task, asked.context)}, seed {one.seed}"
-    return Row(f"/?run={one.id}", _named(one) or title, cells, one.created_at, _mark(ended=one.ended))
+    return Row(f"/training_runs/{one.id}", _named(one) or title, cells, one.created_at, _mark(ended=one.ended))
 
 
 TRAINING_RUNS = Table(
@@ -215,7 +215,7 @@ def _external_run(one: ExternalRunOut) -> Row:
         words.percent(last.value) if last is not None else "",
     )
     name = _named(one) or f"{one.model} on {one.task}"
-    return Row(f"/v1/external_runs/{one.id}", name, cells, one.created_at, _mark(ended=one.status != "running"))
+    return Row(f"/external_runs/{one.id}", name, cells, one.created_at, _mark(ended=one.status != "running"))
 
 
 EXTERNAL_RUNS = Table(
@@ -245,7 +245,7 @@ def _probe(one: ProbeOut) -> Row:
         f"{found.gap.problems:,}" if found is not None else "",
     )
     title = words.asked_about(asked.model, asked.task, asked.context)
-    return Row(f"/v1/probes/{one.id}", _named(one) or title, cells, one.created_at, _mark(ended=one.ended))
+    return Row(f"/probes/{one.id}", _named(one) or title, cells, one.created_at, _mark(ended=one.ended))
 
 
 PROBES = Table(

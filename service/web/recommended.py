@@ -49,14 +49,13 @@ def _runs(step: Step) -> str:
 
 
 def _started(plan: RecommendationOut, step: Step) -> Iterator[Started]:
-    here = f"/?recommendation={plan.id}"
     if step.comparison_id is not None:
-        yield Started(f"{here}&comparison={step.comparison_id}", "comparison")
+        yield Started(f"/comparisons/{step.comparison_id}", "comparison")
     trained = {one.training_run_id: one for one in plan.trained}
     for run_id in step.training_run_ids:
         run = trained[run_id]
         gained = f", {words.measured(run.improvement)}" if run.improvement is not None else ""
-        yield Started(f"{here}&run={run_id}", f"run of {plan.space[run.place].name}{gained}")
+        yield Started(f"/training_runs/{run_id}", f"run of {plan.space[run.place].name}{gained}")
 
 
 def candidates(plan: RecommendationOut) -> list[Candidate]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "measured": lambda estimate: typeset(words.measured(estimate)),
     "between": lambda ends: typeset(words.between(*ends)),
     "sentence": words.sentence,
+    "level": words.level,
     "code": code,
 }
 templates.env.filters |= FILTERS
@@ -70,16 +72,30 @@ PAGES = (
 
 
 def page(request: Request, template: str, here: str, context: dict[str, Any], status: int = 200) -> Response:
-    """Answer with a whole page; `here` is the address of the entry that it belongs to in the list of pages."""
+    """Answer with a whole page, or 304 if the browser has it.
+
+    Args:
+        request: of the browser.
+        template: of the page.
+        here: the address of the entry that the page belongs to in the list of pages.
+        context: what the template shows.
+        status: of the answer.
+    """
     own = {"pages": PAGES, "here": here, **context}
-    return templates.TemplateResponse(request, template, own, status, headers=PAGE_HEADERS)
+    return _answer(request, templates.env.get_template(template).render(own), status)
 
 
 def fragment(request: Request, template: str, context: dict[str, Any]) -> Response:
-    """Answer with a part of the page: elements that replace those of their ids, or 304 if the browser has them."""
-    body = templates.env.get_template(template).render(context).encode()
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    headers = PAGE_HEADERS | {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
-    if has_current(request, tag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="text/html", headers=headers)
+    """Answer with a part of a page, or 304 if the browser has it."""
+    return _answer(request, templates.env.get_template(template).render(context), 200)
+
+
+def _answer(request: Request, text: str, status: int) -> Response:
+    body = text.encode()
+    headers = PAGE_HEADERS | {"Cache-Control": "private, no-cache"}
+    if status == HTTPStatus.OK:
+        tag = hashlib.sha256(body).hexdigest()[:32]
+        headers["ETag"] = f'"{tag}"'
+        if has_current(request, tag):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(body, status, headers, media_type="text/html")

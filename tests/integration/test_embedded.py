@@ -102,7 +102,7 @@ def test_the_command_predicts_from_a_file(tmp_path: Path, configuration: Body) -
 
         done = gapcast("predict", str(file))
         assert done.returncode == 0, done.stdout + done.stderr
-        for words in ("Gap", "80 % interval", "95 % interval", "none (A/A)", "placebo", f"{client.url}/?prediction="):
+        for words in ("Gap", "80 % interval", "95 % interval", "none (A/A)", "placebo", f"{client.url}/predictions/"):
             assert words in done.stdout
         printed = json.loads(gapcast("predict", str(file), "--json").stdout)
         assert printed["status"] == "succeeded"

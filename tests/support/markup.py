@@ -67,6 +67,10 @@ class Elements(HTMLParser):
     def text_of(self, selector: str) -> str:
         return " ".join(self._texts[self._place(selector)].split())
 
+    def whole_text_of(self, selector: str) -> str:
+        """The text with its spaces and lines as they are."""
+        return self._texts[self._place(selector)]
+
     def attributes_of(self, selector: str) -> dict[str, str | None]:
         return self.tags[self._place(selector)][1]
 

@@ -34,6 +34,7 @@ OUTSIDE = {
         "gapcast.comparison_words",
         "gapcast.described",
         "gapcast.recommendation_words",
+        "gapcast.sample_words",
         "gapcast.task_words",
     ),
     "service/deciding": ("service.law",),

@@ -1,16 +1,9 @@
-// The form: its lists from the API, its body (inputs are named by their path in it) and errors beside their fields.
-import { get } from "/static/api.js";
-
-const count = (n) => n.toLocaleString("en");
+// The form: its body (inputs are named by their path in it), what of it applies, and errors beside their fields.
 const OPTIONS = "context.options.";
-const TRAINED = ["training.problems", "training.evaluation_problems"];
-const SOURCES = { lab: "comes with Gapcast", folder: "a folder of this server", server: "on a vLLM server" };
+const OF_TASK = ["probe.problems", "training.problems", "training.evaluation_problems"]; // problems, at most the task's
 
 export class PredictionForm {
   #form = document.getElementById("form");
-  #kinds = new Map();
-  #models = new Map();
-  #tasks = new Map();
 
   constructor(onSubmit) {
     this.#form.addEventListener("submit", (event) => {
@@ -18,23 +11,12 @@ export class PredictionForm {
       onSubmit();
     });
     for (const type of ["input", "change"]) this.#form.addEventListener(type, () => this.#describe());
-    this.#form.elements.task.addEventListener("change", ({ target }) => this.#keepWithin(this.#tasks.get(target.value)));
-  }
-
-  async load() {
-    const [models, tasks, kinds] = await Promise.all(["models", "tasks", "context_kinds"].map((name) => get(`/v1/${name}`)));
-    this.#models = new Map(models.data.map((model) => [model.name, model]));
-    const ready = tasks.data.filter((task) => task.status === "ready"); // the others cannot be measured
-    this.#tasks = new Map(ready.map((task) => [task.name, task]));
-    this.#kinds = new Map(kinds.data.map((kind) => [kind.kind, kind]));
-    this.#fill("model.name", [...this.#models.keys()]);
-    this.#fill("task", [...this.#tasks.keys()]);
-    this.#fill("context.kind", [...this.#kinds.keys()], "hints");
+    this.#form.elements.task.addEventListener("change", () => this.#keepWithin());
     this.#describe();
   }
 
-  body(pool) {
-    const body = { pool };
+  body() {
+    const body = {};
     for (const input of this.#inputs()) {
       if (input.disabled || input.value === "") continue;
       const path = this.#path(input);
@@ -42,23 +24,6 @@ export class PredictionForm {
       else set(body, path, read(input));
     }
     return body;
-  }
-
-  // Shows the configuration of an opened prediction, so that it can be varied.
-  show(request) {
-    const first = ["context.kind", `${OPTIONS}of`]; // they say which options there are, and where they stand in the body
-    const inputs = this.#inputs().sort((one, other) => first.includes(other.name) - first.includes(one.name));
-    for (const input of inputs) {
-      const value = find(request, this.#path(input));
-      if (value !== undefined) write(input, value);
-    }
-    const tokens = this.#form.elements["decoding.max_tokens"];
-    if (tokens.valueAsNumber === this.#tasks.get(request.task)?.max_tokens) tokens.value = ""; // another task has another limit
-    for (const input of TRAINED.map((name) => this.#form.elements[name])) {
-      const usual = Math.min(parseInt(input.placeholder), this.#tasks.get(request.task)?.train_problems);
-      if (input.valueAsNumber === usual) input.value = ""; // and another number of problems
-    }
-    this.#describe();
   }
 
   busy(is) {
@@ -103,7 +68,7 @@ export class PredictionForm {
 
   // The options that a context kind takes.
   #options(kind) {
-    return Object.keys(this.#kinds.get(kind)?.options_schema.properties ?? {});
+    return [...this.#form.elements["context.kind"].options].find((one) => one.value === kind).dataset.options.split(" ");
   }
 
   // Where the input's value stands in the body: what a control does not take itself is an option of what it is of.
@@ -114,44 +79,32 @@ export class PredictionForm {
     return inner ? name.replace(OPTIONS, `${OPTIONS}options.`) : name;
   }
 
-  #fill(name, values, preferred) {
-    const select = this.#form.elements[name];
-    select.replaceChildren(...values.map((value) => new Option(name === "context.kind" ? value.replaceAll("_", " ") : value, value)));
-    if (values.includes(preferred)) select.value = preferred;
-  }
-
   // Notes under the lists, what can be chosen with what is chosen, and the probe's size.
   #describe() {
     const { elements } = this.#form;
-    const model = this.#models.get(elements["model.name"].value);
-    const size = model?.parameters ? `${Intl.NumberFormat("en", { notation: "compact" }).format(model.parameters)} parameters` : "";
-    note("model-name", model ? [`family ${model.family}`, size, SOURCES[model.source]].filter(Boolean).join(", ") : "");
-    this.#engines(model);
-    reveal(elements["decoding.thinking"], model?.thinking !== false);
-    const task = this.#tasks.get(elements.task.value);
-    const checked = task?.self_check ? `, ${(100 * task.self_check.share).toFixed(1)} % scored as they must be` : "";
-    note("task", task ? `${count(task.train_problems)} training problems, verifier ${task.verifier.replaceAll("_", " ")}${checked}` : "");
-    if (task) {
-      for (const name of ["probe.problems", ...TRAINED]) elements[name].max = task.train_problems;
-      elements[`${OPTIONS}level`].max = task.hint_levels;
-      note("context-options-level", `of ${task.hint_levels} hints`);
-      note("decoding-max_tokens", `per rollout; the task's: ${count(task.max_tokens)}`);
-    }
+    for (const name of ["model.name", "task", "context.kind"]) note(elements[name].id, chosen(elements[name]).note);
+    const model = chosen(elements["model.name"]);
+    this.#engines(model.source === "server");
+    reveal(elements["decoding.thinking"], model.thinking !== "false");
+    const { problems, hints, tokens } = chosen(elements.task);
+    for (const name of OF_TASK) elements[name].max = problems;
+    elements[`${OPTIONS}level`].max = hints;
+    note("context-options-level", `of ${hints} hints`);
+    note("decoding-max_tokens", `per rollout; the task's: ${tokens}`);
     this.#contextOptions(elements["context.kind"].value);
     const total = elements["probe.problems"].valueAsNumber * elements["probe.rollouts"].valueAsNumber;
     const most = elements["probe.target_half_width"].value ? "at most" : "=";
-    document.getElementById("probe-size").textContent = total > 0 ? `${most} ${count(total)} rollouts per arm` : "";
+    document.getElementById("probe-size").textContent = total > 0 ? `${most} ${total.toLocaleString("en")} rollouts per arm` : "";
   }
 
   // A probe or a run of more problems than the task has would be refused.
-  #keepWithin({ train_problems: most }) {
-    for (const input of ["probe.problems", ...TRAINED].map((name) => this.#form.elements[name])) {
-      if (input.value) input.value = Math.min(input.value, most);
+  #keepWithin() {
+    for (const input of OF_TASK.map((name) => this.#form.elements[name])) {
+      if (input.value) input.value = Math.min(input.value, chosen(this.#form.elements.task).problems);
     }
   }
 
   #contextOptions(kind) {
-    note("context-kind", this.#kinds.get(kind)?.description.replaceAll("`", "") ?? "");
     const own = this.#options(kind);
     const { elements } = this.#form;
     const taken = own.includes("of") ? [...own, ...this.#options(elements[`${OPTIONS}of`].value)] : own;
@@ -167,9 +120,9 @@ export class PredictionForm {
   }
 
   // A served model is asked of its server, and a folder never is.
-  #engines(model) {
+  #engines(isServed) {
     const select = this.#form.elements["probe.engine"];
-    for (const one of select.options) one.disabled = one.hidden = one.value !== "auto" && (one.value === "vllm-server") !== (model?.source === "server");
+    for (const one of select.options) one.disabled = one.hidden = one.value !== "auto" && (one.value === "vllm-server") !== isServed;
     if (select.selectedOptions[0]?.disabled) select.value = "auto";
   }
 }
@@ -195,15 +148,13 @@ function read(input) {
   return input.type === "number" ? input.valueAsNumber / scale(input) : input.value;
 }
 
-function write(input, value) {
-  if (isOneOf(input)) input.checked = value?.includes(input.value) ?? false;
-  else if (input.type === "checkbox") input.checked = value;
-  else if (typeof value === "number") input.value = Number((value * scale(input)).toPrecision(12));
-  else input.value = value ?? "";
-}
-
 function scale(input) {
   return Number(input.dataset.scale ?? 1);
+}
+
+// What the server says of the chosen option of a list.
+function chosen(select) {
+  return select.selectedOptions[0].dataset;
 }
 
 function note(id, text) {

@@ -1,7 +1,7 @@
 // How past predictions turned out: a sentence, and where there are outcomes, a plot and a table.
 import { ApiError } from "/static/api.js";
 import { Chart } from "/static/chart.js";
-import { part, put } from "/static/parts.js";
+import { part, put } from "/static/live.js";
 
 const byId = (id) => document.getElementById(id);
 const chart = new Chart(byId("past-chart"));

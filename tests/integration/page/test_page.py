@@ -11,6 +11,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gapcast import Client, GapcastError, words
+from gapcast.contract.predictions import PredictionOut
+from service.web.rendering import typeset
 from tests.support.browser import complaints, read, text, wait_for
 from tests.support.rows import run
 
@@ -49,19 +51,21 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
         field.clear()
         field.send_keys(value)
     assert text(browser, "#probe-size") == "= 128 rollouts per arm"
+    browser.find_element(By.ID, "predict").click()
+    WebDriverWait(browser, 20).until(lambda driver: "/predictions/pred_" in driver.current_url, text(browser, "#form"))
     browser.execute_script(
         """window.progress = [];
         const look = () => window.progress.push(document.getElementById("progress-text").textContent);
+        look();
         new MutationObserver(look).observe(document.getElementById("progress"), {childList: true, subtree: true});"""
     )
-    browser.find_element(By.ID, "predict").click()
-    wait_for(browser, "#answer, #answer-error, #form-error", 90)
-    assert browser.find_element(By.ID, "answer").is_displayed(), text(browser, ".answer") + text(browser, "#form")
+    wait_for(browser, "#answer, #answer-error", 90)
+    assert browser.find_element(By.ID, "answer").is_displayed(), text(browser, "main")
 
     progress = browser.execute_script("return window.progress")
-    assert any(re.search(r"\d+ of [\d,]+ rollouts", line) for line in progress), progress
+    assert any(re.search(r"\d+ of [\d,]+ rollouts|Loading the model", line) for line in progress), progress
     prediction = read(address, "/v1/predictions?limit=1")["data"][0]
-    assert browser.current_url == f"{address}/?prediction={prediction['id']}"
+    assert browser.current_url == f"{address}/predictions/{prediction['id']}"
     assert prediction["request"]["context"]["options"]["level"] == 1
     gap, improvement = prediction["gap"], prediction["improvement"]
     gap_text = f"{shown(gap['value'])} ± {100 * gap['se']:.1f} accuracy points (SE)"
@@ -72,16 +76,24 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     wanted = [(f"{one['level']:.0%}", shown(one["lower"]), shown(one["upper"])) for one in improvement["intervals"]]
     assert [tuple(row.text.replace(" %", "%").split()) for row in rows] == wanted
     assert len(wanted) == 2
-    assert text(browser, "[data-slot=verdict]") == words.verdict(prediction["verdict"], 0).name
+    first = words.in_short(PredictionOut.model_validate(prediction))
+    assert text(browser, "[data-slot=verdict]") == typeset(first)
+    assert browser.title.endswith("Predictions · Gapcast")
     assert "accuracy points" in text(browser, "[data-slot=verdict-text]")
     assert POINTS.match(text(browser, "[data-slot=control-none]"))
     assert text(browser, "[data-slot=law-fit]") == prediction["law"]["fit_id"]
     spoken = browser.find_element(By.ID, "live").get_attribute("textContent")
-    assert spoken.endswith("accuracy points predicted.")
+    assert spoken == typeset(first)
 
     WebDriverWait(browser, 10).until(lambda driver: len(marks(driver, "#chart", "prediction")) == 1)
     assert points_drawn(browser) == len(observations)
-    assert prediction["id"] in browser.find_element(By.CSS_SELECTOR, "#recent a").get_attribute("href")
+    assert complaints(browser) == []
+
+    browser.get(f"{address}/?prediction={prediction['id']}")
+    assert browser.current_url == f"{address}/predictions/{prediction['id']}", "old addresses lead on"
+    browser.get(address)
+    decided = browser.find_element(By.CSS_SELECTOR, "#glance a[href*=pred_]")
+    assert decided.get_attribute("href") == f"{address}/predictions/{prediction['id']}"
     assert complaints(browser) == []
 
 
@@ -90,10 +102,17 @@ def test_a_link_opens_a_prediction_on_a_phone_without_sideways_scrolling(browser
     size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        browser.get(f"{address}/?prediction={prediction['id']}")
-        wait_for(browser, "#answer")
+        browser.get(f"{address}/predictions/{prediction['id']}")
         wait_for(browser, "#chart svg path")
-        assert browser.find_element(By.NAME, "probe.problems").get_attribute("value") == "64"
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        for summary in browser.find_elements(By.CSS_SELECTOR, "main summary"):
+            summary.send_keys(Keys.ENTER)
+        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "unfolded"
+        browser.get(f"{address}/?like={prediction['id']}")
+        wait_for(browser, "#chart svg path")
+        WebDriverWait(browser, 20).until(
+            lambda driver: driver.find_element(By.NAME, "probe.problems").get_attribute("value") == "64"
+        )
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
         assert complaints(browser) == []
     finally:
@@ -133,7 +152,7 @@ def test_an_unknown_pool_is_said_in_the_apis_words(browser, address) -> None:
 
     pool = browser.find_element(By.ID, "pool")
     pool.clear()
-    pool.send_keys(f"lab{Keys.ENTER}")
+    pool.send_keys(f"lab{Keys.TAB}")
     wait_for(browser, "#chart svg path")
     assert "lab-qwen3" in text(browser, "#law-message")
     assert complaints(browser) == []
@@ -245,16 +264,18 @@ def test_past_predictions_are_shown_with_what_came(browser, address) -> None:
 
     rows[0].find_element(By.TAG_NAME, "a").click()
     wait_for(browser, "#answer")
-    assert browser.current_url == f"{address}/?prediction={predicted[2].id}"
+    assert browser.current_url == f"{address}/predictions/{predicted[2].id}"
 
 
-def test_an_unknown_prediction_is_said(browser, address) -> None:
-    browser.get(f"{address}/?prediction=pred_00000000000000000000000000000000")
-    wait_for(browser, "#answer-error")
-    assert text(browser, "#answer-error")
+def test_what_is_not_there_is_said_on_a_page(browser, address) -> None:
+    for path, said in (("predictions/pred_1", "There is no prediction 'pred_1'."), ("nothing", "There is no path")):
+        browser.get(f"{address}/{path}")
+        assert text(browser, "h1") == "Not Found"
+        assert said in text(browser, "main")
+    assert all("404" in one for one in complaints(browser)), "the browser's own line about the page"
 
 
-def test_the_law_is_drawn_while_a_prediction_is_measured(browser, address) -> None:
+def test_a_prediction_is_cancelled_with_its_button(browser, address) -> None:
     body = {
         "model": {"name": "lab/addition-qwen3-m"},
         "task": "lab/addition",
@@ -263,14 +284,30 @@ def test_the_law_is_drawn_while_a_prediction_is_measured(browser, address) -> No
     }
     with Client(address) as client:
         created = client.predictions.create(body)
-        try:
-            browser.get(address)
-            wait_for(browser, "#chart svg path")
-            assert points_drawn(browser) >= 3
-            assert client.predictions.get(created.id).status in {"queued", "running"}
-        finally:
-            client.predictions.cancel(created.id)
+        browser.get(address)
+        assert created.id in browser.find_element(By.CSS_SELECTOR, "#glance a").get_attribute("href")
+        browser.get(f"{address}/predictions/{created.id}")
+        browser.find_element(By.ID, "cancel").click()
         wait_for(browser, "#answer-error", 30)
+        assert client.predictions.get(created.id).status == "cancelled"
+    assert complaints(browser) == []
+
+
+def test_what_can_be_asked_again_is_copied(browser, address) -> None:
+    prediction = read(address, "/v1/predictions?status=succeeded&limit=1")["data"][0]
+    browser.get(f"{address}/predictions/{prediction['id']}")
+    browser.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    browser.find_element(By.CSS_SELECTOR, "details:has(#again-curl) summary").send_keys(Keys.ENTER)
+    button = browser.find_element(By.CSS_SELECTOR, "[data-copy=again-curl]")
+    button.send_keys(Keys.ENTER)
+    WebDriverWait(browser, 10).until(lambda _: button.text == "Copied")
+    copied = browser.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
+    shown = browser.find_element(By.ID, "again-curl").get_attribute("textContent")
+    assert copied.strip() == shown.strip()
+    assert copied.startswith(f"curl {address}/v1/predictions ")
+    assert complaints(browser) == []
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -281,11 +318,15 @@ def test_every_list_has_a_page_that_fits_a_screen(browser, address, width) -> No
         browser.get(f"{address}/predictions")
         addresses = [one.get_attribute("href") for one in browser.find_elements(By.CSS_SELECTOR, "nav li a")]
         assert len(addresses) >= 10
-        ours = [one for one in addresses[1:] if not one.endswith(("/docs/", "/openapi.json"))]
+        ours = [one for one in addresses if not one.endswith(("/docs/", "/openapi.json"))]
         for one in [*ours, f"{address}/models/lab/addition-qwen3-m"]:
             browser.get(one)
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width, one
-            assert browser.find_element(By.TAG_NAME, "h1").is_displayed()
+            assert (
+                len(browser.find_elements(By.CSS_SELECTOR, "h1"))
+                == len(browser.find_elements(By.TAG_NAME, "main"))
+                == 1
+            )
             assert browser.title.endswith("Gapcast")
         browser.get(f"{address}/observations?pool=lab&order=asc")
         assert browser.find_element(By.CSS_SELECTOR, ".items .number").is_displayed()

@@ -29,8 +29,8 @@ ASKED: Body = {
     },
 }
 WATCH = """window.seen = [];
-const look = () => document.querySelectorAll("#comparison [data-slot]").forEach((one) => seen.push(one.textContent));
-new MutationObserver(look).observe(document.getElementById("comparison-found"), {childList: true, subtree: true});"""
+const look = () => document.querySelectorAll(".found [data-slot]").forEach((one) => seen.push(one.textContent));
+new MutationObserver(look).observe(document.querySelector(".found"), {childList: true, subtree: true});"""
 ENDED = "#comparison-now[data-status=ended]"
 
 
@@ -45,9 +45,9 @@ def wider_than_the_window(browser: webdriver.Chrome) -> bool:
 def test_a_comparison_is_followed_and_read(browser, address) -> None:
     with Client(address) as client:
         made = ask(client, "POST", "/v1/comparisons", json=ASKED)
-    browser.get(f"{address}/?comparison={made['id']}")
+    browser.get(f"{address}/comparisons/{made['id']}")
     browser.execute_script(WATCH)
-    wait_for(browser, "#comparison-found", 60)
+    wait_for(browser, ".found", 60)
     WebDriverWait(browser, 120).until(lambda driver: count(driver, ENDED), "the comparison has not ended")
     seen = browser.execute_script("return window.seen")
     assert any(re.fullmatch(r"Round \d+, [\d,]+ of at most [\d,]+ rollouts", one) for one in seen), seen
@@ -58,16 +58,14 @@ def test_a_comparison_is_followed_and_read(browser, address) -> None:
     value = f"{100 * found['winner']['answer']['improvement']['value']:+.1f}"
 
     def check() -> None:
-        assert best["name"] in text(browser, "#comparison [data-slot=headline]") + text(
-            browser, "#comparison [data-slot=reason]"
-        )
-        assert value.replace("-", "\N{MINUS SIGN}") in text(browser, "#comparison [data-slot=reason]")
-        assert not browser.find_element(By.ID, "comparison-cancel").is_displayed()
+        assert best["name"] in text(browser, ".found [data-slot=headline]") + text(browser, ".found [data-slot=reason]")
+        assert value.replace("-", "\N{MINUS SIGN}") in text(browser, ".found [data-slot=reason]")
+        assert not browser.find_element(By.ID, "comparison-buttons").is_displayed()
         assert count(browser, "#comparison-plot circle.mean") == 4, "three, and the winner's second probe"
         assert count(browser, "#comparison-rows tbody tr") == 4
         names = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#comparison-rows tbody th a")]
         assert names.count(NASTY) == 1
-        assert count(browser, "#comparison img, #comparisons img") == 0
+        assert count(browser, "main img") == 0
 
     check()
     browser.refresh()
@@ -75,25 +73,23 @@ def test_a_comparison_is_followed_and_read(browser, address) -> None:
     check()
     assert complaints(browser) == []
 
-    browser.get(address)
-    wait_for(browser, "#comparisons")
-    assert not browser.find_element(By.ID, "comparison").is_displayed()
-    row = browser.find_element(By.CSS_SELECTOR, "#comparisons tbody tr")
-    assert [one.text for one in row.find_elements(By.TAG_NAME, "td")][1:5] == [
-        NASTY,
-        "lab/addition",
-        "Succeeded",
-        best["name"],
-    ]
+    browser.get(f"{address}/comparisons")
+    row = browser.find_element(By.CSS_SELECTOR, ".items tbody tr")
+    assert [
+        row.find_element(By.TAG_NAME, "th").text,
+        *[one.text for one in row.find_elements(By.TAG_NAME, "td")][:1],
+    ] == [*(NASTY, best["name"])]
     row.find_element(By.TAG_NAME, "a").click()
     wait_for(browser, "#comparison-plot svg")
     check()
 
     browser.find_element(By.CSS_SELECTOR, "#comparison-rows tr[data-mark=second] a").click()
     wait_for(browser, "#answer")
-    wait_for(browser, "#comparison-plot svg")
-    assert text(browser, "#answer [data-slot=id]") == found["winner"]["prediction_id"]
+    assert text(browser, "[data-slot=id]") == found["winner"]["prediction_id"]
     assert text(browser, "#answer [data-slot=improvement]") == value.replace("-", "\N{MINUS SIGN}")
+    assert browser.find_element(By.ID, "train").is_displayed(), "the winner can be trained"
+    browser.back()
+    wait_for(browser, "#comparison-plot svg")
 
     size = browser.get_window_size()
     try:
@@ -107,23 +103,24 @@ def test_a_comparison_is_followed_and_read(browser, address) -> None:
         browser.set_window_size(size["width"], size["height"])
     assert complaints(browser) == []
 
+    browser.find_element(By.CSS_SELECTOR, "#comparison-train button").click()
+    wait_for(browser, "#run-cancel")
+    run = read(address, f"/v1/training_runs/{browser.current_url.rpartition('/')[2]}")
+    assert run["prediction_id"] == found["winner"]["prediction_id"]
+    browser.find_element(By.ID, "run-cancel").click()
+    wait_for(browser, "#run-now[data-status=ended]", 60)
+    assert complaints(browser) == []
+
 
 def test_a_running_comparison_is_cancelled(browser, address) -> None:
     contexts = [{"kind": "hints", "options": {"corruption": {"rate": rate / 50}}} for rate in range(1, 31)]
     many = {"base": ASKED["base"], "vary": {"context": contexts}}
     with Client(address) as client:
         made = ask(client, "POST", "/v1/comparisons", json=many)
-    browser.get(f"{address}/?comparison={made['id']}")
+    browser.get(f"{address}/comparisons/{made['id']}")
     wait_for(browser, "#comparison-cancel", 60)
     browser.find_element(By.ID, "comparison-cancel").click()
     WebDriverWait(browser, 60).until(lambda driver: count(driver, ENDED), "the comparison has not ended")
-    assert text(browser, "#comparison [data-slot=headline]") == "Cancelled"
+    assert text(browser, ".found [data-slot=headline]") == "Cancelled"
     assert read(address, f"/v1/comparisons/{made['id']}")["status"] == "cancelled"
     assert complaints(browser) == []
-
-
-def test_an_unknown_comparison_is_said(browser, address) -> None:
-    browser.get(f"{address}/?comparison=cmp_1")
-    wait_for(browser, "#comparison-error", 60)
-    assert text(browser, "#comparison-error") == "There is no comparison 'cmp_1'."
-    assert not browser.find_element(By.ID, "comparison-found").is_displayed()

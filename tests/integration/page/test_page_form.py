@@ -104,12 +104,13 @@ def choose(browser: webdriver.Chrome, name: str, value: str | bool) -> None:
 
 def asked(browser: webdriver.Chrome, address: str) -> dict[str, Any]:
     """Press the button; the prediction as the API shows it."""
-    before = browser.current_url
     browser.find_element(By.ID, "predict").click()
     refused = (By.CSS_SELECTOR, "#form .error:not([hidden])")
-    WebDriverWait(browser, 20).until(lambda driver: driver.current_url != before or driver.find_elements(*refused))
+    WebDriverWait(browser, 20).until(
+        lambda driver: "/predictions/pred_" in driver.current_url or driver.find_elements(*refused)
+    )
     assert not browser.find_elements(*refused), text(browser, "#form")
-    prediction: dict[str, Any] = read(address, f"/v1/predictions/{browser.current_url.rpartition('=')[2]}")
+    prediction: dict[str, Any] = read(address, f"/v1/predictions/{browser.current_url.rpartition('/')[2]}")
     return prediction
 
 
@@ -133,7 +134,7 @@ def test_each_context_kind_is_asked_for_with_what_it_takes(
         client.predictions.cancel(first["id"])
         assert first["request"]["context"] == context_of({"kind": kind, "options": options}).model_dump(mode="json")
         assert first["request"]["probe"]["controls"] == controls
-        opened(browser, browser.current_url)
+        opened(browser, f"{address}/?like={first['id']}")
         assert browser.find_element(By.NAME, "decoding.max_tokens").get_attribute("value") == ""
         again = asked(browser, address)
         client.predictions.cancel(again["id"])
@@ -236,9 +237,10 @@ def displayed(browser: webdriver.Chrome, selector: str) -> bool:
 def answered(browser: webdriver.Chrome, address: str) -> dict[str, Any]:
     """Ask and wait for the answer; the prediction."""
     asked(browser, address)
-    wait_for(browser, "#answer, #answer-error, #form-error", 120)
-    assert browser.find_element(By.ID, "answer").is_displayed(), text(browser, ".answer")
-    prediction: dict[str, Any] = read(address, f"/v1/predictions/{browser.current_url.rpartition('=')[2]}")
+    browser.execute_script(WATCH)
+    wait_for(browser, "#answer, #answer-error", 120)
+    assert browser.find_element(By.ID, "answer").is_displayed(), text(browser, "main")
+    prediction: dict[str, Any] = read(address, f"/v1/predictions/{browser.current_url.rpartition('/')[2]}")
     return prediction
 
 
@@ -246,7 +248,6 @@ def test_peers_are_measured_and_read(browser, address) -> None:
     opened(browser, address)
     browser.find_element(By.NAME, "context.kind").send_keys("peer")
     choose(browser, "probe.problems", "512")
-    browser.execute_script(WATCH)
     found = answered(browser, address)
     seen = browser.execute_script("return window.seen")
     assert any(re.search(r"^[\d,]+ of [\d,]+ rollouts$", line) for line in seen), seen
@@ -258,8 +259,6 @@ def test_peers_are_measured_and_read(browser, address) -> None:
     assert re.search(r"\d ± \d.* points", text(browser, "[data-slot=control-placebo]"))
     assert not displayed(browser, "[data-slot=control-shuffled_feedback]")
 
-    assert not displayed(browser, "[data-slot=headroom]")
-    browser.find_element(By.CSS_SELECTOR, "[data-part=probe] summary").send_keys(Keys.ENTER)
     assert text(browser, "[data-slot=headroom]") == f"{100 * figures['covariates']['headroom']:.1f} points"
     solved = [f"{100 * one:.1f} % with {k}" for k, one in figures["covariates"]["pass_at_k"].items()]
     assert text(browser, "[data-slot=pass-at-k]") == ", ".join(solved)
@@ -282,11 +281,9 @@ def test_a_sequential_probe_says_what_stopped_it_and_what_it_reused(browser, add
     shuffled.send_keys(Keys.SPACE)
     choose(browser, "probe.problems", "512")
     choose(browser, "probe.target_half_width", "14")
-    browser.execute_script(WATCH)
     found = answered(browser, address)
     assert any(" of at most " in line for line in browser.execute_script("return window.seen"))
     assert text(browser, "[data-slot=control-shuffled_feedback]").endswith(" points (± 1 SE)")
-    browser.find_element(By.CSS_SELECTOR, "[data-part=probe] summary").send_keys(Keys.ENTER)
     stopped = f"After {found['gap']['problems']} of 512 problems: the interval is as narrow as"
     assert text(browser, "[data-slot=stopped]").startswith(stopped)
     reused = found["probe"]["cost"]["rollouts_reused"]
@@ -304,7 +301,7 @@ def test_a_gap_that_was_measured_elsewhere_shows_nothing_of_a_probe(browser, add
                 "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
             }
         )
-    browser.get(f"{address}/?prediction={given.id}")
+    browser.get(f"{address}/predictions/{given.id}")
     wait_for(browser, "#answer")
     for name in ("net-gap", "cost-probe", "cost-rollouts"):
         assert not displayed(browser, f"[data-slot={name}]"), name

@@ -28,9 +28,9 @@ SPACE: Body = {
 }
 WATCH = """window.seen = [];
 const look = () => {
-  for (const one of document.querySelectorAll("#recommendation [data-slot]")) seen.push(one.textContent);
+  for (const one of document.querySelectorAll(".found [data-slot]")) seen.push(one.textContent);
 };
-const found = document.getElementById("recommendation-found");
+const found = document.querySelector(".found");
 new MutationObserver(look).observe(found, {childList: true, subtree: true});"""
 ENDED = "#recommendation-now[data-status=ended]"
 
@@ -47,9 +47,9 @@ def asked(address: str, **more: Any) -> Body:
 
 def test_an_executed_plan_is_followed_and_read(browser, address) -> None:
     made = asked(address, execute=True)
-    browser.get(f"{address}/?recommendation={made['id']}")
+    browser.get(f"{address}/recommendations/{made['id']}")
     browser.execute_script(WATCH)
-    wait_for(browser, "#recommendation-found", 60)
+    wait_for(browser, ".found", 60)
     WebDriverWait(browser, 240).until(lambda driver: count(driver, ENDED), "the plan has not ended")
     seen = browser.execute_script("return window.seen")
     assert any(one.startswith("Round 1, ") for one in seen), seen
@@ -59,28 +59,27 @@ def test_an_executed_plan_is_followed_and_read(browser, address) -> None:
     best = found["space"][found["best"]["place"]]["name"]
 
     def check() -> None:
-        assert text(browser, "#recommendation [data-slot=reason]").startswith(f"Best run: {best}, ")
-        assert not browser.find_element(By.ID, "recommendation-cancel").is_displayed()
+        assert text(browser, ".found [data-slot=reason]").startswith(f"Best run: {best}, ")
+        assert not browser.find_element(By.ID, "recommendation-buttons").is_displayed()
         assert count(browser, "#recommendation-plot rect") == 3
         assert count(browser, "#recommendation-steps tbody tr") == 2
         names = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#recommendation-space tbody th")]
         assert NASTY in names
-        assert count(browser, "#recommendation img, #recommendations img") == 0
+        assert count(browser, "main img") == 0
 
     check()
-    browser.get(address)
-    wait_for(browser, "#recommendations")
-    assert not browser.find_element(By.ID, "recommendation").is_displayed()
-    row = browser.find_element(By.CSS_SELECTOR, "#recommendations tbody tr")
-    assert [one.text for one in row.find_elements(By.TAG_NAME, "td")][1:4] == [NASTY, "lab/addition", "Succeeded"]
+    browser.get(f"{address}/recommendations")
+    row = browser.find_element(By.CSS_SELECTOR, ".items tbody tr")
+    assert row.find_element(By.TAG_NAME, "th").text == NASTY
     row.find_element(By.TAG_NAME, "a").click()
     wait_for(browser, "#recommendation-plot svg")
     check()
 
     browser.find_element(By.CSS_SELECTOR, "#recommendation-steps tr:nth-child(1) a").click()
     wait_for(browser, "#comparison-plot svg")
+    assert text(browser, "[data-slot=id]") == found["plan"][0]["comparison_id"]
+    browser.back()
     wait_for(browser, "#recommendation-plot svg")
-    assert text(browser, "#comparison [data-slot=id]") == found["plan"][0]["comparison_id"]
 
     try:
         metrics = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -96,17 +95,10 @@ def test_an_executed_plan_is_followed_and_read(browser, address) -> None:
 def test_a_running_plan_is_cancelled(browser, address) -> None:
     contexts = [{"kind": "hints", "options": {"corruption": {"rate": rate / 50}}} for rate in range(1, 31)]
     made = asked(address, execute=True, vary={"context": contexts})
-    browser.get(f"{address}/?recommendation={made['id']}")
+    browser.get(f"{address}/recommendations/{made['id']}")
     wait_for(browser, "#recommendation-cancel", 60)
     browser.find_element(By.ID, "recommendation-cancel").click()
     WebDriverWait(browser, 60).until(lambda driver: count(driver, ENDED), "the plan has not ended")
-    assert text(browser, "#recommendation [data-slot=headline]") == "Cancelled"
+    assert text(browser, ".found [data-slot=headline]") == "Cancelled"
     assert read(address, f"/v1/recommendations/{made['id']}")["status"] == "cancelled"
     assert complaints(browser) == []
-
-
-def test_an_unknown_recommendation_is_said(browser, address) -> None:
-    browser.get(f"{address}/?recommendation=rec_1")
-    wait_for(browser, "#recommendation-error", 60)
-    assert text(browser, "#recommendation-error") == "There is no recommendation 'rec_1'."
-    assert not browser.find_element(By.ID, "recommendation-found").is_displayed()

@@ -29,12 +29,14 @@ CONFIGURATION: Body = {
     "training": {"problems": 8},
 }
 WATCH = """window.seen = [];
-const look = () => document.querySelectorAll("#run [data-slot]").forEach((one) => window.seen.push(one.textContent));
+const look = () => {
+  for (const one of document.querySelectorAll("#run-facts [data-slot]")) window.seen.push(one.textContent);
+};
 new MutationObserver(look).observe(document.getElementById("run-facts"), {childList: true, subtree: true});"""
 
 
 def headline(browser: webdriver.Chrome) -> str:
-    return text(browser, "#run [data-slot=headline]")
+    return text(browser, "#run-facts [data-slot=headline]")
 
 
 def wait_until_it_says(browser: webdriver.Chrome, said: str, seconds: float = 60) -> None:
@@ -47,9 +49,10 @@ def marks(browser: webdriver.Chrome, plot: str, layer: str) -> int:
     return len(browser.find_elements(By.CSS_SELECTOR, f"{plot} svg .{layer}_marks path"))
 
 
-def cells(browser: webdriver.Chrome, run: Body) -> list[str]:
-    """The run's row in the table of the newest runs."""
-    link = browser.find_element(By.CSS_SELECTOR, f"#runs a[href='/?run={run['id']}']")
+def cells(browser: webdriver.Chrome, address: str, run: Body) -> list[str]:
+    """The run's row in the list of runs."""
+    browser.get(f"{address}/training_runs")
+    link = browser.find_element(By.CSS_SELECTOR, f".items a[href='/training_runs/{run['id']}']")
     return [one.text for one in link.find_elements(By.XPATH, "./ancestor::tr/td")]
 
 
@@ -62,20 +65,18 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
     body = CONFIGURATION | {"recipe": seconds_long, "pool": "lab"}
     with Client(address) as client:
         prediction = ask(client, "POST", "/v1/predictions", json=body, headers={"Prefer": "wait=60"})
-    browser.get(f"{address}/?prediction={prediction['id']}")
+    browser.get(f"{address}/predictions/{prediction['id']}")
     wait_for(browser, "#train")
-    assert not browser.find_element(By.ID, "run").is_displayed()
     assert text(browser, "#train-note").startswith("60 steps")
-    browser.execute_script(WATCH)
     browser.find_element(By.CSS_SELECTOR, "#train button").click()
-    wait_for(browser, "#run")
+    wait_for(browser, "#run-now")
+    browser.execute_script(WATCH)
     WebDriverWait(browser, 120).until(
         lambda driver: driver.find_elements(By.CSS_SELECTOR, "#run-now[data-status=ended]"), "the run has not ended"
     )
-    run = read(address, f"/v1/training_runs/{browser.current_url.rpartition('=')[2]}")
+    run = read(address, f"/v1/training_runs/{browser.current_url.rpartition('/')[2]}")
     assert (run["status"], run["prediction_id"], run["seed"]) == ("succeeded", prediction["id"], 0)
     seen = browser.execute_script("return window.seen")
-    assert "Loading the model" in seen
     assert any(re.fullmatch(r"step \d+ of 60", one) for one in seen), seen
     assert any("nats per token" in one and "accuracy" in one for one in seen), seen
 
@@ -86,30 +87,59 @@ def test_a_prediction_is_trained_and_judged(browser, address) -> None:
         [narrow] = [one for one in run["predicted"]["intervals"] if one["level"] == 0.8]
         where = "inside" if narrow["covered"] else "outside"
         assert headline(browser) == f"{where.capitalize()} its 80 % interval"
-        assert text(browser, "#run [data-slot=measured]") == f"{measured(run['improvement'])} points (± 1 SE)"
-        observation = browser.find_element(By.CSS_SELECTOR, "#run [data-slot=observation]")
-        assert observation.get_attribute("href") == f"{address}/v1/observations/{run['observation_id']}"
-        WebDriverWait(browser, 20).until(lambda driver: "Succeeded" in cells(driver, run))
-        row = cells(browser, run)
-        assert row[2:7] == ["hints, 3 shown", "0", "Succeeded", "60 of 60", measured(run["gap"])]
-        assert row[8:] == [measured(run["improvement"]), f"{where} 80 %", "default"]
-        warned = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#run .warnings li")]
+        assert text(browser, "#run-facts [data-slot=measured]") == f"{measured(run['improvement'])} points (± 1 SE)"
+        observation = browser.find_element(By.CSS_SELECTOR, "#run-facts [data-slot=observation]")
+        assert observation.get_attribute("href") == f"{address}/observations/{run['observation_id']}"
+        warned = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#run-warnings li")]
         assert warned == [typeset(warning(Warned.model_validate(one))) for one in run["warnings"]]
 
     check()
     browser.refresh()
     wait_for(browser, "#run-chart svg path")
     check()
+    row = cells(browser, address, run)
+    assert row[0] == measured(run["improvement"])
+    assert row[2] == "Succeeded"
+    assert row[7:9] == ["0", "60 of 60"]
     assert complaints(browser) == []
 
-    assert "seed 0" in text(browser, "#train-note")
+    browser.get(f"{address}/predictions/{prediction['id']}")
+    assert text(browser, "[data-slot=came]").startswith(f"Seed 0 gained {measured(run['improvement'])} points; ")
+    table = browser.find_elements(By.CSS_SELECTOR, "[data-part=runs] tbody tr")
+    assert [one.text for one in table[0].find_elements(By.XPATH, "./*")][:3] == [
+        *("seed 0", "Succeeded", measured(run["improvement"]))
+    ]
     seed = browser.find_element(By.ID, "train-seed")
-    WebDriverWait(browser, 20).until(lambda _: seed.get_attribute("value") == "1", "seed 0 has been run")
+    assert seed.get_attribute("value") == "1", "seed 0 has been run"
     seed.clear()
     seed.send_keys("0")
     browser.find_element(By.CSS_SELECTOR, "#train button").click()
-    wait_for(browser, "#train-error")
-    assert f"seed 0 is {run['id']} (succeeded)" in text(browser, "#train-error")
+    wait_for(browser, "#refused")
+    assert f"seed 0 is {run['id']} (succeeded)" in text(browser, "#refused")
+    assert all("409" in one for one in complaints(browser)), "the browser's own line about the answer"
+
+
+def test_a_forecast_moves_and_the_run_is_cancelled(browser, address) -> None:
+    long = CONFIGURATION | {"recipe": CONFIGURATION["recipe"] | {"steps": 2000}, "probe": {"rollouts": 2}}
+    with Client(address) as client:
+        often = {"training": {"problems": 8, "evaluate_every": 5}}
+        run = ask(client, "POST", "/v1/training_runs", json=long | often)
+        try:
+            browser.get(f"{address}/training_runs/{run['id']}")
+            wait_for(browser, "[data-slot=forecast]", 60)
+            before = text(browser, "[data-slot=forecast]")
+            assert "now expected" in before
+            wait_for(browser, "#run-chart svg .fan_marks path, #run-chart svg [class*=fan] path")
+            redrawn = [StaleElementReferenceException]
+            WebDriverWait(browser, 60, ignored_exceptions=redrawn).until(
+                lambda driver: text(driver, "[data-slot=forecast]") != before, "the forecast does not move"
+            )
+            browser.find_element(By.ID, "run-cancel").click()
+            wait_until_it_says(browser, "Cancelled")
+        finally:
+            if not client.training_runs.get(run["id"]).ended:
+                ask(client, "POST", f"/v1/training_runs/{run['id']}/cancel")
+    assert complaints(browser) == []
 
 
 def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> None:
@@ -118,11 +148,10 @@ def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> No
         of_a_run = {"probe": {"rollouts": 2}, "training": {"problems": 8, "checkpoint_every": 5}}
         run = ask(client, "POST", "/v1/training_runs", json=longer | of_a_run)
         try:
-            browser.get(f"{address}/?run={run['id']}")
+            browser.get(f"{address}/training_runs/{run['id']}")
             wait_for(browser, "#run-loss svg path", 60)
             before = marks(browser, "#run-loss", "losses")
             WebDriverWait(browser, 60).until(lambda driver: marks(driver, "#run-loss", "losses") > before)
-            assert not browser.find_element(By.ID, "answer").is_displayed(), "it has no prediction"
 
             browser.find_element(By.ID, "run-pause").click()
             wait_until_it_says(browser, "Paused")
@@ -131,7 +160,7 @@ def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> No
             browser.refresh()
             wait_for(browser, "#run-resume")
             assert headline(browser) == "Paused"
-            assert not browser.find_element(By.ID, "run-pause").is_displayed()
+            assert browser.find_elements(By.ID, "run-pause") == []
 
             browser.find_element(By.ID, "run-resume").click()
             wait_until_it_says(browser, "Training")
@@ -143,14 +172,3 @@ def test_a_run_grows_and_is_paused_resumed_and_cancelled(browser, address) -> No
             if client.training_runs.get(run["id"]).status not in {"cancelled", "succeeded"}:
                 ask(client, "POST", f"/v1/training_runs/{run['id']}/cancel")
     assert complaints(browser) == []
-
-    browser.execute_script("document.getElementById('run-resume').click()")  # as if it had ended that moment
-    wait_for(browser, "#run-error")
-    assert text(browser, "#run-error").startswith(f"{run['id']} has ended (cancelled) and cannot be resumed")
-
-
-def test_an_unknown_run_is_said(browser, address) -> None:
-    browser.get(f"{address}/?run=run_1")
-    wait_for(browser, "#run-error")
-    assert text(browser, "#run-error") == "There is no training run 'run_1'."
-    assert not browser.find_element(By.ID, "run-facts").is_displayed()

@@ -5,6 +5,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from gapcast.contract.external_runs import ExternalRunOut
+from gapcast.words import on_track, points, sentence
+from service.web.rendering import typeset
+from tests.support.markup import Elements
+
 Body = dict[str, Any]
 
 PATH = "/v1/external_runs"
@@ -41,6 +46,31 @@ def look(client: TestClient, run: Body, *looks: Body) -> Body:
 
 def curve(*gains: float) -> list[Body]:
     return [{"step": 15 * place, "value": round(0.25 + gain, 6)} for place, gain in enumerate(gains, start=1)]
+
+
+class TestPage:
+    def test_it_shows_each_look_with_the_end_that_was_expected_and_can_be_cancelled(
+        self, client: TestClient, sent: Body
+    ) -> None:
+        run = begin(client, sent | {"name": "mine", "external_id": "<b>7</b>"})
+        address = f"/external_runs/{run['id']}"
+        found = Elements(client.get(address).text)
+        assert found.text_of("[data-slot=headline]") == "No look yet"
+        assert "data-events" not in found.attributes_of("main"), "it has none: the browser looks every few seconds"
+        looked = look(client, run, *curve(0.11, 0.17))
+        found = Elements(client.get(address).text)
+        forecast = ExternalRunOut.model_validate(looked).forecast
+        assert forecast is not None
+        assert found.text_of("[data-slot=headline]") == typeset(sentence(on_track(forecast)))
+        first, second = found.rows("#looks")
+        assert first[:3] == ["15", "36.0 %", "+11.0"]
+        assert second[3].startswith(typeset(points(forecast.now.expected)))
+        assert found.facts()["Your id"] == "<b>7</b>"
+        assert client.post(f"{address}/cancel").url.path == address
+        assert Elements(client.get(address).text).text_of("[data-slot=headline]") == "Cancelled"
+        refused = client.post(f"{address}/cancel")
+        assert refused.status_code == 409
+        assert run["id"] in Elements(refused.text).text_of("#refused")
 
 
 class TestLooks:

@@ -88,7 +88,8 @@ class TestWarning:
 
     def test_a_baseline_is_an_accuracy_and_a_step_a_number(self) -> None:
         warned = Warned(code="collapsed", message="m", numbers={"step": 40, "baseline": 0.4})
-        assert words.warning(warned) == "At step 40 the student has lost more than half of its baseline of 40.0 %."
+        said = "At step 40 the student has lost more than half of its baseline of 40.0 %. Train again with a lower "
+        assert words.warning(warned) == f"{said}learning rate or fewer steps."
 
     @pytest.mark.parametrize("code", ["from_a_newer_server", "extrapolation"])
     def test_an_unknown_code_and_a_warning_without_numbers_are_the_apis_own_sentence(self, code: str) -> None:

@@ -236,8 +236,10 @@ def test_accuracies_in_warnings_are_shares_for_programs_and_points_on_a_screen(
     }
     assert "gap 0.850 is" in answer["warnings"][0]["message"]
     assert on_screen(answer) == {
-        "extrapolation": "The gap of +85.0 points is outside what was stored.",
-        "refused": "An extrapolated prediction above 80 % of the headroom of 90.0 points is not made.",
+        "extrapolation": "The gap of +85.0 points is outside what was stored. Distrust the intervals until a run with "
+        "such a gap is stored.",
+        "refused": "An extrapolated prediction above 80 % of the headroom of 90.0 points is not made. Store runs with "
+        "such a gap first.",
     }
 
     feedback = {"kind": "feedback"}

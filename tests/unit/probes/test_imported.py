@@ -117,7 +117,7 @@ def test_predictions_name_a_probe(client: TestClient) -> None:
     by_gap = client.post("/v1/predictions", json=ASKED | {"gap": given, "pool": "lab"}).json()
     assert found["improvement"]["value"] == pytest.approx(by_gap["improvement"]["value"], abs=0.02)
     assert found["request"]["model"]["family"] == "qwen3"
-    assert "not known" in client.get(f"/web/predictions/{found['id']}").text
+    assert "not known" in client.get(f"/predictions/{found['id']}").text
     for changes, param in (
         ({"task": "mine/others"}, "task"),
         ({"context": {"kind": "hints"}}, "context"),
@@ -155,7 +155,7 @@ def test_a_comparison_over_stored_probes_ends_at_once(client: TestClient) -> Non
     assert found["warnings"][0]["code"] == "winner_not_probed_again"
     assert client.get(f"/v1/comparisons/{found['id']}").json() == found
     assert client.get("/v1/comparisons", params={"status": "succeeded"}).json()["data"][0]["id"] == found["id"]
-    page = client.get(f"/web/comparisons/{found['id']}")
+    page = client.get(f"/comparisons/{found['id']}")
     assert page.status_code == 200
     assert "agents" in page.text
     assert "second probe" not in page.text

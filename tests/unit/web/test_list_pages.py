@@ -52,7 +52,7 @@ def test_a_row_says_what_was_predicted_and_leads_to_it(client, asked) -> None:
     value = 100 * asked[0]["improvement"]["value"]
     assert f"{value:+.1f} (".replace("-", "\N{MINUS SIGN}") in page
     for one in asked:
-        assert f'href="/?prediction={one["id"]}"' in page
+        assert f'href="/predictions/{one["id"]}"' in page
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
 

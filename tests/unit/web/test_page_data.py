@@ -313,7 +313,7 @@ def test_outcomes_come_with_the_intervals_that_were_promised(client: TestClient)
     assert [row[-1] for row in newest_first] == ["no", "yes", "yes"]
     assert [row[3] for row in newest_first] == [points(one) for one in came[::-1]]
     links = [one["href"] for one in found.named("a")]
-    assert links == [f"/?prediction={one['id']}" for one in predicted[::-1]]
+    assert links == [f"/predictions/{one['id']}" for one in predicted[::-1]]
     assert newest_first[2][2] == between(wide["lower"], wide["upper"]).replace("-", "\N{MINUS SIGN}")
     assert len(json.loads(found.text_of("script"))["datasets"]["outside"]) == 1
 

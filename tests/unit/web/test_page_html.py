@@ -86,7 +86,7 @@ def can_have(kind: str, control: Any) -> bool:
 
 
 @pytest.fixture
-def client() -> TestClient:
+def bare() -> TestClient:
     app = FastAPI()
     app.state.api_key_digest = None
     app.state.gapcast = SimpleNamespace(database=SimpleNamespace(read=nullcontext))
@@ -96,37 +96,37 @@ def client() -> TestClient:
 
 
 class TestPage:
-    def test_nothing_is_inline(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_nothing_is_inline(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         assert page.inline == ""
         assert not page.named("style")
         for tag, attributes in page.tags:
             assert "style" not in attributes, tag
             assert not [name for name in attributes if name.startswith("on")], tag
 
-    def test_everything_comes_from_this_server_and_is_there(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_everything_comes_from_this_server_and_is_there(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         sources = [one["src"] for one in (*page.named("script"), *page.named("img"))]
         sources += [one["href"] for one in page.named("link")]
         assert len(sources) >= 7
         for source in sources:
             assert source.startswith("/static/")
-            assert client.get(source).status_code == 200, source
+            assert refusing.get(source).status_code == 200, source
 
-    def test_what_comes_in_by_the_address_is_escaped(self, client) -> None:
-        text = client.get("/", params={"pool": '"><script>alert(1)</script>'}).text
+    def test_what_comes_in_by_the_address_is_escaped(self, refusing) -> None:
+        text = refusing.get("/", params={"pool": '"><script>alert(1)</script>'}).text
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
-    def test_every_input_has_a_label(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_every_input_has_a_label(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         labelled = {one["for"] for one in page.named("label")}
         inputs = [one["id"] for tag in ("input", "select", "textarea") for one in page.named(tag)]
         assert len(inputs) > 12
         assert set(inputs) <= labelled
 
-    def test_every_described_by_and_error_place_exists(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_every_described_by_and_error_place_exists(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
         assert len(ids) == len(set(ids))
         named = [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
@@ -134,8 +134,8 @@ class TestPage:
         places = {attributes["data-error"] for _, attributes in page.tags if "data-error" in attributes}
         assert {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps"} <= places
 
-    def test_every_option_of_every_context_kind_has_an_input(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_every_option_of_every_context_kind_has_an_input(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         names = {one.get("name") for tag in ("input", "select", "textarea") for one in page.named(tag)}
         options = {name for context in KINDS.values() for name in context.options_class().model_fields}
         of_itself = {"corruption", "options"}
@@ -143,8 +143,8 @@ class TestPage:
         wanted |= {f"context.options.corruption.{name}" for name in Corruption.model_fields}
         assert wanted == {name for name in names if name is not None and name.startswith("context.options.")}
 
-    def test_controls_are_offered_to_the_kinds_that_can_have_them(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_controls_are_offered_to_the_kinds_that_can_have_them(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         groups = [one["data-kinds"] for one in page.named("div") if "data-kinds" in one]
         boxes = [one for one in page.named("input") if one.get("name") == "probe.controls"]
         offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, groups, strict=True)}
@@ -152,8 +152,8 @@ class TestPage:
         assert set(offered) == {"placebo", "shuffled_feedback"}
         assert [box["value"] for box in boxes if "checked" in box] == ["placebo"]
 
-    def test_defaults_and_limits_are_those_of_the_api(self, client) -> None:
-        page = Elements(client.get("/").text)
+    def test_defaults_and_limits_are_those_of_the_api(self, refusing) -> None:
+        page = Elements(refusing.get("/").text)
         inputs = {one["name"]: one for one in page.named("input") if "name" in one}
         problems_input = inputs["probe.problems"]
         assert int(problems_input["value"]) == ProbeSize().problems
@@ -170,14 +170,55 @@ class TestPage:
         values = [one["value"] for one in page.named("option") if "value" in one]
         assert set(get_args(EngineName)) | {"peer", "reference", "privileged_context"} <= set(values)
         chosen = [one["value"] for one in page.named("option") if "selected" in one]
-        filled = ["reference_solution", "privileged_context", "task", "feedback", "auto"]
+        filled = ["hints", "reference_solution", "privileged_context", "task", "feedback", "auto"]
         assert chosen == [*filled, Recipe().divergence, Recipe().teacher]
 
 
+class TestFilledForm:
+    def test_it_begins_with_the_configuration_of_a_prediction(self, client) -> None:
+        asked = {
+            "model": "lab/addition-qwen3-m",
+            "task": "lab/addition",
+            "context": {"kind": "placebo", "options": {"of": "hints", "options": {"level": 2}}},
+            "probe": {"problems": 64, "target_half_width": 0.29, "controls": [], "engine": "transformers"},
+            "decoding": {"temperature": 0.7},
+            "recipe": {"steps": 20, "teacher": "ema"},
+            "pool": "default",
+        }
+        made = client.post("/v1/predictions", json=asked)
+        assert made.status_code == 202, made.text
+        page = Elements(client.get("/", params={"like": made.json()["id"]}).text)
+        inputs = {one["name"]: one for one in page.named("input") if "name" in one}
+        wanted = {
+            **{"context.options.level": "2", "probe.problems": "64", "probe.target_half_width": "29"},
+            **{"decoding.temperature": "0.7", "decoding.max_tokens": "", "recipe.steps": "20"},
+            **{"training.problems": "", "recipe.learning_rate": "0.0005", "pool": "default"},
+        }
+        assert {name: inputs[name]["value"] for name in wanted} == wanted
+        assert not [one for one in page.named("input") if one.get("name") == "probe.controls" and "checked" in one]
+        chosen = [one["value"] for one in page.named("option") if "selected" in one]
+        assert {"lab/addition-qwen3-m", "lab/addition", "placebo", "hints", "transformers", "ema"} <= set(chosen)
+        assert client.get("/", params={"like": "pred_1"}).status_code == 404
+
+    def test_a_long_text_is_in_it_whole_and_as_text(self, client) -> None:
+        text = f"\nTake care.\n{NASTY}</textarea>"
+        asked = {
+            "model": "lab/addition-qwen3-m",
+            "task": "lab/addition",
+            "context": {"kind": "static", "options": {"text": text}},
+        }
+        made = client.post("/v1/predictions", json=asked)
+        assert made.status_code == 202, made.text
+        whole = client.get("/", params={"like": made.json()["id"]}).text
+        assert "<script>alert" not in whole
+        shown = Elements(whole).whole_text_of("textarea")
+        assert shown == f"\n{text}", "a browser leaves out the first line break"
+
+
 class TestHeaders:
-    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/page.js", "/static/vendor/vega.min.js"])
-    def test_page_data_and_files_carry_them(self, client, path) -> None:
-        headers = client.get(path).headers
+    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/home.js", "/static/vendor/vega.min.js"])
+    def test_page_data_and_files_carry_them(self, refusing, path) -> None:
+        headers = refusing.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
         assert policy["frame-ancestors"] == "'none'"
@@ -188,8 +229,8 @@ class TestHeaders:
 
 
 class TestChart:
-    def test_model_text_is_data_and_stays_whole(self, client) -> None:
-        response = client.get("/web/chart.json", params={"prediction": "pred_1"})
+    def test_model_text_is_data_and_stays_whole(self, bare) -> None:
+        response = bare.get("/web/chart.json", params={"prediction": "pred_1"})
         assert response.headers["content-type"] == "application/json"
         content = response.json()
         assert content["observations"][0]["model"] == NASTY
@@ -203,49 +244,47 @@ class TestChart:
         assert content["level"] == "95 %"
         assert content["branches"] == [{"link": "linear", "text": "if straight (30 %)"}]
 
-    def test_the_law_asked_for_is_shown(self, client) -> None:
+    def test_the_law_asked_for_is_shown(self, bare) -> None:
         asked = {"family": "new", "teacher": "ema", "divergence": "js"}
-        content = client.get("/web/chart.json", params=asked).json()
+        content = bare.get("/web/chart.json", params=asked).json()
         assert content["law"] == "family=new&teacher=ema&divergence=js"
         assert content["branches"] == []
         assert content["message"].startswith("None of the 1 observations in pool lab is of new")
 
-    def test_an_empty_pool_says_so(self, client) -> None:
-        content = client.get("/web/chart.json", params={"pool": "default"}).json()
+    def test_an_empty_pool_says_so(self, bare) -> None:
+        content = bare.get("/web/chart.json", params={"pool": "default"}).json()
         assert "no observations" in content["message"]
         assert content["level"] is None
 
-    def test_an_unknown_pool_is_told_in_the_apis_words(self, client) -> None:
-        response = client.get("/web/chart.json", params={"pool": "nothing"})
+    def test_an_unknown_pool_is_told_in_the_apis_words(self, bare) -> None:
+        response = bare.get("/web/chart.json", params={"pool": "nothing"})
         assert response.status_code == 200, "a browser's console would show anything else as an error"
         content = response.json()
         assert content["message"] == "pool: 'nothing' holds no observations; pools that do: lab."
         assert content["spec"] is None
         assert (content["fit"], content["laws"], content["observations"]) == (None, [], [])
 
-    def test_an_unknown_prediction_is_a_problem(self, client) -> None:
-        response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
+    def test_an_unknown_prediction_is_a_problem(self, bare) -> None:
+        response = bare.get("/web/chart.json", params={"prediction": "pred_unknown"})
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
 
-    def test_a_key_is_asked_for_where_the_api_asks(self, client) -> None:
-        client.app.state.api_key_digest = b"0" * 32
+    def test_a_key_is_asked_for_where_the_api_asks(self, bare) -> None:
+        bare.app.state.api_key_digest = b"0" * 32
         for path in (
             "/",
             "/web/chart.json",
             "/web/sizes.json?fit=x",
             "/web/outcomes?fit=x",
             "/web/run.json?run=x",
-            "/web/predictions",
-            "/web/predictions/x",
-            "/web/training_runs",
-            "/web/training_runs/x",
-            "/web/comparisons",
-            "/web/comparisons/x",
-            "/web/recommendations",
-            "/web/recommendations/x",
+            "/probes/x",
+            "/external_runs/x",
+            "/predictions/x",
+            "/training_runs/x",
+            "/comparisons/x",
+            "/recommendations/x",
         ):
-            response = client.get(path)
+            response = bare.get(path)
             assert response.status_code == 401
             assert response.headers["www-authenticate"].startswith("Basic")
 
@@ -257,4 +296,4 @@ def test_our_scripts_make_no_markup_from_text(path) -> None:
     forbidden = f"{markup}|{code}"
     assert not re.search(forbidden, path.read_text())
     # what the server has rendered and escaped is the only markup that comes in
-    assert ("DOMParser" in path.read_text()) == (path.name == "parts.js")
+    assert ("DOMParser" in path.read_text()) == (path.name == "live.js")

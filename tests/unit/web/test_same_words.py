@@ -85,7 +85,7 @@ def test_another_number_of_a_prediction_is_one_more_row_of_words(
     said = f"{prediction.improvement.p_positive} of one"
     for shown in (
         printed(console),
-        on_page(client, f"/web/predictions/{prediction.id}"),
+        on_page(client, f"/predictions/{prediction.id}"),
         prediction_table(prediction),
     ):
         assert re.search(rf"Doubles\W.*{re.escape(said)}|Doubles{re.escape(said)}", shown, re.DOTALL), shown
@@ -94,7 +94,7 @@ def test_another_number_of_a_prediction_is_one_more_row_of_words(
 def test_a_prediction_reads_the_same_in_both(client: TestClient, prediction: PredictionOut) -> None:
     console = terminal()
     print_prediction(console, prediction)
-    shown = (printed(console), on_page(client, f"/web/predictions/{prediction.id}"))
+    shown = (printed(console), on_page(client, f"/predictions/{prediction.id}"))
     improvement, law, cost = prediction.improvement, prediction.law, prediction.cost
     assert improvement is not None
     assert improvement.p_positive is not None
@@ -138,7 +138,7 @@ def test_a_run_reads_the_same_in_both(client: TestClient, configuration: Body) -
         *(words.warning(one) for one in run.warnings),
     ):
         assert said in printed(console)
-        assert said in on_page(client, f"/web/training_runs/{run.id}")
+        assert said in on_page(client, f"/training_runs/{run.id}")
 
 
 TABLES: tuple[dict[str, str], ...] = (

@@ -74,11 +74,11 @@ class Race:
         return ComparisonOut.model_validate(self.client.get(f"/v1/comparisons/{self.id}").json())
 
     def shown(self) -> Elements:
-        return part(self.client, f"comparisons/{self.id}")
+        return page(self.client, f"comparisons/{self.id}")
 
 
-def part(client: TestClient, path: str, **query: str) -> Elements:
-    response = client.get(f"/web/{path}", params=query)
+def page(client: TestClient, path: str) -> Elements:
+    response = client.get(f"/{path}")
     assert response.status_code == 200, response.text
     return Elements(response.text)
 
@@ -194,9 +194,9 @@ class TestEnded:
         assert rows[0][8] == comparison_words.gain_per_hour(winner.gain_per_hour or 0)
         heads = [one for one in found.named("th") if one["scope"] == "row"]
         assert len(heads) == 4
-        addresses = [one["href"] for one in found.named("a") if "prediction=" in (one["href"] or "")]
+        addresses = [one["href"] for one in found.named("a") if "/predictions/" in (one["href"] or "")]
         assert ended.winner is not None
-        assert addresses[1] == f"/?comparison={ended.id}&prediction={ended.winner.prediction_id}"
+        assert addresses[1] == f"/predictions/{ended.winner.prediction_id}"
         assert [one.get("data-mark") for one in found.named("tr")[1:]] == ["best", "second", None, "eliminated"]
 
     def test_the_plot_says_what_it_draws(self, race: Race, ended: ComparisonOut) -> None:
@@ -212,35 +212,23 @@ class TestEnded:
         assert classes.count("floor") == 3
 
     def test_text_of_people_is_escaped(self, client: TestClient, race: Race, ended: ComparisonOut) -> None:
-        for path in (f"/web/comparisons/{ended.id}", "/web/comparisons"):
+        for path in (f"/comparisons/{ended.id}", "/comparisons", "/"):
             text = client.get(path).text
             assert "<script>alert" not in text
             assert "&lt;script&gt;alert" in text
             assert "style=" not in text, "no inline style: the page's policy would drop it"
 
-    def test_the_newest_with_the_opened_one_marked(self, client: TestClient, race: Race, ended: ComparisonOut) -> None:
-        other = Race(client, name="another")
-        found = part(client, "comparisons", opened=ended.id)
-        waiting, row = found.rows("#comparisons")
-        assert waiting[1:6] == ["another", "lab/addition", "Waiting for a worker", "", ""]
-        assert row[1:5] == ["context of lab/addition-qwen3-s", "lab/addition", "Succeeded", NASTY]
-        assert row[6:] == ["90.0 %", "3", "640, 25 % of 2,560"]
-        marks = [("data-live" in one, "aria-current" in one) for one in found.named("tr")[1:]]
-        assert marks == [(True, False), (False, True)]
-        other.begin()
-        other.partial([first_round()])
-        waiting, _ = part(client, "comparisons").rows("#comparisons")
-        assert waiting[4:6] == [f"{NASTY} (so far)", "+30.0"]
-
-
-def test_nothing_yet_says_how_to_ask(client: TestClient) -> None:
-    found = part(client, "comparisons")
-    assert "hidden" in found.attributes_of("#comparisons")
-    assert found.text_of("#comparisons-empty").startswith("None yet. Ask for one with gapcast compare")
+    def test_the_first_page_says_what_was_decided(self, client: TestClient, race: Race, ended: ComparisonOut) -> None:
+        Race(client, name="another")
+        home = page(client, "")
+        assert home.text_of("#glance").index("another") < home.text_of("#glance").index("What was decided")
+        advice = comparison_words.advice(ended)
+        assert typeset(f"{advice.headline}. {advice.reason}") in home.text_of("#glance")
+        assert "hx-get" in home.attributes_of("#glance"), "something goes on, so it looks again"
 
 
 def test_what_is_not_there_is_the_apis_problem(client: TestClient) -> None:
-    response, api = client.get("/web/comparisons/cmp_1"), client.get("/v1/comparisons/cmp_1")
+    response, api = client.get("/comparisons/cmp_1"), client.get("/v1/comparisons/cmp_1")
     assert (response.status_code, response.json()["detail"]) == (404, api.json()["detail"])
 
 

@@ -1,6 +1,7 @@
-"""The parts of the page that the server renders, through the whole application; `worker` does what one would."""
+"""The pages of single things, through the whole application; `worker` does what one would."""
 
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 import pytest
 from fastapi.testclient import TestClient
@@ -16,16 +17,23 @@ from gapcast.contract.events import (
 from gapcast.contract.forecasts import Forecast
 from gapcast.contract.needs import Offer
 from gapcast.contract.probes import Difference
+from gapcast.contract.samples import Sample
 from gapcast.contract.training_results import Phase
-from gapcast.words import duration, on_track
+from gapcast.sample_words import FLIPS
+from gapcast.words import duration, on_track, points
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
+from service.kinds import settle
+from service.kit.database import Database
 from service.probes import repository as probes
+from service.samples import service as samples
+from service.settings import Settings
 from service.slots import repository as slots
 from service.web.rendering import typeset
 from tests.support.asking import run_of
 from tests.support.markup import Elements
+from tests.support.results import probe_result, stored
 from tests.support.training_results import evaluation, training_metrics, training_partial, training_result
 from tests.unit.training_runs.conftest import Worker
 
@@ -57,8 +65,8 @@ def run(client: TestClient, prediction: Body) -> Body:
     return found
 
 
-def part(client: TestClient, path: str, **query: str) -> Elements:
-    response = client.get(f"/web/{path}", params=query)
+def page(client: TestClient, path: str, **query: str) -> Elements:
+    response = client.get(f"/{path}", params=query)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     return Elements(response.text)
@@ -70,9 +78,20 @@ def tell(client: TestClient, job_id: str, *told: EventData) -> None:
             events.add(session, "local", job_id, one)
 
 
+def tell_result(database: Database, probe_id: str) -> None:
+    """End a probe as its worker would."""
+    with database.write() as session:
+        job = jobs.claim(session, probes.by_id(session, probe_id).job_id, "test", 60)
+        assert job is not None
+        ended = jobs.finish(session, job.id, job.attempt, JobState.succeeded)
+        assert ended is not None
+        probes.store_result(session, probe_id, stored(probe_result()))
+        settle(session, ended)
+
+
 class TestAnswers:
     def test_a_browser_that_has_one_is_not_sent_it_again(self, client: TestClient, prediction: Body) -> None:
-        path = f"/web/predictions/{prediction['id']}"
+        path = f"/predictions/{prediction['id']}"
         first = client.get(path)
         again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
@@ -84,7 +103,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("path", ["predictions/pred_1", "training_runs/run_1"])
     def test_what_is_not_there_is_the_apis_problem(self, client: TestClient, path: str) -> None:
-        response, api = client.get(f"/web/{path}"), client.get(f"/v1/{path}")
+        response, api = client.get(f"/{path}"), client.get(f"/v1/{path}")
         assert (response.status_code, response.json()["detail"]) == (404, api.json()["detail"])
         assert response.headers["content-type"] == "application/problem+json"
 
@@ -92,7 +111,7 @@ class TestAnswers:
         del configuration["probe"]
         asked = configuration | {"model": {"name": NASTY, "family": NASTY}, "gap": GAP, "pool": "lab"}
         made = client.post("/v1/predictions", json=asked).json()
-        for path in (f"/web/predictions/{made['id']}", "/web/predictions"):
+        for path in (f"/predictions/{made['id']}", "/predictions", "/"):
             text = client.get(path).text
             assert "<script>alert" not in text
             assert "&lt;script&gt;alert" in text
@@ -103,16 +122,19 @@ class TestPrediction:
         made = client.post("/v1/predictions", json=configuration).json()
         path = f"predictions/{made['id']}"
         no_worker = "No worker for probes has been seen: start one with `gapcast worker`"
-        found = part(client, path)
+        found = page(client, path)
         assert found.text_of("#progress-text") == found.text_of("#live") == no_worker
-        assert "data-waits" in found.attributes_of("#progress-text"), "so that the page looks again"
+        main = found.attributes_of("main")
+        assert (main["data-live"], main["data-events"]) == (None, f"/v1/{path}/events"), (
+            "so that the browser follows it"
+        )
+        assert "probe.progress" in (main["data-kinds"] or "").split()
         with client.app.state.gapcast.database.read() as session:  # type: ignore[attr-defined]
             probe = probes.by_id(session, made["probe_id"])
         with client.app.state.gapcast.database.write() as session:  # type: ignore[attr-defined]
             jobs.claim(session, probe.job_id, "w", 60)
         tell(client, probe.job_id, JobStarted(attempt=1, worker="w"))
-        found = part(client, path)
-        assert "data-waits" not in found.attributes_of("#progress-text")
+        found = page(client, path)
         assert found.text_of("#progress-text") == found.text_of("#live") == "Loading the model"
         assert "hidden" in found.attributes_of("#answer")
         steps = []
@@ -124,7 +146,7 @@ class TestPrediction:
                 assert job is not None
                 job.progress = progress.model_dump(mode="json")
             tell(client, probe.job_id, progress)
-            found = part(client, path)
+            found = page(client, path)
             assert found.text_of("#progress-text") == f"{done} of 2,000 rollouts"
             steps.append(found.attributes_of("#live")["data-step"])
         assert found.text_of("#progress-gap") == "Gap so far −1.2 ± 3.0 points, 25 problems"
@@ -135,17 +157,19 @@ class TestPrediction:
         self, client: TestClient, prediction: Body, run: Body, worker: Worker
     ) -> None:
         path = f"predictions/{prediction['id']}"
-        found = part(client, path)
+        found = page(client, path)
         assert found.attributes_of("#train-seed")["value"] == "1"
         seconds = prediction["cost"]["training_seconds_estimate"]
         run_said = "2,000 steps on 128 training problems, 500 passes"
-        assert found.text_of("#train-note") == f"{run_said}, about {duration(seconds)}. Its runs: seed 0"
+        assert found.text_of("#train-note") == f"{run_said}, about {duration(seconds)}."
+        assert found.links("seed 0") == [f"/training_runs/{run['id']}"]
+        assert "data-live" in found.attributes_of("main"), "its run goes on"
         worker.claim(run["id"])
         worker.end(run["id"], JobState.failed)
-        assert part(client, path).attributes_of("#train-seed")["value"] == "0", "it left no observation"
+        assert page(client, path).attributes_of("#train-seed")["value"] == "0", "it left no observation"
 
     def test_what_is_not_known_is_left_out(self, client: TestClient, prediction: Body) -> None:
-        found = part(client, f"predictions/{prediction['id']}")
+        found = page(client, f"predictions/{prediction['id']}")
         assert found.facts()["Probe"] == "measured elsewhere"
         assert not {"Net of placebo", "Placebo", "Rollouts", "Engine"} & set(found.facts())
         assert not found.has("[data-part=controls]")
@@ -160,7 +184,7 @@ class TestRun:
             return TrainingProgress(done=done, total=2000, unit="steps", phase=phase)
 
         headline = "No worker for training runs has been seen: start one with `gapcast worker`"
-        assert part(client, path).text_of("[data-slot=headline]") == headline
+        assert page(client, path).text_of("[data-slot=headline]") == headline
         worker.claim(run["id"])
         for told, headline in (
             (JobStarted(attempt=1, worker="w"), "Loading the model"),
@@ -171,7 +195,7 @@ class TestRun:
             (progress(22, "training"), "Pausing after this step"),
         ):
             tell(client, job_id, told)
-            found = part(client, path)
+            found = page(client, path)
             assert found.text_of("[data-slot=headline]") == headline
             assert found.text_of("#run-live").startswith(f"{headline}, ")
 
@@ -179,31 +203,31 @@ class TestRun:
         path = f"training_runs/{run['id']}"
         worker.claim(run["id"])
         worker.tell(run["id"], training_partial(evaluations=[]))
-        assert part(client, path).text_of("[data-slot=latest]") == "accuracy 25.0 % before training"
+        assert page(client, path).text_of("[data-slot=latest]") == "accuracy 25.0 % before training"
         tell(client, worker.job_of(run["id"]), training_metrics(1, 0.12345))
         worker.tell(run["id"], training_partial(evaluations=[evaluation(held_out=None)]))
-        found = part(client, path)
+        found = page(client, path)
         assert found.text_of("[data-slot=latest]") == "loss 0.123 nats per token · accuracy 56.0 % at step 10"
         assert found.rows("#evaluations-rows") == [["10", "56.0 %", "+31.0 ± 4.0", ""]]
         tell(client, worker.job_of(run["id"]), training_metrics(2, None))
-        assert part(client, path).text_of("[data-slot=latest]").startswith("no context, no loss · ")
+        assert page(client, path).text_of("[data-slot=latest]").startswith("no context, no loss · ")
 
     def test_it_says_if_it_is_on_track(self, client: TestClient, run: Body, worker: Worker) -> None:
         path, slot = f"training_runs/{run['id']}", "[data-slot=forecast]"
         worker.claim(run["id"])
         worker.tell(run["id"], training_partial(evaluations=[]))
-        assert not part(client, path).has(slot)
+        assert not page(client, path).has(slot)
         worker.tell(run["id"], training_partial(evaluations=[evaluation(held_out=None)]))
         forecast = Forecast.model_validate(client.get(f"/v1/{path}/forecast").json())
-        assert part(client, path).text_of(slot) == typeset(on_track(forecast))
+        assert page(client, path).text_of(slot) == typeset(on_track(forecast))
         worker.end(run["id"])
-        assert not part(client, path).has(slot)
+        assert not page(client, path).has(slot)
 
     def test_an_ended_one_is_judged(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])
         worker.end(run["id"], result=training_result(improvement=Difference(value=-0.2, se=0.04)))
         ended = client.get(f"/v1/training_runs/{run['id']}").json()
-        found = part(client, f"training_runs/{run['id']}")
+        found = page(client, f"training_runs/{run['id']}")
         assert found.text_of("[data-slot=headline]") == "Outside its 80 % interval"
         less = 100 * (ended["predicted"]["value"] + 0.2)
         assert found.text_of("[data-slot=text]") == (
@@ -218,58 +242,156 @@ class TestRun:
     def test_a_collapse_is_said(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])
         worker.end(run["id"], result=training_result(collapsed=True, stopped_by="collapse"))
-        found = part(client, f"training_runs/{run['id']}")
+        found = page(client, f"training_runs/{run['id']}")
         assert found.text_of("[data-slot=headline]") == "Collapsed"
         assert found.text_of("[data-slot=text]").endswith("lost beyond noise, and the run ended there.")
 
     def test_a_failed_one_says_why(self, client: TestClient, run: Body, worker: Worker) -> None:
         worker.claim(run["id"])
         worker.end(run["id"], JobState.failed)
-        found = part(client, f"training_runs/{run['id']}")
+        found = page(client, f"training_runs/{run['id']}")
         assert (found.text_of("[data-slot=headline]"), found.text_of("[data-slot=text]")) == ("Failed", "m")
 
 
-class TestTables:
-    def test_nothing_yet(self, client: TestClient) -> None:
-        for path, table, empty in (
-            ("predictions", "#recent", "No predictions yet."),
-            (
-                "training_runs",
-                "#runs",
-                "None yet. Train an answered prediction with its button, or with gapcast train.",
-            ),
-        ):
-            found = part(client, path)
-            assert "hidden" in found.attributes_of(table)
-            assert found.text_of(f"{table}-empty") == empty
-
-    def test_the_newest_with_the_opened_one_marked(
+class TestCameOut:
+    def test_what_was_measured_stands_before_what_was_predicted(
         self, client: TestClient, prediction: Body, run: Body, worker: Worker
     ) -> None:
-        found = part(client, "predictions", opened=prediction["id"])
-        [row] = found.rows("#recent")
-        assert row[1:4] == [prediction["request"]["model"]["name"], "lab/addition", "hints, 2 shown"]
-        assert row[4] == "+30.0 ± 3.0"
-        assert row[6] == "Pilot"
-        assert found.attributes_of("[aria-current=true]") == {"aria-current": "true"}
-        found = part(client, "training_runs", opened="run_of_another")
-        assert not found.has("[aria-current=true]")
-        [row] = found.rows("#runs")
-        assert row[3:6] == ["0", "Waiting for a worker", "0 of 2,000"]
+        path, value = f"predictions/{prediction['id']}", prediction["improvement"]["value"]
+        found = page(client, path)
+        assert found.text_of("[data-slot=verdict]").startswith(
+            f"Run a pilot first: {typeset(points(value))} points (80 %"
+        )
+        assert not found.has("[data-slot=came]")
         worker.claim(run["id"])
-        worker.end(run["id"])
-        [row] = part(client, "training_runs").rows("#runs")
-        assert row[3:7] == ["0", "Succeeded", "2,000 of 2,000", "+30.0 ± 3.0"]
-        assert row[8:10] == ["+28.0 ± 4.0", "inside 80 %"]
+        worker.end(run["id"], result=training_result(improvement=Difference(value=-0.2, se=0.04)))
+        found = page(client, path)
+        said = f"Seed 0 gained −20.0 ± 4.0 points; {typeset(points(value))} was predicted."
+        assert found.text_of("[data-slot=came]") == said
+        assert "It came outside its interval." in found.text_of("[data-slot=verdict-box]")
+        assert found.attributes_of("[data-slot=verdict-box]")["data-verdict"] != "train"
+        assert "Measured, seed 0 −20.0" in (found.attributes_of("[role=img]")["aria-label"] or "")
+        assert "data-live" not in found.attributes_of("main")
 
-    def test_those_that_go_on_are_marked_for_another_look(self, client: TestClient, run: Body, worker: Worker) -> None:
-        def live() -> int:
-            return sum("data-live" in attributes for attributes in part(client, "training_runs").named("tr"))
+    def test_its_nearest_stored_runs_lead_to_their_observations(self, client: TestClient, configuration: Body) -> None:
+        del configuration["probe"]
+        made = client.post("/v1/predictions", json=configuration | {"gap": GAP, "pool": "lab"}).json()
+        nearest = made["support"]["nearest"]
+        assert nearest
+        addresses = [one["href"] for one in page(client, f"predictions/{made['id']}").named("a")]
+        for one in nearest:
+            address = f"/observations/{one['observation_id']}"
+            assert address in addresses
+            assert client.get(address).status_code == 200
 
-        assert live() == 1
+
+class TestButtons:
+    FORM: ClassVar = {"content-type": "application/x-www-form-urlencoded"}
+
+    def test_a_prediction_is_trained(self, client: TestClient, prediction: Body) -> None:
+        address = f"/predictions/{prediction['id']}/train"
+        shown = client.post(address, content="seed=7", headers=self.FORM)
+        assert shown.status_code == 200
+        [run] = client.get("/v1/training_runs").json()["data"]
+        assert (run["seed"], run["prediction_id"]) == (7, prediction["id"])
+        assert shown.url.path == f"/training_runs/{run['id']}"
+        again = client.post(address, content="seed=7", headers=self.FORM)
+        assert again.status_code == 409
+        assert f"seed 7 is {run['id']}" in Elements(again.text).text_of("#refused")
+        assert "seeds.0: expected" in client.post(address, content="seed=x", headers=self.FORM).text
+        assert client.post("/predictions/pred_1/train", content="seed=1", headers=self.FORM).status_code == 404
+
+    def test_a_run_is_paused_resumed_and_cancelled_and_told_if_it_cannot_be(
+        self, client: TestClient, run: Body, worker: Worker
+    ) -> None:
+        address = f"/training_runs/{run['id']}"
         worker.claim(run["id"])
-        worker.end(run["id"])
-        assert live() == 0
+        buttons = [one["action"] for one in page(client, address[1:]).named("form")]
+        assert buttons == [f"{address}/pause", f"{address}/cancel"]
+        assert client.post(f"{address}/pause").url.path == address
+        refused = client.post(f"{address}/resume")
+        assert (refused.status_code, refused.headers["content-type"]) == (409, "text/html; charset=utf-8")
+        assert Elements(refused.text).text_of("#refused").startswith(f"{run['id']} ")
+        assert client.post(f"{address}/cancel").status_code == 200
+        foreign = client.post(f"{address}/cancel", headers={"sec-fetch-site": "cross-site"})
+        assert foreign.status_code == 403
+
+    @pytest.mark.parametrize("path", ["predictions", "probes"])
+    def test_what_is_measured_is_cancelled(self, client: TestClient, configuration: Body, path: str) -> None:
+        made = client.post("/v1/predictions", json=configuration).json()
+        one_id = made["id"] if path == "predictions" else made["probe_id"]
+        shown = client.post(f"/{path}/{one_id}/cancel")
+        assert (shown.status_code, shown.url.path) == (200, f"/{path}/{one_id}")
+        assert client.get(f"/v1/{path}/{one_id}").json()["status"] == "cancelled"
+
+
+class TestAddresses:
+    def test_those_of_earlier_versions_lead_on(self, client: TestClient) -> None:
+        for old, new in (
+            ("?prediction=pred_1", "/predictions/pred_1"),
+            ("?run=run_1", "/training_runs/run_1"),
+            ("?comparison=cmp_1&prediction=pred_1", "/predictions/pred_1"),
+            ("?comparison=cmp_1", "/comparisons/cmp_1"),
+            ("?recommendation=rec_1", "/recommendations/rec_1"),
+            ("?prediction=//elsewhere", "/predictions/%2F%2Felsewhere"),
+        ):
+            answer = client.get(f"/{old}", follow_redirects=False)
+            assert (answer.status_code, answer.headers["location"]) == (308, new)
+
+    def test_a_browser_reads_what_went_wrong_and_a_program_gets_a_problem(self, client: TestClient) -> None:
+        browser = {"accept": "text/html,application/xhtml+xml"}
+        for path, said in (
+            ("/predictions/pred_1", "There is no prediction 'pred_1'."),
+            (f"/nothing{NASTY}", "There is no path"),
+            ("/observations/obs_1", "obs_1"),
+        ):
+            answer = client.get(path, headers=browser)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            found = Elements(answer.text)
+            assert found.text_of("h1") == "Not Found"
+            assert said in found.text_of("main")
+            assert "<script>alert" not in answer.text
+            assert client.get(path).headers["content-type"] == "application/problem+json"
+        assert (
+            client.get("/v1/predictions/pred_1", headers=browser).headers["content-type"] == "application/problem+json"
+        )
+
+    def test_every_page_has_a_title_of_its_own_and_one_head(
+        self, client: TestClient, prediction: Body, run: Body
+    ) -> None:
+        titles = set()
+        for path in (f"predictions/{prediction['id']}", f"training_runs/{run['id']}"):
+            found = page(client, path)
+            titles.add(found.text_of("title"))
+            assert len(found.named("h1")) == len(found.named("main")) == 1
+        assert len(titles) == 2
+
+
+class TestRollouts:
+    def test_flips_come_first_with_what_both_wrote_as_text(self, client: TestClient, configuration: Body) -> None:
+        made = client.post("/v1/predictions", json=configuration).json()
+        database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+        nasty = "\N{RIGHT-TO-LEFT OVERRIDE}" + NASTY + "x" * 100_000
+        with database.write() as session:
+            rows = [
+                Sample(
+                    problem_id=problem, rollout=0, arm=arm, prompt="1+1", completion=nasty, score=float(arm == right)
+                )
+                for problem, right in (("lost", "student"), ("gained", "context"))
+                for arm in ("student", "context")
+            ]
+            samples.store(session, "local", made["probe_id"], rows, Settings())
+        found = page(client, f"probes/{made['probe_id']}")
+        assert not found.has("[data-part=rollouts]"), "nothing is measured yet"
+        tell_result(database, made["probe_id"])
+        response = client.get(f"/probes/{made['probe_id']}")
+        assert "<script>alert" not in response.text
+        assert len(response.text) < 60_000, "long texts are shown in part"
+        titles = re.findall(r"<bdi>(.*?)</bdi>", response.text)
+        assert titles == [f"{flip}, {words}" for flip, words in FLIPS.items()]
+        answered = page(client, f"predictions/{made['id']}")
+        assert answered.text_of("[data-part=rollouts]").startswith("What the model wrote gained, ")
+        assert answered.links("Its probe") == [f"/probes/{made['probe_id']}"]
 
 
 class TestWaiting:
@@ -281,14 +403,14 @@ class TestWaiting:
         body = {"recipe": {"steps": 20}, "context": configuration["context"]} | run_of(configuration)
         first, second = (client.post("/v1/training_runs", json=body | {"seeds": [seed]}).json() for seed in (0, 1))
         path = f"training_runs/{second['id']}"
-        assert part(client, path).text_of("[data-slot=headline]") == "Waiting for a worker, 1 job ahead"
+        assert page(client, path).text_of("[data-slot=headline]") == "Waiting for a worker, 1 job ahead"
         job = worker.claim(first["id"])
         steps = []
         for left in (720, 60):
             progress = {"done": 3, "total": 20, "unit": "steps", "phase": "training", "seconds_left": left}
             with worker.database.write() as session:
                 jobs.heartbeat(session, job.id, job.attempt, 60, progress)
-            found = part(client, path)
+            found = page(client, path)
             said = f"Waiting for {first['id']} (about {duration(left)} left)"
             assert found.text_of("[data-slot=headline]") == said
             steps.append(found.attributes_of("#run-live")["data-step"])

@@ -24,14 +24,10 @@ def asked_for(client: TestClient, status: int = 201, base: Body | None = None, *
     return RecommendationOut.model_validate(created(client, status, base=BASE | (base or {}), vary=VARY, **more))
 
 
-def part(client: TestClient, path: str, **query: str) -> Elements:
-    response = client.get(f"/web/{path}", params=query)
+def shown(client: TestClient, plan: RecommendationOut) -> Elements:
+    response = client.get(f"/recommendations/{plan.id}")
     assert response.status_code == 200, response.text
     return Elements(response.text)
-
-
-def shown(client: TestClient, plan: RecommendationOut) -> Elements:
-    return part(client, f"recommendations/{plan.id}")
 
 
 class TestPlan:
@@ -93,7 +89,7 @@ class TestPlan:
 
     def test_text_of_people_is_escaped(self, client: TestClient) -> None:
         plan = asked_for(client, name=NASTY)
-        for path in (f"/web/recommendations/{plan.id}", "/web/recommendations"):
+        for path in (f"/recommendations/{plan.id}", "/recommendations", "/"):
             text = client.get(path).text
             assert "<script>alert" not in text
             assert "&lt;script&gt;alert" in text
@@ -117,9 +113,8 @@ class TestExecuted:
         assert found.text_of("[data-slot=headline]").startswith(f"Step 1 of {len(plan.plan)}: Probe ")
         assert found.text_of("[data-slot=progress]").startswith("No worker for probes has been seen")
         assert found.attributes_of("#recommendation-now")["data-status"] == "running"
-        here = f"/?recommendation={plan.id}"
         links = [one["href"] for one in found.named("a")]
-        assert f"{here}&comparison={plan.plan[0].comparison_id}" in links
+        assert f"/comparisons/{plan.plan[0].comparison_id}" in links
         assert found.rows("#recommendation-steps")[0][6] == "Running comparison"
         client.post(f"/v1/recommendations/{plan.id}/cancel")
         found = shown(client, plan)
@@ -148,9 +143,6 @@ class TestExecuted:
         second = plan.space[step.configurations[1]].name
         state = f"Succeeded run of {name}, +10.0 ± 4.0 run of {second}, {typeset('-5.0')} ± 4.0"
         assert found.rows("#recommendation-steps")[0][6] == state
-        (row,) = part(client, "recommendations", opened=plan.id).rows("#recommendations")
-        assert row[3] == "Succeeded"
-        assert row[8] == "+10.0 ± 4.0"
 
     def test_a_failed_one_says_why(self, client: TestClient) -> None:
         plan = asked_for(client, 202, execute=True, budget=HOURS, **DEAR)
@@ -175,28 +167,8 @@ class TestPilots:
         assert (row[0], row[3]) == ("Pilot", "3, finish 1")
 
 
-class TestList:
-    def test_the_newest_with_the_opened_one_marked(self, client: TestClient) -> None:
-        plan = asked_for(client)
-        named = asked_for(client, name="another")
-        found = part(client, "recommendations", opened=plan.id)
-        newest, row = found.rows("#recommendations")
-        assert newest[1:4] == ["another", "lab/addition", "Planned"]
-        assert row[1] == "context of lab/addition-qwen3-s"
-        assert row[4] == recommendation_words.step(plan, plan.plan[0])
-        assert row[5:] == [points(plan.expected_gain), duration(3600 * plan.hours), "3", ""]
-        marks = [("data-live" in one, "aria-current" in one) for one in found.named("tr")[1:]]
-        assert marks == [(False, False), (False, True)]
-        assert f"/?recommendation={named.id}" in [one["href"] for one in found.named("a")]
-
-    def test_nothing_yet_says_how_to_ask(self, client: TestClient) -> None:
-        found = part(client, "recommendations")
-        assert "hidden" in found.attributes_of("#recommendations")
-        assert found.text_of("#recommendations-empty").startswith("None yet. Ask for one with gapcast recommend")
-
-
 def test_what_is_not_there_is_the_apis_problem(client: TestClient) -> None:
-    response, api = client.get("/web/recommendations/rec_1"), client.get("/v1/recommendations/rec_1")
+    response, api = client.get("/recommendations/rec_1"), client.get("/v1/recommendations/rec_1")
     assert (response.status_code, response.json()["detail"]) == (404, api.json()["detail"])
 
 

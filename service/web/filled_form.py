@@ -1,0 +1,79 @@
+"""The form with a configuration in it, so that it can be varied and asked again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from gapcast.contract.contexts import KINDS
+from gapcast.contract.predictions import PredictionRequest
+from gapcast.contract.training import USUAL_PROBLEMS
+from service.web import form
+from service.web.form import Choices, Control, Field
+
+OPTIONS = "context.options."
+USUAL_KIND = "hints"
+GROUPS: Mapping[str, Sequence[Field]] = {
+    "context_options": form.CONTEXT_OPTIONS,
+    "probe": form.PROBE,
+    "probe_end": form.PROBE_END,
+    "decoding": form.DECODING,
+    "recipe": [*form.RECIPE, *form.TRAINING],
+}
+"""the fields by the parts of the form"""
+
+
+def filled(offered: Choices, pool: str, like: PredictionRequest | None) -> dict[str, Any]:
+    """Return what the form's template shows.
+
+    Args:
+        offered: what can be chosen.
+        pool: the observations to predict from.
+        like: the configuration that the form begins with; None: the defaults.
+    """
+    context: dict[str, Any] = {"offered": offered, "pool": pool, "chosen": {"context.kind": USUAL_KIND}}
+    if like is None:
+        return context | dict(GROUPS) | {"controls": form.CONTROLS}
+    chosen = {"model.name": like.model.name, "task": like.task, "context.kind": like.context.kind}
+    value = _values(like, _usual(offered, like))
+    groups = {name: [_field(one, value(one.name)) for one in fields] for name, fields in GROUPS.items()}
+    run = value("probe.controls") or []
+    controls: list[Control] = [replace(one, checked=one.name in run) for one in form.CONTROLS]
+    return context | groups | {"pool": like.pool or pool, "chosen": chosen, "controls": controls}
+
+
+def _usual(offered: Choices, like: PredictionRequest) -> Mapping[str, Any]:
+    """What the task makes of an empty input: it stays empty, as another task makes something else of it."""
+    task = next((one for one in offered.tasks if one.value == like.task), None)
+    if task is None:
+        return {}
+    problems = min(USUAL_PROBLEMS, int(task.data["problems"]))
+    return {
+        "decoding.max_tokens": int(task.data["tokens"].replace(",", "")),
+        **dict.fromkeys(("training.problems", "training.evaluation_problems"), problems),
+    }
+
+
+def _values(like: PredictionRequest, usual: Mapping[str, Any]) -> Callable[[str], Any]:
+    body = like.model_dump(mode="json")
+    own = KINDS[like.context.kind].options_class().model_fields
+
+    def value(name: str) -> Any:  # noqa: ANN401
+        path = name
+        if name.startswith(OPTIONS) and "of" in own and name.split(".")[2] not in own:
+            path = name.replace(OPTIONS, f"{OPTIONS}options.")  # of what the control is of
+        found: Any = body
+        for part in path.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return None if name in usual and found == usual[name] else found
+
+    return value
+
+
+def _field(one: Field, value: Any) -> Field:  # noqa: ANN401
+    if one.checkbox:
+        return replace(one, checked=one.checked if value is None else bool(value))
+    if isinstance(value, int | float):
+        return replace(one, value=f"{value * one.scale:.12g}")
+    if value is None:  # of another kind, or nothing was asked for
+        return one if one.name.startswith(OPTIONS) else replace(one, value="")
+    return replace(one, value=str(value))

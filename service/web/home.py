@@ -1,0 +1,132 @@
+"""The first page: the form, what is running, what was decided, and how past predictions turned out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy.orm import Session
+
+from gapcast import comparison_words, recommendation_words, words
+from gapcast.contract import lists as queries
+from service.catalog import service as catalog
+from service.comparisons import service as comparisons
+from service.dependencies import AppState, Tenant
+from service.errors import UnknownPool
+from service.fits import service as fits
+from service.predictions import service as predictions
+from service.recommendations import service as recommendations
+from service.settings import Settings
+from service.tasks import service as tasks
+from service.training_runs import service as training_runs
+from service.web import data
+from service.web.filled_form import filled
+from service.web.form import choices
+from service.web.lists import COMPARISONS, EXTERNAL_RUNS, PREDICTIONS, PROBES, RECOMMENDATIONS, TRAINING_RUNS
+from service.web.rendering import page
+from service.web.run_facts import judgement
+from service.web.tables import Table
+
+router = APIRouter(include_in_schema=False)
+
+Name = Annotated[str, Query(min_length=1, max_length=255)]
+GOING_ON: tuple[tuple[Table[Any], tuple[str, ...]], ...] = (
+    (TRAINING_RUNS, ("running", "paused", "queued")),
+    *((table, ("running", "queued")) for table in (RECOMMENDATIONS, COMPARISONS, PREDICTIONS, PROBES)),
+    (EXTERNAL_RUNS, ("running",)),
+)
+"""what can go on, and the states of it that have not ended"""
+MOST_GOING_ON, MOST_DECIDED = 5, 8
+"""of each kind and state; of all kinds"""
+POOLS = ("default", "lab")
+"""whose calibration is told"""
+OLD = {"prediction": PREDICTIONS, "run": TRAINING_RUNS, "comparison": COMPARISONS, "recommendation": RECOMMENDATIONS}
+"""What an address of the one page of earlier versions has named; of several, the first is what it was about."""
+
+
+class Going(NamedTuple):
+    """Something that goes on."""
+
+    kind: str
+    name: str
+    address: str
+    state: str
+
+
+class Decided(NamedTuple):
+    """Something that has ended, and what it has come to."""
+
+    kind: str
+    name: str
+    address: str
+    said: str
+    created_at: str
+
+
+@router.get("/")
+def home(request: Request, tenant: Tenant, state: AppState, pool: Name = "lab", like: Name | None = None) -> Response:
+    """Show the first page, its form filled like a prediction; an address of earlier versions leads on to its page."""
+    for name, table in OLD.items():
+        one_id = request.query_params.get(name)
+        if one_id:
+            return RedirectResponse(f"/{table.path}/{quote(one_id, safe='')}", status_code=308)
+    with state.database.read() as session:
+        going_on = list(_going_on(session, tenant, state.settings))
+        decided = sorted(_decided(session, tenant), key=lambda one: one.created_at, reverse=True)
+        calibration = list(_calibration(session, tenant))
+        asked = predictions.found(session, tenant, like).request if like is not None else None
+        known = tasks.tasks(session, tenant)
+    offered = choices(catalog.models(state.settings.models), known, catalog.context_kinds())
+    context = filled(offered, pool, asked) | {
+        "going_on": going_on,
+        "decided": decided[:MOST_DECIDED],
+        "calibration": calibration,
+    }
+    return page(request, "home.html", "/", context)
+
+
+def _going_on(session: Session, tenant: str, settings: Settings) -> Iterator[Going]:
+    for table, states in GOING_ON:
+        for status in states:
+            query = (table.query or queries.PageQuery).model_validate({"status": status, "limit": MOST_GOING_ON})
+            for one in table.read(session, tenant, settings, query).items:
+                row = table.row(one)
+                said = words.sentence(words.STATES.get(status, status))
+                yield Going(table.item, row.name, row.address, said)
+
+
+def _decided(session: Session, tenant: str) -> Iterator[Decided]:
+    ended: dict[str, Any] = {"status": "succeeded", "limit": MOST_DECIDED}
+    answered = predictions.page(session, tenant, queries.PredictionQuery(**ended)).data
+    yield from _said(PREDICTIONS, [(one, words.in_short(one)) for one in answered])
+    compared = comparisons.page(session, tenant, queries.ComparisonQuery(**ended)).data
+    yield from _said(COMPARISONS, [(one, _advised(comparison_words.advice(one))) for one in compared])
+    planned = recommendations.page(session, tenant, queries.RecommendationQuery(**ended)).data
+    yield from _said(RECOMMENDATIONS, [(one, f"{recommendation_words.advice(one).headline}.") for one in planned])
+    trained = training_runs.page(session, tenant, queries.TrainingRunQuery(**ended)).data
+    verdicts = [judgement(one) for one in trained]
+    said = [(one, f"{verdict.headline}. {verdict.text}") for one, verdict in zip(trained, verdicts, strict=True)]
+    yield from _said(TRAINING_RUNS, said)
+
+
+def _advised(advice: comparison_words.Advice) -> str:
+    return f"{advice.headline}. {advice.reason}"
+
+
+def _said(table: Table[Any], said: Sequence[tuple[Any, str]]) -> Iterator[Decided]:
+    for one, text in said:
+        row = table.row(one)
+        yield Decided(table.item, row.name, row.address, text, row.created_at or "")
+
+
+def _calibration(session: Session, tenant: str) -> Iterator[str]:
+    """Yield a sentence for each of the pools that has met outcomes of its predictions."""
+    for pool in POOLS:
+        with suppress(UnknownPool):
+            newest = fits.newest(session, tenant, pool)
+            if newest is not None:
+                _, found, _ = data.read_outcomes(session, tenant, newest.fit.id)
+                if found.n:
+                    yield words.calibration(pool, found)
