@@ -221,7 +221,8 @@ class _Bent(NamedTuple):
     def only(self, nodes: slice) -> "_Bent":
         """Keep these nodes."""
         effect = None if self.effect is None else self.effect[..., nodes]
-        return _Bent(*(part[:, nodes] for part in self[:4]), effect)
+        centre, variance, rest, shared = (part[:, nodes] for part in self[:4])
+        return _Bent(centre, variance, rest, shared, effect)
 
 
 def _at_points(link: Link, bent: _Bent, asked: Asked) -> tuple[FloatArray, FloatArray]:
