@@ -219,7 +219,10 @@ class _Bent(NamedTuple):
     effect: FloatArray | None = None
 
     def only(self, nodes: slice) -> "_Bent":
-        return _Bent(*(None if part is None else part[..., nodes] for part in self))
+        """Keep these nodes."""
+        effect = None if self.effect is None else self.effect[..., nodes]
+        centre, variance, rest, shared = (part[:, nodes] for part in self[:4])
+        return _Bent(centre, variance, rest, shared, effect)
 
 
 def _at_points(link: Link, bent: _Bent, asked: Asked) -> tuple[FloatArray, FloatArray]:

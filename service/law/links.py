@@ -61,6 +61,11 @@ class Link(ABC):
     def at(self, eta: FloatArray, headroom: FloatArray) -> Bend:
         """Value and derivatives."""
 
+    def slopes_at(self, eta: FloatArray, headroom: FloatArray) -> Slopes:
+        """Return the same without the curvature: predictions need no more."""
+        found = self.at(eta, headroom)
+        return Slopes(found.value, found.slope, found.by_headroom)
+
     @abstractmethod
     def inverse(self, value: FloatArray, headroom: FloatArray) -> FloatArray:
         """Find eta of values under H: where a fit starts, and nothing else."""
@@ -124,7 +129,7 @@ class Saturating(Link):
         )
 
     def slopes_at(self, eta: FloatArray, headroom: FloatArray) -> Slopes:
-        """Return the same without the curvature, in as few arrays as it takes: predictions need no more."""
+        """Return the same without the curvature, in as few arrays as it takes."""
         e = np.maximum(eta, 0)
         e /= headroom
         value, slope = self.shape(e)

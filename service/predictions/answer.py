@@ -64,10 +64,10 @@ def answer(
     on_held_out = pool.laws.answering(Target.HELD_OUT, steps)
     held_out = None
     if on_held_out is not None:
-        found = _predict(question, probe, on_held_out.law, summary, lacking)
         of_family = on_held_out.law.points(asked.family, **_recipe(asked.recipe))
         status = on_held_out.law.status(asked.family, **_recipe(asked.recipe))
         if status != law.Status.PRIOR_ONLY or request.verdict_on == "held_out":
+            found = _predict(question, probe, on_held_out.law, summary, lacking)
             held_out = HeldOutAnswer(improvement=found.improvement, verdict=found.verdict, n=of_family)
     decides = held_out if request.verdict_on == "held_out" and held_out is not None else on_train
     families = pool.law.families_

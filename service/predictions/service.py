@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from gapcast.contract.base import JsonObject, Page
-from gapcast.contract.events import Ended, PredictionCreated
+from gapcast.contract.events import Ended, EventData, PredictionCreated
 from gapcast.contract.lists import PredictionQuery
 from gapcast.contract.predictions import Answer, PredictionList, PredictionOut, PredictionRequest
 from gapcast.contract.probes import ProbeSize
@@ -254,7 +254,8 @@ def _store(
     Returns:
         those that are answered as the API shows them, and None for the others.
     """
-    rows, answers, told = [], [], []
+    rows, answers = [], []
+    told: list[tuple[str, str, EventData]] = []
     for prediction_id, (question, known) in asked.items():
         stored = question.stored
         probe = found[question.probe.key] if question.probe is not None and stored is None else None
