@@ -16,8 +16,8 @@ from service.settings import Settings
 Item = TypeVar("Item")
 Choice = tuple[str, str]
 """a value, and what it is called"""
-MOST_ROWS = 25
-"""of a page: two screens; one of 50 predictions took two and a half times as long as one of ten"""
+MOST_ROWS = 20
+"""of a page, as of the API's; each prediction takes a millisecond, and one of ten rows takes half as long"""
 
 
 class Column(NamedTuple):
