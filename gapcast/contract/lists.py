@@ -50,7 +50,7 @@ Id = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 Sorted = Literal["created", "improvement", "gap"]
-_SORT = Field(
+_SORT: Any = Field(
     "created", description="`improvement` or `gap`: by that number, the largest first unless `order` says otherwise"
 )
 

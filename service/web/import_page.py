@@ -136,7 +136,7 @@ def _take(state: State, tenant: str, sent: Sent, *, is_stored: bool) -> dict[str
     """Check the rows of a file, and try to store them: a stored row that says something else is a fault, too."""
     into = _into(sent)
     wanted = Translation(into)
-    form = _choice(sent, "format", get_args(formats.Format)) or "csv"
+    form: formats.Format = _choice(sent, "format", get_args(formats.Format)) or "csv"
     rows = observations.check(formats.read(_file(sent), form, wanted), into.pool, into.tag, wanted)
     before = {row.values.pool: _newest(state, tenant, row.values.pool) for row in rows}
     try:

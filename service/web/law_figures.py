@@ -20,7 +20,6 @@ from service.predictions.calibration import calibration
 from service.web.data import MOST_POINTS, outcome_points, read_version
 from service.web.figures import Cell, Figure, Record
 from service.web.law_plots import (
-    POINTS,
     UNUSUAL_MARKS,
     Coverage,
     Line,
@@ -31,7 +30,7 @@ from service.web.law_plots import (
     pit_plot,
     runs_plot,
 )
-from service.web.plots import law_chart
+from service.web.plots import POINTS, law_chart
 
 LEVELS = (0.5, 0.8, 0.95)
 """of the intervals that are judged; the last is drawn"""
@@ -169,7 +168,7 @@ def _task(cell: str, family: str) -> str:
 
 def contexts(asked: Asked) -> Figure:
     """Show how far the runs of each context end from the line."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "of": f"{words.shown_context(one.context)} ({_where(one)})",
             **{"n": one.n, "effect": one.effect, "lower": one.effect_interval[0], "upper": one.effect_interval[1]},
