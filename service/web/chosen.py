@@ -145,7 +145,7 @@ async def make_comparison(request: Request, tenant: Tenant, state: AppState) -> 
                 made = comparisons.create(session, tenant, asked, contest, state.settings, None)
         except GapcastError as error:
             return _shown(request, tenant, state, ids, error.detail, error.status)
-        return RedirectResponse(f"/?comparison={made}", status_code=303)
+        return RedirectResponse(f"/comparisons/{made}", status_code=303)
 
     return await in_writing_thread(make)
 

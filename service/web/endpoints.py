@@ -145,14 +145,15 @@ def outcomes(request: Request, tenant: Tenant, state: AppState, fit: Name) -> Re
 
 
 PAGES = (
-    *(home, prediction_page, run_page, decision_pages, measured_pages, steering),
-    *(chosen, import_page, law_page, list_pages),
+    *(home, chosen, prediction_page, run_page, decision_pages, measured_pages, steering),
+    *(import_page, law_page, list_pages),
 )
+ROUTES = [route for one in PAGES for route in one.router.routes] + router.routes
 
 
 def mount(app: FastAPI, read_chart: ChartReader) -> None:
     """Add the pages to the application; `read_chart` is where the plot of the law has its data from."""
     app.state.read_chart = read_chart
-    app.router.routes += [route for one in PAGES for route in one.router.routes] + router.routes
+    app.router.routes += ROUTES
     app.mount("/static", PageFiles(directory=static_directory), name="static")
     app.mount("/docs", Docs(), name="docs")

@@ -129,4 +129,4 @@ def _calibration(session: Session, tenant: str) -> Iterator[str]:
             if newest is not None:
                 _, found, _ = data.read_outcomes(session, tenant, newest.fit.id)
                 if found.n:
-                    yield words.calibration(pool, found)
+                    yield f"Pool {pool}: {words.calibration(pool, found)}"

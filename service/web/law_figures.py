@@ -272,7 +272,7 @@ def outcomes(asked: Asked) -> Figure:
         Cell(
             head="Outcome came",
             text=lambda row: f"{words.when(row['at'])} UTC",
-            link=lambda row: f"/?prediction={row['prediction_id']}",
+            link=lambda row: f"/predictions/{row['prediction_id']}",
         ),
         Cell(head="Predicted", text=_points("predicted"), number=True),
         Cell(head="95 % interval", text=lambda row: words.between(row["lower"], row["upper"]), number=True),

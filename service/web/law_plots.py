@@ -184,7 +184,7 @@ def calibration_plot(outcomes: Sequence[OutcomePoint]) -> Spec | None:
             "predicted_text": f"{words.points(one.predicted)} {words.POINTS}",
             "interval_text": f"{words.between(one.lower, one.upper)} {words.POINTS}",
             "outcome_text": f"{words.points(one.outcome)} {words.POINTS}",
-            "href": f"/?prediction={one.prediction_id}",
+            "href": f"/predictions/{one.prediction_id}",
             "inside": one.inside,
         }
         for one in outcomes

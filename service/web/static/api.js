@@ -30,7 +30,7 @@ export async function get(path) {
 }
 
 export async function getText(path) {
-  return (await send(path, { headers: { Accept: "*/*" } })).text(); // an error comes as JSON to what is no browser
+  return (await send(path, { headers: { Accept: "*/*" } })).text(); // not text/html alone: an error comes as JSON
 }
 
 export async function post(path, body) {

@@ -129,7 +129,7 @@ def test_a_forecast_moves_and_the_run_is_cancelled(browser, address) -> None:
             wait_for(browser, "[data-slot=forecast]", 60)
             before = text(browser, "[data-slot=forecast]")
             assert "now expected" in before
-            wait_for(browser, "#run-chart svg .fan_marks path, #run-chart svg [class*=fan] path")
+            wait_for(browser, "#run-chart svg .mark-area path")
             redrawn = [StaleElementReferenceException]
             WebDriverWait(browser, 60, ignored_exceptions=redrawn).until(
                 lambda driver: text(driver, "[data-slot=forecast]") != before, "the forecast does not move"

@@ -21,7 +21,7 @@ from service.kit.in_flight import IN_FLIGHT, STUCK_SECONDS, InFlight, Place, Pla
 from service.kit.keyed_locks import KeyedLocks
 from service.kit.threads import READING, WRITING
 from service.settings import Settings
-from service.web.endpoints import router as web
+from service.web.endpoints import ROUTES
 from tests.support.rows import run
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ QUERIES: dict[str, dict[str, Any]] = {
 
 
 def routes() -> list[APIRoute]:
-    return [route for router in (API, web) for route in router.routes if isinstance(route, APIRoute)]
+    return [route for route in (*API.routes, *ROUTES) if isinstance(route, APIRoute)]
 
 
 def dependencies(of: Dependant) -> Iterator[Dependant]:
@@ -111,7 +111,7 @@ def test_a_connection_is_taken_and_given_back_in_one_thread_and_no_get_writes(cl
         "observation_id": observation["id"],
         "name": "lab/addition",
     }
-    queries = QUERIES | {"/web/sizes.json": {"fit": values["fit_id"]}, "/web/outcomes.json": {"fit": values["fit_id"]}}
+    queries = QUERIES | {"/web/sizes.json": {"fit": values["fit_id"]}, "/web/outcomes": {"fit": values["fit_id"]}}
     used = 0
     for route in routes():
         if "GET" not in route.methods:

@@ -16,11 +16,12 @@ from gapcast.contract.events import (
 )
 from gapcast.contract.forecasts import Forecast
 from gapcast.contract.needs import Offer
+from gapcast.contract.predictions import PredictionOut
 from gapcast.contract.probes import Difference
 from gapcast.contract.samples import Sample
 from gapcast.contract.training_results import Phase
 from gapcast.sample_words import FLIPS
-from gapcast.words import duration, on_track, points
+from gapcast.words import duration, in_short, on_track, points
 from service.events import repository as events
 from service.jobs import repository as jobs
 from service.jobs.models import JobState
@@ -418,3 +419,22 @@ class TestWaiting:
         assert client.get(f"/v1/training_runs/{first['id']}").json()["progress"].keys() == {
             *("done", "total", "unit", "phase", "rate", "seconds_left")
         }
+
+
+class TestHome:
+    def test_it_says_what_goes_on_what_was_decided_and_how_predictions_turned_out(
+        self, client: TestClient, prediction: Body, run: Body, worker: Worker
+    ) -> None:
+        found = page(client, "")
+        assert f"/training_runs/{run['id']}" in [one["href"] for one in found.named("a")]
+        assert "Run · Waiting for a worker" in found.text_of("#glance")
+        said = in_short(PredictionOut.model_validate(prediction))
+        assert typeset(said) in found.text_of("#glance")
+        assert "No prediction has met its outcome yet." in found.text_of("#glance")
+        worker.claim(run["id"])
+        worker.end(run["id"], result=training_result(improvement=Difference(value=-0.2, se=0.04)))
+        client.get("/v1/fits/current?pool=default")
+        found = page(client, "")
+        assert "hx-get" not in found.attributes_of("#glance"), "nothing goes on"
+        assert "Outside its 80 % interval." in found.text_of("#glance")
+        assert "Pool default: Of 1 outcome, 0 came inside" in found.text_of("#glance")

@@ -119,7 +119,7 @@ def test_outcomes_have_equal_axes_coverage_and_pit(client: TestClient) -> None:
     levels = figure(client, "coverage", "json", **query)["spec"]["datasets"]["levels"]
     assert [row["level"] for row in levels] == pytest.approx([50, 80, 95])
     assert Elements(figure(client, "calibration", "html", **query)).named("a")[0]["href"] == (
-        f"/?prediction={predicted['id']}"
+        f"/predictions/{predicted['id']}"
     )
 
 
