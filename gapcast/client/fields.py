@@ -302,3 +302,9 @@ class ObservationFilters(Named, total=False):
     prediction_id: str | None
     excluded: bool | None
     collapsed: bool | None
+
+
+class ListedObservations(ObservationFilters, total=False):
+    """Which observations are listed, and by what they are sorted."""
+
+    sort: Sorted

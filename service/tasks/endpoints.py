@@ -4,6 +4,7 @@ from functools import partial
 from typing import IO, Annotated, NamedTuple
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import TypeAdapter, WithJsonSchema
 
 from gapcast.contract.accepted import listed
 from gapcast.contract.base import Listing, Page
@@ -33,6 +34,11 @@ router = APIRouter(prefix="/tasks", tags=["catalog"])
 _TABLE = {
     "schema": {"type": "string", "format": "binary", "description": f"columns: {', '.join(ProblemIn.model_fields)}"}
 }
+
+# `TaskIn` refuses what is out of bounds, in words that know its fields
+_Name = Annotated[str, WithJsonSchema(TypeAdapter(TaskName).json_schema())]
+_MaxTokens = Annotated[int, WithJsonSchema(TypeAdapter(MaxTokens).json_schema())]
+_Preamble = Annotated[str, WithJsonSchema(TypeAdapter(Preamble).json_schema())]
 
 _SCHEMAS: dict[task_files.Form, OpenApi] = {
     "ndjson": {"schema": inlined(ProblemIn) | {"description": "Each line."}},
@@ -65,12 +71,12 @@ async def create_task(
     response: Response,
     state: AppState,
     tenant: Tenant,
-    name: Annotated[TaskName, Query(description=TaskIn.model_fields["name"].description)],
+    name: Annotated[_Name, Query(description=TaskIn.model_fields["name"].description)],
     verifier: Annotated[
         VerifierKind | None, Query(description="how a completion is scored; null: what `from` says of its layout")
     ] = None,
-    max_tokens: Annotated[MaxTokens | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
-    preamble: Annotated[Preamble | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
+    max_tokens: Annotated[_MaxTokens | None, Query(description=TaskIn.model_fields["max_tokens"].description)] = None,
+    preamble: Annotated[_Preamble | None, Query(description=TaskIn.model_fields["preamble"].description)] = None,
     options: Annotated[str | None, Query(description="the verifier's options, a JSON object")] = None,
     layout: Annotated[Preset | None, Query(alias="from", description="the public layout that the file has")] = None,
     mapped: Annotated[

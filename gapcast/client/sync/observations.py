@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 from pydantic import BaseModel
 
-from gapcast.client.fields import ObservationFilters, Order
+from gapcast.client.fields import ListedObservations, ObservationFilters, Order
 from gapcast.client.files import MEDIA_TYPES, STORING, Format, format_of, replacing
 from gapcast.client.requests import MOST_A_PAGE, Query, query_of, segment, without_nones
 from gapcast.client.sync.page import Page
@@ -144,7 +144,7 @@ class Observations(Resource):
         limit: int = MOST_A_PAGE,
         after: str | None = None,
         order: Order = "desc",
-        **filters: Unpack[ObservationFilters],
+        **filters: Unpack[ListedObservations],
     ) -> Page[Observation]:
         """List observations, newest first; iterate over the page to read all.
 
@@ -158,7 +158,7 @@ class Observations(Resource):
             GapcastError: the server refused, or no answer came.
             TypeError: the filter does not exist.
         """
-        query = query_of(ObservationFilters, filters)
+        query = query_of(ListedObservations, filters)
         return self._connection.page(Observation, ALL, {**query, "limit": limit, "after": after, "order": order})
 
     def get(self, observation_id: str) -> Observation:

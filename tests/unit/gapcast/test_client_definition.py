@@ -94,7 +94,7 @@ def test_every_field_of_a_request_is_a_keyword_argument(given: Any, request_clas
         (fields.ComparisonFilters, lists.ComparisonQuery),
         (fields.RecommendationFilters, lists.RecommendationQuery),
         (fields.TrainingRunFilters, lists.TrainingRunQuery),
-        (fields.ObservationFilters, lists.ObservationQuery),
+        (fields.ListedObservations, lists.ObservationQuery),
     ],
 )
 def test_every_filter_of_a_list_is_a_keyword_argument(filters: Any, query: type[BaseModel]) -> None:
