@@ -22,12 +22,15 @@ def text(browser: webdriver.Chrome, selector: str) -> str:
     return browser.find_element(By.CSS_SELECTOR, selector).text
 
 
+REDRAWN = [StaleElementReferenceException]
+"""what a look at a part meets that takes another's place just then: the next look sees it"""
+
+
 def wait_for(browser: webdriver.Chrome, selector: str, seconds: float = 20) -> None:
     def shown(driver: webdriver.Chrome) -> bool:
         return any(one.is_displayed() for one in driver.find_elements(By.CSS_SELECTOR, selector))
 
-    redrawn = [StaleElementReferenceException]
-    WebDriverWait(browser, seconds, ignored_exceptions=redrawn).until(shown, f"{selector} is not shown")
+    WebDriverWait(browser, seconds, ignored_exceptions=REDRAWN).until(shown, f"{selector} is not shown")
 
 
 def complaints(browser: webdriver.Chrome) -> list[str]:

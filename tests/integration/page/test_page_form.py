@@ -174,6 +174,7 @@ def test_probe_and_decoding_are_sent_in_the_apis_units(browser, address) -> None
         "target_half_width": 0.14,
         "engine": "transformers",
         "samples": True,
+        "needs": None,
     }
     decoding = found["request"]["decoding"]
     assert (decoding["temperature"], decoding["max_tokens"], decoding["thinking"]) == (0.7, 12, False)

@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from gapcast import Client
-from tests.support.browser import barriers, complaints, read, screen, strangers, text, wait_for
+from tests.support.browser import REDRAWN, barriers, complaints, read, screen, strangers, text, wait_for
 from tests.support.rows import run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -172,7 +172,9 @@ def test_a_csv_with_two_faults_is_mended_and_changes_the_law(browser, address, t
 
     type_in(browser, "text", "\n".join([HEAD, *ROWS]))
     press(browser, "Check")
-    WebDriverWait(browser, 10).until(lambda driver: "No faults." in text(driver, "#outcome"))
+    WebDriverWait(browser, 10, ignored_exceptions=REDRAWN).until(
+        lambda driver: "No faults." in text(driver, "#outcome")
+    )
     assert read(address, "/v1/observations?family=fam")["data"] == []
     press(browser, "Store")
     wait_for(browser, "#outcome .change table")
@@ -265,7 +267,9 @@ def test_a_task_is_uploaded_and_its_self_check_is_read(browser, address, tmp_pat
     type_in(browser, "name", "mine/sums")
     press(browser, "Upload")
     WebDriverWait(browser, 20).until(lambda driver: driver.current_url.endswith("/tasks/mine/sums"))
-    WebDriverWait(browser, 60).until(lambda driver: "100.0 % of 20 problems" in text(driver, ".described"))
+    WebDriverWait(browser, 60, ignored_exceptions=REDRAWN).until(
+        lambda driver: "100.0 % of 20 problems" in text(driver, ".described")
+    )
     assert "ready" in text(browser, ".described").lower()
     browser.find_element(By.CSS_SELECTOR, "details summary").click()
     assert "What is 0 + 0?" in text(browser, "details pre")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -13,7 +12,7 @@ from gapcast import Client
 from gapcast.contract.base import Warned
 from gapcast.words import warning
 from service.web.rendering import typeset
-from tests.support.browser import complaints, read, text, wait_for
+from tests.support.browser import REDRAWN, complaints, read, text, wait_for
 from tests.support.product import ask
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -40,8 +39,7 @@ def headline(browser: webdriver.Chrome) -> str:
 
 
 def wait_until_it_says(browser: webdriver.Chrome, said: str, seconds: float = 60) -> None:
-    redrawn = [StaleElementReferenceException]
-    wait = WebDriverWait(browser, seconds, ignored_exceptions=redrawn)
+    wait = WebDriverWait(browser, seconds, ignored_exceptions=REDRAWN)
     wait.until(lambda driver: headline(driver) == said, f"never said {said!r}")
 
 
@@ -53,7 +51,7 @@ def cells(browser: webdriver.Chrome, address: str, run: Body) -> list[str]:
     """The run's row in the list of runs."""
     browser.get(f"{address}/training_runs")
     link = browser.find_element(By.CSS_SELECTOR, f".items a[href='/training_runs/{run['id']}']")
-    return [one.text for one in link.find_elements(By.XPATH, "./ancestor::tr/td")]
+    return [one.text for one in link.find_elements(By.XPATH, "./ancestor::tr/td[not(@class='choice')]")]
 
 
 def measured(one: Body) -> str:
@@ -130,8 +128,7 @@ def test_a_forecast_moves_and_the_run_is_cancelled(browser, address) -> None:
             before = text(browser, "[data-slot=forecast]")
             assert "now expected" in before
             wait_for(browser, "#run-chart svg .mark-area path")
-            redrawn = [StaleElementReferenceException]
-            WebDriverWait(browser, 60, ignored_exceptions=redrawn).until(
+            WebDriverWait(browser, 60, ignored_exceptions=REDRAWN).until(
                 lambda driver: text(driver, "[data-slot=forecast]") != before, "the forecast does not move"
             )
             browser.find_element(By.ID, "run-cancel").click()

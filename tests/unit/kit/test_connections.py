@@ -101,7 +101,7 @@ def watched(database: Database) -> Iterator[Seen]:
 def test_a_connection_is_taken_and_given_back_in_one_thread_and_no_get_writes(client: TestClient) -> None:
     """Every GET of the API and the page, with ids that are there and on a pool whose fit is due."""
     database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
-    prediction = client.post("/v1/predictions", json=GIVEN).json()
+    prediction, other = (client.post("/v1/predictions", json=GIVEN).json() for _ in range(2))
     probe = client.post("/v1/probes", json=LAB).json()
     observation = client.get("/v1/observations", params={"pool": "lab", "limit": 1}).json()["data"][0]
     values = {
@@ -111,7 +111,14 @@ def test_a_connection_is_taken_and_given_back_in_one_thread_and_no_get_writes(cl
         "observation_id": observation["id"],
         "name": "lab/addition",
     }
-    queries = QUERIES | {"/web/sizes.json": {"fit": values["fit_id"]}, "/web/outcomes": {"fit": values["fit_id"]}}
+    queries = QUERIES | {
+        "/web/sizes.json": {"fit": values["fit_id"]},
+        "/web/outcomes": {"fit": values["fit_id"]},
+        "/law/change": {"pool": "lab"},
+        "/law/about": {"pool": "lab", "fit": values["fit_id"]},
+        "/law/{name}.{form}": {"pool": "lab", "fit": values["fit_id"]},
+        "/predictions/compare": {"id": [prediction["id"], other["id"]]},
+    }
     used = 0
     for route in routes():
         if "GET" not in route.methods:

@@ -7,11 +7,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from gapcast.contract.events import TrainingCheckpoint
+from gapcast.contract.needs import Offer
 from gapcast.contract.training_results import Held, TrainingPartial, TrainingResult
 from service.jobs import repository as jobs
 from service.jobs.models import Job, JobState
 from service.kinds import settle
 from service.kit.database import Database
+from service.slots import repository as slots
 from service.training_runs import job as training_runs
 from service.training_runs import repository as runs
 from service.training_runs.job import KIND
@@ -31,6 +33,10 @@ class Worker:
     def job_of(self, run_id: str) -> str:
         with self.database.read() as session:
             return runs.by_id(session, run_id).job_id
+
+    def shows_itself(self) -> None:
+        with self.database.write() as session:
+            slots.sign(session, "test", ["training"], 1, Offer())
 
     def claim(self, run_id: str) -> Job:
         with self.database.write() as session:
