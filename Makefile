@@ -94,7 +94,7 @@ test-fuzz: $(VENV)/fuzz/.installed
 
 # about a minute of it
 test-fuzz-short: $(VENV)/fuzz/.installed
-	$(SERIAL) GAPCAST_FUZZ_PHASES=fuzzing GAPCAST_FUZZ_EXAMPLES=2 $(BIN)/python -m pytest -q -m fuzz -k "sqlite and keyed" tests/fuzz
+	$(SERIAL) GAPCAST_FUZZ_PHASES=fuzzing GAPCAST_FUZZ_EXAMPLES=2 GAPCAST_FUZZ_SEED=1 $(BIN)/python -m pytest -q -m fuzz -k "sqlite and keyed" tests/fuzz
 
 # probes of the real evaluations of other tools, and the tasks that other libraries make
 test-harness: $(VENV)/harness/.installed
