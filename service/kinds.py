@@ -15,8 +15,6 @@ log = structlog.get_logger()
 
 Prepared = list[Any]
 """what each end has computed before the transaction"""
-
-
 _HERE = Path(__file__).parent
 
 

@@ -149,7 +149,7 @@ def ahead(session: Session, job: Job) -> list[tuple[JobNeeds, int]]:
 def standing(session: Session, queue: str) -> tuple[datetime | None, list[Standing]]:
     """Read the live workers of a queue with the jobs that they run, the oldest first, and the moment of the look.
 
-    There is no moment without a worker.
+    The moment is None where no worker lives.
     """
     shown = [getattr(Job, name) for name in Running._fields]
     runs = and_(Job.worker == Slots.worker, Job.state == JobState.running)

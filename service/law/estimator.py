@@ -55,7 +55,7 @@ class GapLaw:
         """Set parameters by name, as scikit-learn does.
 
         Raises:
-            ValueError: there is no such parameter.
+            ValueError: a name is not that of a parameter.
         """
         for name, value in parameters.items():
             if name not in self.get_params():

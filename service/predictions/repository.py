@@ -91,7 +91,7 @@ _POOL_AND_KEY = (
 
 
 def pool_and_use(session: Session, tenant: str, pool: str, idempotency: Idempotency | None) -> tuple[Pool | None, bool]:
-    """Read the pool that a request asks, and if its key was used before; None where there is no such pool.
+    """Read the pool that a request asks, and if its key was used before; None for a pool that does not exist.
 
     Raises:
         IdempotencyMismatch: the key was used with another body.
@@ -247,8 +247,8 @@ _SHOWN = (
 def _nearest() -> CompoundSelect[*tuple[Any, ...]]:
     """Return one statement that finds runs of the context, of its kind, and of gaps above and below, by an index each.
 
-    A run may be found twice. Those of the kind are looked for where the context has too few: there is no order of
-    theirs in an index.
+    A run may be found twice. Those of the kind are looked for where the context has too few: no index holds
+    their order.
     """
     gap = bindparam("gap", type_=Observation.gap.type)
     distance = func.abs(Observation.gap - gap)

@@ -59,7 +59,7 @@ def ways_to_train(server: str, run: TrainingRunOut) -> list[Way]:
 
 
 def ways_to_probe(server: str, probe: ProbeOut) -> list[Way]:
-    """Return how to ask for the same probe; of an imported one there is no way but to import it."""
+    """Return how to ask for the same probe: nothing for an imported one, whose scores are not asked for."""
     of = probe.configuration
     if isinstance(of, ImportedConfiguration):
         return []

@@ -93,7 +93,7 @@ def _read(tenant: str, state: State, ids: Sequence[str]) -> Sequence[PredictionO
         found = predictions.page(session, tenant, wanted).data
     missing = set(ids) - {one.id for one in found}
     if missing:
-        raise InvalidRequest(f"id: there is no prediction {sorted(missing)[0][:80]!r}.", param="id")
+        raise InvalidRequest(f"id: expected predictions that exist, got {sorted(missing)[0][:80]!r}.", param="id")
     return found
 
 

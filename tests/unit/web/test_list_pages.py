@@ -196,4 +196,4 @@ def test_predictions_are_compared_side_by_side(client, asked, configuration) -> 
     comparison = made.headers["location"].removeprefix("/comparisons/")
     assert len(client.get(f"/v1/comparisons/{comparison}").json()["configurations"]) == 2
     assert "expected 2 to" in shown(client, f"/predictions/compare?id={both[0]}", 422)
-    assert "there is no prediction" in shown(client, f"/predictions/compare?id={both[0]}&id=pred_1", 422)
+    assert "expected predictions that exist, got" in shown(client, f"/predictions/compare?id={both[0]}&id=pred_1", 422)
