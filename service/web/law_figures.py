@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from gapcast import words
-from gapcast.contract.fits import Calibration, Coefficients, ContextEffect
+from gapcast.contract.fits import Coefficients, ContextEffect
 from gapcast.contract.probes import Difference
 from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.presenting import fit_out
 from service.fits.service import Current
+from service.forecasts import calibrating
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.predictions.calibration import calibration
@@ -31,6 +32,7 @@ from service.web.law_plots import (
     runs_plot,
 )
 from service.web.plots import POINTS, law_chart
+from service.web.summary import outcomes_message, sizes_message
 
 LEVELS = (0.5, 0.8, 0.95)
 """of the intervals that are judged; the last is drawn"""
@@ -110,9 +112,9 @@ SLOPES = [
 SLOPE = "Slope: points gained for a point of gap"
 
 
-def _slopes(rows: Sequence[Record], nothing: str) -> Figure:
+def _slopes(rows: Sequence[Record], nothing: str, said: Sequence[str] = ()) -> Figure:
     lines = [Line(row["of"], row["n"], row["slope"], row["lower"], row["upper"]) for row in rows]
-    return Figure(cells=SLOPES, rows=rows, spec=forest(lines, SLOPE, 1.0, "{:.2f}"), nothing=nothing)
+    return Figure(cells=SLOPES, rows=rows, spec=forest(lines, SLOPE, 1.0, "{:.2f}"), nothing=nothing, said=said)
 
 
 def _slope(name: str, found: Coefficients) -> dict[str, Any]:
@@ -144,7 +146,12 @@ def sizes(asked: Asked) -> Figure:
         for family in found.families
         for one in family.sizes
     ]
-    return _slopes(rows, "No size has three observations whose number of weights is known.")
+    said = [
+        f"{family.family}, {words.recipe(family)}. {message}"
+        for family in found.families
+        if (message := sizes_message(family)) is not None
+    ]
+    return _slopes(rows, "No size has three observations whose number of weights is known.", said)
 
 
 def teachers(asked: Asked) -> Figure:
@@ -259,14 +266,11 @@ def influence(asked: Asked) -> Figure:
     return Figure(cells=cells, rows=rows, spec=runs_plot(points, x, y, (0.0,)), nothing=NO_RUNS)
 
 
-def _judged(asked: Asked) -> Calibration:
-    return calibration(asked.session, asked.current.fit, LEVELS)
-
-
 def outcomes(asked: Asked) -> Figure:
     """Show what was measured by what was predicted."""
-    found = _judged(asked)
-    points = outcome_points(asked.session, asked.current.fit, found, LEVELS)
+    fit = asked.current.fit
+    found = calibrating.calibration(asked.session, fit, LEVELS)
+    points = outcome_points(asked.session, fit, found, LEVELS)
     rows = [asdict(point) | {"pit": one.pit} for point, one in zip(points, found.outcomes, strict=True)]
     cells = [
         Cell(
@@ -279,12 +283,14 @@ def outcomes(asked: Asked) -> Figure:
         Cell(head="Measured", text=_points("outcome"), number=True),
         Cell(head="Inside", text=lambda row: "yes" if row["inside"] else "no"),
     ]
-    return Figure(cells=cells, rows=rows, spec=calibration_plot(points), nothing=NO_OUTCOME)
+    said = [outcomes_message(fit.pool, found)]
+    said += [words.forecasts(found.forecasts)] if found.forecasts is not None else []
+    return Figure(cells=cells, rows=rows[::-1], spec=calibration_plot(points), said=said)
 
 
 def coverage(asked: Asked) -> Figure:
     """Show how many intervals held what came."""
-    found = _judged(asked)
+    found = calibration(asked.session, asked.current.fit, LEVELS)
     rows = [one.model_dump() | {"n": found.n} for one in found.levels]
     levels = [
         Coverage(*(100 * value for value in (one.level, one.coverage, one.lower, one.upper))) for one in found.levels
@@ -304,7 +310,7 @@ def coverage(asked: Asked) -> Figure:
 
 def pit(asked: Asked) -> Figure:
     """Show how outcomes are spread over their predictive distributions."""
-    counts = _judged(asked).pit_histogram
+    counts = calibration(asked.session, asked.current.fit, LEVELS).pit_histogram
     width = 1 / len(counts)
     rows = [
         {"from": round(place * width, 3), "to": round((place + 1) * width, 3), "outcomes": n}

@@ -86,7 +86,7 @@ def columned(tmp_path_factory, address) -> str:
 
 def opened(browser: webdriver.Chrome, address: str) -> None:
     browser.get(address)
-    wait_for(browser, "#chart svg path")
+    wait_for(browser, "#model-name-note")
 
 
 def choose(browser: webdriver.Chrome, name: str, value: str | bool) -> None:

@@ -1,81 +1,18 @@
 import re
-from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from gapcast.contract.contexts import KINDS, Corruption, context_of
 from gapcast.contract.measured import EngineName
 from gapcast.contract.probes import ProbeSize, controls_of
 from gapcast.contract.recipes import Recipe
-from service.errors import UnknownPool
-from service.kit import problems
-from service.kit.errors import NotFound
-from service.law import Key
-from service.web.endpoints import mount, static_directory
-from service.web.points import BranchPoint, ChartData, Curve, FitVersion, ObservationPoint, PredictionPoint
-from service.web.recipes import FamilyRecipe
+from service.web import static_directory
 from tests.support.markup import Elements
+from tests.support.rows import run
 
 NASTY = '</script><script>alert("model")</script>'
-FROZEN = Key.of("frozen", "forward_kl")
 OURS = sorted([*static_directory.glob("*.js")])
-
-
-def read_chart(_session, tenant, pool, wanted, prediction_id) -> ChartData:
-    if prediction_id == "pred_unknown":
-        raise NotFound("No prediction pred_unknown.")
-    assert tenant == "local"
-    if pool == "default":
-        return ChartData()
-    if pool == "nothing":
-        raise UnknownPool("pool: 'nothing' holds no observations; pools that do: lab.", param="pool")
-    point = ObservationPoint(
-        id="obs_1",
-        name=NASTY,
-        gap=0.3,
-        gap_se=0.02,
-        improvement=0.28,
-        improvement_se=0.02,
-        model=NASTY,
-        context="hints",
-        family="lab-qwen3",
-        key=FROZEN,
-        recipe="frozen, forward KL",
-        excluded=True,
-        reason=NASTY,
-    )
-    line = Curve(
-        law=FamilyRecipe(wanted.family, Key.of(wanted.teacher, wanted.divergence))
-        if wanted is not None
-        else FamilyRecipe("lab-qwen3", FROZEN),
-        baseline=0.25,
-        typical=0.25,
-        linear_weight=1.0,
-        pool=FROZEN,
-        runs={"lab-qwen3": 1},
-        gaps=[0, 1],
-        mean=[0, 1],
-        confidence_lower=[0, 1],
-        confidence_upper=[0, 1],
-        prediction_lower=[0, 1],
-        prediction_upper=[0, 1],
-        level=0.95,
-    )
-    side = BranchPoint(link="linear", weight=0.3, value=0.2, level=0.95, lower=0.1, upper=0.3)
-    found = PredictionPoint(gap=0.1, gap_se=0.1, mean=0.1, intervals=[], label=NASTY, branches=[side])
-    fit = FitVersion(
-        id="fit_1",
-        n=1,
-        laws={FamilyRecipe("lab-qwen3", FROZEN): 1},
-        behind=0,
-        drift={NASTY: {"": 1, "2": 2}},
-        diagnosed=True,
-    )
-    return ChartData(observations=[point], curve=line, prediction=found if prediction_id else None, fit=fit)
 
 
 def can_have(kind: str, control: Any) -> bool:
@@ -83,16 +20,6 @@ def can_have(kind: str, control: Any) -> bool:
         return control in controls_of(context_of({"kind": kind}), [control])
     except ValueError:
         return False
-
-
-@pytest.fixture
-def bare() -> TestClient:
-    app = FastAPI()
-    app.state.api_key_digest = None
-    app.state.gapcast = SimpleNamespace(database=SimpleNamespace(read=nullcontext))
-    mount(app, read_chart)
-    problems.install(app)
-    return TestClient(app)
 
 
 class TestPage:
@@ -216,8 +143,8 @@ class TestFilledForm:
 
 
 class TestHeaders:
-    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/home.js", "/static/vendor/vega.min.js"])
-    def test_page_data_and_files_carry_them(self, refusing, path) -> None:
+    @pytest.mark.parametrize("path", ["/", "/law", "/static/figures.js", "/static/vendor/vega.min.js"])
+    def test_pages_and_files_carry_them(self, refusing, path) -> None:
         headers = refusing.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
@@ -229,64 +156,43 @@ class TestHeaders:
 
 
 class TestChart:
-    def test_model_text_is_data_and_stays_whole(self, bare) -> None:
-        response = bare.get("/web/chart.json", params={"prediction": "pred_1"})
+    def test_hostile_text_is_data_and_stays_whole(self, client) -> None:
+        rows = [run(external_id="1", model=NASTY, excluded=True, excluded_reason=NASTY)]
+        client.post("/v1/observations", params={"pool": "team"}, json={"observations": rows})
+        client.get("/v1/fits/current", params={"pool": "team"})
+        asked = {
+            **{"model": {"name": NASTY, "family": NASTY}, "task": "t", "context": {"kind": "hints"}, "pool": "team"},
+            "gap": {"value": 0.1, "se": 0.02, "student": 0.4},
+        }
+        made = client.post("/v1/predictions", json=asked).json()
+        response = client.get("/web/chart.json", params={"prediction": made["id"]})
         assert response.headers["content-type"] == "application/json"
+        assert "default-src 'self'" in response.headers["content-security-policy"]
         content = response.json()
-        assert content["observations"][0]["model"] == NASTY
-        assert content["observations"][0]["gap"] == "+30.0 ± 2.0"
-        assert content["observations"][0]["note"] == f"no, excluded: {NASTY}"
-        assert NASTY in content["alarms"][0]
-        assert content["fit"] == {"id": "fit_1", "name": "fit_…fit_1", "n": 1}
-        query = "family=lab-qwen3&teacher=frozen&divergence=forward_kl"
-        assert content["laws"] == [{"query": query, "name": "lab-qwen3", "n": 1}]
-        assert content["law"] == query
-        assert content["level"] == "95 %"
-        assert content["branches"] == [{"link": "linear", "text": "if straight (30 %)"}]
+        assert set(content) == {"spec", "message"}
+        [row] = content["spec"]["datasets"]["observations"]
+        assert (row["model"], row["note"]) == (NASTY, f"no, excluded: {NASTY}")
+        assert content["spec"]["datasets"]["prediction"][0]["label"] == f"hints, {NASTY}"
 
-    def test_the_law_asked_for_is_shown(self, bare) -> None:
-        asked = {"family": "new", "teacher": "ema", "divergence": "js"}
-        content = bare.get("/web/chart.json", params=asked).json()
-        assert content["law"] == "family=new&teacher=ema&divergence=js"
-        assert content["branches"] == []
-        assert content["message"].startswith("None of the 1 observations in pool lab is of new")
-
-    def test_an_empty_pool_says_so(self, bare) -> None:
-        content = bare.get("/web/chart.json", params={"pool": "default"}).json()
-        assert "no observations" in content["message"]
-        assert content["level"] is None
-
-    def test_an_unknown_pool_is_told_in_the_apis_words(self, bare) -> None:
-        response = bare.get("/web/chart.json", params={"pool": "nothing"})
-        assert response.status_code == 200, "a browser's console would show anything else as an error"
-        content = response.json()
-        assert content["message"] == "pool: 'nothing' holds no observations; pools that do: lab."
-        assert content["spec"] is None
-        assert (content["fit"], content["laws"], content["observations"]) == (None, [], [])
-
-    def test_an_unknown_prediction_is_a_problem(self, bare) -> None:
-        response = bare.get("/web/chart.json", params={"prediction": "pred_unknown"})
+    def test_an_unknown_prediction_is_a_problem(self, client) -> None:
+        response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
 
-    def test_a_key_is_asked_for_where_the_api_asks(self, bare) -> None:
-        bare.app.state.api_key_digest = b"0" * 32
-        for path in (
-            "/",
-            "/web/chart.json",
-            "/web/sizes.json?fit=x",
-            "/web/outcomes?fit=x",
-            "/web/run.json?run=x",
-            "/probes/x",
-            "/external_runs/x",
-            "/predictions/x",
-            "/training_runs/x",
-            "/comparisons/x",
-            "/recommendations/x",
-        ):
-            response = bare.get(path)
-            assert response.status_code == 401
-            assert response.headers["www-authenticate"].startswith("Basic")
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/law", "/law/about?pool=x&fit=x", "/law/scatter.json?pool=x&fit=x", "/web/chart.json?prediction=x"),
+        *("/web/run.json?run=x", "/probes/x", "/external_runs/x", "/predictions/x", "/training_runs/x"),
+        *("/comparisons/x", "/recommendations/x"),
+    ],
+)
+def test_a_key_is_asked_for_where_the_api_asks(client, path) -> None:
+    client.app.state.api_key_digest = b"0" * 32
+    response = client.get(path)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Basic")
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
