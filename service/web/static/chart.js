@@ -51,7 +51,7 @@ export class Chart {
     this.#container.replaceChildren();
     if (!this.#spec || !this.#container.clientWidth) return;
     const { vega, vegaLite } = globalThis;
-    const { spec } = vegaLite.compile(this.#spec, { config: coloured(this.#spec.config) });
+    const { spec } = vegaLite.compile({ ...this.#spec, config: coloured(this.#spec.config) });
     const runtime = vega.parse(spec, null, { ast: true });
     this.#view = new vega.View(runtime, { expr: expressionInterpreter, renderer: "svg", container: this.#container, hover: true });
     this.#view.tooltip((_handler, event, _item, value) => this.#point(event, value));
