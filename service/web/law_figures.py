@@ -68,6 +68,7 @@ def _pair(name: str) -> Callable[[Record], str]:
 
 
 RUN = Cell(head="Run", text=_of("name"), link=_run)
+CONTEXT = Cell(head="Context", text=lambda row: words.plain(row["context_kind"]))
 
 
 def scatter(asked: Asked) -> Figure:
@@ -94,7 +95,7 @@ def scatter(asked: Asked) -> Figure:
         *(RUN, Cell(head="Model", text=_of("model"))),
         Cell(head="Weights", text=lambda row: words.model_size(row["parameters"]) if row["parameters"] else "?"),
         *(Cell(head="Family", text=_of("family")), Cell(head="Recipe", text=_of("recipe"))),
-        Cell(head="Context", text=lambda row: words.plain(row["context_kind"])),
+        CONTEXT,
         Cell(head="Gap ± SE", text=_pair("gap"), number=True),
         Cell(head="Improvement ± SE", text=_pair("improvement"), number=True),
         Cell(head="In the fit", text=_of("in_the_fit")),
@@ -222,48 +223,56 @@ def _residual_rows(asked: Asked) -> list[dict[str, Any]]:
     ]
 
 
+def _each_run(
+    asked: Asked,
+    cells: Sequence[Cell],
+    axes: tuple[str, str],
+    marks: Sequence[float],
+    place: Callable[[Record], tuple[float, float, str, str]],
+) -> Figure:
+    """Show the runs that lie furthest from 0 first: `place` says where in the plot each lies, and in words."""
+    if asked.current.fit.n > fits.AT_ONCE:
+        return Figure(cells=cells, rows=[], spec=None, nothing=TOO_LARGE)
+    rows = sorted(_residual_rows(asked), key=lambda row: -abs(place(row)[1]))[:MOST_POINTS]
+    points = [
+        RunPoint(row["id"], row["name"], words.plain(row["context_kind"]), *place(row), row["outlier"]) for row in rows
+    ]
+    return Figure(cells=cells, rows=rows, spec=runs_plot(points, *axes, marks), nothing=NO_RUNS)
+
+
 def residuals(asked: Asked) -> Figure:
     """Show each run against what the others say of it."""
     cells = [
-        *(RUN, Cell(head="Context", text=lambda row: words.plain(row["context_kind"]))),
+        *(RUN, CONTEXT),
         *(Cell(head=head, text=_points(head.lower()), number=True) for head in ("Expected", "Improvement", "Residual")),
         Cell(head="In its SDs", text=lambda row: f"{row['standardized']:+.1f}", number=True),
         Cell(head="Weight", text=lambda row: words.weight(row["weight"]), number=True),
     ]
-    x, y = f"Expected of the others ({words.POINTS})", "Residual, in its standard deviations"
-    if asked.current.fit.n > fits.AT_ONCE:
-        return Figure(cells=cells, rows=[], spec=None, nothing=TOO_LARGE)
-    rows = sorted(_residual_rows(asked), key=lambda row: -abs(row["standardized"]))[:MOST_POINTS]
-    points = [
-        RunPoint(
-            *(row["id"], row["name"], words.plain(row["context_kind"]), POINTS * row["expected"], row["standardized"]),
-            *(words.points(row["expected"]), f"{row['standardized']:+.1f}", row["outlier"]),
-        )
-        for row in rows
-    ]
-    return Figure(cells=cells, rows=rows, spec=runs_plot(points, x, y, UNUSUAL_MARKS), nothing=NO_RUNS)
+    axes = f"Expected of the others ({words.POINTS})", "Residual, in its standard deviations"
+    return _each_run(
+        *(asked, cells, axes, UNUSUAL_MARKS),
+        lambda row: (
+            *(POINTS * row["expected"], row["standardized"]),
+            *(words.points(row["expected"]), f"{row['standardized']:+.1f}"),
+        ),
+    )
 
 
 def influence(asked: Asked) -> Figure:
     """Show how far each run moves its family's slope."""
     cells = [
-        *(RUN, Cell(head="Family", text=_of("family"))),
-        Cell(head="Context", text=lambda row: words.plain(row["context_kind"])),
+        *(RUN, Cell(head="Family", text=_of("family")), CONTEXT),
         Cell(head="Leverage", text=lambda row: words.percent(row["leverage"]), number=True),
         Cell(head="Influence", text=lambda row: f"{row['influence']:+.2f}", number=True),
     ]
-    if asked.current.fit.n > fits.AT_ONCE:
-        return Figure(cells=cells, rows=[], spec=None, nothing=TOO_LARGE)
-    rows = sorted(_residual_rows(asked), key=lambda row: -abs(row["influence"]))[:MOST_POINTS]
-    points = [
-        RunPoint(
-            *(row["id"], row["name"], words.plain(row["context_kind"]), 100 * row["leverage"], row["influence"]),
-            *(words.percent(row["leverage"]), f"{row['influence']:+.2f}", row["outlier"]),
-        )
-        for row in rows
-    ]
-    x, y = "Leverage: share in its own fitted value (%)", "Moves the slope by (posterior SDs)"
-    return Figure(cells=cells, rows=rows, spec=runs_plot(points, x, y, (0.0,)), nothing=NO_RUNS)
+    axes = "Leverage: share in its own fitted value (%)", "Moves the slope by (posterior SDs)"
+    return _each_run(
+        *(asked, cells, axes, (0.0,)),
+        lambda row: (
+            *(100 * row["leverage"], row["influence"]),
+            *(words.percent(row["leverage"]), f"{row['influence']:+.2f}"),
+        ),
+    )
 
 
 def outcomes(asked: Asked) -> Figure:
