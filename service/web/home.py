@@ -18,18 +18,21 @@ from service.dependencies import AppState, State, Tenant
 from service.errors import UnknownPool
 from service.fits import service as fits
 from service.kit.errors import GapcastError
+from service.kit.threads import in_writing_thread
 from service.predictions import service as predictions
 from service.predictions.calibration import calibration
 from service.recommendations import service as recommendations
 from service.settings import Settings
 from service.tasks import service as tasks
 from service.training_runs import service as training_runs
+from service.web.asked_form import NO_FAULTS, Faults, body_of, faults_of, request_of
 from service.web.data import LEVELS
-from service.web.filled_form import filled
+from service.web.filled_form import Body, filled
 from service.web.form import choices
 from service.web.lists import COMPARISONS, EXTERNAL_RUNS, PREDICTIONS, PROBES, RECOMMENDATIONS, TRAINING_RUNS
 from service.web.rendering import page
 from service.web.run_facts import judgement
+from service.web.sent import sent_fields
 from service.web.tables import Table
 
 router = APIRouter(include_in_schema=False)
@@ -77,21 +80,52 @@ def home(request: Request, tenant: Tenant, state: AppState, pool: Name = "lab", 
         one_id = request.query_params.get(name)
         if one_id:
             return RedirectResponse(f"/{table.path}/{quote(one_id, safe='')}", status_code=308)
+    asked = None
+    if like is not None:
+        with state.database.read() as session:
+            asked = predictions.found(session, tenant, like).request.model_dump(mode="json")
+    return _shown(request, tenant, state, pool, asked)
+
+
+@router.post("/")
+async def ask(request: Request, tenant: Tenant, state: AppState) -> Response:
+    """Ask what the form says, and lead to the prediction; if it is refused, show the form again, and why."""
+    body = body_of(await sent_fields(request))
+
+    def make() -> Response:
+        try:
+            asked = predictions.prepare(state.database, tenant, request_of(body), state.settings)
+            with state.database.write() as session:
+                made = predictions.create(session, tenant, asked, state.settings)
+        except GapcastError as error:
+            return _shown(request, tenant, state, "lab", body, faults_of(error, body), error.status)
+        return RedirectResponse(f"/predictions/{quote(made.id)}", status_code=303)
+
+    return await in_writing_thread(make)
+
+
+def _shown(
+    request: Request,
+    tenant: str,
+    state: State,
+    pool: str,
+    asked: Body | None,
+    faults: Faults = NO_FAULTS,
+    status: int = 200,
+) -> Response:
+    pool = (asked.get("pool") if asked is not None else None) or pool
     with state.database.read() as session:
-        going_on = list(_going_on(session, tenant, state.settings))
         decided = sorted(_decided(session, tenant), key=lambda one: one.created_at, reverse=True)
-        turned_out = list(_turned_out(session, tenant))
-        law = _law(session, tenant, state, pool)
-        asked = predictions.found(session, tenant, like).request if like is not None else None
+        shown = {
+            "going_on": list(_going_on(session, tenant, state.settings)),
+            "decided": decided[:MOST_DECIDED],
+            "calibration": list(_turned_out(session, tenant)),
+            "faults": faults,
+            **_law(session, tenant, state, pool),
+        }
         known = tasks.tasks(session, tenant)
     offered = choices(catalog.models(state.settings.models), known, catalog.context_kinds())
-    context = filled(offered, pool, asked) | {
-        "going_on": going_on,
-        "decided": decided[:MOST_DECIDED],
-        "calibration": turned_out,
-        **law,
-    }
-    return page(request, "home.html", "/", context)
+    return page(request, "home.html", "/", filled(offered, pool, asked) | shown, status)
 
 
 def _going_on(session: Session, tenant: str, settings: Settings) -> Iterator[Going]:

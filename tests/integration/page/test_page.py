@@ -114,6 +114,7 @@ def test_a_link_opens_a_prediction_on_a_phone_without_sideways_scrolling(browser
             summary.send_keys(Keys.ENTER)
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "unfolded"
         browser.get(f"{address}/?like={prediction['id']}")
+        browser.execute_script("document.getElementById('law').scrollIntoView()")
         wait_for(browser, f"{LAW} svg path")
         WebDriverWait(browser, 20).until(
             lambda driver: driver.find_element(By.NAME, "probe.problems").get_attribute("value") == "64"
@@ -128,18 +129,23 @@ def test_an_error_of_the_api_stands_beside_its_field(browser, address) -> None:
     browser.get(address)
     browser.execute_script(
         """document.getElementById("form").noValidate = true;
-        document.getElementById("probe-problems").value = 1;"""
+        document.getElementById("probe-problems").value = 1;
+        document.getElementById("probe-rollouts").value = 3;"""
     )
     browser.find_element(By.ID, "predict").click()
     wait_for(browser, "#probe-problems-error")
     assert "2" in text(browser, "#probe-problems-error")
     assert browser.find_element(By.ID, "probe-problems").get_attribute("aria-invalid") == "true"
-    assert not browser.find_element(By.ID, "form-error").is_displayed()
+    assert browser.switch_to.active_element.get_attribute("id") == "probe-problems"
+    assert browser.find_element(By.ID, "probe-rollouts").get_attribute("value") == "3", "what was sent is kept"
+    assert not browser.find_elements(By.ID, "form-error")
+    assert browser.current_url == f"{address}/"
+    assert all("422" in one for one in complaints(browser)), "the browser's own line about the page"
 
 
 def test_an_empty_pool_says_that_the_law_is_the_prior_alone(browser, address) -> None:
     browser.get(f"{address}/?pool=default")
-    wait_for(browser, "#law .key")
+    wait_for(browser, "#law .message")
     assert "no observations" in text(browser, "#law .message")
     assert "prior" in text(browser, "#law .message")
 

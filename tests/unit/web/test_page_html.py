@@ -1,5 +1,5 @@
 import re
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import pytest
 
@@ -58,8 +58,8 @@ class TestPage:
         assert len(ids) == len(set(ids))
         named = [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
         assert {one for names in named for one in names.split()} <= set(ids)
-        places = {attributes["data-error"] for _, attributes in page.tags if "data-error" in attributes}
-        assert {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps"} <= places
+        fields = {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps", "pool"}
+        assert {f"{name.replace('.', '-')}-error" for name in fields} <= set(ids)
 
     def test_every_option_of_every_context_kind_has_an_input(self, refusing) -> None:
         page = Elements(refusing.get("/").text)
@@ -74,7 +74,8 @@ class TestPage:
         page = Elements(refusing.get("/").text)
         groups = [one["data-kinds"] for one in page.named("div") if "data-kinds" in one]
         boxes = [one for one in page.named("input") if one.get("name") == "probe.controls"]
-        offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, groups, strict=True)}
+        ours = groups[-len(boxes) :]  # after those of the context's options
+        offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, ours, strict=True)}
         assert offered == {name: {kind for kind in KINDS if can_have(kind, name)} for name in offered}
         assert set(offered) == {"placebo", "shuffled_feedback"}
         assert [box["value"] for box in boxes if "checked" in box] == ["placebo"]
@@ -90,7 +91,7 @@ class TestPage:
         assert inputs["recipe.learning_rate"]["step"] == "any"
         assert "required" not in inputs["context.options.level"]
         half_width = inputs["probe.target_half_width"]
-        assert (half_width["min"], half_width["max"], half_width["data-scale"]) == ("0", "100", "100")
+        assert (half_width["min"], half_width["max"]) == ("0", "100")
         assert "required" not in half_width
         assert "checked" in inputs["context.options.strip_thinking"]
         assert "checked" not in inputs["context.options.show_expected"]
@@ -140,6 +141,76 @@ class TestFilledForm:
         assert "<script>alert" not in whole
         shown = Elements(whole).whole_text_of("textarea")
         assert shown == f"\n{text}", "a browser leaves out the first line break"
+
+
+class TestAsking:
+    SENT: ClassVar = {
+        **{"model.name": "lab/addition-qwen3-s", "task": "lab/addition", "context.kind": "hints", "pool": "lab"},
+        **{"probe.problems": "16", "probe.rollouts": "2", "probe.seed": "0", "probe.engine": "auto"},
+        **{"recipe.steps": "20", "recipe.divergence": "forward_kl", "recipe.teacher": "frozen"},
+        **{"decoding.temperature": "1", "context.options.source": "task"},
+    }
+
+    def test_what_is_sent_becomes_a_prediction(self, client) -> None:
+        text = {"context.kind": "static", "context.options.text": "Take\r\ncare.", "context.options.level": "2"}
+        shown = client.post("/", data=self.SENT | text | {"probe.target_half_width": "14"})
+        [made] = client.get("/v1/predictions").json()["data"]
+        assert (shown.status_code, shown.url.path) == (200, f"/predictions/{made['id']}")
+        asked = made["request"]
+        assert asked["context"]["options"]["text"] == "Take\ncare."
+        assert "level" not in asked["context"]["options"], "another kind's"
+        assert asked["probe"]["target_half_width"] == 0.14
+        assert asked["probe"]["controls"] == []
+        assert asked["decoding"]["thinking"] is False
+        assert asked["training"] is not None
+
+    def test_what_a_control_does_not_take_itself_is_an_option_of_its_kind(self, client) -> None:
+        of = {"context.kind": "placebo", "context.options.of": "hints", "context.options.level": "2"}
+        client.post("/", data=self.SENT | of | {"context.options.corruption.rate": "0.25", "probe.controls": "placebo"})
+        [made] = client.get("/v1/predictions").json()["data"]
+        options = made["request"]["context"]["options"]
+        assert (options["of"], options["options"]["level"], options["corruption"]["rate"]) == ("hints", 2, 0.25)
+        assert made["request"]["probe"]["controls"] == [], "a control has none"
+
+    @pytest.mark.parametrize(
+        ("wrong", "field", "said"),
+        [
+            ({"probe.problems": "1"}, "probe-problems", "2"),
+            ({"probe.problems": "x"}, "probe-problems", "got 'x'"),
+            ({"context.options.level": "99"}, "context-options-level", "got 99"),
+            ({"model.name": "nobody/none"}, "model-name", "nobody/none"),
+            ({"pool": "nothing"}, "pool", "'nothing'"),
+            ({"probe.target_half_width": "0.001"}, "probe-target_half_width", "0.01 is 1 accuracy point."),
+            (
+                {"context.kind": "placebo", "context.options.of": "hints", "context.options.level": "99"},
+                "context-options-level",
+                "got 99",
+            ),
+        ],
+    )
+    def test_a_fault_stands_beside_its_field_and_what_was_sent_is_kept(self, client, wrong, field, said) -> None:
+        shown = client.post("/", data=self.SENT | wrong)
+        assert shown.status_code == 422
+        page = Elements(shown.text)
+        assert said in page.text_of(f"#{field}-error")
+        [marked] = [attributes for _, attributes in page.tags if attributes.get("aria-invalid") == "true"]
+        assert marked["id"] == field
+        assert "autofocus" in marked
+        assert not page.has("#form-error")
+        assert page.attributes_of("#probe-rollouts")["value"] == "2"
+        assert client.get("/v1/predictions").json()["data"] == []
+
+    def test_a_fault_of_no_field_stands_above_the_form(self, client) -> None:
+        kind = {"context.kind": NASTY}
+        page = client.post("/", data={name: value for name, value in (self.SENT | kind).items() if name != "task"})
+        assert page.status_code == 422
+        assert "<script>alert" not in page.text
+        assert Elements(page.text).text_of("#task-error")
+
+    def test_another_site_cannot_ask(self, client) -> None:
+        refused = client.post("/", data=self.SENT, headers={"sec-fetch-site": "cross-site"})
+        assert refused.status_code == 403
+        assert client.get("/v1/predictions").json()["data"] == []
 
 
 class TestHeaders:
