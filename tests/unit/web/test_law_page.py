@@ -15,6 +15,13 @@ from tests.support.rows import run
 pytestmark = pytest.mark.slow
 
 NASTY = '</script><script>alert("name")</script>'
+GIVEN = {
+    "model": {"name": "m", "family": "qwen3"},
+    "task": "livecodebench-v6",
+    "context": {"kind": "feedback"},
+    "pool": "team",
+    "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+}
 
 
 def post(client: TestClient, rows: list[dict[str, Any]], pool: str = "team") -> tuple[list[str], str]:
@@ -77,6 +84,19 @@ def test_an_older_version_shows_what_it_knew(client: TestClient) -> None:
     assert "&lt;script&gt;alert" in table
 
 
+def test_a_version_is_found_by_its_id_alone(client: TestClient) -> None:
+    _, fit = post(client, [run(external_id="a")])
+    answer = client.get("/law", params={"fit": fit})
+    assert answer.status_code == 200
+    page = Elements(answer.text)
+    assert page.links("Permalink")[0] == f"/law?pool=team&fit={fit}#scatter"
+    assert page.links("JSON") == [f"/v1/fits/{fit}"]
+    made = client.post("/v1/predictions", json=GIVEN).json()
+    assert Elements(client.get(f"/predictions/{made['id']}").text).attributes_of("#link-law-fit")["href"] == (
+        f"/law?fit={made['law']['fit_id']}"
+    )
+
+
 def test_size_is_a_shape_and_context_a_colour(client: TestClient) -> None:
     rows = [
         run(external_id=str(size), parameters=size, context_kind=kind) for size, kind in ((8e9, "hints"), (1e9, "all"))
@@ -102,14 +122,7 @@ def test_residuals_are_those_of_the_api(client: TestClient) -> None:
 
 def test_outcomes_have_equal_axes_coverage_and_pit(client: TestClient) -> None:
     post(client, [run(external_id=str(n), gap={"value": 0.03 * n, "se": 0.02}) for n in range(8)])
-    asked = {
-        "model": {"name": "m", "family": "qwen3"},
-        "task": "livecodebench-v6",
-        "context": {"kind": "feedback"},
-        "pool": "team",
-        "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
-    }
-    predicted = client.post("/v1/predictions", json=asked).json()
+    predicted = client.post("/v1/predictions", json=GIVEN).json()
     _, fit = post(client, [run(external_id="came", prediction_id=predicted["id"])])
     query = {"pool": "team", "fit": fit}
     drawn = figure(client, "calibration", "json", **query)["spec"]
