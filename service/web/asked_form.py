@@ -70,7 +70,7 @@ def request_of(body: Body) -> PredictionRequest:
     """Return the request of a body.
 
     Raises:
-        InvalidRequest: it is none, field by field.
+        InvalidRequest: the body is not valid, field by field.
     """
     try:
         return PredictionRequest.model_validate(body)

@@ -76,7 +76,7 @@ def _values(like: Body, usual: Mapping[str, Any]) -> Callable[[str], Any]:
 def _field(one: Field, value: Any) -> Field:  # noqa: ANN401
     if one.checkbox:
         return replace(one, checked=one.checked if value is None else bool(value))
-    if isinstance(value, int | float):
+    if isinstance(value, float):
         return replace(one, value=f"{value * one.scale:.12g}")
     if value is None:  # of another kind, or nothing was asked for
         return one if one.name.startswith(OPTIONS) else replace(one, value="")

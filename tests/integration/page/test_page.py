@@ -57,7 +57,7 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
         field.send_keys(value)
     assert text(browser, "#probe-size") == "= 128 rollouts per arm"
     browser.find_element(By.ID, "predict").click()
-    WebDriverWait(browser, 20).until(lambda driver: "/predictions/pred_" in driver.current_url, text(browser, "#form"))
+    WebDriverWait(browser, 20).until(lambda driver: "/predictions/pred_" in driver.current_url)
     browser.execute_script(
         """window.progress = [];
         const look = () => window.progress.push(document.getElementById("progress-text").textContent);

@@ -177,6 +177,8 @@ class TestAsking:
         [
             ({"probe.problems": "1"}, "probe-problems", "2"),
             ({"probe.problems": "x"}, "probe-problems", "got 'x'"),
+            ({"probe.seed": "9" * 400}, "probe-seed", "got "),
+            ({"recipe.learning_rate": "inf"}, "recipe-learning_rate", "got "),
             ({"context.options.level": "99"}, "context-options-level", "got 99"),
             ({"model.name": "nobody/none"}, "model-name", "nobody/none"),
             ({"pool": "nothing"}, "pool", "'nothing'"),
