@@ -49,7 +49,6 @@ from service.settings import Settings
 from service.tasks import endpoints as tasks
 from service.training_runs import endpoints as training_runs
 from service.web import import_page
-from service.web.data import read_chart
 from service.web.endpoints import mount
 from service.web.errors import error_page
 
@@ -185,7 +184,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     guarded = [Depends(current_tenant)]
     app.openapi = _completed(app.openapi, keyed=key is not None)  # type: ignore[method-assign]
     app.add_api_route("/openapi.json", app.openapi, dependencies=guarded, include_in_schema=False)
-    mount(app, read_chart)
+    mount(app)
     problems.install(app, error_page)
     app.add_middleware(OwnPagesOnly)
     if key is None and is_loopback(settings.host):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -21,6 +21,7 @@ from service.kit.threads import in_writing_thread
 from service.predictions import service as predictions
 from service.web.rendering import page
 from service.web.scale import Bar, Scale
+from service.web.sent import sent_fields, value_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -134,12 +135,12 @@ def _configuration(one: PredictionOut) -> dict[str, str]:
 @router.post("/predictions/compare")
 async def make_comparison(request: Request, tenant: Tenant, state: AppState) -> Response:
     """Make a comparison of predictions: by the probes that they have, or by new ones."""
-    sent = parse_qsl((await request.body()).decode(errors="replace"))
-    ids = [value for name, value in sent if name == "id"]
+    sent = await sent_fields(request)
+    ids = sent.get("id", [])
 
     def make() -> Response:
         try:
-            asked = _asked(_read(tenant, state, ids), is_stored=("by", "probes") in sent)
+            asked = _asked(_read(tenant, state, ids), is_stored=value_of(sent, "by") == "probes")
             contest = comparisons.prepare(state.database, tenant, asked, state.settings, None)
             with state.database.write() as session:
                 made = comparisons.create(session, tenant, asked, contest, state.settings, None)

@@ -110,4 +110,4 @@ def comparison_facts(found: ComparisonOut) -> Iterator[Fact]:
     stopped = comparison_words.stopped(found)
     yield Fact("Stopped", words.sentence(stopped) if stopped is not None else None, "stopped")
     yield Fact("Spent", comparison_words.spent(found.spent) if found.spent.loads else None, "spent")
-    yield Fact("Fit", found.fit_id, "fit", f"/v1/fits/{found.fit_id}", words.short_id(found.fit_id))
+    yield Fact("Fit", found.fit_id, "fit", f"/law?fit={found.fit_id}", words.short_id(found.fit_id))

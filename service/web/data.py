@@ -7,22 +7,20 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from gapcast import words
-from gapcast.contract.fits import Calibration, FamilyScaling, Outcome
+from gapcast.contract.fits import Calibration, Outcome
 from gapcast.contract.predictions import PROBABILITIES
 from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.models import Fit
 from service.fits.service import Current
-from service.forecasts.calibrating import calibration
 from service.law import GapLaw, Key
-from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.observations.models import Observation
 from service.predictions import repository as predictions
 from service.predictions.models import Prediction
 from service.predictions.service import missing
-from service.web.laws import choose, key_of, whose
+from service.web.laws import choose, key_of, of_prediction, whose
 from service.web.points import (
     BranchPoint,
     ChartData,
@@ -61,19 +59,22 @@ class Known(NamedTuple):
 NOTHING = Known()
 
 
-def read_chart(session: Session, tenant: str, pool: str, wanted: Whose | None, prediction_id: str | None) -> ChartData:
-    """Read observations, one law's curve, the fit that it is of, and the prediction if it comes from this law.
+def read_chart(session: Session, tenant: str, prediction_id: str) -> tuple[str, ChartData]:
+    """Read a prediction's pool, and the observations, the law's curve and the fit that it is drawn with.
 
     Raises:
         NotFound: the tenant has no such prediction.
-        UnknownPool: nothing was ever stored in a pool of this name.
+        UnknownPool: the pool is no longer there.
     """
+    row = predictions.get(session, tenant, prediction_id)
+    if row is None:
+        raise missing(prediction_id)
+    pool = row[0].pool
     found = fits.newest(session, tenant, pool)
-    prediction = _prediction(session, tenant, pool, prediction_id)
     rows = observations.newest(session, tenant, pool, MOST_POINTS)
     if found is None:
-        return ChartData(observations=_points(rows, None, {}))
-    return _chart_data(session, found, rows, wanted, prediction)
+        return pool, ChartData(observations=_points(rows, None, {}))
+    return pool, _chart_data(session, found, rows, of_prediction(row[0]), row[0])
 
 
 def read_version(
@@ -86,22 +87,21 @@ def read_version(
     tenant, pool, changes = found.fit.tenant, found.fit.pool, found.fit.changes
     rows = observations.newest(session, tenant, pool, MOST_POINTS, changes)
     out = observations.excluded_at(session, tenant, [row.id for row in rows], changes)
-    return _chart_data(session, found, rows, wanted, None, Known(out, sizes))
+    return _chart_data(session, found, rows, choose(found.law, rows, wanted), None, Known(out, sizes))
 
 
 def _chart_data(
     session: Session,
     found: Current,
     rows: Sequence[Observation],
-    wanted: Whose | None,
+    shown: Whose | None,
     prediction: Prediction | None,
     beside: Known = NOTHING,
 ) -> ChartData:
     """Draw rows and a law."""
     law = found.law
-    shown, is_asked = choose(law, rows, wanted, prediction)
     point, baseline = None, None
-    if prediction is not None and is_asked and prediction.answer is not None:
+    if prediction is not None and prediction.answer is not None:
         point, baseline = _prediction_point(prediction.answer, prediction.request), prediction.answer["gap"]["student"]
     gaps = [row.gap for row in rows] + ([point.gap] if point is not None else [])
     weights = _weights(session, found.fit)
@@ -120,15 +120,6 @@ def _chart_data(
     )
 
 
-def _prediction(session: Session, tenant: str, pool: str, prediction_id: str | None) -> Prediction | None:
-    if prediction_id is None:
-        return None
-    row = predictions.get(session, tenant, prediction_id)
-    if row is None:
-        raise missing(prediction_id)
-    return row[0] if row[0].pool == pool else None
-
-
 def _weights(session: Session, fit: Fit) -> Mapping[str, float] | None:
     """The fit's weight of each of its rows by id; null where fitting them again would keep the page waiting."""
     if fit.n > fits.AT_ONCE:
@@ -144,27 +135,6 @@ def _drift(fit: Fit) -> Mapping[str, Mapping[str, int]] | None:
     if found is None:
         return None
     return {family: one.versions for family, one in found.items() if one.alarm}
-
-
-def read_sizes(session: Session, tenant: str, fit_id: str, entries: Sequence[ModelEntry]) -> Sequence[FamilyScaling]:
-    """Read the slopes by model size; of none where fitting each size would keep the page waiting.
-
-    Raises:
-        NotFound: there is no such fit.
-    """
-    fit = fits.get(session, tenant, fit_id)
-    return analysis.scale(session, fit, entries).families if fit.n <= fits.AT_ONCE else []
-
-
-def read_outcomes(session: Session, tenant: str, fit_id: str) -> tuple[str, Calibration, Sequence[OutcomePoint]]:
-    """Read the fit's pool, how its past predictions turned out, and the newest of them one by one.
-
-    Raises:
-        NotFound: there is no such fit.
-    """
-    fit = fits.get(session, tenant, fit_id)
-    found = calibration(session, fit, LEVELS)
-    return fit.pool, found, outcome_points(session, fit, found, LEVELS)
 
 
 def outcome_points(session: Session, fit: Fit, found: Calibration, levels: Sequence[float]) -> Sequence[OutcomePoint]:

@@ -229,7 +229,7 @@ def _law(law: LawUsed, prediction: PredictionOut) -> Iterator[Fact]:
     if law.of_family is not None:
         yield Fact("Whole family", none or words.summed_up(law.of_family, "95 % confidence "), "law-of-family")
     yield Fact("Intercept", none or _gain(law.intercept, law.intercept_interval), "law-intercept")
-    yield Fact("Fit", law.fit_id, "law-fit", f"/v1/fits/{law.fit_id}")
+    yield Fact("Fit", law.fit_id, "law-fit", f"/law?fit={law.fit_id}")
 
 
 def _slope(law: LawUsed) -> tuple[str, str]:

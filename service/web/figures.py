@@ -40,12 +40,19 @@ class Figure:
         rows: what it shows.
         spec: draws it; null: nothing can be drawn.
         nothing: why nothing can be drawn.
+        said: sentences on what is drawn.
     """
 
     cells: Sequence[Cell]
     rows: Sequence[Record]
     spec: Spec | None
     nothing: str = ""
+    said: Sequence[str] = ()
+
+    @property
+    def note(self) -> str:
+        """What stands below the plot and above the table, a line a sentence."""
+        return "\n".join([self.nothing] * (self.spec is None and bool(self.nothing)) + [*self.said])
 
     @property
     def csv(self) -> str:

@@ -55,6 +55,8 @@ class Field:
     """`option=value`: the value that another option must have for this one to mean anything; empty: any."""
     scale: int
     """What the API's number is multiplied by to be shown."""
+    kinds: Collection[str] = ()
+    """The context kinds that it is for; empty: all."""
 
     @property
     def id(self) -> str:
@@ -162,8 +164,7 @@ def _task(one: Task) -> Choice:
 
 
 def _kind(one: ContextKindOut) -> Choice:
-    options = " ".join(one.options_schema.get("properties", {}))
-    return Choice(one.kind, words.plain(one.kind), one.description.replace("`", ""), {"options": options})
+    return Choice(one.kind, words.plain(one.kind), one.description.replace("`", ""), {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +235,12 @@ def _context_options() -> list[Field]:
                 label, default = name.replace("_", " ").capitalize(), info.get_default()
                 empty = "null" if default is None else default if isinstance(default, str) else ""
                 fields[path] = field(path, schema, label, info.description or "", empty=empty, wide=True)
-    return [*fields.values(), *_CORRUPTION]
+    return [replace(one, kinds=_takers(one.name)) for one in (*fields.values(), *_CORRUPTION)]
+
+
+def _takers(name: str) -> list[str]:
+    """Name the kinds that take the option that an input is of, or is part of."""
+    return [kind for kind, context in KINDS.items() if name.split(".")[2] in context.options_class().model_fields]
 
 
 CONTEXT_OPTIONS = _context_options()

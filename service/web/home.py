@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,22 +11,28 @@ from sqlalchemy.orm import Session
 
 from gapcast import comparison_words, recommendation_words, words
 from gapcast.contract import lists as queries
+from gapcast.contract.comparisons import ComparisonOut
 from service.catalog import service as catalog
 from service.comparisons import service as comparisons
-from service.dependencies import AppState, Tenant
+from service.dependencies import AppState, State, Tenant
 from service.errors import UnknownPool
 from service.fits import service as fits
+from service.kit.errors import GapcastError
+from service.kit.threads import in_writing_thread
 from service.predictions import service as predictions
+from service.predictions.calibration import calibration
 from service.recommendations import service as recommendations
 from service.settings import Settings
 from service.tasks import service as tasks
 from service.training_runs import service as training_runs
-from service.web import data
-from service.web.filled_form import filled
+from service.web.asked_form import NO_FAULTS, Faults, body_of, faults_of, request_of
+from service.web.data import LEVELS
+from service.web.filled_form import Body, filled
 from service.web.form import choices
 from service.web.lists import COMPARISONS, EXTERNAL_RUNS, PREDICTIONS, PROBES, RECOMMENDATIONS, TRAINING_RUNS
 from service.web.rendering import page
 from service.web.run_facts import judgement
+from service.web.sent import sent_fields
 from service.web.tables import Table
 
 router = APIRouter(include_in_schema=False)
@@ -40,6 +46,8 @@ GOING_ON: tuple[tuple[Table[Any], tuple[str, ...]], ...] = (
 """what can go on, and the states of it that have not ended"""
 MOST_GOING_ON, MOST_DECIDED = 5, 8
 """of each kind and state; of all kinds"""
+MOST_READ = 100
+"""predictions, among which those that were asked for alone are looked for"""
 POOLS = ("default", "lab")
 """whose calibration is told"""
 OLD = {"prediction": PREDICTIONS, "run": TRAINING_RUNS, "comparison": COMPARISONS, "recommendation": RECOMMENDATIONS}
@@ -72,19 +80,52 @@ def home(request: Request, tenant: Tenant, state: AppState, pool: Name = "lab", 
         one_id = request.query_params.get(name)
         if one_id:
             return RedirectResponse(f"/{table.path}/{quote(one_id, safe='')}", status_code=308)
+    asked = None
+    if like is not None:
+        with state.database.read() as session:
+            asked = predictions.found(session, tenant, like).request.model_dump(mode="json")
+    return _shown(request, tenant, state, pool, asked)
+
+
+@router.post("/")
+async def ask(request: Request, tenant: Tenant, state: AppState) -> Response:
+    """Ask what the form says, and lead to the prediction; if it is refused, show the form again, and why."""
+    body = body_of(await sent_fields(request))
+
+    def make() -> Response:
+        try:
+            asked = predictions.prepare(state.database, tenant, request_of(body), state.settings)
+            with state.database.write() as session:
+                made = predictions.create(session, tenant, asked, state.settings)
+        except GapcastError as error:
+            return _shown(request, tenant, state, "lab", body, faults_of(error, body), error.status)
+        return RedirectResponse(f"/predictions/{quote(made.id)}", status_code=303)
+
+    return await in_writing_thread(make)
+
+
+def _shown(
+    request: Request,
+    tenant: str,
+    state: State,
+    pool: str,
+    asked: Body | None,
+    faults: Faults = NO_FAULTS,
+    status: int = 200,
+) -> Response:
+    pool = (asked.get("pool") if asked is not None else None) or pool
     with state.database.read() as session:
-        going_on = list(_going_on(session, tenant, state.settings))
         decided = sorted(_decided(session, tenant), key=lambda one: one.created_at, reverse=True)
-        calibration = list(_calibration(session, tenant))
-        asked = predictions.found(session, tenant, like).request if like is not None else None
+        shown = {
+            "going_on": list(_going_on(session, tenant, state.settings)),
+            "decided": decided[:MOST_DECIDED],
+            "calibration": list(_turned_out(session, tenant)),
+            "faults": faults,
+            **_law(session, tenant, state, pool),
+        }
         known = tasks.tasks(session, tenant)
     offered = choices(catalog.models(state.settings.models), known, catalog.context_kinds())
-    context = filled(offered, pool, asked) | {
-        "going_on": going_on,
-        "decided": decided[:MOST_DECIDED],
-        "calibration": calibration,
-    }
-    return page(request, "home.html", "/", context)
+    return page(request, "home.html", "/", filled(offered, pool, asked) | shown, status)
 
 
 def _going_on(session: Session, tenant: str, settings: Settings) -> Iterator[Going]:
@@ -99,9 +140,12 @@ def _going_on(session: Session, tenant: str, settings: Settings) -> Iterator[Goi
 
 def _decided(session: Session, tenant: str) -> Iterator[Decided]:
     ended: dict[str, Any] = {"status": "succeeded", "limit": MOST_DECIDED}
-    answered = predictions.page(session, tenant, queries.PredictionQuery(**ended)).data
-    yield from _said(PREDICTIONS, [(one, words.in_short(one)) for one in answered])
     compared = comparisons.page(session, tenant, queries.ComparisonQuery(**ended)).data
+    of_comparisons = set(_made(compared))
+    most = min(MOST_DECIDED + len(of_comparisons), MOST_READ)
+    answered = predictions.page(session, tenant, queries.PredictionQuery(status="succeeded", limit=most)).data
+    asked = [one for one in answered if one.id not in of_comparisons]
+    yield from _said(PREDICTIONS, [(one, words.in_short(one)) for one in asked])
     yield from _said(COMPARISONS, [(one, _advised(comparison_words.advice(one))) for one in compared])
     planned = recommendations.page(session, tenant, queries.RecommendationQuery(**ended)).data
     yield from _said(RECOMMENDATIONS, [(one, f"{recommendation_words.advice(one).headline}.") for one in planned])
@@ -109,6 +153,14 @@ def _decided(session: Session, tenant: str) -> Iterator[Decided]:
     verdicts = [judgement(one) for one in trained]
     said = [(one, f"{verdict.headline}. {verdict.text}") for one, verdict in zip(trained, verdicts, strict=True)]
     yield from _said(TRAINING_RUNS, said)
+
+
+def _made(compared: Sequence[ComparisonOut]) -> Iterator[str]:
+    """Yield the ids of the predictions that comparisons have made."""
+    for found in compared:
+        yield from (one.prediction_id for one in found.configurations if one.prediction_id is not None)
+        if found.winner is not None:
+            yield found.winner.prediction_id
 
 
 def _advised(advice: comparison_words.Advice) -> str:
@@ -121,12 +173,24 @@ def _said(table: Table[Any], said: Sequence[tuple[Any, str]]) -> Iterator[Decide
         yield Decided(table.item, row.name, row.address, text, row.created_at or "")
 
 
-def _calibration(session: Session, tenant: str) -> Iterator[str]:
-    """Yield a sentence for each of the pools that has met outcomes of its predictions."""
+def _turned_out(session: Session, tenant: str) -> Iterator[tuple[str, str]]:
+    """Yield each of the pools that has met outcomes of its predictions, and what is said of them."""
     for pool in POOLS:
         with suppress(UnknownPool):
             newest = fits.newest(session, tenant, pool)
             if newest is not None:
-                _, found, _ = data.read_outcomes(session, tenant, newest.fit.id)
+                found = calibration(session, newest.fit, LEVELS)
                 if found.n:
-                    yield f"Pool {pool}: {words.calibration(pool, found)}"
+                    yield pool, f"Pool {pool}: {words.calibration(pool, found)}"
+
+
+def _law(session: Session, tenant: str, state: State, pool: str) -> dict[str, str]:
+    """Return what the addresses of the pool's newest law ask for, or why there are none."""
+    try:
+        newest = fits.newest(session, tenant, pool)
+    except GapcastError as error:
+        return {"refused": error.detail}
+    if newest is None:
+        state.refitter.wake()
+        return {}
+    return {"law": urlencode({"pool": pool, "fit": newest.fit.id})}

@@ -5,9 +5,9 @@ A form sends its file as a field, text as it is and Parquet as base64, so that o
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, get_args
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -35,14 +35,13 @@ from service.tasks import task_files, uploads
 from service.tasks.endpoints import Upload, take
 from service.tasks.mapping import columns_of
 from service.web.rendering import page
+from service.web.sent import Sent, sent_fields, value_of
 
 router = APIRouter(include_in_schema=False)
 PATHS = ("/import/observations", "/import/task")
 TASK_FORMATS = tuple(dict.fromkeys(task_files.MEDIA_TYPES.values()))
 MOST_SHOWN = 20
 """rows of a preview: enough to see that each column is where it belongs"""
-Sent = Mapping[str, Sequence[str]]
-"""The fields of a form; those that were left empty are not there."""
 
 
 class Fault(NamedTuple):
@@ -50,17 +49,6 @@ class Fault(NamedTuple):
 
     field: str
     text: str
-
-
-async def _sent(request: Request) -> Sent:
-    found: dict[str, list[str]] = {}
-    for name, value in parse_qsl((await request.body()).decode(errors="replace")):
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def _one(sent: Sent, name: str) -> str | None:
-    return sent.get(name, [""])[-1].strip() or None
 
 
 def _lines(sent: Sent, name: str) -> list[str]:
@@ -73,7 +61,7 @@ def _file(sent: Sent) -> bytes:
     Raises:
         InvalidRequest: there is none, or it is not what the browser makes of one.
     """
-    packed = _one(sent, "packed")
+    packed = value_of(sent, "packed")
     if packed is not None:
         try:
             return base64.b64decode(packed, validate=True)
@@ -107,15 +95,19 @@ def import_observations(request: Request, _tenant: Tenant, pool: str = "default"
 
 
 def _observations_page(request: Request, sent: Sent, **found: Any) -> Response:  # noqa: ANN401
-    context = {"sent": {name: values[-1] for name, values in sent.items()}, "formats": list(formats.MEDIA_TYPES)}
+    context = {
+        **{"title": "Import observations", "list": "Observations", "path": PATHS[0]},
+        "sent": {name: values[-1] for name, values in sent.items()},
+        "formats": list(formats.MEDIA_TYPES),
+    }
     return page(request, "import_observations.html", "/observations", context | found)
 
 
 @router.post("/import/observations")
 async def take_observations(request: Request, tenant: Tenant, state: AppState) -> Response:
     """Check a file of past runs; store it when that is asked for and nothing is wrong."""
-    sent = await _sent(request)
-    is_stored = _one(sent, "do") == "store"
+    sent = await sent_fields(request)
+    is_stored = value_of(sent, "do") == "store"
     try:
         found = await in_writing_thread(lambda: _take(state, tenant, sent, is_stored=is_stored))
     except GapcastError as error:
@@ -160,11 +152,11 @@ def _take(state: State, tenant: str, sent: Sent, *, is_stored: bool) -> dict[str
 
 def _into(sent: Sent) -> ObservationImport:
     given = {
-        "pool": _one(sent, "pool"),
-        "tag": (_one(sent, "tag") or "").split(),
+        "pool": value_of(sent, "pool"),
+        "tag": (value_of(sent, "tag") or "").split(),
         "map": _lines(sent, "map"),
         "default": _lines(sent, "default"),
-        "percent": _one(sent, "percent") is not None,
+        "percent": value_of(sent, "percent") is not None,
     }
     try:
         return ObservationImport.model_validate(given)
@@ -243,6 +235,7 @@ def import_task(request: Request, _tenant: Tenant) -> Response:
 
 def _task_page(request: Request, sent: Sent, faults: Sequence[Fault] = ()) -> Response:
     context = {
+        **{"title": "Upload a task", "list": "Tasks", "path": PATHS[1]},
         "sent": {name: values[-1] for name, values in sent.items()},
         "formats": TASK_FORMATS,
         "verifiers": get_args(VerifierKind),
@@ -256,7 +249,7 @@ def _task_page(request: Request, sent: Sent, faults: Sequence[Fault] = ()) -> Re
 @router.post("/import/task")
 async def take_task(request: Request, tenant: Tenant, state: AppState) -> Response:
     """Store a task file and lead to its page, where its self-check is followed."""
-    sent = await _sent(request)
+    sent = await sent_fields(request)
     try:
         name = await in_writing_thread(lambda: _take_task(state, tenant, sent))
     except GapcastError as error:
@@ -268,19 +261,20 @@ async def take_task(request: Request, tenant: Tenant, state: AppState) -> Respon
 
 
 def _take_task(state: State, tenant: str, sent: Sent) -> str:
-    max_tokens = _one(sent, "max_tokens")
+    max_tokens = value_of(sent, "max_tokens")
     if max_tokens is not None and not max_tokens.isdigit():
         raise InvalidRequest(f"max_tokens: expected a whole number, got {max_tokens[:80]!r}.", param="max_tokens")
     given: dict[str, str | int | None] = {
         "max_tokens": int(max_tokens) if max_tokens is not None else None,
-        "preamble": _one(sent, "preamble"),
+        "preamble": value_of(sent, "preamble"),
     }
     layout = _choice(sent, "from", get_args(Preset))
     form = _choice(sent, "format", TASK_FORMATS) or TASK_FORMATS[0]
     columns = columns_of(layout, _lines(sent, "map"))
     settings = {name: value for name, value in given.items() if value is not None}
-    task = uploads.header(_one(sent, "name") or "", _one(sent, "verifier"), _one(sent, "options"), settings, layout)
-    upload = Upload(task, form, columns, _one(sent, "accept") is not None)
+    name, verifier, options = (value_of(sent, field) for field in ("name", "verifier", "options"))
+    task = uploads.header(name or "", verifier, options, settings, layout)
+    upload = Upload(task, form, columns, value_of(sent, "accept") is not None)
     with task_files.scratch(state.settings.data_dir) as raw:
         raw.write(_file(sent))
         raw.seek(0)
@@ -289,7 +283,7 @@ def _take_task(state: State, tenant: str, sent: Sent) -> str:
 
 
 def _choice(sent: Sent, name: str, choices: Sequence[Any]) -> Any:  # noqa: ANN401
-    value = _one(sent, name)
+    value = value_of(sent, name)
     if value is not None and value not in choices:
         raise InvalidRequest(f"{name}: expected one of {', '.join(choices)}, got {value[:80]!r}.", param=name)
     return value

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from gapcast import words
-from gapcast.contract.fits import Calibration, Coefficients, ContextEffect
+from gapcast.contract.fits import Coefficients, ContextEffect
 from gapcast.contract.probes import Difference
 from service.fits import analysis
 from service.fits import service as fits
 from service.fits.analysis import Whose
 from service.fits.presenting import fit_out
 from service.fits.service import Current
+from service.forecasts import calibrating
 from service.listed_models import ModelEntry
 from service.observations import repository as observations
 from service.predictions.calibration import calibration
@@ -31,6 +32,7 @@ from service.web.law_plots import (
     runs_plot,
 )
 from service.web.plots import POINTS, law_chart
+from service.web.summary import outcomes_message, sizes_message
 
 LEVELS = (0.5, 0.8, 0.95)
 """of the intervals that are judged; the last is drawn"""
@@ -66,6 +68,7 @@ def _pair(name: str) -> Callable[[Record], str]:
 
 
 RUN = Cell(head="Run", text=_of("name"), link=_run)
+CONTEXT = Cell(head="Context", text=lambda row: words.plain(row["context_kind"]))
 
 
 def scatter(asked: Asked) -> Figure:
@@ -92,7 +95,7 @@ def scatter(asked: Asked) -> Figure:
         *(RUN, Cell(head="Model", text=_of("model"))),
         Cell(head="Weights", text=lambda row: words.model_size(row["parameters"]) if row["parameters"] else "?"),
         *(Cell(head="Family", text=_of("family")), Cell(head="Recipe", text=_of("recipe"))),
-        Cell(head="Context", text=lambda row: words.plain(row["context_kind"])),
+        CONTEXT,
         Cell(head="Gap ± SE", text=_pair("gap"), number=True),
         Cell(head="Improvement ± SE", text=_pair("improvement"), number=True),
         Cell(head="In the fit", text=_of("in_the_fit")),
@@ -110,9 +113,9 @@ SLOPES = [
 SLOPE = "Slope: points gained for a point of gap"
 
 
-def _slopes(rows: Sequence[Record], nothing: str) -> Figure:
+def _slopes(rows: Sequence[Record], nothing: str, said: Sequence[str] = ()) -> Figure:
     lines = [Line(row["of"], row["n"], row["slope"], row["lower"], row["upper"]) for row in rows]
-    return Figure(cells=SLOPES, rows=rows, spec=forest(lines, SLOPE, 1.0, "{:.2f}"), nothing=nothing)
+    return Figure(cells=SLOPES, rows=rows, spec=forest(lines, SLOPE, 1.0, "{:.2f}"), nothing=nothing, said=said)
 
 
 def _slope(name: str, found: Coefficients) -> dict[str, Any]:
@@ -144,7 +147,12 @@ def sizes(asked: Asked) -> Figure:
         for family in found.families
         for one in family.sizes
     ]
-    return _slopes(rows, "No size has three observations whose number of weights is known.")
+    said = [
+        f"{family.family}, {words.recipe(family)}. {message}"
+        for family in found.families
+        if (message := sizes_message(family)) is not None
+    ]
+    return _slopes(rows, "No size has three observations whose number of weights is known.", said)
 
 
 def teachers(asked: Asked) -> Figure:
@@ -215,58 +223,63 @@ def _residual_rows(asked: Asked) -> list[dict[str, Any]]:
     ]
 
 
+def _each_run(
+    asked: Asked,
+    cells: Sequence[Cell],
+    axes: tuple[str, str],
+    marks: Sequence[float],
+    place: Callable[[Record], tuple[float, float, str, str]],
+) -> Figure:
+    """Show the runs that lie furthest from 0 first: `place` says where in the plot each lies, and in words."""
+    if asked.current.fit.n > fits.AT_ONCE:
+        return Figure(cells=cells, rows=[], spec=None, nothing=TOO_LARGE)
+    rows = sorted(_residual_rows(asked), key=lambda row: -abs(place(row)[1]))[:MOST_POINTS]
+    points = [
+        RunPoint(row["id"], row["name"], words.plain(row["context_kind"]), *place(row), row["outlier"]) for row in rows
+    ]
+    return Figure(cells=cells, rows=rows, spec=runs_plot(points, *axes, marks), nothing=NO_RUNS)
+
+
 def residuals(asked: Asked) -> Figure:
     """Show each run against what the others say of it."""
     cells = [
-        *(RUN, Cell(head="Context", text=lambda row: words.plain(row["context_kind"]))),
+        *(RUN, CONTEXT),
         *(Cell(head=head, text=_points(head.lower()), number=True) for head in ("Expected", "Improvement", "Residual")),
         Cell(head="In its SDs", text=lambda row: f"{row['standardized']:+.1f}", number=True),
         Cell(head="Weight", text=lambda row: words.weight(row["weight"]), number=True),
     ]
-    x, y = f"Expected of the others ({words.POINTS})", "Residual, in its standard deviations"
-    if asked.current.fit.n > fits.AT_ONCE:
-        return Figure(cells=cells, rows=[], spec=None, nothing=TOO_LARGE)
-    rows = sorted(_residual_rows(asked), key=lambda row: -abs(row["standardized"]))[:MOST_POINTS]
-    points = [
-        RunPoint(
-            *(row["id"], row["name"], words.plain(row["context_kind"]), POINTS * row["expected"], row["standardized"]),
-            *(words.points(row["expected"]), f"{row['standardized']:+.1f}", row["outlier"]),
-        )
-        for row in rows
-    ]
-    return Figure(cells=cells, rows=rows, spec=runs_plot(points, x, y, UNUSUAL_MARKS), nothing=NO_RUNS)
+    axes = f"Expected of the others ({words.POINTS})", "Residual, in its standard deviations"
+    return _each_run(
+        *(asked, cells, axes, UNUSUAL_MARKS),
+        lambda row: (
+            *(POINTS * row["expected"], row["standardized"]),
+            *(words.points(row["expected"]), f"{row['standardized']:+.1f}"),
+        ),
+    )
 
 
 def influence(asked: Asked) -> Figure:
     """Show how far each run moves its family's slope."""
     cells = [
-        *(RUN, Cell(head="Family", text=_of("family"))),
-        Cell(head="Context", text=lambda row: words.plain(row["context_kind"])),
+        *(RUN, Cell(head="Family", text=_of("family")), CONTEXT),
         Cell(head="Leverage", text=lambda row: words.percent(row["leverage"]), number=True),
         Cell(head="Influence", text=lambda row: f"{row['influence']:+.2f}", number=True),
     ]
-    if asked.current.fit.n > fits.AT_ONCE:
-        return Figure(cells=cells, rows=[], spec=None, nothing=TOO_LARGE)
-    rows = sorted(_residual_rows(asked), key=lambda row: -abs(row["influence"]))[:MOST_POINTS]
-    points = [
-        RunPoint(
-            *(row["id"], row["name"], words.plain(row["context_kind"]), 100 * row["leverage"], row["influence"]),
-            *(words.percent(row["leverage"]), f"{row['influence']:+.2f}", row["outlier"]),
-        )
-        for row in rows
-    ]
-    x, y = "Leverage: share in its own fitted value (%)", "Moves the slope by (posterior SDs)"
-    return Figure(cells=cells, rows=rows, spec=runs_plot(points, x, y, (0.0,)), nothing=NO_RUNS)
-
-
-def _judged(asked: Asked) -> Calibration:
-    return calibration(asked.session, asked.current.fit, LEVELS)
+    axes = "Leverage: share in its own fitted value (%)", "Moves the slope by (posterior SDs)"
+    return _each_run(
+        *(asked, cells, axes, (0.0,)),
+        lambda row: (
+            *(100 * row["leverage"], row["influence"]),
+            *(words.percent(row["leverage"]), f"{row['influence']:+.2f}"),
+        ),
+    )
 
 
 def outcomes(asked: Asked) -> Figure:
     """Show what was measured by what was predicted."""
-    found = _judged(asked)
-    points = outcome_points(asked.session, asked.current.fit, found, LEVELS)
+    fit = asked.current.fit
+    found = calibrating.calibration(asked.session, fit, LEVELS)
+    points = outcome_points(asked.session, fit, found, LEVELS)
     rows = [asdict(point) | {"pit": one.pit} for point, one in zip(points, found.outcomes, strict=True)]
     cells = [
         Cell(
@@ -279,12 +292,14 @@ def outcomes(asked: Asked) -> Figure:
         Cell(head="Measured", text=_points("outcome"), number=True),
         Cell(head="Inside", text=lambda row: "yes" if row["inside"] else "no"),
     ]
-    return Figure(cells=cells, rows=rows, spec=calibration_plot(points), nothing=NO_OUTCOME)
+    said = [outcomes_message(fit.pool, found)]
+    said += [words.forecasts(found.forecasts)] if found.forecasts is not None else []
+    return Figure(cells=cells, rows=rows[::-1], spec=calibration_plot(points), said=said)
 
 
 def coverage(asked: Asked) -> Figure:
     """Show how many intervals held what came."""
-    found = _judged(asked)
+    found = calibration(asked.session, asked.current.fit, LEVELS)
     rows = [one.model_dump() | {"n": found.n} for one in found.levels]
     levels = [
         Coverage(*(100 * value for value in (one.level, one.coverage, one.lower, one.upper))) for one in found.levels
@@ -304,7 +319,7 @@ def coverage(asked: Asked) -> Figure:
 
 def pit(asked: Asked) -> Figure:
     """Show how outcomes are spread over their predictive distributions."""
-    counts = _judged(asked).pit_histogram
+    counts = calibration(asked.session, asked.current.fit, LEVELS).pit_histogram
     width = 1 / len(counts)
     rows = [
         {"from": round(place * width, 3), "to": round((place + 1) * width, 3), "outcomes": n}

@@ -1,5 +1,6 @@
 """The page of the law: a pool's versions, and the figures of one of them, each with its table and its data."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
@@ -23,7 +24,7 @@ from service.web.data import read_version
 from service.web.figures import MOST_ROWS
 from service.web.law_figures import SECTIONS, Asked
 from service.web.recipes import FamilyRecipe, key_words
-from service.web.rendering import PAGE_HEADERS, page
+from service.web.rendering import PAGE_HEADERS, page, typeset
 from service.web.summary import alarms, law_message
 
 router = APIRouter(include_in_schema=False)
@@ -33,15 +34,15 @@ MOST_VERSIONS = 100
 """the newest, between which the slider moves"""
 
 
-def _version(session: Session, tenant: str, pool: str, fit_id: str) -> Current:
-    """Read one version of a pool's law.
+def _version(session: Session, tenant: str, pool: str | None, fit_id: str) -> Current:
+    """Read one version of a pool's law, or of any pool's.
 
     Raises:
         NotFound: there is no such version of this pool.
         OldFit: another version of Gapcast wrote it.
     """
     found = fits.fixed(session, tenant, fit_id)
-    if found.fit.pool != pool:
+    if pool is not None and found.fit.pool != pool:
         raise NotFound(f"fit: {fit_id[:80]} is a version of pool {found.fit.pool}, not of {pool[:80]}.")
     return found
 
@@ -68,17 +69,20 @@ def show_law(
     request: Request,
     tenant: Tenant,
     state: AppState,
-    pool: Name = "lab",
+    pool: Name | None = None,
     fit: Name | None = None,
     law: str | None = None,
 ) -> Response:
-    """Show a version of a pool's law; its figures are read when the page is there."""
-    context: dict[str, Any] = {"pool": pool, "sections": {}, "refused": "", "laws": [], "versions": []}
+    """Show a version of a pool's law, of which a fit says the pool; its figures are read when the page is there."""
+    context: dict[str, Any] = {"pool": pool or "lab", "sections": {}, "refused": "", "laws": [], "versions": []}
     with state.database.read() as session:
         context["pools"] = [row.name for row in observations.pools(session, tenant)]
         try:
             _whose(law)
-            found = fits.newest(session, tenant, pool) if fit is None else _version(session, tenant, pool, fit)
+            if fit is None:
+                found = fits.newest(session, tenant, context["pool"])
+            else:
+                found = _version(session, tenant, pool, fit)
             if found is None:
                 state.refitter.wake()
             else:
@@ -95,8 +99,8 @@ def _frame(found: Current, fit: str | None, law: str | None, versions: Sequence[
     asked = {"pool": pool, "fit": found.fit.id} | ({"law": law} if law else {})
     recipes = sorted(found.law.recipes_.items(), key=lambda one: (-one[1], one[0]))
     return {
+        "pool": pool,
         "fit": found.fit,
-        "short": words.short_id(found.fit.id),
         "law": law or "",
         "laws": [(FamilyRecipe(*of).query, f"{of[0]}, {key_words(of[1])} ({n:,})") for of, n in recipes],
         "versions": [
@@ -125,9 +129,12 @@ def about_law(
         behind = newest.behind if newest is not None and newest.fit.id == fit else 0
         found = read_version(session, current._replace(behind=behind), _whose(law))
     curve = found.curve
+    marked = Counter(one.mark for one in found.observations)
     context = {
         "message": law_message(pool, found),
         "alarms": alarms(found.fit),
+        "outliers": marked["outlier"],
+        "excluded": marked["excluded"],
         "name": f"{curve.law.family}, {key_words(curve.law.key)}" if curve is not None else "",
         "level": words.level(curve.level) if curve is not None else "",
     }
@@ -158,7 +165,7 @@ def show_figure(
         )
         figure = section.read(asked)
     if form == "json":
-        return JSONResponse({"spec": figure.spec, "nothing": figure.nothing}, headers=PAGE_HEADERS)
+        return JSONResponse({"spec": figure.spec, "note": typeset(figure.note)}, headers=PAGE_HEADERS)
     if form == "html":
         return page(request, "figure_table.html", "/law", {"figure": figure, "most": MOST_ROWS, "title": section.title})
     file = f'attachment; filename="{name}-{pool}-{fit[-8:]}.csv"'

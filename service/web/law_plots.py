@@ -12,7 +12,7 @@ import altair as alt
 
 from gapcast import words
 from service.law.diagnostics import UNUSUAL
-from service.web.plots import LONGEST_NOTE, POINTS, SIGNED, PlotRow, Spec, named_data
+from service.web.plots import LONGEST_NOTE, POINTS, SIGNED, PlotRow, Spec, drawn, named_data
 from service.web.points import OutcomePoint
 
 STEP = 20
@@ -44,8 +44,8 @@ def forest(lines: Sequence[Line], title: str, reference: float, number: str) -> 
     """
     if not lines:
         return None
-    drawn = lines[:MOST_LINES]
-    labels = _unique([one.label for one in drawn])
+    shown = lines[:MOST_LINES]
+    labels = _unique([one.label for one in shown])
     rows: list[PlotRow] = [
         {
             **one._asdict(),
@@ -53,14 +53,11 @@ def forest(lines: Sequence[Line], title: str, reference: float, number: str) -> 
             "value_text": number.format(one.value),
             "interval_text": f"{number.format(one.lower)} to {number.format(one.upper)}",
         }
-        for one, label in zip(drawn, labels, strict=True)
+        for one, label in zip(shown, labels, strict=True)
     ]
-    return {
-        **_forest(tuple(labels), title),
-        "height": STEP * len(rows),
-        "description": f"{title}: {len(rows)} estimates with their 95 % intervals. The table has the same numbers.",
-        "datasets": {"lines": rows, "reference": [{"value": reference}]},
-    }
+    said = f"{title}: {len(rows)} estimates with their 95 % intervals. The table has the same numbers."
+    made = _forest(tuple(labels), title) | {"height": STEP * len(rows)}
+    return drawn(made, said, {"lines": rows, "reference": [{"value": reference}]})
 
 
 @lru_cache(maxsize=32)
@@ -79,12 +76,12 @@ def _forest(labels: tuple[str, ...], title: str) -> Spec:
         alt.Tooltip("n:Q", title="Runs"),
     ]
     lines = named_data("lines")
-    drawn = alt.layer(
+    layers = alt.layer(
         named_data("reference").mark_rule(style="zero", aria=False).encode(x=_x("value", title)),
         lines.mark_rule(style="forest-interval", aria=False).encode(x=_x("lower", title), x2="upper", y=y),
         lines.mark_point(style="forest").properties(name="lines").encode(x=_x("value", title), y=y, tooltip=tooltip),
     )
-    made: Spec = drawn.properties(width="container").to_dict()
+    made: Spec = layers.properties(width="container").to_dict()
     return made
 
 
@@ -130,12 +127,11 @@ def runs_plot(points: Sequence[RunPoint], x: str, y: str, marks: Sequence[float]
     rows: list[PlotRow] = [one._asdict() | {"href": f"/observations/{one.observation_id}"} for one in points]
     kinds = tuple(sorted({one.context for one in points}))
     outliers = [row for row in rows if row["outlier"]]
-    return {
-        **_runs_plot(kinds, x, y),
-        "description": f"{y} by {x} of {len(rows)} runs, {len(outliers)} of them ringed as outliers. The table has the "
-        "same numbers.",
-        "datasets": {"runs": rows, "outliers": outliers, "marks": [{"y": mark} for mark in marks]},
-    }
+    said = (
+        f"{y} by {x} of {len(rows)} runs, {len(outliers)} of them ringed as outliers. The table has the same numbers."
+    )
+    shown = {"runs": rows, "outliers": outliers, "marks": [{"y": mark} for mark in marks]}
+    return drawn(_runs_plot(kinds, x, y), said, shown)
 
 
 @lru_cache(maxsize=32)
@@ -152,7 +148,7 @@ def _runs_plot(kinds: tuple[str, ...], x: str, y: str) -> Spec:
     ]
     runs = named_data("runs").mark_point(style="observation", fillOpacity=0.7).properties(name="runs")
     ring = named_data("outliers").mark_point(style="outlier", aria=False)
-    drawn = alt.layer(
+    layers = alt.layer(
         named_data("marks").mark_rule(style="zero", aria=False).encode(y=up),
         ring.encode(x=across, y=up),
         runs.encode(
@@ -164,7 +160,7 @@ def _runs_plot(kinds: tuple[str, ...], x: str, y: str) -> Spec:
             href="href:N",
         ),
     )
-    made: Spec = drawn.properties(width="container", height=SIDE).to_dict()
+    made: Spec = layers.properties(width="container", height=SIDE).to_dict()
     return made
 
 
@@ -190,17 +186,12 @@ def calibration_plot(outcomes: Sequence[OutcomePoint]) -> Spec | None:
         for one in outcomes
     ]
     parts = {name: [row for row in rows if row["inside"] == (name == "inside")] for name in ("inside", "outside")}
-    return {
-        **_calibration(domain, tuple(name for name, drawn in parts.items() if drawn)),
-        "description": f"Measured by predicted improvement of {len(rows)} outcomes, "
-        f"{sum(not one.inside for one in outcomes)} of them outside their 95 % interval. The table has the same "
-        "numbers.",
-        "datasets": {
-            "outcomes": rows,
-            "identity": [{"at": end} for end in domain],
-            **parts,
-        },
-    }
+    made = _calibration(domain, tuple(name for name, some in parts.items() if some))
+    said = (
+        f"Measured by predicted improvement of {len(rows)} outcomes, {len(parts['outside'])} of them outside their "
+        "95 % interval. The table has the same numbers."
+    )
+    return drawn(made, said, {"outcomes": rows, "identity": [{"at": end} for end in domain], **parts})
 
 
 @lru_cache(maxsize=8)
@@ -246,11 +237,8 @@ def coverage_plot(levels: Sequence[Coverage]) -> Spec | None:
     if not levels:
         return None
     rows = [one._asdict() for one in levels]
-    return {
-        **_coverage(),
-        "description": f"Coverage by level: {len(rows)} levels. The table has the same numbers.",
-        "datasets": {"levels": rows, "identity": [{"at": 0}, {"at": 100}]},
-    }
+    said = f"Coverage by level: {len(rows)} levels. The table has the same numbers."
+    return drawn(_coverage(), said, {"levels": rows, "identity": [{"at": 0}, {"at": 100}]})
 
 
 @cache
@@ -264,14 +252,14 @@ def _coverage() -> Spec:
         return alt.Y(field, type="quantitative", title="Outcomes inside (%)", scale=scale)
 
     levels = named_data("levels")
-    drawn = alt.layer(
+    layers = alt.layer(
         named_data("identity").mark_line(style="identity", aria=False).encode(x=x("at"), y=y("at")),
         levels.mark_rule(style="forest-interval", aria=False).encode(x=x("level"), y=y("lower"), y2="upper"),
         levels.mark_point(style="forest")
         .properties(name="levels")
         .encode(x=x("level"), y=y("coverage"), tooltip=[alt.Tooltip("level:Q"), alt.Tooltip("coverage:Q")]),
     )
-    made: Spec = drawn.properties(width=SIDE, height=SIDE).to_dict()
+    made: Spec = layers.properties(width=SIDE, height=SIDE).to_dict()
     return made
 
 
@@ -283,21 +271,17 @@ def pit_plot(counts: Sequence[int]) -> Spec | None:
     rows: list[PlotRow] = [
         {"from": round(place * width, 3), "to": round((place + 1) * width, 3), "n": n} for place, n in enumerate(counts)
     ]
-    return {
-        **_pit(),
-        "description": f"Histogram of {sum(counts)} outcomes by the predictive probability of less. The table has the "
-        "same numbers.",
-        "datasets": {"bins": rows, "even": [{"n": sum(counts) / len(counts)}]},
-    }
+    said = f"Histogram of {sum(counts)} outcomes by the predictive probability of less. The table has the same numbers."
+    return drawn(_pit(), said, {"bins": rows, "even": [{"n": sum(counts) / len(counts)}]})
 
 
 @cache
 def _pit() -> Spec:
     x = alt.X("from", type="quantitative", title="Predictive probability of less", bin="binned")
     y = alt.Y("n", type="quantitative", title="Outcomes", axis=alt.Axis(tickMinStep=1), scale=alt.Scale(zero=True))
-    drawn = alt.layer(
+    layers = alt.layer(
         named_data("bins").mark_bar(style="histogram").properties(name="bins").encode(x=x, x2="to", y=y),
         named_data("even").mark_rule(style="identity", aria=False).encode(y=y),
     )
-    made: Spec = drawn.properties(width=SIDE, height=SIDE).to_dict()
+    made: Spec = layers.properties(width=SIDE, height=SIDE).to_dict()
     return made

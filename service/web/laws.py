@@ -1,8 +1,8 @@
-"""Which law the page draws: the prediction's own, the one that is wanted, or that of the most runs."""
+"""Which law a page draws: a prediction's own, the one that is wanted, or that of the most runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gapcast.contract.recipes import Recipe, cell_of, recipe_class_of
 from service.fits.analysis import Whose
@@ -11,20 +11,26 @@ from service.observations.models import Observation
 from service.predictions.models import Prediction
 
 
-class Shown(NamedTuple):
-    """The law that is drawn, and whether it is the prediction's own."""
+def choose(law: GapLaw, rows: Sequence[Observation], wanted: Whose | None) -> Whose | None:
+    """Choose the largest cell of a wanted or the largest family."""
+    runs = [whose(row) for row in rows if not row.excluded]
+    family = wanted.family if wanted is not None else _most_frequent(run.family for run in runs)
+    if family is None:
+        return None
+    ours = [run for run in runs if run.family == family]
+    if wanted is not None and wanted.teacher is not None:
+        key = key_of(law, wanted)
+    else:
+        key = _most_frequent(key_of(law, run) for run in ours)
+    of_key = (run for run in ours if run.cell is not None and key_of(law, run) == key)
+    return _most_frequent(of_key) or wanted or Whose(family, None, None, None)
 
-    whose: Whose | None
-    is_asked: bool
 
-
-def choose(law: GapLaw, rows: Sequence[Observation], wanted: Whose | None, prediction: Prediction | None) -> Shown:
-    """Choose the prediction's unless another one is wanted; of a wanted or the largest family, the largest cell."""
-    if prediction is not None:
-        asked = _asked(prediction)
-        if wanted is None or _same(law, asked, wanted):
-            return Shown(asked, True)
-    return Shown(_largest(law, [whose(row) for row in rows if not row.excluded], wanted), False)
+def of_prediction(prediction: Prediction) -> Whose:
+    """Return the law that a prediction comes from, or will."""
+    recipe = Recipe.model_validate(prediction.request["recipe"])
+    cell = cell_of(prediction.family, prediction.request["task"], recipe)
+    return Whose(prediction.family, cell, recipe.law_teacher, recipe.divergence)
 
 
 def key_of(law: GapLaw | None, run: Whose) -> Key:
@@ -40,32 +46,6 @@ def whose(row: Observation) -> Whose:
         return Whose(row.family, None, None, None)
     recipe = recipe_class_of(row.cell)
     return Whose(row.family, row.cell, recipe.teacher, recipe.divergence)
-
-
-def _asked(prediction: Prediction) -> Whose:
-    """The law that a prediction comes from, or will."""
-    recipe = Recipe.model_validate(prediction.request["recipe"])
-    cell = cell_of(prediction.family, prediction.request["task"], recipe)
-    return Whose(prediction.family, cell, recipe.law_teacher, recipe.divergence)
-
-
-def _same(law: GapLaw, asked: Whose, wanted: Whose) -> bool:
-    if asked.family != wanted.family:
-        return False
-    return wanted.teacher is None or key_of(law, asked) == key_of(law, wanted)
-
-
-def _largest(law: GapLaw, runs: Sequence[Whose], wanted: Whose | None) -> Whose | None:
-    family = wanted.family if wanted is not None else _most_frequent(run.family for run in runs)
-    if family is None:
-        return None
-    ours = [run for run in runs if run.family == family]
-    if wanted is not None and wanted.teacher is not None:
-        key = key_of(law, wanted)
-    else:
-        key = _most_frequent(key_of(law, run) for run in ours)
-    of_key = (run for run in ours if run.cell is not None and key_of(law, run) == key)
-    return _most_frequent(of_key) or wanted or Whose(family, None, None, None)
 
 
 def _most_frequent(values: Iterable[Any]) -> Any:  # noqa: ANN401

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_args
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
@@ -26,6 +26,7 @@ from service.web import exports
 from service.web.facts import Fact
 from service.web.lists import MODELS, OBSERVATIONS, TABLES, TASKS
 from service.web.rendering import PAGE_HEADERS, page
+from service.web.sent import sent_fields, value_of
 from service.web.tables import Found, Table, asked, filters
 
 router = APIRouter(include_in_schema=False)
@@ -153,11 +154,11 @@ def _observation(
 @router.post("/observations/{observation_id}")
 async def change_observation(request: Request, tenant: Tenant, state: AppState, observation_id: str) -> Response:
     """Exclude an observation or include it again, as the form says, and show it."""
-    sent = dict(parse_qsl((await request.body()).decode(errors="replace")))
+    sent = await sent_fields(request)
 
     def change() -> Response:
         try:
-            patch = ObservationPatch(excluded=sent.get("excluded") == "true", reason=sent.get("reason"))
+            patch = ObservationPatch(excluded=value_of(sent, "excluded") == "true", reason=value_of(sent, "reason"))
             with state.database.write() as session:
                 row = observations.find(session, tenant, observation_id)
                 before = observations.find_pool(session, tenant, row.pool).fit_id

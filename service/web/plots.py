@@ -1,10 +1,10 @@
 """The plot of the law as a Vega-Lite specification: gap against improvement, the fit and one prediction.
 
-Values come in as accuracies in [0, 1] and are drawn in accuracy points (x 100). Colours are no part of a specification:
-marks carry the names of styles, which the page's style sheet gives a light and a dark look.
+Values come in as accuracies in [0, 1] and are drawn in accuracy points (x 100). Marks carry the names
+of styles, whose look is that of `theme`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ import altair as alt
 from gapcast import words
 from service.web.points import BranchPoint, Curve, ObservationPoint, PredictionPoint
 from service.web.recipes import key_words
+from service.web.theme import CONFIG
 
 POINTS = 100.0
 """Accuracy points in an accuracy of 1."""
@@ -66,7 +67,12 @@ def law_chart(
         rows |= {one.link: [_branch_row(one, prediction)] for one in prediction.branches}
         branches = tuple((one.link, one.level) for one in prediction.branches)
     made = _specification(curve is not None, (tuple(kinds), tuple(sizes)), levels, branches)
-    return {**made, "description": _describe(observations, curve, prediction), "datasets": rows}
+    return drawn(made, _describe(observations, curve, prediction), rows)
+
+
+def drawn(made: Spec, description: str, rows: Mapping[str, Sequence[PlotRow]]) -> Spec:
+    """Return a specification with its look, its text for those who do not see it, and its rows."""
+    return {**made, "config": CONFIG, "description": description, "datasets": rows}
 
 
 @lru_cache(maxsize=64)

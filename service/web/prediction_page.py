@@ -25,6 +25,7 @@ from service.web.facts import answer_facts
 from service.web.lists import PREDICTIONS
 from service.web.rollouts import flips
 from service.web.run_facts import came, judged
+from service.web.theme import SHAPES
 
 router = APIRouter(include_in_schema=False)
 
@@ -87,14 +88,14 @@ def _progress(session: Session, tenant: str, prediction: PredictionOut) -> dict[
 
 
 def _answer(session: Session, prediction: PredictionOut, runs: list[TrainingRunOut]) -> dict[str, Any]:
-    pool = prediction.request.pool or ""
     return {
         **answer_facts(prediction),
         "came": came(prediction, runs),
         "runs": [(run, judged(run.predicted)) for run in runs],
         "plot": answer_plot(prediction, runs),
-        "law_chart": f"/web/chart.json?{urlencode({'pool': pool, 'prediction': prediction.id})}",
+        "law_chart": f"/web/chart.json?{urlencode({'prediction': prediction.id})}",
         "law_level": words.level(LEVEL),
+        "shapes": SHAPES,
         "flips": flips(session, prediction.probe_id, MOST_FLIPS) if prediction.probe_id is not None else [],
     }
 

@@ -69,4 +69,4 @@ def recommendation_facts(plan: RecommendationOut) -> Iterator[Fact]:
     yield Fact("Takes", words.duration(3600 * plan.hours), "takes")
     yield Fact("Budget", recommendation_words.budget(plan), "budget")
     yield Fact("Unit", words.sentence(recommendation_words.UNITS[plan.unit]), "unit")
-    yield Fact("Fit", plan.fit_id, "fit", f"/v1/fits/{plan.fit_id}", words.short_id(plan.fit_id))
+    yield Fact("Fit", plan.fit_id, "fit", f"/law?fit={plan.fit_id}", words.short_id(plan.fit_id))

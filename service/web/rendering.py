@@ -85,11 +85,6 @@ def page(request: Request, template: str, here: str, context: dict[str, Any], st
     return _answer(request, templates.env.get_template(template).render(own), status)
 
 
-def fragment(request: Request, template: str, context: dict[str, Any]) -> Response:
-    """Answer with a part of a page, or 304 if the browser has it."""
-    return _answer(request, templates.env.get_template(template).render(context), 200)
-
-
 def _answer(request: Request, text: str, status: int) -> Response:
     body = text.encode()
     headers = PAGE_HEADERS | {"Cache-Control": "private, no-cache"}

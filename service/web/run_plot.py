@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 import altair as alt
 
 from gapcast import words
-from service.web.plots import POINTS, PlotRow, Rows, Spec, named_data
+from service.web.plots import POINTS, PlotRow, Rows, Spec, drawn, named_data
 from service.web.points import RunCurve
 
 STEP_TITLE = "Optimizer step"
@@ -38,7 +38,7 @@ def accuracy_chart(curve: RunCurve) -> Spec | None:
     }
     levels = tuple(level for level, _, _ in _widest_first(curve)) if curve.predicted is not None else ()
     made = _accuracy(bool(rows["held_out"]), levels, len(curve.fan) if rows["fan"] else 0)
-    return {**made, "description": _describe(curve, curve.baseline, curve.self_teacher), "datasets": rows}
+    return drawn(made, _describe(curve, curve.baseline, curve.self_teacher), rows)
 
 
 def loss_chart(curve: RunCurve) -> Spec | None:
@@ -47,12 +47,11 @@ def loss_chart(curve: RunCurve) -> Spec | None:
     if not known:
         return None
     first, last = known[0], known[-1]
-    return {
-        **_loss(),
-        "description": f"Loss in nats per token by step: {first['loss']:.3g} at step {first['step']}, "
-        f"{last['loss']:.3g} at step {last['step']}.",
-        "datasets": {"frame": [{"step": step, "loss": 0} for step in (0, curve.steps)], "losses": known},
-    }
+    said = (
+        f"Loss in nats per token by step: {first['loss']:.3g} at step {first['step']}, {last['loss']:.3g} at step "
+        f"{last['step']}."
+    )
+    return drawn(_loss(), said, {"frame": [{"step": step, "loss": 0} for step in (0, curve.steps)], "losses": known})
 
 
 def _look_rows(curve: RunCurve) -> list[PlotRow]:

@@ -1,8 +1,7 @@
 """The buttons of the pages: forms that cancel, pause and resume what goes on, and that train a prediction."""
 
 from collections.abc import Callable
-from functools import partial
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -22,6 +21,7 @@ from service.recommendations import service as recommendations
 from service.training_runs import service as training_runs
 from service.web import decision_pages, measured_pages, prediction_page, run_page
 from service.web.details import Show
+from service.web.sent import Sent, sent_fields, value_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -50,46 +50,49 @@ STEERS: dict[tuple[str, str], Steer] = {
     ("probes", "cancel"): lambda session, tenant, one, state: probes.cancel(session, tenant, one, state.settle),
     ("external_runs", "cancel"): lambda session, tenant, one, _: external_runs.cancel(session, tenant, one),
 }
-"""by the list that a thing belongs to, and the button"""
+"""by the list that a thing belongs to, and what its button says"""
 
 
-def _done(request: Request, tenant: str, state: State, path: str, one_id: str, change: Callable[[], str]) -> Response:
-    """Do what a button says and show its address; if it is refused, show the page that it is on, and why."""
+def _change(tenant: str, state: State, path: str, one_id: str, sent: Sent) -> str:
+    """Do what a button says; returns the address that shows it."""
+    verb = value_of(sent, "do") or ""
+    if (path, verb) == ("predictions", "train"):
+        return _train(tenant, state, one_id, sent)
+    steer = STEERS.get((path, verb))
+    if steer is None:
+        raise InvalidRequest(f"do: expected a button of this page, got {verb[:80]!r}.", param="do")
+    with state.database.write() as session:
+        steer(session, tenant, one_id, state)
+    return f"/{path}/{quote(one_id)}"
+
+
+def _train(tenant: str, state: State, one_id: str, sent: Sent) -> str:
+    """Train what a prediction is about with the seed of the form; returns the address of the run."""
     try:
-        address = change()
-    except GapcastError as error:
-        return SHOWN[path](request, tenant, state, one_id, error.detail, error.status)
-    return RedirectResponse(address, status_code=303)
+        asked = TrainingRunRequest.model_validate({"prediction_id": one_id, "seeds": [value_of(sent, "seed")]})
+    except ValidationError as error:
+        raise InvalidRequest(" ".join(one.with_value for one in field_problems(error.errors()))) from None
+    with state.database.write() as session:
+        run_id = training_runs.create(session, tenant, asked, state.settings, None)
+    return f"/training_runs/{quote(run_id)}"
 
 
-def _steer(path: str, verb: str) -> Callable[..., object]:
+def _steer(path: str) -> Callable[..., object]:
     async def steer(request: Request, tenant: Tenant, state: AppState, one_id: str) -> Response:
-        def change() -> str:
-            with state.database.write() as session:
-                STEERS[path, verb](session, tenant, one_id, state)
-            return f"/{path}/{quote(one_id)}"
+        sent = await sent_fields(request)
 
-        return await in_writing_thread(partial(_done, request, tenant, state, path, one_id, change))
+        def change() -> Response:
+            try:
+                address = _change(tenant, state, path, one_id, sent)
+            except GapcastError as error:
+                return SHOWN[path](request, tenant, state, one_id, error.detail, error.status)
+            return RedirectResponse(address, status_code=303)
+
+        return await in_writing_thread(change)
 
     return steer
 
 
-for _path, _verb in STEERS:
-    router.add_api_route(f"/{_path}/{{one_id}}/{_verb}", _steer(_path, _verb), methods=["POST"])
-
-
-@router.post("/predictions/{one_id}/train")
-async def train(request: Request, tenant: Tenant, state: AppState, one_id: str) -> Response:
-    """Train what a prediction is about with the seed of the form, and show the run."""
-    sent = dict(parse_qsl((await request.body()).decode(errors="replace")))
-
-    def change() -> str:
-        try:
-            asked = TrainingRunRequest.model_validate({"prediction_id": one_id, "seeds": [sent.get("seed")]})
-        except ValidationError as error:
-            raise InvalidRequest(" ".join(one.with_value for one in field_problems(error.errors()))) from None
-        with state.database.write() as session:
-            run_id = training_runs.create(session, tenant, asked, state.settings, None)
-        return f"/training_runs/{quote(run_id)}"
-
-    return await in_writing_thread(partial(_done, request, tenant, state, "predictions", one_id, change))
+for _path in SHOWN:
+    # where it is shown, so that the address stays if it is refused
+    router.add_api_route(f"/{_path}/{{one_id}}", _steer(_path), methods=["POST"])

@@ -2,15 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
 
 from gapcast import words
 from gapcast.contract.fits import Calibration, FamilyScaling
-from gapcast.contract.probes import Difference
 from service.law.cautions import DECIDED
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
-from service.web.recipes import FamilyRecipe, key_phrase, key_words
-from service.web.rendering import typeset
+from service.web.recipes import FamilyRecipe, key_phrase
 
 SLOPE_NEEDS = 3
 """Fewer observations of a family make no claim about its slope (LAW.md: status `sparse`)."""
@@ -20,45 +17,6 @@ OTHER_STUDENT = 0.05
 """accuracy by which the student that a bent curve is drawn for differs visibly from those of the runs under it"""
 MOST_NAMED = 6
 """sizes, or versions, that one sentence names"""
-
-
-class LawRow(TypedDict):
-    """A law that the page can draw."""
-
-    query: str
-    name: str
-    n: int
-    """observations in the fit"""
-
-
-class ObservationRow(TypedDict):
-    """A row of the table that says what the plot shows."""
-
-    model: str
-    family: str
-    recipe: str
-    context: str
-    gap: str
-    improvement: str
-    note: str
-    mark: str
-    faint: bool
-    """of another law than the curve's"""
-
-
-def laws(observations: Sequence[ObservationPoint], curve: Curve | None, fit: FitVersion | None) -> list[LawRow]:
-    """Return each law with its number of observations in the fit, the largest first, by what it is asked for."""
-    counts = _counts(observations, fit)
-    every = {*counts, *(one.law for one in observations)} | ({curve.law} if curve is not None else set())
-    recipes = Counter(of.family for of in every)
-    return [
-        {
-            "query": of.query,
-            "name": of.family if recipes[of.family] == 1 else f"{of.family}, {key_words(of.key)}",
-            "n": counts.get(of, 0),
-        }
-        for of in sorted(every, key=lambda of: (-counts.get(of, 0), of))
-    ]
 
 
 def _counts(observations: Sequence[ObservationPoint], fit: FitVersion | None) -> Mapping[FamilyRecipe, int]:
@@ -168,24 +126,6 @@ def sizes_message(scaling: FamilyScaling) -> str | None:
     return (
         f"{sentence} The law may bend ({weights}): then a size that was trained at larger gaps shows a smaller slope."
     )
-
-
-def observation_rows(observations: Sequence[ObservationPoint], curve: Curve | None) -> list[ObservationRow]:
-    """Return the rows of the table of observations, in their order."""
-    return [
-        {
-            "model": one.model,
-            "family": one.family,
-            "recipe": one.recipe,
-            "context": words.plain(one.context),
-            "gap": typeset(words.measured(Difference(value=one.gap, se=one.gap_se))),
-            "improvement": typeset(words.measured(Difference(value=one.improvement, se=one.improvement_se))),
-            "note": one.note,
-            "mark": one.mark,
-            "faint": curve is not None and one.law != curve.law and not one.excluded,
-        }
-        for one in observations
-    ]
 
 
 def outcomes_message(pool: str, found: Calibration) -> str:

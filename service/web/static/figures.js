@@ -11,8 +11,8 @@ async function draw(figure) {
   const said = figure.querySelector("[role=status]");
   const chart = new Chart(figure.querySelector(".plot"));
   try {
-    const { spec, nothing } = await get(`/law/${figure.dataset.figure}.json?${figure.dataset.query}`);
-    said.textContent = spec ? "" : nothing;
+    const { spec, note } = await get(`/law/${figure.dataset.figure}.json?${figure.dataset.query}`);
+    said.textContent = note;
     await chart.show(spec);
     if (spec) charts.set(figure, chart);
   } catch (error) {
@@ -26,13 +26,16 @@ function saving(figure) {
   return figure.parentElement.querySelectorAll("[data-save]");
 }
 
-for (const figure of document.querySelectorAll("[data-figure]")) {
-  for (const button of saving(figure)) {
-    button.disabled = true;
-    button.addEventListener("click", () => charts.get(figure).save(button.dataset.save, figure.dataset.name));
+// htmx says this of the page, and of each part that it puts in.
+document.addEventListener("htmx:load", ({ target }) => {
+  for (const figure of target.querySelectorAll("[data-figure]")) {
+    for (const button of saving(figure)) {
+      button.disabled = true;
+      button.addEventListener("click", () => charts.get(figure).save(button.dataset.save, figure.dataset.name));
+    }
+    seen.observe(figure);
   }
-  seen.observe(figure);
-}
+});
 
 // The slider of the versions says which one it stands at, and leads there when it is let go.
 const slider = document.getElementById("version");

@@ -22,8 +22,12 @@ POINTS = re.compile(rf"[+{MINUS}]?\d+\.\d")
 pytestmark = pytest.mark.browser
 
 
-def points_drawn(browser: webdriver.Chrome) -> int:
-    return len(marks(browser, "#chart", "observations"))
+LAW = "figure[data-figure=scatter]"
+"""the plot of the law, on the first page and on that of the law"""
+
+
+def points_drawn(browser: webdriver.Chrome, plot: str = LAW) -> int:
+    return len(marks(browser, plot, "observations"))
 
 
 def marks(browser: webdriver.Chrome, plot: str, name: str) -> list[WebElement]:
@@ -39,11 +43,12 @@ def shown(share: float) -> str:
 
 def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     browser.get(address)
-    wait_for(browser, "#chart svg path")
-    observations = read(address, "/web/chart.json?pool=lab")["observations"]
+    wait_for(browser, f"{LAW} svg path")
+    observations = read(address, "/v1/observations?pool=lab&limit=100")["data"]
     assert len(observations) >= 3
     assert points_drawn(browser) == len(observations)
-    assert f"({len(observations)})" in text(browser, "#observations summary")
+    wait_for(browser, "#law .key")
+    assert "observations in pool lab" in text(browser, "#law .message")
 
     Select(browser.find_element(By.NAME, "context.kind")).select_by_value("hints")
     for name, value in {"context.options.level": "1", "probe.problems": "64", "probe.rollouts": "2"}.items():
@@ -52,7 +57,7 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
         field.send_keys(value)
     assert text(browser, "#probe-size") == "= 128 rollouts per arm"
     browser.find_element(By.ID, "predict").click()
-    WebDriverWait(browser, 20).until(lambda driver: "/predictions/pred_" in driver.current_url, text(browser, "#form"))
+    WebDriverWait(browser, 20).until(lambda driver: "/predictions/pred_" in driver.current_url)
     browser.execute_script(
         """window.progress = [];
         const look = () => window.progress.push(document.getElementById("progress-text").textContent);
@@ -86,7 +91,7 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     assert spoken == typeset(first)
 
     WebDriverWait(browser, 10).until(lambda driver: len(marks(driver, "#chart", "prediction")) == 1)
-    assert points_drawn(browser) == len(observations)
+    assert points_drawn(browser, "#chart") == len(observations)
     assert complaints(browser) == []
 
     browser.get(f"{address}/?prediction={prediction['id']}")
@@ -109,7 +114,8 @@ def test_a_link_opens_a_prediction_on_a_phone_without_sideways_scrolling(browser
             summary.send_keys(Keys.ENTER)
         assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth"), "unfolded"
         browser.get(f"{address}/?like={prediction['id']}")
-        wait_for(browser, "#chart svg path")
+        browser.execute_script("document.getElementById('law').scrollIntoView()")
+        wait_for(browser, f"{LAW} svg path")
         WebDriverWait(browser, 20).until(
             lambda driver: driver.find_element(By.NAME, "probe.problems").get_attribute("value") == "64"
         )
@@ -121,40 +127,44 @@ def test_a_link_opens_a_prediction_on_a_phone_without_sideways_scrolling(browser
 
 def test_an_error_of_the_api_stands_beside_its_field(browser, address) -> None:
     browser.get(address)
-    wait_for(browser, "#chart svg path")
     browser.execute_script(
         """document.getElementById("form").noValidate = true;
-        document.getElementById("probe-problems").value = 1;"""
+        document.getElementById("probe-problems").value = 1;
+        document.getElementById("probe-rollouts").value = 3;"""
     )
     browser.find_element(By.ID, "predict").click()
     wait_for(browser, "#probe-problems-error")
     assert "2" in text(browser, "#probe-problems-error")
     assert browser.find_element(By.ID, "probe-problems").get_attribute("aria-invalid") == "true"
-    assert not browser.find_element(By.ID, "form-error").is_displayed()
+    assert browser.switch_to.active_element.get_attribute("id") == "probe-problems"
+    assert browser.find_element(By.ID, "probe-rollouts").get_attribute("value") == "3", "what was sent is kept"
+    assert not browser.find_elements(By.ID, "form-error")
+    assert browser.current_url == f"{address}/"
+    assert all("422" in one for one in complaints(browser)), "the browser's own line about the page"
 
 
 def test_an_empty_pool_says_that_the_law_is_the_prior_alone(browser, address) -> None:
     browser.get(f"{address}/?pool=default")
-    WebDriverWait(browser, 20).until(lambda driver: "no observations" in text(driver, "#law-message"))
-    assert "prior" in text(browser, "#law-message")
+    wait_for(browser, "#law .message")
+    assert "no observations" in text(browser, "#law .message")
+    assert "prior" in text(browser, "#law .message")
 
 
 def test_an_unknown_pool_is_said_in_the_apis_words(browser, address) -> None:
     with Client(address) as client, pytest.raises(GapcastError) as refused:
         client.fits.current("nothing")
     browser.get(f"{address}/?pool=nothing")
-    WebDriverWait(browser, 20).until(lambda driver: text(driver, "#law-message"))
-    assert "'nothing'" in text(browser, "#law-message")
-    assert text(browser, "#law-message") in str(refused.value)
-    for gone in ("chart", "chart-key", "law-sizes", "observations", "past"):
-        assert not browser.find_element(By.ID, gone).is_displayed(), gone
+    assert "'nothing'" in text(browser, "#law .error")
+    assert text(browser, "#law .error") in str(refused.value)
+    assert not browser.find_elements(By.TAG_NAME, "figure")
     assert complaints(browser) == []
 
     pool = browser.find_element(By.ID, "pool")
     pool.clear()
     pool.send_keys(f"lab{Keys.TAB}")
-    wait_for(browser, "#chart svg path")
-    assert "lab-qwen3" in text(browser, "#law-message")
+    wait_for(browser, f"{LAW} svg path")
+    wait_for(browser, "#law .key")
+    assert "lab-qwen3" in text(browser, "#law")
     assert complaints(browser) == []
 
 
@@ -183,12 +193,13 @@ def test_excluded_observations_and_outliers_are_marked(browser, address) -> None
         client.observations.create(rows, "marked")
         fit = client.fits.current("marked")
     browser.get(f"{address}/?pool=marked")
-    wait_for(browser, "#chart svg path")
+    wait_for(browser, f"{LAW} svg path")
     assert points_drawn(browser) == 12
-    assert len(marks(browser, "#chart", "outliers")) == 1
-    hollow = [one for one in marks(browser, "#chart", "observations") if one.get_attribute("fill-opacity") == "0"]
+    assert len(marks(browser, LAW, "outliers")) == 1
+    hollow = [one for one in marks(browser, LAW, "observations") if one.get_attribute("fill-opacity") == "0"]
     assert len(hollow) == 1
-    key = text(browser, "#chart-key")
+    wait_for(browser, "#law .key")
+    key = text(browser, "#law .key")
     assert "outlier: weight in the fit under 0.5 (1)" in key
     assert "excluded (1)" in key
 
@@ -196,16 +207,16 @@ def test_excluded_observations_and_outliers_are_marked(browser, address) -> None
     wait_for(browser, ".tip")
     assert f"no, excluded: {NASTY}" in text(browser, ".tip")
 
-    browser.find_element(By.CSS_SELECTOR, "#observations summary").send_keys(Keys.ENTER)
-    notes = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#observations tbody td:last-child")]
+    browser.find_element(By.CSS_SELECTOR, "#law .more a").click()
+    wait_for(browser, "#scatter svg path")
+    assert fit.id in browser.current_url
+    assert points_drawn(browser) == 12
+    browser.find_element(By.CSS_SELECTOR, "#scatter summary").send_keys(Keys.ENTER)
+    wait_for(browser, "#scatter tbody tr")
+    notes = [one.text for one in browser.find_elements(By.CSS_SELECTOR, "#scatter tbody td:last-child")]
     assert notes[3] == "outlier, weight < 0.01"
     assert notes[5] == f"no, excluded: {NASTY}"
     assert set(notes[:3] + notes[6:]) == {"yes"}
-
-    version = browser.find_element(By.CSS_SELECTOR, "#law-message a")
-    assert version.get_attribute("title") == fit.id
-    assert fit.id.endswith(version.text.rpartition("…")[2])
-    assert "(n = 11)" in text(browser, "#law-message")
     assert complaints(browser) == []
 
 
@@ -216,23 +227,34 @@ def test_families_that_drift_and_sizes_that_differ_are_told(browser, address) ->
     with Client(address) as client:
         client.observations.create(rows, "drifting")
     browser.get(f"{address}/?pool=drifting")
-    wait_for(browser, "#law-alarms li")
-    assert "versions of qwen3 follow different laws: new (12) and old (12)" in text(browser, "#law-alarms")
-    wait_for(browser, "#law-sizes")
-    assert "at 1B and" in text(browser, "#law-sizes")
-    assert "they differ" in text(browser, "#law-sizes")
+    wait_for(browser, "#law .warnings li")
+    assert "versions of qwen3 follow different laws: new (12) and old (12)" in text(browser, "#law .warnings")
+    browser.find_element(By.CSS_SELECTOR, "#law .more a").click()
+    browser.execute_script("document.getElementById('sizes').scrollIntoView()")
+    wait_for(browser, "#sizes svg path")
+    assert "at 1B and" in text(browser, "#sizes [role=status]")
+    assert "they differ" in text(browser, "#sizes [role=status]")
     assert complaints(browser) == []
+
+
+def judged(browser: webdriver.Chrome, address: str) -> str:
+    """Follow the first page's link to how the predictions of a pool turned out; what is said there."""
+    browser.get(f"{address}/?pool=judged")
+    browser.find_element(By.LINK_TEXT, "How its predictions turned out").click()
+    wait_for(browser, "#calibration")
+    said = browser.find_element(By.CSS_SELECTOR, "#calibration [role=status]")
+    WebDriverWait(browser, 20).until(lambda _: "Reading" not in said.text)
+    return said.text
 
 
 def test_past_predictions_are_shown_with_what_came(browser, address) -> None:
     with Client(address) as client:
         client.observations.create(runs(12), "judged")
-        browser.get(f"{address}/?pool=judged")
-        WebDriverWait(browser, 20).until(lambda driver: text(driver, "#past-message"))
-        assert text(browser, "#past-message").startswith("No prediction has met its outcome in pool judged yet.")
-        assert "prediction_id" in text(browser, "#past-message")
-        for gone in ("past-chart", "past-key", "outcomes"):
-            assert not browser.find_element(By.ID, gone).is_displayed(), gone
+        client.fits.current("judged")
+        said = judged(browser, address)
+        assert said.startswith("No prediction has met its outcome in pool judged yet.")
+        assert "prediction_id" in said
+        assert not marks(browser, "#calibration", "inside")
 
         outcomes, predicted = [], []
         for gap, improvement in ((0.1, 0.11), (0.2, 0.19), (0.3, -0.2)):
@@ -249,15 +271,15 @@ def test_past_predictions_are_shown_with_what_came(browser, address) -> None:
                 run(gap=measured, improvement={"value": improvement, "se": 0.02}, prediction_id=predicted[-1].id)
             )
         client.observations.create(outcomes, "judged")
-    browser.get(f"{address}/?pool=judged")
-    wait_for(browser, "#past-chart svg path")
-    assert len(marks(browser, "#past-chart", "inside")) == 2
-    assert len(marks(browser, "#past-chart", "outside")) == 1
-    said = text(browser, "#past-message")
-    assert said.startswith("Of 3 outcomes, 2 came inside their 80 % interval (67 %, 95 % confidence 21 to 94 %)")
+        client.fits.current("judged")
+    said = judged(browser, address)
+    assert len(marks(browser, "#calibration", "inside")) == 2
+    assert len(marks(browser, "#calibration", "outside")) == 1
+    assert "2 came inside their 80 % interval (67 %, 95 % confidence 21 to 94 %)" in said
     assert "accuracy points wide on average" in said
-    browser.find_element(By.CSS_SELECTOR, "#outcomes summary").send_keys(Keys.ENTER)
-    rows = browser.find_elements(By.CSS_SELECTOR, "#outcomes tbody tr")
+    browser.find_element(By.CSS_SELECTOR, "#calibration summary").send_keys(Keys.ENTER)
+    wait_for(browser, "#calibration tbody tr")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#calibration tbody tr")
     assert [row.find_elements(By.TAG_NAME, "td")[-1].text for row in rows] == ["no", "yes", "yes"]
     assert [row.find_elements(By.TAG_NAME, "td")[3].text for row in rows] == [shown(one) for one in (-0.2, 0.19, 0.11)]
     assert complaints(browser) == []

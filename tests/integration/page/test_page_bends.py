@@ -78,9 +78,9 @@ def opened(browser: webdriver.Chrome, address: str, prediction: Prediction) -> N
     wait_for(browser, "#chart svg .prediction_marks path")
 
 
-def rises(browser: webdriver.Chrome) -> list[float]:
+def rises(browser: webdriver.Chrome, plot: str = "#chart") -> list[float]:
     """How many pixels the curve rises for each to the right, segment by segment."""
-    path = browser.find_element(By.CSS_SELECTOR, "#chart svg .fit_marks path").get_attribute("d")
+    path = browser.find_element(By.CSS_SELECTOR, f"{plot} svg .fit_marks path").get_attribute("d")
     places = [(float(x), float(y)) for x, y in re.findall(r"[ML](-?[\d.]+),(-?[\d.]+)", path)]
     assert len(places) > 20
     return [(below - above) / (right - left) for (left, below), (right, above) in pairwise(places)]
@@ -97,9 +97,9 @@ def points(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", MINUS)
 
 
-def drawn(browser: webdriver.Chrome) -> list[tuple[float, float]]:
+def drawn(browser: webdriver.Chrome, plot: str = "#chart") -> list[tuple[float, float]]:
     """Opacity of the observations' marks, by their number."""
-    found = browser.find_elements(By.CSS_SELECTOR, "#chart svg .observations_marks path")
+    found = browser.find_elements(By.CSS_SELECTOR, f"{plot} svg .observations_marks path")
     shades = [float(one.get_attribute("opacity")) for one in found]
     return [(shade, shades.count(shade)) for shade in sorted(set(shades))]
 
@@ -140,15 +140,20 @@ def test_the_curve_is_of_the_predictions_own_student(browser, address, asked) ->
 
 
 def test_the_law_of_each_recipe_can_be_chosen(browser, address, asked) -> None:
-    browser.get(f"{address}/?pool=bent")
-    wait_for(browser, "#chart svg .fit_marks path")
-    laws = Select(browser.find_element(By.ID, "family"))
-    assert [one.text for one in laws.options] == ["qwen3, co-moving, reverse KL (14)", "qwen3, frozen, forward KL (10)"]
-    laws.select_by_index(1)
-    WebDriverWait(browser, 20).until(lambda driver: "with a frozen teacher" in text(driver, "#law-message"))
-    line = rises(browser)
+    browser.get(f"{address}/law?pool=bent")
+    wait_for(browser, "#scatter svg .fit_marks path")
+    laws = Select(browser.find_element(By.CSS_SELECTOR, "select[name=law]"))
+    assert [one.text for one in laws.options[1:]] == [
+        "qwen3, co-moving, reverse KL (14)",
+        "qwen3, frozen, forward KL (10)",
+    ]
+    laws.select_by_index(2)
+    browser.find_element(By.XPATH, "//button[.='Show']").click()
+    WebDriverWait(browser, 20).until(lambda driver: "with a frozen teacher" in text(driver, "main"))
+    wait_for(browser, "#scatter svg .fit_marks path")
+    line = rises(browser, "#scatter")
     assert line[-1] > 0.8 * line[0]
-    assert drawn(browser) == [(0.3, 14), (0.95, 10)]
+    assert drawn(browser, "#scatter") == [(0.3, 14), (0.95, 10)]
 
     opened(browser, address, asked["frozen"])
     assert "with a frozen teacher" in text(browser, "[data-part=law-chart] .message")

@@ -86,7 +86,7 @@ def columned(tmp_path_factory, address) -> str:
 
 def opened(browser: webdriver.Chrome, address: str) -> None:
     browser.get(address)
-    wait_for(browser, "#chart svg path")
+    WebDriverWait(browser, 20).until(lambda driver: text(driver, "#model-name-note"))
 
 
 def choose(browser: webdriver.Chrome, name: str, value: str | bool) -> None:
@@ -224,6 +224,24 @@ def test_a_width_that_cannot_be_reached_is_said_beside_its_field(browser, addres
     assert said.startswith("expected more than ")
     assert "got 0.005" in said
     assert said.endswith("0.01 is 1 accuracy point.")
+    assert browser.find_element(By.ID, "probe-target_half_width").get_attribute("value") == "0.5"
+    complaints(browser)
+
+
+def test_the_form_asks_without_javascript(browser, address) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(address)
+        assert browser.find_element(By.ID, "context-options-of").is_displayed(), "what does not apply is sent, too"
+        choose(browser, "probe.problems", "512")
+        choose(browser, "probe.rollouts", "128")
+        found = asked(browser, address)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    with Client(address) as client:
+        client.predictions.cancel(found["id"])
+    assert found["request"]["context"] == context_of({"kind": "hints"}).model_dump(mode="json")
+    assert found["request"]["probe"]["controls"] == CONTENT
 
 
 WATCH = """window.seen = [];

@@ -66,9 +66,9 @@ class TestPage:
         assert first[:3] == ["15", "36.0 %", "+11.0"]
         assert second[3].startswith(typeset(points(forecast.now.expected)))
         assert found.facts()["Your id"] == "<b>7</b>"
-        assert client.post(f"{address}/cancel").url.path == address
+        assert client.post(address, data={"do": "cancel"}).url.path == address
         assert Elements(client.get(address).text).text_of("[data-slot=headline]") == "Cancelled"
-        refused = client.post(f"{address}/cancel")
+        refused = client.post(address, data={"do": "cancel"})
         assert refused.status_code == 409
         assert run["id"] in Elements(refused.text).text_of("#refused")
 

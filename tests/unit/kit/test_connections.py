@@ -112,8 +112,7 @@ def test_a_connection_is_taken_and_given_back_in_one_thread_and_no_get_writes(cl
         "name": "lab/addition",
     }
     queries = QUERIES | {
-        "/web/sizes.json": {"fit": values["fit_id"]},
-        "/web/outcomes": {"fit": values["fit_id"]},
+        "/web/chart.json": {"prediction": prediction["id"]},
         "/law/change": {"pool": "lab"},
         "/law/about": {"pool": "lab", "fit": values["fit_id"]},
         "/law/{name}.{form}": {"pool": "lab", "fit": values["fit_id"]},

@@ -236,7 +236,7 @@ def test_a_preference_that_is_none_is_ignored(client: TestClient, prefer: bytes)
         "/v1/observations?pool=%00",
         "/v1/fits/%00",
         "/v1/probes/%00",
-        "/web/chart.json?pool=%00",
+        "/?pool=%00",
         "/web/chart.json?prediction=%00",
     ],
 )

@@ -226,6 +226,16 @@ class TestEnded:
         assert typeset(f"{advice.headline}. {advice.reason}") in home.text_of("#glance")
         assert "hx-get" in home.attributes_of("#glance"), "something goes on, so it looks again"
 
+    def test_predictions_that_it_made_are_not_told_beside_it(self, client: TestClient, ended: ComparisonOut) -> None:
+        given = {name: ASKED["base"][name] for name in ("model", "task")} | {"context": {"kind": "hints"}}
+        gap = {"value": 0.2, "se": 0.02, "student": 0.4}
+        asked = client.post("/v1/predictions", json=given | {"gap": gap}).json()["id"]
+        made = {one["id"] for one in client.get("/v1/predictions").json()["data"]} - {asked}
+        assert {one.prediction_id for one in ended.configurations} <= made | {None}
+        decided = {one["href"] for one in page(client, "").named("a") if str(one.get("id")).startswith("of/")}
+        assert decided == {f"/predictions/{asked}", f"/comparisons/{ended.id}"}
+        assert len(made) > 2
+
 
 def test_what_is_not_there_is_the_apis_problem(client: TestClient) -> None:
     response, api = client.get("/comparisons/cmp_1"), client.get("/v1/comparisons/cmp_1")

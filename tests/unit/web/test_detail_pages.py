@@ -1,7 +1,7 @@
 """The pages of single things, through the whole application; `worker` does what one would."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -287,41 +287,46 @@ class TestCameOut:
 
 
 class TestButtons:
-    FORM: ClassVar = {"content-type": "application/x-www-form-urlencoded"}
-
     def test_a_prediction_is_trained(self, client: TestClient, prediction: Body) -> None:
-        address = f"/predictions/{prediction['id']}/train"
-        shown = client.post(address, content="seed=7", headers=self.FORM)
+        address = f"/predictions/{prediction['id']}"
+        shown = client.post(address, data={"do": "train", "seed": "7"})
         assert shown.status_code == 200
         [run] = client.get("/v1/training_runs").json()["data"]
         assert (run["seed"], run["prediction_id"]) == (7, prediction["id"])
         assert shown.url.path == f"/training_runs/{run['id']}"
-        again = client.post(address, content="seed=7", headers=self.FORM)
-        assert again.status_code == 409
+        again = client.post(address, data={"do": "train", "seed": "7"})
+        assert (again.status_code, again.url.path) == (409, address)
         assert f"seed 7 is {run['id']}" in Elements(again.text).text_of("#refused")
-        assert "seeds.0: expected" in client.post(address, content="seed=x", headers=self.FORM).text
-        assert client.post("/predictions/pred_1/train", content="seed=1", headers=self.FORM).status_code == 404
+        assert "seeds.0: expected" in client.post(address, data={"do": "train", "seed": "x"}).text
+        assert client.post("/predictions/pred_1", data={"do": "train", "seed": "1"}).status_code == 404
+        other = client.post(address, data={"do": "resume"})
+        assert (other.status_code, Elements(other.text).text_of("#refused")) == (
+            422,
+            "do: expected a button of this page, got 'resume'.",
+        )
 
     def test_a_run_is_paused_resumed_and_cancelled_and_told_if_it_cannot_be(
         self, client: TestClient, run: Body, worker: Worker
     ) -> None:
         address = f"/training_runs/{run['id']}"
         worker.claim(run["id"])
-        buttons = [one["action"] for one in page(client, address[1:]).named("form")]
-        assert buttons == [f"{address}/pause", f"{address}/cancel"]
-        assert client.post(f"{address}/pause").url.path == address
-        refused = client.post(f"{address}/resume")
+        shown = page(client, address[1:])
+        assert {one["action"] for one in shown.named("form")} == {address}
+        assert [one["value"] for one in shown.named("button") if one.get("name") == "do"] == ["pause", "cancel"]
+        assert client.post(address, data={"do": "pause"}).url.path == address
+        refused = client.post(address, data={"do": "resume"})
         assert (refused.status_code, refused.headers["content-type"]) == (409, "text/html; charset=utf-8")
+        assert refused.url.path == address
         assert Elements(refused.text).text_of("#refused").startswith(f"{run['id']} ")
-        assert client.post(f"{address}/cancel").status_code == 200
-        foreign = client.post(f"{address}/cancel", headers={"sec-fetch-site": "cross-site"})
+        assert client.post(address, data={"do": "cancel"}).status_code == 200
+        foreign = client.post(address, data={"do": "cancel"}, headers={"sec-fetch-site": "cross-site"})
         assert foreign.status_code == 403
 
     @pytest.mark.parametrize("path", ["predictions", "probes"])
     def test_what_is_measured_is_cancelled(self, client: TestClient, configuration: Body, path: str) -> None:
         made = client.post("/v1/predictions", json=configuration).json()
         one_id = made["id"] if path == "predictions" else made["probe_id"]
-        shown = client.post(f"/{path}/{one_id}/cancel")
+        shown = client.post(f"/{path}/{one_id}", data={"do": "cancel"})
         assert (shown.status_code, shown.url.path) == (200, f"/{path}/{one_id}")
         assert client.get(f"/v1/{path}/{one_id}").json()["status"] == "cancelled"
 

@@ -1,13 +1,16 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 import altair as alt
 import pytest
 
 from service.law import Key
-from service.web.outcome_plot import outcomes_chart
+from service.web import static_directory
+from service.web.law_plots import calibration_plot
 from service.web.plots import LONGEST_NOTE, law_chart
 from service.web.points import BranchPoint, Curve, ObservationPoint, OutcomePoint, PredictionPoint
 from service.web.recipes import FamilyRecipe
+from service.web.theme import CONFIG
 
 pytestmark = pytest.mark.slow
 
@@ -240,18 +243,39 @@ def test_large_pools_are_drawn() -> None:
     assert len(rows(law_chart(many, CURVE, None), "observation")) == 10_000
 
 
-def test_colours_belong_to_the_style_sheet() -> None:
-    spec = law_chart([observation()], CURVE, PREDICTION)
-    for layer in [*spec["layer"], *outcomes_chart([OUTCOME])["layer"]]:
+def outcomes_chart(*outcomes: OutcomePoint) -> dict:
+    made = calibration_plot(outcomes)
+    assert made is not None
+    return made
+
+
+def test_marks_have_the_look_of_their_style_and_no_colour_of_their_own() -> None:
+    spec = law_chart([observation()], CURVE, OPEN)
+    for layer in [*spec["layer"], *outcomes_chart(OUTCOME)["layer"]]:
         assert not {"color", "fill", "stroke"} & set(layer["mark"])
+        assert layer["mark"]["style"] in spec["config"]["style"]
+
+
+def test_every_colour_is_a_variable_of_the_style_sheet() -> None:
+    sheet = (static_directory / "page.css").read_text()
+
+    def variables(value: object) -> set[str]:
+        parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        named = {value} if isinstance(value, str) and value.startswith("--") else set()
+        return named.union(*map(variables, parts))
+
+    found = variables(CONFIG)
+    assert len(found) > 10
+    assert {name for name in found if f"{name}:" not in sheet} == set()
+    assert "#" not in str(CONFIG)
 
 
 class TestOutcomes:
     def test_it_is_a_valid_specification(self) -> None:
-        alt.LayerChart.validate(outcomes_chart([OUTCOME, replace(OUTCOME, inside=False)]))
+        alt.LayerChart.validate(outcomes_chart(OUTCOME, replace(OUTCOME, inside=False)))
 
     def test_an_outcome_stands_over_its_prediction_with_the_interval(self) -> None:
-        spec = outcomes_chart([OUTCOME])
+        spec = outcomes_chart(OUTCOME)
         [bar], [point] = layers(spec, "promised"), layers(spec, "inside")
         [row] = rows(spec, "promised")
         assert (row["predicted"], row["lower"], row["upper"], row["outcome"]) == pytest.approx((20, 10, 30, 28))
@@ -259,13 +283,13 @@ class TestOutcomes:
         assert [point["encoding"][axis]["field"] for axis in ("x", "y")] == ["predicted", "outcome"]
 
     def test_what_came_outside_is_another_mark(self) -> None:
-        spec = outcomes_chart([OUTCOME, replace(OUTCOME, outcome=0.5, inside=False)])
+        spec = outcomes_chart(OUTCOME, replace(OUTCOME, outcome=0.5, inside=False))
         assert [row["outcome"] for row in rows(spec, "inside")] == pytest.approx([28])
         assert [row["outcome"] for row in rows(spec, "outside")] == pytest.approx([50])
-        assert "2 outcomes, 1 outside" in spec["description"]
+        assert "2 outcomes, 1 of them outside" in spec["description"]
 
     def test_the_identity_line_spans_the_predictions(self) -> None:
-        spec = outcomes_chart([OUTCOME, replace(OUTCOME, predicted=-0.05)])
+        spec = outcomes_chart(OUTCOME, replace(OUTCOME, predicted=-0.05))
         first, last = rows(spec, "identity")
         assert first["at"] < -5
         assert last["at"] > 20
@@ -273,6 +297,6 @@ class TestOutcomes:
         assert line["encoding"]["x"]["field"] == line["encoding"]["y"]["field"]
 
     def test_axes_say_their_units(self) -> None:
-        encodings = [layer["encoding"] for layer in outcomes_chart([OUTCOME])["layer"]]
+        encodings = [layer["encoding"] for layer in outcomes_chart(OUTCOME)["layer"]]
         titles = {one[axis]["title"] for one in encodings for axis in ("x", "y")}
-        assert titles == {"Predicted improvement (accuracy points)", "Measured improvement (accuracy points)"}
+        assert titles == {"Predicted (accuracy points)", "Measured (accuracy points)"}

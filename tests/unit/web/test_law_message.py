@@ -3,7 +3,7 @@ from gapcast.words import model_size, shape
 from service.law import Key
 from service.web.points import ChartData, Curve, FitVersion, ObservationPoint
 from service.web.recipes import FamilyRecipe
-from service.web.summary import alarms, law_message, laws, sizes_message
+from service.web.summary import alarms, law_message, sizes_message
 
 FROZEN, MOVING = Key.of("frozen", "forward_kl"), Key.of("ema", "reverse_kl")
 A, B, C, BENT = (FamilyRecipe(*of) for of in (("a", FROZEN), ("b", FROZEN), ("c", FROZEN), ("a", MOVING)))
@@ -137,34 +137,6 @@ def test_what_is_not_drawn_or_not_fitted_is_said() -> None:
         "of a pool of this size are not marked here; the fit's residuals name them. Drift was not tested. The pool has "
         "had 3 changes since; a new fit is being made."
     )
-
-
-def listed(*given) -> list[tuple[str, int]]:
-    return [(one["name"], one["n"]) for one in laws(*given)]
-
-
-def test_laws_come_with_the_largest_first() -> None:
-    stored = points({A: 1, B: 3}) + points({C: 5}, excluded=True)
-    assert listed(stored, None, None) == [("b", 3), ("a", 1), ("c", 0)]
-
-
-def test_laws_of_a_fit_count_what_is_not_drawn() -> None:
-    stored = points({A: 1}) + points({C: 1}, excluded=True)
-    assert listed(stored, None, version({A: 7, B: 9})) == [("b", 9), ("a", 7), ("c", 0)]
-
-
-def test_a_family_with_several_recipes_has_a_law_for_each() -> None:
-    found = laws([], None, version({A: 7, B: 9, BENT: 8}))
-    assert [(one["name"], one["n"]) for one in found] == [
-        ("b", 9),
-        ("a, co-moving, reverse KL", 8),
-        ("a, frozen, forward KL", 7),
-    ]
-    assert found[1]["query"] == "family=a&teacher=ema&divergence=reverse_kl"
-
-
-def test_the_law_that_is_drawn_can_be_chosen_though_nothing_of_it_is_stored() -> None:
-    assert listed([], curve(C, {}), version({A: 7})) == [("a", 7), ("c", 0)]
 
 
 class TestAlarms:

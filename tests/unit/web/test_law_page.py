@@ -15,6 +15,13 @@ from tests.support.rows import run
 pytestmark = pytest.mark.slow
 
 NASTY = '</script><script>alert("name")</script>'
+GIVEN = {
+    "model": {"name": "m", "family": "qwen3"},
+    "task": "livecodebench-v6",
+    "context": {"kind": "feedback"},
+    "pool": "team",
+    "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
+}
 
 
 def post(client: TestClient, rows: list[dict[str, Any]], pool: str = "team") -> tuple[list[str], str]:
@@ -41,8 +48,8 @@ def test_every_figure_is_drawn_tabulated_and_handed_out(client: TestClient, name
     rows = list(csv.DictReader(io.StringIO(figure(client, name, "csv", **asked))))
     table = figure(client, name, "html", **asked)
     if drawn["spec"] is None:  # no prediction of the lab's has met an outcome
-        assert drawn["nothing"]
-        assert drawn["nothing"] in table
+        assert drawn["note"]
+        assert drawn["note"].partition("\n")[0] in table
         return
     alt.LayerChart.validate(drawn["spec"])
     assert drawn["spec"]["description"].endswith("has the same numbers.")
@@ -62,6 +69,7 @@ def test_the_page_names_every_figure_and_leads_to_its_data(client: TestClient) -
 def test_an_older_version_shows_what_it_knew(client: TestClient) -> None:
     ids, first = post(client, [run(external_id=f"a{n}", gap={"value": 0.05 * n, "se": 0.02}) for n in range(1, 5)])
     client.patch(f"/v1/observations/{ids[0]}", json={"excluded": True, "reason": NASTY})
+    client.get("/v1/fits/current", params={"pool": "team"})
     _, second = post(client, [run(external_id="late", name=NASTY)])
     old = figure(client, "scatter", "json", pool="team", fit=first)["spec"]["datasets"]["observations"]
     new = figure(client, "scatter", "json", pool="team", fit=second)["spec"]["datasets"]["observations"]
@@ -74,6 +82,19 @@ def test_an_older_version_shows_what_it_knew(client: TestClient) -> None:
     table = figure(client, "scatter", "html", pool="team", fit=second)
     assert "<script>alert" not in table
     assert "&lt;script&gt;alert" in table
+
+
+def test_a_version_is_found_by_its_id_alone(client: TestClient) -> None:
+    _, fit = post(client, [run(external_id="a")])
+    answer = client.get("/law", params={"fit": fit})
+    assert answer.status_code == 200
+    page = Elements(answer.text)
+    assert page.links("Permalink")[0] == f"/law?pool=team&fit={fit}#scatter"
+    assert page.links("JSON") == [f"/v1/fits/{fit}"]
+    made = client.post("/v1/predictions", json=GIVEN).json()
+    assert Elements(client.get(f"/predictions/{made['id']}").text).attributes_of("#link-law-fit")["href"] == (
+        f"/law?fit={made['law']['fit_id']}"
+    )
 
 
 def test_size_is_a_shape_and_context_a_colour(client: TestClient) -> None:
@@ -101,14 +122,7 @@ def test_residuals_are_those_of_the_api(client: TestClient) -> None:
 
 def test_outcomes_have_equal_axes_coverage_and_pit(client: TestClient) -> None:
     post(client, [run(external_id=str(n), gap={"value": 0.03 * n, "se": 0.02}) for n in range(8)])
-    asked = {
-        "model": {"name": "m", "family": "qwen3"},
-        "task": "livecodebench-v6",
-        "context": {"kind": "feedback"},
-        "pool": "team",
-        "gap": {"value": 0.2, "se": 0.02, "student": 0.4},
-    }
-    predicted = client.post("/v1/predictions", json=asked).json()
+    predicted = client.post("/v1/predictions", json=GIVEN).json()
     _, fit = post(client, [run(external_id="came", prediction_id=predicted["id"])])
     query = {"pool": "team", "fit": fit}
     drawn = figure(client, "calibration", "json", **query)["spec"]

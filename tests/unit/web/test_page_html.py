@@ -1,81 +1,18 @@
 import re
-from contextlib import nullcontext
-from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from gapcast.contract.contexts import KINDS, Corruption, context_of
 from gapcast.contract.measured import EngineName
 from gapcast.contract.probes import ProbeSize, controls_of
 from gapcast.contract.recipes import Recipe
-from service.errors import UnknownPool
-from service.kit import problems
-from service.kit.errors import NotFound
-from service.law import Key
-from service.web.endpoints import mount, static_directory
-from service.web.points import BranchPoint, ChartData, Curve, FitVersion, ObservationPoint, PredictionPoint
-from service.web.recipes import FamilyRecipe
+from service.web import static_directory
 from tests.support.markup import Elements
+from tests.support.rows import run
 
 NASTY = '</script><script>alert("model")</script>'
-FROZEN = Key.of("frozen", "forward_kl")
 OURS = sorted([*static_directory.glob("*.js")])
-
-
-def read_chart(_session, tenant, pool, wanted, prediction_id) -> ChartData:
-    if prediction_id == "pred_unknown":
-        raise NotFound("No prediction pred_unknown.")
-    assert tenant == "local"
-    if pool == "default":
-        return ChartData()
-    if pool == "nothing":
-        raise UnknownPool("pool: 'nothing' holds no observations; pools that do: lab.", param="pool")
-    point = ObservationPoint(
-        id="obs_1",
-        name=NASTY,
-        gap=0.3,
-        gap_se=0.02,
-        improvement=0.28,
-        improvement_se=0.02,
-        model=NASTY,
-        context="hints",
-        family="lab-qwen3",
-        key=FROZEN,
-        recipe="frozen, forward KL",
-        excluded=True,
-        reason=NASTY,
-    )
-    line = Curve(
-        law=FamilyRecipe(wanted.family, Key.of(wanted.teacher, wanted.divergence))
-        if wanted is not None
-        else FamilyRecipe("lab-qwen3", FROZEN),
-        baseline=0.25,
-        typical=0.25,
-        linear_weight=1.0,
-        pool=FROZEN,
-        runs={"lab-qwen3": 1},
-        gaps=[0, 1],
-        mean=[0, 1],
-        confidence_lower=[0, 1],
-        confidence_upper=[0, 1],
-        prediction_lower=[0, 1],
-        prediction_upper=[0, 1],
-        level=0.95,
-    )
-    side = BranchPoint(link="linear", weight=0.3, value=0.2, level=0.95, lower=0.1, upper=0.3)
-    found = PredictionPoint(gap=0.1, gap_se=0.1, mean=0.1, intervals=[], label=NASTY, branches=[side])
-    fit = FitVersion(
-        id="fit_1",
-        n=1,
-        laws={FamilyRecipe("lab-qwen3", FROZEN): 1},
-        behind=0,
-        drift={NASTY: {"": 1, "2": 2}},
-        diagnosed=True,
-    )
-    return ChartData(observations=[point], curve=line, prediction=found if prediction_id else None, fit=fit)
 
 
 def can_have(kind: str, control: Any) -> bool:
@@ -83,16 +20,6 @@ def can_have(kind: str, control: Any) -> bool:
         return control in controls_of(context_of({"kind": kind}), [control])
     except ValueError:
         return False
-
-
-@pytest.fixture
-def bare() -> TestClient:
-    app = FastAPI()
-    app.state.api_key_digest = None
-    app.state.gapcast = SimpleNamespace(database=SimpleNamespace(read=nullcontext))
-    mount(app, read_chart)
-    problems.install(app)
-    return TestClient(app)
 
 
 class TestPage:
@@ -131,8 +58,8 @@ class TestPage:
         assert len(ids) == len(set(ids))
         named = [attributes["aria-describedby"] for _, attributes in page.tags if "aria-describedby" in attributes]
         assert {one for names in named for one in names.split()} <= set(ids)
-        places = {attributes["data-error"] for _, attributes in page.tags if "data-error" in attributes}
-        assert {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps"} <= places
+        fields = {"model.name", "task", "context.kind", "probe.problems", "probe.controls", "recipe.steps", "pool"}
+        assert {f"{name.replace('.', '-')}-error" for name in fields} <= set(ids)
 
     def test_every_option_of_every_context_kind_has_an_input(self, refusing) -> None:
         page = Elements(refusing.get("/").text)
@@ -147,7 +74,8 @@ class TestPage:
         page = Elements(refusing.get("/").text)
         groups = [one["data-kinds"] for one in page.named("div") if "data-kinds" in one]
         boxes = [one for one in page.named("input") if one.get("name") == "probe.controls"]
-        offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, groups, strict=True)}
+        ours = groups[-len(boxes) :]  # after those of the context's options
+        offered = {box["value"]: set((kinds or "").split()) for box, kinds in zip(boxes, ours, strict=True)}
         assert offered == {name: {kind for kind in KINDS if can_have(kind, name)} for name in offered}
         assert set(offered) == {"placebo", "shuffled_feedback"}
         assert [box["value"] for box in boxes if "checked" in box] == ["placebo"]
@@ -163,7 +91,7 @@ class TestPage:
         assert inputs["recipe.learning_rate"]["step"] == "any"
         assert "required" not in inputs["context.options.level"]
         half_width = inputs["probe.target_half_width"]
-        assert (half_width["min"], half_width["max"], half_width["data-scale"]) == ("0", "100", "100")
+        assert (half_width["min"], half_width["max"]) == ("0", "100")
         assert "required" not in half_width
         assert "checked" in inputs["context.options.strip_thinking"]
         assert "checked" not in inputs["context.options.show_expected"]
@@ -215,9 +143,81 @@ class TestFilledForm:
         assert shown == f"\n{text}", "a browser leaves out the first line break"
 
 
+class TestAsking:
+    SENT: ClassVar = {
+        **{"model.name": "lab/addition-qwen3-s", "task": "lab/addition", "context.kind": "hints", "pool": "lab"},
+        **{"probe.problems": "16", "probe.rollouts": "2", "probe.seed": "0", "probe.engine": "auto"},
+        **{"recipe.steps": "20", "recipe.divergence": "forward_kl", "recipe.teacher": "frozen"},
+        **{"decoding.temperature": "1", "context.options.source": "task"},
+    }
+
+    def test_what_is_sent_becomes_a_prediction(self, client) -> None:
+        text = {"context.kind": "static", "context.options.text": "Take\r\ncare.", "context.options.level": "2"}
+        shown = client.post("/", data=self.SENT | text | {"probe.target_half_width": "14"})
+        [made] = client.get("/v1/predictions").json()["data"]
+        assert (shown.status_code, shown.url.path) == (200, f"/predictions/{made['id']}")
+        asked = made["request"]
+        assert asked["context"]["options"]["text"] == "Take\ncare."
+        assert "level" not in asked["context"]["options"], "another kind's"
+        assert asked["probe"]["target_half_width"] == 0.14
+        assert asked["probe"]["controls"] == []
+        assert asked["decoding"]["thinking"] is False
+        assert asked["training"] is not None
+
+    def test_what_a_control_does_not_take_itself_is_an_option_of_its_kind(self, client) -> None:
+        of = {"context.kind": "placebo", "context.options.of": "hints", "context.options.level": "2"}
+        client.post("/", data=self.SENT | of | {"context.options.corruption.rate": "0.25", "probe.controls": "placebo"})
+        [made] = client.get("/v1/predictions").json()["data"]
+        options = made["request"]["context"]["options"]
+        assert (options["of"], options["options"]["level"], options["corruption"]["rate"]) == ("hints", 2, 0.25)
+        assert made["request"]["probe"]["controls"] == [], "a control has none"
+
+    @pytest.mark.parametrize(
+        ("wrong", "field", "said"),
+        [
+            ({"probe.problems": "1"}, "probe-problems", "2"),
+            ({"probe.problems": "x"}, "probe-problems", "got 'x'"),
+            ({"probe.seed": "9" * 400}, "probe-seed", "got "),
+            ({"recipe.learning_rate": "inf"}, "recipe-learning_rate", "got "),
+            ({"context.options.level": "99"}, "context-options-level", "got 99"),
+            ({"model.name": "nobody/none"}, "model-name", "nobody/none"),
+            ({"pool": "nothing"}, "pool", "'nothing'"),
+            ({"probe.target_half_width": "0.001"}, "probe-target_half_width", "0.01 is 1 accuracy point."),
+            (
+                {"context.kind": "placebo", "context.options.of": "hints", "context.options.level": "99"},
+                "context-options-level",
+                "got 99",
+            ),
+        ],
+    )
+    def test_a_fault_stands_beside_its_field_and_what_was_sent_is_kept(self, client, wrong, field, said) -> None:
+        shown = client.post("/", data=self.SENT | wrong)
+        assert shown.status_code == 422
+        page = Elements(shown.text)
+        assert said in page.text_of(f"#{field}-error")
+        [marked] = [attributes for _, attributes in page.tags if attributes.get("aria-invalid") == "true"]
+        assert marked["id"] == field
+        assert "autofocus" in marked
+        assert not page.has("#form-error")
+        assert page.attributes_of("#probe-rollouts")["value"] == "2"
+        assert client.get("/v1/predictions").json()["data"] == []
+
+    def test_a_fault_of_no_field_stands_above_the_form(self, client) -> None:
+        kind = {"context.kind": NASTY}
+        page = client.post("/", data={name: value for name, value in (self.SENT | kind).items() if name != "task"})
+        assert page.status_code == 422
+        assert "<script>alert" not in page.text
+        assert Elements(page.text).text_of("#task-error")
+
+    def test_another_site_cannot_ask(self, client) -> None:
+        refused = client.post("/", data=self.SENT, headers={"sec-fetch-site": "cross-site"})
+        assert refused.status_code == 403
+        assert client.get("/v1/predictions").json()["data"] == []
+
+
 class TestHeaders:
-    @pytest.mark.parametrize("path", ["/", "/web/chart.json", "/static/home.js", "/static/vendor/vega.min.js"])
-    def test_page_data_and_files_carry_them(self, refusing, path) -> None:
+    @pytest.mark.parametrize("path", ["/", "/law", "/static/figures.js", "/static/vendor/vega.min.js"])
+    def test_pages_and_files_carry_them(self, refusing, path) -> None:
         headers = refusing.get(path).headers
         policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
         assert policy["default-src"] == "'self'"
@@ -229,64 +229,43 @@ class TestHeaders:
 
 
 class TestChart:
-    def test_model_text_is_data_and_stays_whole(self, bare) -> None:
-        response = bare.get("/web/chart.json", params={"prediction": "pred_1"})
+    def test_hostile_text_is_data_and_stays_whole(self, client) -> None:
+        rows = [run(external_id="1", model=NASTY, excluded=True, excluded_reason=NASTY)]
+        client.post("/v1/observations", params={"pool": "team"}, json={"observations": rows})
+        client.get("/v1/fits/current", params={"pool": "team"})
+        asked = {
+            **{"model": {"name": NASTY, "family": NASTY}, "task": "t", "context": {"kind": "hints"}, "pool": "team"},
+            "gap": {"value": 0.1, "se": 0.02, "student": 0.4},
+        }
+        made = client.post("/v1/predictions", json=asked).json()
+        response = client.get("/web/chart.json", params={"prediction": made["id"]})
         assert response.headers["content-type"] == "application/json"
+        assert "default-src 'self'" in response.headers["content-security-policy"]
         content = response.json()
-        assert content["observations"][0]["model"] == NASTY
-        assert content["observations"][0]["gap"] == "+30.0 ± 2.0"
-        assert content["observations"][0]["note"] == f"no, excluded: {NASTY}"
-        assert NASTY in content["alarms"][0]
-        assert content["fit"] == {"id": "fit_1", "name": "fit_…fit_1", "n": 1}
-        query = "family=lab-qwen3&teacher=frozen&divergence=forward_kl"
-        assert content["laws"] == [{"query": query, "name": "lab-qwen3", "n": 1}]
-        assert content["law"] == query
-        assert content["level"] == "95 %"
-        assert content["branches"] == [{"link": "linear", "text": "if straight (30 %)"}]
+        assert set(content) == {"spec", "message"}
+        [row] = content["spec"]["datasets"]["observations"]
+        assert (row["model"], row["note"]) == (NASTY, f"no, excluded: {NASTY}")
+        assert content["spec"]["datasets"]["prediction"][0]["label"] == f"hints, {NASTY}"
 
-    def test_the_law_asked_for_is_shown(self, bare) -> None:
-        asked = {"family": "new", "teacher": "ema", "divergence": "js"}
-        content = bare.get("/web/chart.json", params=asked).json()
-        assert content["law"] == "family=new&teacher=ema&divergence=js"
-        assert content["branches"] == []
-        assert content["message"].startswith("None of the 1 observations in pool lab is of new")
-
-    def test_an_empty_pool_says_so(self, bare) -> None:
-        content = bare.get("/web/chart.json", params={"pool": "default"}).json()
-        assert "no observations" in content["message"]
-        assert content["level"] is None
-
-    def test_an_unknown_pool_is_told_in_the_apis_words(self, bare) -> None:
-        response = bare.get("/web/chart.json", params={"pool": "nothing"})
-        assert response.status_code == 200, "a browser's console would show anything else as an error"
-        content = response.json()
-        assert content["message"] == "pool: 'nothing' holds no observations; pools that do: lab."
-        assert content["spec"] is None
-        assert (content["fit"], content["laws"], content["observations"]) == (None, [], [])
-
-    def test_an_unknown_prediction_is_a_problem(self, bare) -> None:
-        response = bare.get("/web/chart.json", params={"prediction": "pred_unknown"})
+    def test_an_unknown_prediction_is_a_problem(self, client) -> None:
+        response = client.get("/web/chart.json", params={"prediction": "pred_unknown"})
         assert response.status_code == 404
         assert response.headers["content-type"] == "application/problem+json"
 
-    def test_a_key_is_asked_for_where_the_api_asks(self, bare) -> None:
-        bare.app.state.api_key_digest = b"0" * 32
-        for path in (
-            "/",
-            "/web/chart.json",
-            "/web/sizes.json?fit=x",
-            "/web/outcomes?fit=x",
-            "/web/run.json?run=x",
-            "/probes/x",
-            "/external_runs/x",
-            "/predictions/x",
-            "/training_runs/x",
-            "/comparisons/x",
-            "/recommendations/x",
-        ):
-            response = bare.get(path)
-            assert response.status_code == 401
-            assert response.headers["www-authenticate"].startswith("Basic")
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/law", "/law/about?pool=x&fit=x", "/law/scatter.json?pool=x&fit=x", "/web/chart.json?prediction=x"),
+        *("/web/run.json?run=x", "/probes/x", "/external_runs/x", "/predictions/x", "/training_runs/x"),
+        *("/comparisons/x", "/recommendations/x"),
+    ],
+)
+def test_a_key_is_asked_for_where_the_api_asks(client, path) -> None:
+    client.app.state.api_key_digest = b"0" * 32
+    response = client.get(path)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Basic")
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
