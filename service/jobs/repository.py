@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, case, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy import Row, Select, and_, case, exists, func, literal, null, or_, select, tuple_, union_all, update
 from sqlalchemy.orm import Session, aliased
 
 from gapcast.contract.base import JsonObject
@@ -136,33 +136,47 @@ def _needs(text: str) -> JobNeeds:
     return JobNeeds.model_validate_json(text)
 
 
-def ahead(session: Session, job: Job) -> list[tuple[JobNeeds, int]]:
-    """Count the jobs of a queued job's queue that are due and were created before it, by what they need."""
+class Around(NamedTuple):
+    """What a queued job waits for: the live workers of its queue, and the jobs before it.
+
+    Attributes:
+        workers: with the jobs that they run. at: the moment of the look; None where no worker lives.
+        before: how many jobs are due and were created before it, by what they need.
+    """
+
+    workers: list[Standing]
+    at: datetime | None
+    before: list[tuple[JobNeeds, int]]
+
+
+def around(session: Session, job: Job) -> Around:
+    """Read it in one statement, what runs the oldest first."""
     mine, other = aliased(Job), aliased(Job)
     before = tuple_(other.created_at, other.id) < tuple_(mine.created_at, mine.id)
     queued = and_(other.queue == job.queue, other.state == JobState.queued, other.available_at <= now())
-    counts = select(other.needs, func.count()).select_from(other).join(mine, before)
-    rows = session.execute(counts.where(queued, mine.id == job.id).group_by(other.needs))
-    return [(_needs(text), number) for text, number in rows]
-
-
-def standing(session: Session, queue: str) -> tuple[datetime | None, list[Standing]]:
-    """Read the live workers of a queue with the jobs that they run, the oldest first, and the moment of the look.
-
-    The moment is None where no worker lives.
-    """
+    counts = select(other.needs.label("waits"), func.count().label("number")).select_from(other).join(mine, before)
+    counted = counts.where(queued, mine.id == job.id).group_by(other.needs).subquery()
     shown = [getattr(Job, name) for name in Running._fields]
+    signs = (Slots.worker, Slots.slots, Slots.offer, now().label("at"))
     runs = and_(Job.worker == Slots.worker, Job.state == JobState.running)
-    query = select(Slots, now(), *shown).outerjoin(Job, runs).where(Slots.queue == queue, Slots.expires_at > now())
-    found: dict[str, Standing] = {}
-    at = None
-    for sign, moment, *job in session.execute(query.order_by(Job.started_at)):
-        at = moment
-        worker = found.setdefault(sign.worker, Standing(sign.slots, sign.offer, []))
-        running = Running(*job)
-        if running.subject_id is not None:
-            worker.running.append(running)
-    return at, list(found.values())
+    of_workers = (
+        select(*signs, *shown, null().label("waits"), null().label("number"))
+        .outerjoin(Job, runs)
+        .where(Slots.queue == job.queue, Slots.expires_at > now())
+    )
+    both = union_all(of_workers, select(*(null() for _ in (*signs, *shown)), counted.c.waits, counted.c.number))
+    found = Around([], None, [])
+    workers: dict[str, Standing] = {}
+    for name, slots, offer, at, *running, waits, number in session.execute(both.order_by("started_at")):
+        if waits is not None:
+            found.before.append((_needs(waits), number))
+            continue
+        found = found._replace(at=at)
+        worker = workers.setdefault(name, Standing(slots, offer, []))
+        one = Running(*running)
+        if one.subject_id is not None:
+            worker.running.append(one)
+    return found._replace(workers=list(workers.values()))
 
 
 class Holding(NamedTuple):

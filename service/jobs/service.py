@@ -56,13 +56,12 @@ def require_room(session: Session, tenant: str, most: int, more: int = 1) -> Non
 
 
 def waiting_of(session: Session, job: Job) -> Waiting | None:
-    """Say why a job has not started; None if it is not queued. Two statements: for a single answer, not for lists."""
+    """Say why a job has not started; None if it is not queued. One statement: for a single answer, not for lists."""
     if job.state != JobState.queued:
         return None
     needs = JobNeeds.model_validate_json(job.needs)
-    at, standing = repository.standing(session, job.queue)
+    standing, at, before = repository.around(session, job)
     able = [one for one in standing if one.offer.takes(needs)]
-    before = repository.ahead(session, job)
     ahead = sum(number for of, number in before if not able or any(one.offer.takes(of) for one in able))
     holding = [one for worker in able for one in worker.running if one.queue == job.queue or worker.offer.memory_gb]
     shown = [_running(one, at, job.tenant) for one in holding if at is not None]
