@@ -118,6 +118,25 @@ def pages(address: str) -> dict[str, str]:
     return states(address)
 
 
+TURNED = """
+const node = arguments[0].firstChild, last = node.data.length - 1;
+const left = (place) => {
+  const range = document.createRange();
+  range.setStart(node, place);
+  range.setEnd(node, place + 1);
+  return range.getBoundingClientRect().left;
+};
+return left(last) < left(last - 1);
+"""
+
+
+def test_a_name_that_turns_text_turns_none_but_its_own(browser, address, pages) -> None:
+    visit(browser, address, pages["prediction refused"])
+    lacking = browser.find_element("css selector", "[data-slot=lacking] li")
+    assert "\u202e" in lacking.get_attribute("textContent")
+    assert not browser.execute_script(TURNED, lacking)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_no_page_has_barriers_or_breaks(browser, address, pages, width, scheme) -> None:
