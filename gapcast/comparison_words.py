@@ -77,7 +77,7 @@ def best(found: ComparisonOut) -> Compared | None:
 
 def names(found: ComparisonOut, places: list[int]) -> list[str]:
     """The names of configurations, the best first."""
-    return [one.name for one in found.configurations if one.place in places]
+    return [words.isolated(one.name) for one in found.configurations if one.place in places]
 
 
 def advice(found: ComparisonOut) -> Advice:
@@ -90,7 +90,7 @@ def advice(found: ComparisonOut) -> Advice:
         return Advice(words.sentence(words.STATES[found.status]), "")
     answer = found.winner.answer
     verdict = words.verdict(answer.verdict, leads.request.min_gain)
-    chosen = words.listed(names(found, found.picked) if answer.verdict == "train" else [leads.name])
+    chosen = words.listed(names(found, found.picked) if answer.verdict == "train" else [words.isolated(leads.name)])
     headline = ADVICE.get(answer.verdict or "", "{names}").format_map({"names": chosen})
     fresh = _fresh(decisive(answer, leads.request))
     reason = f"{_sure(found, leads)} {fresh} {words.sentence(verdict.reason)}".strip()
@@ -103,7 +103,7 @@ def _sure(found: ComparisonOut, leads: Compared) -> str:
         picked = words.listed(names(found, found.picked))
         return f"With {words.probability(found.p_best_picked)} probability {among} is one of {picked}."
     p_best = leads.standing.p_best if leads.standing is not None else 0.0
-    return f"With {words.probability(p_best)} probability {leads.name} is {among}."
+    return f"With {words.probability(p_best)} probability {words.isolated(leads.name)} is {among}."
 
 
 def decisive(answer: Answer, asked: PredictionRequest) -> Improvement:
@@ -136,8 +136,9 @@ def so_far(found: ComparisonOut) -> str:
     standing = leads.standing
     sure = f"the best with {words.probability(standing.p_best)} probability"
     if standing.value is None or standing.interval is None:
-        return f"{leads.name} leads so far, {sure}."
-    return f"{leads.name} leads so far: {_predicted(standing.value, standing.interval)}, {sure}."
+        return f"{words.isolated(leads.name)} leads so far, {sure}."
+    predicted = _predicted(standing.value, standing.interval)
+    return f"{words.isolated(leads.name)} leads so far: {predicted}, {sure}."
 
 
 def progress(at: ComparisonProgress) -> str:
@@ -196,7 +197,7 @@ def advised(found: ComparisonOut) -> str:
     won, leads = found.winner, best(found)
     if won is None or leads is None:
         return ""
-    of_all = words.listed([one.name for place in found.picked for one in found.configurations if one.place == place])
+    of_all = words.listed([name for place in found.picked for name in names(found, [place])])
     said = SENTENCES.get(won.answer.verdict, "The best is {names}").format_map({"names": of_all})
     improvement = won.answer.improvement
     gain = (
@@ -204,7 +205,7 @@ def advised(found: ComparisonOut) -> str:
         if improvement.value is not None
         else "no improvement is predicted"
     )
-    of = f" for {leads.name}" if len(found.picked) > 1 else ""
+    of = f" for {words.isolated(leads.name)}" if len(found.picked) > 1 else ""
     return f"{said}: {gain}{of}. {_p_best(found)} {words.probability(found.p_best_picked or 0.0)}."
 
 
@@ -231,8 +232,8 @@ def probed_again(found: ComparisonOut) -> str:
     of = won.chosen_interval
     ends = "" if of is None else f" ({words.level(of.level)} interval {words.between(of.lower, of.upper)})"
     return (
-        f"{leads.name} was at {words.points(won.chosen_value)} points{ends} when it was chosen. The highest of several "
-        f"numbers is too high on average, so it was probed once more with fresh samples: "
+        f"{words.isolated(leads.name)} was at {words.points(won.chosen_value)} points{ends} when it was chosen. "
+        "The highest of several numbers is too high on average, so it was probed once more with fresh samples: "
         f"{words.with_interval(won.answer.improvement)}."
     )
 

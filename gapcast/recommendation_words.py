@@ -73,7 +73,9 @@ def best(plan: RecommendationOut) -> str | None:
     """Say which run has improved most; None before the first has ended."""
     if plan.best is None or plan.best.improvement is None:
         return None
-    return f"Best run: {plan.space[plan.best.place].name}, {words.measured(plan.best.improvement)} points."
+    return (
+        f"Best run: {words.isolated(plan.space[plan.best.place].name)}, {words.measured(plan.best.improvement)} points."
+    )
 
 
 def which(plan: RecommendationOut, of: Step) -> str:
@@ -82,7 +84,7 @@ def which(plan: RecommendationOut, of: Step) -> str:
         return ""
     places = dict.fromkeys(of.configurations)
     names = [
-        f"{name}, with two seeds" if of.configurations.count(place) > 1 else name
+        f"{words.isolated(name)}{', with two seeds' if of.configurations.count(place) > 1 else ''}"
         for place, name in zip(places, plan.names(list(places)), strict=True)
     ]
     rest = [f"{len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []

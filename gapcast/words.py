@@ -1,6 +1,7 @@
 """Numbers, states and reasons in words: the command line and the page both say them with these, and with no others."""
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -206,6 +207,20 @@ def listed(parts: Sequence[str]) -> str:
 def sentence(text: str) -> str:
     """Begin a text with a capital."""
     return text[:1].upper() + text[1:]
+
+
+_TURNING = frozenset({"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""bidirectional classes of characters that change the order in which their neighbours are shown"""
+_ISOLATES = "\u2066\u2067\u2068"
+_END = "\u2069"
+
+
+def isolated(name: str) -> str:
+    """Write a user's name within a sentence; if it turns the order of text, between marks that keep it to itself."""
+    if _TURNING.isdisjoint(map(unicodedata.bidirectional, name)):
+        return name
+    inner = name.replace(_END, "")  # it would end our isolation before the name does
+    return f"\u2068{inner}{_END * (1 + sum(map(inner.count, _ISOLATES)))}"
 
 
 def plain(name: str) -> str:
@@ -436,7 +451,7 @@ def context(asked: Context) -> str:
 
 def asked_about(model: str, task: str, of: Context) -> str:
     """Name what is measured or trained: lab/addition-qwen3-s on lab/addition, context hints, 2 shown."""
-    return f"{model} on {task}, context {context(of)}"
+    return f"{isolated(model)} on {isolated(task)}, context {context(of)}"
 
 
 def labels(name: str | None, tags: Sequence[str]) -> str:

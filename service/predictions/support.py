@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from gapcast.contract.predictions import Missing, NearRun, PredictionRequest, Support
 from gapcast.contract.probes import ProbeResult
 from gapcast.contract.recipes import Recipe
-from gapcast.words import count, decoding_mode, plain_points, points, whole_percent
+from gapcast.words import count, decoding_mode, isolated, plain_points, points, whole_percent
 from service.fits.asked import Asked
 from service.fits.laws import Answering
 from service.fits.summary import PoolSummary
@@ -106,7 +106,8 @@ def missing(
         yield Missing(code="mode_new", message=message)
     elif runs < FEWEST_RUNS:
         message = (
-            f"{count(runs, 'stored run')} of {asked.family} on {request.task} with a {recipe.recipe_class} recipe; "
+            f"{count(runs, 'stored run')} of {isolated(asked.family)} on {isolated(request.task)} with a "
+            f"{recipe.recipe_class} recipe; "
             f"{FEWEST_RUNS} are needed. {'Import' if recipe.teacher == 'live' else 'Train'} {FEWEST_RUNS - runs} more, "
             f"at about {recipe.steps} steps."
         )

@@ -107,9 +107,8 @@ def _support(support: Support | None, training: TrainedOn | None) -> Iterator[Fa
     yield Fact("Run", words.trained_on(training) if training is not None else None, "trained-on")
     yield Fact("Rests on", words.supported(support), "support")
     for run in support.nearest:
-        text = (
-            f"{run.model}, {words.plain(run.context_kind)}: gap {words.measured(run.gap)}, gained {words.gained(run)}"
-        )
+        of = f"{words.isolated(run.model)}, {words.plain(run.context_kind)}"
+        text = f"{of}: gap {words.measured(run.gap)}, gained {words.gained(run)}"
         yield Fact(words.sentence(words.SAME[run.same]), text, "near", f"/observations/{run.observation_id}")
 
 

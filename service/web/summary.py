@@ -27,7 +27,7 @@ def _counts(observations: Sequence[ObservationPoint], fit: FitVersion | None) ->
 
 def law_message(pool: str, data: ChartData) -> str:
     """Say in a few sentences what the law that is drawn rests on, what of it is not drawn, and how it bends."""
-    sentences = [_rests_on(pool, sum(_counts(data.observations, data.fit).values()), data.curve)]
+    sentences = [_rests_on(words.isolated(pool), sum(_counts(data.observations, data.fit).values()), data.curve)]
     if data.fit is not None:
         sentences += _not_shown(data.fit, len(data.observations))
     if data.curve is not None:
@@ -58,7 +58,7 @@ def _rests_on(pool: str, fitted: int, curve: Curve | None) -> str:
 
 def _of_family(total: str, those: int, curve: Curve) -> str:
     """What the family's own runs say, of all that the law rests on."""
-    family, n = curve.law.family, curve.runs.get(curve.law.family, 0)
+    family, n = words.isolated(curve.law.family), curve.runs.get(curve.law.family, 0)
     if n == 0:
         return f"None of the {total} is of {family}: its law is what the other families suggest."
     if n < SLOPE_NEEDS:
@@ -102,11 +102,11 @@ def alarms(fit: FitVersion | None) -> list[str]:
 
 
 def _alarm(family: str, versions: Mapping[str, int]) -> str:
-    named = [f"{name or 'unnamed'} ({n:,})" for name, n in sorted(versions.items())]
+    named = [f"{words.isolated(name) or 'unnamed'} ({n:,})" for name, n in sorted(versions.items())]
     shown = named if len(named) <= MOST_NAMED else [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} more"]
     return (
-        f"Drift: the versions of {family} follow different laws: {words.listed(shown)}. Exclude the observations of "
-        "those that are out of date, or send them under a family of their own."
+        f"Drift: the versions of {words.isolated(family)} follow different laws: {words.listed(shown)}. "
+        "Exclude the observations of those that are out of date, or send them under a family of their own."
     )
 
 

@@ -206,3 +206,27 @@ def test_why_a_job_waits(why: Waiting | None, said: str) -> None:
 def test_a_pace_is_said_once_it_is_known() -> None:
     assert words.pace(Paced()) == ""
     assert words.pace(Paced(rate=1.25, seconds_left=180)) == "1.25 a second, about 3 min left"
+
+
+class TestIsolated:
+    @pytest.mark.parametrize("name", ["Qwen/Qwen3-8B", "na\u00efve \u6a21\u578b", "", "a-b (2)"])
+    def test_names_that_turn_nothing_stay_as_they_are(self, name: str) -> None:
+        assert words.isolated(name) == name
+
+    @pytest.mark.parametrize(
+        "name", ["\u05e9\u05dc\u05d5\u05dd", "\u202edesrever", "\u2067open", "x\u2069\u202eclosed\u2069"]
+    )
+    def test_others_end_where_their_isolation_ends(self, name: str) -> None:
+        written = words.isolated(name)
+        depth = 0
+        for place, sign in enumerate(written):
+            depth += (sign in "\u2066\u2067\u2068") - (sign == "\u2069")
+            assert depth > 0 or place == len(written) - 1
+        assert depth == 0
+        assert written.strip("\u2066\u2067\u2068\u2069").replace("\u2069", "") == name.strip("\u2067\u2069").replace(
+            "\u2069", ""
+        )
+
+    def test_sentences_keep_names_to_themselves(self) -> None:
+        asked = words.asked_about("\u202eledom", "task", context_of({"kind": "hints"}))
+        assert asked == "\u2068\u202eledom\u2069 on task, context hints"
