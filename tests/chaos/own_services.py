@@ -45,6 +45,14 @@ def free_port() -> int:
         return port
 
 
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Service:
     """One server, started and stopped as often as a storm wants."""
 
@@ -71,11 +79,22 @@ class Service:
                 return
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it by a signal, whose meaning is its own, and wait for that."""
+        """End it by a signal, whose meaning is its own, and wait until nobody of its group is left.
+
+        RabbitMQ is a shell script whose child serves: the signal is for both. PostgreSQL tells its children itself.
+        """
         if self._process is not None:
-            self._process.send_signal(number)
+            group = self._process.pid
+            if self.name == "rabbitmq":
+                os.killpg(group, number)
+            else:
+                self._process.send_signal(number)
             self._process.wait(START)
             self._process = None
+            deadline = time.monotonic() + START
+            while _lives(group):
+                assert time.monotonic() < deadline, f"{self.name} is left behind"
+                time.sleep(0.05)
 
     def close(self) -> None:
         """End it for good."""
