@@ -17,10 +17,12 @@ $(VENV)/.worker: pyproject.toml constraints.txt
 	@$(PIP) -e ".[worker]"
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.worker
-	@echo "Installing what the tests need ..."
+# in one go with what a worker needs: each run of pip takes its time
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@echo "Installing Gapcast and what its tests need into $(VENV) (the first time takes a few minutes: torch is large) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) -e ".[worker,math,dev]"
-	@touch $@
+	@touch $(VENV)/.worker $@
 
 # vLLM's Python code with CPU kernels of a third party: for the tests of the engines on a machine without a GPU
 $(VENV)/.vllm: $(VENV)/.dev tests/vllm/requirements.txt

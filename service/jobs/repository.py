@@ -4,7 +4,22 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, case, exists, func, literal, null, or_, select, tuple_, union_all, update
+from sqlalchemy import (
+    CompoundSelect,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
 from gapcast.contract.base import JsonObject
@@ -164,7 +179,9 @@ def around(session: Session, job: Job) -> Around:
         .outerjoin(Job, runs)
         .where(Slots.queue == job.queue, Slots.expires_at > now())
     )
-    both = union_all(of_workers, select(*(null() for _ in (*signs, *shown)), counted.c.waits, counted.c.number))
+    both: CompoundSelect[*tuple[Any, ...]] = union_all(
+        of_workers, select(*(null() for _ in (*signs, *shown)), counted.c.waits, counted.c.number)
+    )
     found = Around([], None, [])
     workers: dict[str, Standing] = {}
     for name, slots, offer, at, *running, waits, number in session.execute(both.order_by("started_at")):
