@@ -65,6 +65,6 @@ def test_the_key_is_asked_for_once(browser, address) -> None:
         wait_for(browser, "#answer-error")
         assert client.predictions.get(asked.id).status == "cancelled"
     browser.get(address)
-    wait_for(browser, "#chart svg path")
+    wait_for(browser, "[data-figure] svg path")
     assert complaints(browser) == []
     assert strangers(browser, address) == []
