@@ -62,13 +62,36 @@ def strangers(browser: webdriver.Chrome, address: str) -> list[str]:
     return [name for name in names if not name.startswith((f"{address}/", "data:", "blob:"))]
 
 
+def prefer(browser: webdriver.Chrome, scheme: str) -> None:
+    """Have the page that is shown, and those after it, in light or dark, at once: colours that fade are no colours."""
+    preferred = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+
+
+def faults(browser: webdriver.Chrome, address: str, width: int) -> list[str]:
+    """What is wrong with the page that is shown: barriers in light and dark, and what hostile text does to a page."""
+    said = []
+    for scheme in ("dark", "light"):
+        prefer(browser, scheme)
+        said += [f"{scheme}: {one}" for one in barriers(browser)]
+    if browser.execute_script("return document.documentElement.scrollWidth") > width:
+        said.append("wider than the screen")
+    for tag in ("h1", "main"):
+        if (count := len(browser.find_elements("tag name", tag))) != 1:
+            said.append(f"{count} {tag}")
+    said += ["made of text" for _ in browser.find_elements("css selector", "img[src=x]")]
+    return [*said, *strangers(browser, address), *complaints(browser)]
+
+
 @contextmanager
 def screen(browser: webdriver.Chrome, width: int, scheme: str = "light") -> Iterator[None]:
     """A screen of this width that prefers light or dark."""
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    preferred = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": preferred})
+    prefer(browser, scheme)
     try:
         yield
     finally:

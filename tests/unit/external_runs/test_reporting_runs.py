@@ -229,6 +229,7 @@ class TestEnding:
         assert late.status_code == 409
         assert "has ended" in late.json()["detail"]
 
+    @pytest.mark.slow
     def test_finished_runs_teach_the_next_ones_cell(self, client: TestClient, sent: Body) -> None:
         sent |= {"pool": "mine", "model": {"name": "mine/m", "family": "mine"}, "task": "mine/t"}
         for place in range(3):
@@ -307,6 +308,7 @@ class TestStopping:
         assert says["message"].startswith("stop: ")
         assert "above +20.0" in says["message"]
 
+    @pytest.mark.slow
     def test_a_good_run_goes_on(self, client: TestClient, sent: Body) -> None:
         run = begin(client, sent | {"stop": {"min_gain": 0.1}})
         found = look(client, run, *curve(0.11, 0.17, 0.2))
