@@ -259,5 +259,6 @@ def test_what_was_trained_is_not_trained_again_and_sets_the_bar(sharp: GapLaw) -
     assert planned(sharp, several(3), measured, trained=[0], had=0.5).plan is None
 
 
+@pytest.mark.slow
 def test_the_same_question_has_the_same_plan(wide: GapLaw) -> None:
     assert planned(wide, FAMILIES, runs=3) == planned(wide, FAMILIES, runs=3)

@@ -271,6 +271,7 @@ def test_a_prediction_beyond_the_data_says_what_either_link_would(client: TestCl
     assert far["law"]["at_common_gap"]["improvement"] > 0.2
 
 
+@pytest.mark.slow
 def test_predictions_that_met_their_outcome_are_judged(client: TestClient) -> None:
     post(client, line(1.2, 12, 6))
     rng = np.random.default_rng(7)
@@ -399,6 +400,7 @@ def test_an_old_record_is_a_conflict_and_no_crash(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "old_fit")
 
 
+@pytest.mark.slow
 def test_a_new_version_of_the_law_fits_every_pool_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fits.current(database, "local", "lab").fit
     for module in (fits, fit_rows, laws):

@@ -69,6 +69,7 @@ class TestWords:
         assert f"With a stated error of 5 % {stopped} and saved 95 % of the steps of the other 4" in said
 
 
+@pytest.mark.slow
 def test_the_lab_pool_has_it(client: TestClient) -> None:
     fit = client.get("/v1/fits/current", params={"pool": "lab"}).json()
     found = client.get(f"/v1/fits/{fit['id']}/calibration").json()["forecasts"]

@@ -211,6 +211,7 @@ class TestForecast:
         assert found.p_above(0.0)[-1] < 0.01
         assert found.mean[0] > -0.05
 
+    @pytest.mark.slow
     def test_made_runs_end_where_they_were_expected_and_surer_the_later(self) -> None:
         rng = np.random.default_rng(6)
         of_cell = cell(finished(rng, 0.21, 0.25, 12))

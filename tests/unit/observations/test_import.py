@@ -69,6 +69,7 @@ def test_a_run_is_stored_and_counts(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.slow
 def test_what_is_exported_imports_to_the_same_fit(client: TestClient, form: str) -> None:
     rows = [
         run(
@@ -427,6 +428,7 @@ def test_lists_are_filtered_and_paged(client: TestClient) -> None:
     assert client.get("/v1/observations?excluded=true").json()["data"] == []
 
 
+@pytest.mark.slow
 def test_excluding_needs_a_reason_and_leads_to_a_refit(client: TestClient) -> None:
     one, _ = post(client, run(), run(baseline=0.3)).json()["ids"]
     refused = client.patch(f"/v1/observations/{one}", json={"excluded": True})

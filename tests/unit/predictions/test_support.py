@@ -84,6 +84,7 @@ def test_runs_with_a_live_teacher_are_stored_and_at_best_a_pilot_follows(client:
     assert live["improvement"] == ema["improvement"]
 
 
+@pytest.mark.slow
 def test_only_runs_as_long_and_of_the_recipe_class_speak_against_a_context(client: TestClient) -> None:
     """Of a context that gained little in short runs, and under another teacher, a long run may still be advised."""
     recipe: JsonObject = {"teacher": "frozen", "divergence": "forward_kl", "learning_rate": 5e-4}
@@ -118,6 +119,7 @@ def test_only_runs_as_long_and_of_the_recipe_class_speak_against_a_context(clien
     assert {run["recipe_class"] for run in near if run["pool"] == "mine"} == {"frozen-forward_kl", "ema-forward_kl"}
 
 
+@pytest.mark.slow
 def test_a_mode_without_runs_is_at_best_a_pilot(client: TestClient) -> None:
     recipe = {"teacher": "frozen", "divergence": "forward_kl", "steps": 150, "learning_rate": 5e-4}
     rows: list[JsonObject] = [

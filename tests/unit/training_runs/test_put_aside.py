@@ -168,6 +168,7 @@ class TestWatched:
         assert (given.pool, given.fit_id, given.rule, given.steps) == ("lab", fit["id"], None, 150)
         assert Standing.read(given).grounds.cell.runs == 36
 
+    @pytest.mark.slow
     def test_a_rule_is_learnt_from_its_good_runs(self, client: TestClient, post: Post, worker: Worker) -> None:
         get(client, "/v1/fits/current?pool=lab")
         made = post(**LAB, training={"problems": 128, "stop": {"min_gain": 0.05}})
