@@ -1,26 +1,29 @@
-"""Every page over a full store against the same page over an almost empty one: the time until it is there.
+"""Every page over a full store against the same page over an almost empty one: its answer, and a browser's first paint.
 
 `python -m bench.pages`, on SQLite. Pages are asked for in turn, so that both stores meet the same machine. The figures
-of the law are read when they come into view, and stand apart.
+of the law are read when they come into view, and stand apart. Without Chromium only the answers are timed.
 """
 
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+import httpx2
 import numpy as np
-from fastapi.testclient import TestClient
+from selenium import webdriver
 
-from service.app import create_app
-from service.kit.database import Database
-from service.migrate import migrate
-from service.settings import Settings
 from service.web.law_figures import SECTIONS
 from service.web.lists import TABLES
+from tests.support.browser import CHROMIUM, chromium
+from tests.support.product import serving
 
 SIZES = ((36, 10), (10_000, 2_000))
 """observations and predictions"""
-REPETITIONS = 15
+ANSWERS, PAINTS = 15, 9
+"""of each page"""
 GATE = 2.0
 AT_ONCE = 50
 """predictions of one request"""
@@ -29,16 +32,7 @@ KINDS = ("hints", "feedback", "all", "peer_solution")
 POOL = "full"
 
 
-def migrated(folder: Path) -> Settings:
-    """An empty store with the shipped pools."""
-    settings = Settings(data_dir=folder, log_level="error", max_import_bytes=1 << 28)
-    database = Database(settings.database_url)
-    migrate(database)
-    database.engine.dispose()
-    return settings
-
-
-def fill(client: TestClient, observations: int, predictions: int) -> None:
+def fill(client: httpx2.Client, observations: int, predictions: int) -> None:
     """Store runs of some families, contexts and sizes, fit them, and ask about them."""
     rng = np.random.default_rng(0)
     gaps = rng.uniform(0, 0.4, observations)
@@ -74,7 +68,7 @@ def fill(client: TestClient, observations: int, predictions: int) -> None:
         client.post("/v1/predictions", json=asked).raise_for_status()
 
 
-def addresses(client: TestClient) -> dict[str, str]:
+def addresses(client: httpx2.Client) -> dict[str, str]:
     """The addresses of all pages, by a name that is the same for both stores."""
     fit = client.get("/v1/fits/current", params={"pool": POOL}).json()["id"]
     one = client.get("/v1/observations", params={"pool": POOL, "limit": 1}).json()["data"][0]["id"]
@@ -95,33 +89,58 @@ def addresses(client: TestClient) -> dict[str, str]:
     }
 
 
-def seconds(client: TestClient, address: str) -> float:
-    """How long one page takes."""
+PAINTED = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+
+
+def answered(client: httpx2.Client, address: str) -> float:
+    """How long a page's answer takes, in milliseconds."""
     began = time.perf_counter()
     client.get(address).raise_for_status()
-    return time.perf_counter() - began
+    return 1000 * (time.perf_counter() - began)
+
+
+def painted(browser: webdriver.Chrome, address: str) -> float:
+    """How long it is until a browser shows something of a page, in milliseconds."""
+    browser.get(address)
+    while (found := browser.execute_script(PAINTED)) is None:
+        time.sleep(0.01)
+    return float(found)
+
+
+def in_turn(times: int, measures: Sequence[Callable[[], float]]) -> list[float]:
+    """The least of each store: what else the machine does only adds."""
+    rows = [[measure() for measure in measures] for _ in range(times)]
+    return [min(column) for column in zip(*rows, strict=True)]
+
+
+def lines(clients: Sequence[httpx2.Client], browser: webdriver.Chrome | None) -> Iterator[str]:
+    """Ask for each page in turn."""
+    pages = [addresses(client) for client in clients]
+    for name in pages[0]:
+        own = list(zip(clients, (page[name] for page in pages), strict=True))
+        low, high = in_turn(ANSWERS, [partial(answered, client, path) for client, path in own])
+        said = f"{name:24} answer {low:7.1f} ms, {high:7.1f} ms full: {high / low:.2f}x"
+        if browser is not None and not name.startswith("figure"):
+            looks = [partial(painted, browser, str(client.base_url.join(path))) for client, path in own]
+            low, high = in_turn(PAINTS, looks)
+            said += f"; first paint {low:5.0f} ms, {high:5.0f} ms full: {high / low:.2f}x (gate {GATE:g})"
+        yield said
 
 
 def main() -> None:
-    """Fill both stores and ask for each page in turn."""
-    with tempfile.TemporaryDirectory() as folder:
-        few, many = (migrated(Path(folder) / str(n)) for n, _ in SIZES)
-        with (
-            TestClient(create_app(few), base_url="http://127.0.0.1") as small,
-            TestClient(create_app(many), base_url="http://127.0.0.1") as large,
-        ):
-            for client, size in zip((small, large), SIZES, strict=True):
-                fill(client, *size)
-            pages = [addresses(client) for client in (small, large)]
-            for name in pages[0]:
-                times = [
-                    [seconds(client, own[name]) for client, own in zip((small, large), pages, strict=True)]
-                    for _ in range(REPETITIONS)
-                ]
-                # the least of them: what else the machine does only adds
-                low, high = (1000 * min(row[i] for row in times) for i in range(2))
-                gate = "" if name.startswith("figure") else f" (gate {GATE:g})"
-                print(f"{name:24} {low:7.1f} ms, {high:7.1f} ms full: {high / low:.2f}x{gate}", flush=True)
+    """Fill both stores, and measure."""
+    quiet = {"GAPCAST_WORKER": "off", "GAPCAST_LOG_LEVEL": "error", "GAPCAST_MAX_IMPORT_BYTES": f"{1 << 28}"}
+    with ExitStack() as held:
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+        clients = []
+        for size in SIZES:
+            served, _ = held.enter_context(serving(folder / f"{size[0]}", quiet))
+            client = held.enter_context(httpx2.Client(base_url=served.url, timeout=600))
+            fill(client, *size)
+            clients.append(client)
+        browser = held.enter_context(chromium()) if CHROMIUM.exists() else None
+        for line in lines(clients, browser):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

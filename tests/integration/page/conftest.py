@@ -2,30 +2,13 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
 
-from tests.support.browser import complaints
+from tests.support.browser import CHROMEDRIVER, CHROMIUM, chromium, complaints
 from tests.support.product import serving
-
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMEDRIVER = Path("/usr/bin/chromedriver")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 SERVED = {
     "name": "far/away",
@@ -56,15 +39,8 @@ def address(tmp_path_factory, _chromium) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(_chromium) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in [*FLAGS, f"--user-data-dir={profile}", "--window-size=1440,900"]:
-            options.add_argument(flag)
-        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(CHROMEDRIVER)))
+    with chromium() as driver:
         yield driver
-        driver.quit()
 
 
 @pytest.fixture(autouse=True)
