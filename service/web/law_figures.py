@@ -110,7 +110,7 @@ SLOPES = [
     Cell(head="95 % interval", text=lambda row: f"{row['lower']:.2f} to {row['upper']:.2f}", number=True),
     Cell(head="Shape", text=lambda row: words.shape(row["linear"])),
 ]
-SLOPE = "Slope: points gained for a point of gap"
+SLOPE = "Points gained per point of gap"
 
 
 def _slopes(rows: Sequence[Record], nothing: str, said: Sequence[str] = ()) -> Figure:

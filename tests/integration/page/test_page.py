@@ -48,7 +48,7 @@ def test_a_prediction_is_asked_followed_and_read(browser, address) -> None:
     assert len(observations) >= 3
     assert points_drawn(browser) == len(observations)
     wait_for(browser, "#law .key")
-    assert "observations in pool lab" in text(browser, "#law .message")
+    assert "observations in pool lab" in text(browser, "#law > div .message")
 
     Select(browser.find_element(By.NAME, "context.kind")).select_by_value("hints")
     for name, value in {"context.options.level": "1", "probe.problems": "64", "probe.rollouts": "2"}.items():
@@ -145,9 +145,9 @@ def test_an_error_of_the_api_stands_beside_its_field(browser, address) -> None:
 
 def test_an_empty_pool_says_that_the_law_is_the_prior_alone(browser, address) -> None:
     browser.get(f"{address}/?pool=default")
-    wait_for(browser, "#law .message")
-    assert "no observations" in text(browser, "#law .message")
-    assert "prior" in text(browser, "#law .message")
+    wait_for(browser, "#law > div .message")
+    assert "no observations" in text(browser, "#law > div .message")
+    assert "prior" in text(browser, "#law > div .message")
 
 
 def test_an_unknown_pool_is_said_in_the_apis_words(browser, address) -> None:
