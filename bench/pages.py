@@ -78,6 +78,7 @@ def addresses(client: httpx2.Client) -> dict[str, str]:
         **{f"/{table.path}": f"/{table.path}" for table in TABLES},
         "/observations?pool": f"/observations?pool={POOL}",
         "/observations/ID": f"/observations/{one}",
+        "/predictions/ID": f"/predictions/{two[0]}",
         "/tasks/NAME": "/tasks/lab/addition",
         "/models/NAME": "/models/lab/addition-qwen3-s",
         "/predictions/compare": f"/predictions/compare?id={two[0]}&id={two[1]}",
