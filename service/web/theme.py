@@ -71,8 +71,6 @@ CONFIG: Mapping[str, Any] = {
     "legend": {
         **{**LABELS, "orient": "top", "symbolStrokeWidth": 1.2, "symbolSize": 70},
         **{"padding": 0, "offset": 10, "columnPadding": 14},
-        # on a phone one legend stands under the other, beside which it would be cut off
-        "layout": {"top": {"direction": {"signal": "width < 420 ? 'vertical' : 'horizontal'"}}},
     },
     "range": {"category": CATEGORIES},
     "style": STYLES,

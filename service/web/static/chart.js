@@ -1,6 +1,8 @@
 // Draws a specification with Vega's expression interpreter (no eval) and colours from the style sheet.
 import { expressionInterpreter } from "/static/vendor/vega-interpreter.min.js";
 
+// On a phone one legend stands under the other, beside which it would be cut off. Vega-Lite has no word for it.
+const LEGENDS = { top: { direction: { signal: "width < 420 ? 'vertical' : 'horizontal'" } } };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export class Chart {
@@ -52,6 +54,7 @@ export class Chart {
     if (!this.#spec || !this.#container.clientWidth) return;
     const { vega, vegaLite } = globalThis;
     const { spec } = vegaLite.compile({ ...this.#spec, config: coloured(this.#spec.config) });
+    spec.config.legend.layout = LEGENDS;
     const runtime = vega.parse(spec, null, { ast: true });
     this.#view = new vega.View(runtime, { expr: expressionInterpreter, renderer: "svg", container: this.#container, hover: true });
     this.#view.tooltip((_handler, event, _item, value) => this.#point(event, value));
