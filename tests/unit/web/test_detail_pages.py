@@ -119,8 +119,12 @@ class TestAnswers:
 
 
 class TestPrediction:
-    def test_it_is_followed_from_its_queue_to_its_rollouts(self, client: TestClient, configuration: Body) -> None:
-        made = client.post("/v1/predictions", json=configuration).json()
+    @pytest.mark.parametrize(("target", "most"), [({}, ""), ({"target_half_width": 0.14}, "at most ")])
+    def test_it_is_followed_from_its_queue_to_its_rollouts(
+        self, client: TestClient, configuration: Body, target: Body, most: str
+    ) -> None:
+        asked = configuration | {"probe": configuration["probe"] | target}
+        made = client.post("/v1/predictions", json=asked).json()
         path = f"predictions/{made['id']}"
         no_worker = "No worker for probes has been seen: start one with `gapcast worker`"
         found = page(client, path)
@@ -149,7 +153,7 @@ class TestPrediction:
                 job.progress = progress.model_dump(mode="json")
             tell(client, probe.job_id, progress)
             found = page(client, path)
-            assert found.text_of("#progress-text") == f"{done} of 2,000 rollouts"
+            assert found.text_of("#progress-text") == f"{done} of {most}2,000 rollouts"
             steps.append(found.attributes_of("#live")["data-step"])
         assert found.text_of("#progress-gap") == "Gap so far −1.2 ± 3.0 points, 25 problems"
         assert found.attributes_of("#progress-bar")["value"] == "300"
