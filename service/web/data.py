@@ -64,7 +64,7 @@ def read_chart(session: Session, tenant: str, prediction_id: str) -> tuple[str, 
 
     Raises:
         NotFound: the tenant has no such prediction.
-        UnknownPool: the pool is no longer there.
+        UnknownPool: nothing was ever stored in its pool.
     """
     row = predictions.get(session, tenant, prediction_id)
     if row is None:

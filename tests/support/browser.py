@@ -92,7 +92,7 @@ def strangers(browser: webdriver.Chrome, address: str) -> list[str]:
 
 
 def prefer(browser: webdriver.Chrome, scheme: str) -> None:
-    """Have the page that is shown, and those after it, in light or dark, at once: colours that fade are no colours."""
+    """Show this page and those after it in light or dark, without the fading in which colours are measured wrongly."""
     preferred = [
         {"name": "prefers-color-scheme", "value": scheme},
         {"name": "prefers-reduced-motion", "value": "reduce"},

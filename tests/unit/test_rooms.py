@@ -192,18 +192,25 @@ def test_processes_start_through_the_launcher_alone(room: str) -> None:
 SLOW = {"sklearn", "pandas", "torch"}
 """what takes longer to import than a server's or a worker's own code, and is needed by neither"""
 
+LOADED = """
+from workers.engines import model_folder
+from workers.engines.transformers import TransformersEngine
+TransformersEngine.load(model_folder("lab/addition-qwen3-s"))
+"""
+
 
 def modules_after(statement: str) -> set[str]:
-    code = f"{statement}; import sys; print(' '.join(sys.modules))"
+    code = f"{statement}\nimport sys; print(' '.join(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     return {name.split(".")[0] for name in printed.stdout.split()}
 
 
 @pytest.mark.slow
 def test_a_child_process_loads_no_database_and_no_broker_code() -> None:
-    loaded = modules_after("import workers.child, workers.probe, workers.engines.transformers, workers.opsd")
+    loaded = modules_after(f"import workers.child, workers.probe, workers.opsd\n{LOADED}")
     assert "torch" in loaded
     assert not loaded & {"sqlalchemy", "celery", "kombu", "fastapi", "psycopg", "redis"}
+    assert not loaded & SLOW - {"torch"}
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Rollouts with `transformers`: batches of similar length, one torch thread, every sample from its own seed."""
 
 import gc
+import importlib
 import inspect
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +55,19 @@ Row = tuple[int, int]
 """The index of a request, and which of its samples."""
 
 
+def _import_generation() -> None:
+    """Imports what decodes, without scikit-learn, whose import would be a sixth of a child's start.
+
+    Where it is installed, transformers imports it for assisted decoding, which is never ours.
+    """
+    utils = transformers.utils
+    asked, utils.is_sklearn_available = utils.is_sklearn_available, lambda: False
+    try:
+        importlib.import_module("transformers.generation.candidate_generator")
+    finally:
+        utils.is_sklearn_available = asked
+
+
 class TransformersEngine:
     """Implements `workers.engines.protocol.Engine` with `AutoModelForCausalLM.generate`."""
 
@@ -88,6 +102,7 @@ class TransformersEngine:
         if options.quantization is not None:
             raise option_not_supported("transformers", "quantization")
         torch.set_num_threads(THREADS)
+        _import_generation()
         transformers.utils.logging.disable_progress_bar()  # the job has its own progress events
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = options.dtype if options.dtype != "auto" or device == "cuda" else "float32"
