@@ -31,14 +31,6 @@ NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory",
 Write = Callable[[Line], None]
 
 
-def without_scikit_learn() -> None:
-    """Have transformers find no scikit-learn: it imports it, and pandas with it, for a way to sample that is not ours.
-
-    That was a fifth of the processor time of a job's start.
-    """
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
-
-
 def _stop_flag() -> Callable[[], bool]:
     """Return what tells if SIGTERM has come; from now on it does not end the process."""
     asked = threading.Event()
@@ -95,7 +87,6 @@ def last_line(work: Callable[[], BaseModel]) -> Line:
 def main() -> None:
     """Run the job."""
     look_for_garbage_seldom()
-    without_scikit_learn()
     line = sys.stdin.readline()
     if not line.endswith("\n"):  # its worker was killed before it had said all
         sys.exit(1)

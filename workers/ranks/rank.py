@@ -11,7 +11,7 @@ from pathlib import Path
 from gapcast.atomic import write_atomically
 from gapcast.contract.training import TrainingConfiguration
 from service.kit.process import die_with_parent, look_for_garbage_seldom
-from workers.child import emitter, last_line, own_pipe, without_scikit_learn
+from workers.child import emitter, last_line, own_pipe
 from workers.gpu_memory import limit_gpu_memory
 from workers.ranks.places import AGENT, ERROR, JOB, STOP
 
@@ -19,7 +19,6 @@ from workers.ranks.places import AGENT, ERROR, JOB, STOP
 def main() -> None:
     """Do this rank's part."""
     look_for_garbage_seldom()
-    without_scikit_learn()
     die_with_parent(int(os.environ[AGENT]))
     write = own_pipe()
     folder = Path(sys.argv[1])

@@ -2,7 +2,6 @@
 
 import os
 import selectors
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -144,18 +143,3 @@ def test_a_result_leaves_as_the_json_of_its_class_or_not_at_all() -> None:
     result.template = 7  # type: ignore[assignment]
     error = last_line(lambda: result)["error"]
     assert (error["code"], error["category"]) == ("internal_error", "server")
-
-
-@pytest.mark.slow
-def test_a_job_starts_without_the_libraries_that_transformers_takes_along() -> None:
-    script = """
-import sys
-from workers.child import without_scikit_learn
-without_scikit_learn()
-import workers.engines.transformers
-from transformers import AutoModelForCausalLM
-print(AutoModelForCausalLM, *sorted({name.split(".")[0] for name in sys.modules}))
-"""
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert "torch" in told
-    assert not {"pandas", "pyarrow"} & set(told)
