@@ -1,7 +1,8 @@
 """Requests per second of the API against a bare FastAPI "hello" in the same layout, in one run: ratios, not seconds.
 
 The clients are Python threads on the same machine: they slow the faster peer more, so the ratios flatter us a little.
-Every request carries the API's key. Each POST brings another gap and another student, so that no answer is a kept one.
+Every request carries the API's key. A POST is measured twice: with a gap, which the law answers at once, another one
+each time so that no answer is a kept one; and without, so that the prediction waits for a probe and no law is asked.
 """
 
 import http.client
@@ -14,8 +15,9 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from bench.databases import each_database
 from gapcast.launching import module_command, safe_environment
@@ -26,6 +28,7 @@ ROUNDS = 3
 PATIENCE = 240.0
 """seconds until a server answers: beside other work, a migration and two API processes took a minute"""
 KEY = "k" * 32
+PATH = "/v1/predictions"
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
 
 
@@ -37,8 +40,17 @@ def given() -> str:
     )
 
 
-def load(port: int, method: str, path: str, bodies: bool) -> tuple[float, float]:
-    """Requests per second and the 99th percentile in ms, from CLIENTS threads that keep their connections."""
+def probed() -> str:
+    """A request whose gap is to be measured: all of them wait for the same probe, which no worker takes."""
+    model, context = {"name": "lab/addition-qwen3-s"}, {"kind": "hints", "options": {"level": 2}}
+    return json.dumps({"model": model, "task": "lab/addition", "context": context})
+
+
+def load(port: int, method: str, path: str, body: Callable[[], str] | None = None) -> tuple[float, float]:
+    """Requests per second and the 99th percentile in ms, from CLIENTS threads that keep their connections.
+
+    Each request that has a body is sent with an `Idempotency-Key` of its own.
+    """
     times: list[float] = []
     failures: list[int] = []
     deadline = time.perf_counter() + SECONDS
@@ -46,8 +58,8 @@ def load(port: int, method: str, path: str, bodies: bool) -> tuple[float, float]
     def client() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port)
         while (began := time.perf_counter()) < deadline:
-            headers = HEADERS | ({"Idempotency-Key": uuid.uuid4().hex} if bodies else {})
-            connection.request(method, path, given() if bodies else None, headers)
+            headers = HEADERS | ({"Idempotency-Key": uuid.uuid4().hex} if body else {})
+            connection.request(method, path, body() if body else None, headers)
             answer = connection.getresponse()
             answer.read()
             times.append(time.perf_counter() - began)
@@ -78,6 +90,14 @@ def wait_for(port: int, path: str) -> None:
     raise SystemExit(f"nothing answers on port {port}")
 
 
+def created(body: Callable[[], str]) -> str:
+    """Ask for one prediction; its id."""
+    connection = http.client.HTTPConnection("127.0.0.1", 18321)
+    connection.request("POST", PATH, body(), HEADERS)
+    prediction_id: str = json.loads(connection.getresponse().read())["id"]
+    return prediction_id
+
+
 def measure(name: str, settings: Mapping[str, str], workers: int) -> None:
     """Run both servers beside each other and alternate between them."""
     with tempfile.TemporaryDirectory() as folder:
@@ -90,27 +110,26 @@ def measure(name: str, settings: Mapping[str, str], workers: int) -> None:
         try:
             wait_for(18321, "/readyz")
             wait_for(18322, "/hello")
-            connection = http.client.HTTPConnection("127.0.0.1", 18321)
-            connection.request("POST", "/v1/predictions", given(), HEADERS)
-            path = f"/v1/predictions/{json.loads(connection.getresponse().read())['id']}"
-            rounds = [
-                (
-                    load(18322, "GET", "/hello", False),
-                    load(18321, "GET", path, False),
-                    load(18321, "POST", "/v1/predictions", True),
-                )
-                for _ in range(ROUNDS)
-            ]
+            answered, waiting = (f"{PATH}/{created(body)}" for body in (given, probed))
+            measured = {
+                "hello": partial(load, 18322, "GET", "/hello"),
+                "GET, answered": partial(load, 18321, "GET", answered),
+                "GET, waiting for its probe": partial(load, 18321, "GET", waiting),
+                "idempotent POST, waiting": partial(load, 18321, "POST", PATH, probed),
+                "idempotent POST, given gap": partial(load, 18321, "POST", PATH, given),
+            }
+            rounds = [{what: one() for what, one in measured.items()} for _ in range(ROUNDS)]
         finally:
             for process in (service, hello):
                 process.terminate()
             for process in (service, hello):
                 process.wait(30)
-    bare, get, post = (statistics.median(one[i][0] for one in rounds) for i in range(3))
-    slowest = [max(one[i][1] for one in rounds) for i in (1, 2)]
+    rate = {what: statistics.median(one[what][0] for one in rounds) for what in measured}
+    bare = rate.pop("hello")
     print(f"{name}: hello {bare:.0f}/s")
-    print(f"  GET a prediction      {get:7.0f}/s  {get / bare:.2f} of hello, p99 {slowest[0]:.0f} ms")
-    print(f"  idempotent POST (gap) {post:7.0f}/s  {post / bare:.2f} of hello, p99 {slowest[1]:.0f} ms")
+    for what, number in rate.items():
+        slowest = max(one[what][1] for one in rounds)
+        print(f"  {what:26} {number:6.0f}/s  {number / bare:.3f} of hello, p99 {slowest:.0f} ms")
 
 
 def main() -> None:

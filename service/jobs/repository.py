@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BindParameter,
     CompoundSelect,
     Row,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -164,27 +166,37 @@ class Around(NamedTuple):
     before: list[tuple[JobNeeds, int]]
 
 
-def around(session: Session, job: Job) -> Around:
-    """Read it in one statement, what runs the oldest first."""
+def _around() -> CompoundSelect[*tuple[Any, ...]]:
+    """Return the statement of `around`; it is made once, as that takes longer than to ask it."""
     mine, other = aliased(Job), aliased(Job)
+    queue: BindParameter[str] = bindparam("queue")
     before = tuple_(other.created_at, other.id) < tuple_(mine.created_at, mine.id)
-    queued = and_(other.queue == job.queue, other.state == JobState.queued, other.available_at <= now())
+    queued = and_(other.queue == queue, other.state == JobState.queued, other.available_at <= now())
     counts = select(other.needs.label("waits"), func.count().label("number")).select_from(other).join(mine, before)
-    counted = counts.where(queued, mine.id == job.id).group_by(other.needs).subquery()
+    counted = counts.where(queued, mine.id == bindparam("id")).group_by(other.needs).subquery()
     shown = [getattr(Job, name) for name in Running._fields]
     signs = (Slots.worker, Slots.slots, Slots.offer, now().label("at"))
     runs = and_(Job.worker == Slots.worker, Job.state == JobState.running)
     of_workers = (
         select(*signs, *shown, null().label("waits"), null().label("number"))
         .outerjoin(Job, runs)
-        .where(Slots.queue == job.queue, Slots.expires_at > now())
+        .where(Slots.queue == queue, Slots.expires_at > now())
     )
     both: CompoundSelect[*tuple[Any, ...]] = union_all(
         of_workers, select(*(null() for _ in (*signs, *shown)), counted.c.waits, counted.c.number)
     )
+    return both.order_by("started_at")
+
+
+_AROUND = _around()
+
+
+def around(session: Session, job: Job) -> Around:
+    """Read it in one statement, what runs the oldest first."""
     found = Around([], None, [])
     workers: dict[str, Standing] = {}
-    for name, slots, offer, at, *running, waits, number in session.execute(both.order_by("started_at")):
+    rows = session.connection().execute(_AROUND, {"queue": job.queue, "id": job.id})
+    for name, slots, offer, at, *running, waits, number in rows:
         if waits is not None:
             found.before.append((_needs(waits), number))
             continue
