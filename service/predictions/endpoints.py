@@ -4,6 +4,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
+from fastapi.concurrency import run_in_threadpool
 
 from gapcast.contract.base import Page
 from gapcast.contract.events import EventPage
@@ -84,10 +85,13 @@ async def create_prediction(
 
         return await accepted(response, None, store_all, read_all, all_ended, prefer)
 
+    # where others read, in turn with them; what has to wait for a fit does so where others write
+    given = state.database, tenant, request, state.settings, idempotency
+    known = await run_in_threadpool(service.prepare_at_once, *given)
     shown: dict[str, PredictionOut] = {}
 
     def store() -> str:
-        asked = service.prepare(state.database, tenant, request, state.settings, idempotency)
+        asked = known if known is not None else service.prepare(*given)
         with state.database.write() as session:
             created = service.create(session, tenant, asked, state.settings, idempotency)
         if created.shown is not None:

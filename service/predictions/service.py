@@ -124,16 +124,30 @@ def prepare(
         UnknownTask: there is no such task.
         InvalidRequest: the parts do not fit each other.
     """
+    known = prepare_at_once(database, tenant, request, settings, idempotency)
+    if known is not None:
+        return known
+    law = law_for(database, tenant, request, settings)
+    with database.read() as session:
+        return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
+
+
+def prepare_at_once(
+    database: Database,
+    tenant: str,
+    request: PredictionRequest,
+    settings: Settings,
+    idempotency: Idempotency | None = None,
+) -> list[Prepared] | None:
+    """Do what `prepare` does, with nothing to wait for; None where its pool is due a fit."""
     with _all_names(database, tenant, request, settings), database.read() as session:
         pool, is_used = repository.pool_and_use(session, tenant, _named_pool(request, settings), idempotency)
         if is_used:
             return []
         _pool_of(request, settings)
         law = fits.newest_of(session, pool) if pool is not None else None
-        if law is not None:
-            return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
-    law = law_for(database, tenant, request, settings)
-    with database.read() as session:
+        if law is None:
+            return None
         return prepared(session, tenant, [resolved(session, tenant, request, law, settings)])
 
 

@@ -16,10 +16,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection, event
 
 from service.app import API, create_app
+from service.fits import service as fits
 from service.kit.database import MOST_CONNECTIONS, Database
 from service.kit.in_flight import IN_FLIGHT, STUCK_SECONDS, InFlight, Place, Places
 from service.kit.keyed_locks import KeyedLocks
 from service.kit.threads import READING, WRITING
+from service.predictions import answering
 from service.settings import Settings
 from service.web.endpoints import ROUTES
 from tests.support.rows import run
@@ -196,6 +198,37 @@ def test_no_read_waits_behind_those_that_write(client: TestClient) -> None:
             assert client.get("/readyz").status_code == 200
             assert not any(one.done() for one in waiting)
         assert {one.result().status_code for one in waiting} <= {200, 201, 202}
+
+
+def test_no_read_waits_behind_questions_whose_fit_is_due(client: TestClient) -> None:
+    database: Database = client.app.state.gapcast.database  # type: ignore[attr-defined]
+    client.post("/v1/observations", json={"observations": [run(pool="mine")]})
+    with ThreadPoolExecutor(READING + 2) as threads:
+        with fits._due.holding((database.url, "local", "mine")):
+            asked = GIVEN | {"pool": "mine"}
+            waiting = [threads.submit(client.post, "/v1/predictions", json=asked) for _ in range(READING + 1)]
+            time.sleep(1)
+            assert threads.submit(client.get, "/v1/pools").result(30).status_code == 200
+            assert not any(one.done() for one in waiting)
+        assert {one.result().status_code for one in waiting} == {200}
+
+
+def test_the_law_answers_one_question_at_a_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, most, law_answer = 0, 0, answering.answer
+
+    def counted(*given: Any) -> Any:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        time.sleep(0.01)
+        inside -= 1
+        return law_answer(*given)
+
+    monkeypatch.setattr(answering, "answer", counted)
+    with ThreadPoolExecutor(6) as threads:
+        answers = [threads.submit(client.post, "/v1/predictions", json=GIVEN) for _ in range(6)]
+        assert {one.result().status_code for one in answers} == {200}
+    assert most == 1
 
 
 def test_each_thread_of_both_databases_has_a_connection(tmp_path: Any) -> None:
