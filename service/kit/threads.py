@@ -2,7 +2,8 @@
 
 Python runs one thread at a time. More of them make no answer sooner, and the event loop waits for its turn among all of
 them before it accepts, refuses, or says that it lives. What writes can have to wait, for a lock of the database or for
-a fit that is due. So it has threads of its own, and no read waits behind it.
+a fit that is due. So it has threads of its own, and no read waits behind it. A long computation that waits for nothing
+belongs with the reads, which are worked on in the order of their arrival: beside them it would only have its share.
 """
 
 from collections.abc import Callable, Coroutine
