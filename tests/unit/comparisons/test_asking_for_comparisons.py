@@ -15,6 +15,7 @@ from service.kit.database import Database
 from service.predictions import answering
 from service.predictions.answer import answer
 from tests.support.comparisons import round_, standing
+from tests.support.databases import others_can_write
 from tests.support.races import end_part
 
 pytestmark = pytest.mark.slow
@@ -174,7 +175,7 @@ def test_the_end_asks_the_law_while_others_can_write(client: TestClient, monkeyp
     database, was_locked = database_of(client), list[bool]()
 
     def noted(*asked: Any) -> Answer:
-        was_locked.append(database._write_lock.locked())  # type: ignore[union-attr]
+        was_locked.append(not others_can_write(database))
         return answer(*asked)
 
     made = client.post("/v1/comparisons", json=comparison()).json()
@@ -195,7 +196,7 @@ def test_what_is_compared_is_looked_up_while_others_can_write(
     database, was_locked = database_of(client), list[bool]()
 
     def noted(found: Any, law: Any) -> Questions:
-        was_locked.append(database._write_lock.locked())  # type: ignore[union-attr]
+        was_locked.append(not others_can_write(database))
         return questions(found, law)
 
     monkeypatch.setattr(configuring, "questions", noted)
