@@ -21,7 +21,7 @@ from tests.support.watching import given_of, stop_rule
 from workers.host.child_process import child_environment
 from workers.tasks import load_task
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 JOB = {"entry": KIND.entry, "stops_gently": KIND.stops_gently}
 
