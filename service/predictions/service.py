@@ -139,7 +139,7 @@ def prepare_at_once(
     settings: Settings,
     idempotency: Idempotency | None = None,
 ) -> list[Prepared] | None:
-    """Do what `prepare` does, with nothing to wait for; None where its pool is due a fit."""
+    """Do what `prepare` does, and raise as it does, with nothing to wait for; None where its pool is due a fit."""
     with _all_names(database, tenant, request, settings), database.read() as session:
         pool, is_used = repository.pool_and_use(session, tenant, _named_pool(request, settings), idempotency)
         if is_used:
