@@ -24,9 +24,17 @@ class Memory:
         self._waits: dict[str, Due] = {}
         """the oldest job of each queue that does not fit"""
 
-    def take(self, queue: str, due: Due) -> bool:
-        """Take what a job needs; False if it does not fit or has to wait for an older one."""
+    @property
+    def taken(self) -> frozenset[str]:
+        """Ids of the jobs that a slot of this worker has taken memory for."""
         with self._lock:
+            return frozenset(self._held)
+
+    def take(self, queue: str, due: Due) -> bool:
+        """Take what a job needs; False if it does not fit, has to wait for an older one, or another slot has it."""
+        with self._lock:
+            if due.id in self._held:  # else the slot that comes too late would give back what the first one holds
+                return False
             share = self._offer.share_of(due.needs)
             if share > self._free() or any(self._is_before(one, queue, due) for one in self._waits.values()):
                 oldest = self._waits.get(queue)

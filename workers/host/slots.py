@@ -4,9 +4,11 @@ The jobs table says what is due. A wake-up only makes idle slots look at once, a
 """
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
+from gapcast.contract.needs import JobNeeds
 from service.jobs import repository as jobs
 from service.jobs.needs import offer_of
 from service.jobs.repository import Due
@@ -78,16 +80,17 @@ class Slots:
 
     def _take(self, queue: str, refused: set[str]) -> Due | None:
         """Return the job that a slot is to run now, for which it has taken the memory."""
-        with self._database.read() as session:
-            due = jobs.next_due(session, queue, KINDS, refused, self._offer.takes)
+        due = self._next_due(queue, refused, self._offer.takes)
         self._memory.forget(queue, due)
         if due is None or self._memory.take(queue, due):
             return due
-        with self._database.read() as session:
-            smaller = jobs.next_due(
-                session, queue, KINDS, refused, lambda needs: self._offer.takes(needs) and self._memory.fits(needs)
-            )
+        smaller = self._next_due(queue, refused, lambda needs: self._offer.takes(needs) and self._memory.fits(needs))
         return smaller if smaller is not None and self._memory.take(queue, smaller) else None
+
+    def _next_due(self, queue: str, refused: set[str], takes: Callable[[JobNeeds], bool]) -> Due | None:
+        """Return the oldest job that is wanted; what another slot is about to claim is due for that one alone."""
+        with self._database.read() as session:
+            return jobs.next_due(session, queue, KINDS, refused | self._memory.taken, takes)
 
     def _keep_working(self, queue: str, woken: threading.Event) -> None:
         refused: set[str] = set()  # jobs that cannot be started here and must not keep those behind them from it

@@ -27,6 +27,17 @@ def test_as_many_run_as_fit() -> None:
     assert memory.take("probes", third)
 
 
+def test_a_slot_that_comes_too_late_for_a_job_gives_nothing_of_it_back() -> None:
+    memory = Memory(Offer(memory_gb=80))
+    first, second = job(40), job(50)
+    assert memory.take("training", first)
+    assert memory.taken == {first.id}
+    assert not memory.take("training", first), "another slot is about to claim it"
+    assert not memory.take("training", second)
+    memory.give(first.id)
+    assert memory.take("training", second)
+
+
 def test_one_that_does_not_say_what_it_takes_runs_alone() -> None:
     memory = Memory(Offer(memory_gb=80))
     small, unknown = job(1), job(None)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -144,6 +145,38 @@ def test_jobs_run_at_once_as_far_as_the_memory_goes_and_labels_are_kept(
     eventually(lambda: "third" in supervisor.started)
     working.stop()
     assert set(supervisor.started) == {"first", "second", "third"}
+
+
+def test_a_job_that_two_slots_see_at_once_holds_its_memory_until_it_ends(
+    database: Database,
+    settings: Settings,
+    supervisor: Recording,
+    stop: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots, "LOOK", 0.05)
+    settings.worker_queues, settings.worker_concurrency, settings.worker_memory_gb = ["training"], 2, 80
+    with database.write() as session:
+        for subject, gigabytes in {"first": 40, "second": 50}.items():
+            needs = JobNeeds(memory_gb=gigabytes)
+            jobs.add(session, tenant="local", kind="training", queue="training", subject_id=subject, needs=needs)
+    both, look, looks = threading.Barrier(2), jobs.next_due, count()
+
+    def at_once(*arguments: Any) -> jobs.Due | None:
+        due = look(*arguments)
+        if next(looks) < 2:  # the first look of each slot
+            both.wait(30)
+        return due
+
+    monkeypatch.setattr(jobs, "next_due", at_once)
+    working = Slots(settings, database, supervisor, stop)
+    working.start()
+    eventually(lambda: supervisor.started == ["first"])
+    eventually(lambda: next(looks) > 10)
+    assert supervisor.started == ["first"], "both do not fit"
+    supervisor.done.set()
+    eventually(lambda: supervisor.started == ["first", "second"])
+    working.stop()
 
 
 class TestPace:
