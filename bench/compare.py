@@ -83,7 +83,7 @@ def compared(folder: str) -> tuple[float, dict[str, Any], ComparisonConfiguratio
     with database.read() as session:
         (part,) = repository.parts(session, [found["id"]])
         configuration = service.configuration_of(session, part.row)
-    database.engine.dispose()
+    database.close()
     return seconds, found, configuration
 
 

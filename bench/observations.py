@@ -59,7 +59,7 @@ def filled(folder: Path, n: int, url: str = "") -> Settings:
     if not database.is_sqlite:  # as autovacuum does it within a minute
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("VACUUM ANALYZE observations")
-    database.engine.dispose()
+    database.close()
     return settings
 
 
@@ -119,7 +119,7 @@ def main() -> None:
             f"a refit of {len(rows)} rows: {read - began:.1f} s to read them, {taken - read:.1f} s to hand them over, "
             f"{fitted:.1f} s to fit"
         )
-        database.engine.dispose()
+        database.close()
 
 
 if __name__ == "__main__":

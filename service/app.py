@@ -166,7 +166,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         stop.set()
         await asyncio.to_thread(refitter.stop)
         await asyncio.to_thread(thread.join, 5)
-        database.engine.dispose()
+        database.close()
 
     app = FastAPI(
         title="Gapcast",

@@ -86,7 +86,7 @@ def migrate_or_refuse(settings: Settings) -> None:
     try:
         database = Database(settings.database_url)
         migrate(database)
-        database.engine.dispose()
+        database.close()
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         refuse(f"database_url: expected a database that can be used, got an error: {reason}")

@@ -86,7 +86,7 @@ def migrated_postgres() -> Iterator[str]:
     with postgres() as url:
         made = Database(url)
         migrate(made)
-        made.engine.dispose()
+        made.close()
         yield url.rsplit("/", 1)[1]
 
 
@@ -100,7 +100,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pass
     with made.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    made.engine.dispose()
+    made.close()
     return path
 
 
@@ -114,7 +114,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> 
             url = held.enter_context(postgres(request.getfixturevalue("migrated_postgres")))
         made = Database(url)
         yield made
-        made.engine.dispose()
+        made.close()
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ class EmbeddedWorker:
         except SQLAlchemyError as error:
             log.warning(failing, error=f"{type(error).__name__}: {error}"[:300])
         finally:
-            database.engine.dispose()
+            database.close()
 
     def _sign(self, session: Session, worker: str) -> None:
         settings = self._settings

@@ -142,6 +142,11 @@ class Database:
         if woken:
             self._wake(woken)
 
+    def close(self) -> None:
+        """Close all connections, and what a thread still has as soon as it gives it back."""
+        event.listen(self.engine.pool, "checkin", lambda _connection, record: record.invalidate())
+        self.engine.dispose()
+
 
 def _tune_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")

@@ -152,7 +152,7 @@ def storm(plan: Plan, folder: Path) -> Report:
             wrong = checker.check(history, clients, database)
             with database.read() as session:
                 recovered = checker.recoveries(history, session)
-            database.engine.dispose()
+            database.close()
         finally:
             fleet.stop()
     wrong += [f"left behind: {line}" for line in fleet.leftovers()]

@@ -58,7 +58,7 @@ def test_many_first_starts_at_once(postgres_url: str) -> None:
     with databases[0].read() as session:
         assert session.execute(text("SELECT count(*) FROM observations")).scalar() == SHIPPED
     for database in databases:
-        database.engine.dispose()
+        database.close()
 
 
 def test_what_older_rows_say_is_read_from_their_notes(database: Database) -> None:

@@ -68,4 +68,4 @@ def test_two_clients_post_a_thousand_times_at_once(kind: str, tmp_path: Path, re
         assert ask(client, "GET", "/v1/fits/current")["id"] == fit.id
         versions = ask(client, "GET", "/v1/events", params={"type": "fit.created", "limit": 500})["data"]
         assert len(versions) < pool.changes / 2, "refits are coalesced"
-        database.engine.dispose()
+        database.close()

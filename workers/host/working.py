@@ -77,7 +77,7 @@ def _wait_for_database(settings: Settings) -> None:
         except SQLAlchemyError as error:
             problem = str(getattr(error, "orig", None) or error).splitlines()[0]
         if not problem:
-            database.engine.dispose()
+            database.close()
             return
         if time.monotonic() - began > PATIENCE:
             refuse(f"database_url: expected a database that is ready, got after {PATIENCE:.0f} s: {problem}.")

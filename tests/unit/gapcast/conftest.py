@@ -42,7 +42,7 @@ def stored(server: str, served: Path) -> Iterator[Database]:
     """The server's own database, to write what a worker would."""
     database = Database(f"sqlite:///{served / 'data' / 'gapcast.db'}")
     yield database
-    database.engine.dispose()
+    database.close()
 
 
 @pytest.fixture

@@ -300,3 +300,13 @@ def test_a_keyed_lock_is_one_a_key_and_leaves_nothing_behind() -> None:
 
 def test_the_application_bounds_its_requests(settings: Settings) -> None:
     assert InFlight in [one.cls for one in create_app(settings).user_middleware]
+
+
+def test_a_connection_that_comes_back_after_the_end_is_closed(database: Database) -> None:
+    closed = []
+    event.listen(database.engine.pool, "close", lambda *given: closed.append(given))
+    with database.read() as session:
+        session.connection()
+        database.close()
+        assert not closed
+    assert len(closed) == 1

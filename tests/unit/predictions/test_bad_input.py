@@ -244,7 +244,7 @@ def test_postgresql_meets_no_nul(tmp_path: Path, postgres_url: str, path: str) -
     settings = Settings(data_dir=tmp_path, database_url=postgres_url, log_level="error")
     database = Database(settings.database_url)
     migrate(database)
-    database.engine.dispose()
+    database.close()
     with TestClient(create_app(settings), base_url="http://127.0.0.1") as on_postgres:
         answer = on_postgres.get(path)
     assert answer.status_code in {404, 422}
