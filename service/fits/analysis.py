@@ -88,8 +88,19 @@ class Whose(NamedTuple):
         return cls(family, cell, key.teacher, key.known_divergence)
 
 
-def curve(law: GapLaw, whose: Whose, band: Band, level: float, improvement_var: float, baseline: float | None) -> Curve:
+_CURVES = 64
+"""that stay in memory, those that were asked for last"""
+
+
+def _curve_key(fit: Fit, *asked: object) -> tuple[object, ...]:
+    return fit.id, *asked
+
+
+# as a fit never changes; with contexts as a level one takes seconds
+@cached(LRUCache[tuple[object, ...], Curve](_CURVES), key=_curve_key, condition=Condition())
+def curve(fit: Fit, whose: Whose, band: Band, level: float, improvement_var: float, baseline: float | None) -> Curve:
     """A family's curve with its confidence band and the prediction band of an improvement at an exactly known gap."""
+    law = law_of(fit)
     gaps = np.linspace(band.first, band.last, band.points)
     family, cell, teacher, divergence = whose
     if teacher is None:

@@ -141,7 +141,7 @@ def get_curve(
     else:
         raise InvalidRequest("teacher, divergence: `cell` names both; leave them out.", param="teacher")
     band = analysis.Band(first, last, points)
-    return analysis.curve(law, whose, band, level, improvement_var, baseline)
+    return analysis.curve(fit, whose, band, level, improvement_var, baseline)
 
 
 @router.get("/{fit_id}/residuals", responses={**CAN_FAIL, **problems(InvalidRequest)})

@@ -107,7 +107,7 @@ def _chart_data(
     weights = _weights(session, found.fit)
     return ChartData(
         observations=_points(rows, law, weights or {}, beside),
-        curve=_curve(law, shown, gaps, baseline) if shown is not None else None,
+        curve=_curve(found, shown, gaps, baseline) if shown is not None else None,
         prediction=point,
         fit=FitVersion(
             id=found.fit.id,
@@ -159,11 +159,11 @@ def _outcome(one: Outcome, answer: Mapping[str, Any], place: int) -> OutcomePoin
     )
 
 
-def _curve(law: GapLaw, whose: Whose, gaps: list[float], baseline: float | None) -> Curve:
+def _curve(current: Current, whose: Whose, gaps: list[float], baseline: float | None) -> Curve:
     band = analysis.Band(min([0.0, *gaps]) - MARGIN, min(max([0.3, *gaps]) + MARGIN, 1.0), STEPS)
     # the latent improvement: the band is the law's own
-    found = analysis.curve(law, whose, band, LEVEL, 0.0, baseline)
-    key = law_key(found)
+    found = analysis.curve(current.fit, whose, band, LEVEL, 0.0, baseline)
+    key, law = law_key(found), current.law
     state = law.state_
     pool = state.answering(key, (whose.family, whose.cell))
     return Curve(

@@ -242,6 +242,27 @@ def test_every_cell_that_a_fit_shows_has_a_curve(client: TestClient) -> None:
     assert client.get(path, params={"family": "qwen4", "cell": tuned}).status_code == 422
 
 
+def test_a_curve_of_a_fit_is_drawn_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    mixture = analysis.predicting.mixture
+
+    def counted(*given: Any) -> Any:
+        drawn.append(given)
+        return mixture(*given)
+
+    monkeypatch.setattr(analysis.predicting, "mixture", counted)
+    post(client, line(1.2, 6, 1))
+    path = f"/v1/fits/{current(client)['id']}/curve"
+    asked = {"family": "qwen3", "points": 3}
+    first = client.get(path, params=asked).json()
+    assert (client.get(path, params=asked).json(), len(drawn)) == (first, 1)
+    assert client.get(path, params=asked | {"baseline": 0.7}).json() != first
+    post(client, line(0.6, 6, 2))
+    path = f"/v1/fits/{current(client)['id']}/curve"
+    assert client.get(path, params=asked).json() != first
+    assert len(drawn) == 3
+
+
 def test_sizes_are_compared_within_one_recipe(client: TestClient) -> None:
     post(client, line(1.0, 12, 1, parameters=1e9, model="s") + bent(14, 2, parameters=1e10, model="l"))
     moving, still = client.get(f"/v1/fits/{current(client)['id']}/scaling").json()["families"]
