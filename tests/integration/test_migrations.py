@@ -6,6 +6,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from service.fits import service as fits
@@ -24,6 +25,15 @@ def test_the_schema_is_that_of_the_models(database: Database) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
         assert revision(connection) == head()
+
+
+def test_the_head_and_the_stored_revision_are_those_that_alembic_knows(database: Database) -> None:
+    assert head() == ScriptDirectory.from_config(config()).get_current_head()
+    for at in ("0014", "base"):
+        with database.engine.execution_options(gapcast_write=True).begin() as connection:
+            command.downgrade(config(connection), at)
+        with database.engine.connect() as connection:
+            assert revision(connection) == MigrationContext.configure(connection).get_current_revision()
 
 
 def test_every_stored_row_has_a_tenant(database: Database) -> None:
