@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import NoReturn
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -18,3 +20,15 @@ def safe_environment(base: Mapping[str, str]) -> dict[str, str]:
     """
     entries = filter(os.path.isabs, base.get("PYTHONPATH", "").split(os.pathsep))
     return {**base, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(entries)}
+
+
+def has_worker_extra() -> bool:
+    """Return True if what a worker needs beside the base install is there."""
+    return find_spec("torch") is not None and find_spec("transformers") is not None
+
+
+def become(module: str, *arguments: str, settings: Mapping[str, str | None] | None = None) -> NoReturn:
+    """Replace this process by one that runs a module, with the given settings on top of the environment."""
+    given = {name: value for name, value in (settings or {}).items() if value is not None}
+    command = module_command(module, *arguments)
+    os.execve(command[0], command, safe_environment(os.environ | given))  # noqa: S606

@@ -1,6 +1,5 @@
 """The `gapcast` command; `serve`, `worker` and `lab` start the other rooms as processes."""
 
-import importlib.util
 import os
 import subprocess
 from pathlib import Path
@@ -26,7 +25,7 @@ from gapcast.cli.track import track
 from gapcast.cli.train import train
 from gapcast.cli.usage import Commands
 from gapcast.cli.workers import workers
-from gapcast.launching import module_command, safe_environment
+from gapcast.launching import become, has_worker_extra, module_command, safe_environment
 
 app = typer.Typer(
     name="gapcast",
@@ -59,15 +58,8 @@ def _root(
     report_waits()
 
 
-def _become(module: str, arguments: list[str], settings: dict[str, str | None]) -> None:
-    """Replace this process by one that runs a module, with the given settings on top of the environment."""
-    environment = os.environ | {name: value for name, value in settings.items() if value is not None}
-    command = module_command(module, *arguments)
-    os.execve(command[0], command, safe_environment(environment))  # noqa: S606
-
-
 def _need_worker_extra() -> None:
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+    if not has_worker_extra():
         errors.print(
             "This needs torch and transformers, which the base install leaves out: pip install 'gapcast\\[worker]'"
         )
@@ -99,7 +91,7 @@ def serve(
         "GAPCAST_DATA_DIR": None if data_dir is None else str(data_dir),
         "GAPCAST_WORKER": {None: None, True: "on", False: "off"}[worker],
     }
-    _become("service", ["serve"], settings)
+    become("service", "serve", settings=settings)
 
 
 @app.command()
@@ -133,7 +125,7 @@ def worker(
         "GAPCAST_WORKER_LABELS": ",".join(label) if label else None,
         "GAPCAST_WORKER_MEMORY_GB": None if memory_gb is None else str(memory_gb),
     }
-    _become("workers", [], settings)
+    become("workers", settings=settings)
 
 
 app.command()(predict)
