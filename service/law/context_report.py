@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from service.law import effects
@@ -58,6 +57,8 @@ def carry_over(pool: PoolState, leaf: Leaf) -> CarryOver:
     """P(s > 0), and b2/b1 of a leaf; nothing where the dilution does not count."""
     if not pool.dilutes:
         return CarryOver(0.0, Estimate(0.0, 0.0, 0.0))
+    from scipy.optimize import brentq  # takes longer to import than the law, and few pools need it
+
     p_any, weights, means, covs = 0.0, [], [], []
     for one in pool.models:
         posterior = one.posterior

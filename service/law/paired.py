@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import expit
 
 VARIANCE_FLOOR = 1e-4
@@ -166,5 +165,7 @@ def assumed_components(student: float, gap: float) -> Components:
 
 def _centre(accuracy: float, sd: float) -> float:
     """Mean logit of problems that spread by ``sd`` and are solved with this mean accuracy."""
+    from scipy.optimize import brentq  # takes longer to import than the law
+
     wanted = min(max(accuracy, SMALLEST_ACCURACY), 1 - SMALLEST_ACCURACY)
     return float(brentq(lambda centre: WEIGHTS @ expit(centre + sd * NODES) - wanted, -FARTHEST, FARTHEST))

@@ -4,7 +4,6 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 
 from service.law import predicting
 from service.law.estimator import GapLaw
@@ -98,6 +97,8 @@ def needed_variance(
     missed = np.flatnonzero(scanned > half_width)
     if not len(missed):
         return Need(LARGEST_VARIANCE, floor)
+    from scipy.optimize import brentq  # takes longer to import than the law
+
     around = SCANNED_SE[missed[0] - 1], SCANNED_SE[missed[0]]
     se = brentq(lambda se: half_widths(np.array([se]))[0] - half_width, *around, xtol=SE_TOLERANCE)
     return Need(max(float(se) - 2 * SE_TOLERANCE, 0.0) ** 2, floor)

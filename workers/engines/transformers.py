@@ -56,16 +56,19 @@ Row = tuple[int, int]
 
 
 def _import_generation() -> None:
-    """Imports what decodes, without scikit-learn, whose import would be a sixth of a child's start.
+    """Imports what decodes, without scikit-learn and SciPy, whose import would be a sixth of a child's start.
 
-    Where it is installed, transformers imports it for assisted decoding, which is never ours.
+    Where they are installed, transformers imports the one for assisted decoding, and an optimizer of the other for the
+    losses of object detectors. Neither is ever ours.
     """
     utils = transformers.utils
-    asked, utils.is_sklearn_available = utils.is_sklearn_available, lambda: False
+    asked = utils.is_sklearn_available, utils.is_scipy_available
+    utils.is_sklearn_available = utils.is_scipy_available = lambda: False
     try:
         importlib.import_module("transformers.generation.candidate_generator")
+        importlib.import_module("transformers.modeling_utils")
     finally:
-        utils.is_sklearn_available = asked
+        utils.is_sklearn_available, utils.is_scipy_available = asked
 
 
 class TransformersEngine:
