@@ -30,11 +30,11 @@ pytestmark = pytest.mark.slow
 
 Body = dict[str, Any]
 
-LONG = {"probe": {"problems": 192, "rollouts": 24}}
-"""A probe of some seconds, so that there is a middle."""
+LONG = {"probe": {"problems": 96, "rollouts": 24}}
+"""A probe of some seconds, so that there is a middle: it reports before its first rollout, and after 32 problems."""
 
 
-LONGER = {"probe": {"problems": 512, "rollouts": 32}}
+LONGER = {"probe": {"problems": 256, "rollouts": 32}}
 """A probe that is not done within the few seconds in which a server stops."""
 
 
@@ -91,7 +91,7 @@ def test_what_was_sampled_before_a_kill_is_not_sampled_again(tmp_path: Path, con
         probe = ask(client, "GET", f"/v1/probes/{created.probe_id}")["result"]
         cost = probe["cost"]
         assert cost["rollouts_reused"] >= 32 * 24 * 4  # at least the portion that was done
-        assert cost["rollouts_drawn"] + cost["rollouts_reused"] == 192 * 24 * 4
+        assert cost["rollouts_drawn"] + cost["rollouts_reused"] == 96 * 24 * 4
         again = client.predictions.create(configuration | LONG | {"pool": "default"})  # the same probe
         assert again.probe_id == created.probe_id
 
@@ -107,7 +107,7 @@ def test_a_cancelled_probe_keeps_what_it_has_measured(tmp_path: Path, configurat
         probe = ask(client, "GET", f"/v1/probes/{created.probe_id}")
         assert probe["status"] == "cancelled"
         problems = probe["partial"]["gap"]["problems"]
-        assert 0 < problems < 512
+        assert 0 < problems < 256
         assert len(probe["partial"]["arms"]["context"]["counts"]) == problems
 
 
