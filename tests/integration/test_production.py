@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from kombu import Connection, Queue
 from gapcast import Client, GapcastError, Prediction
 from gapcast.contract.waiting import QUEUES
 from service.jobs.messages import broker_queue
-from tests.conftest import need
+from tests.conftest import need, postgres
 from tests.support import malformed
-from tests.support.product import GAPCAST, alive, ask, children_of, ended, eventually, serving, working
+from tests.support.product import GAPCAST, Process, alive, ask, children_of, ended, eventually, serving, working
 from tests.support.queues import not_held_up, starts
 from tests.support.terminal import Terminal
 
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.services]
 Body = dict[str, Any]
 
 
-@pytest.fixture(params=["redis", "amqp"])
+@pytest.fixture(scope="class", params=["redis", "amqp"])
 def broker_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A broker whose queue is empty before and after."""
     if request.param == "redis":
@@ -84,14 +85,77 @@ def test_two_at_once_with_two_workers(tmp_path: Path, configuration: Body, postg
         assert len(workers) == 2, "both workers worked"
 
 
-def test_a_probe_does_not_wait_behind_a_training_run(
-    tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str
-) -> None:
-    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
-    with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker"):
+def publish(broker_url: str, queue: str) -> int:
+    """Send every message that a worker should drop or do nothing about, as no Celery would; return how many to drop."""
+    messages = [*malformed.MALFORMED.values(), *malformed.HARMLESS.values()]
+    dropped = len(malformed.MALFORMED)
+    if broker_url.startswith("redis"):
+        with redis.Redis.from_url(broker_url) as server:
+            server.lpush(queue, *(message.envelope() for message in messages))
+            server.lpush(queue, *malformed.MALFORMED_ENVELOPES.values(), *malformed.HARMLESS_ENVELOPES.values())
+        return dropped + len(malformed.MALFORMED_ENVELOPES)
+    compressed = messages[0]._replace(headers={"compression": "application/x-gzip"})
+    with amqp.Connection("127.0.0.1:5672") as connection:
+        for body, content_type, headers in [*messages, compressed]:
+            properties = {"content_type": content_type, "application_headers": headers}
+            kept = {name: value for name, value in properties.items() if value is not None}
+            connection.channel().basic_publish(amqp.Message(body, **kept), routing_key=queue)
+    return dropped + 1
+
+
+@dataclass(frozen=True)
+class Product:
+    """A server on PostgreSQL and a broker, and a worker beside it."""
+
+    client: Client
+    worker: Process
+    broker_url: str
+
+
+@pytest.fixture(scope="class")
+def product(tmp_path_factory: pytest.TempPathFactory, broker_url: str) -> Iterator[Product]:
+    """One for the tests of a class, with each broker."""
+    folder = tmp_path_factory.mktemp("one-worker")
+    with postgres() as postgres_url:
+        settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
+        with serving(folder, settings) as (client, _), working(folder, settings, "worker") as worker:
+            yield Product(client, worker, broker_url)
+
+
+class TestOneWorker:
+    """What a worker beside the server does; each test asks for a probe of its own."""
+
+    def test_a_probe_does_not_wait_behind_a_training_run(self, product: Product, configuration: Body) -> None:
+        client = product.client
         run = starts(client)
         not_held_up(client, configuration, run)
         client.training_runs.cancel(run["id"])
+
+    def test_a_worker_drops_malformed_messages_and_goes_on(self, product: Product, configuration: Body) -> None:
+        client, worker = product.client, product.worker
+        assert "message dropped" not in worker.text  # the next test sends some
+        expected = sum(publish(product.broker_url, broker_queue(queue)) for queue in QUEUES)
+        created = client.predictions.create(of_seed(configuration, 2))
+        assert ended(client, created).status == "succeeded"
+        eventually(lambda: worker.text.count("message dropped") == expected, known=lambda: worker.text)
+        assert worker.process.poll() is None
+        assert "Traceback" not in worker.text
+
+    def test_a_message_that_names_no_job_does_no_harm(self, product: Product, configuration: Body) -> None:
+        from service.jobs.broker import Dispatcher
+        from service.settings import Settings
+
+        client = product.client
+        dispatcher = Dispatcher(Settings(broker_url=product.broker_url))
+        created = client.predictions.create(of_seed(configuration, 1))
+        forged = [f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3]
+        dispatcher.wake((queue, job_id) for queue in QUEUES for job_id in forged)
+        assert ended(client, created).status == "succeeded"
+
+
+def of_seed(configuration: Body, seed: int) -> Body:
+    """Return a configuration whose rollouts are its own."""
+    return configuration | {"probe": configuration["probe"] | {"seed": seed}}
 
 
 def test_the_same_question_from_many_at_once_is_one_job(tmp_path: Path, configuration: Body, postgres_url: str) -> None:
@@ -113,52 +177,6 @@ def test_the_same_question_from_many_at_once_is_one_job(tmp_path: Path, configur
         assert len(made) == 12
         assert len({one.id for one in made}) == 12
         assert len(probes) == 1
-
-
-def test_a_message_that_names_no_job_does_no_harm(
-    tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str
-) -> None:
-    from service.jobs.broker import Dispatcher
-    from service.settings import Settings
-
-    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
-    dispatcher = Dispatcher(Settings(broker_url=broker_url))
-    with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker"):
-        created = client.predictions.create(configuration)
-        forged = [f"job_{uuid.uuid4().hex}", "'; DROP TABLE jobs; --", *[created.id] * 3]
-        dispatcher.wake((queue, job_id) for queue in QUEUES for job_id in forged)
-        assert ended(client, created).status == "succeeded"
-
-
-def publish(broker_url: str, queue: str) -> int:
-    """Send every message that a worker should drop or do nothing about, as no Celery would; return how many to drop."""
-    messages = [*malformed.MALFORMED.values(), *malformed.HARMLESS.values()]
-    dropped = len(malformed.MALFORMED)
-    if broker_url.startswith("redis"):
-        with redis.Redis.from_url(broker_url) as server:
-            server.lpush(queue, *(message.envelope() for message in messages))
-            server.lpush(queue, *malformed.MALFORMED_ENVELOPES.values(), *malformed.HARMLESS_ENVELOPES.values())
-        return dropped + len(malformed.MALFORMED_ENVELOPES)
-    compressed = messages[0]._replace(headers={"compression": "application/x-gzip"})
-    with amqp.Connection("127.0.0.1:5672") as connection:
-        for body, content_type, headers in [*messages, compressed]:
-            properties = {"content_type": content_type, "application_headers": headers}
-            kept = {name: value for name, value in properties.items() if value is not None}
-            connection.channel().basic_publish(amqp.Message(body, **kept), routing_key=queue)
-    return dropped + 1
-
-
-def test_a_worker_drops_malformed_messages_and_goes_on(
-    tmp_path: Path, configuration: Body, postgres_url: str, broker_url: str
-) -> None:
-    settings = {"GAPCAST_DATABASE_URL": postgres_url, "GAPCAST_BROKER_URL": broker_url}
-    with serving(tmp_path, settings) as (client, _), working(tmp_path, settings, "worker") as worker:
-        expected = sum(publish(broker_url, broker_queue(queue)) for queue in QUEUES)
-        created = client.predictions.create(configuration)
-        assert ended(client, created).status == "succeeded"
-        eventually(lambda: worker.text.count("message dropped") == expected, known=lambda: worker.text)
-        assert worker.process.poll() is None
-        assert "Traceback" not in worker.text
 
 
 def test_servers_on_shared_services_share_a_folder_and_end_with_ctrl_c(tmp_path: Path, postgres_url: str) -> None:

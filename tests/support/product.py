@@ -67,7 +67,7 @@ class Process:
 
 
 def eventually(
-    look: Callable[[], Found | None], seconds: float = 120, every: float = 0.1, known: Callable[[], object] = lambda: ""
+    look: Callable[[], Found | None], seconds: float = 120, every: float = 0.2, known: Callable[[], object] = lambda: ""
 ) -> Found:
     """Look until something is there; where it does not come, say what is `known`."""
     deadline = time.monotonic() + seconds
