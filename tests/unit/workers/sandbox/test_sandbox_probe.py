@@ -110,6 +110,10 @@ def test_nothing_runs_where_the_kernel_says_yes_and_does_nothing(name: str) -> N
     assert "'code': 'sandbox_unavailable'" in on_a_machine_that(name, 0)
 
 
+def test_a_program_without_its_filter_is_seen_at_once_and_does_not_stop_itself() -> None:
+    assert "no second process" in on_a_machine_that("seccomp", 0)
+
+
 def test_the_way_of_trying_this_out_is_not_itself_what_fails() -> None:
     assert "score=1.0" in on_a_machine_that("reboot", 1)
 
