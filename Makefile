@@ -75,12 +75,15 @@ serve: $(VENV)/.worker
 test: $(VENV)/.dev
 	$(SERIAL) $(BIN)/python -m pytest -q -n 2 -m "not slow and not services and not browser and not vllm and not trl and not harness and not fuzz and not gpu and not real"
 
+SLOW := $(SERIAL) $(BIN)/python -m pytest -q --dist loadfile --no-loadscope-reorder -m "slow or services or browser"
+
 # the slower real parts: worker processes that are killed, PostgreSQL, Redis, RabbitMQ, a browser. By files, for what they share
-# (a server, a broker's queue), and in the files' order: the longest, those that kill, come first. By four, as a part of their time is
-# waiting.
+# (a server, a broker's queue), and in the files' order. What kills comes first and by two: it has time limits, and needs a core for
+# each. The rest by four, as a part of its time is waiting.
 test-slow: $(VENV)/.dev
 	@.ci/chromium
-	$(SERIAL) $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "slow or services or browser"
+	$(SLOW) -n 2 tests/chaos
+	$(SLOW) -n 4 --ignore tests/chaos
 
 # the engines with vLLM on a CPU, in process and as a server
 test-vllm: $(VENV)/.vllm
